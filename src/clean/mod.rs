@@ -1,0 +1,1 @@
+//! Readings → sightings: presence, passages, accepted fixes, condition changes. *This is the dedupe.*

@@ -1,0 +1,398 @@
+//! The configuration: TOML as people write it (`raw`) → what the daemon runs on (the types here).
+//!
+//! Validation reports every problem at once, each with its path, its value and what is allowed.
+//! A value of these types has been checked: names resolve, lengths and rates are in range.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::frames::ModbusTable;
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{
+    Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
+};
+use crate::domain::register::{AssetClass, Zone};
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: NodeId,
+    pub journal: JournalConfig,
+    pub timescale: Option<TimescaleConfig>,
+    pub web: WebConfig,
+    /// `/metrics`, `/healthz`, `/readyz`; `None` where it is switched off.
+    pub metrics: Option<SocketAddr>,
+    pub notify: NotifyConfig,
+    pub intake: IntakeConfig,
+    pub rules: Rules,
+    pub readers: Vec<ReaderConfig>,
+    pub brokers: Vec<BrokerConfig>,
+    pub modbus: Vec<ModbusConfig>,
+    /// How long a clean stop may take.
+    pub grace_period: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    pub path: PathBuf,
+    pub max_bytes: u64,
+    /// Of that, kept back for alerts and state when everything else is refused.
+    pub reserve_bytes: u64,
+    pub keep_reads: bool,
+    /// Dead letters beyond this many are dropped, oldest first, and counted.
+    pub max_dead_letters: u64,
+    pub retain_events: Duration,
+    pub retain_measurements: Duration,
+    pub retain_reads: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct TimescaleConfig {
+    pub url: Secret,
+    /// Rows in one transaction, at most.
+    pub batch_rows: usize,
+    pub chunk_interval: Duration,
+    /// Server-side limit on one statement.
+    pub statement_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct WebConfig {
+    /// `None` where only the local control socket is served.
+    pub listen: Option<SocketAddr>,
+    pub tokens: Vec<TokenConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// Who commands given with it are attributed to.
+    pub name: String,
+    /// SHA-256 of the token, lower-case hex.
+    pub sha256: String,
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Viewer,
+    Operator,
+    Admin,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct NotifyConfig {
+    pub alertmanager: Option<AlertmanagerConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AlertmanagerConfig {
+    /// Base addresses, every instance of the cluster.
+    pub urls: Vec<String>,
+    /// A firing alert is sent again this often.
+    pub resend: Duration,
+    /// `endsAt` of a firing alert lies this far ahead: a daemon that dies does not resolve its alerts.
+    pub hold: Duration,
+    /// A resolved alert is sent for this long.
+    pub resolved_for: Duration,
+    /// Where an operator's link leads.
+    pub generator_url: Option<String>,
+}
+
+/// Limits on what comes in, whatever it comes from.
+#[derive(Clone, Debug)]
+pub struct IntakeConfig {
+    /// Frames waiting for the pipeline.
+    pub queue: usize,
+    /// Frames folded into one commit, at most.
+    pub commit_frames: usize,
+    pub max_payload_bytes: usize,
+    /// A source time further ahead of ours than this is set aside.
+    pub ahead_tolerance: Duration,
+    /// A source time older than this is set aside.
+    pub max_age: Duration,
+    /// Consistent readings after a step of a device's clock that make us believe the step.
+    pub clock_step_confirmations: u32,
+    /// How far back a device's messages are remembered, to recognise one delivered again.
+    pub redelivery_horizon: Duration,
+}
+
+/// What cleaning and tracking are compiled from; a change of it is an input like any other.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    pub sites: Vec<SiteConfig>,
+    pub zones: Vec<Zone>,
+    pub read_points: Vec<ReadPointConfig>,
+    pub classes: Vec<AssetClass>,
+    pub fences: Vec<FenceConfig>,
+    pub limits: Vec<LimitConfig>,
+    pub tracker: TrackerRules,
+    pub alerts: AlertRules,
+    /// Where a source stands; its alerts belong to that site.
+    pub source_sites: BTreeMap<SourceId, SiteId>,
+    /// Unit of each sensor point, for people.
+    pub units: BTreeMap<(DeviceId, PointId), String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    pub name: SiteId,
+    pub timezone: jiff::tz::TimeZone,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReadPointConfig {
+    pub name: ReadPointId,
+    pub kind: ReadPointKind,
+    /// A tag whose silence says that nothing is heard here.
+    pub reference_tag: Option<crate::domain::epc::Epc>,
+    /// Without traffic (or the reference tag) for this long, nothing is heard here.
+    pub hearing_timeout: Duration,
+    pub antennas: Vec<AntennaConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub enum ReadPointKind {
+    /// Assets stay here.
+    Presence {
+        zone: ZoneId,
+        /// Reads that make a presence, within `observed_within`.
+        observed_reads: u32,
+        observed_within: Duration,
+        /// Silence after which a tag has left.
+        lost_after: Duration,
+        /// A tag that goes on being heard refreshes its asset's "last sensed" this often.
+        refresh: Duration,
+    },
+    /// Assets pass here, between two zones.
+    Portal {
+        inside: Option<ZoneId>,
+        outside: Option<ZoneId>,
+        /// Silence after which a tag's crossing is judged.
+        settle: Duration,
+        /// A tag heard longer than this without a decision is standing near the door.
+        static_after: Duration,
+        /// Two tags of one asset that pass within this of one another make one passage.
+        merge: Duration,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct AntennaConfig {
+    pub source: SourceId,
+    pub antenna: Antenna,
+    /// Which side of the portal it watches; ignored for presence.
+    pub inside: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct FenceConfig {
+    pub name: FenceId,
+    pub site: Option<SiteId>,
+    /// The zone that being inside means, where it means one.
+    pub zone: Option<ZoneId>,
+    pub centre: Position,
+    pub radius_m: f64,
+    /// Entered this far inside the edge, left this far outside of it.
+    pub hysteresis_m: f64,
+    /// Consecutive fixes that confirm a crossing.
+    pub confirmations: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct TrackerRules {
+    /// Above this between two fixes, the second is an impossible jump.
+    pub max_speed_mps: f64,
+    /// Fixes less certain than this are set aside.
+    pub max_accuracy_m: f64,
+    /// Consistent fixes after a jump that make us believe it.
+    pub jump_confirmations: u32,
+}
+
+impl Default for TrackerRules {
+    fn default() -> Self {
+        Self { max_speed_mps: 70.0, max_accuracy_m: 500.0, jump_confirmations: 3 }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct AlertRules {
+    /// A source that is down for longer than this is an alert.
+    pub reader_down_after: Duration,
+    /// This many assets silent at one read point at once point at the watcher.
+    pub watcher_suspect_assets: usize,
+    /// Share of the assets lately sensed at a read point, silent at once, that points at it.
+    pub watcher_suspect_share: f64,
+    /// A sensor without a good sample for longer than this is an alert.
+    pub sensor_bad_after: Duration,
+}
+
+impl Default for AlertRules {
+    fn default() -> Self {
+        Self {
+            reader_down_after: Duration::from_secs(30),
+            watcher_suspect_assets: 5,
+            watcher_suspect_share: 0.5,
+            sensor_bad_after: Duration::from_secs(60),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct LimitConfig {
+    pub device: DeviceId,
+    pub point: PointId,
+    pub name: LimitId,
+    pub kind: LimitKind,
+    pub threshold: f64,
+    /// The value must come back this far before the excursion ends; the point's unit.
+    pub deadband: f64,
+    pub on_delay: Duration,
+    pub off_delay: Duration,
+    pub severity: crate::domain::alerts::Severity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LimitKind {
+    High,
+    Low,
+}
+
+/// Reconnecting: jittered exponential, from `first` to `last`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BackoffConfig {
+    pub first: Duration,
+    pub last: Duration,
+}
+
+/// An RFID reader over LLRP.
+#[derive(Clone, Debug)]
+pub struct ReaderConfig {
+    pub name: SourceId,
+    /// `host:port`.
+    pub address: String,
+    pub connect_timeout: Duration,
+    pub keepalive: Duration,
+    pub backoff: BackoffConfig,
+    pub rospec: RoSpecConfig,
+}
+
+#[derive(Clone, Debug)]
+pub struct RoSpecConfig {
+    pub id: u32,
+    /// Empty: every antenna of the reader.
+    pub antennas: Vec<Antenna>,
+    /// A report after this many tag reports; 0: only at the end of a round.
+    pub report_every_n: u16,
+    /// Index in the reader's power table; `None` leaves the reader's own setting.
+    pub transmit_power_index: Option<u16>,
+    /// Gen2 session and expected number of tags; `None` leaves the reader's own.
+    pub session: Option<u8>,
+    pub tag_population: Option<u16>,
+    pub hold_on_disconnect: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    pub name: SourceId,
+    pub host: String,
+    pub port: u16,
+    /// Names the session at the broker: keep it the same over restarts.
+    pub client_id: String,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub keepalive: Duration,
+    pub backoff: BackoffConfig,
+    /// Unacknowledged messages that we let the broker have under way.
+    pub max_inflight: u16,
+    pub topics: Vec<TopicConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TopicConfig {
+    /// MQTT topic filter.
+    pub filter: String,
+    pub format: TopicFormat,
+    pub qos: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TopicFormat {
+    OwnTracks,
+}
+
+#[derive(Clone, Debug)]
+pub struct ModbusConfig {
+    pub name: SourceId,
+    pub device: DeviceId,
+    /// `host:port`.
+    pub address: String,
+    pub unit: u8,
+    pub poll: Duration,
+    pub timeout: Duration,
+    pub backoff: BackoffConfig,
+    pub points: Vec<PointConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PointConfig {
+    pub name: PointId,
+    pub table: ModbusTable,
+    /// Zero-based protocol address.
+    pub address: u16,
+    pub kind: RegisterType,
+    pub order: ByteOrder,
+    /// value = raw × scale + offset
+    pub scale: f64,
+    pub offset: f64,
+    pub unit: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegisterType {
+    U16,
+    I16,
+    U32,
+    I32,
+    F32,
+}
+
+impl RegisterType {
+    pub fn registers(self) -> u16 {
+        match self {
+            Self::U16 | Self::I16 => 1,
+            Self::U32 | Self::I32 | Self::F32 => 2,
+        }
+    }
+}
+
+/// Order of the bytes of a value, `A` the most significant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ByteOrder {
+    Abcd,
+    Dcba,
+    Badc,
+    Cdab,
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}

@@ -1,0 +1,1 @@
+//! EPC schemes (GS1 TDS).

@@ -1,0 +1,1 @@
+//! Tracker payloads, one file a format.

@@ -1,0 +1,16 @@
+//! Frames → readings. Pure: no clock, no socket, no global; panics on no input.
+
+pub mod epc;
+pub mod gps;
+pub mod llrp;
+pub mod modbus;
+
+/// Why a frame did not decode. The frame goes to the dead letters whole.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message} at byte {offset}")]
+pub struct DecodeError {
+    /// A short stable word for the metric's label, for instance `truncated`.
+    pub reason: &'static str,
+    pub offset: usize,
+    pub message: String,
+}

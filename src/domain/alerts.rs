@@ -1,0 +1,163 @@
+//! Alerts as data: one open incident per (rule, subject); acknowledged and snoozed are flags beside
+//! the state.
+//!
+//! ```text
+//!            condition holds        for `pending` long         condition ends
+//!  (none) ───────────────▶ pending ───────────────▶ firing ───────────────▶ resolved
+//!                             │ condition ends                                  │ condition holds
+//!                             ▼                                                 ▼
+//!                          (none)                                     a new incident, pending
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{EventId, SiteId};
+use super::time::Timestamp;
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct AlertKey {
+    pub rule: Rule,
+    /// What it is about: an asset, a source, `device/point/limit`, a read point.
+    pub subject: String,
+}
+
+impl AlertKey {
+    pub fn new(rule: Rule, subject: impl Into<String>) -> Self {
+        Self { rule, subject: subject.into() }
+    }
+
+    /// The text form, `rule/subject`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rule, subject) = text.split_once('/')?;
+        Some(Self { rule: Rule::parse(rule)?, subject: subject.to_owned() })
+    }
+}
+
+impl fmt::Display for AlertKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.rule.as_str(), self.subject)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    Ghost,
+    OverdueReturn,
+    Condition,
+    SensorBad,
+    ReaderDown,
+    WatcherSuspect,
+    /// The journal is filling up, was started anew, or the database was found ahead of it.
+    Journal,
+}
+
+impl Rule {
+    pub const ALL: [Self; 7] = [
+        Self::Ghost,
+        Self::OverdueReturn,
+        Self::Condition,
+        Self::SensorBad,
+        Self::ReaderDown,
+        Self::WatcherSuspect,
+        Self::Journal,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ghost => "ghost",
+            Self::OverdueReturn => "overdue-return",
+            Self::Condition => "condition",
+            Self::SensorBad => "sensor-bad",
+            Self::ReaderDown => "reader-down",
+            Self::WatcherSuspect => "watcher-suspect",
+            Self::Journal => "journal",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertState {
+    Pending,
+    Firing,
+    Resolved,
+}
+
+/// The latest incident of a (rule, subject).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Alert {
+    pub key: AlertKey,
+    /// Of the incident; a new one after each resolve.
+    pub incident: EventId,
+    pub state: AlertState,
+    pub severity: Severity,
+    pub site: Option<SiteId>,
+    /// One line for a person, with what to do next.
+    pub summary: String,
+    pub pending_since: Timestamp,
+    pub fired_at: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+    pub acknowledged: Option<Acknowledgement>,
+    pub snoozed_until: Option<Timestamp>,
+    /// The alert that explains this one; while set, nobody is told of this one.
+    pub inhibited_by: Option<AlertKey>,
+    /// The incident before this one, where there was one.
+    pub previous_incident: Option<EventId>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    pub by: String,
+    pub at: Timestamp,
+    pub note: Option<String>,
+}
+
+/// What happened to an alert, as its event says it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertTransition {
+    Pending,
+    Fired,
+    /// Ended before it fired.
+    Cancelled,
+    Resolved,
+    Acknowledged,
+    Snoozed,
+    Unsnoozed,
+    Inhibited,
+    Uninhibited,
+}
+
+impl Alert {
+    /// Whether somebody should be told of it at `now`.
+    pub fn notifies(&self, now: Timestamp) -> bool {
+        self.state == AlertState::Firing
+            && self.inhibited_by.is_none()
+            && self.snoozed_until.is_none_or(|until| until <= now)
+    }
+}

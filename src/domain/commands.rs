@@ -1,0 +1,65 @@
+//! What people and other systems ask for. Commands enter `track`, in order with everything else,
+//! and are journaled with who gave them.
+
+use serde::{Deserialize, Serialize};
+
+use super::alerts::AlertKey;
+use super::ids::AssetId;
+use super::register::{Checkout, Record};
+use super::time::Timestamp;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    Checkout {
+        asset: AssetId,
+        holder: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_back: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    CheckIn {
+        asset: AssetId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    Acknowledge {
+        alert: AlertKey,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// `until` in the past ends a snooze.
+    Snooze { alert: AlertKey, until: Timestamp },
+    /// Upserts records and opens checkouts: all of it or none of it.
+    Import {
+        records: Vec<Record>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checkouts: Vec<Checkout>,
+    },
+    /// Removes a register record: `table` and `key` as in [`Record`].
+    Remove { table: String, key: String },
+}
+
+/// What a command did.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub removed: u64,
+}
+
+/// Why a command was not carried out; nothing of it was.
+#[derive(Clone, PartialEq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "refused", rename_all = "kebab-case")]
+pub enum Refused {
+    #[error("there is no {what} `{name}`")]
+    NotFound { what: String, name: String },
+    #[error("{reason}")]
+    Conflict { reason: String },
+    #[error("{reason}")]
+    Invalid { reason: String },
+    #[error("the journal did not take it: {reason}")]
+    NotCommitted { reason: String },
+}

@@ -1,0 +1,185 @@
+//! Events: what is committed, forwarded and asked about. One envelope for every kind.
+
+use serde::{Deserialize, Serialize};
+
+use super::alerts::{Alert, AlertTransition};
+use super::commands::Command;
+use super::epc::Epc;
+use super::ids::{Antenna, AssetId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
+use super::ids::{SiteId, SourceId, ZoneId};
+use super::readings::{Fix, Quality, Sample};
+use super::register::Checkout;
+use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
+use super::time::Timestamp;
+
+/// Version of the envelope and bodies that this build writes.
+pub const EVENT_VERSION: u16 = 1;
+
+/// An event before the journal numbered it: `seq`, `node` and `recorded_at` are the journal's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    pub id: EventId,
+    pub site: Option<SiteId>,
+    pub subject: Subject,
+    pub source: SourceId,
+    pub observed_at: Timestamp,
+    pub received_at: Timestamp,
+    pub late: bool,
+    /// 0 to 1, where it is not certain.
+    pub confidence: Option<f32>,
+    pub body: EventBody,
+}
+
+/// Whom an event is about: the text form is `kind:name`, for instance `asset:FL-07`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Subject {
+    Asset(AssetId),
+    /// A tag that is not on the register.
+    Tag(Epc),
+    Device(DeviceId),
+    Source(SourceId),
+    /// The daemon itself.
+    Node,
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Asset(asset) => write!(f, "asset:{asset}"),
+            Self::Tag(epc) => write!(f, "tag:{epc}"),
+            Self::Device(device) => write!(f, "device:{device}"),
+            Self::Source(source) => write!(f, "source:{source}"),
+            Self::Node => f.write_str("node"),
+        }
+    }
+}
+
+/// The body, as JSON tagged with its kind.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum EventBody {
+    Presence {
+        change: PresenceChange,
+        epc: Epc,
+        read_point: ReadPointId,
+        zone: Option<ZoneId>,
+    },
+    Passage {
+        direction: Direction,
+        epc: Epc,
+        portal: ReadPointId,
+        from: Option<ZoneId>,
+        to: Option<ZoneId>,
+        evidence: PassageEvidence,
+    },
+    Geofence {
+        change: FenceChange,
+        fence: FenceId,
+        fix: Fix,
+    },
+    CheckedOut(Checkout),
+    CheckedIn {
+        checkout: Checkout,
+        /// `command`, or what sensed the return.
+        how: String,
+    },
+    Condition {
+        device: DeviceId,
+        point: PointId,
+        limit: LimitId,
+        #[serde(flatten)]
+        episode: Episode,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<ZoneId>,
+    },
+    SensorQuality {
+        device: DeviceId,
+        point: PointId,
+        quality: Quality,
+    },
+    Fix(Fix),
+    Sample(Sample),
+    /// A raw read, where the journal is told to keep them.
+    TagRead {
+        epc: Epc,
+        antenna: Antenna,
+        seen_count: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peak_rssi_dbm: Option<f32>,
+    },
+    Alert {
+        transition: AlertTransition,
+        alert: Alert,
+    },
+    Command {
+        by: String,
+        #[serde(flatten)]
+        command: Command,
+    },
+    /// Something was not seen, or not kept, between two times.
+    Gap {
+        from: Timestamp,
+        to: Timestamp,
+        reason: String,
+    },
+    /// A source's connection.
+    Link {
+        up: bool,
+        reason: String,
+    },
+}
+
+/// The tables of retention and of TimescaleDB.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum EventClass {
+    Location,
+    Condition,
+    Alert,
+    Command,
+    Gap,
+    Fix,
+    Sample,
+    Read,
+}
+
+impl EventBody {
+    /// The kind as the journal's column and the JSON tag have it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Presence { .. } => "presence",
+            Self::Passage { .. } => "passage",
+            Self::Geofence { .. } => "geofence",
+            Self::CheckedOut(_) => "checked-out",
+            Self::CheckedIn { .. } => "checked-in",
+            Self::Condition { .. } => "condition",
+            Self::SensorQuality { .. } => "sensor-quality",
+            Self::Fix(_) => "fix",
+            Self::Sample(_) => "sample",
+            Self::TagRead { .. } => "tag-read",
+            Self::Alert { .. } => "alert",
+            Self::Command { .. } => "command",
+            Self::Gap { .. } => "gap",
+            Self::Link { .. } => "link",
+        }
+    }
+
+    pub fn class(&self) -> EventClass {
+        EventClass::of_kind(self.kind()).unwrap_or(EventClass::Gap)
+    }
+}
+
+impl EventClass {
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "presence" | "passage" | "geofence" | "checked-out" | "checked-in" => Self::Location,
+            "condition" | "sensor-quality" => Self::Condition,
+            "fix" => Self::Fix,
+            "sample" => Self::Sample,
+            "tag-read" => Self::Read,
+            "alert" => Self::Alert,
+            "command" => Self::Command,
+            "gap" | "link" => Self::Gap,
+            _ => return None,
+        })
+    }
+}

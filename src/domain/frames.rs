@@ -1,0 +1,88 @@
+//! What a source hands over: bytes as they came, with the time of receipt and a way to acknowledge.
+
+use super::ids::{DeviceId, SourceId};
+use super::time::Timestamp;
+
+/// One unit of wire traffic. The source has found its ends, and interpreted nothing in it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Frame {
+    pub source: SourceId,
+    pub received_at: Timestamp,
+    pub payload: Payload,
+    /// Present where the sender redelivers until told otherwise (MQTT QoS 1).
+    pub ack: Option<AckToken>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Payload {
+    /// One whole LLRP message, header included.
+    Llrp(Vec<u8>),
+    Mqtt {
+        topic: String,
+        payload: Vec<u8>,
+        /// Kept by the broker from before we subscribed: a late message, never a new one.
+        retained: bool,
+    },
+    Modbus(ModbusAnswer),
+}
+
+/// The registers of one answered request, or why there is none.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ModbusAnswer {
+    pub device: DeviceId,
+    pub table: ModbusTable,
+    /// Zero-based protocol address of the first register.
+    pub address: u16,
+    /// How many registers were asked for.
+    pub count: u16,
+    pub registers: Result<Vec<u16>, ModbusFailure>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModbusTable {
+    /// Function code 3.
+    Holding,
+    /// Function code 4.
+    Input,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModbusFailure {
+    /// The device said no (Modbus application protocol, section 7).
+    Exception(u8),
+    Timeout,
+    /// The connection went away, or the answer did not belong to the request.
+    Transport(String),
+}
+
+/// Names one delivery on one connection. Acknowledged in receive order, on that connection only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct AckToken {
+    /// Counts the source's connections; a token of an older one is dropped.
+    pub generation: u64,
+    /// Receive order within the generation, from 0.
+    pub ordinal: u64,
+    /// The packet id, meaningless outside its generation.
+    pub packet_id: u16,
+}
+
+/// A change in a source's connection, ordered with its frames.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LinkChange {
+    pub source: SourceId,
+    pub at: Timestamp,
+    pub state: LinkState,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum LinkState {
+    /// Connected and set up. `replaying`: the other side may now send what it held for us.
+    Up {
+        replaying: bool,
+    },
+    Down {
+        reason: String,
+    },
+}

@@ -1,0 +1,18 @@
+//! The words of the trade as types: ids, time, readings, sightings, events, alerts, commands.
+//!
+//! Everything here is plain data. Nothing in this module does I/O or looks at a clock.
+
+pub mod alerts;
+pub mod books;
+pub mod commands;
+pub mod epc;
+pub mod events;
+pub mod frames;
+pub mod geodesy;
+pub mod health;
+pub mod ids;
+pub mod readings;
+pub mod register;
+pub mod sightings;
+pub mod state;
+pub mod time;

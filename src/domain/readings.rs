@@ -1,0 +1,130 @@
+//! What decoding makes of frames: one tag report, one fix, one sample, one word of a reader.
+
+use serde::{Deserialize, Serialize};
+
+use super::epc::Epc;
+use super::geodesy::Position;
+use super::ids::{Antenna, DeviceId, Digest, PointId, SourceId};
+use super::time::Timestamp;
+
+/// A time as the device told it, before its offset is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeviceTime {
+    /// UTC by the device's clock.
+    Utc(Timestamp),
+    /// Microseconds since the device started (LLRP Uptime).
+    Uptime(u64),
+    /// The device has no clock: observed when received.
+    None,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reading {
+    Tag(TagRead),
+    Fix(Fix),
+    Sample(Sample),
+    Reader(ReaderEvent),
+    /// A message that is well formed and carries no measurement (an OwnTracks `lwt`, `waypoint`…).
+    Note(Note),
+}
+
+/// One tag report of one antenna.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TagRead {
+    pub source: SourceId,
+    pub antenna: Antenna,
+    pub epc: Epc,
+    pub first_seen: DeviceTime,
+    pub last_seen: DeviceTime,
+    /// How many reads the reader folded into this report; at least 1.
+    pub seen_count: u16,
+    pub peak_rssi_dbm: Option<f32>,
+    /// Protocol control word and CRC-16 of the tag, where the reader reports them.
+    pub pc: Option<u16>,
+    pub crc: Option<u16>,
+}
+
+/// One position of a tracker.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Fix {
+    pub device: DeviceId,
+    pub observed_at: Timestamp,
+    #[serde(flatten)]
+    pub position: Position,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy_m: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub altitude_m: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub speed_mps: Option<f64>,
+    /// Degrees clockwise from true north.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub course_deg: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub battery_percent: Option<f64>,
+    /// Of the message this fix came in.
+    pub digest: Digest,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub retained: bool,
+}
+
+/// One measurement of one point, in the point's unit.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Sample {
+    pub device: DeviceId,
+    pub point: PointId,
+    pub observed_at: Timestamp,
+    /// Absent where the quality is bad.
+    pub value: Option<f64>,
+    pub quality: Quality,
+}
+
+/// OPC UA quality, major class and the sub-statuses in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quality {
+    Good,
+    /// Bad: nothing came from the device.
+    NoCommunication,
+    /// Bad: the device answered with something that is no value (NaN, an exception).
+    SensorFailure,
+}
+
+/// What a reader says of itself (LLRP READER_EVENT_NOTIFICATION and kin).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReaderEvent {
+    pub source: SourceId,
+    pub time: DeviceTime,
+    pub kind: ReaderEventKind,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReaderEventKind {
+    /// Its clock at the moment of connecting: the base of the offset.
+    Connected,
+    Antenna {
+        antenna: Antenna,
+        connected: bool,
+    },
+    BufferLevel {
+        percent: u8,
+    },
+    BufferOverflow,
+    Exception {
+        message: String,
+    },
+    Gpi {
+        port: u16,
+        high: bool,
+    },
+    /// Anything that changes nothing for us.
+    Other {
+        name: &'static str,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    pub device: DeviceId,
+    pub kind: String,
+}

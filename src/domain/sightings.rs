@@ -1,0 +1,134 @@
+//! What cleaning made of many readings: something that really happened, said once.
+
+use serde::{Deserialize, Serialize};
+
+use super::epc::Epc;
+use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
+use super::readings::{Fix, Quality, Sample};
+use super::time::Timestamp;
+
+/// A sighting with its clocks. `late`: it does not move what is last known.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sighting {
+    pub source: SourceId,
+    pub observed_at: Timestamp,
+    pub received_at: Timestamp,
+    pub late: bool,
+    pub what: Seen,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Seen {
+    /// A tag came into presence at a read point, goes on being heard there, or left.
+    Presence {
+        epc: Epc,
+        read_point: ReadPointId,
+        change: PresenceChange,
+    },
+    Passage(Passage),
+    /// An accepted fix: no duplicate, no impossible jump.
+    Fix(Fix),
+    Fence {
+        device: DeviceId,
+        fence: FenceId,
+        change: FenceChange,
+        fix: Fix,
+    },
+    /// A sample worth keeping.
+    Sample(Sample),
+    Condition(ConditionChange),
+    /// A sensor's point changed its quality.
+    Quality {
+        device: DeviceId,
+        point: PointId,
+        quality: Quality,
+    },
+    /// A read point began or ceased to hear: link up, caught up, and traffic (or its reference tag).
+    Hearing {
+        read_point: ReadPointId,
+        hearing: bool,
+    },
+    /// A source's connection, as the alerts see it. `caught_up` is false while it replays.
+    Link {
+        up: bool,
+        caught_up: bool,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PresenceChange {
+    Arrived,
+    /// Still there; said at most once a refresh interval.
+    Refreshed,
+    Departed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    In,
+    Out,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FenceChange {
+    Entered,
+    Exited,
+}
+
+/// One tag's crossing of a portal; `observed_at` of the sighting is the moment of crossing.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Passage {
+    pub epc: Epc,
+    pub portal: ReadPointId,
+    pub direction: Direction,
+    /// 0 to 1.
+    pub confidence: f32,
+    pub evidence: PassageEvidence,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PassageEvidence {
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub antennas: Vec<AntennaEvidence>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AntennaEvidence {
+    pub antenna: Antenna,
+    pub inside: bool,
+    pub reads: u32,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    pub peak_rssi_dbm: Option<f32>,
+    pub peak_at: Timestamp,
+}
+
+/// One excursion over a limit, at its begin or its end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ConditionChange {
+    pub device: DeviceId,
+    pub point: PointId,
+    pub limit: LimitId,
+    pub change: Episode,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Episode {
+    /// `began_at` is when the value crossed; the sighting's time is when the on-delay had passed.
+    Began {
+        began_at: Timestamp,
+        value: f64,
+        threshold: f64,
+    },
+    Ended {
+        began_at: Timestamp,
+        peak: f64,
+        peak_at: Timestamp,
+    },
+}

@@ -1,0 +1,168 @@
+//! What is committed beside the events: one row a subject, rewritten when the subject changes.
+
+use serde::{Deserialize, Serialize};
+
+use super::geodesy::Position;
+use super::ids::{AssetId, DeviceId, FenceId, PointId, ReadPointId, SourceId, ZoneId};
+use super::readings::Quality;
+use super::register::Checkout;
+use super::time::Timestamp;
+
+/// The stage that owns a row, and what its key names. The text form is the journal's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateKind {
+    // Owned by clean.
+    /// Clock offset of a device; key: source or device.
+    Clock,
+    /// Window of one tag at one read point; key: `read point/epc`.
+    TagWindow,
+    /// A tracker's last fix, recent digests and fences; key: device.
+    Tracker,
+    /// Limits and quality of one sensor point; key: `device/point`.
+    SensorPoint,
+    /// Hearing of a read point; key: read point.
+    ReadPoint,
+    // Owned by track.
+    /// [`AssetCurrent`]; key: asset.
+    Asset,
+    /// Ghost clocks of one set of read points; key: the read points, joined by `+`.
+    Watch,
+    /// [`super::alerts::Alert`], latest incident; key: `rule/subject`.
+    Alert,
+    /// A register record; key: `table/key`.
+    Register,
+    /// A source's connection as the alerts see it; key: source.
+    Link,
+    /// The last known of a sensor point; key: `device/point`.
+    Sensor,
+    // Owned by the pipeline.
+    /// [`super::books::Book`]; key: source.
+    Book,
+}
+
+impl StateKind {
+    pub const ALL: [Self; 12] = [
+        Self::Clock,
+        Self::TagWindow,
+        Self::Tracker,
+        Self::SensorPoint,
+        Self::ReadPoint,
+        Self::Asset,
+        Self::Watch,
+        Self::Alert,
+        Self::Register,
+        Self::Link,
+        Self::Sensor,
+        Self::Book,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::TagWindow => "tag-window",
+            Self::Tracker => "tracker",
+            Self::SensorPoint => "sensor-point",
+            Self::ReadPoint => "read-point",
+            Self::Asset => "asset",
+            Self::Watch => "watch",
+            Self::Alert => "alert",
+            Self::Register => "register",
+            Self::Link => "link",
+            Self::Sensor => "sensor",
+            Self::Book => "book",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A state row to write: `value` is JSON; `None` deletes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StateRow {
+    pub kind: StateKind,
+    pub key: String,
+    pub value: Option<Vec<u8>>,
+}
+
+impl StateRow {
+    /// A row that holds `value`. Our state types hold nothing that JSON cannot, so this does not fail;
+    /// if it ever did, the row would say so rather than vanish.
+    pub fn put(kind: StateKind, key: impl Into<String>, value: &impl Serialize) -> Self {
+        let value = serde_json::to_vec(value)
+            .unwrap_or_else(|error| format!("{{\"unwritable\":\"{error}\"}}").into_bytes());
+        Self { kind, key: key.into(), value: Some(value) }
+    }
+
+    pub fn delete(kind: StateKind, key: impl Into<String>) -> Self {
+        Self { kind, key: key.into(), value: None }
+    }
+}
+
+/// The one current answer for an asset.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AssetCurrent {
+    pub asset: AssetId,
+    pub location: Location,
+    /// When the location began to hold, by the source's clock.
+    pub since: Option<Timestamp>,
+    pub last_sensed: Option<LastSensed>,
+    /// Why we say so, in words.
+    pub reason: String,
+    pub confidence: Option<f32>,
+    pub checkout: Option<Checkout>,
+    /// Fences its tracker is inside of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fences: Vec<FenceId>,
+    /// Set while the asset is a ghost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ghost_since: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LastSensed {
+    pub at: Timestamp,
+    pub by: SensedBy,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SensedBy {
+    ReadPoint(ReadPointId),
+    Tracker(DeviceId),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Location {
+    Unknown,
+    Zone(ZoneId),
+    /// Left through a portal to where no zone is named.
+    OutThrough(ReadPointId),
+    At(Position),
+}
+
+/// The last known of one sensor point.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SensorCurrent {
+    pub device: DeviceId,
+    pub point: PointId,
+    pub value: Option<f64>,
+    pub unit: Option<String>,
+    pub quality: Quality,
+    pub observed_at: Timestamp,
+    /// Limits that are exceeded now.
+    pub exceeded: Vec<String>,
+}
+
+/// A source's connection.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LinkCurrent {
+    pub source: SourceId,
+    pub up: bool,
+    pub caught_up: bool,
+    pub since: Timestamp,
+    pub reason: String,
+}

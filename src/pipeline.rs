@@ -1,0 +1,1 @@
+//! The one place where stages are created and joined.

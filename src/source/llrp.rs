@@ -1,0 +1,1 @@
+//! llrp source.

@@ -1,0 +1,1 @@
+//! Journal → TimescaleDB, exactly once, in batches.

@@ -1,0 +1,1 @@
+//! Metric names and events in one place, the exporter, health.

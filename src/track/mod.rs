@@ -1,0 +1,1 @@
+//! Sightings + register + commands → location, custody and condition events, alert transitions.

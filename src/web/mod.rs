@@ -1,0 +1,1 @@
+//! The HTTP API: reads the journal; commands go in through `track`.
