@@ -1,0 +1,122 @@
+//! Access operations: what to do with a singulated tag (LLRP 1.0.1, sections 11 and 15.2.1.3).
+
+use super::*;
+
+pub(super) const PARAMETERS: &[Definition] = &[
+    tlv(
+        207,
+        "AccessSpec",
+        &[
+            u32("AccessSpecID"),
+            u16("AntennaID"),
+            u8("ProtocolID"),
+            u1("CurrentState"),
+            reserved(7),
+            u32("ROSpecID"),
+        ],
+        holds(&[208, 209, 239], &[1023]),
+    ),
+    tlv(208, "AccessSpecStopTrigger", &[u8("AccessSpecStopTrigger"), u16("OperationCountValue")], LEAF),
+    tlv(209, "AccessCommand", &[], holds(&[338], &[341, 342, 343, 344, 346, 347, 357, 358, 359, 210, 1023])),
+    tlv(210, "ClientRequestOpSpec", &[u16("OpSpecID")], LEAF),
+    tlv(
+        211,
+        "ClientRequestResponse",
+        &[u32("AccessSpecID")],
+        holds(&[241], &[341, 342, 343, 344, 346, 347, 357, 358, 359, 210, 1023]),
+    ),
+    tlv(338, "C1G2TagSpec", &[], holds(&[], &[339])),
+    tlv(
+        339,
+        "C1G2TargetTag",
+        &[u2("MB"), u1("Match"), reserved(5), u16("Pointer"), u1v("TagMask"), u1v("TagData")],
+        LEAF,
+    ),
+    tlv(
+        341,
+        "C1G2Read",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("WordPointer"),
+            u16("WordCount"),
+        ],
+        LEAF,
+    ),
+    tlv(
+        342,
+        "C1G2Write",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("WordPointer"),
+            wordsv("WriteData"),
+        ],
+        LEAF,
+    ),
+    tlv(343, "C1G2Kill", &[u16("OpSpecID"), u32("KillPassword")], LEAF),
+    tlv(344, "C1G2Lock", &[u16("OpSpecID"), u32("AccessPassword")], holds(&[], &[345])),
+    tlv(345, "C1G2LockPayload", &[u8("Privilege"), u8("DataField")], LEAF),
+    tlv(
+        346,
+        "C1G2BlockErase",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("WordPointer"),
+            u16("WordCount"),
+        ],
+        LEAF,
+    ),
+    tlv(
+        347,
+        "C1G2BlockWrite",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("WordPointer"),
+            wordsv("WriteData"),
+        ],
+        LEAF,
+    ),
+    tlv(
+        357,
+        "C1G2Recommission",
+        &[u16("OpSpecID"), u32("KillPassword"), reserved(5), u1("3SB"), u1("2SB"), u1("LSB")],
+        LEAF,
+    ),
+    tlv(
+        358,
+        "C1G2BlockPermalock",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("BlockPointer"),
+            wordsv("BlockMask"),
+        ],
+        LEAF,
+    ),
+    tlv(
+        359,
+        "C1G2GetBlockPermalockStatus",
+        &[
+            u16("OpSpecID"),
+            u32("AccessPassword"),
+            u2("MB"),
+            reserved(6),
+            u16("BlockPointer"),
+            u16("BlockRange"),
+        ],
+        LEAF,
+    ),
+];

@@ -1,0 +1,215 @@
+//! Tag reports and reader events at full rate: straight from the bytes to readings, without the tree
+//! and without allocating for a tag.
+
+use super::definitions;
+use super::framing::Header;
+use super::numbers::{message, parameter as number};
+use super::walk::{Part, Walk, fault};
+use crate::decode::DecodeError;
+use crate::domain::epc::Epc;
+use crate::domain::ids::{Antenna, SourceId};
+use crate::domain::readings::{DeviceTime, ReaderEvent, ReaderEventKind, Reading, TagRead};
+use crate::domain::time::Timestamp;
+
+/// Decodes one reader's messages, in the order in which they came.
+///
+/// **What is absent equals what came last.** An enabled parameter that a tag report leaves out has the
+/// value that the same reader last sent (LLRP 1.1, section 14.2.3): readers use this to shorten their
+/// reports. It is applied to what describes the observation, of which we use AntennaID, PeakRSSI, both
+/// timestamps and TagSeenCount. It is not applied to what belongs to one tag (EPC, PC, CRC, results
+/// of operations): carrying those over would give one tag's content to another. What was never sent
+/// is not enabled, and stays absent. A new connection starts afresh.
+#[derive(Debug)]
+pub struct ReportDecoder {
+    source: SourceId,
+    last: Carried,
+}
+
+/// What a tag report takes over from the one before it.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    antenna: Option<Antenna>,
+    peak_rssi_dbm: Option<f32>,
+    first_seen: DeviceTime,
+    last_seen: DeviceTime,
+    seen_count: Option<u16>,
+}
+
+impl Carried {
+    const NOTHING: Self = Self {
+        antenna: None,
+        peak_rssi_dbm: None,
+        first_seen: DeviceTime::None,
+        last_seen: DeviceTime::None,
+        seen_count: None,
+    };
+}
+
+impl ReportDecoder {
+    /// The antenna of a read whose reader never says which it was; real ports count from 1.
+    pub const UNKNOWN_ANTENNA: Antenna = 0;
+
+    pub fn new(source: SourceId) -> Self {
+        Self { source, last: Carried::NOTHING }
+    }
+
+    /// Forgets the last values; a [`ReaderEventKind::Connected`] in the stream does the same.
+    pub fn reset(&mut self) {
+        self.last = Carried::NOTHING;
+    }
+
+    /// Appends the readings of one whole message (header included) to `out`: tag reads of an
+    /// RO_ACCESS_REPORT, events of a READER_EVENT_NOTIFICATION, nothing for any other message.
+    ///
+    /// # Errors
+    /// The message is not what it says it is; `out` then has the readings in front of the fault. A
+    /// code that is longer than any tag's (496 bits) costs only its own report: the ones behind it
+    /// are decoded before the error is returned.
+    pub fn decode(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let header = Header::read(message)
+            .ok_or_else(|| fault("truncated", 0, format!("{} bytes are no header", message.len())))?;
+        header.check(usize::MAX).map_err(|e| fault(e.reason(), 0, e.to_string()))?;
+        if header.length as usize != message.len() {
+            let text = format!("the header says {} bytes, there are {}", header.length, message.len());
+            return Err(fault("length", 2, text));
+        }
+        match header.message_type {
+            message::RO_ACCESS_REPORT => self.report(message, out),
+            message::READER_EVENT_NOTIFICATION => self.notification(message, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let mut oversized = None;
+        let mut content = Walk::over_message(message);
+        while let Some(part) = content.next()? {
+            if part.number != number::TAG_REPORT_DATA {
+                continue;
+            }
+            match self.tag(part) {
+                Ok(read) => out.push(Reading::Tag(read)),
+                Err(error) if error.reason == EPC_TOO_LONG => oversized = oversized.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        oversized.map_or(Ok(()), Err)
+    }
+
+    fn tag(&mut self, report: Part<'_>) -> Result<TagRead, DecodeError> {
+        let mut now = self.last;
+        let (mut epc, mut pc, mut crc) = (None, None, None);
+        let mut content = report.walk();
+        while let Some(part) = content.next()? {
+            match part.number {
+                number::EPC_96 => epc = Epc::new(96, part.content()),
+                number::EPC_DATA => epc = Some(epc_data(part)?),
+                number::ANTENNA_ID => now.antenna = Some(part.u16_at(0)?),
+                number::PEAK_RSSI => now.peak_rssi_dbm = Some(f32::from(part.u8_at(0)? as i8)),
+                number::TAG_SEEN_COUNT => now.seen_count = Some(part.u16_at(0)?),
+                number::FIRST_SEEN_UTC => now.first_seen = utc(part)?,
+                number::FIRST_SEEN_UPTIME => now.first_seen = DeviceTime::Uptime(part.u64_at(0)?),
+                number::LAST_SEEN_UTC => now.last_seen = utc(part)?,
+                number::LAST_SEEN_UPTIME => now.last_seen = DeviceTime::Uptime(part.u64_at(0)?),
+                number::C1G2_PC => pc = Some(part.u16_at(0)?),
+                number::C1G2_CRC => crc = Some(part.u16_at(0)?),
+                _ => {}
+            }
+        }
+        let epc = epc.ok_or_else(|| fault("no-epc", report.start, "a tag report without a code"))?;
+        self.last = now;
+        Ok(TagRead {
+            source: self.source.clone(),
+            antenna: now.antenna.unwrap_or(Self::UNKNOWN_ANTENNA),
+            epc,
+            first_seen: told_or(now.first_seen, now.last_seen),
+            last_seen: told_or(now.last_seen, now.first_seen),
+            seen_count: now.seen_count.unwrap_or(1).max(1),
+            peak_rssi_dbm: now.peak_rssi_dbm,
+            pc,
+            crc,
+        })
+    }
+
+    fn notification(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let mut content = Walk::over_message(message);
+        while let Some(data) = content.next()? {
+            if data.number != number::READER_EVENT_NOTIFICATION_DATA {
+                continue;
+            }
+            let time = event_time(data)?;
+            let mut events = data.walk();
+            while let Some(part) = events.next()? {
+                let Some(kind) = event(part)? else { continue };
+                if kind == ReaderEventKind::Connected {
+                    self.reset();
+                }
+                out.push(Reading::Reader(ReaderEvent { source: self.source.clone(), time, kind }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reader that tells only one of the two times tells both.
+fn told_or(time: DeviceTime, other: DeviceTime) -> DeviceTime {
+    if time == DeviceTime::None { other } else { time }
+}
+
+const EPC_TOO_LONG: &str = "epc-too-long";
+
+/// A u16 count of bits, then as many bytes as hold them.
+fn epc_data(part: Part<'_>) -> Result<Epc, DecodeError> {
+    let bits = part.u16_at(0)?;
+    let bytes = &part.content()[2..];
+    if bytes.len() != usize::from(bits).div_ceil(8) {
+        let text = format!("a code of {bits} bits in {} bytes", bytes.len());
+        return Err(fault("epc-length", part.start, text));
+    }
+    Epc::new(bits, bytes)
+        .ok_or_else(|| fault(EPC_TOO_LONG, part.start, format!("{bits} bits are more than any tag has")))
+}
+
+fn utc(part: Part<'_>) -> Result<DeviceTime, DecodeError> {
+    let micros = i64::try_from(part.u64_at(0)?).unwrap_or(i64::MAX);
+    Ok(DeviceTime::Utc(Timestamp::from_micros(micros)))
+}
+
+fn event_time(data: Part<'_>) -> Result<DeviceTime, DecodeError> {
+    let mut content = data.walk();
+    while let Some(part) = content.next()? {
+        match part.number {
+            number::UTC_TIMESTAMP => return utc(part),
+            number::UPTIME => return Ok(DeviceTime::Uptime(part.u64_at(0)?)),
+            _ => {}
+        }
+    }
+    Ok(DeviceTime::None)
+}
+
+/// `None` for the timestamp, which is no event.
+fn event(part: Part<'_>) -> Result<Option<ReaderEventKind>, DecodeError> {
+    Ok(Some(match part.number {
+        number::UTC_TIMESTAMP | number::UPTIME => return Ok(None),
+        number::CONNECTION_ATTEMPT_EVENT if part.u16_at(0)? == 0 => ReaderEventKind::Connected,
+        number::ANTENNA_EVENT => {
+            ReaderEventKind::Antenna { antenna: part.u16_at(1)?, connected: part.u8_at(0)? != 0 }
+        }
+        number::BUFFER_LEVEL_WARNING_EVENT => ReaderEventKind::BufferLevel { percent: part.u8_at(0)? },
+        number::BUFFER_OVERFLOW_ERROR_EVENT => ReaderEventKind::BufferOverflow,
+        number::READER_EXCEPTION_EVENT => {
+            let len = usize::from(part.u16_at(0)?);
+            let text = part.content().get(2..2 + len).ok_or_else(|| part.truncated())?;
+            ReaderEventKind::Exception { message: String::from_utf8_lossy(text).into_owned() }
+        }
+        number::GPI_EVENT => ReaderEventKind::Gpi { port: part.u16_at(0)?, high: part.u8_at(2)? & 0x80 != 0 },
+        other => {
+            let name = definitions::parameter(other).map_or("Unknown", |definition| definition.name);
+            ReaderEventKind::Other { name }
+        }
+    }))
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+//! Steps from parameter to parameter without taking anything apart: what the report decoder runs on.
+
+use super::definitions::TV_CONTENT_BYTES;
+use super::framing::HEADER_BYTES;
+use crate::decode::DecodeError;
+
+/// Steps over the parameters of a stretch of a message.
+pub(super) struct Walk<'a> {
+    /// The message up to the end of the stretch, so that positions are offsets in the message.
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// What a TLV numbered like a TV is: nothing that the standard defines.
+const UNDEFINED: u16 = u16::MAX;
+
+/// One parameter: its number, and where its content lies.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub number: u16,
+    /// The message up to the end of the content.
+    bytes: &'a [u8],
+    pub start: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Over the parameters of a message that has no fields.
+    pub fn over_message(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: HEADER_BYTES }
+    }
+
+    pub fn next(&mut self) -> Result<Option<Part<'a>>, DecodeError> {
+        let at = self.at;
+        let (number, start, end) = match self.bytes[at..] {
+            [] => return Ok(None),
+            [first, ..] if first & 0x80 != 0 => {
+                let number = first & 0x7f;
+                let length = TV_CONTENT_BYTES[usize::from(number)];
+                let length = length.ok_or_else(|| {
+                    fault("unknown-tv", at, format!("no parameter has the TV number {number}"))
+                })?;
+                (u16::from(number), at + 1, at + 1 + usize::from(length))
+            }
+            [a, b, c, d, ..] => {
+                let length = usize::from(u16::from_be_bytes([c, d]));
+                let number = u16::from_be_bytes([a & 0b11, b]);
+                (if number < 128 { UNDEFINED } else { number }, at + 4, at + length)
+            }
+            _ => return Err(fault("truncated", at, "a parameter's header is cut off")),
+        };
+        if end < start || end > self.bytes.len() {
+            let text = format!("parameter {number} of {} bytes, {} left", end - at, self.bytes.len() - at);
+            return Err(fault("length", at, text));
+        }
+        self.at = end;
+        Ok(Some(Part { number, bytes: &self.bytes[..end], start }))
+    }
+}
+
+impl<'a> Part<'a> {
+    pub fn content(&self) -> &'a [u8] {
+        &self.bytes[self.start..]
+    }
+
+    pub fn walk(&self) -> Walk<'a> {
+        Walk { bytes: self.bytes, at: self.start }
+    }
+
+    pub fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], DecodeError> {
+        let found = self.content().get(at..).and_then(<[u8]>::first_chunk);
+        found.copied().ok_or_else(|| self.truncated())
+    }
+
+    pub fn u8_at(&self, at: usize) -> Result<u8, DecodeError> {
+        self.array(at).map(u8::from_be_bytes)
+    }
+
+    pub fn u16_at(&self, at: usize) -> Result<u16, DecodeError> {
+        self.array(at).map(u16::from_be_bytes)
+    }
+
+    pub fn u64_at(&self, at: usize) -> Result<u64, DecodeError> {
+        self.array(at).map(u64::from_be_bytes)
+    }
+
+    #[cold]
+    pub fn truncated(&self) -> DecodeError {
+        let text = format!("parameter {} has {} bytes of content", self.number, self.content().len());
+        fault("truncated", self.start, text)
+    }
+}
+
+#[cold]
+pub(super) fn fault(reason: &'static str, offset: usize, message: impl Into<String>) -> DecodeError {
+    DecodeError { reason, offset, message: message.into() }
+}
