@@ -1,1 +1,3 @@
 //! Tracker payloads, one file a format.
+
+pub mod owntracks;
