@@ -381,6 +381,7 @@ pub async fn offline(
     let clock = WallClock::new();
     let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
     let mut core = Core::new(config, std::mem::take(&mut opened.state))?;
+    core.started(opened.meta.last_heartbeat, clock.now());
     let answer = core.command(by, command, clock.now());
     if answer.is_ok() {
         opened.writer.commit(&core.take_group().batch, clock.now()).await?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use super::core::Group;
 use crate::config::BackoffConfig;
@@ -87,7 +86,6 @@ impl WriterTask {
     }
 
     async fn commit(&mut self, work: Work) {
-        let started = Instant::now();
         let mut backoff = Backoff::new(RETRY);
         let committed = loop {
             match self.writer.commit(&work.group.batch, self.clock.now()).await {
@@ -99,7 +97,7 @@ impl WriterTask {
                 }
             }
         };
-        telemetry::committed(&work.group.batch, started.elapsed());
+        telemetry::committed(&work.group.batch);
         self.downstream.ready.set_journal(true);
         for (source, token) in work.group.acks {
             self.acknowledge(&source, token);
@@ -157,7 +155,6 @@ impl WriterTask {
     /// The alert at 80 %, and the gate before the reserve.
     async fn watch_space(&mut self) {
         let usage = self.writer.usage();
-        telemetry::journal_usage(&usage);
         let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
         self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);
         let alert = usage.share() >= SPACE_ALERT;
@@ -171,7 +168,7 @@ impl WriterTask {
         let problem = alert.then(|| {
             format!(
                 "the journal holds {} of {} bytes: bring the database back, or raise journal.max_bytes",
-                usage.bytes, usage.max_bytes
+                usage.used_bytes, usage.max_bytes
             )
         });
         let health = Health { rule: Rule::Journal, subject: "space".to_owned(), site: None, problem };

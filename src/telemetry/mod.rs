@@ -3,14 +3,12 @@
 //!
 //! `WARN` means that no data was lost, `ERROR` that data was, or would be if nobody acts.
 
-use std::time::Duration;
-
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge};
 
 use crate::domain::alerts::{AlertState, Rule};
 use crate::domain::books::Book;
 use crate::domain::ids::SourceId;
-use crate::journal::{Batch, JournalError, Usage};
+use crate::journal::{Batch, JournalError};
 
 mod exporter;
 mod health;
@@ -51,9 +49,8 @@ pub fn books(source: &SourceId, book: &Book) {
     }
 }
 
-pub fn committed(batch: &Batch, took: Duration) {
-    histogram!(names::COMMIT_SECONDS).record(took.as_secs_f64());
-    counter!(names::COMMITS).increment(1);
+/// What a commit made durable.
+pub fn committed(batch: &Batch) {
     let mut kinds = std::collections::BTreeMap::<&'static str, u64>::new();
     for event in &batch.events {
         *kinds.entry(event.body.kind()).or_default() += 1;
@@ -63,15 +60,10 @@ pub fn committed(batch: &Batch, took: Duration) {
     }
 }
 
+/// The journal counts it; this says it.
 pub fn commit_failed(error: &JournalError) {
     let error: &dyn std::error::Error = error;
     tracing::error!(error, "failed to commit to the journal; nothing is acknowledged until it works again");
-    counter!(names::COMMIT_FAILURES).increment(1);
-}
-
-pub fn journal_usage(usage: &Usage) {
-    gauge!(names::JOURNAL_BYTES).set(usage.bytes as f64);
-    gauge!(names::JOURNAL_MAX_BYTES).set(usage.max_bytes as f64);
 }
 
 pub fn intake_depth(depth: usize) {

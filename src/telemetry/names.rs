@@ -12,18 +12,14 @@ pub const BOOKS_IMBALANCE: &str = "tallyman_books_imbalance";
 
 // The pipeline and its journal.
 pub const QUEUE_DEPTH: &str = "tallyman_queue_depth";
-pub const COMMITS: &str = "tallyman_commits_total";
-pub const COMMIT_SECONDS: &str = "tallyman_commit_seconds";
-pub const COMMIT_FAILURES: &str = "tallyman_commit_failures_total";
 pub const EVENTS: &str = "tallyman_events_total";
-pub const JOURNAL_BYTES: &str = "tallyman_journal_bytes";
-pub const JOURNAL_MAX_BYTES: &str = "tallyman_journal_max_bytes";
 
 // Alerts.
 pub const ALERTS: &str = "tallyman_alerts";
 pub const NOTIFICATIONS: &str = "tallyman_notifications_total";
 pub const NOTIFICATION_FAILURES: &str = "tallyman_notification_failures_total";
-// journal
+
+// The journal.
 /// Commits that became durable.
 pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";
 /// Commits that failed and were rolled back.

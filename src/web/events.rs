@@ -90,7 +90,7 @@ pub(super) async fn events(
         subject: filter.subject,
         kinds: kinds.unwrap_or_default(),
         observed_from: filter.from,
-        observed_to: filter.to,
+        observed_until: filter.to,
         before_seq: filter.before,
         limit,
     };
