@@ -29,7 +29,7 @@ use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::health::Health;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
-use crate::journal::{self, Control, JournalError, Opened, Reader};
+use crate::journal::{self, JournalError, Opened, Reader, StoredDeadLetter};
 use crate::notify::{self, Board};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, Intake, IntakeSender};
@@ -198,7 +198,7 @@ fn spawn_sources(
 
 struct Inputs {
     intake: mpsc::Receiver<Intake>,
-    replays: mpsc::Receiver<Intake>,
+    replays: mpsc::Receiver<StoredDeadLetter>,
     commands: mpsc::Receiver<CommandRequest>,
     health: mpsc::Receiver<Health>,
 }
@@ -237,8 +237,8 @@ async fn drive(
                 }
                 pending += count;
             }
-            Some(intake) = inputs.replays.recv(), if accepting => {
-                core.intake(intake);
+            Some(letter) = inputs.replays.recv(), if accepting => {
+                core.replay(letter);
                 pending += 1;
             }
             Some(request) = inputs.commands.recv(), if accepting => {

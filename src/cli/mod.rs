@@ -152,7 +152,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
         }
         Sub::Decode(args) => decode::run(args),
-        Sub::Token(args) => token::run(args),
+        Sub::Token(args) => token::run(&args),
     }
 }
 

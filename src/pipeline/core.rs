@@ -21,7 +21,7 @@ use crate::domain::ids::{Digest, EventId, SiteId, SourceId};
 use crate::domain::readings::{DeviceTime, Reading, TagRead};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
-use crate::journal::{Batch, DeadLetter};
+use crate::journal::{Batch, DeadLetter, StoredDeadLetter};
 use crate::source::Intake;
 use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
@@ -153,6 +153,25 @@ impl Core {
                 *book.dropped.entry(reason.to_owned()).or_default() += count;
             }
         }
+    }
+
+    /// A dead letter once more: what becomes of it is committed together with its removal.
+    pub fn replay(&mut self, letter: StoredDeadLetter) {
+        let payload = match letter.protocol.as_str() {
+            "llrp" => Payload::Llrp(letter.payload),
+            "mqtt" => Payload::Mqtt {
+                topic: letter.topic.unwrap_or_default(),
+                payload: letter.payload,
+                retained: false,
+            },
+            protocol => {
+                tracing::warn!(id = letter.id, protocol, "dead letters of this kind cannot be replayed");
+                return;
+            }
+        };
+        self.batch.replayed.push(letter.id);
+        let source = SourceId::from(letter.source);
+        self.frame(Frame { source, received_at: letter.received_at, payload, ack: None });
     }
 
     pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {

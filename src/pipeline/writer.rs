@@ -17,11 +17,11 @@ use crate::domain::commands::{Outcome, Refused};
 use crate::domain::frames::AckToken;
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
-use crate::journal::{Control, Usage, Writer};
+use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
 use crate::notify::Board;
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
-use crate::source::{Gate, Intake};
+use crate::source::Gate;
 use crate::telemetry;
 
 /// A journal that is quiet says every so often that we are alive.
@@ -47,7 +47,7 @@ pub(super) struct Downstream {
     /// Our own trouble, on its way to become an alert.
     pub health: mpsc::Sender<Health>,
     /// Dead letters that a person wants tried again.
-    pub replays: mpsc::Sender<Intake>,
+    pub replays: mpsc::Sender<StoredDeadLetter>,
     pub ready: telemetry::Readiness,
 }
 
@@ -177,17 +177,21 @@ impl WriterTask {
         }
     }
 
+    /// Dead letters that a person asked to have tried again go back in at the front.
     async fn take_replays(&mut self) {
-        let room = self.downstream.replays.capacity();
-        match self.writer.take_replays(room).await {
-            Ok(frames) => {
-                for frame in frames {
-                    if self.downstream.replays.try_send(frame).is_err() {
-                        tracing::warn!("a dead letter could not be replayed now; it stays where it is");
-                    }
-                }
+        let letters = match self.writer.take_replays().await {
+            Ok(letters) => letters,
+            Err(error) => {
+                tracing::warn!(%error, "failed to look for dead letters to replay");
+                return;
             }
-            Err(error) => tracing::warn!(%error, "failed to look for dead letters to replay"),
+        };
+        for letter in letters {
+            // Taken, not yet deleted: that happens in the commit of what becomes of it.
+            if self.downstream.replays.try_send(letter).is_err() {
+                tracing::warn!("more dead letters are to be replayed than fit; the rest follow at the next start");
+                return;
+            }
         }
     }
 }

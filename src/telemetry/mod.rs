@@ -5,6 +5,7 @@
 
 use metrics::{counter, gauge};
 
+use crate::decode::DecodeError;
 use crate::domain::alerts::{AlertState, Rule};
 use crate::domain::books::Book;
 use crate::domain::ids::SourceId;
@@ -23,8 +24,8 @@ pub fn frames_dropped(source: &SourceId, reason: &'static str, count: u64) {
     counter!(names::FRAMES_DROPPED, "source" => source.to_string(), "reason" => reason).increment(count);
 }
 
-pub fn dead_letter(source: &SourceId, reason: &'static str, error: &dyn std::error::Error) {
-    tracing::warn!(%source, reason, error, "set aside as a dead letter: see `tallyman dead-letters`");
+pub fn dead_letter(source: &SourceId, reason: &'static str, error: &DecodeError) {
+    tracing::warn!(%source, reason, %error, "set aside as a dead letter: see `tallyman dead-letters`");
     counter!(names::DEAD_LETTERS, "source" => source.to_string(), "reason" => reason).increment(1);
 }
 
