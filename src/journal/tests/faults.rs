@@ -250,3 +250,17 @@ async fn the_damage_of_a_running_journal_is_named_and_remembered() {
     drop(journal);
     assert!(opened(folder.path()).await.set_aside.is_some());
 }
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_written_says_who_must_be_allowed() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::File::create(folder.path().join("probe")).is_ok() {
+        println!("skipped: this user may write everywhere (root)");
+        return;
+    }
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, JournalError::Permission { .. }), "{error}");
+    assert!(error.to_string().contains("writable by the user"), "{error}");
+}
