@@ -146,16 +146,14 @@ fn whole(out: &mut impl Write, letter: &StoredDeadLetter) -> io::Result<()> {
     Ok(())
 }
 
-async fn replay(
-    out: &mut impl Write,
-    journal: &Path,
-    ids: Vec<u64>,
-    all: bool,
-) -> anyhow::Result<ExitCode> {
+async fn replay(out: &mut impl Write, journal: &Path, ids: Vec<u64>, all: bool) -> anyhow::Result<ExitCode> {
     let ids = if all { every_id(journal).await? } else { ids };
     let unknown = journal::request_replay(journal, &ids).await.context("the replay was not asked for")?;
     let asked = ids.len() - unknown.len();
-    writeln!(out, "asked for the replay of {asked}: the daemon takes them up while it runs, or when it starts next")?;
+    writeln!(
+        out,
+        "asked for the replay of {asked}: the daemon takes them up while it runs, or when it starts next"
+    )?;
     for id in &unknown {
         eprintln!("there is no dead letter {id}: it was replayed, dropped, or never there");
     }

@@ -112,6 +112,9 @@ pub(super) async fn drop_oldest(
 pub(super) fn dropped(letters: u64) {
     if letters > 0 {
         metrics::counter!(names::JOURNAL_DEAD_LETTERS_DROPPED).increment(letters);
-        tracing::error!(letters, "the oldest dead letters were dropped: there are more than journal.max_dead_letters");
+        tracing::error!(
+            letters,
+            "the oldest dead letters were dropped: there are more than journal.max_dead_letters"
+        );
     }
 }

@@ -92,8 +92,8 @@ pub enum JournalError {
     )]
     OtherNode { path: PathBuf, found: String, configured: String },
     #[error(
-        "no room to {operation} the journal {}: free space on its disk; nothing of this batch was \
-         written, and it is tried again",
+        "no room to {operation} the journal {}: free space on its disk; nothing was written by halves, \
+         and the same can be tried again",
         path.display()
     )]
     Full {

@@ -38,7 +38,19 @@ pub fn wal_bytes(path: &Path) -> u64 {
 
 /// Held for as long as the journal is open for writing; the system lets go of it when the process ends,
 /// however it ends.
-pub fn lock(path: &Path) -> Result<File, JournalError> {
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing alone would not do while a process that is just being started has inherited the file.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the journal's lock goes when its file is closed");
+        }
+    }
+}
+
+pub fn lock(path: &Path) -> Result<Lock, JournalError> {
     if !folder(path).is_dir() {
         return Err(JournalError::MissingDirectory { path: path.to_owned() });
     }
@@ -57,7 +69,7 @@ pub fn lock(path: &Path) -> Result<File, JournalError> {
     }
     lock.set_len(0).map_err(failed)?;
     writeln!(lock, "{}", std::process::id()).map_err(failed)?;
-    Ok(lock)
+    Ok(Lock(lock))
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -136,10 +148,9 @@ pub fn clear_suspect(path: &Path) -> Result<(), JournalError> {
 pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
     let failed = |source| JournalError::io(Operation::SetAside, path, source);
     let stamp = now.to_jiff().strftime("%Y%m%dT%H%M%SZ");
-    let names =
-        std::iter::once(String::new()).chain((2..).map(|nth| format!("-{nth}"))).map(|nth| {
-            beside(path, &format!(".damaged-{stamp}{nth}"))
-        });
+    let names = std::iter::once(String::new())
+        .chain((2..).map(|nth| format!("-{nth}")))
+        .map(|nth| beside(path, &format!(".damaged-{stamp}{nth}")));
     let Some(aside) = names.take(1000).find(|name| !name.exists()) else {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     };

@@ -53,11 +53,13 @@ pub fn number<T: std::str::FromStr>(
 
 /// Writes one fact, in the transaction that is open.
 pub async fn put(conn: &mut SqliteConnection, key: &str, value: impl ToString) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-        .bind(key)
-        .bind(value.to_string())
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )
+    .bind(key)
+    .bind(value.to_string())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

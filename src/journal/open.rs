@@ -135,7 +135,10 @@ pub(super) fn refuse_missing(path: &Path) -> Result<(), JournalError> {
 }
 
 /// A reader takes the file as it is: only the daemon migrates.
-pub(super) async fn refuse_other_format(path: &Path, conn: &mut SqliteConnection) -> Result<(), JournalError> {
+pub(super) async fn refuse_other_format(
+    path: &Path,
+    conn: &mut SqliteConnection,
+) -> Result<(), JournalError> {
     let found = schema::refuse_foreign(path, conn).await?;
     if found < schema::MIGRATIONS.len() as i64 {
         return Err(JournalError::Older { path: path.to_owned(), found });

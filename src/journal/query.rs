@@ -45,7 +45,8 @@ async fn scanned(pool: &SqlitePool, query: &EventQuery) -> Result<Vec<StoredEven
         let window = window.bind(before).bind(WINDOW_ROWS).fetch_one(pool).await?;
         let Some(first) = window.try_get::<Option<i64>, _>(0)? else { break };
         looked += window.try_get::<i64, _>(1)?;
-        let mut text = QueryBuilder::new(format!("SELECT {EVENT_COLUMNS} FROM event NOT INDEXED WHERE seq >= "));
+        let mut text =
+            QueryBuilder::new(format!("SELECT {EVENT_COLUMNS} FROM event NOT INDEXED WHERE seq >= "));
         text.push_bind(first).push(" AND seq < ").push_bind(before);
         found.append(&mut finish(pool, query, text, query.limit - found.len()).await?);
         before = first;

@@ -129,8 +129,7 @@ impl Reader {
         after_id: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredDeadLetter>, JournalError> {
-        let text =
-            format!("SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?");
+        let text = format!("SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?");
         sqlx::query(AssertSqlSafe(text))
             .bind(signed(after_id.unwrap_or(0)))
             .bind(signed(limit as u64))

@@ -49,7 +49,8 @@ struct Step {
 
 impl Retention {
     pub fn new(config: &JournalConfig) -> Self {
-        let group = |name, cursor_key, condition, keep| Group { name, cursor_key, condition, keep, cursor: 0 };
+        let group =
+            |name, cursor_key, condition, keep| Group { name, cursor_key, condition, keep, cursor: 0 };
         Self {
             protect_unforwarded: false,
             groups: [

@@ -7,7 +7,6 @@
 //! ```
 //! What it remembers (the newest number, how many dead letters) moves only after a COMMIT.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
 
 use super::error::{JournalError, Operation};
+use super::file::Lock;
 use super::insert::{self, Row};
 use super::retention::Retention;
 use super::{Batch, Committed, Meta, Usage, dead_letters, file, meta};
@@ -42,7 +42,7 @@ pub struct Writer {
     /// A transaction was begun and not seen to end.
     unsettled: bool,
     /// Held open until the connection is gone.
-    lock: File,
+    lock: Lock,
 }
 
 /// What is remembered of the file, so as not to ask for it at every commit.
@@ -68,7 +68,7 @@ impl Writer {
     pub(super) async fn new(
         config: &JournalConfig,
         conn: SqliteConnection,
-        lock: File,
+        lock: Lock,
         meta: &Meta,
     ) -> Result<Self, JournalError> {
         let mut writer = Self {
@@ -104,7 +104,11 @@ impl Writer {
             let id = || event.id.to_string();
             rows.push(Row::new(event).map_err(|source| JournalError::Body { id: id(), source })?);
         }
-        if rows.is_empty() && batch.state.is_empty() && batch.dead_letters.is_empty() && self.replaying.is_empty() {
+        if rows.is_empty()
+            && batch.state.is_empty()
+            && batch.dead_letters.is_empty()
+            && self.replaying.is_empty()
+        {
             return Ok(Committed { last_seq: self.counted.last_seq, inserted: 0 });
         }
         let written = match self.try_commit(batch, &mut rows, recorded_at).await {
@@ -135,10 +139,9 @@ impl Writer {
         self.roll_back().await?;
         self.begin().await?;
         let second = match insert::retain_new(&mut self.conn, rows).await {
-            Ok(duplicates) => self
-                .write(batch, rows, recorded_at)
-                .await
-                .map(|written| Written { duplicates, ..written }),
+            Ok(duplicates) => {
+                self.write(batch, rows, recorded_at).await.map(|written| Written { duplicates, ..written })
+            }
             Err(error) => Err(error),
         };
         self.end(second).await
@@ -292,8 +295,7 @@ impl Writer {
     }
 
     pub(super) fn set_usage(&mut self, used_bytes: u64) {
-        self.usage =
-            Usage { used_bytes, max_bytes: self.max_bytes, reserve_bytes: self.reserve_bytes };
+        self.usage = Usage { used_bytes, max_bytes: self.max_bytes, reserve_bytes: self.reserve_bytes };
         metrics::gauge!(names::JOURNAL_USED_BYTES).set(used_bytes as f64);
     }
 
