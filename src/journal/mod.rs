@@ -1,7 +1,9 @@
 //! Events and the state that follows from them → one local, durable, atomic commit.
 
+use tokio::sync::oneshot;
+
 use crate::domain::events::Event;
-use crate::domain::ids::{EventId, SourceId};
+use crate::domain::ids::{EventId, NodeId, SourceId};
 use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 
@@ -48,4 +50,29 @@ pub struct StoredEvent {
     pub confidence: Option<f32>,
     /// JSON of [`crate::domain::events::EventBody`].
     pub body: String,
+}
+
+/// What the journal knows of itself.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Meta {
+    pub node: NodeId,
+    /// 32 hex digits, random; made with the file, and again by [`Writer::new_epoch`].
+    pub epoch: String,
+    /// Number of the newest event, pruned or not; 0 before the first.
+    pub last_seq: u64,
+    /// Everything up to here is in TimescaleDB, as far as this journal was told.
+    pub forwarded_seq: u64,
+    /// When the daemon was last known to live: its last heartbeat or commit.
+    pub last_heartbeat: Option<Timestamp>,
+    /// The file was made by this very open.
+    pub created: bool,
+}
+
+/// What a store asks of the one that owns the [`Writer`].
+#[derive(Debug)]
+pub enum Control {
+    /// Everything up to `seq` is in TimescaleDB.
+    Forwarded { seq: u64 },
+    /// The database is ahead of this journal: number on under a new epoch.
+    NewEpoch { reply: oneshot::Sender<String> },
 }
