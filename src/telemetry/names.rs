@@ -21,3 +21,33 @@ pub const STORE_REJECTED: &str = "tallyman_store_rejected_events_total";
 pub const STORE_MISSING: &str = "tallyman_store_missing_events_total";
 /// Times that the journal was found not to be the one that the database was filled from.
 pub const STORE_EPOCHS: &str = "tallyman_store_divergences_total";
+
+// journal
+/// Commits that became durable.
+pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";
+/// Commits that failed and were rolled back.
+pub const JOURNAL_COMMIT_FAILURES: &str = "tallyman_journal_commit_failures_total";
+/// Time of one commit, fsync included.
+pub const JOURNAL_COMMIT_SECONDS: &str = "tallyman_journal_commit_seconds";
+/// Events committed.
+pub const JOURNAL_EVENTS: &str = "tallyman_journal_events_total";
+/// Events that were already in the journal, and skipped.
+pub const JOURNAL_DUPLICATE_IDS: &str = "tallyman_journal_duplicate_ids_total";
+/// Number of the newest event.
+pub const JOURNAL_LAST_SEQ: &str = "tallyman_journal_last_seq";
+/// Bytes in use, without what deleted rows left free for the next ones.
+pub const JOURNAL_USED_BYTES: &str = "tallyman_journal_used_bytes";
+/// `journal.max_bytes`.
+pub const JOURNAL_MAX_BYTES: &str = "tallyman_journal_max_bytes";
+/// Size of the write-ahead log beside the journal.
+pub const JOURNAL_WAL_BYTES: &str = "tallyman_journal_wal_bytes";
+/// Events deleted because they were older than their retention; label `class`: `events`, `measurements`, `reads`.
+pub const JOURNAL_PRUNED_EVENTS: &str = "tallyman_journal_pruned_events_total";
+/// Dead letters held.
+pub const JOURNAL_DEAD_LETTERS: &str = "tallyman_journal_dead_letters";
+/// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters`.
+pub const JOURNAL_DEAD_LETTERS_DROPPED: &str = "tallyman_journal_dead_letters_dropped_total";
+/// Dead letters put back through the pipeline.
+pub const JOURNAL_DEAD_LETTERS_REPLAYED: &str = "tallyman_journal_dead_letters_replayed_total";
+/// Damaged journals set aside at a start.
+pub const JOURNAL_SET_ASIDE: &str = "tallyman_journal_set_aside_total";

@@ -49,13 +49,6 @@ impl std::fmt::Display for Epoch {
     }
 }
 
-/// Rows for one table, whole as COPY takes them.
-#[derive(Debug)]
-pub struct Rows {
-    pub bytes: Vec<u8>,
-    pub count: u64,
-}
-
 /// What one transaction writes, and where the watermark then stands.
 #[derive(Debug)]
 pub struct Batch {
@@ -65,9 +58,10 @@ pub struct Batch {
     /// Numbers between `after` and `last` that the journal no longer holds.
     pub missing: u64,
     pub newest_recorded_at: Option<Timestamp>,
-    pub rows: BTreeMap<Table, Rows>,
+    /// For each table, as COPY takes them.
+    pub rows: BTreeMap<Table, Vec<u8>>,
     /// Rows that may be there already, with the span of their `observed_at`.
-    pub doubtful: BTreeMap<Table, (Rows, Span)>,
+    pub doubtful: BTreeMap<Table, (Vec<u8>, Span)>,
     pub current: Current,
     /// Events of a kind that has no table.
     pub unknown: Vec<StoredEvent>,
@@ -149,18 +143,17 @@ impl<'a> BatchBuilder<'a> {
         if self.events == 0 {
             return None;
         }
-        let whole = |rows: CopyBuffer| Rows { count: rows.rows(), bytes: rows.finish() };
         Some(Batch {
             after: self.after,
             last: self.last,
             events: self.events,
             missing: (self.last.seq - self.after.seq).saturating_sub(self.events),
             newest_recorded_at: self.newest_recorded_at,
-            rows: self.rows.into_iter().map(|(table, rows)| (table, whole(rows))).collect(),
+            rows: self.rows.into_iter().map(|(table, rows)| (table, rows.finish())).collect(),
             doubtful: self
                 .doubtful
                 .into_iter()
-                .map(|(table, (rows, span))| (table, (whole(rows), span)))
+                .map(|(table, (rows, span))| (table, (rows.finish(), span)))
                 .collect(),
             current: self.current,
             unknown: self.unknown,

@@ -18,24 +18,15 @@ const NULL: i32 = -1;
 #[derive(Debug)]
 pub struct CopyBuffer {
     bytes: Vec<u8>,
-    rows: u64,
 }
 
 impl Default for CopyBuffer {
     fn default() -> Self {
-        Self { bytes: HEADER.to_vec(), rows: 0 }
+        Self { bytes: HEADER.to_vec() }
     }
 }
 
 impl CopyBuffer {
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The whole file, with what it ends with.
     pub fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
@@ -43,7 +34,6 @@ impl CopyBuffer {
     }
 
     pub fn row(&mut self, fields: i16) {
-        self.rows += 1;
         self.bytes.extend_from_slice(&fields.to_be_bytes());
     }
 
@@ -160,7 +150,6 @@ mod tests {
         copy.int2(7);
         copy.null();
         copy.text("ab");
-        assert_eq!(copy.rows(), 1);
         let expected: &[u8] =
             b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x02\0\x07\xff\xff\xff\xff\0\0\0\x02ab\xff\xff";
         assert_eq!(copy.finish(), expected);
@@ -169,7 +158,7 @@ mod tests {
     #[test]
     fn times_count_from_2000() {
         let mut copy = CopyBuffer::default();
-        let start = copy.len();
+        let start = copy.bytes.len();
         copy.timestamptz(Timestamp::parse("2000-01-01T00:00:00.000001Z").unwrap());
         assert_eq!(&copy.bytes[start..], b"\0\0\0\x08\0\0\0\0\0\0\0\x01");
     }
@@ -177,7 +166,7 @@ mod tests {
     #[test]
     fn the_extremes_do_not_become_infinities() {
         let mut copy = CopyBuffer::default();
-        let start = copy.len();
+        let start = copy.bytes.len();
         copy.timestamptz(Timestamp::MIN);
         assert_ne!(&copy.bytes[start + 4..], i64::MIN.to_be_bytes());
     }
@@ -185,7 +174,7 @@ mod tests {
     #[test]
     fn jsonb_has_its_version_and_no_nul() {
         let mut copy = CopyBuffer::default();
-        let start = copy.len();
+        let start = copy.bytes.len();
         copy.jsonb("{}");
         assert_eq!(&copy.bytes[start..], b"\0\0\0\x03\x01{}");
         assert_eq!(without_nul(r#"{"a":"x\u0000y"}"#), r#"{"a":"x\ufffdy"}"#);

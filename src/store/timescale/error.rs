@@ -1,8 +1,7 @@
 //! Why forwarding stopped, and what then is to be done.
 
 use super::batch::Epoch;
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
+use crate::journal::JournalError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -40,8 +39,10 @@ pub enum StoreError {
         "the watermark of node `{node}` was moved by somebody else: is there a second daemon with this name?"
     )]
     Contested { node: String },
-    #[error("failed to read the journal: {0}")]
-    Journal(#[source] Source),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("failed to write current state as JSON: {0}")]
+    Current(#[source] serde_json::Error),
     #[error("the journal's epoch `{0}` is not 32 hex digits")]
     JournalEpoch(String),
     #[error("the journal's writer is gone")]
@@ -51,10 +52,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub fn journal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Journal(Box::new(error))
-    }
-
     /// A stable word for the metric.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -67,6 +64,7 @@ impl StoreError {
             Self::Migrate { .. } => "migrate",
             Self::Occupied { .. } => "occupied",
             Self::Contested { .. } => "contested",
+            Self::Current(_) => "current",
             Self::Journal(_) | Self::JournalEpoch(_) => "journal",
             Self::WriterGone | Self::EpochUnchanged(_) => "epoch",
         }

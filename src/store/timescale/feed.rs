@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, BatchBuilder, Lineage, Mark};
 use super::error::StoreError;
-use super::log::EventLog;
+use crate::journal::Reader;
 
 /// Batches that wait while one is written. One more would only hold more memory: encoding is several
 /// times faster than writing.
@@ -28,8 +28,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const SMALL_BATCH: u64 = 1000;
 const SMALL_BATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-pub struct Feed<L> {
-    pub log: L,
+pub struct Feed {
+    pub journal: Reader,
     pub lineage: Lineage,
     pub batch_rows: usize,
     /// Number of the newest event in the journal.
@@ -37,13 +37,13 @@ pub struct Feed<L> {
     pub shutdown: CancellationToken,
 }
 
-impl<L: EventLog> Feed<L> {
+impl Feed {
     pub async fn run(mut self, mut after: Mark, batches: mpsc::Sender<Result<Batch, StoreError>>) {
         while !self.shutdown.is_cancelled() {
             self.committed.borrow_and_update();
             let complete = self.committed.has_changed().is_err();
             let began = Instant::now();
-            match build(&self.log, &self.lineage, after, self.batch_rows, u64::MAX).await {
+            match build(&self.journal, &self.lineage, after, self.batch_rows, u64::MAX).await {
                 Ok(Some(batch)) => {
                     after = batch.last;
                     let small = batch.events < SMALL_BATCH;
@@ -89,8 +89,8 @@ impl<L: EventLog> Feed<L> {
 }
 
 /// The events behind `after` up to number `until`, at most `max_rows`; `None` where there are none.
-pub async fn build<L: EventLog>(
-    log: &L,
+pub async fn build(
+    journal: &Reader,
     lineage: &Lineage,
     after: Mark,
     max_rows: usize,
@@ -103,7 +103,7 @@ pub async fn build<L: EventLog>(
             break;
         }
         let limit = room.min(PAGE);
-        let events = log.events_after(batch.last_seq(), limit).await.map_err(StoreError::journal)?;
+        let events = journal.events_after(batch.last_seq(), limit).await?;
         let got = events.len();
         let before = batch.events();
         events.into_iter().take_while(|event| event.seq <= until).for_each(|event| batch.push(event));

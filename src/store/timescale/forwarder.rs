@@ -12,14 +12,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
-use super::log::EventLog;
 use super::progress::Progress;
 use super::session::{Note, Session};
 use super::troubles::Troubles;
 use crate::config::{BackoffConfig, TimescaleConfig};
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
-use crate::journal::Control;
+use crate::journal::{Control, Reader};
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
@@ -56,17 +55,17 @@ impl Default for Timing {
     }
 }
 
-pub struct Forwarder<L> {
+pub struct Forwarder {
     pub config: TimescaleConfig,
     pub node: NodeId,
-    pub log: L,
+    pub journal: Reader,
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub health: mpsc::Sender<Health>,
     pub timing: Timing,
 }
 
-impl<L: EventLog> Forwarder<L> {
+impl Forwarder {
     /// Ends at shutdown, or when the journal is complete (`committed` closed) and the database has all of
     /// it or is out of reach.
     pub async fn run(self, shutdown: CancellationToken) {
@@ -101,8 +100,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn new<L: EventLog>(of: &Forwarder<L>, shutdown: CancellationToken) -> Self {
-        let forwarded = match of.log.meta().await {
+    async fn new(of: &Forwarder, shutdown: CancellationToken) -> Self {
+        let forwarded = match of.journal.meta().await {
             Ok(meta) => meta.forwarded_seq,
             Err(error) => {
                 tracing::warn!(%error, "the backlog is not known until the journal can be read");
@@ -124,12 +123,12 @@ impl Supervisor {
         supervisor
     }
 
-    fn session<L: EventLog>(&self, of: &Forwarder<L>) -> (Session<L>, mpsc::Receiver<Note>) {
+    fn session(&self, of: &Forwarder) -> (Session, mpsc::Receiver<Note>) {
         let (notes, told) = mpsc::channel(NOTES);
         let session = Session {
             config: of.config.clone(),
             node: of.node.clone(),
-            log: of.log.clone(),
+            journal: of.journal.clone(),
             committed: of.committed.clone(),
             control: of.control.clone(),
             notes,

@@ -21,7 +21,6 @@ mod encode;
 mod error;
 mod feed;
 mod forwarder;
-mod log;
 mod migrations;
 mod progress;
 mod session;
@@ -35,24 +34,23 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
 pub use forwarder::{Forwarder, Timing};
-pub use log::EventLog;
 
 use crate::config::TimescaleConfig;
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
-use crate::journal::Control;
+use crate::journal::{Control, Reader};
 
 /// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
 /// all is written.
-pub async fn run<L: EventLog>(
+pub async fn run(
     config: TimescaleConfig,
     node: NodeId,
-    log: L,
+    journal: Reader,
     committed: watch::Receiver<u64>,
     control: mpsc::Sender<Control>,
     health: mpsc::Sender<Health>,
     shutdown: CancellationToken,
 ) {
     let timing = Timing::default();
-    Forwarder { config, node, log, committed, control, health, timing }.run(shutdown).await;
+    Forwarder { config, node, journal, committed, control, health, timing }.run(shutdown).await;
 }

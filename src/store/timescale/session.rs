@@ -12,7 +12,6 @@ use super::batch::{Batch, Epoch, Lineage, Mark};
 use super::connection::{Connection, column};
 use super::error::StoreError;
 use super::feed::{self, Feed};
-use super::log::EventLog;
 use super::progress::Progress;
 use super::tables::Table;
 use super::watermark::{self, Resume, Watermark, resume};
@@ -20,7 +19,7 @@ use super::write::{Hole, Writer, note_gap};
 use super::{capabilities, migrations};
 use crate::config::TimescaleConfig;
 use crate::domain::ids::NodeId;
-use crate::journal::{Control, Meta};
+use crate::journal::{Control, Meta, Reader};
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
 
@@ -32,10 +31,10 @@ pub enum Note {
     History(String),
 }
 
-pub struct Session<L> {
+pub struct Session {
     pub config: TimescaleConfig,
     pub node: NodeId,
-    pub log: L,
+    pub journal: Reader,
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub notes: mpsc::Sender<Note>,
@@ -45,7 +44,7 @@ pub struct Session<L> {
     pub shutdown: CancellationToken,
 }
 
-impl<L: EventLog> Session<L> {
+impl Session {
     /// Ends well at shutdown, or when the journal is complete and all of it is written.
     pub async fn run(self) -> Result<(), StoreError> {
         let mut writer = self.align().await?;
@@ -53,7 +52,7 @@ impl<L: EventLog> Session<L> {
         self.note(Note::Aligned).await;
         let (batches, mut ready) = mpsc::channel(feed::QUEUE);
         let feed = Feed {
-            log: self.log.clone(),
+            journal: self.journal.clone(),
             lineage: writer.lineage().clone(),
             batch_rows: self.config.batch_rows.max(1),
             committed: self.committed.clone(),
@@ -77,7 +76,7 @@ impl<L: EventLog> Session<L> {
         migrations::bring_forward(&mut connection).await?;
         migrations::tune(&mut connection, &capabilities, self.config.chunk_interval).await?;
         connection.lock_node(node).await?;
-        let meta = self.log.meta().await.map_err(StoreError::journal)?;
+        let meta = self.journal.meta().await?;
         let epoch = parse_epoch(&meta.epoch)?;
         let held = match watermark::read(&mut connection, node).await? {
             None => watermark::begin(&mut connection, node, epoch).await?,
@@ -104,7 +103,7 @@ impl<L: EventLog> Session<L> {
     ) -> Result<Watermark, StoreError> {
         let at_mark = match held.mark.seq {
             0 => None,
-            seq => self.log.event_id_at(seq).await.map_err(StoreError::journal)?,
+            seq => self.journal.event_id_at(seq).await?,
         };
         match resume(epoch, meta.last_seq, meta.forwarded_seq, &held, at_mark) {
             Resume::Continue => {
@@ -164,7 +163,7 @@ impl<L: EventLog> Session<L> {
     /// so it then has those before it too. Else the very beginning.
     async fn last_common(&self, connection: &mut Connection, forwarded: u64) -> Result<Mark, StoreError> {
         let Some(before) = forwarded.checked_sub(1) else { return Ok(Mark::default()) };
-        let events = self.log.events_after(before, 1).await.map_err(StoreError::journal)?;
+        let events = self.journal.events_after(before, 1).await?;
         let Some(event) = events.into_iter().find(|event| event.seq == forwarded) else {
             return Ok(Mark::default());
         };
@@ -206,7 +205,7 @@ impl<L: EventLog> Session<L> {
     async fn write_in_parts(&self, writer: &mut Writer, until: u64, events: u64) -> Result<(), StoreError> {
         let mut size = usize::try_from(events / 2).unwrap_or(usize::MAX).max(1);
         while writer.mark().seq < until {
-            let part = feed::build(&self.log, writer.lineage(), writer.mark(), size, until).await?;
+            let part = feed::build(&self.journal, writer.lineage(), writer.mark(), size, until).await?;
             let Some(part) = part else { return Ok(()) };
             match writer.write(&part).await {
                 Ok(rows) => {
@@ -229,7 +228,7 @@ impl<L: EventLog> Session<L> {
     }
 
     async fn set_aside(&self, writer: &mut Writer, at: Mark, error: &StoreError) -> Result<(), StoreError> {
-        let events = self.log.events_after(at.seq.saturating_sub(1), 1).await.map_err(StoreError::journal)?;
+        let events = self.journal.events_after(at.seq.saturating_sub(1), 1).await?;
         let Some(event) = events.into_iter().find(|event| event.seq == at.seq) else { return Ok(()) };
         writer.set_aside(&event, &error.to_string()).await?;
         counter!(names::STORE_REJECTED).increment(1);

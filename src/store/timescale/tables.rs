@@ -27,16 +27,6 @@ const ENVELOPE: &str = "event_id,node,epoch,seq,version,kind,site,subject,source
 const ENVELOPE_FIELDS: i16 = 14;
 
 impl Table {
-    pub const ALL: [Self; 8] = [
-        Self::Location,
-        Self::Condition,
-        Self::Fix,
-        Self::Sample,
-        Self::TagRead,
-        Self::Alert,
-        Self::Command,
-        Self::Gap,
-    ];
     pub const HYPERTABLES: [Self; 5] =
         [Self::Location, Self::Condition, Self::Fix, Self::Sample, Self::TagRead];
 

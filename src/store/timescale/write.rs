@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::batch::{Batch, Lineage, Mark, Rows, Span};
+use super::batch::{Batch, Lineage, Mark, Span};
 use super::connection::Connection;
 use super::current;
 use super::encode::without_nul;
@@ -77,7 +77,7 @@ impl Writer {
         let mut written = 0;
         for (table, rows) in &batch.rows {
             let target = format!("{} ({})", table.name(), table.columns());
-            written += self.connection.copy(&target, &rows.bytes).await?;
+            written += self.connection.copy(&target, rows).await?;
         }
         for (table, (rows, span)) in &batch.doubtful {
             written += self.insert_absent(*table, rows, *span).await?;
@@ -98,11 +98,11 @@ impl Writer {
 
     /// Inserts those rows whose event is not there. An id begins with the millisecond of its event, so one
     /// that is there is there within a millisecond of the same time.
-    async fn insert_absent(&mut self, table: Table, rows: &Rows, span: Span) -> Result<u64, StoreError> {
+    async fn insert_absent(&mut self, table: Table, rows: &[u8], span: Span) -> Result<u64, StoreError> {
         let (name, columns) = (table.name(), table.columns());
         let stage = format!("CREATE TEMP TABLE stage (LIKE {name}) ON COMMIT DROP");
         self.connection.execute("stage rows", &stage).await?;
-        self.connection.copy(&format!("stage ({columns})"), &rows.bytes).await?;
+        self.connection.copy(&format!("stage ({columns})"), rows).await?;
         let sql = format!(
             "INSERT INTO {name} ({columns}) SELECT {columns} FROM stage s WHERE NOT EXISTS (
                SELECT FROM {name} t WHERE t.event_id = s.event_id
@@ -127,7 +127,7 @@ impl Writer {
             return Ok(());
         }
         let rows: Vec<&'a T> = rows.collect();
-        let json = serde_json::to_string(&rows).map_err(StoreError::journal)?;
+        let json = serde_json::to_string(&rows).map_err(StoreError::Current)?;
         let query = sqlx::query(sql)
             .bind(without_nul(&json).into_owned())
             .bind(self.lineage.node.clone())
