@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Lines;
-use crate::decode::llrp::framing::{HEADER_BYTES, Header, MAX_MESSAGE_BYTES};
+use crate::decode::llrp::framing::{HEADER_BYTES, Header};
 use crate::decode::llrp::{Message, definitions};
 
 /// What could not be decoded, and where.
@@ -57,7 +57,7 @@ fn whole(bytes: &[u8], at: usize) -> Result<Message, Fault> {
     let header = header_at(bytes, at).ok_or_else(|| {
         unframed("truncated", format!("{left} bytes are left, a header has {HEADER_BYTES}"))
     })?;
-    header.check(MAX_MESSAGE_BYTES).map_err(|e| unframed(e.reason(), e.to_string()))?;
+    header.check(usize::MAX).map_err(|e| unframed(e.reason(), e.to_string()))?;
     let named = |reason, error, offset| Fault {
         message: definitions::message(header.message_type).map(|definition| definition.name),
         message_type: Some(header.message_type),
@@ -76,7 +76,7 @@ fn whole(bytes: &[u8], at: usize) -> Result<Message, Fault> {
 /// there; else at the next place that looks like the start of one.
 fn resume(bytes: &[u8], at: usize) -> usize {
     let named_end = header_at(bytes, at)
-        .filter(|header| header.check(MAX_MESSAGE_BYTES).is_ok())
+        .filter(|header| header.check(bytes.len() - at).is_ok())
         .map(|header| at + header.length as usize)
         .filter(|end| *end == bytes.len() || looks_like_a_start(bytes, *end));
     named_end.unwrap_or_else(|| {
@@ -88,7 +88,7 @@ fn resume(bytes: &[u8], at: usize) -> usize {
 fn looks_like_a_start(bytes: &[u8], at: usize) -> bool {
     header_at(bytes, at).is_some_and(|header| {
         header.reserved == 0
-            && header.check(MAX_MESSAGE_BYTES.min(bytes.len() - at)).is_ok()
+            && header.check(bytes.len() - at).is_ok()
             && definitions::message(header.message_type).is_some()
     })
 }
