@@ -3,9 +3,10 @@
 /// Three reserved bits, three of version, ten of type; u32 length including these ten bytes; u32 id.
 pub const HEADER_BYTES: usize = 10;
 
-/// The longest message we take off a reader. A report that is sent per tag or per round has some
-/// kilobytes; the capabilities of a reader with long power and frequency tables some tens of them.
-pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// The longest message we take off a reader: a report of some 20,000 tags with every field. Reports
+/// that are sent per tag or per round have some kilobytes, capabilities some tens of them; a reader
+/// that empties its buffer after a reconnect may put all of it into one message.
+pub const MAX_MESSAGE_BYTES: usize = 2 << 20;
 
 /// What a header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

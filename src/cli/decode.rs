@@ -1,0 +1,98 @@
+//! `tallyman decode PROTOCOL FILE`: captured bytes → one JSON object a line.
+//!
+//! Where the bytes are wrong, the object has `error` and `offset` (from the start of the file), and
+//! decoding goes on where the protocol allows.
+
+mod epc;
+mod llrp;
+mod owntracks;
+
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// Turn captured bytes into JSON, one object a line.
+///
+/// Keys that every protocol shares: `epc` lower-case hex, `lat` and `lon` in degrees, `time` RFC 3339.
+/// Bad input gives an object with `error` and `offset`; decoding goes on where the protocol allows.
+#[derive(clap::Args, Debug)]
+pub struct DecodeArgs {
+    /// What the bytes are
+    #[arg(value_enum)]
+    pub protocol: Protocol,
+    /// The captured bytes; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Protocol {
+    /// LLRP messages one behind the other, headers included: an object a message
+    Llrp,
+    /// EPC codes in hex, one a line: what they identify
+    Epc,
+    /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
+    #[value(name = "owntracks")]
+    OwnTracks,
+}
+
+/// Decodes the file to standard output.
+///
+/// # Errors
+/// The file cannot be read or standard output not written. What cannot be decoded is no error here:
+/// it has its own line in the output.
+pub fn run(args: DecodeArgs) -> anyhow::Result<ExitCode> {
+    let bytes = read(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?;
+    let mut lines = Lines(BufWriter::new(io::stdout().lock()));
+    match decode(args.protocol, &bytes, &mut lines).and_then(|()| lines.0.flush()) {
+        // Whoever read our output has seen enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("failed to write to standard output")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn decode<W: Write>(protocol: Protocol, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
+    match protocol {
+        Protocol::Llrp => llrp::decode(bytes, out),
+        Protocol::Epc => epc::decode(bytes, out),
+        Protocol::OwnTracks => owntracks::decode(bytes, out),
+    }
+}
+
+/// One JSON object a line.
+struct Lines<W>(W);
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, object)?;
+        self.0.write_all(b"\n")
+    }
+}
+
+/// Lines of text with the offsets at which they start; empty ones are left out.
+fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    let lines = bytes.split(|byte| *byte == b'\n').map(move |line| {
+        let start = at;
+        at += line.len() + 1;
+        (start + line.len() - line.trim_ascii_start().len(), line.trim_ascii())
+    });
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn objects(protocol: Protocol, bytes: &[u8]) -> Vec<Value> {
+    let mut lines = Lines(Vec::new());
+    decode(protocol, bytes, &mut lines).unwrap();
+    let text = String::from_utf8(lines.0).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is one object")).collect()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    ::hex::decode(text.replace(' ', "")).unwrap()
+}
+
+const KEEPALIVE: &str = "043e 0000000a 00000007";
+/// One tag report: code, antenna, RSSI, first seen.
+const REPORT: &str =
+    "043d 00000029 00000008 00f0001f 8d3000abcdef00000000000003 810001 86d0 820005a9e4bef862e0";
+
+fn capture(parts: &[&str]) -> Vec<u8> {
+    parts.iter().flat_map(|part| hex(part)).collect()
+}
+
+#[test]
+fn a_message_is_an_object_with_every_field_by_its_name() {
+    let objects = objects(Protocol::Llrp, &capture(&[KEEPALIVE, REPORT]));
+    assert_eq!(objects[0], json!({"message": "KEEPALIVE", "type": 62, "version": 1, "id": 7}));
+    let time = "2020-07-08T02:20:05.140192Z";
+    let report = json!({
+        "message": "RO_ACCESS_REPORT", "type": 61, "version": 1, "id": 8,
+        "TagReportData": [{
+            "epc": "3000abcdef00000000000003",
+            "time": time,
+            "EPC_96": {"EPC": "3000abcdef00000000000003"},
+            "AntennaID": 1,
+            "PeakRSSI": -48,
+            "FirstSeenTimestampUTC": {"Microseconds": 1_594_174_805_140_192_u64, "time": time},
+        }],
+    });
+    assert_eq!(objects[1], report);
+    assert_eq!(objects.len(), 2);
+}
+
+#[test]
+fn fields_keep_the_order_of_the_wire() {
+    let mut lines = Lines(Vec::new());
+    decode(Protocol::Llrp, &hex(REPORT), &mut lines).unwrap();
+    let text = String::from_utf8(lines.0).unwrap();
+    let places: Vec<_> = ["message", "EPC_96", "AntennaID", "PeakRSSI", "FirstSeen"]
+        .map(|name| text.find(name).unwrap())
+        .into();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn garbage_between_messages_costs_nothing_else() {
+    let objects = objects(Protocol::Llrp, &capture(&["deadbeef00", KEEPALIVE, "ffff", REPORT, "0400"]));
+    let names: Vec<_> = objects.iter().map(|object| object["message"].as_str()).collect();
+    assert_eq!(names, [None, Some("KEEPALIVE"), None, Some("RO_ACCESS_REPORT"), None]);
+    let places: Vec<_> = [0, 2, 4].map(|at| (&objects[at]["offset"], &objects[at]["skipped"])).into();
+    assert_eq!(places, [(&json!(0), &json!(5)), (&json!(15), &json!(2)), (&json!(58), &json!(2))]);
+    assert!([0, 2, 4].iter().all(|at| objects[*at]["error"].is_string()), "{objects:?}");
+}
+
+#[test]
+fn a_message_with_a_fault_inside_is_skipped_by_its_length() {
+    let broken = REPORT.replace("86d0", "d0d0");
+    let objects = objects(Protocol::Llrp, &capture(&[&broken, KEEPALIVE]));
+    assert_eq!(objects[0]["reason"], "unknown-tv");
+    assert_eq!(objects[0]["offset"], 30);
+    assert_eq!(objects[0]["message"], "RO_ACCESS_REPORT");
+    assert_eq!(objects[0]["skipped"], 41);
+    assert_eq!(objects[1]["message"], "KEEPALIVE");
+}
+
+#[test]
+fn a_length_that_lies_does_not_take_the_next_message_with_it() {
+    let cut = &hex(REPORT)[..30];
+    let long = REPORT.replace("00000029", "000000ff");
+    let objects = objects(Protocol::Llrp, &[cut, &capture(&[KEEPALIVE, &long, KEEPALIVE])].concat());
+    let messages: Vec<_> = objects.iter().filter(|object| object["error"].is_null()).collect();
+    assert_eq!(messages.len(), 2, "{objects:?}");
+    assert!(messages.iter().all(|message| message["message"] == "KEEPALIVE"));
+    assert_eq!(objects.len(), 4);
+}
+
+#[test]
+fn messages_and_parameters_that_nobody_knows_are_shown_as_bytes() {
+    let unknown = "0484 0000000c 00000001 beef";
+    let parameter = "043d 00000012 00000002 03e7 0008 01020304";
+    let objects = objects(Protocol::Llrp, &capture(&[unknown, parameter]));
+    assert_eq!(objects[0]["message"], "UNKNOWN");
+    assert_eq!((&objects[0]["type"], &objects[0]["Data"]), (&json!(132), &json!("beef")));
+    assert_eq!(objects[1]["Unknown"], json!([{"type": 999, "Data": "01020304"}]));
+}
+
+#[test]
+fn codes_are_named_or_said_to_be_nothing() {
+    let objects = objects(Protocol::Epc, b"3074257BF7194E4000001A85\r\n\n  e2003412\nxyz\n");
+    let named = json!({
+        "epc": "3074257bf7194e4000001a85", "scheme": "sgtin-96",
+        "uri": "urn:epc:id:sgtin:0614141.812345.6789",
+        "tag_uri": "urn:epc:tag:sgtin-96:3.0614141.812345.6789",
+        "filter": "3", "company_prefix": "0614141", "item_reference": "812345", "serial": "6789",
+    });
+    assert_eq!(objects[0], named);
+    assert_eq!(
+        (&objects[1]["epc"], &objects[1]["reason"], &objects[1]["offset"]),
+        (&json!("e2003412"), &json!("unknown-header"), &json!(29))
+    );
+    assert_eq!((&objects[2]["reason"], &objects[2]["offset"]), (&json!("hex"), &json!(38)));
+    assert_eq!(objects.len(), 3);
+}
+
+#[test]
+fn payloads_of_trackers_with_and_without_a_topic() {
+    let location = r#"{"_type":"location","lat":52.5,"lon":13.4,"tst":1700000000,"acc":5,"vel":36}"#;
+    let text = format!(
+        "owntracks/ann/phone {location}\n{location}\nowntracks/bob/van\t{{\"_type\":\"lwt\",\"tst\":1}}\n  nonsense\n"
+    );
+    let objects = objects(Protocol::OwnTracks, text.as_bytes());
+    let fix = json!({
+        "type": "location", "device": "ann/phone", "time": "2023-11-14T22:13:20Z",
+        "lat": 52.5, "lon": 13.4, "accuracy_m": 5.0, "speed_mps": 10.0,
+    });
+    assert_eq!(objects[0], fix);
+    assert_eq!(objects[1]["device"], "unknown/unknown");
+    assert_eq!(objects[2], json!({"type": "lwt", "device": "bob/van"}));
+    assert!(objects[3]["error"].is_string() && objects[3]["offset"].is_u64());
+    assert_eq!(objects.len(), 4);
+}
