@@ -386,6 +386,6 @@ pub async fn offline(
     if answer.is_ok() {
         opened.writer.commit(&core.take_group().batch, clock.now()).await?;
     }
-    opened.writer.close().await;
+    opened.writer.close().await?;
     Ok(answer)
 }

@@ -18,31 +18,28 @@ use super::rows::{self, DEAD_LETTER_COLUMNS, signed};
 use super::{StoredDeadLetter, Writer, open};
 use crate::telemetry::names;
 
-/// Letters handed out between two commits: each may be as large as a payload may be.
+/// Letters under way at a time: each may be as large as a payload may be.
 const REPLAYED_AT_ONCE: usize = 64;
 
 /// Letters beyond the cap that one commit or step drops besides those it brought (the cap was lowered).
 const DROPPED_AT_ONCE: u64 = 1000;
 
 impl Writer {
-    /// Letters that people asked to see again, oldest first. The **next** commit removes them, so the
-    /// batch of that commit must hold what came of them: take them only when nothing else is
-    /// committed in between. Taken again and again until a commit succeeds, each is given once.
+    /// Letters that people asked to see again, oldest first; each is given once. They are removed by
+    /// the commit whose batch names them as replayed, which is the one that holds what came of them.
     pub async fn take_replays(&mut self) -> Result<Vec<StoredDeadLetter>, JournalError> {
-        if !self.replaying.is_empty() {
-            return Ok(Vec::new());
-        }
+        let room = REPLAYED_AT_ONCE.saturating_sub(self.replaying.len());
         let text = format!(
             "SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id IN (SELECT id FROM replay_request) \
              ORDER BY id LIMIT ?"
         );
-        let letters = sqlx::query(AssertSqlSafe(text))
-            .bind(signed(REPLAYED_AT_ONCE as u64))
+        let mut letters = sqlx::query(AssertSqlSafe(text))
+            .bind(signed((self.replaying.len() + room) as u64))
             .try_map(|row| rows::dead_letter(&row))
             .fetch_all(&mut self.conn)
             .await
             .map_err(|source| self.failed(Operation::Replay, source))?;
-        self.replaying = letters.iter().map(|letter| letter.id).collect();
+        letters.retain(|letter| self.replaying.insert(letter.id));
         Ok(letters)
     }
 }

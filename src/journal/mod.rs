@@ -46,6 +46,8 @@ pub struct Batch {
     /// At most one row a (kind, key).
     pub state: Vec<StateRow>,
     pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that went through the pipeline again; what came of them is in this batch.
+    pub replayed: Vec<u64>,
 }
 
 /// A frame, or a message, that could not be used; kept whole.

@@ -7,6 +7,7 @@
 //! ```
 //! What it remembers (the newest number, how many dead letters) moves only after a COMMIT.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -32,8 +33,8 @@ pub struct Writer {
     pub(super) usage: Usage,
     pub(super) retention: Retention,
     pub(super) max_dead_letters: u64,
-    /// Letters handed out for a replay; the next commit removes them.
-    pub(super) replaying: Vec<u64>,
+    /// Letters handed out for a replay and not yet removed by a commit.
+    pub(super) replaying: BTreeSet<u64>,
     /// Commits since the last maintenance: none means idle.
     pub(super) busy: bool,
     pub(super) wal_is_large: bool,
@@ -78,7 +79,7 @@ impl Writer {
             usage: Usage::default(),
             retention: Retention::new(config),
             max_dead_letters: config.max_dead_letters,
-            replaying: Vec::new(),
+            replaying: BTreeSet::new(),
             busy: false,
             wal_is_large: false,
             reserve_bytes: config.reserve_bytes,
@@ -107,7 +108,7 @@ impl Writer {
         if rows.is_empty()
             && batch.state.is_empty()
             && batch.dead_letters.is_empty()
-            && self.replaying.is_empty()
+            && batch.replayed.is_empty()
         {
             return Ok(Committed { last_seq: self.counted.last_seq, inserted: 0 });
         }
@@ -119,6 +120,9 @@ impl Writer {
             }
         };
         self.committed(&written);
+        for id in &batch.replayed {
+            self.replaying.remove(id);
+        }
         metrics::histogram!(names::JOURNAL_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
         Ok(Committed { last_seq: self.counted.last_seq, inserted: written.inserted })
     }
@@ -158,7 +162,7 @@ impl Writer {
         insert::events(conn, rows, counted.last_seq + 1, recorded_at).await?;
         counted.last_seq += rows.len() as u64;
         insert::state(conn, &batch.state).await?;
-        let letters_replayed = dead_letters::remove(conn, &self.replaying).await?;
+        let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
         counted.dead_letters = counted.dead_letters.saturating_sub(letters_replayed);
         insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
         let arrived = batch.dead_letters.len() as u64;
@@ -175,7 +179,6 @@ impl Writer {
     fn committed(&mut self, written: &Written) {
         self.counted = written.counted;
         self.busy = true;
-        self.replaying.clear();
         self.set_usage(written.used_bytes);
         if written.duplicates > 0 {
             metrics::counter!(names::JOURNAL_DUPLICATE_IDS).increment(written.duplicates);

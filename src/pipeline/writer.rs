@@ -82,7 +82,9 @@ impl WriterTask {
         if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
             tracing::warn!(%error, "failed to write the last heartbeat; the next start will see a longer gap");
         }
-        self.writer.close().await;
+        if let Err(error) = self.writer.close().await {
+            tracing::warn!(%error, "failed to close the journal; the next start recovers it");
+        }
     }
 
     async fn commit(&mut self, work: Work) {

@@ -262,7 +262,9 @@ async fn a_replay_goes_with_the_commit_that_holds_what_came_of_it() {
     assert_eq!(journal.writer.take_replays().await.unwrap().len(), 2);
 
     // What came of 3 is another dead letter.
-    let batch = Batch { dead_letters: vec![letter(9)], ..events([location(1)]) };
+    journal.writer.commit(&events([location(0)]), noon(1)).await.unwrap();
+    assert_eq!(journal.reader.dead_letters(None, 10).await.unwrap().len(), 3, "removed by another's commit");
+    let batch = Batch { dead_letters: vec![letter(9)], replayed: vec![1, 3], ..events([location(1)]) };
     journal.writer.commit(&batch, noon(1)).await.unwrap();
     let held = journal.reader.dead_letters(None, 10).await.unwrap();
     assert_eq!(held.iter().map(|letter| letter.id).collect::<Vec<_>>(), [2, 4]);

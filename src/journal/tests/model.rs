@@ -234,7 +234,8 @@ impl Trial {
         }
         let taken = self.journal.writer.take_replays().await.unwrap();
         assert!(taken.iter().map(|letter| &letter.id).eq(&self.model.asked));
-        self.journal.writer.commit(&Batch::default(), self.now).await.unwrap();
+        let replayed = taken.iter().map(|letter| letter.id).collect();
+        self.journal.writer.commit(&Batch { replayed, ..Batch::default() }, self.now).await.unwrap();
         if !taken.is_empty() {
             let asked = std::mem::take(&mut self.model.asked);
             self.model.letters.retain(|(id, _)| !asked.contains(id));
@@ -259,6 +260,7 @@ fn batch(numbers: &[u64], state: &BTreeMap<u8, Option<u8>>, letters: u64, last_l
         events: numbers.iter().map(|&nth| if nth % 2 == 0 { location(nth) } else { fix(nth) }).collect(),
         state: state.iter().map(row).collect(),
         dead_letters: (1..=letters).map(|nth| letter(last_letter + nth)).collect(),
+        replayed: Vec::new(),
     }
 }
 
