@@ -60,9 +60,13 @@ pub enum RunError {
     Restore(#[from] RestoreError),
     #[error("failed to listen on {address} for {what}")]
     Listen { what: &'static str, address: String, source: std::io::Error },
-    #[error("the stage `{0}` ended before it was told to; the daemon stops so that it is started again whole")]
+    #[error(
+        "the stage `{0}` ended before it was told to; the daemon stops so that it is started again whole"
+    )]
     StageEnded(&'static str),
-    #[error("not everything was done within the grace period of {0:?}; what was not committed will be redelivered")]
+    #[error(
+        "not everything was done within the grace period of {0:?}; what was not committed will be redelivered"
+    )]
     GraceExceeded(Duration),
 }
 
@@ -165,8 +169,11 @@ async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Resul
         stages.spawn("web", web::serve_tcp(listener, api.clone(), stages.tail.clone()));
     }
     let path = web::control_socket(&config.journal.path);
-    let listener = web::bind_control_socket(&path)
-        .map_err(|source| RunError::Listen { what: "control", address: path.display().to_string(), source })?;
+    let listener = web::bind_control_socket(&path).map_err(|source| RunError::Listen {
+        what: "control",
+        address: path.display().to_string(),
+        source,
+    })?;
     stages.spawn("control", web::serve_control(listener, api, stages.tail.clone()));
     Ok(())
 }
@@ -188,7 +195,13 @@ fn spawn_sources(
         let (lane, acks) = mpsc::unbounded_channel();
         lanes.insert(broker.name.clone(), lane);
         let max_payload = config.intake.max_payload_bytes;
-        stages.spawn_source(source::mqtt::run(broker, max_payload, mouth.clone(), acks, shutdown.child_token()));
+        stages.spawn_source(source::mqtt::run(
+            broker,
+            max_payload,
+            mouth.clone(),
+            acks,
+            shutdown.child_token(),
+        ));
     }
     for device in config.modbus.clone() {
         stages.spawn_source(source::modbus::run(device, mouth.clone(), shutdown.child_token()));
@@ -328,9 +341,11 @@ async fn listen(
     what: &'static str,
     address: std::net::SocketAddr,
 ) -> Result<tokio::net::TcpListener, RunError> {
-    tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen { what, address: address.to_string(), source })
+    tokio::net::TcpListener::bind(address).await.map_err(|source| RunError::Listen {
+        what,
+        address: address.to_string(),
+        source,
+    })
 }
 
 /// Until our own clock is plausible it judges nobody: readings wait at their sources.
@@ -362,14 +377,8 @@ fn report_set_aside(core: &mut Core, opened: &Opened, now: Timestamp) {
 }
 
 async fn open_alerts(reader: &Reader) -> Result<Vec<Alert>, JournalError> {
-    let mut alerts = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = reader.states(StateKind::Alert, after.as_deref(), 1000).await?;
-        let Some((last, _)) = page.last() else { return Ok(alerts) };
-        after = Some(last.clone());
-        alerts.extend(page.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()));
-    }
+    let rows = reader.all_states(StateKind::Alert).await?;
+    Ok(rows.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
 }
 
 /// Carries out a command on a journal that no daemon has open.

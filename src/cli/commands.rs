@@ -4,17 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::import::{self, Current, ImportArgs};
 use super::{ConfigFile, control};
 use crate::config::Config;
 use crate::domain::alerts::{Alert, AlertKey, AlertState};
 use crate::domain::commands::Command;
 use crate::domain::ids::AssetId;
-use crate::domain::state::StateKind;
+use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
-
-/// Alerts listed, at most.
-const ALERTS: usize = 10_000;
 
 #[derive(clap::Args)]
 pub struct CheckoutArgs {
@@ -125,7 +123,7 @@ pub async fn remove(config: &Config, args: RemoveArgs) -> anyhow::Result<ExitCod
 
 pub async fn alerts(config: &Config, args: AlertsArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&config.journal.path).await?;
-    let rows = reader.states(StateKind::Alert, None, ALERTS).await?;
+    let rows = reader.all_states(StateKind::Alert).await?;
     let mut alerts: Vec<Alert> = rows
         .iter()
         .map(|(_, value)| serde_json::from_slice(value))
@@ -144,6 +142,29 @@ pub async fn alerts(config: &Config, args: AlertsArgs) -> anyhow::Result<ExitCod
         println!("no alerts");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    import::run(args, current, async |config, command| control::carry_out(config, command).await).await
+}
+
+/// What the journal has on the register, and who has what.
+async fn current(config: &Config) -> anyhow::Result<Current> {
+    let mut current = Current::default();
+    if !config.journal.path.exists() {
+        return Ok(current);
+    }
+    let reader = Reader::open(&config.journal.path).await?;
+    for (key, value) in reader.all_states(StateKind::Register).await? {
+        current.register.insert(key, serde_json::from_slice(&value).context("failed to read a record")?);
+    }
+    for (_, value) in reader.all_states(StateKind::Asset).await? {
+        let asset: AssetCurrent = serde_json::from_slice(&value).context("failed to read an asset")?;
+        if let Some(checkout) = asset.checkout {
+            current.held.insert(asset.asset, checkout);
+        }
+    }
+    Ok(current)
 }
 
 fn line(alert: &Alert) -> String {

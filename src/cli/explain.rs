@@ -89,7 +89,9 @@ fn ghost(explanation: &Explanation) -> String {
         return "no; a ghost clock starts when an asset is first sensed".to_owned();
     };
     if let Some(since) = current.ghost_since {
-        return format!("yes, since {since}: it should be here, and was not heard while what would hear it worked");
+        return format!(
+            "yes, since {since}: it should be here, and was not heard while what would hear it worked"
+        );
     }
     if explanation.asset.retired {
         return "no; it is retired and expected nowhere".to_owned();

@@ -21,15 +21,14 @@ pub mod import;
 mod run;
 pub mod token;
 
-/// The exit code of a bad configuration (sysexits' EX_USAGE).
-const BAD_CONFIG: u8 = 64;
-
 /// Hears RFID gates, GPS trackers and condition sensors, works out what really happened, keeps it, and
 /// says so when an asset that should be there is not.
 #[derive(Parser)]
 #[command(name = "tallyman", version, about, long_about = None, arg_required_else_help = true)]
-#[command(after_help = "Start with `tallyman demo`. Then copy config/minimal.toml, `tallyman check -c FILE --connect`, \
-`tallyman import -c FILE assets.csv tags.csv`, `tallyman run -c FILE`.")]
+#[command(
+    after_help = "Start with `tallyman demo`. Then copy config/minimal.toml, `tallyman check -c FILE --connect`, \
+`tallyman import -c FILE assets.csv tags.csv`, `tallyman run -c FILE`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Sub,
@@ -116,10 +115,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "demo")]
         Sub::Demo(args) => demo::run(args).await,
         Sub::Check(args) => check::run(args).await,
-        Sub::Import(args) => {
-            let file = ConfigFile { config: args.config.clone() };
-            with_config(&file, async |config| commands::import(&config, args).await).await
-        }
+        Sub::Import(args) => commands::import(args).await,
         Sub::Explain(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
@@ -165,7 +161,7 @@ async fn with_config(
         Ok(config) => act(config).await,
         Err(error) => {
             eprintln!("{error}");
-            Ok(ExitCode::from(BAD_CONFIG))
+            Ok(ExitCode::from(check::EXIT_BAD_CONFIG))
         }
     }
 }

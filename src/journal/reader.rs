@@ -23,6 +23,9 @@ pub struct Reader {
     pool: SqlitePool,
 }
 
+/// State rows read in one transaction.
+const STATES_PAGE: usize = 5000;
+
 impl Reader {
     /// Opens the journal that a daemon made, whether or not it runs.
     ///
@@ -121,6 +124,19 @@ impl Reader {
             .fetch_all(&self.pool)
             .await
             .map_err(|source| self.failed(source))
+    }
+
+    /// Every row of a kind, by key; read in pages, so that no transaction is long.
+    pub async fn all_states(&self, kind: StateKind) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        let mut rows = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _): &(String, Vec<u8>)| key.clone());
+            let page = self.states(kind, after.as_deref(), STATES_PAGE).await?;
+            if page.is_empty() {
+                return Ok(rows);
+            }
+            rows.extend(page);
+        }
     }
 
     /// By id, oldest first, those after `after_id`.

@@ -298,10 +298,8 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
     let llrp = config.readers.iter().map(|reader| {
         (reader.name.clone(), Decoder::Llrp(Box::new(ReportDecoder::new(reader.name.clone()))))
     });
-    let mqtt = config
-        .brokers
-        .iter()
-        .map(|broker| (broker.name.clone(), Decoder::Mqtt(TopicFormat::OwnTracks)));
+    let mqtt =
+        config.brokers.iter().map(|broker| (broker.name.clone(), Decoder::Mqtt(TopicFormat::OwnTracks)));
     let modbus = config
         .modbus
         .iter()

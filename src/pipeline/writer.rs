@@ -19,9 +19,9 @@ use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
 use crate::notify::Board;
+use crate::source::Gate;
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
-use crate::source::Gate;
 use crate::telemetry;
 
 /// A journal that is quiet says every so often that we are alive.
@@ -135,7 +135,9 @@ impl WriterTask {
                         tracing::warn!("a new epoch was begun and nobody waited for it");
                     }
                 }
-                Err(error) => tracing::error!(%error, "failed to begin a new epoch; the forwarder will ask again"),
+                Err(error) => {
+                    tracing::error!(%error, "failed to begin a new epoch; the forwarder will ask again")
+                }
             },
         }
     }
@@ -191,7 +193,9 @@ impl WriterTask {
         for letter in letters {
             // Taken, not yet deleted: that happens in the commit of what becomes of it.
             if self.downstream.replays.try_send(letter).is_err() {
-                tracing::warn!("more dead letters are to be replayed than fit; the rest follow at the next start");
+                tracing::warn!(
+                    "more dead letters are to be replayed than fit; the rest follow at the next start"
+                );
                 return;
             }
         }

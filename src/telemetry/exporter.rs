@@ -67,7 +67,8 @@ async fn keep_up(handle: Option<&'static PrometheusHandle>, shutdown: Cancellati
 
 async fn metrics(State(exporter): State<Exporter>) -> Response {
     let Some(handle) = exporter.handle else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the metrics recorder could not be installed\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "the metrics recorder could not be installed\n")
+            .into_response();
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
 }

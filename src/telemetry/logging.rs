@@ -23,9 +23,7 @@ pub fn init(format: LogFormat, filter: Option<&str>) {
     };
     let builder = fmt().with_env_filter(directives).with_writer(std::io::stderr);
     let installed = match format {
-        LogFormat::Human => {
-            builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
-        }
+        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     if let Err(error) = installed {

@@ -91,11 +91,7 @@ async fn class(reader: &Reader, rules: &Rules, name: &ClassId) -> Result<Option<
     }
 }
 
-async fn zone(
-    reader: &Reader,
-    rules: &Rules,
-    name: Option<&ZoneId>,
-) -> Result<Option<Record>, ExplainError> {
+async fn zone(reader: &Reader, rules: &Rules, name: Option<&ZoneId>) -> Result<Option<Record>, ExplainError> {
     let Some(name) = name else { return Ok(None) };
     match rules.zones.iter().find(|zone| zone.name == *name) {
         Some(zone) => Ok(Some(Record::Zone(zone.clone()))),

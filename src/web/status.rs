@@ -12,9 +12,6 @@ use crate::domain::books::Book;
 use crate::domain::state::{LinkCurrent, StateKind};
 use crate::domain::time::Timestamp;
 
-/// More sources than one box has.
-const SOURCES: usize = 10_000;
-
 #[derive(Serialize)]
 pub(super) struct Status {
     node: String,
@@ -37,7 +34,7 @@ struct SourceStatus {
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Json<Status>, Problem> {
     let meta = api.reader.meta().await?;
     let mut sources = Vec::new();
-    for (name, value) in api.reader.states(StateKind::Book, None, SOURCES).await? {
+    for (name, value) in api.reader.all_states(StateKind::Book).await? {
         let book: Book = serde_json::from_slice(&value)?;
         let link = api.reader.state(StateKind::Link, &name).await?;
         let link = link.map(|row| serde_json::from_slice(&row)).transpose()?;

@@ -184,7 +184,10 @@ pub fn grade(truth: &[Fact], recorded: &[Fact]) -> Grade {
 fn match_nearest(truths: &mut Vec<Timestamp>, records: &mut Vec<Timestamp>, tolerance: Duration) {
     loop {
         let pairs = truths.iter().enumerate().flat_map(|(t, truth)| {
-            records.iter().enumerate().map(move |(r, record)| (record.micros_after(*truth).unsigned_abs(), t, r))
+            records
+                .iter()
+                .enumerate()
+                .map(move |(r, record)| (record.micros_after(*truth).unsigned_abs(), t, r))
         });
         let Some((distance, t, r)) = pairs.min() else { return };
         if u128::from(distance) > tolerance.as_micros() {

@@ -31,7 +31,12 @@ pub struct Surroundings<'a> {
 pub fn config(plant: &Plant, around: &Surroundings<'_>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
-    writeln!(out, "node = {:?}\n\n[journal]\npath = {:?}\n", around.node, around.journal.display().to_string())?;
+    writeln!(
+        out,
+        "node = {:?}\n\n[journal]\npath = {:?}\n",
+        around.node,
+        around.journal.display().to_string()
+    )?;
     if let Some(url) = around.timescale {
         writeln!(out, "[store.timescale]\nurl = {url:?}\n")?;
     }
