@@ -84,6 +84,10 @@ impl Alerts {
         self.latest.get(key).is_some_and(|incident| incident.alert.state == AlertState::Firing)
     }
 
+    pub fn is_pending(&self, key: &AlertKey) -> bool {
+        self.open(key).is_some_and(|alert| alert.state == AlertState::Pending)
+    }
+
     /// Open alerts of one rule, in order of subject.
     pub fn open_of(&self, rule: Rule) -> Vec<AlertKey> {
         let first = AlertKey::new(rule, "");
@@ -345,7 +349,3 @@ fn subject_of(key: &AlertKey) -> Subject {
         Rule::WatcherSuspect | Rule::Journal => Subject::Node,
     }
 }
-
-#[cfg(test)]
-#[path = "alerts_tests.rs"]
-mod tests;

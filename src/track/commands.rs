@@ -229,10 +229,8 @@ impl Tracker {
         self.register.remove(&record);
         match record {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
-            Record::Tag(tag) => {
-                if self.assets.get(&tag.asset).is_some() {
-                    self.assets.change(&tag.asset).memory.present.retain(|p| p.epc != tag.epc);
-                }
+            Record::Tag(tag) if self.assets.get(&tag.asset).is_some() => {
+                self.assets.change(&tag.asset).memory.present.retain(|p| p.epc != tag.epc);
             }
             _ => {}
         }

@@ -333,7 +333,11 @@ impl Tracker {
             Criticality::Normal => Severity::Warning,
             Criticality::High => Severity::Critical,
         };
-        let site = self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset));
+        // A ghost is looked for where it was, an overdue return is asked for where it belongs.
+        let site = match rule {
+            Rule::Ghost => self.site_of_asset(asset),
+            _ => self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset)),
+        };
         let details = Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 };
         let key = AlertKey::new(rule, asset.as_str());
         self.alerts.condition(&key, Some(details), cause, out);

@@ -46,7 +46,7 @@ impl Tracker {
         let Passage { epc, portal, direction, confidence, evidence } = passage;
         let asset = self.register.asset_of_tag(&epc).cloned();
         let sides = self.topology.portal(&portal);
-        let (from, to) = sides.map(|sides| sides.from_to(direction)).unwrap_or_default();
+        let (from, to) = sides.map(|sides| sides.crossing(direction)).unwrap_or_default();
         let merge = sides.map(|sides| sides.merge).unwrap_or_default();
         if let Some(asset) = &asset {
             let at = cause.observed_at;

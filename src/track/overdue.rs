@@ -88,11 +88,9 @@ impl Tracker {
     fn may_return_unread(&self, site: Option<&SiteId>) -> bool {
         self.links.iter().any(|link| {
             let there = site.is_none() || self.topology.site_of_source(&link.source) == site;
-            let given_up = || {
-                let key = AlertKey::new(Rule::ReaderDown, link.source.as_str());
-                self.alerts.is_firing(&key)
-            };
-            there && if link.up { !link.caught_up } else { !given_up() }
+            let waited_for =
+                || self.alerts.is_pending(&AlertKey::new(Rule::ReaderDown, link.source.as_str()));
+            there && if link.up { !link.caught_up } else { waited_for() }
         })
     }
 

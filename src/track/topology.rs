@@ -48,7 +48,7 @@ pub(super) struct Portal {
 
 impl Portal {
     /// The zones that a passage comes from and leads to.
-    pub fn from_to(&self, direction: Direction) -> (Option<ZoneId>, Option<ZoneId>) {
+    pub fn crossing(&self, direction: Direction) -> (Option<ZoneId>, Option<ZoneId>) {
         match direction {
             Direction::In => (self.outside.clone(), self.inside.clone()),
             Direction::Out => (self.inside.clone(), self.outside.clone()),

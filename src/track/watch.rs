@@ -297,6 +297,7 @@ impl Watches {
         for read_point in std::mem::take(&mut self.hearing) {
             self.set_hearing(&read_point, false, now);
         }
+        self.checkpoint_at = None;
     }
 
     pub fn take_dirty(&mut self, now: Timestamp, out: &mut Vec<StateRow>) {
