@@ -3,9 +3,9 @@
 //! **Who is watched**: an asset of a class with `ghost_after`, not retired, not checked out (custody
 //! explains its absence), whose current answer is a continuously covered zone where a read point of that
 //! zone sensed it. What was never sensed, or went into a zone through a portal and was not heard there,
-//! has no clock: audits decide. The interval is the class's, and at least twice the *span* of its read
-//! points (refresh + lost-after): within one span a tag that stays is told of again, and within the second
-//! one knows who else fell silent with it.
+//! has no clock: audits decide. The interval is the class's, and at least the *span* of its read points
+//! (refresh + lost-after, within which a tag that stays is told of again) plus the longer of another span
+//! (then one knows who else fell silent with it) and the hearing timeout (then one knows of an outage).
 //!
 //! **Together**: when an asset falls due, those count with it whose last sensing lies within one span of
 //! its own and who were silent since. Are they at least `watcher_suspect_assets`, and at least
@@ -137,7 +137,8 @@ impl Tracker {
             (point.zone == *zone).then_some((lately, point))
         });
         let span = points.clone().map(|(_, point)| point.span()).max()?;
-        let after = ghost_after.max(span.saturating_mul(2));
+        let proof = points.clone().map(|(_, point)| point.shortest_proof()).max()?;
+        let after = ghost_after.max(proof);
         let newest = points.clone().map(|(lately, _)| lately.at).max()?;
         let mut read_points: Vec<ReadPointId> = points
             .filter(|(lately, _)| newest.since(lately.at) <= after)

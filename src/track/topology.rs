@@ -29,6 +29,7 @@ pub(super) struct PresencePoint {
     pub zone: ZoneId,
     pub lost_after: Duration,
     pub refresh: Duration,
+    pub hearing_timeout: Duration,
 }
 
 impl PresencePoint {
@@ -36,6 +37,13 @@ impl PresencePoint {
     /// the next read, of which there is one within `lost_after`.
     pub fn span(&self) -> Duration {
         self.refresh.saturating_add(self.lost_after)
+    }
+
+    /// A shorter silence proves nothing of a tag that was there: the second span is to know who else
+    /// fell silent with it, and an outage is only known `hearing_timeout` after it began, before which a
+    /// tag may have been told of a whole span ago.
+    pub fn shortest_proof(&self) -> Duration {
+        self.span().saturating_add(self.span().max(self.hearing_timeout))
     }
 }
 
@@ -80,8 +88,12 @@ impl Topology {
     fn add_read_point(&mut self, point: &crate::config::ReadPointConfig) {
         match &point.kind {
             ReadPointKind::Presence { zone, lost_after, refresh, .. } => {
-                let presence =
-                    PresencePoint { zone: zone.clone(), lost_after: *lost_after, refresh: *refresh };
+                let presence = PresencePoint {
+                    zone: zone.clone(),
+                    lost_after: *lost_after,
+                    refresh: *refresh,
+                    hearing_timeout: point.hearing_timeout,
+                };
                 self.presence.insert(point.name.clone(), presence);
             }
             ReadPointKind::Portal { inside, outside, merge, .. } => {
