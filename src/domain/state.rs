@@ -36,13 +36,15 @@ pub enum StateKind {
     Link,
     /// The last known of a sensor point; key: `device/point`.
     Sensor,
+    /// How many commands were taken, a number; key: `taken`.
+    Commands,
     // Owned by the pipeline.
     /// [`super::books::Book`]; key: source.
     Book,
 }
 
 impl StateKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -54,6 +56,7 @@ impl StateKind {
         Self::Register,
         Self::Link,
         Self::Sensor,
+        Self::Commands,
         Self::Book,
     ];
 
@@ -70,6 +73,7 @@ impl StateKind {
             Self::Register => "register",
             Self::Link => "link",
             Self::Sensor => "sensor",
+            Self::Commands => "commands",
             Self::Book => "book",
         }
     }
