@@ -95,7 +95,8 @@ impl Core {
                 | StateKind::Alert
                 | StateKind::Register
                 | StateKind::Link
-                | StateKind::Sensor => track_rows.push((kind, key, value)),
+                | StateKind::Sensor
+                | StateKind::Commands => track_rows.push((kind, key, value)),
             }
         }
         cleaner.restore(clean_rows.into_iter())?;
