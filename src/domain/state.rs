@@ -19,6 +19,8 @@ pub enum StateKind {
     TagWindow,
     /// A tracker's last fix, recent digests and fences; key: device.
     Tracker,
+    /// Digests of a tracker's earlier messages, a full chunk a row; key: `device#chunk`.
+    TrackerSeen,
     /// Limits and quality of one sensor point; key: `device/point`.
     SensorPoint,
     /// Hearing of a read point; key: read point.
@@ -48,6 +50,7 @@ impl StateKind {
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
+        Self::TrackerSeen,
         Self::SensorPoint,
         Self::ReadPoint,
         Self::Asset,
@@ -65,6 +68,7 @@ impl StateKind {
             Self::Clock => "clock",
             Self::TagWindow => "tag-window",
             Self::Tracker => "tracker",
+            Self::TrackerSeen => "tracker-seen",
             Self::SensorPoint => "sensor-point",
             Self::ReadPoint => "read-point",
             Self::Asset => "asset",
