@@ -23,7 +23,7 @@ impl Epc {
         }
         let mut held = [0; Self::MAX_BYTES];
         held[..len].copy_from_slice(&bytes[..len]);
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             held[len - 1] &= 0xff << (8 - bits % 8);
         }
         Some(Self { bits, bytes: held })

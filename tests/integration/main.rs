@@ -1,4 +1,6 @@
 //! Everything that is tested from outside the crate, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod captures;
 mod llrp_captures;
