@@ -100,3 +100,10 @@ pub const MODBUS_REQUESTS: &str = "tallyman_modbus_requests_total";
 pub const MODBUS_POLLS_SKIPPED: &str = "tallyman_modbus_polls_skipped_total";
 /// Answers dropped, because the pipeline had no room.
 pub const MODBUS_DROPPED: &str = "tallyman_modbus_dropped_answers_total";
+// LLRP sources.
+/// 1 while a session is set up.
+pub const LLRP_CONNECTED: &str = "tallyman_llrp_connected";
+/// Connections that failed or were lost, by reason.
+pub const LLRP_LOSSES: &str = "tallyman_llrp_losses_total";
+/// Stretches of bytes that were no message, by reason; each is a dead letter.
+pub const LLRP_UNFRAMED: &str = "tallyman_llrp_unframed_total";

@@ -65,6 +65,7 @@ pub mod parameter {
     pub const READER_EXCEPTION_EVENT: u16 = 252;
     pub const ANTENNA_EVENT: u16 = 255;
     pub const CONNECTION_ATTEMPT_EVENT: u16 = 256;
+    pub const CONNECTION_CLOSE_EVENT: u16 = 257;
     pub const LLRP_STATUS: u16 = 287;
     pub const C1G2_INVENTORY_COMMAND: u16 = 330;
     pub const C1G2_SINGULATION_CONTROL: u16 = 336;

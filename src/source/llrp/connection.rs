@@ -1,0 +1,91 @@
+//! Whole LLRP messages over a TCP stream.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::decode::llrp::framing::{FramingError, MAX_MESSAGE_BYTES, message_length};
+
+/// What one read of the socket makes room for.
+const READ_BYTES: usize = 64 * 1024;
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Where in the buffer the next message starts.
+    start: usize,
+}
+
+/// Why there is no next message.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The other side closed; bytes of an unfinished message may be left.
+    Closed(Vec<u8>),
+    Io(io::Error),
+    /// These bytes are no message, and nothing behind them can be found.
+    Framing {
+        error: FramingError,
+        bytes: Vec<u8>,
+    },
+}
+
+impl Connection {
+    pub async fn open(address: &str, timeout: Duration) -> io::Result<Self> {
+        let stream = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        // Acknowledgements are small and must not wait for company.
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0 })
+    }
+
+    /// The next whole message. Cancel safe: what has been read stays.
+    pub async fn next(&mut self) -> Result<Vec<u8>, ReadError> {
+        loop {
+            if let Some(message) = self.take()? {
+                return Ok(message);
+            }
+            self.buffer.reserve(READ_BYTES);
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Err(ReadError::Closed(self.rest())),
+                Ok(_) => {}
+                Err(error) => return Err(ReadError::Io(error)),
+            }
+        }
+    }
+
+    pub async fn send(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
+        match tokio::time::timeout(timeout, self.stream.write_all(message)).await {
+            Ok(written) => written,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+        let waiting = &self.buffer[self.start..];
+        match message_length(waiting, MAX_MESSAGE_BYTES) {
+            Ok(Some(length)) => {
+                let message = waiting[..length].to_vec();
+                self.start += length;
+                Ok(Some(message))
+            }
+            Ok(None) => {
+                // At most one unfinished message is moved to the front.
+                self.buffer.drain(..self.start);
+                self.start = 0;
+                Ok(None)
+            }
+            Err(error) => Err(ReadError::Framing { error, bytes: self.rest() }),
+        }
+    }
+
+    fn rest(&mut self) -> Vec<u8> {
+        let rest = self.buffer.split_off(self.start);
+        self.buffer.clear();
+        self.start = 0;
+        rest
+    }
+}

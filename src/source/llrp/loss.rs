@@ -1,0 +1,85 @@
+//! How a connection ends.
+
+use std::io;
+use std::time::Duration;
+
+use crate::decode::DecodeError;
+use crate::decode::llrp::EncodeError;
+use crate::decode::llrp::framing::FramingError;
+
+/// Why the session is over.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// We were asked to stop, and took leave.
+    Shutdown,
+    /// Nobody takes frames any more.
+    PipelineGone,
+    /// To be tried again.
+    Lost(Loss),
+}
+
+impl From<Loss> for Ended {
+    fn from(loss: Loss) -> Self {
+        Self::Lost(loss)
+    }
+}
+
+/// The text is what people read in the log, and in an alert.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Loss {
+    #[error("failed to connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("failed to connect within {0:?}")]
+    ConnectTimeout(Duration),
+    #[error("the reader did not announce the connection within {0:?}")]
+    NotAnnounced(Duration),
+    #[error("the reader refused the connection: {}", refusal(*.0))]
+    Refused(u64),
+    #[error("failed to read: {0}")]
+    Read(#[source] io::Error),
+    #[error("failed to write: {0}")]
+    Write(#[source] io::Error),
+    #[error("the reader takes no more bytes")]
+    WriteTimeout,
+    #[error("the reader closed the connection")]
+    Closed,
+    #[error("the reader sent what is no LLRP: {0}")]
+    Framing(#[source] FramingError),
+    #[error("nothing heard for {0:?}, three keepalives are missing")]
+    Silent(Duration),
+    #[error("{request} was not answered within {within:?}")]
+    NoResponse { request: &'static str, within: Duration },
+    #[error("{request} failed with status {status}: {description}")]
+    Rejected { request: &'static str, status: u64, description: String },
+    #[error("the answer to {request} did not decode: {error}")]
+    Undecodable { request: &'static str, error: DecodeError },
+    #[error("failed to encode {request}: {error}")]
+    Encode { request: &'static str, error: EncodeError },
+}
+
+impl Loss {
+    /// A short stable word for the metric's label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout(_) => "connect",
+            Self::NotAnnounced(_) => "not-announced",
+            Self::Refused(_) => "refused",
+            Self::Read(_) | Self::Closed => "closed",
+            Self::Write(_) | Self::WriteTimeout => "write",
+            Self::Framing(_) => "framing",
+            Self::Silent(_) => "silent",
+            Self::NoResponse { .. } => "no-response",
+            Self::Rejected { .. } | Self::Undecodable { .. } | Self::Encode { .. } => "set-up",
+        }
+    }
+}
+
+/// ConnectionAttemptEvent's status (LLRP 1.0.1, section 13.2.6.11).
+fn refusal(status: u64) -> String {
+    match status {
+        1 => "it is connected to a client that it called itself".to_owned(),
+        2 => "another client is connected, or it still believes so of an earlier session of ours".to_owned(),
+        3 => "it gives no reason".to_owned(),
+        other => format!("status {other}"),
+    }
+}

@@ -1,0 +1,299 @@
+//! One connection: its announcement, requests and answers, listening, leaving.
+
+use std::io;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::connection::{Connection, ReadError};
+use super::loss::{Ended, Loss};
+use crate::config::ReaderConfig;
+use crate::decode::llrp::framing::Header;
+use crate::decode::llrp::numbers::{message, parameter as number};
+use crate::decode::llrp::{Body, Message, Parameter, Value, build, definitions};
+use crate::domain::frames::{Frame, Payload};
+use crate::source::{Gate, Intake, IntakeSender};
+use crate::telemetry::names;
+
+/// Readers answer within a second; ADD_ROSPEC takes some of them several.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Our messages are small: a reader that does not take them within this is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long we wait for the reader's leave; it closes anyway.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Keepalives that may go missing.
+const MISSED_KEEPALIVES: u32 = 3;
+
+pub(super) struct Session<'a> {
+    pub config: &'a ReaderConfig,
+    intake: &'a IntakeSender,
+    connection: Connection,
+    last_id: u32,
+}
+
+impl<'a> Session<'a> {
+    /// Connects and waits until the reader announces the connection. Sends nothing.
+    pub async fn open(config: &'a ReaderConfig, intake: &'a IntakeSender) -> Result<Self, Ended> {
+        let within = config.connect_timeout;
+        let connection = Connection::open(&config.address, within).await.map_err(|error| {
+            if error.kind() == io::ErrorKind::TimedOut {
+                Loss::ConnectTimeout(within)
+            } else {
+                Loss::Connect(error)
+            }
+        })?;
+        let mut session = Self { config, intake, connection, last_id: 0 };
+        let announced = timeout(within, session.announced()).await;
+        announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;
+        Ok(session)
+    }
+
+    async fn announced(&mut self) -> Result<(), Ended> {
+        loop {
+            let received = self.connection.next().await;
+            let message = self.received(received).await?;
+            match attempt_status(&message) {
+                Some(0) => return self.forward(message).await,
+                Some(status) => return Err(Loss::Refused(status).into()),
+                None if is_for_the_pipeline(&message) => self.forward(message).await?,
+                None => debug!(reader = %self.config.name, "not the announcement of the connection"),
+            }
+        }
+    }
+
+    /// Sends a request and waits for its answer; everything else that comes meanwhile is dealt with.
+    ///
+    /// # Errors
+    /// No answer, or one whose LLRPStatus is not success.
+    pub async fn request(
+        &mut self,
+        message_type: u16,
+        values: Vec<Value>,
+        parameters: Vec<Parameter>,
+    ) -> Result<Message, Ended> {
+        let request = name_of(message_type);
+        let id = self.send(message_type, values, parameters).await?;
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
+        loop {
+            let received = timeout_at(deadline, self.connection.next()).await;
+            let received = received.map_err(|_| Loss::NoResponse { request, within: RESPONSE_TIMEOUT })?;
+            let message = self.received(received).await?;
+            let Some(answer) = self.deal_with(message).await? else { continue };
+            if is_answer(&answer, message_type, id) {
+                let answer =
+                    Message::decode(&answer).map_err(|error| Loss::Undecodable { request, error })?;
+                check_status(request, &answer.body)?;
+                return Ok(answer);
+            }
+            debug!(reader = %self.config.name, request, "a message that answers nothing");
+        }
+    }
+
+    /// Sends a message that has no answer, or whose answer is waited for elsewhere.
+    pub async fn send(
+        &mut self,
+        message_type: u16,
+        values: Vec<Value>,
+        parameters: Vec<Parameter>,
+    ) -> Result<u32, Ended> {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.send_as(self.last_id, message_type, values, parameters).await?;
+        Ok(self.last_id)
+    }
+
+    async fn send_as(
+        &mut self,
+        id: u32,
+        message_type: u16,
+        values: Vec<Value>,
+        parameters: Vec<Parameter>,
+    ) -> Result<(), Ended> {
+        let request = name_of(message_type);
+        let bytes = build::message(message_type, id, values, parameters).encode();
+        let bytes = bytes.map_err(|error| Loss::Encode { request, error })?;
+        self.connection.send(&bytes, SEND_TIMEOUT).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Ended::Lost(Loss::WriteTimeout),
+            _ => Ended::Lost(Loss::Write(error)),
+        })
+    }
+
+    /// Passes on what comes until the connection is lost or we are asked to stop.
+    pub async fn listen(&mut self, shutdown: &CancellationToken) -> Ended {
+        let silence = match self.config.keepalive {
+            Duration::ZERO => Duration::MAX,
+            keepalive => keepalive * MISSED_KEEPALIVES,
+        };
+        let mut gate = self.intake.gate.clone();
+        loop {
+            let heard = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return self.close(&gate).await,
+                heard = self.hear(&mut gate, silence) => heard,
+            };
+            if let Err(ended) = self.heard(heard).await {
+                return ended;
+            }
+        }
+    }
+
+    /// What the socket gives next, read only while the gate is open; that it is closed is not counted as
+    /// the reader's silence. Cancel safe.
+    async fn hear(
+        &mut self,
+        gate: &mut watch::Receiver<Gate>,
+        silence: Duration,
+    ) -> Result<Result<Vec<u8>, ReadError>, Ended> {
+        loop {
+            if !reaches(gate, Gate::Open).await {
+                return Err(Ended::PipelineGone);
+            }
+            tokio::select! {
+                biased;
+                closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
+                received = timeout(silence, self.connection.next()) => {
+                    return received.map_err(|_| Loss::Silent(silence).into());
+                }
+            }
+        }
+    }
+
+    async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
+        let message = self.received(heard?).await?;
+        if let Some(message) = self.deal_with(message).await? {
+            debug!(reader = %self.config.name, kind = type_of(&message), "a message that answers nothing");
+        }
+        Ok(())
+    }
+
+    /// Takes leave, so that the reader frees the session at once. What it still sends is passed on.
+    async fn close(&mut self, gate: &watch::Receiver<Gate>) -> Ended {
+        let reader = self.config.name.clone();
+        if let Err(ended) = self.send(message::CLOSE_CONNECTION, vec![], vec![]).await {
+            debug!(%reader, ?ended, "the reader could not be told that we leave");
+            return Ended::Shutdown;
+        }
+        if *gate.borrow() == Gate::Closed {
+            return Ended::Shutdown;
+        }
+        let leave = async {
+            loop {
+                let received = self.connection.next().await;
+                let message = self.received(received).await?;
+                let answer = self.deal_with(message).await?;
+                if answer.is_some_and(|answer| type_of(&answer) == message::CLOSE_CONNECTION_RESPONSE) {
+                    return Ok::<_, Ended>(());
+                }
+            }
+        };
+        match timeout(CLOSE_TIMEOUT, leave).await {
+            Ok(Ok(())) => debug!(%reader, "the reader let us go"),
+            unanswered => debug!(%reader, ?unanswered, "the reader did not answer that we leave"),
+        }
+        Ended::Shutdown
+    }
+
+    /// A message, or the end of the connection; bytes that are no message are kept as a dead letter.
+    async fn received(&mut self, received: Result<Vec<u8>, ReadError>) -> Result<Vec<u8>, Ended> {
+        let (loss, reason, bytes) = match received {
+            Ok(message) => return Ok(message),
+            Err(ReadError::Io(error)) => return Err(Loss::Read(error).into()),
+            Err(ReadError::Closed(bytes)) => (Loss::Closed, "cut-off", bytes),
+            Err(ReadError::Framing { error, bytes }) => (Loss::Framing(error), error.reason(), bytes),
+        };
+        if !bytes.is_empty() {
+            let source = self.config.name.as_str().to_owned();
+            warn!(reader = %self.config.name, bytes = bytes.len(), reason, "bytes that are no message; kept as a dead letter");
+            counter!(names::LLRP_UNFRAMED, "source" => source, "reason" => reason).increment(1);
+            self.forward(bytes).await?;
+        }
+        Err(loss.into())
+    }
+
+    /// Acknowledges keepalives and passes on what is the pipeline's; gives back the rest.
+    async fn deal_with(&mut self, message: Vec<u8>) -> Result<Option<Vec<u8>>, Ended> {
+        match Header::read(&message) {
+            Some(header) if header.message_type == message::KEEPALIVE => {
+                self.send_as(header.id, message::KEEPALIVE_ACK, vec![], vec![]).await?;
+                Ok(None)
+            }
+            Some(header) if header.message_type == message::ERROR_MESSAGE => {
+                let error = Message::decode(&message).map(|error| status_of(&error.body));
+                warn!(reader = %self.config.name, ?error, "the reader did not understand a message of ours");
+                Ok(Some(message))
+            }
+            _ if is_for_the_pipeline(&message) => {
+                let closing = event(&message, number::CONNECTION_CLOSE_EVENT).is_some();
+                self.forward(message).await?;
+                if closing { Err(Loss::Closed.into()) } else { Ok(None) }
+            }
+            _ => Ok(Some(message)),
+        }
+    }
+
+    /// Waits for room in the queue; meanwhile the socket is not read.
+    async fn forward(&mut self, message: Vec<u8>) -> Result<(), Ended> {
+        let frame = Frame {
+            source: self.config.name.clone(),
+            received_at: self.intake.clock.now(),
+            payload: Payload::Llrp(message),
+            ack: None,
+        };
+        self.intake.queue.send(Intake::Frame(frame)).await.map_err(|_| Ended::PipelineGone)
+    }
+}
+
+/// Waits until the gate is so; false where nobody holds the gate any more.
+async fn reaches(gate: &mut watch::Receiver<Gate>, wanted: Gate) -> bool {
+    gate.wait_for(|gate| *gate == wanted).await.is_ok()
+}
+
+fn is_for_the_pipeline(message: &[u8]) -> bool {
+    matches!(type_of(message), message::RO_ACCESS_REPORT | message::READER_EVENT_NOTIFICATION)
+}
+
+fn type_of(message: &[u8]) -> u16 {
+    Header::read(message).map_or(u16::MAX, |header| header.message_type)
+}
+
+fn name_of(message_type: u16) -> &'static str {
+    definitions::message(message_type).map_or("a message", |definition| definition.name)
+}
+
+/// The reader's answer to a request of ours: the response to it, or an error that names it.
+fn is_answer(answer: &[u8], request: u16, id: u32) -> bool {
+    Header::read(answer).is_some_and(|header| {
+        header.id == id
+            && (header.message_type == request + 10 || header.message_type == message::ERROR_MESSAGE)
+    })
+}
+
+/// The event of that type in a READER_EVENT_NOTIFICATION.
+fn event(message: &[u8], type_number: u16) -> Option<Body> {
+    if type_of(message) != message::READER_EVENT_NOTIFICATION {
+        return None;
+    }
+    let notification = Message::decode(message).ok()?;
+    notification.body.first(number::READER_EVENT_NOTIFICATION_DATA)?.first(type_number).cloned()
+}
+
+fn attempt_status(message: &[u8]) -> Option<u64> {
+    event(message, number::CONNECTION_ATTEMPT_EVENT)?.number("Status")
+}
+
+/// Code and text of a response's LLRPStatus.
+fn status_of(response: &Body) -> (u64, String) {
+    let status = response.first(number::LLRP_STATUS);
+    let code = status.and_then(|body| body.number("StatusCode")).unwrap_or(0);
+    (code, status.and_then(|body| body.text("ErrorDescription")).unwrap_or_default())
+}
+
+fn check_status(request: &'static str, response: &Body) -> Result<(), Loss> {
+    match status_of(response) {
+        (0, _) => Ok(()),
+        (status, description) => Err(Loss::Rejected { request, status, description }),
+    }
+}

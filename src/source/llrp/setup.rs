@@ -1,0 +1,91 @@
+//! What is said between the announcement of a connection and its first report.
+
+use tracing::{debug, info, warn};
+
+use super::loss::{Ended, Loss};
+use super::messages::{self, Capabilities};
+use super::session::Session;
+use crate::decode::llrp::numbers::{message, parameter as number};
+use crate::decode::llrp::{Body, Parameter};
+
+/// Settings and ROSpec; the reader is then ready to be told to report.
+///
+/// A reader goes on reading while we are away, and holds what it reads. An ROSpec that is there
+/// already, active, and what we would add, is therefore left alone; any other one of our number is
+/// replaced.
+///
+/// Gives back whether the reader may now send what it held for us: it holds, and had our ROSpec
+/// (also an older version of it) when we came.
+pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
+    let config = session.config;
+    let response = session.request(message::GET_READER_CAPABILITIES, vec![0u8.into()], vec![]).await?;
+    let capabilities = Capabilities::of(&response.body);
+    let hold = config.rospec.hold_on_disconnect;
+    if hold && !capabilities.holds_events_and_reports {
+        warn!(reader = %config.name, "the reader cannot hold reports while we are away");
+    }
+    let settings = messages::settings(config.keepalive, hold, &capabilities);
+    session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await?;
+
+    let ours = messages::rospec(&config.rospec, &capabilities);
+    let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
+    let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
+    if held.body.all(number::ROSPEC).any(|body| is_running(body, &ours.body)) {
+        info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
+    } else {
+        make_room(session, &held.body, &capabilities).await?;
+        add(session, ours).await?;
+    }
+    Ok(hold && capabilities.holds_events_and_reports && had_ours)
+}
+
+/// From here on reports come; what the reader held comes first.
+pub(super) async fn enable_events_and_reports(session: &mut Session<'_>) -> Result<(), Ended> {
+    session.send(message::ENABLE_EVENTS_AND_REPORTS, vec![], vec![]).await.map(drop)
+}
+
+fn id_of(rospec: &Body) -> u64 {
+    rospec.number("ROSpecID").unwrap_or(0)
+}
+
+fn is_running(held: &Body, ours: &Body) -> bool {
+    held.number("CurrentState") == Some(messages::ROSPEC_ACTIVE) && messages::is_same_rospec(held, ours)
+}
+
+/// Removes the ROSpec of our number; the others only where the reader has no room for ours.
+async fn make_room(session: &mut Session<'_>, held: &Body, capabilities: &Capabilities) -> Result<(), Ended> {
+    let config = session.config;
+    let (ours, others): (Vec<u64>, Vec<u64>) =
+        held.all(number::ROSPEC).map(id_of).partition(|id| *id == u64::from(config.rospec.id));
+    if !ours.is_empty() {
+        delete(session, config.rospec.id).await?;
+    }
+    if others.len() as u64 >= capabilities.max_rospecs {
+        warn!(reader = %config.name, rospecs = ?others, "no room for our ROSpec; those of others are removed");
+        delete(session, ALL_ROSPECS).await?;
+    }
+    Ok(())
+}
+
+/// Stands for every ROSpec in DELETE_ROSPEC (LLRP 1.0.1, section 10.1.2).
+const ALL_ROSPECS: u32 = 0;
+
+/// A reader that says there was nothing to delete has done what we want.
+async fn delete(session: &mut Session<'_>, id: u32) -> Result<(), Ended> {
+    match session.request(message::DELETE_ROSPEC, vec![id.into()], vec![]).await {
+        Err(Ended::Lost(Loss::Rejected { status, description, .. })) => {
+            debug!(reader = %session.config.name, rospec = id, status, description, "nothing deleted");
+            Ok(())
+        }
+        deleted => deleted.map(drop),
+    }
+}
+
+/// Adds the ROSpec and enables it; its start trigger does the rest.
+async fn add(session: &mut Session<'_>, rospec: Parameter) -> Result<(), Ended> {
+    let id = session.config.rospec.id;
+    session.request(message::ADD_ROSPEC, vec![], vec![rospec]).await?;
+    session.request(message::ENABLE_ROSPEC, vec![id.into()], vec![]).await?;
+    info!(reader = %session.config.name, rospec = id, "ROSpec added");
+    Ok(())
+}
