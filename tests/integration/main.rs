@@ -4,5 +4,6 @@
 
 mod captures;
 mod llrp_captures;
+mod modbus_source;
 mod mqtt_source;
 mod servers;
