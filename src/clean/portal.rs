@@ -296,8 +296,7 @@ impl Crossing {
         if self.stands(rule) && self.last.micros_after(at) * 2 <= self.longest_return_us * 3 {
             return None;
         }
-        let evidence =
-            PassageEvidence { started_at: first_of(&antennas, at), ended_at: self.last, antennas };
+        let evidence = PassageEvidence { started_at: first_of(&antennas, at), ended_at: self.last, antennas };
         self.start_again();
         Some(Crossed { at, direction, confidence: confidence.min(0.999), evidence })
     }

@@ -41,10 +41,6 @@ impl Daemon {
         Some(Self { client })
     }
 
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        answer(self.client.get(url(path)).send().await).await
-    }
-
     pub async fn command(&self, command: &Command) -> anyhow::Result<Outcome> {
         let (path, body) = request(command);
         let sent = match body {

@@ -46,7 +46,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,

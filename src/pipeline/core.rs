@@ -88,6 +88,7 @@ impl Core {
                 StateKind::Clock
                 | StateKind::TagWindow
                 | StateKind::Tracker
+                | StateKind::TrackerSeen
                 | StateKind::SensorPoint
                 | StateKind::ReadPoint => clean_rows.push((kind, key, value)),
                 StateKind::Asset

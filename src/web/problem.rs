@@ -17,8 +17,6 @@ pub(super) enum Problem {
     Forbidden(&'static str),
     #[error("there is no {what} `{name}`")]
     NotFound { what: &'static str, name: String },
-    #[error("{0}")]
-    Invalid(String),
     #[error(transparent)]
     Body(#[from] JsonRejection),
     #[error(transparent)]
@@ -41,7 +39,6 @@ impl Problem {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::Refused(Refused::NotFound { .. }) => StatusCode::NOT_FOUND,
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Refused(Refused::Invalid { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(Refused::Conflict { .. }) => StatusCode::CONFLICT,
             Self::Body(rejection) => rejection.status(),

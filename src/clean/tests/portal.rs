@@ -10,8 +10,7 @@ use crate::clean::rules::PortalRule;
 use crate::domain::sightings::Direction;
 use crate::domain::time::Timestamp;
 
-const RULE: PortalRule =
-    PortalRule { settle: Duration::from_secs(2), static_after: Duration::from_secs(30) };
+const RULE: PortalRule = PortalRule { settle: Duration::from_secs(2), static_after: Duration::from_secs(30) };
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a seed is a scenario.
 struct Dice(u64);
@@ -86,7 +85,10 @@ impl World {
         let angle_share = (1.0 - outward / distance) / 2.0;
         let pattern = -self.front_to_back_db * angle_share * angle_share;
         let side = usize::from(inside);
-        -48.0 - 40.0 * distance.max(0.3).log10() + pattern + self.bias_db[side] + self.fading_db[side]
+        -48.0 - 40.0 * distance.max(0.3).log10()
+            + pattern
+            + self.bias_db[side]
+            + self.fading_db[side]
             + self.ambient_db
     }
 
@@ -124,8 +126,7 @@ fn passages(reads: &[Read]) -> Vec<Crossed> {
         let now = at(read.at_ms);
         rest(&mut crossing, now, &mut crossed);
         let reads = Reads { first: now, last: now, count: 1 };
-        let heard =
-            Heard { antenna: 1 + u16::from(read.inside), inside: read.inside, peak_dbm: read.dbm };
+        let heard = Heard { antenna: 1 + u16::from(read.inside), inside: read.inside, peak_dbm: read.dbm };
         crossed.extend(crossing.get_or_insert_with(|| Crossing::new(now)).read(reads, heard, &RULE));
     }
     rest(&mut crossing, Timestamp::MAX, &mut crossed);
@@ -181,11 +182,8 @@ fn scenario(name: &str, world: &mut World) -> (Vec<Read>, Truth) {
             let stop = dice.within(-0.5, 0.5);
             let there = (reach + stop) / speed;
             let place = move |t: f64| {
-                let x = if t < there {
-                    t * speed - reach
-                } else {
-                    stop + ((t - there - pause).max(0.0)) * speed
-                };
+                let x =
+                    if t < there { t * speed - reach } else { stop + ((t - there - pause).max(0.0)) * speed };
                 (x < reach).then_some(sign * x)
             };
             (world.reads(ms(time + pause + 1.0), place), vec![way])
@@ -195,11 +193,8 @@ fn scenario(name: &str, world: &mut World) -> (Vec<Read>, Truth) {
             let pause = dice.within(0.0, 4.0);
             let (there, home) = ((reach + stop) / speed, dice.within(0.5, 2.0));
             let place = move |t: f64| {
-                let x = if t < there {
-                    t * speed - reach
-                } else {
-                    stop - (t - there - pause).max(0.0) * home
-                };
+                let x =
+                    if t < there { t * speed - reach } else { stop - (t - there - pause).max(0.0) * home };
                 (x > -reach - 0.1).then_some(sign * x)
             };
             (world.reads(ms(there + pause + reach / home + 2.0), place), vec![])
