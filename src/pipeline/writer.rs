@@ -29,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// Pause between two tries of a commit that failed.
 const RETRY: BackoffConfig =
     BackoffConfig { first: Duration::from_millis(100), last: Duration::from_secs(5) };
+/// Steps of pruning a heartbeat may take; each deletes at most 10,000 rows a kind of retention.
+const PRUNE_STEPS: usize = 3;
 /// Share of the journal's bound at which an alert says so.
 const SPACE_ALERT: f64 = 0.8;
 
@@ -72,7 +74,7 @@ impl WriterTask {
             // Fair by chance, so that a journal under load still prunes and says that it is alive.
             tokio::select! {
                 next = work.recv() => match next {
-                    Some(next) => self.commit(next).await,
+                    Some(next) => if !self.commit(next).await { return },
                     None => break,
                 },
                 Some(message) = control.recv() => self.control(message).await,
@@ -87,7 +89,9 @@ impl WriterTask {
         }
     }
 
-    async fn commit(&mut self, work: Work) {
+    /// False where the journal cannot go on: nothing of the group is acknowledged, and the daemon has to
+    /// be started anew, which is what puts a damaged journal right.
+    async fn commit(&mut self, work: Work) -> bool {
         let mut backoff = Backoff::new(RETRY);
         let committed = loop {
             match self.writer.commit(&work.group.batch, self.clock.now()).await {
@@ -95,6 +99,9 @@ impl WriterTask {
                 Err(error) => {
                     telemetry::commit_failed(&error);
                     self.downstream.ready.set_journal(false);
+                    if !error.is_passing() {
+                        return false;
+                    }
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
             }
@@ -111,7 +118,8 @@ impl WriterTask {
         }
         self.downstream.board.update(work.group.alerts);
         self.downstream.committed.send_replace(committed.last_seq);
-        self.watch_space().await;
+        self.watch_space();
+        true
     }
 
     fn acknowledge(&self, source: &SourceId, token: AckToken) {
@@ -149,15 +157,27 @@ impl WriterTask {
             return;
         }
         self.downstream.ready.set_journal(true);
-        if let Err(error) = self.writer.maintain(self.clock.now()).await {
-            tracing::warn!(%error, "failed to prune the journal; it will be tried again");
-        }
-        self.watch_space().await;
+        self.prune().await;
+        self.watch_space();
         self.take_replays().await;
     }
 
+    /// A bounded share of what there is to prune: what waits to be committed goes first.
+    async fn prune(&mut self) {
+        for _ in 0..PRUNE_STEPS {
+            match self.writer.maintain(self.clock.now()).await {
+                Ok(maintained) if maintained.more => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to prune the journal; it will be tried again");
+                    return;
+                }
+            }
+        }
+    }
+
     /// The alert at 80 %, and the gate before the reserve.
-    async fn watch_space(&mut self) {
+    fn watch_space(&mut self) {
         let usage = self.writer.usage();
         let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
         self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);

@@ -25,6 +25,7 @@ fn batch(nth: u64) -> Batch {
             StateRow::delete(StateKind::Asset, format!("A-{}", (nth + 10) % 20)),
         ],
         dead_letters: if nth % 10 == 9 { vec![letter(nth)] } else { Vec::new() },
+        replayed: Vec::new(),
     }
 }
 
