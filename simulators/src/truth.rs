@@ -16,14 +16,40 @@ use crate::sync::locked;
 #[serde(tag = "truth", rename_all = "lowercase")]
 pub enum Truth {
     /// `at`: when the asset was in the door.
-    Passage { asset: String, portal: String, direction: Direction, at: Timestamp },
+    Passage {
+        asset: String,
+        portal: String,
+        direction: Direction,
+        at: Timestamp,
+    },
     /// `at`: when the vehicle was on the fence's line.
-    Geofence { device: String, fence: String, change: Crossing, at: Timestamp },
+    Geofence {
+        device: String,
+        fence: String,
+        change: Crossing,
+        at: Timestamp,
+    },
     /// `at`: when the value passed the threshold, or came back over the deadband. Delays are not in it.
-    Condition { device: String, point: String, limit: String, change: Change, at: Timestamp },
-    Ghost { asset: String, gone_at: Timestamp },
-    Overdue { asset: String, due_at: Timestamp },
-    Outage { source: String, from: Timestamp, to: Timestamp },
+    Condition {
+        device: String,
+        point: String,
+        limit: String,
+        change: Change,
+        at: Timestamp,
+    },
+    Ghost {
+        asset: String,
+        gone_at: Timestamp,
+    },
+    Overdue {
+        asset: String,
+        due_at: Timestamp,
+    },
+    Outage {
+        source: String,
+        from: Timestamp,
+        to: Timestamp,
+    },
     /// One raw read. `at` is unique among a reader's reads; `wire_us` is what the report said (UTC, or since
     /// boot); `sent_at` is when its report had been written to a socket whole.
     Read {

@@ -104,9 +104,12 @@ fn regulatory(out: &mut Out) {
 
 /// UHFC1G2RFModeTable: id, divide ratio, modulation, forward link, mask, rates, Tari in ns.
 fn rf_modes(out: &mut Out) {
-    for (id, modulation, rate_bps, tari_ns) in
-        [(1u32, 1u8, 320_000u32, 12_500u32), (2, 2, 274_000, 20_000), (3, 3, 170_600, 20_000), (1000, 0, 40_000, 6250)]
-    {
+    for (id, modulation, rate_bps, tari_ns) in [
+        (1u32, 1u8, 320_000u32, 12_500u32),
+        (2, 2, 274_000, 20_000),
+        (3, 3, 170_600, 20_000),
+        (1000, 0, 40_000, 6250),
+    ] {
         out.tlv(329, |out| {
             out.u32(id).u8(0x80).u8(modulation).u8(0).u8(2);
             out.u32(rate_bps).u32(2000).u32(tari_ns).u32(tari_ns).u32(0);

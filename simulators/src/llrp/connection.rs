@@ -214,7 +214,8 @@ impl Connection<'_> {
         }
         faults::until(&mut self.faults, |faults| !faults.has(Fault::Silent) || faults.unreachable()).await;
         if faults.has(Fault::Garbage) {
-            let noise: Vec<u8> = bytes.iter().cycle().take(64).map(|byte| byte.wrapping_mul(167) ^ 0xa5).collect();
+            let noise: Vec<u8> =
+                bytes.iter().cycle().take(64).map(|byte| byte.wrapping_mul(167) ^ 0xa5).collect();
             return (0, self.write_counted(&noise).await.1.and(Err(Ended)));
         }
         if faults.has(Fault::Truncated) {

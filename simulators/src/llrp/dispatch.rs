@@ -226,7 +226,8 @@ impl State {
 
     /// The specs are kept and shown; no access is ever made, because these tags have no memory.
     fn add_accessspec(&mut self, body: &[u8]) -> Result<(), Refusal> {
-        let parameters = In(body).parameters().map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        let parameters =
+            In(body).parameters().map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
         let missing = || (status::MISSING_PARAMETER, "AccessSpec is missing".to_owned());
         let spec = parameters.iter().find(|p| p.kind == 207).ok_or_else(missing)?;
         let id = spec_id(spec.body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
@@ -234,7 +235,10 @@ impl State {
             return Err((status::FIELD_ERROR, format!("AccessSpec {id} cannot be added")));
         }
         if self.accessspecs.len() >= MAX_ACCESSSPECS as usize {
-            return Err((status::OVERFLOW_PARAMETER, format!("{MAX_ACCESSSPECS} AccessSpecs are there already")));
+            return Err((
+                status::OVERFLOW_PARAMETER,
+                format!("{MAX_ACCESSSPECS} AccessSpecs are there already"),
+            ));
         }
         self.accessspecs.insert(id, spec.whole.to_vec());
         Ok(())

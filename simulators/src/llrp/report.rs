@@ -153,8 +153,13 @@ mod tests {
     use crate::clock::micros;
 
     fn held(epc: &[u8], rssi_dbm: i8) -> HeldRead {
-        let observation =
-            TagObservation { antenna: 2, epc: epc.to_vec(), rssi_dbm, at: micros(0x0102_0304_0506), count: 3 };
+        let observation = TagObservation {
+            antenna: 2,
+            epc: epc.to_vec(),
+            rssi_dbm,
+            at: micros(0x0102_0304_0506),
+            count: 3,
+        };
         let stamp = Stamp::Utc(0x0102_0304_0506);
         HeldRead { observation, stamp, channel: 4, rospec: 1234, inventory: 1 }
     }
@@ -163,8 +168,7 @@ mod tests {
     #[test]
     fn a_full_report_is_these_bytes() {
         let epc = [0x34, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
-        let bytes =
-            ro_access_report(0x99, [&held(&epc, -60)], Selector(0xff80), &mut Economy::new(false));
+        let bytes = ro_access_report(0x99, [&held(&epc, -60)], Selector(0xff80), &mut Economy::new(false));
         #[rustfmt::skip]
         let want = [
             0x04, 0x3d, 0, 0, 0, 67, 0, 0, 0, 0x99,     // version 1, RO_ACCESS_REPORT, 67 bytes, id
@@ -186,7 +190,8 @@ mod tests {
     #[test]
     fn what_is_not_selected_is_left_out_and_a_long_epc_says_its_bits() {
         let epc = [0xaa; 16];
-        let bytes = ro_access_report(1, [&held(&epc, -1)], Selector(Selector::PEAK_RSSI), &mut Economy::new(false));
+        let bytes =
+            ro_access_report(1, [&held(&epc, -1)], Selector(Selector::PEAK_RSSI), &mut Economy::new(false));
         let mut want = vec![0x04, 0x3d, 0, 0, 0, 38, 0, 0, 0, 1, 0, 0xf0, 0, 28, 0, 0xf1, 0, 22, 0, 128];
         want.extend([0xaa; 16]);
         want.extend([0x86, 0xff]);
@@ -198,7 +203,8 @@ mod tests {
         let epc = [7; 12];
         let mut economy = Economy::new(true);
         let selector = Selector(Selector::ANTENNA_ID | Selector::PEAK_RSSI);
-        let length = |economy: &mut Economy, rssi| ro_access_report(1, [&held(&epc, rssi)], selector, economy).len();
+        let length =
+            |economy: &mut Economy, rssi| ro_access_report(1, [&held(&epc, rssi)], selector, economy).len();
         assert_eq!(length(&mut economy, -60), 10 + 4 + 13 + 3 + 2);
         assert_eq!(length(&mut economy, -60), 10 + 4 + 13);
         assert_eq!(length(&mut economy, -61), 10 + 4 + 13 + 2);

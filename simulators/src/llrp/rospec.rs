@@ -217,7 +217,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_spec_without_bounds_or_inventory_is_refused() {
-        assert_eq!(RoSpec::parse(&[0, 177, 0, 10, 0, 0, 0, 5, 0, 0]), Err(SpecError::Missing("ROBoundarySpec")));
+        assert_eq!(
+            RoSpec::parse(&[0, 177, 0, 10, 0, 0, 0, 5, 0, 0]),
+            Err(SpecError::Missing("ROBoundarySpec"))
+        );
         assert_eq!(RoSpec::parse(&[]), Err(SpecError::Missing("ROSpec")));
         assert_eq!(RoSpec::parse(&[0, 177, 0, 10, 0, 0, 0, 0, 0, 0]), Err(SpecError::Id));
         assert!(matches!(RoSpec::parse(&SPEC[..59]), Err(SpecError::Wire(_))));

@@ -70,11 +70,29 @@ pub struct PointSpec {
 
 /// Every device of this make has these registers, and exception 2 elsewhere.
 pub const POINTS: [PointSpec; 5] = [
-    point("temperature", Quantity::Temperature, Table::Input, 0, RegisterKind::I16, WordOrder::Abcd, 0.1, "°C"),
+    point(
+        "temperature",
+        Quantity::Temperature,
+        Table::Input,
+        0,
+        RegisterKind::I16,
+        WordOrder::Abcd,
+        0.1,
+        "°C",
+    ),
     point("humidity", Quantity::Humidity, Table::Input, 1, RegisterKind::F32, WordOrder::Abcd, 1.0, "%"),
     point("door", Quantity::Door, Table::Input, 3, RegisterKind::U16, WordOrder::Abcd, 1.0, ""),
     point("set-point", Quantity::SetPoint, Table::Holding, 0, RegisterKind::I16, WordOrder::Abcd, 0.1, "°C"),
-    point("running", Quantity::RunningSeconds, Table::Holding, 10, RegisterKind::U32, WordOrder::Cdab, 1.0, "s"),
+    point(
+        "running",
+        Quantity::RunningSeconds,
+        Table::Holding,
+        10,
+        RegisterKind::U32,
+        WordOrder::Cdab,
+        1.0,
+        "s",
+    ),
 ];
 
 #[expect(clippy::too_many_arguments, reason = "a row of the table above")]
@@ -293,7 +311,9 @@ impl Shared {
     fn map(&self, table: Table) -> Vec<(u16, u16)> {
         let now = wall_now();
         let points = POINTS.iter().filter(|point| point.table == table);
-        points.flat_map(|point| (point.address..).zip(point.encode(self.value(point.quantity, now)))).collect()
+        points
+            .flat_map(|point| (point.address..).zip(point.encode(self.value(point.quantity, now))))
+            .collect()
     }
 
     fn value(&self, quantity: Quantity, now: Timestamp) -> f64 {

@@ -35,7 +35,20 @@ fn is_zero(value: &u32) -> bool {
 impl<'a> Location<'a> {
     /// A position by ping over a mobile network, battery full, everything else zero.
     pub fn new(tid: &'a str, lat: f64, lon: f64, tst: i64) -> Self {
-        Self { kind: "location", tid, lat, lon, tst, acc: 0, alt: 0, cog: 0, vel: 0, batt: 100, conn: "m", t: "p" }
+        Self {
+            kind: "location",
+            tid,
+            lat,
+            lon,
+            tst,
+            acc: 0,
+            alt: 0,
+            cog: 0,
+            vel: 0,
+            batt: 100,
+            conn: "m",
+            t: "p",
+        }
     }
 
     pub fn to_json(&self) -> Vec<u8> {

@@ -101,7 +101,11 @@ fn remaining_length(buffer: &[u8]) -> Result<Option<(usize, usize)>, PacketError
     for (index, byte) in buffer.iter().enumerate().skip(1) {
         length |= usize::from(byte & 0x7f) << (7 * (index - 1));
         if byte & 0x80 == 0 {
-            return if length > MAX_PACKET_BYTES { Err(PacketError::Length(length)) } else { Ok(Some((length, index + 1))) };
+            return if length > MAX_PACKET_BYTES {
+                Err(PacketError::Length(length))
+            } else {
+                Ok(Some((length, index + 1)))
+            };
         }
         if index == 4 {
             return Err(PacketError::Varint);
@@ -124,7 +128,10 @@ mod tests {
     fn a_login_is_flagged_and_comes_last() {
         let login = Some(("u", "p"));
         let bytes = connect(&Connect { client_id: "", clean_session: true, keepalive_s: 1, login });
-        assert_eq!(bytes, [0x10, 18, 0, 4, b'M', b'Q', b'T', b'T', 4, 0xc2, 0, 1, 0, 0, 0, 1, b'u', 0, 1, b'p']);
+        assert_eq!(
+            bytes,
+            [0x10, 18, 0, 4, b'M', b'Q', b'T', b'T', 4, 0xc2, 0, 1, 0, 0, 0, 1, b'u', 0, 1, b'p']
+        );
     }
 
     #[test]

@@ -54,7 +54,13 @@ const MODBUS_FAULTS: &[FaultKind] = &[
 struct Checked(Vec<Problem>);
 
 impl Checked {
-    fn must(&mut self, holds: bool, key: impl Into<String>, value: impl fmt::Display, allowed: impl fmt::Display) {
+    fn must(
+        &mut self,
+        holds: bool,
+        key: impl Into<String>,
+        value: impl fmt::Display,
+        allowed: impl fmt::Display,
+    ) {
         if !holds {
             let (value, allowed) = (value.to_string(), allowed.to_string());
             self.0.push(Problem { key: key.into(), value, allowed });
@@ -185,7 +191,12 @@ fn vehicles(scenario: &Scenario, checked: &mut Checked) {
         checked.above_zero(key("speed_mps"), truck.speed_mps);
         checked.above_zero(key("fix_every_s"), truck.fix_every_s);
         checked.at_least_zero(key("noise_m"), truck.noise_m);
-        checked.must(truck.route.len() > 1, key("route"), format_args!("{} points", truck.route.len()), "2 or more");
+        checked.must(
+            truck.route.len() > 1,
+            key("route"),
+            format_args!("{} points", truck.route.len()),
+            "2 or more",
+        );
         for (at, point) in truck.route.iter().enumerate() {
             let on_earth = point.lat.abs() <= 90.0 && point.lon.abs() <= 180.0;
             let place = format!("{}, {}", point.lat, point.lon);
@@ -215,7 +226,10 @@ fn cold_rooms(scenario: &Scenario, checked: &mut Checked) {
             limit.threshold_c,
             "1 K and the deadband above set_point_c, and 2 K below outside_c",
         );
-        room.excursions.iter().enumerate().for_each(|(at, share)| checked.share(key(&format!("excursions[{at}]")), *share));
+        room.excursions
+            .iter()
+            .enumerate()
+            .for_each(|(at, share)| checked.share(key(&format!("excursions[{at}]")), *share));
         checked.at_least_zero(key("openings_per_minute"), room.openings_per_minute);
     }
 }
@@ -225,7 +239,9 @@ fn assets(scenario: &Scenario, checked: &mut Checked) {
     let classes: Vec<&str> = scenario.classes.iter().map(|class| class.name.as_str()).collect();
     checked.unique("classes", classes.iter().copied());
     for (index, class) in scenario.classes.iter().enumerate() {
-        for (field, value) in [("ghost_after_s", class.ghost_after_s), ("overdue_grace_s", class.overdue_grace_s)] {
+        for (field, value) in
+            [("ghost_after_s", class.ghost_after_s), ("overdue_grace_s", class.overdue_grace_s)]
+        {
             if let Some(value) = value {
                 checked.at_least_zero(format!("classes[{index}].{field}"), value);
             }
