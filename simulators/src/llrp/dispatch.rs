@@ -1,0 +1,369 @@
+//! What the reader answers to each message. No socket, no clock: time is an argument.
+
+use jiff::Timestamp;
+
+use super::capabilities::{self, MAX_ACCESSSPECS, MAX_ROSPECS};
+use super::rospec::{RoSpec, SpecError, SpecState};
+use super::settings::{Settings, Shown};
+use super::state::{State, spec_id};
+use super::wire::{self, Header, In, Out};
+use super::{message, status};
+
+/// What goes back, and whether the connection ends behind it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Reply {
+    pub bytes: Vec<u8>,
+    pub close: bool,
+}
+
+/// A status that is not success, with what a person needs to know.
+type Refusal = (u16, String);
+
+impl State {
+    /// Answers one message that arrived at `now`.
+    pub fn handle(&mut self, header: Header, body: &[u8], now: Timestamp) -> Reply {
+        if header.version != 1 {
+            return error(header.id, status::UNSUPPORTED_VERSION, "this reader speaks LLRP 1.0.1");
+        }
+        match header.kind {
+            message::KEEPALIVE_ACK => Reply::default(),
+            message::ENABLE_EVENTS_AND_REPORTS => {
+                self.reporting = true;
+                self.flush = true;
+                Reply::default()
+            }
+            message::GET_REPORT => {
+                (self.report_asked, self.flush) = (true, true);
+                Reply::default()
+            }
+            message::CLOSE_CONNECTION => {
+                let bytes = wire::message(message::CLOSE_CONNECTION_RESPONSE, header.id, success);
+                Reply { bytes, close: true }
+            }
+            message::GET_READER_CAPABILITIES => self.get_capabilities(header.id, body),
+            message::GET_READER_CONFIG => self.get_config(header.id, body),
+            message::GET_ROSPECS => self.answer(header, Ok(()), |state, out| {
+                state.rospecs.values().for_each(|spec| spec.write(out));
+            }),
+            message::GET_ACCESSSPECS => self.answer(header, Ok(()), |state, out| {
+                state.accessspecs.values().for_each(|spec| {
+                    out.bytes(spec);
+                });
+            }),
+            _ => self.change(header, body, now),
+        }
+    }
+
+    /// Messages whose answer is a status and no more.
+    fn change(&mut self, header: Header, body: &[u8], now: Timestamp) -> Reply {
+        let done = match header.kind {
+            message::SET_READER_CONFIG => self.set_config(body),
+            message::ADD_ROSPEC => self.add_rospec(body),
+            message::DELETE_ROSPEC => self.each_rospec(body, |state, id| {
+                state.deactivate(id, SpecState::Disabled, now);
+                state.rospecs.remove(&id);
+                Ok(())
+            }),
+            message::START_ROSPEC => self.one_rospec(body, |state, id| state.start(id, now)),
+            message::STOP_ROSPEC => self.one_rospec(body, |state, id| state.stop(id, now)),
+            message::ENABLE_ROSPEC => self.each_rospec(body, |state, id| state.enable(id, now)),
+            message::DISABLE_ROSPEC => self.each_rospec(body, |state, id| {
+                state.deactivate(id, SpecState::Disabled, now);
+                Ok(())
+            }),
+            message::ADD_ACCESSSPEC => self.add_accessspec(body),
+            message::DELETE_ACCESSSPEC => self.delete_accessspec(body),
+            message::ENABLE_ACCESSSPEC => self.set_accessspec(body, true),
+            message::DISABLE_ACCESSSPEC => self.set_accessspec(body, false),
+            kind => {
+                let what = format!("message type {kind} is not supported");
+                return error(header.id, status::UNSUPPORTED_MESSAGE, &what);
+            }
+        };
+        self.answer(header, done, |_, _| {})
+    }
+
+    /// The response to `header`'s message: type + 10, the status, and on success what `rest` writes.
+    fn answer(&self, header: Header, done: Result<(), Refusal>, rest: impl FnOnce(&Self, &mut Out)) -> Reply {
+        let bytes = wire::message(header.kind + 10, header.id, |out| match &done {
+            Ok(()) => {
+                success(out);
+                rest(self, out);
+            }
+            Err((code, why)) => refusal(*code, why, out),
+        });
+        Reply { bytes, close: false }
+    }
+
+    fn get_capabilities(&self, id: u32, body: &[u8]) -> Reply {
+        let header = Header { version: 1, kind: message::GET_READER_CAPABILITIES, length: 0, id };
+        let requested = In(body).u8().map_err(|error| (status::PARAMETER_ERROR, error.to_string()));
+        let checked = requested.and_then(|requested| match capabilities::known(requested) {
+            true => Ok(requested),
+            false => Err((status::FIELD_ERROR, format!("requested data {requested} is not 0 to 4"))),
+        });
+        let requested = checked.clone().unwrap_or_default();
+        self.answer(header, checked.map(|_| ()), |state, out| {
+            capabilities::write(&state.capabilities, requested, out);
+        })
+    }
+
+    fn get_config(&self, id: u32, body: &[u8]) -> Reply {
+        let header = Header { version: 1, kind: message::GET_READER_CONFIG, length: 0, id };
+        let checked = self.read_config_request(body);
+        let (antenna, requested) = checked.clone().unwrap_or_default();
+        self.answer(header, checked.map(|_| ()), |state, out| {
+            let antennas = state.capabilities.antennas;
+            state.settings.write(&Shown { antennas, identity: &state.identity, requested, antenna }, out);
+        })
+    }
+
+    fn read_config_request(&self, body: &[u8]) -> Result<(u16, u8), Refusal> {
+        let mut input = In(body);
+        let fields = input.u16().and_then(|antenna| input.u8().map(|requested| (antenna, requested)));
+        let (antenna, requested) = fields.map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        if antenna > self.capabilities.antennas {
+            return Err((status::FIELD_ERROR, format!("no antenna {antenna}")));
+        }
+        match Settings::known(requested) {
+            true => Ok((antenna, requested)),
+            false => Err((status::FIELD_ERROR, format!("requested data {requested} is not 0 to 11"))),
+        }
+    }
+
+    fn set_config(&mut self, body: &[u8]) -> Result<(), Refusal> {
+        let refused = |error: wire::WireError| (status::PARAMETER_ERROR, error.to_string());
+        let mut input = In(body);
+        let reset = input.u8().map_err(refused)? & 0x80 != 0;
+        let mut settings = if reset { Settings::default() } else { self.settings.clone() };
+        for parameter in input.parameters().map_err(refused)? {
+            settings.set(&parameter, self.capabilities.antennas).map_err(refused)?;
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    fn add_rospec(&mut self, body: &[u8]) -> Result<(), Refusal> {
+        let spec = RoSpec::parse(body).map_err(|error| {
+            let code = match &error {
+                SpecError::Wire(_) => status::PARAMETER_ERROR,
+                SpecError::Missing(_) => status::MISSING_PARAMETER,
+                SpecError::Id | SpecError::State => status::FIELD_ERROR,
+            };
+            (code, error.to_string())
+        })?;
+        if self.rospecs.contains_key(&spec.id) {
+            return Err((status::FIELD_ERROR, format!("ROSpec {} is there already", spec.id)));
+        }
+        if let Some(antenna) = spec.antennas.iter().find(|a| **a > self.capabilities.antennas) {
+            return Err((status::FIELD_ERROR, format!("no antenna {antenna}")));
+        }
+        if self.rospecs.len() >= MAX_ROSPECS as usize {
+            return Err((status::OVERFLOW_PARAMETER, format!("{MAX_ROSPECS} ROSpecs are there already")));
+        }
+        self.rospecs.insert(spec.id, spec);
+        Ok(())
+    }
+
+    /// Id 0 stands for all of them.
+    fn each_rospec(
+        &mut self,
+        body: &[u8],
+        mut change: impl FnMut(&mut Self, u32) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        if spec_id(body) == Ok(0) {
+            let ids: Vec<u32> = self.rospecs.keys().copied().collect();
+            return ids.into_iter().try_for_each(|id| change(self, id));
+        }
+        self.one_rospec(body, change)
+    }
+
+    fn one_rospec(
+        &mut self,
+        body: &[u8],
+        change: impl FnOnce(&mut Self, u32) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let id = spec_id(body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        if !self.rospecs.contains_key(&id) {
+            return Err((status::FIELD_ERROR, format!("no ROSpec {id}")));
+        }
+        change(self, id)
+    }
+
+    fn state_of(&self, id: u32) -> Option<SpecState> {
+        self.rospecs.get(&id).map(|spec| spec.state)
+    }
+
+    fn start(&mut self, id: u32, now: Timestamp) -> Result<(), Refusal> {
+        match self.state_of(id) {
+            Some(SpecState::Inactive) if self.activate(id, now) => Ok(()),
+            Some(SpecState::Inactive) => Err((status::FIELD_ERROR, "another ROSpec is active".into())),
+            Some(SpecState::Active) => Err((status::FIELD_ERROR, format!("ROSpec {id} is active already"))),
+            _ => Err((status::FIELD_ERROR, format!("ROSpec {id} is disabled"))),
+        }
+    }
+
+    fn stop(&mut self, id: u32, now: Timestamp) -> Result<(), Refusal> {
+        match self.state_of(id) {
+            Some(SpecState::Active) => {
+                self.deactivate(id, SpecState::Inactive, now);
+                Ok(())
+            }
+            _ => Err((status::FIELD_ERROR, format!("ROSpec {id} is not active"))),
+        }
+    }
+
+    fn enable(&mut self, id: u32, now: Timestamp) -> Result<(), Refusal> {
+        let Some(spec) = self.rospecs.get_mut(&id) else { return Ok(()) };
+        if spec.state == SpecState::Disabled {
+            spec.state = SpecState::Inactive;
+            if spec.immediate {
+                self.activate(id, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The specs are kept and shown; no access is ever made, because these tags have no memory.
+    fn add_accessspec(&mut self, body: &[u8]) -> Result<(), Refusal> {
+        let parameters =
+            In(body).parameters().map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        let missing = || (status::MISSING_PARAMETER, "AccessSpec is missing".to_owned());
+        let spec = parameters.iter().find(|p| p.kind == 207).ok_or_else(missing)?;
+        let id = spec_id(spec.body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        if spec.whole.len() <= ACCESS_STATE_AT || id == 0 || self.accessspecs.contains_key(&id) {
+            return Err((status::FIELD_ERROR, format!("AccessSpec {id} cannot be added")));
+        }
+        if self.accessspecs.len() >= MAX_ACCESSSPECS as usize {
+            return Err((
+                status::OVERFLOW_PARAMETER,
+                format!("{MAX_ACCESSSPECS} AccessSpecs are there already"),
+            ));
+        }
+        self.accessspecs.insert(id, spec.whole.to_vec());
+        Ok(())
+    }
+
+    fn delete_accessspec(&mut self, body: &[u8]) -> Result<(), Refusal> {
+        let id = spec_id(body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        if id == 0 {
+            self.accessspecs.clear();
+            return Ok(());
+        }
+        let gone = self.accessspecs.remove(&id);
+        gone.map(|_| ()).ok_or_else(|| (status::FIELD_ERROR, format!("no AccessSpec {id}")))
+    }
+
+    fn set_accessspec(&mut self, body: &[u8], enabled: bool) -> Result<(), Refusal> {
+        let id = spec_id(body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
+        if id != 0 && !self.accessspecs.contains_key(&id) {
+            return Err((status::FIELD_ERROR, format!("no AccessSpec {id}")));
+        }
+        for (_, spec) in self.accessspecs.iter_mut().filter(|(known, _)| id == 0 || **known == id) {
+            spec[ACCESS_STATE_AT] = spec[ACCESS_STATE_AT] & 0x7f | u8::from(enabled) << 7;
+        }
+        Ok(())
+    }
+}
+
+/// Where an AccessSpec parameter says whether it is enabled: type, length, id, antenna, protocol, then it.
+const ACCESS_STATE_AT: usize = 11;
+
+fn success(out: &mut Out) {
+    refusal(status::SUCCESS, "", out);
+}
+
+/// LLRPStatus (section 14.1.2).
+fn refusal(code: u16, why: &str, out: &mut Out) {
+    out.tlv(287, |out| {
+        out.u16(code).text(why);
+        if code == status::FIELD_ERROR {
+            out.tlv(288, |out| {
+                out.u16(0).u16(status::INVALID);
+            });
+        }
+    });
+}
+
+/// ERROR_MESSAGE (section 14.1).
+pub(super) fn error(id: u32, code: u16, why: &str) -> Reply {
+    let bytes = wire::message(message::ERROR_MESSAGE, id, |out| refusal(code, why, out));
+    Reply { bytes, close: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{DeviceClock, micros};
+    use crate::llrp::capabilities::Capabilities;
+    use crate::llrp::rospec::tests::SPEC;
+
+    fn reader() -> State {
+        let capabilities = Capabilities { antennas: 4, has_utc_clock: true, firmware: "1.0".into() };
+        State::new(DeviceClock::exact(micros(0)), capabilities, [0; 8], 100)
+    }
+
+    fn ask(state: &mut State, kind: u16, body: &[u8]) -> Vec<u8> {
+        let header = Header { version: 1, kind, length: 10 + body.len(), id: 7 };
+        state.handle(header, body, micros(0)).bytes
+    }
+
+    /// Type of the answer, and its status code.
+    fn outcome(bytes: &[u8]) -> (u16, u16) {
+        let (header, body) = wire::split(bytes).unwrap().unwrap();
+        (header.kind, In(In(body).parameters().unwrap()[0].body).u16().unwrap())
+    }
+
+    #[test]
+    fn an_rospec_goes_through_its_states() {
+        let mut state = reader();
+        let id = [0, 0, 0, 5];
+        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC)), (30, 0));
+        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC)), (30, 101), "there already");
+        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &id)), (32, 101), "disabled");
+        assert_eq!(outcome(&ask(&mut state, message::STOP_ROSPEC, &id)), (33, 101), "disabled");
+        assert_eq!(outcome(&ask(&mut state, message::ENABLE_ROSPEC, &id)), (34, 0));
+        assert_eq!(state.state_of(5), Some(SpecState::Active), "its start trigger is immediate");
+        assert_eq!(outcome(&ask(&mut state, message::STOP_ROSPEC, &id)), (33, 0));
+        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &id)), (32, 0));
+        assert_eq!(outcome(&ask(&mut state, message::DELETE_ROSPEC, &[0; 4])), (31, 0), "all of them");
+        assert_eq!(outcome(&ask(&mut state, message::DELETE_ROSPEC, &id)), (31, 101), "gone");
+    }
+
+    #[test]
+    fn rospecs_are_shown_as_they_were_added_with_their_state() {
+        let mut state = reader();
+        ask(&mut state, message::ADD_ROSPEC, &SPEC);
+        ask(&mut state, message::ENABLE_ROSPEC, &[0; 4]);
+        let bytes = ask(&mut state, message::GET_ROSPECS, &[]);
+        let mut want = SPEC.to_vec();
+        want[9] = SpecState::Active as u8;
+        assert_eq!(bytes[18..], want);
+    }
+
+    #[test]
+    fn another_version_and_an_unknown_type_are_errors() {
+        let mut state = reader();
+        let header = Header { version: 2, kind: 46, length: 10, id: 7 };
+        assert_eq!(outcome(&state.handle(header, &[], micros(0)).bytes), (100, 110));
+        assert_eq!(outcome(&ask(&mut state, 46, &[])), (100, 109));
+        assert_eq!(outcome(&ask(&mut state, 1023, &[0; 5])), (100, 109));
+    }
+
+    #[test]
+    fn short_and_malformed_bodies_are_parameter_errors() {
+        let mut state = reader();
+        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC[..40])), (30, 100));
+        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &[0])), (32, 100));
+        assert_eq!(outcome(&ask(&mut state, message::SET_READER_CONFIG, &[])), (13, 100));
+        assert_eq!(outcome(&ask(&mut state, message::GET_READER_CAPABILITIES, &[9])), (11, 101));
+    }
+
+    #[test]
+    fn closing_is_answered_and_closes() {
+        let header = Header { version: 1, kind: message::CLOSE_CONNECTION, length: 10, id: 3 };
+        let reply = reader().handle(header, &[], micros(0));
+        assert!(reply.close);
+        assert_eq!(reply.bytes, [4, 4, 0, 0, 0, 18, 0, 0, 0, 3, 1, 31, 0, 8, 0, 0, 0, 0]);
+    }
+}
