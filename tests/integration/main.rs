@@ -4,3 +4,4 @@
 
 mod captures;
 mod llrp_captures;
+mod llrp_properties;
