@@ -1,1 +1,400 @@
 //! The one place where stages are created and joined.
+//!
+//! ```text
+//!  llrp ─┐                                      ┌─▶ acknowledgements, replies
+//!  mqtt ─┼─▶ intake queue ─▶ core ─▶ work ─▶ writer ─▶ committed ─▶ store · notify · web
+//! modbus ┘   (intake.queue)   ▲      (1)                     
+//!                 commands ───┘
+//! ```
+//!
+//! Shutdown: the token stops the sources; each later stage ends when its input closes; a stage that
+//! ends early is fatal and says so.
+
+pub mod core;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::core::{Core, RestoreError};
+use self::writer::{Downstream, Work, WriterTask};
+use crate::config::Config;
+use crate::domain::alerts::{Alert, Rule};
+use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::health::Health;
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+use crate::journal::{self, JournalError, Opened, Reader, StoredDeadLetter};
+use crate::notify::{self, Board};
+use crate::source::clock::WallClock;
+use crate::source::{self, Gate, Intake, IntakeSender};
+use crate::web::{self, CommandRequest};
+use crate::{store, telemetry};
+
+/// Groups on their way to the journal: one is being committed, one is waiting; the next forms meanwhile.
+const WORK_QUEUE: usize = 1;
+/// Commands of people and programs; each waits for its commit, so few are ever under way.
+const COMMAND_QUEUE: usize = 64;
+/// Words of the forwarder to the journal; it sends one a batch.
+const CONTROL_QUEUE: usize = 16;
+/// Reports of our own trouble; a handful of reporters, each seldom.
+const HEALTH_QUEUE: usize = 32;
+/// Dead letters on their way back in.
+const REPLAY_QUEUE: usize = 256;
+/// Before this instant (2025-01-01T00:00:00Z) our own clock cannot be right.
+const PLAUSIBLE_FROM: Timestamp = Timestamp::from_secs(1_735_689_600);
+/// The clock may lie this far behind the journal's last heartbeat, and no further.
+const CLOCK_BEHIND: Duration = Duration::from_secs(300);
+
+/// Why the daemon could not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("failed to open the journal")]
+    Journal(#[from] JournalError),
+    #[error("failed to take up the journal's state")]
+    Restore(#[from] RestoreError),
+    #[error("failed to listen on {address} for {what}")]
+    Listen { what: &'static str, address: String, source: std::io::Error },
+    #[error(
+        "the stage `{0}` ended before it was told to; the daemon stops so that it is started again whole"
+    )]
+    StageEnded(&'static str),
+    #[error(
+        "not everything was done within the grace period of {0:?}; what was not committed will be redelivered"
+    )]
+    GraceExceeded(Duration),
+}
+
+/// Runs the daemon until `shutdown`, then drains within the grace period.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    let clock = WallClock::new();
+    let ready = telemetry::Readiness::default();
+    let mut stages = Stages { grace: config.grace_period, ..Stages::default() };
+    if let Some(address) = config.metrics {
+        let listener = listen("metrics", address).await?;
+        stages.spawn("metrics", telemetry::serve(listener, ready.clone(), stages.tail.clone()));
+    }
+    if !wait_for_clock(&clock, PLAUSIBLE_FROM, &shutdown).await {
+        return Ok(());
+    }
+    let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
+    let behind = opened.meta.last_heartbeat.map_or(PLAUSIBLE_FROM, |beat| beat - CLOCK_BEHIND);
+    if !wait_for_clock(&clock, behind, &shutdown).await {
+        return Ok(());
+    }
+    opened.writer.protect_unforwarded(config.timescale.is_some());
+    let mut core = Core::new(&config, std::mem::take(&mut opened.state))?;
+    core.started(opened.meta.last_heartbeat, clock.now());
+    report_set_aside(&mut core, &opened, clock.now());
+    assemble(config, core, opened, clock, ready, &mut stages, &shutdown).await?;
+    stages.supervise(shutdown).await
+}
+
+/// Creates every channel and spawns every stage.
+async fn assemble(
+    config: Config,
+    core: Core,
+    opened: Opened,
+    clock: WallClock,
+    ready: telemetry::Readiness,
+    stages: &mut Stages,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let (intake_tx, intake_rx) = mpsc::channel(config.intake.queue);
+    let (work_tx, work_rx) = mpsc::channel(WORK_QUEUE);
+    let (command_tx, command_rx) = mpsc::channel(COMMAND_QUEUE);
+    let (control_tx, control_rx) = mpsc::channel(CONTROL_QUEUE);
+    let (health_tx, health_rx) = mpsc::channel(HEALTH_QUEUE);
+    let (replay_tx, replay_rx) = mpsc::channel(REPLAY_QUEUE);
+    let (gate_tx, gate_rx) = watch::channel(Gate::Open);
+    let (committed_tx, committed_rx) = watch::channel(opened.meta.last_seq);
+    let board = Arc::new(Board::new(open_alerts(&opened.reader).await?));
+
+    let mouth = IntakeSender { queue: intake_tx, gate: gate_rx, clock: clock.clone() };
+    let acks = spawn_sources(&config, mouth, stages, shutdown);
+    let downstream = Downstream {
+        acks,
+        committed: committed_tx,
+        board: board.clone(),
+        gate: gate_tx,
+        health: health_tx.clone(),
+        replays: replay_tx,
+        ready: ready.clone(),
+    };
+    let writer = WriterTask::new(opened.writer, clock.clone(), downstream);
+    stages.spawn("writer", writer.run(work_rx, control_rx));
+    let inputs = Inputs { intake: intake_rx, replays: replay_rx, commands: command_rx, health: health_rx };
+    stages.spawn("core", drive(core, inputs, work_tx, clock.clone(), config.intake.commit_frames));
+
+    let tail = stages.tail.clone();
+    if let Some(timescale) = config.timescale.clone() {
+        let reader = opened.reader.clone();
+        let forwarder = store::timescale::run(
+            timescale,
+            config.node.clone(),
+            reader,
+            committed_rx,
+            control_tx,
+            health_tx,
+            tail.clone(),
+        );
+        stages.spawn("store", forwarder);
+    }
+    if let Some(alertmanager) = config.notify.alertmanager.clone() {
+        let notifier =
+            notify::alertmanager::run(alertmanager, config.node.clone(), board, clock.clone(), tail.clone());
+        stages.spawn("notify", notifier);
+    }
+    let api = web::Api {
+        reader: opened.reader,
+        rules: Arc::new(config.rules.clone()),
+        commands: command_tx,
+        tokens: config.web.tokens.clone(),
+        clock,
+    };
+    spawn_web(&config, api, stages).await?;
+    ready.set_started(true);
+    Ok(())
+}
+
+async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Result<(), RunError> {
+    let api = Arc::new(api);
+    if let Some(address) = config.web.listen {
+        let listener = listen("the API", address).await?;
+        stages.spawn("web", web::serve_tcp(listener, api.clone(), stages.tail.clone()));
+    }
+    let path = web::control_socket(&config.journal.path);
+    let listener = web::bind_control_socket(&path).map_err(|source| RunError::Listen {
+        what: "control",
+        address: path.display().to_string(),
+        source,
+    })?;
+    stages.spawn("control", web::serve_control(listener, api, stages.tail.clone()));
+    Ok(())
+}
+
+/// Spawns one task a source; gives the lanes on which acknowledgements go back.
+fn spawn_sources(
+    config: &Config,
+    mouth: IntakeSender,
+    stages: &mut Stages,
+    shutdown: &CancellationToken,
+) -> BTreeMap<crate::domain::ids::SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
+    let mut lanes = BTreeMap::new();
+    for reader in config.readers.clone() {
+        stages.spawn_source(source::llrp::run(reader, mouth.clone(), shutdown.child_token()));
+    }
+    for broker in config.brokers.clone() {
+        // Unbounded by type, bounded in fact: it holds acknowledgements of frames, and those are bounded
+        // by the intake queue and the groups under way. It must never make the writer wait.
+        let (lane, acks) = mpsc::unbounded_channel();
+        lanes.insert(broker.name.clone(), lane);
+        let max_payload = config.intake.max_payload_bytes;
+        stages.spawn_source(source::mqtt::run(
+            broker,
+            max_payload,
+            mouth.clone(),
+            acks,
+            shutdown.child_token(),
+        ));
+    }
+    for device in config.modbus.clone() {
+        stages.spawn_source(source::modbus::run(device, mouth.clone(), shutdown.child_token()));
+    }
+    lanes
+}
+
+struct Inputs {
+    intake: mpsc::Receiver<Intake>,
+    replays: mpsc::Receiver<StoredDeadLetter>,
+    commands: mpsc::Receiver<CommandRequest>,
+    health: mpsc::Receiver<Health>,
+}
+
+/// Feeds the core and hands its groups to the writer: a group forms while the one before is committed,
+/// with no lingering, and is bounded by `commit_frames`. Ends when every source has ended.
+async fn drive(
+    mut core: Core,
+    mut inputs: Inputs,
+    work: mpsc::Sender<Work>,
+    clock: WallClock,
+    commit_frames: usize,
+) {
+    let mut arrived = Vec::with_capacity(commit_frames);
+    let mut replies: Vec<(oneshot::Sender<Result<Outcome, Refused>>, Result<Outcome, Refused>)> = Vec::new();
+    // What `started` left is the first group.
+    let mut pending = 1;
+    loop {
+        let deadline = core.next_deadline().map(|at| at.since(clock.now()));
+        let accepting = pending < commit_frames;
+        tokio::select! {
+            biased;
+            permit = work.reserve(), if pending > 0 => {
+                let Ok(permit) = permit else { return };
+                permit.send(Work { group: core.take_group(), replies: std::mem::take(&mut replies) });
+                pending = 0;
+            }
+            count = inputs.intake.recv_many(&mut arrived, commit_frames), if accepting => {
+                if count == 0 {
+                    break;
+                }
+                telemetry::intake_depth(inputs.intake.len());
+                for intake in arrived.drain(..) {
+                    pass_deadlines(&mut core, &intake);
+                    core.intake(intake);
+                }
+                pending += count;
+            }
+            Some(letter) = inputs.replays.recv(), if accepting => {
+                core.replay(letter);
+                pending += 1;
+            }
+            Some(request) = inputs.commands.recv(), if accepting => {
+                let answer = core.command(&request.by, request.command, clock.now());
+                replies.push((request.reply, answer));
+                pending += 1;
+            }
+            Some(health) = inputs.health.recv(), if accepting => {
+                core.health(health, clock.now());
+                pending += 1;
+            }
+            // Only when nothing received waits: time does not run ahead of what has been heard.
+            () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => {
+                core.tick(clock.now());
+                pending += 1;
+            }
+        }
+    }
+    let last = Work { group: core.take_group(), replies };
+    if work.send(last).await.is_err() {
+        tracing::error!("the writer had ended before the last group; what it held will be redelivered");
+    }
+}
+
+/// Deadlines that lie before the receipt of `intake` pass before it.
+fn pass_deadlines(core: &mut Core, intake: &Intake) {
+    let at = match intake {
+        Intake::Frame(frame) => frame.received_at,
+        Intake::Link(change) => change.at,
+        Intake::Dropped { .. } => return,
+    };
+    if core.next_deadline().is_some_and(|deadline| deadline <= at) {
+        core.tick(at);
+    }
+}
+
+/// Stages by name, and the token that ends those behind the journal.
+#[derive(Default)]
+struct Stages {
+    sources: JoinSet<()>,
+    stages: JoinSet<&'static str>,
+    /// Cancelled when the pipeline has drained.
+    tail: CancellationToken,
+    grace: Duration,
+}
+
+impl Stages {
+    fn spawn(&mut self, name: &'static str, stage: impl Future<Output = ()> + Send + 'static) {
+        self.stages.spawn(async move {
+            stage.await;
+            name
+        });
+    }
+
+    fn spawn_source(&mut self, source: impl Future<Output = ()> + Send + 'static) {
+        self.sources.spawn(source);
+    }
+
+    async fn supervise(mut self, shutdown: CancellationToken) -> Result<(), RunError> {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            ended = self.stages.join_next() => {
+                shutdown.cancel();
+                let name = ended.and_then(Result::ok).unwrap_or("unknown (it panicked)");
+                return Err(RunError::StageEnded(name));
+            }
+        }
+        tracing::info!("stopping: sources first, then what they sent is committed");
+        let grace = self.grace;
+        match tokio::time::timeout(grace, self.drain()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(RunError::GraceExceeded(grace)),
+        }
+    }
+
+    async fn drain(&mut self) {
+        while self.sources.join_next().await.is_some() {}
+        while let Some(ended) = self.stages.join_next().await {
+            if matches!(ended, Ok("writer") | Err(_)) {
+                self.tail.cancel();
+            }
+        }
+    }
+}
+
+async fn listen(
+    what: &'static str,
+    address: std::net::SocketAddr,
+) -> Result<tokio::net::TcpListener, RunError> {
+    tokio::net::TcpListener::bind(address).await.map_err(|source| RunError::Listen {
+        what,
+        address: address.to_string(),
+        source,
+    })
+}
+
+/// Until our own clock is plausible it judges nobody: readings wait at their sources.
+async fn wait_for_clock(clock: &WallClock, from: Timestamp, shutdown: &CancellationToken) -> bool {
+    let mut check = tokio::time::interval(Duration::from_secs(1));
+    let mut told = false;
+    while clock.now() < from {
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(now = %clock.now(), not_before = %from, "this machine's clock cannot be right; waiting for it to be set, and reading nothing until then");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            _ = check.tick() => {}
+        }
+    }
+    true
+}
+
+fn report_set_aside(core: &mut Core, opened: &Opened, now: Timestamp) {
+    if let Some(path) = &opened.set_aside {
+        let problem = format!(
+            "the journal was damaged and has been set aside as {}; a new one was begun. Keep the old file: `sqlite3 FILE .recover` may read what the database does not have",
+            path.display()
+        );
+        tracing::error!("{problem}");
+        let subject = "set-aside".to_owned();
+        core.health(Health { rule: Rule::Journal, subject, site: None, problem: Some(problem) }, now);
+    }
+}
+
+async fn open_alerts(reader: &Reader) -> Result<Vec<Alert>, JournalError> {
+    let rows = reader.all_states(StateKind::Alert).await?;
+    Ok(rows.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()).collect())
+}
+
+/// Carries out a command on a journal that no daemon has open.
+pub async fn offline(
+    config: &Config,
+    by: &str,
+    command: Command,
+) -> Result<Result<Outcome, Refused>, RunError> {
+    let clock = WallClock::new();
+    let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
+    let mut core = Core::new(config, std::mem::take(&mut opened.state))?;
+    core.started(opened.meta.last_heartbeat, clock.now());
+    let answer = core.command(by, command, clock.now());
+    if answer.is_ok() {
+        opened.writer.commit(&core.take_group().batch, clock.now()).await?;
+    }
+    opened.writer.close().await?;
+    Ok(answer)
+}

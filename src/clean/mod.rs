@@ -1,1 +1,418 @@
-//! Readings → sightings: presence, passages, accepted fixes, condition changes. *This is the dedupe.*
+//! Readings → sightings: what really happened, said once. This is the dedupe.
+//!
+//! ```text
+//! reading ─▶ source (its clock, its time) ─┬─ tag    ─▶ read points ─▶ presence · portal
+//!                                          ├─ fix    ─▶ tracker     ─▶ filters · fences
+//!                                          └─ sample ─▶ sensor point ─▶ quality · limits
+//! ```
+//! Pure: time is an argument, and `next_deadline` says when the next `tick` is due. Nothing is put out
+//! in an order that depends on a hash or on how often it was ticked; what a reading costs does not
+//! depend on how many tags, trackers or fences there are. Everything needed to go on after a crash is in
+//! the rows of `take_dirty`. Never does I/O, and never decides what a sighting means for an asset.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+
+use crate::config::{IntakeConfig, Rules};
+use crate::domain::frames::{LinkChange, LinkState};
+use crate::domain::ids::{DeviceId, PointId, SourceId};
+use crate::domain::readings::{DeviceTime, Fix, ReaderEvent, ReaderEventKind, Reading, Sample, TagRead};
+use crate::domain::sightings::{Seen, Sighting};
+use crate::domain::time::Timestamp;
+
+use clock::{ClockFault, ClockRules, ReaderClock};
+use condition::SensorPoint;
+use fixes::{FixRules, Tracker};
+use hearing::{Observed, Point};
+use portal::Heard;
+use presence::Reads;
+use rules::Compiled;
+use source::{Link, Source};
+
+mod clock;
+mod condition;
+mod crossing;
+mod deadlines;
+mod fixes;
+mod geofence;
+mod hearing;
+mod portal;
+mod presence;
+mod redelivery;
+mod rows;
+mod rules;
+mod source;
+mod state;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+pub use rows::CleanRestoreError;
+
+/// Reasons for which a reading is set aside, as the books and the metrics have them.
+pub const DUPLICATE: &str = "duplicate";
+pub const NULL_ISLAND: &str = "null-island";
+pub const INACCURATE: &str = "inaccurate";
+pub const IMPOSSIBLE_JUMP: &str = "impossible-jump";
+pub const CLOCK_AHEAD: &str = "clock-ahead";
+pub const TOO_OLD: &str = "too-old";
+pub const UNASSIGNED_ANTENNA: &str = "unassigned-antenna";
+
+/// What cleaning put out. Calls append; whoever takes it empties it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Cleaned {
+    pub sightings: Vec<Sighting>,
+    /// Readings used, and those set aside by reason: together, every reading that was given, once.
+    pub used: u64,
+    pub filtered: Vec<(&'static str, u64)>,
+}
+
+impl Cleaned {
+    fn filter(&mut self, reason: &'static str) {
+        match self.filtered.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.filtered.push((reason, 1)),
+        }
+    }
+}
+
+type Lookup<K, V> = HashMap<K, V, BuildHasherDefault<SipHasher13>>;
+
+/// The stage, for the whole node.
+pub struct Cleaner {
+    clock_rules: ClockRules,
+    redelivery_horizon: Duration,
+    rules: Compiled,
+    sources: Vec<Source>,
+    /// Where a source is in `sources`; the order in which they are ticked.
+    by_name: BTreeMap<SourceId, usize>,
+    /// By name, as the rules have them.
+    points: Vec<Point>,
+    trackers: Lookup<DeviceId, Tracker>,
+    sensors: Lookup<(DeviceId, PointId), SensorPoint>,
+    dirty_trackers: Vec<DeviceId>,
+    dirty_sensors: Vec<(DeviceId, PointId)>,
+    /// Rows of subjects that the rules no longer have.
+    orphans: Vec<crate::domain::state::StateRow>,
+    seen: Vec<Observed>,
+}
+
+impl Cleaner {
+    pub fn new(rules: &Rules, intake: &IntakeConfig) -> Self {
+        let mut cleaner = Self {
+            clock_rules: ClockRules::from(intake),
+            redelivery_horizon: intake.redelivery_horizon,
+            rules: Compiled::new(rules),
+            sources: Vec::new(),
+            by_name: BTreeMap::new(),
+            points: Vec::new(),
+            trackers: Lookup::default(),
+            sensors: Lookup::default(),
+            dirty_trackers: Vec::new(),
+            dirty_sensors: Vec::new(),
+            orphans: Vec::new(),
+            seen: Vec::new(),
+        };
+        cleaner.build_points();
+        cleaner
+    }
+
+    /// The rules changed: what still exists keeps its state. What no longer exists is forgotten without
+    /// a sighting.
+    pub fn set_rules(&mut self, rules: &Rules) {
+        self.rules = Compiled::new(rules);
+        self.build_points();
+        for (device, tracker) in &mut self.trackers {
+            let clean = !tracker.dirty;
+            tracker.retain_fences(&self.rules.fences);
+            if clean && tracker.dirty {
+                self.dirty_trackers.push(device.clone());
+            }
+        }
+        for ((device, point), sensor) in &mut self.sensors {
+            let clean = !sensor.dirty;
+            sensor.set_rules(self.rules.limits(device, point));
+            if clean && sensor.dirty {
+                self.dirty_sensors.push((device.clone(), point.clone()));
+            }
+        }
+    }
+
+    /// One reading. `received_at` must not go back within a source.
+    pub fn reading(
+        &mut self,
+        reading: Reading,
+        source: &SourceId,
+        received_at: Timestamp,
+        out: &mut Cleaned,
+    ) {
+        let source = self.source(source);
+        self.sources[source].hear(received_at);
+        let filtered = match reading {
+            Reading::Tag(read) => self.tag(&read, source, received_at, out),
+            Reading::Fix(fix) => self.fix(fix, source, received_at, out),
+            Reading::Sample(sample) => self.sample(sample, source, received_at, out),
+            Reading::Reader(event) => self.reader_event(&event, source, received_at, out),
+            Reading::Note(_) => None,
+        };
+        match filtered {
+            Some(reason) => out.filter(reason),
+            None => out.used += 1,
+        }
+    }
+
+    /// A source's connection came up or went down.
+    pub fn link(&mut self, change: &LinkChange, out: &mut Cleaned) {
+        let index = self.source(&change.source);
+        let source = &mut self.sources[index];
+        let before = (source.up(), source.live());
+        let reason = match &change.state {
+            LinkState::Up { replaying } => {
+                source.set_up(*replaying, change.at);
+                if *replaying { "connected, catching up" } else { "connected" }
+            }
+            LinkState::Down { reason } => {
+                source.link = Link::Down;
+                reason.as_str()
+            }
+        };
+        if (source.up(), source.live()) != before {
+            self.relink(index, reason, change.at, change.at, out);
+        }
+    }
+
+    /// Our clock has come to `now`: deadlines up to then are met. `now` must not be later than the
+    /// receipt of a reading that is still to be given.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Cleaned) {
+        let order: Vec<usize> = self.by_name.values().copied().collect();
+        for index in order {
+            if self.sources[index].pass(now) {
+                self.relink(index, "caught up", now, now, out);
+            }
+        }
+        for index in 0..self.points.len() {
+            self.points[index].advance(&self.sources, &mut self.seen);
+            self.put_out(index, now, out);
+        }
+    }
+
+    /// When `tick` next has something to do, by our clock.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let sources = self.sources.iter().filter_map(Source::next_deadline);
+        let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
+        sources.chain(points).min()
+    }
+
+    fn tag(
+        &mut self,
+        read: &TagRead,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) -> Option<&'static str> {
+        let source = &mut self.sources[index];
+        let last = if read.last_seen == DeviceTime::None { read.first_seen } else { read.last_seen };
+        let live = source.live();
+        let observed = match source.told.clock.observe(last, received, live, &self.clock_rules) {
+            Ok(observed) => observed,
+            Err(fault) => {
+                source.dirty = true;
+                return Some(reason_of(fault));
+            }
+        };
+        if source.observe(observed, received) {
+            let reason = if source.live() { "caught up" } else { "far behind" };
+            self.relink(index, reason, received, received, out);
+        }
+        let first = observed - ReaderClock::span(read.first_seen, last);
+        let reads = Reads { first, last: observed, count: u32::from(read.seen_count.max(1)) };
+        let watches = self.sources[index].watches(read.antenna).len();
+        for nth in 0..watches {
+            self.watched(index, nth, read, reads, received, out);
+        }
+        (watches == 0).then_some(UNASSIGNED_ANTENNA)
+    }
+
+    /// A read at one of the read points that its antenna serves.
+    fn watched(
+        &mut self,
+        index: usize,
+        nth: usize,
+        read: &TagRead,
+        reads: Reads,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) {
+        let source = &self.sources[index];
+        let watch = source.watches(read.antenna)[nth];
+        let point = &mut self.points[watch.point];
+        point.advance(&self.sources, &mut self.seen);
+        if point.rule.reference.is_none_or(|reference| reference == read.epc) {
+            point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
+        }
+        if !self.rules.references.contains(&read.epc) {
+            let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
+            point.read(read.epc, reads, heard, &mut self.seen);
+        }
+        self.put_out(watch.point, received, out);
+    }
+
+    fn fix(
+        &mut self,
+        fix: Fix,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) -> Option<&'static str> {
+        let rules = FixRules {
+            clock: &self.clock_rules,
+            horizon: self.redelivery_horizon,
+            tracker: &self.rules.tracker,
+            fences: &self.rules.fences,
+        };
+        let device = fix.device.clone();
+        let tracker = self.trackers.entry(device.clone()).or_default();
+        let clean = !tracker.dirty;
+        let taken = tracker.take(fix, received, &rules);
+        if clean && tracker.dirty {
+            self.dirty_trackers.push(device.clone());
+        }
+        let accepted = match taken {
+            Ok(accepted) => accepted,
+            Err(reason) => return Some(reason),
+        };
+        if !accepted.fix.retained && self.sources[index].forward(accepted.fix.observed_at, received) {
+            self.relink(index, "caught up", received, received, out);
+        }
+        let source = self.sources[index].id.clone();
+        let say = |observed_at, what| Sighting {
+            source: source.clone(),
+            observed_at,
+            received_at: received,
+            late: accepted.late,
+            what,
+        };
+        out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
+        for (fence, change, fix) in accepted.changes {
+            let device = device.clone();
+            out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix }));
+        }
+        None
+    }
+
+    fn sample(
+        &mut self,
+        sample: Sample,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) -> Option<&'static str> {
+        if self.sources[index].forward(sample.observed_at, received) {
+            self.relink(index, "caught up", received, received, out);
+        }
+        let observed_at = sample.observed_at;
+        let key = (sample.device.clone(), sample.point.clone());
+        let rules = &self.rules;
+        let sensor = self
+            .sensors
+            .entry(key.clone())
+            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), rules.limits(&key.0, &key.1)));
+        let clean = !sensor.dirty;
+        let mut seen = Vec::new();
+        let late = sensor.take(sample, &mut seen);
+        if clean && sensor.dirty {
+            self.dirty_sensors.push(key);
+        }
+        let source = &self.sources[index].id;
+        out.sightings.extend(seen.into_iter().map(|what| Sighting {
+            source: source.clone(),
+            observed_at,
+            received_at: received,
+            late,
+            what,
+        }));
+        None
+    }
+
+    fn reader_event(
+        &mut self,
+        event: &ReaderEvent,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) -> Option<&'static str> {
+        let source = &mut self.sources[index];
+        match event.kind {
+            ReaderEventKind::Connected => {
+                source.told.clock.connected(event.time, received);
+                source.dirty = true;
+            }
+            ReaderEventKind::Antenna { antenna, connected } => {
+                let id = source.id.clone();
+                let watched: Vec<usize> = source.watches(antenna).iter().map(|watch| watch.point).collect();
+                for point in watched {
+                    let which = (id.clone(), antenna);
+                    self.points[point].antenna(which, connected, received, &self.sources, &mut self.seen);
+                    self.put_out(point, received, out);
+                }
+            }
+            ReaderEventKind::BufferLevel { .. }
+            | ReaderEventKind::BufferOverflow
+            | ReaderEventKind::Exception { .. }
+            | ReaderEventKind::Gpi { .. }
+            | ReaderEventKind::Other { .. } => {}
+        }
+        None
+    }
+
+    /// A source's link changed: said, and told to its read points.
+    fn relink(&mut self, index: usize, reason: &str, at: Timestamp, received: Timestamp, out: &mut Cleaned) {
+        let source = &self.sources[index];
+        out.sightings.push(Sighting {
+            source: source.id.clone(),
+            observed_at: at,
+            received_at: received,
+            late: false,
+            what: Seen::Link { up: source.up(), caught_up: source.live(), reason: reason.to_owned() },
+        });
+        for point in source.points.clone() {
+            self.points[point].relink(&self.sources, at, &mut self.seen);
+            self.put_out(point, received, out);
+        }
+    }
+
+    /// What a read point has seen becomes sightings.
+    fn put_out(&mut self, point: usize, received: Timestamp, out: &mut Cleaned) {
+        if self.seen.is_empty() {
+            return;
+        }
+        let source = self.points[point].sources.first().map(|source| &self.sources[*source].id);
+        let Some(source) = source else { return self.seen.clear() };
+        out.sightings.extend(self.seen.drain(..).map(|(observed_at, what)| Sighting {
+            source: source.clone(),
+            observed_at,
+            received_at: received,
+            late: false,
+            what,
+        }));
+    }
+
+    fn source(&mut self, id: &SourceId) -> usize {
+        if let Some(index) = self.by_name.get(id) {
+            return *index;
+        }
+        self.sources.push(Source::new(id.clone()));
+        self.by_name.insert(id.clone(), self.sources.len() - 1);
+        self.sources.len() - 1
+    }
+}
+
+fn reason_of(fault: ClockFault) -> &'static str {
+    match fault {
+        ClockFault::Ahead => CLOCK_AHEAD,
+        ClockFault::TooOld => TOO_OLD,
+    }
+}

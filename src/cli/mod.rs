@@ -1,3 +1,167 @@
-//! The command line, one file a subcommand.
+//! The command line, one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad
+//! configuration.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+use crate::telemetry::logging::{self, LogFormat};
+
+pub mod check;
+mod commands;
+mod control;
+pub mod dead_letters;
 pub mod decode;
+#[cfg(feature = "demo")]
+mod demo;
+mod explain;
+pub mod import;
+mod run;
+pub mod token;
+
+/// Hears RFID gates, GPS trackers and condition sensors, works out what really happened, keeps it, and
+/// says so when an asset that should be there is not.
+#[derive(Parser)]
+#[command(name = "tallyman", version, about, long_about = None, arg_required_else_help = true)]
+#[command(
+    after_help = "Start with `tallyman demo`. Then copy config/minimal.toml, `tallyman check -c FILE --connect`, \
+`tallyman import -c FILE assets.csv tags.csv`, `tallyman run -c FILE`."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Sub,
+    /// What is logged, as in RUST_LOG: `info`, `debug`, `tallyman::source=debug`
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true)]
+    log: Option<String>,
+    /// How it is logged
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    /// Run the daemon until SIGTERM or Ctrl-C, then drain and stop
+    Run(ConfigFile),
+    /// See the whole system at work on this machine: simulated devices, a broker, the daemon
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
+    /// Say what is wrong with a configuration, or what it means; --connect tries every device
+    Check(check::CheckArgs),
+    /// Bring zones, classes, assets, tags, trackers, sensors and checkouts in from CSV files
+    Import(import::ImportArgs),
+    /// Tell everything behind what is said of one asset
+    Explain(explain::ExplainArgs),
+    /// Hand an asset to somebody
+    Checkout(commands::CheckoutArgs),
+    /// Take an asset back
+    CheckIn(commands::CheckInArgs),
+    /// List the alerts that are open
+    Alerts(commands::AlertsArgs),
+    /// Say that somebody is on an alert
+    Acknowledge(commands::AcknowledgeArgs),
+    /// Keep an alert quiet until a time
+    Snooze(commands::SnoozeArgs),
+    /// Take a record out of the register
+    Remove(commands::RemoveArgs),
+    /// Look at what could not be decoded, and try it again
+    DeadLetters(DeadLetters),
+    /// Turn captured bytes into JSON, one object a line
+    Decode(decode::DecodeArgs),
+    /// Make a token for the HTTP API
+    Token(token::TokenArgs),
+}
+
+/// Which configuration.
+#[derive(clap::Args, Clone)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/tallyman/tallyman.toml")]
+    config: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct DeadLetters {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(flatten)]
+    args: dead_letters::DeadLettersArgs,
+}
+
+/// The whole program: parses arguments, sets the log, runs the subcommand.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.log_format, cli.log.as_deref());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: failed to start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
+    match command {
+        Sub::Run(file) => with_config(&file, run::run).await,
+        #[cfg(feature = "demo")]
+        Sub::Demo(args) => demo::run(args).await,
+        Sub::Check(args) => check::run(args).await,
+        Sub::Import(args) => commands::import(args).await,
+        Sub::Explain(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| explain::run(&config, args).await).await
+        }
+        Sub::Checkout(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::checkout(&config, args).await).await
+        }
+        Sub::CheckIn(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::check_in(&config, args).await).await
+        }
+        Sub::Alerts(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::alerts(&config, args).await).await
+        }
+        Sub::Acknowledge(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::acknowledge(&config, args).await).await
+        }
+        Sub::Snooze(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::snooze(&config, args).await).await
+        }
+        Sub::Remove(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| commands::remove(&config, args).await).await
+        }
+        Sub::DeadLetters(DeadLetters { file, args }) => {
+            with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
+        }
+        Sub::Decode(args) => decode::run(args),
+        Sub::Token(args) => token::run(&args),
+    }
+}
+
+/// Loads the configuration; one with problems prints them all, a line each.
+async fn with_config(
+    file: &ConfigFile,
+    act: impl AsyncFnOnce(Config) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    match config::load(&file.config) {
+        Ok(config) => act(config).await,
+        Err(error) => {
+            eprintln!("{error}");
+            Ok(ExitCode::from(check::EXIT_BAD_CONFIG))
+        }
+    }
+}

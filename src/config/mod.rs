@@ -1,7 +1,8 @@
-//! The configuration: TOML as people write it (`raw`) → what the daemon runs on (the types here).
+//! The configuration: TOML as people write it (`document`) → what the daemon runs on (the types here).
 //!
 //! Validation reports every problem at once, each with its path, its value and what is allowed.
 //! A value of these types has been checked: names resolve, lengths and rates are in range.
+//! What can be written, with its defaults, stands in `config/tallyman.toml`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,25 @@ use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
 };
 use crate::domain::register::{AssetClass, Zone};
+
+mod devices;
+mod document;
+mod names;
+mod node;
+mod places;
+mod problems;
+mod rules;
+mod secrets;
+mod validate;
+pub mod values;
+
+pub use places::COVERAGES;
+pub use problems::{ConfigError, Problem};
+pub use rules::CRITICALITIES;
+pub use validate::{load, parse};
+
+#[cfg(test)]
+mod tests;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -86,7 +106,7 @@ pub struct NotifyConfig {
     pub alertmanager: Option<AlertmanagerConfig>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AlertmanagerConfig {
     /// Base addresses, every instance of the cluster.
     pub urls: Vec<String>,
@@ -98,6 +118,20 @@ pub struct AlertmanagerConfig {
     pub resolved_for: Duration,
     /// Where an operator's link leads.
     pub generator_url: Option<String>,
+}
+
+/// Its addresses may hold passwords, which are masked.
+impl std::fmt::Debug for AlertmanagerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let urls: Vec<String> = self.urls.iter().map(|url| values::mask_url(url)).collect();
+        f.debug_struct("AlertmanagerConfig")
+            .field("urls", &urls)
+            .field("resend", &self.resend)
+            .field("hold", &self.hold)
+            .field("resolved_for", &self.resolved_for)
+            .field("generator_url", &self.generator_url.as_deref().map(values::mask_url))
+            .finish()
+    }
 }
 
 /// Limits on what comes in, whatever it comes from.

@@ -19,6 +19,8 @@ pub enum StateKind {
     TagWindow,
     /// A tracker's last fix, recent digests and fences; key: device.
     Tracker,
+    /// Digests of a tracker's earlier messages, a full chunk a row; key: `device#chunk`.
+    TrackerSeen,
     /// Limits and quality of one sensor point; key: `device/point`.
     SensorPoint,
     /// Hearing of a read point; key: read point.
@@ -36,16 +38,19 @@ pub enum StateKind {
     Link,
     /// The last known of a sensor point; key: `device/point`.
     Sensor,
+    /// How many commands were taken, a number; key: `taken`.
+    Commands,
     // Owned by the pipeline.
     /// [`super::books::Book`]; key: source.
     Book,
 }
 
 impl StateKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
+        Self::TrackerSeen,
         Self::SensorPoint,
         Self::ReadPoint,
         Self::Asset,
@@ -54,6 +59,7 @@ impl StateKind {
         Self::Register,
         Self::Link,
         Self::Sensor,
+        Self::Commands,
         Self::Book,
     ];
 
@@ -62,6 +68,7 @@ impl StateKind {
             Self::Clock => "clock",
             Self::TagWindow => "tag-window",
             Self::Tracker => "tracker",
+            Self::TrackerSeen => "tracker-seen",
             Self::SensorPoint => "sensor-point",
             Self::ReadPoint => "read-point",
             Self::Asset => "asset",
@@ -70,6 +77,7 @@ impl StateKind {
             Self::Register => "register",
             Self::Link => "link",
             Self::Sensor => "sensor",
+            Self::Commands => "commands",
             Self::Book => "book",
         }
     }

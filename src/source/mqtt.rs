@@ -1,1 +1,119 @@
-//! mqtt source.
+//! MQTT 3.1.1 source: subscribes with QoS 1 in a persistent session, hands messages on, and
+//! acknowledges them once they are durable. Never interprets a payload, never acknowledges by itself.
+//!
+//! ```text
+//!             ┌────────────── backoff ◄──────────────┐
+//!             ▼                                      │ lost, refused, silent
+//!   connect → CONNACK → SUBSCRIBE → SUBACK → Link(Up) → messages ⇄ acknowledgements
+//! ```
+//!
+//! The packets are rumqttc's, the loop is ours. rumqttc's event loop reads whenever it is polled and
+//! writes only when it is polled, so that it cannot keep a connection alive while the pipeline has no
+//! room; it ends the connection over a message that is too long, which the broker then delivers
+//! again, for ever; it knows messages by packet id alone; and it writes acknowledgements one by one.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::BrokerConfig;
+use crate::domain::frames::AckToken;
+use crate::source::IntakeSender;
+use crate::source::backoff::Backoff;
+
+pub mod acks;
+mod feed;
+mod handshake;
+mod ledger;
+mod wire;
+
+use feed::{End, Feed};
+use handshake::ConnectError;
+use wire::Connection;
+
+/// A broker that has not answered by then is treated as one that is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that lasted this long starts the backoff anew; one that ends sooner may be a client
+/// with our name at the broker, and the two must not chase one another at full speed.
+const PROVEN_AFTER: Duration = Duration::from_secs(5);
+/// How long a stop waits for the pipeline to finish what it was given. What is left is delivered
+/// again after the next start, and recognised.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs until `shutdown`, then until what was handed on is acknowledged or the pipeline has ended.
+///
+/// `acks` names the messages that are durable. It is unbounded because it can hold no more than the
+/// messages under way, and must never make the pipeline wait.
+pub async fn run(
+    config: BrokerConfig,
+    max_payload: usize,
+    intake: IntakeSender,
+    mut acks: mpsc::UnboundedReceiver<AckToken>,
+    shutdown: CancellationToken,
+) {
+    let mut backoff = Backoff::new(config.backoff);
+    let mut feed = Feed::new(config.name.clone(), config.max_inflight, intake);
+    loop {
+        let started = Instant::now();
+        let mut connection = None;
+        let end = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => End::Shutdown,
+            end = attempt(&config, max_payload, &mut feed, &mut connection, &mut acks) => end,
+        };
+        let reason = match end {
+            End::Shutdown | End::PipelineGone => return stop(feed, connection, acks).await,
+            End::Lost(reason) => reason,
+        };
+        drop(connection);
+        if feed.is_up() && started.elapsed() >= PROVEN_AFTER {
+            backoff.reset();
+        }
+        feed.lost(&reason);
+        let delay = backoff.next_delay();
+        warn!(source = %config.name, %reason, ?delay, "no connection to the broker; trying again");
+        match feed.wait(sleep(delay), &shutdown).await {
+            None => {}
+            Some(_) => return,
+        }
+    }
+}
+
+/// One connection, from the first byte to its end. It stays in `connection`, so that a stop can
+/// still acknowledge on it.
+async fn attempt(
+    config: &BrokerConfig,
+    max_payload: usize,
+    feed: &mut Feed,
+    connection: &mut Option<Connection>,
+    acks: &mut mpsc::UnboundedReceiver<AckToken>,
+) -> End {
+    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, max_payload)).await;
+    let (opened, session_present) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return End::Lost(error.to_string()),
+        Err(_) => return End::Lost(ConnectError::Timeout(CONNECT_TIMEOUT).to_string()),
+    };
+    let connection = connection.insert(opened);
+    feed.connected(session_present);
+    match feed.serve(config, connection, acks).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+/// Acknowledges what the pipeline still commits, and takes leave of the broker.
+async fn stop(feed: Feed, connection: Option<Connection>, acks: mpsc::UnboundedReceiver<AckToken>) {
+    let source = feed.source().clone();
+    let Some(mut connection) = connection else { return };
+    match timeout(DRAIN_TIMEOUT, feed.drain(&mut connection, acks)).await {
+        Ok(Ok(())) => info!(%source, "left the broker"),
+        Ok(Err(error)) => warn!(%source, %error, "lost the broker while stopping; it will deliver again"),
+        Err(_) => {
+            warn!(%source, "the broker did not take leave in time; what is not acknowledged it delivers again")
+        }
+    }
+}

@@ -1,3 +1,82 @@
-//! Metric names and events in one place, the exporter, health.
+//! What the daemon says of itself: metric names in one place, and every loss as one event, a log line
+//! and its counter together.
+//!
+//! `WARN` means that no data was lost, `ERROR` that data was, or would be if nobody acts.
 
+use metrics::{counter, gauge};
+
+use crate::decode::DecodeError;
+use crate::domain::alerts::{AlertState, Rule};
+use crate::domain::books::Book;
+use crate::domain::ids::SourceId;
+use crate::journal::{Batch, JournalError};
+
+mod exporter;
+mod health;
+pub mod logging;
 pub mod names;
+
+pub use exporter::serve;
+pub use health::Readiness;
+
+pub fn frames_dropped(source: &SourceId, reason: &'static str, count: u64) {
+    tracing::error!(%source, reason, count, "frames dropped");
+    counter!(names::FRAMES_DROPPED, "source" => source.to_string(), "reason" => reason).increment(count);
+}
+
+pub fn dead_letter(source: &SourceId, reason: &'static str, error: &DecodeError) {
+    tracing::warn!(%source, reason, %error, "set aside as a dead letter: see `tallyman dead-letters`");
+    counter!(names::DEAD_LETTERS, "source" => source.to_string(), "reason" => reason).increment(1);
+}
+
+/// The books of one source as they are about to be committed.
+pub fn books(source: &SourceId, book: &Book) {
+    let set = |name: &'static str, value: u64| {
+        counter!(name, "source" => source.to_string()).absolute(value);
+    };
+    set(names::FRAMES, book.frames);
+    set(names::FRAMES_DECODED, book.decoded);
+    set(names::READINGS, book.readings);
+    set(names::READINGS_USED, book.used);
+    for (reason, count) in &book.filtered {
+        counter!(names::READINGS_FILTERED, "source" => source.to_string(), "reason" => reason.clone())
+            .absolute(*count);
+    }
+    let (frames, readings) = book.imbalance();
+    gauge!(names::BOOKS_IMBALANCE, "source" => source.to_string(), "of" => "frames").set(frames as f64);
+    gauge!(names::BOOKS_IMBALANCE, "source" => source.to_string(), "of" => "readings").set(readings as f64);
+    if !book.balances() {
+        tracing::error!(%source, frames, readings, "the books do not balance: something was lost or counted twice");
+    }
+}
+
+/// What a commit made durable.
+pub fn committed(batch: &Batch) {
+    let mut kinds = std::collections::BTreeMap::<&'static str, u64>::new();
+    for event in &batch.events {
+        *kinds.entry(event.body.kind()).or_default() += 1;
+    }
+    for (kind, count) in kinds {
+        counter!(names::EVENTS, "kind" => kind).increment(count);
+    }
+}
+
+/// The journal counts it; this says it.
+pub fn commit_failed(error: &JournalError) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "failed to commit to the journal; nothing is acknowledged until it works again");
+}
+
+pub fn intake_depth(depth: usize) {
+    gauge!(names::QUEUE_DEPTH, "queue" => "intake").set(depth as f64);
+}
+
+/// How many alerts of a rule stand in a state.
+pub fn alerts(rule: Rule, state: AlertState, count: usize) {
+    let state = match state {
+        AlertState::Pending => "pending",
+        AlertState::Firing => "firing",
+        AlertState::Resolved => "resolved",
+    };
+    gauge!(names::ALERTS, "rule" => rule.as_str(), "state" => state).set(count as f64);
+}

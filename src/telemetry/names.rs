@@ -1,5 +1,105 @@
 //! Names of all metrics, by stage. Base units; counters end in `_total`; no label holds an asset or a tag.
 
+// The books (contract: frames = decoded + dead letters + dropped; readings = used + filtered).
+pub const FRAMES: &str = "tallyman_frames_total";
+pub const FRAMES_DECODED: &str = "tallyman_frames_decoded_total";
+pub const FRAMES_DROPPED: &str = "tallyman_frames_dropped_total";
+pub const DEAD_LETTERS: &str = "tallyman_dead_letters_total";
+pub const READINGS: &str = "tallyman_readings_total";
+pub const READINGS_USED: &str = "tallyman_readings_used_total";
+pub const READINGS_FILTERED: &str = "tallyman_readings_filtered_total";
+pub const BOOKS_IMBALANCE: &str = "tallyman_books_imbalance";
+
+// The pipeline and its journal.
+pub const QUEUE_DEPTH: &str = "tallyman_queue_depth";
+pub const EVENTS: &str = "tallyman_events_total";
+
+// Alerts.
+pub const ALERTS: &str = "tallyman_alerts";
+pub const NOTIFICATIONS: &str = "tallyman_notifications_total";
+pub const NOTIFICATION_FAILURES: &str = "tallyman_notification_failures_total";
+
+// The journal.
+// store
+/// Events in the journal that TimescaleDB does not have yet.
+pub const STORE_BACKLOG: &str = "tallyman_store_backlog_events";
+/// Event rows written to TimescaleDB.
+pub const STORE_ROWS: &str = "tallyman_store_rows_total";
+/// Transactions that wrote them.
+pub const STORE_BATCHES: &str = "tallyman_store_batches_total";
+/// When the last of them was committed, Unix time.
+pub const STORE_LAST_SUCCESS: &str = "tallyman_store_last_success_timestamp_seconds";
+/// Sessions that ended in an error; label `kind`.
+pub const STORE_ERRORS: &str = "tallyman_store_errors_total";
+/// 1 while events can be forwarded.
+pub const STORE_CONNECTED: &str = "tallyman_store_connected";
+/// 1; labels `edition` (`apache`, `community`) and `version` of TimescaleDB.
+pub const STORE_EDITION: &str = "tallyman_store_timescale_info";
+/// Events that PostgreSQL refused, kept whole in `tallyman.rejected_event`.
+pub const STORE_REJECTED: &str = "tallyman_store_rejected_events_total";
+/// Events pruned from the journal before they were forwarded.
+pub const STORE_MISSING: &str = "tallyman_store_missing_events_total";
+/// Times that the journal was found not to be the one that the database was filled from.
+pub const STORE_EPOCHS: &str = "tallyman_store_divergences_total";
+
+// journal
+/// Commits that became durable.
+pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";
+/// Commits that failed and were rolled back.
+pub const JOURNAL_COMMIT_FAILURES: &str = "tallyman_journal_commit_failures_total";
+/// Time of one commit, fsync included.
+pub const JOURNAL_COMMIT_SECONDS: &str = "tallyman_journal_commit_seconds";
+/// Events committed.
+pub const JOURNAL_EVENTS: &str = "tallyman_journal_events_total";
+/// Events that were already in the journal, and skipped.
+pub const JOURNAL_DUPLICATE_IDS: &str = "tallyman_journal_duplicate_ids_total";
+/// Number of the newest event.
+pub const JOURNAL_LAST_SEQ: &str = "tallyman_journal_last_seq";
+/// Bytes in use, without what deleted rows left free for the next ones.
+pub const JOURNAL_USED_BYTES: &str = "tallyman_journal_used_bytes";
+/// `journal.max_bytes`.
+pub const JOURNAL_MAX_BYTES: &str = "tallyman_journal_max_bytes";
+/// Size of the write-ahead log beside the journal.
+pub const JOURNAL_WAL_BYTES: &str = "tallyman_journal_wal_bytes";
+/// Events deleted because they were older than their retention; label `class`: `events`, `measurements`, `reads`.
+pub const JOURNAL_PRUNED_EVENTS: &str = "tallyman_journal_pruned_events_total";
+/// Dead letters held.
+pub const JOURNAL_DEAD_LETTERS: &str = "tallyman_journal_dead_letters";
+/// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters`.
+pub const JOURNAL_DEAD_LETTERS_DROPPED: &str = "tallyman_journal_dead_letters_dropped_total";
+/// Dead letters put back through the pipeline.
+pub const JOURNAL_DEAD_LETTERS_REPLAYED: &str = "tallyman_journal_dead_letters_replayed_total";
+/// Damaged journals set aside at a start.
+pub const JOURNAL_SET_ASIDE: &str = "tallyman_journal_set_aside_total";
+// source: label `source`
+/// 1 while the link is up and set up, else 0.
+pub const SOURCE_UP: &str = "tallyman_source_up";
+/// Connections that were set up.
+pub const SOURCE_CONNECTIONS: &str = "tallyman_source_connections_total";
+/// Attempts that failed and connections that were lost.
+pub const SOURCE_CONNECTION_FAILURES: &str = "tallyman_source_connection_failures_total";
+
+// source, MQTT: label `source`
+/// Messages handed on and not acknowledged yet.
+pub const MQTT_UNACKNOWLEDGED: &str = "tallyman_mqtt_unacknowledged_messages";
+/// Acknowledgements written.
+pub const MQTT_ACKS: &str = "tallyman_mqtt_acks_total";
+/// Acknowledgements not sent, because the connection they belong to is gone.
+pub const MQTT_STALE_ACKS: &str = "tallyman_mqtt_stale_acks_total";
+/// Messages cut to the payload limit.
+pub const MQTT_OVERSIZE: &str = "tallyman_mqtt_oversize_messages_total";
+/// Messages sent with QoS 0, which a broker never delivers again.
+pub const MQTT_QOS0: &str = "tallyman_mqtt_qos0_messages_total";
+/// Reconnections on which the broker no longer knew our session.
+pub const MQTT_SESSIONS_LOST: &str = "tallyman_mqtt_sessions_lost_total";
+
+// source, Modbus: label `source`
+/// Requests, by `result`: `ok`, `exception`, `timeout`, `transport`.
+pub const MODBUS_REQUESTS: &str = "tallyman_modbus_requests_total";
+/// Polls left out, by `reason`: `late`, `journal-full`.
+pub const MODBUS_POLLS_SKIPPED: &str = "tallyman_modbus_polls_skipped_total";
+/// Answers dropped, because the pipeline had no room.
+pub const MODBUS_DROPPED: &str = "tallyman_modbus_dropped_answers_total";
 // LLRP sources.
 /// 1 while a session is set up.
 pub const LLRP_CONNECTED: &str = "tallyman_llrp_connected";

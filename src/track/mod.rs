@@ -1,1 +1,267 @@
 //! Sightings + register + commands → location, custody and condition events, alert transitions.
+//!
+//! ```text
+//!  sighting ──▶ location ──▶ custody ──▶ ghost clocks ─┐
+//!           ──▶ conditions, links ─────────────────────┼──▶ alerts ──▶ inhibition
+//!  command  ──▶ register, custody, alerts ─────────────┤
+//!  tick     ──▶ due dates, due silences ───────────────┘
+//! ```
+//!
+//! One input order goes in; the same inputs give the same events, byte for byte. It never looks at a
+//! clock, never does I/O, and a sighting costs the same whatever the number of assets: deadlines are
+//! kept in order, and nothing is swept. Sweeps there are when the rules or a class change.
+//!
+//! A call changes state in memory, pushes what happened to `out`, and marks rows to write;
+//! [`Tracker::take_dirty`] hands those over, each once, for the same commit as the events.
+
+mod alerts;
+mod assets;
+mod cause;
+mod commands;
+mod conditions;
+mod custody;
+mod deadlines;
+mod ghost;
+mod import;
+mod inhibit;
+mod links;
+mod location;
+mod overdue;
+mod register;
+mod restore;
+mod topology;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use alerts::Incident;
+pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
+pub use conditions::SensorRow;
+pub use links::LinkRow;
+pub use restore::TrackRestoreError;
+pub use watch::{Suspicion, WatchRow};
+
+use cause::Cause;
+
+use crate::config::Rules;
+use crate::domain::alerts::{AlertKey, Rule, Severity};
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::health::Health;
+use crate::domain::ids::{AssetId, ReadPointId, SiteId};
+use crate::domain::sightings::{Seen, Sighting};
+use crate::domain::state::{Location, StateKind, StateRow};
+use crate::domain::time::Timestamp;
+
+/// Running ghost clocks ask to be called every [`watch::CHECKPOINT`]; where no call came for this long,
+/// the process stood still, and nobody listened meanwhile.
+const STALL: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// Everything that is known of the assets of this node.
+#[derive(Debug)]
+pub struct Tracker {
+    topology: topology::Topology,
+    register: register::Register,
+    assets: assets::Assets,
+    watches: watch::Watches,
+    overdue: overdue::Overdue,
+    links: links::Links,
+    sensors: conditions::Sensors,
+    alerts: alerts::Alerts,
+    /// Commands taken so far; numbers their events.
+    commands: u64,
+    commands_dirty: bool,
+    /// The latest time that a call told.
+    now: Timestamp,
+    /// The rules changed: what follows from it is worked out with the next tick.
+    rules_changed: bool,
+}
+
+impl Tracker {
+    pub fn new(rules: &Rules) -> Self {
+        let mut register = register::Register::default();
+        register.set_rules(rules);
+        Self {
+            topology: topology::Topology::new(rules),
+            register,
+            assets: assets::Assets::default(),
+            watches: watch::Watches::default(),
+            overdue: overdue::Overdue::default(),
+            links: links::Links::default(),
+            sensors: conditions::Sensors::default(),
+            alerts: alerts::Alerts::default(),
+            commands: 0,
+            commands_dirty: false,
+            now: Timestamp::MIN,
+            rules_changed: false,
+        }
+    }
+
+    /// To be called once, after [`Tracker::restore`]. Tells of our own downtime, and takes every link
+    /// and every read point for down until told otherwise: time away is nobody's silence.
+    pub fn started(&mut self, down_since: Option<Timestamp>, now: Timestamp, out: &mut Vec<Event>) {
+        self.now = self.now.max(now);
+        let cause = Cause::own(now, now);
+        if let Some(from) = down_since.filter(|from| *from < now) {
+            self.gap(from, "tallyman was not running", &cause, out);
+        }
+        self.watches.silence(now);
+        self.alerts.restart_pending(now);
+        self.disconnect_all(&cause, out);
+        self.reconcile(&cause, out);
+    }
+
+    /// Takes changed rules. What follows (clocks of a zone no longer covered, alerts of a limit that is
+    /// gone) is told with the next [`Tracker::tick`], which is then due at once.
+    pub fn set_rules(&mut self, rules: &Rules) {
+        self.topology = topology::Topology::new(rules);
+        self.register.set_rules(rules);
+        self.rules_changed = true;
+    }
+
+    pub fn sighting(&mut self, sighting: Sighting, out: &mut Vec<Event>) {
+        self.advance(sighting.received_at, out);
+        let cause = Cause::of(&sighting);
+        match sighting.what {
+            Seen::Presence { epc, read_point, change } => {
+                self.presence(epc, read_point, change, &cause, out);
+            }
+            Seen::Passage(passage) => self.passage(passage, &cause, out),
+            Seen::Fix(fix) => self.fix(fix, &cause, out),
+            Seen::Fence { device, fence, change, fix } => {
+                self.fence(device, fence, change, fix, &cause, out);
+            }
+            Seen::Sample(sample) => self.sample(sample, &cause, out),
+            Seen::Condition(change) => self.condition(change, &cause, out),
+            Seen::Quality { device, point, quality } => self.quality(device, point, quality, &cause, out),
+            Seen::Hearing { read_point, hearing } => {
+                // Told with the moment from which it holds, which for a silence lies back.
+                let at = if hearing { self.now } else { cause.observed_at.min(self.now) };
+                self.watches.set_hearing(&read_point, hearing, at);
+            }
+            Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
+        }
+        self.settle(&cause, out);
+    }
+
+    /// A part of the daemon has trouble of its own, or is over it.
+    pub fn health(&mut self, health: Health, now: Timestamp, out: &mut Vec<Event>) {
+        self.advance(now, out);
+        let cause = Cause::own(now, now);
+        let Health { rule, subject, site, problem } = health;
+        let severity = if rule == Rule::Journal { Severity::Critical } else { Severity::Warning };
+        let pending = std::time::Duration::ZERO;
+        let details = problem.map(|summary| alerts::Details { site, severity, summary, pending, episode: 0 });
+        self.alerts.condition(&AlertKey::new(rule, subject), details, &cause, out);
+        self.settle(&cause, out);
+    }
+
+    /// Lets every deadline up to `now` pass, in order of time; at the same time due silences before due
+    /// dates before the alerts' own.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        self.advance(now, out);
+        let cause = Cause::own(now, now);
+        if std::mem::take(&mut self.rules_changed) {
+            self.reconcile(&cause, out);
+        }
+        self.watches.checkpoint(now);
+        while let Some((at, pass)) = self.first_deadline().filter(|(at, _)| *at <= now) {
+            pass(self, at, now, out);
+            self.settle(&Cause::own(at, now), out);
+        }
+    }
+
+    /// When [`Tracker::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let reconcile = self.rules_changed.then_some(self.now);
+        let deadlines = [
+            reconcile,
+            self.watches.next_deadline(),
+            self.overdue.next_deadline(),
+            self.alerts.next_deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Rows of what changed since the last call, each once, ordered by kind and key.
+    pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
+        let register = &self.register;
+        self.assets.take_dirty(|asset| register.asset(asset).is_some(), out);
+        self.watches.take_dirty(self.now, out);
+        self.alerts.take_dirty(out);
+        self.register.take_dirty(out);
+        self.links.take_dirty(out);
+        self.sensors.take_dirty(out);
+        if std::mem::take(&mut self.commands_dirty) {
+            out.push(StateRow::put(StateKind::Commands, restore::COMMANDS_KEY, &self.commands));
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "a deadline and the method that passes it")]
+    fn first_deadline(&self) -> Option<(Timestamp, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>))> {
+        let deadlines: [(Option<Timestamp>, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>)); 3] = [
+            (self.watches.next_wake(), Self::pass_silence),
+            (self.overdue.next_deadline(), Self::pass_due_date),
+            (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
+        ];
+        // `min_by_key` takes the first of equals.
+        deadlines.into_iter().filter_map(|(at, pass)| Some((at?, pass))).min_by_key(|(at, _)| *at)
+    }
+
+    /// Takes note of the time. Where clocks ran and no call came for longer than one must, nobody was
+    /// listening: the time does not count, and is recorded as a gap.
+    fn advance(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        let last = self.now;
+        if now <= last {
+            return;
+        }
+        self.now = now;
+        if last != Timestamp::MIN && now.since(last) > STALL && self.watches.is_running() {
+            self.watches.skip(last, now);
+            self.gap(last, "tallyman stood still", &Cause::own(now, now), out);
+        }
+    }
+
+    /// Works out what follows from rules that may not be those under which the state came about.
+    fn reconcile(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        for asset in self.assets.ids() {
+            self.reconsider(&asset, cause, out);
+            self.schedule_overdue(&asset, cause, out);
+        }
+        self.end_orphaned_suspicions(cause, out);
+        self.end_orphaned_conditions(cause, out);
+        self.settle(cause, out);
+    }
+
+    fn gap(&self, from: Timestamp, reason: &str, cause: &Cause, out: &mut Vec<Event>) {
+        let (to, reason) = (cause.received_at, reason.to_owned());
+        let began = from.as_micros().to_be_bytes();
+        let body = EventBody::Gap { from, to, reason };
+        out.push(cause.event(None, Subject::Node, body, &[&began]));
+    }
+
+    /// An asset as people know it.
+    fn label(&self, asset: &AssetId) -> String {
+        match self.register.asset(asset).and_then(|held| held.name.as_ref()) {
+            Some(name) => format!("{asset} ({name})"),
+            None => asset.to_string(),
+        }
+    }
+
+    /// The site where an asset is, else where it belongs.
+    fn site_of_asset(&self, asset: &AssetId) -> Option<SiteId> {
+        let zone = match &self.assets.get(asset).map(|row| &row.current.location) {
+            Some(Location::Zone(zone)) => self.register.site_of_zone(zone),
+            _ => None,
+        };
+        zone.or_else(|| self.register.home_site(asset)).cloned()
+    }
+
+    fn site_of_read_point(&self, read_point: &ReadPointId) -> Option<SiteId> {
+        let zone = self.topology.presence(read_point).map(|point| &point.zone);
+        let mut sources = self.topology.sources_of(read_point);
+        zone.and_then(|zone| self.register.site_of_zone(zone))
+            .or_else(|| sources.find_map(|source| self.topology.site_of_source(source)))
+            .cloned()
+    }
+}

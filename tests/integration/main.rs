@@ -1,7 +1,13 @@
-//! Everything that is tested from outside the crate, in one binary.
+//! Tests that need what a unit test has not: captured bytes, real servers, whole processes. A test whose
+//! server is not there says so by name and passes, unless `TALLYMAN_REQUIRE_SERVERS=1`: then it fails.
+//! `deploy/dev/test` sets everything up.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod captures;
 mod llrp_captures;
 mod llrp_properties;
+mod modbus_source;
+mod mqtt_source;
+mod servers;
+mod timescale;

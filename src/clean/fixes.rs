@@ -1,0 +1,293 @@
+//! One tracker: its messages known again, its clock, its impossible fixes set aside, its fences.
+//!
+//! A message delivered again is recognised before anything else looks at it. What is older than the
+//! newest accepted fix, or was retained by the broker, is *late*: kept, and moves nothing. Never looks
+//! at a clock.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::{ClockFault, ClockRules, TrackerClock};
+use super::geofence::{self, FenceIndex, Standing};
+use super::redelivery::{Chunk, Seen};
+use super::rows::exact_fix;
+use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
+use crate::config::TrackerRules;
+use crate::domain::geodesy::Position;
+use crate::domain::ids::FenceId;
+use crate::domain::readings::Fix;
+use crate::domain::sightings::FenceChange;
+use crate::domain::time::Timestamp;
+
+/// What trackers without a position send; nothing that we track is within 11 m of it.
+const NULL_ISLAND_DEG: f64 = 1e-4;
+/// Fixes tell their time in whole seconds.
+const LEAST_INTERVAL_S: f64 = 1.0;
+
+#[derive(Default)]
+pub(super) struct Tracker {
+    pub seen: Seen,
+    clock: TrackerClock,
+    last: Option<Fix>,
+    /// The newest of the fixes that agree with one another, and not with the last accepted.
+    jump: Option<Jump>,
+    standings: Vec<Standing>,
+    pub dirty: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Jump {
+    count: u32,
+    #[serde(with = "exact_fix")]
+    newest: Fix,
+}
+
+/// The tracker's row. Its full chunks have rows of their own.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TrackerRow {
+    clock: TrackerClock,
+    last: Option<Held>,
+    jump: Option<Jump>,
+    fences: Vec<Standing>,
+    seen: Chunk,
+    next_chunk: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Held(#[serde(with = "exact_fix")] Fix);
+
+/// What judging a fix needs to know.
+pub(super) struct FixRules<'a> {
+    pub clock: &'a ClockRules,
+    pub horizon: Duration,
+    pub tracker: &'a TrackerRules,
+    pub fences: &'a FenceIndex,
+}
+
+/// A fix that counts, its time in ours.
+pub(super) struct Accepted {
+    pub fix: Fix,
+    pub late: bool,
+    pub changes: Vec<(FenceId, FenceChange, Fix)>,
+}
+
+impl Tracker {
+    pub fn take(
+        &mut self,
+        mut fix: Fix,
+        received: Timestamp,
+        rules: &FixRules<'_>,
+    ) -> Result<Accepted, &'static str> {
+        if !self.seen.remember(fix.observed_at, fix.digest, received, rules.horizon) {
+            return Err(DUPLICATE);
+        }
+        self.dirty = true;
+        check_alone(&fix, rules.tracker)?;
+        fix.observed_at =
+            self.clock.observe(fix.observed_at, received, rules.clock).map_err(|fault| match fault {
+                ClockFault::Ahead => CLOCK_AHEAD,
+                ClockFault::TooOld => TOO_OLD,
+            })?;
+        let newest = self.last.as_ref().map(|last| last.observed_at);
+        if fix.retained || newest.is_some_and(|newest| fix.observed_at <= newest) {
+            return Ok(Accepted { fix, late: true, changes: Vec::new() });
+        }
+        self.check_jump(&fix, rules.tracker)?;
+        let changes = geofence::judge(&mut self.standings, rules.fences, &fix);
+        self.last = Some(fix.clone());
+        Ok(Accepted { fix, late: false, changes })
+    }
+
+    fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
+        let reachable = |from: &Fix| speed_mps(from, fix) <= rules.max_speed_mps;
+        if self.last.as_ref().is_none_or(reachable) {
+            self.jump = None;
+            return Ok(());
+        }
+        let agrees = self
+            .jump
+            .as_ref()
+            .filter(|jump| jump.newest.observed_at < fix.observed_at && reachable(&jump.newest));
+        let count = agrees.map_or(0, |jump| jump.count) + 1;
+        if count >= rules.jump_confirmations {
+            self.jump = None;
+            return Ok(());
+        }
+        self.jump = Some(Jump { count, newest: fix.clone() });
+        Err(IMPOSSIBLE_JUMP)
+    }
+
+    /// Forgets fences that are no more.
+    pub fn retain_fences(&mut self, fences: &FenceIndex) {
+        let before = self.standings.len();
+        self.standings.retain(|standing| fences.get(&standing.fence).is_some());
+        self.dirty |= self.standings.len() != before;
+    }
+
+    pub fn row(&self) -> TrackerRow {
+        TrackerRow {
+            clock: self.clock.clone(),
+            last: self.last.clone().map(Held),
+            jump: self.jump.clone(),
+            fences: self.standings.clone(),
+            seen: self.seen.open.clone(),
+            next_chunk: self.seen.next(),
+        }
+    }
+
+    pub fn restore(row: TrackerRow, chunks: Vec<(u64, Chunk)>) -> Self {
+        Self {
+            seen: Seen::restore(row.seen, chunks, row.next_chunk),
+            clock: row.clock,
+            last: row.last.map(|held| held.0),
+            jump: row.jump,
+            standings: row.fences,
+            dirty: false,
+        }
+    }
+}
+
+/// What a fix shows without any other.
+fn check_alone(fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
+    let Position { lat, lon } = fix.position;
+    if lat.abs() < NULL_ISLAND_DEG && lon.abs() < NULL_ISLAND_DEG {
+        return Err(NULL_ISLAND);
+    }
+    if fix.accuracy_m.is_some_and(|accuracy| accuracy > rules.max_accuracy_m) {
+        return Err(INACCURATE);
+    }
+    Ok(())
+}
+
+/// The least speed that explains both, given how uncertain they are.
+fn speed_mps(from: &Fix, to: &Fix) -> f64 {
+    let uncertain = from.accuracy_m.unwrap_or(0.0).max(0.0) + to.accuracy_m.unwrap_or(0.0).max(0.0);
+    let apart = (from.position.distance_m(to.position) - uncertain).max(0.0);
+    let seconds = to.observed_at.since(from.observed_at).as_secs_f64();
+    apart / seconds.max(LEAST_INTERVAL_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Digest;
+
+    const CLOCK: ClockRules = ClockRules {
+        ahead_tolerance: Duration::from_secs(300),
+        max_age: Duration::from_secs(400 * 86_400),
+        confirmations: 3,
+    };
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_700_000_000 + secs)
+    }
+
+    fn fix(second: i64, lat: f64) -> Fix {
+        Fix {
+            device: "truck".into(),
+            observed_at: at(second),
+            position: Position { lat, lon: 8.0 },
+            accuracy_m: Some(5.0),
+            altitude_m: None,
+            speed_mps: None,
+            course_deg: None,
+            battery_percent: None,
+            digest: Digest(second as u64),
+            retained: false,
+        }
+    }
+
+    /// Each fix, received when it says, and what becomes of it: a reason, `late` or `ok`.
+    fn check(fixes: &[(Fix, &str)]) {
+        let fences = FenceIndex::new(&[]);
+        let tracker = TrackerRules { max_accuracy_m: 500.0, ..TrackerRules::default() };
+        let horizon = Duration::from_secs(86_400);
+        let rules = FixRules { clock: &CLOCK, horizon, tracker: &tracker, fences: &fences };
+        let mut tracker = Tracker::default();
+        let mut now = at(0);
+        for (number, (fix, expect)) in fixes.iter().enumerate() {
+            now = now.max(fix.observed_at.min(at(10_000)));
+            let said = match tracker.take(fix.clone(), now, &rules) {
+                Err(reason) => reason,
+                Ok(accepted) if accepted.late => "late",
+                Ok(_) => "ok",
+            };
+            assert_eq!(said, *expect, "fix {number}");
+        }
+    }
+
+    #[test]
+    fn a_message_delivered_again_is_a_duplicate_whatever_came_between() {
+        check(&[
+            (fix(0, 50.0), "ok"),
+            (fix(0, 50.0), "duplicate"),
+            (fix(60, 50.001), "ok"),
+            (fix(0, 50.0), "duplicate"),
+        ]);
+    }
+
+    #[test]
+    fn older_and_retained_fixes_are_late() {
+        let retained = Fix { retained: true, ..fix(120, 50.0) };
+        check(&[(fix(60, 50.0), "ok"), (fix(30, 50.0), "late"), (retained, "late"), (fix(90, 50.0), "ok")]);
+    }
+
+    #[test]
+    fn fixes_that_cannot_be_are_set_aside() {
+        let null = Fix { position: Position { lat: 0.0, lon: 0.0 }, ..fix(1, 0.0) };
+        let vague = Fix { accuracy_m: Some(501.0), ..fix(2, 50.0) };
+        check(&[(null, "null-island"), (vague, "inaccurate"), (fix(3, 50.0), "ok")]);
+    }
+
+    #[test]
+    fn a_jump_is_believed_once_confirmed() {
+        check(&[
+            (fix(0, 50.0), "ok"),
+            (fix(10, 51.0), "impossible-jump"),
+            (fix(20, 50.0), "ok"),
+            (fix(30, 51.0), "impossible-jump"),
+            (fix(40, 52.0), "impossible-jump"),
+            (fix(50, 52.001), "impossible-jump"),
+            (fix(60, 52.002), "ok"),
+            (fix(70, 52.003), "ok"),
+        ]);
+    }
+
+    #[test]
+    fn what_accuracy_explains_is_no_jump() {
+        let vague = |second, lat| Fix { accuracy_m: Some(400.0), ..fix(second, lat) };
+        check(&[(vague(0, 50.0), "ok"), (vague(1, 50.007), "ok"), (fix(2, 50.02), "impossible-jump")]);
+    }
+
+    #[test]
+    fn a_clock_ahead_is_set_aside_until_confirmed() {
+        let ahead = |second: i64| fix(10_000 + 7200 + second, 50.0);
+        check(&[
+            (fix(10_000, 50.0), "ok"),
+            (ahead(1), "clock-ahead"),
+            (ahead(11), "clock-ahead"),
+            // Believed from the third on; but all of them were received in the same second.
+            (ahead(21), "late"),
+        ]);
+    }
+
+    #[test]
+    fn a_row_brings_it_back() {
+        let fences = FenceIndex::new(&[]);
+        let rules = FixRules {
+            clock: &CLOCK,
+            horizon: Duration::from_secs(86_400),
+            tracker: &TrackerRules::default(),
+            fences: &fences,
+        };
+        let mut tracker = Tracker::default();
+        let odd = Fix { speed_mps: Some(0.1 + 0.2), ..fix(0, 50.123_456_789_012_34) };
+        assert!(tracker.take(odd, at(0), &rules).is_ok());
+        assert!(tracker.take(fix(10, 60.0), at(10), &rules).is_err());
+        let json = serde_json::to_vec(&tracker.row()).unwrap();
+        let mut back = Tracker::restore(serde_json::from_slice(&json).unwrap(), Vec::new());
+        assert_eq!((&back.last, &back.jump), (&tracker.last, &tracker.jump));
+        assert_eq!(back.take(fix(0, 50.123_456_789_012_34), at(20), &rules).err(), Some(DUPLICATE));
+    }
+}

@@ -1,0 +1,335 @@
+//! One read point: whether it hears, and the tags it hears.
+//!
+//! A read point *hears* while all its sources are up and caught up, none of its antennas is cut off,
+//! and there was traffic (its reference tag, where it has one) within its timeout. Only then is
+//! silence evidence that a tag has left; a time without hearing does not count, and afterwards a tag
+//! has its full time again. While a source replays, the read point's own replayed reads say until when
+//! it heard. A portal's windows need no traffic to be judged: only their sources' time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::deadlines::Slot;
+use super::portal::{Crossing, Heard, Judged};
+use super::presence::{Presence, Reads, Told};
+use super::rows::maybe_micros;
+use super::rules::{PointKind, PointRule, PortalRule, PresenceRule};
+use super::source::{MIN_SLACK, Source};
+use super::windows::{Window, Windows};
+use crate::domain::epc::Epc;
+use crate::domain::ids::{Antenna, SourceId};
+use crate::domain::sightings::{Passage, PresenceChange, Seen};
+use crate::domain::time::Timestamp;
+
+/// Something seen, with the time at which it was.
+pub(super) type Observed = (Timestamp, Seen);
+
+pub(super) struct Point {
+    pub rule: PointRule,
+    /// Its sources' places in the list of sources.
+    pub sources: Vec<usize>,
+    pub hearing: bool,
+    pub ears: Ears,
+    pub windows: Windows,
+    pub dirty: bool,
+    due: Vec<Slot>,
+}
+
+/// What a read point has heard; its row.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Ears {
+    #[serde(with = "maybe_micros", default)]
+    pub last_traffic: Option<Timestamp>,
+    /// Since when silence counts; none while nothing is heard.
+    #[serde(with = "maybe_micros", default)]
+    pub heard_since: Option<Timestamp>,
+    /// Antennas that their reader has reported as disconnected.
+    #[serde(default)]
+    pub cut: BTreeSet<(SourceId, Antenna)>,
+}
+
+/// How far the time of a read point has come, and what moves it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Line {
+    Down,
+    Replaying(Timestamp),
+    Live(Timestamp),
+}
+
+impl Point {
+    pub fn new(rule: PointRule, sources: Vec<usize>) -> Self {
+        Self {
+            rule,
+            sources,
+            hearing: false,
+            ears: Ears::default(),
+            windows: Windows::default(),
+            dirty: false,
+            due: Vec::new(),
+        }
+    }
+
+    fn line(&self, sources: &[Source]) -> Line {
+        let mine = || self.sources.iter().map(|source| &sources[*source]);
+        let Some(until) = mine().map(|source| source.told.watermark).min() else { return Line::Down };
+        if mine().all(Source::live) {
+            Line::Live(until)
+        } else if mine().all(Source::up) {
+            Line::Replaying(until)
+        } else {
+            Line::Down
+        }
+    }
+
+    /// When our clock will next change something here.
+    pub fn next_deadline(&self, sources: &[Source]) -> Option<Timestamp> {
+        let Line::Live(_) = self.line(sources) else { return None };
+        let lapse = self.lapse();
+        let windows = self.windows.next_deadline();
+        let windows = if self.is_portal() || self.hearing { windows } else { None };
+        let next = [lapse, windows].into_iter().flatten().min()?;
+        let slack = self.sources.iter().map(|source| sources[*source].slack()).max();
+        Some(next + slack.unwrap_or(MIN_SLACK))
+    }
+
+    fn is_portal(&self) -> bool {
+        matches!(self.rule.kind, PointKind::Portal(_))
+    }
+
+    /// When its hearing ends, if nothing comes.
+    fn lapse(&self) -> Option<Timestamp> {
+        let last = self.ears.last_traffic.filter(|_| self.hearing)?;
+        Some(last + self.rule.hearing_timeout)
+    }
+
+    /// The link of one of its sources, or an antenna, changed.
+    pub fn relink(&mut self, sources: &[Source], at: Timestamp, seen: &mut Vec<Observed>) {
+        match self.line(sources) {
+            Line::Live(until) => {
+                self.advance(sources, seen);
+                self.try_hear(until, seen);
+            }
+            Line::Replaying(_) => self.stop_hearing(at, seen),
+            Line::Down => {
+                self.go_deaf();
+                self.stop_hearing(at, seen);
+            }
+        }
+    }
+
+    /// From here on silence is no evidence.
+    pub fn go_deaf(&mut self) {
+        self.dirty |= self.ears.heard_since.take().is_some();
+    }
+
+    fn stop_hearing(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
+        if std::mem::replace(&mut self.hearing, false) {
+            seen.push((at, self.said(false)));
+        }
+    }
+
+    /// Hears, where there was traffic lately. All its sources are live.
+    fn try_hear(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
+        let traffic = self.ears.last_traffic;
+        let lately = traffic.is_some_and(|last| last + self.rule.hearing_timeout > until);
+        if self.hearing || !lately || !self.ears.cut.is_empty() {
+            return;
+        }
+        self.hearing = true;
+        self.dirty = true;
+        let at = traffic.map_or(until, |last| last.max(until));
+        self.ears.heard_since.get_or_insert(at);
+        seen.push((at, self.said(true)));
+    }
+
+    fn said(&self, hearing: bool) -> Seen {
+        Seen::Hearing { read_point: self.rule.name.clone(), hearing }
+    }
+
+    /// An antenna was cut off or connected again.
+    pub fn antenna(
+        &mut self,
+        antenna: (SourceId, Antenna),
+        connected: bool,
+        at: Timestamp,
+        sources: &[Source],
+        seen: &mut Vec<Observed>,
+    ) {
+        let changed = if connected { self.ears.cut.remove(&antenna) } else { self.ears.cut.insert(antenna) };
+        if !changed {
+            return;
+        }
+        self.dirty = true;
+        if !connected {
+            self.go_deaf();
+            self.stop_hearing(at, seen);
+        } else if self.ears.cut.is_empty() {
+            // What the other antennas heard meanwhile was half of it.
+            self.go_deaf();
+            if let Line::Live(until) = self.line(sources) {
+                self.try_hear(until, seen);
+            }
+        }
+    }
+
+    /// Traffic that says that it hears. `at` is when it was observed.
+    pub fn traffic(
+        &mut self,
+        from: (&SourceId, Antenna),
+        at: Timestamp,
+        sources: &[Source],
+        seen: &mut Vec<Observed>,
+    ) {
+        self.dirty = true;
+        if !self.ears.cut.is_empty() {
+            self.ears.cut.retain(|(source, antenna)| (source, *antenna) != from);
+        }
+        let gap = self.ears.last_traffic.is_none_or(|last| at.since(last) > self.rule.hearing_timeout);
+        if self.ears.cut.is_empty() && (gap || self.ears.heard_since.is_none()) {
+            self.ears.heard_since = Some(at);
+        }
+        self.ears.last_traffic = Some(self.ears.last_traffic.unwrap_or(at).max(at));
+        if let Line::Live(until) = self.line(sources) {
+            self.try_hear(until, seen);
+        }
+    }
+
+    /// One report of a tag that is no reference.
+    pub fn read(&mut self, epc: Epc, reads: Reads, heard: Heard, seen: &mut Vec<Observed>) {
+        match self.rule.kind {
+            PointKind::Presence(rule) => self.read_presence(epc, reads, &rule, seen),
+            PointKind::Portal(rule) => self.read_portal(epc, reads, heard, &rule, seen),
+        }
+    }
+
+    fn read_presence(&mut self, epc: Epc, reads: Reads, rule: &PresenceRule, seen: &mut Vec<Observed>) {
+        let new = || Window::Presence(Presence::new(reads.first));
+        let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
+        let told = presence.read(reads, rule);
+        let deadline = presence.deadline(rule, self.ears.heard_since);
+        self.windows.arm(slot, deadline);
+        let (at, change) = match told {
+            Some(Told::Arrived { first }) => (first, PresenceChange::Arrived),
+            Some(Told::Refreshed { last }) => (last, PresenceChange::Refreshed),
+            None => return,
+        };
+        seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change }));
+    }
+
+    fn read_portal(
+        &mut self,
+        epc: Epc,
+        reads: Reads,
+        heard: Heard,
+        rule: &PortalRule,
+        seen: &mut Vec<Observed>,
+    ) {
+        let new = || Window::Portal(Box::new(Crossing::new(reads.first)));
+        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return };
+        let crossed = crossing.read(reads, heard, rule);
+        let deadline = crossing.deadline(rule);
+        self.windows.arm(slot, deadline);
+        seen.extend(crossed.map(|crossed| self.passage(epc, crossed)));
+    }
+
+    fn passage(&self, epc: Epc, crossed: super::portal::Crossed) -> Observed {
+        let passage = Passage {
+            epc,
+            portal: self.rule.name.clone(),
+            direction: crossed.direction,
+            confidence: crossed.confidence,
+            evidence: crossed.evidence,
+        };
+        (crossed.at, Seen::Passage(passage))
+    }
+
+    /// Judges what has fallen due by its sources' time.
+    pub fn advance(&mut self, sources: &[Source], seen: &mut Vec<Observed>) {
+        let line = self.line(sources);
+        let lapse = self.lapse();
+        let until = match (self.rule.kind, line) {
+            (_, Line::Down) => None,
+            (PointKind::Portal(_), Line::Replaying(until) | Line::Live(until)) => Some(until),
+            (PointKind::Presence(_), Line::Replaying(_)) => {
+                self.ears.heard_since.and(self.ears.last_traffic).map(|last| last - MIN_SLACK)
+            }
+            // Whoever falls silent just as the hearing ends may not have been heard.
+            (PointKind::Presence(_), Line::Live(until)) => {
+                lapse.map(|lapse| until.min(lapse - Duration::from_micros(1)))
+            }
+        };
+        if let Some(until) = until {
+            self.judge(until, seen);
+        }
+        match (line, lapse) {
+            (Line::Live(until), Some(lapse)) if until >= lapse => self.stop_hearing(lapse, seen),
+            // The rules gave it a source that is not live.
+            (Line::Down | Line::Replaying(_), Some(lapse)) => self.stop_hearing(lapse, seen),
+            _ => {}
+        }
+    }
+
+    fn judge(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
+        let mut due = std::mem::take(&mut self.due);
+        while self.windows.due(until, &mut due) {
+            for slot in due.drain(..) {
+                self.judge_one(slot, until, seen);
+            }
+        }
+        self.due = due;
+    }
+
+    fn judge_one(&mut self, slot: Slot, until: Timestamp, seen: &mut Vec<Observed>) {
+        let Some(deadline) = self.deadline_of(slot) else { return };
+        if deadline > until {
+            return self.windows.arm(slot, deadline);
+        }
+        let Some(held) = self.windows.held(slot) else { return };
+        let epc = held.epc;
+        match (&mut held.window, self.rule.kind) {
+            (Window::Portal(crossing), PointKind::Portal(rule)) => match crossing.silent(&rule) {
+                Judged::Forgotten => self.windows.remove(slot),
+                Judged::Rests(crossed) => {
+                    let deadline = crossing.deadline(&rule);
+                    self.windows.changed(slot);
+                    self.windows.arm(slot, deadline);
+                    seen.extend(crossed.map(|crossed| self.passage(epc, crossed)));
+                }
+            },
+            (Window::Presence(presence), _) => {
+                let left = presence.is_present().then_some(presence.last);
+                self.windows.remove(slot);
+                let read_point = self.rule.name.clone();
+                let change = PresenceChange::Departed;
+                seen.extend(left.map(|at| (at, Seen::Presence { epc, read_point, change })));
+            }
+            (Window::Portal(_), PointKind::Presence(_)) => self.windows.remove(slot),
+        }
+    }
+
+    fn deadline_of(&mut self, slot: Slot) -> Option<Timestamp> {
+        let heard_since = self.ears.heard_since;
+        let kind = self.rule.kind;
+        self.windows.held(slot).map(|held| deadline(&held.window, kind, heard_since))
+    }
+
+    /// Whether a window is of this read point's kind.
+    pub fn takes(&self, window: &Window) -> bool {
+        matches!(window, Window::Portal(_)) == self.is_portal()
+    }
+
+    pub fn first_deadline(&self, window: &Window) -> Timestamp {
+        deadline(window, self.rule.kind, self.ears.heard_since)
+    }
+}
+
+fn deadline(window: &Window, kind: PointKind, heard_since: Option<Timestamp>) -> Timestamp {
+    match (window, kind) {
+        (Window::Presence(presence), PointKind::Presence(rule)) => presence.deadline(&rule, heard_since),
+        (Window::Portal(crossing), PointKind::Portal(rule)) => crossing.deadline(&rule),
+        (Window::Presence(presence), PointKind::Portal(_)) => presence.last,
+        (Window::Portal(crossing), PointKind::Presence(_)) => crossing.last,
+    }
+}

@@ -1,0 +1,174 @@
+//! Presence of one tag at one read point: enough reads within a time make it present, silence while
+//! the read point hears makes it gone (GS1 ALE's observed count and lost timeout).
+//!
+//! ```text
+//! candidate ──observed_reads within observed_within──▶ present ──silence for lost_after──▶ (gone)
+//! ```
+//! Never judges whether the silence was heard: its read point does.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::micros;
+use super::rules::PresenceRule;
+use crate::domain::time::Timestamp;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Presence {
+    #[serde(with = "micros")]
+    pub last: Timestamp,
+    stage: Stage,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stage {
+    /// Reads that may still make a presence, in order of time, each with its count; no more entries
+    /// than the reads that are needed.
+    Candidate(Vec<(i64, u32)>),
+    Present {
+        #[serde(with = "micros")]
+        refreshed: Timestamp,
+    },
+}
+
+/// One report: its first and last read, and how many there were.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reads {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub count: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Arrived { first: Timestamp },
+    Refreshed { last: Timestamp },
+}
+
+impl Presence {
+    pub fn new(at: Timestamp) -> Self {
+        Self { last: at, stage: Stage::Candidate(Vec::new()) }
+    }
+
+    pub fn is_present(&self) -> bool {
+        matches!(self.stage, Stage::Present { .. })
+    }
+
+    pub fn read(&mut self, reads: Reads, rule: &PresenceRule) -> Option<Told> {
+        self.last = self.last.max(reads.last);
+        match &mut self.stage {
+            Stage::Present { refreshed } => {
+                let due = self.last.since(*refreshed) >= rule.refresh && self.last > *refreshed;
+                due.then(|| {
+                    *refreshed = self.last;
+                    Told::Refreshed { last: self.last }
+                })
+            }
+            Stage::Candidate(seen) => {
+                let first = gather(seen, reads, rule)?;
+                self.stage = Stage::Present { refreshed: self.last };
+                Some(Told::Arrived { first })
+            }
+        }
+    }
+
+    /// Until when silence says nothing yet, the read point having heard since `heard_since`.
+    pub fn deadline(&self, rule: &PresenceRule, heard_since: Option<Timestamp>) -> Timestamp {
+        match self.stage {
+            Stage::Candidate(_) => self.last + rule.observed_within.max(Duration::from_millis(1)),
+            Stage::Present { .. } => self.last.max(heard_since.unwrap_or(self.last)) + rule.lost_after,
+        }
+    }
+}
+
+/// Adds reads, and returns the first of the earliest window that holds enough of them.
+fn gather(seen: &mut Vec<(i64, u32)>, reads: Reads, rule: &PresenceRule) -> Option<Timestamp> {
+    let needed = rule.observed_reads.max(1);
+    add(seen, reads.first, 1);
+    if reads.count > 1 {
+        add(seen, reads.last, reads.count - 1);
+    }
+    let within = i64::try_from(rule.observed_within.as_micros()).unwrap_or(i64::MAX);
+    let newest = seen.last().map_or(0, |(at, _)| *at);
+    let enough = |from: usize| {
+        let until = seen[from].0.saturating_add(within);
+        let counts = seen[from..].iter().take_while(|(at, _)| *at <= until).map(|(_, count)| *count);
+        counts.fold(0_u32, u32::saturating_add) >= needed
+    };
+    if let Some(from) = (0..seen.len()).find(|from| enough(*from)) {
+        return Some(Timestamp::from_micros(seen[from].0));
+    }
+    seen.retain(|(at, _)| at.saturating_add(within) >= newest);
+    None
+}
+
+fn add(seen: &mut Vec<(i64, u32)>, at: Timestamp, count: u32) {
+    let micros = at.as_micros();
+    match seen.binary_search_by_key(&micros, |(at, _)| *at) {
+        Ok(found) => seen[found].1 = seen[found].1.saturating_add(count),
+        Err(place) => seen.insert(place, (micros, count)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: PresenceRule = PresenceRule {
+        observed_reads: 3,
+        observed_within: Duration::from_secs(2),
+        lost_after: Duration::from_secs(5),
+        refresh: Duration::from_secs(10),
+    };
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(millis * 1000)
+    }
+
+    /// Reads as (first, last, count) in ms → the time of arrival in ms.
+    fn check(reports: &[(i64, i64, u32)], expect: Option<i64>) {
+        let mut presence = Presence::new(at(reports[0].0));
+        let mut arrived = None;
+        for (first, last, count) in reports {
+            let reads = Reads { first: at(*first), last: at(*last), count: *count };
+            if let Some(Told::Arrived { first }) = presence.read(reads, &RULE) {
+                arrived = Some(first.as_micros() / 1000);
+            }
+        }
+        assert_eq!(arrived, expect, "{reports:?}");
+    }
+
+    #[test]
+    fn enough_reads_within_the_time_arrive_at_the_first_of_them() {
+        check(&[(0, 0, 1), (900, 900, 1), (1_900, 1_900, 1)], Some(0));
+        check(&[(0, 0, 1), (1_500, 1_500, 1), (2_500, 2_500, 1)], None);
+        check(&[(0, 0, 1), (1_500, 1_500, 1), (2_500, 2_500, 1), (3_000, 3_000, 1)], Some(1_500));
+        check(&[(100, 400, 3)], Some(100));
+        check(&[(0, 4_000, 3)], None);
+        // Out of order, all the same.
+        check(&[(900, 900, 1), (1_900, 1_900, 1), (0, 0, 1)], Some(0));
+    }
+
+    #[test]
+    fn what_goes_on_is_refreshed_no_more_often_than_told() {
+        let mut presence = Presence::new(at(0));
+        let told: Vec<_> = (0..40)
+            .filter_map(|second| {
+                let now = at(second * 1000);
+                presence.read(Reads { first: now, last: now, count: 3 }, &RULE)
+            })
+            .collect();
+        let refreshed = |seconds: i64| Told::Refreshed { last: at(seconds * 1000) };
+        assert_eq!(told, [Told::Arrived { first: at(0) }, refreshed(10), refreshed(20), refreshed(30)]);
+    }
+
+    #[test]
+    fn silence_counts_from_when_it_was_heard() {
+        let mut presence = Presence::new(at(0));
+        presence.read(Reads { first: at(0), last: at(0), count: 3 }, &RULE);
+        assert_eq!(presence.deadline(&RULE, None), at(5_000));
+        assert_eq!(presence.deadline(&RULE, Some(at(60_000))), at(65_000));
+    }
+}

@@ -1,0 +1,238 @@
+//! A tracker's messages, so that one that is delivered again is known: 8 bytes a message.
+//!
+//! Remembered in chunks. The open chunk is written with the tracker's row, in the commit that holds what
+//! the message led to; a full one is written once, in a row of its own, and deleted as a whole once its
+//! newest message is older than the horizon *relative to the newest message received*: how long we were
+//! switched off does not shorten what is remembered.
+
+use std::collections::VecDeque;
+use std::hash::Hasher;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+
+use super::rows::micros;
+use crate::domain::ids::Digest;
+use crate::domain::time::Timestamp;
+
+/// Messages in a chunk: what a commit rewrites, at most (1 KiB).
+const CHUNK: usize = 64;
+/// Chunks of one tracker: 16,384 messages, 4.5 hours at one a second; the oldest go first.
+pub(super) const MAX_CHUNKS: usize = 256;
+
+/// One chunk; its row.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Chunk {
+    /// Source times of its messages: a message outside of them is not in it.
+    #[serde(with = "micros")]
+    oldest: Timestamp,
+    #[serde(with = "micros")]
+    newest: Timestamp,
+    #[serde(with = "micros")]
+    received: Timestamp,
+    #[serde(with = "hex_words")]
+    messages: Vec<u64>,
+}
+
+#[derive(Default)]
+pub(super) struct Seen {
+    pub open: Chunk,
+    /// Number of the first full chunk; the others follow.
+    first: u64,
+    full: VecDeque<Chunk>,
+    /// Numbers of chunks to write and to delete.
+    unsaved: Vec<u64>,
+    expired: Vec<u64>,
+}
+
+impl Seen {
+    /// Remembers a message. `false` where it was remembered already.
+    pub fn remember(
+        &mut self,
+        told: Timestamp,
+        digest: Digest,
+        received: Timestamp,
+        horizon: Duration,
+    ) -> bool {
+        let message = message(told, digest);
+        let known = |chunk: &Chunk| chunk.holds(told, message);
+        if known(&self.open) || self.full.iter().rev().any(known) {
+            return false;
+        }
+        if self.open.messages.len() >= CHUNK {
+            self.seal();
+        }
+        self.open.add(told, message, received);
+        self.expire(horizon);
+        true
+    }
+
+    fn seal(&mut self) {
+        self.unsaved.push(self.next());
+        self.full.push_back(std::mem::take(&mut self.open));
+    }
+
+    fn expire(&mut self, horizon: Duration) {
+        let from = self.open.received - horizon;
+        while self.full.len() > MAX_CHUNKS || self.full.front().is_some_and(|chunk| chunk.received < from) {
+            self.full.pop_front();
+            self.expired.push(self.first);
+            self.first += 1;
+        }
+    }
+
+    /// Number that the next full chunk gets.
+    pub fn next(&self) -> u64 {
+        self.first + self.full.len() as u64
+    }
+
+    /// Chunks to write (those that are still there) or to delete, by number.
+    pub fn take_dirty(&mut self, mut each: impl FnMut(u64, Option<&Chunk>)) {
+        for number in std::mem::take(&mut self.expired) {
+            each(number, None);
+        }
+        for number in std::mem::take(&mut self.unsaved) {
+            let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+            if let Some(chunk) = index.and_then(|index| self.full.get(index)) {
+                each(number, Some(chunk));
+            }
+        }
+    }
+
+    /// Takes up the open chunk and the full ones, in order of their numbers; `next` is the number after
+    /// the last. What a gap separates from the later ones is left out.
+    pub fn restore(open: Chunk, full: Vec<(u64, Chunk)>, next: u64) -> Self {
+        let mut seen = Self { open, first: next, ..Self::default() };
+        for (number, chunk) in full.into_iter().rev() {
+            if number + 1 == seen.first {
+                seen.full.push_front(chunk);
+                seen.first = number;
+            } else {
+                seen.expired.push(number);
+            }
+        }
+        seen
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.open.messages.len() + self.full.iter().map(|chunk| chunk.messages.len()).sum::<usize>()
+    }
+}
+
+fn message(told: Timestamp, digest: Digest) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write_i64(told.as_micros());
+    hasher.write_u64(digest.0);
+    hasher.finish()
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        Self {
+            oldest: Timestamp::MAX,
+            newest: Timestamp::MIN,
+            received: Timestamp::MIN,
+            messages: Vec::new(),
+        }
+    }
+}
+
+impl Chunk {
+    fn holds(&self, told: Timestamp, message: u64) -> bool {
+        (self.oldest..=self.newest).contains(&told) && self.messages.contains(&message)
+    }
+
+    fn add(&mut self, told: Timestamp, message: u64, received: Timestamp) {
+        self.oldest = self.oldest.min(told);
+        self.newest = self.newest.max(told);
+        self.received = self.received.max(received);
+        self.messages.push(message);
+    }
+}
+
+/// Sixteen hex digits a word, one after the other.
+mod hex_words {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(words: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+        let bytes = hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let words = bytes.chunks(8).map(|word| {
+            let word = <[u8; 8]>::try_from(word).map_err(D::Error::custom)?;
+            Ok(u64::from_be_bytes(word))
+        });
+        words.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HORIZON: Duration = Duration::from_secs(3600);
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn fill(seen: &mut Seen, from: i64, to: i64) {
+        for second in from..to {
+            assert!(seen.remember(at(second), Digest(1), at(second), HORIZON), "{second}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_new_once() {
+        let mut seen = Seen::default();
+        fill(&mut seen, 0, 1000);
+        assert!(!seen.remember(at(0), Digest(1), at(1000), HORIZON));
+        assert!(!seen.remember(at(999), Digest(1), at(1000), HORIZON));
+        assert!(seen.remember(at(999), Digest(2), at(1000), HORIZON));
+    }
+
+    #[test]
+    fn what_is_beyond_the_horizon_is_forgotten_chunk_by_chunk() {
+        let mut seen = Seen::default();
+        fill(&mut seen, 0, 10_000);
+        assert!((3_600..3_600 + 2 * CHUNK).contains(&seen.len()), "{}", seen.len());
+        assert!(!seen.remember(at(6_400), Digest(1), at(10_000), HORIZON));
+        assert!(seen.remember(at(6_000), Digest(1), at(10_000), HORIZON));
+    }
+
+    #[test]
+    fn the_count_is_capped() {
+        let mut seen = Seen::default();
+        for message in 0..(CHUNK * (MAX_CHUNKS + 10)) as u64 {
+            seen.remember(at(0), Digest(message), at(0), HORIZON);
+        }
+        assert!(seen.len() <= CHUNK * (MAX_CHUNKS + 1), "{}", seen.len());
+    }
+
+    #[test]
+    fn rows_bring_it_back() {
+        let mut seen = Seen::default();
+        let mut rows = std::collections::BTreeMap::new();
+        for second in 0..9_000 {
+            seen.remember(at(second), Digest(1), at(second), HORIZON);
+            seen.take_dirty(|number, chunk| {
+                match chunk {
+                    Some(chunk) => rows.insert(number, chunk.clone()),
+                    None => rows.remove(&number),
+                };
+            });
+        }
+        let json = serde_json::to_vec(&seen.open).unwrap();
+        let open = serde_json::from_slice(&json).unwrap();
+        let mut back = Seen::restore(open, rows.into_iter().collect(), seen.next());
+        assert_eq!(back.len(), seen.len());
+        assert!(!back.remember(at(5_500), Digest(1), at(9_000), HORIZON));
+        fill(&mut back, 9_000, 9_100);
+    }
+}

@@ -1,0 +1,153 @@
+//! How state is written so that what is read back is the same to the bit.
+//!
+//! A time is its microseconds. A 64-bit float is its shortest decimal as text: JSON numbers may come
+//! back one unit in the last place off, and then a restart would no longer be invisible.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::ids::Digest;
+use crate::domain::readings::Fix;
+use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
+
+/// A state row that this build cannot read: nothing of the state is used.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanRestoreError {
+    #[error("failed to read the {kind} state of `{key}`", kind = kind.as_str())]
+    Row {
+        kind: StateKind,
+        key: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the {kind} state has a key of another form: `{key}`", kind = kind.as_str())]
+    Key { kind: StateKind, key: String },
+}
+
+pub(super) fn parse<'a, T: Deserialize<'a>>(
+    kind: StateKind,
+    key: &str,
+    value: &'a [u8],
+) -> Result<T, CleanRestoreError> {
+    serde_json::from_slice(value).map_err(|source| CleanRestoreError::Row {
+        kind,
+        key: key.to_owned(),
+        source,
+    })
+}
+
+pub(super) mod micros {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        at.as_micros().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_micros)
+    }
+}
+
+pub(super) mod maybe_micros {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.map(Timestamp::as_micros).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
+    }
+}
+
+pub(super) mod exact {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_| D::Error::custom("a number was expected"))
+    }
+}
+
+pub(super) mod maybe_exact {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Exact).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Exact>::deserialize(deserializer)?.map(|exact| exact.0))
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Exact(#[serde(with = "exact")] f64);
+}
+
+/// A fix, to the bit.
+pub(super) mod exact_fix {
+    use super::*;
+    use crate::domain::geodesy::Position;
+    use crate::domain::ids::DeviceId;
+
+    pub fn serialize<S: Serializer>(fix: &Fix, serializer: S) -> Result<S::Ok, S::Error> {
+        Row {
+            device: fix.device.clone(),
+            at: fix.observed_at,
+            lat: fix.position.lat,
+            lon: fix.position.lon,
+            accuracy: fix.accuracy_m,
+            altitude: fix.altitude_m,
+            speed: fix.speed_mps,
+            course: fix.course_deg,
+            battery: fix.battery_percent,
+            digest: fix.digest,
+            retained: fix.retained,
+        }
+        .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fix, D::Error> {
+        let row = Row::deserialize(deserializer)?;
+        Ok(Fix {
+            device: row.device,
+            observed_at: row.at,
+            position: Position { lat: row.lat, lon: row.lon },
+            accuracy_m: row.accuracy,
+            altitude_m: row.altitude,
+            speed_mps: row.speed,
+            course_deg: row.course,
+            battery_percent: row.battery,
+            digest: row.digest,
+            retained: row.retained,
+        })
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Row {
+        device: DeviceId,
+        #[serde(with = "micros")]
+        at: Timestamp,
+        #[serde(with = "exact")]
+        lat: f64,
+        #[serde(with = "exact")]
+        lon: f64,
+        #[serde(with = "maybe_exact", default)]
+        accuracy: Option<f64>,
+        #[serde(with = "maybe_exact", default)]
+        altitude: Option<f64>,
+        #[serde(with = "maybe_exact", default)]
+        speed: Option<f64>,
+        #[serde(with = "maybe_exact", default)]
+        course: Option<f64>,
+        #[serde(with = "maybe_exact", default)]
+        battery: Option<f64>,
+        digest: Digest,
+        retained: bool,
+    }
+}

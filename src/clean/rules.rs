@@ -1,0 +1,112 @@
+//! The rules as cleaning looks things up in them: by antenna, by sensor point, by place.
+//!
+//! Compiled once from the configuration; read points are ordered by name, so that nothing that is put
+//! out depends on the order in which they are written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::geofence::FenceIndex;
+use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, Rules, TrackerRules};
+use crate::domain::epc::Epc;
+use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
+
+pub(super) struct Compiled {
+    pub points: Vec<PointRule>,
+    /// Tags that only say whether a read point hears.
+    pub references: BTreeSet<Epc>,
+    pub fences: FenceIndex,
+    pub tracker: TrackerRules,
+    limits: BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PointRule {
+    pub name: ReadPointId,
+    pub kind: PointKind,
+    pub reference: Option<Epc>,
+    pub hearing_timeout: Duration,
+    /// Antennas, each with whether it watches the inside.
+    pub antennas: Vec<(SourceId, Antenna, bool)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PointKind {
+    Presence(PresenceRule),
+    Portal(PortalRule),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PresenceRule {
+    pub observed_reads: u32,
+    pub observed_within: Duration,
+    pub lost_after: Duration,
+    pub refresh: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PortalRule {
+    pub settle: Duration,
+    pub static_after: Duration,
+}
+
+impl Compiled {
+    pub fn new(rules: &Rules) -> Self {
+        let mut points: Vec<PointRule> = rules.read_points.iter().map(PointRule::new).collect();
+        points.sort_by(|a, b| a.name.cmp(&b.name));
+        points.dedup_by(|a, b| a.name == b.name);
+        Self {
+            references: points.iter().filter_map(|point| point.reference).collect(),
+            points,
+            fences: FenceIndex::new(&rules.fences),
+            tracker: rules.tracker.clone(),
+            limits: limits(&rules.limits),
+        }
+    }
+
+    pub fn limits(&self, device: &DeviceId, point: &PointId) -> Arc<[LimitConfig]> {
+        let found = self.limits.get(device).and_then(|points| points.get(point));
+        found.map_or_else(|| Arc::from([]), Arc::clone)
+    }
+
+    pub fn point_named(&self, name: &str) -> Option<usize> {
+        self.points.binary_search_by(|point| point.name.as_str().cmp(name)).ok()
+    }
+}
+
+fn limits(limits: &[LimitConfig]) -> BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>> {
+    let mut gathered: BTreeMap<DeviceId, BTreeMap<PointId, Vec<LimitConfig>>> = BTreeMap::new();
+    for limit in limits {
+        let points = gathered.entry(limit.device.clone()).or_default();
+        points.entry(limit.point.clone()).or_default().push(limit.clone());
+    }
+    let shared = |points: BTreeMap<PointId, Vec<LimitConfig>>| {
+        points.into_iter().map(|(point, mut limits)| {
+            limits.sort_by(|a, b| a.name.cmp(&b.name));
+            (point, Arc::from(limits))
+        })
+    };
+    gathered.into_iter().map(|(device, points)| (device, shared(points).collect())).collect()
+}
+
+impl PointRule {
+    fn new(config: &ReadPointConfig) -> Self {
+        let kind = match config.kind {
+            ReadPointKind::Presence { observed_reads, observed_within, lost_after, refresh, .. } => {
+                PointKind::Presence(PresenceRule { observed_reads, observed_within, lost_after, refresh })
+            }
+            ReadPointKind::Portal { settle, static_after, .. } => {
+                PointKind::Portal(PortalRule { settle, static_after })
+            }
+        };
+        let antennas = config.antennas.iter();
+        Self {
+            name: config.name.clone(),
+            kind,
+            reference: config.reference_tag,
+            hearing_timeout: config.hearing_timeout,
+            antennas: antennas.map(|a| (a.source.clone(), a.antenna, a.inside)).collect(),
+        }
+    }
+}

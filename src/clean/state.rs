@@ -1,0 +1,276 @@
+//! What survives: the rows that continue everything after a crash, and what a change of the rules keeps.
+//!
+//! One row a subject, written when the subject was touched since the last call, in order of kind and
+//! key. After a restart every source is down and nothing hears until told.
+
+use std::collections::BTreeMap;
+
+use super::Cleaner;
+use super::condition::SensorPoint;
+use super::fixes::{Tracker, TrackerRow};
+use super::hearing::{Ears, Point};
+use super::redelivery::Chunk;
+use super::rows::{CleanRestoreError, parse};
+use super::source::{Told, Watch};
+use super::windows::Window;
+use crate::domain::epc::Epc;
+use crate::domain::ids::{DeviceId, ReadPointId, SourceId};
+use crate::domain::state::{StateKind, StateRow};
+
+/// A tracker's row and its chunks arrive in any order.
+#[derive(Default)]
+struct TrackerParts {
+    row: Option<TrackerRow>,
+    chunks: Vec<(u64, Chunk)>,
+}
+
+impl Cleaner {
+    /// Takes up the state of an earlier run. Rows of what the rules no longer have are deleted.
+    pub fn restore(
+        &mut self,
+        rows: impl Iterator<Item = (StateKind, String, Vec<u8>)>,
+    ) -> Result<(), CleanRestoreError> {
+        let mut trackers: BTreeMap<DeviceId, TrackerParts> = BTreeMap::new();
+        // Windows last: their deadlines depend on their read points.
+        let mut windows = Vec::new();
+        for (kind, key, value) in rows {
+            match kind {
+                StateKind::Clock => self.restore_source(&key, &value)?,
+                StateKind::ReadPoint => self.restore_point(key, &value)?,
+                StateKind::TagWindow => windows.push((key, value)),
+                StateKind::SensorPoint => self.restore_sensor(&key, &value)?,
+                StateKind::Tracker => {
+                    let row = parse(kind, &key, &value)?;
+                    trackers.entry(DeviceId::from(key)).or_default().row = Some(row);
+                }
+                StateKind::TrackerSeen => {
+                    let (device, number) = chunk_key(&key)?;
+                    let chunk = parse(kind, &key, &value)?;
+                    trackers.entry(device).or_default().chunks.push((number, chunk));
+                }
+                StateKind::Asset
+                | StateKind::Watch
+                | StateKind::Alert
+                | StateKind::Register
+                | StateKind::Link
+                | StateKind::Sensor
+                | StateKind::Commands
+                | StateKind::Book => {}
+            }
+        }
+        for (key, value) in windows {
+            self.restore_window(key, &value)?;
+        }
+        for (device, parts) in trackers {
+            self.restore_tracker(device, parts);
+        }
+        Ok(())
+    }
+
+    fn restore_source(&mut self, key: &str, value: &[u8]) -> Result<(), CleanRestoreError> {
+        let told: Told = parse(StateKind::Clock, key, value)?;
+        let source = self.source(&SourceId::from(key));
+        self.sources[source].told = told;
+        Ok(())
+    }
+
+    fn restore_point(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
+        let ears: Ears = parse(StateKind::ReadPoint, &key, value)?;
+        match self.rules.point_named(&key) {
+            Some(point) => self.points[point].ears = Ears { heard_since: None, ..ears },
+            None => self.orphans.push(StateRow::delete(StateKind::ReadPoint, key)),
+        }
+        Ok(())
+    }
+
+    fn restore_window(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
+        let wrong_key = || CleanRestoreError::Key { kind: StateKind::TagWindow, key: key.clone() };
+        let (name, code) = key.rsplit_once('/').ok_or_else(wrong_key)?;
+        let epc = epc_of(code).ok_or_else(wrong_key)?;
+        let window: Window = parse(StateKind::TagWindow, &key, value)?;
+        let point = self.rules.point_named(name).map(|point| &mut self.points[point]);
+        match point.filter(|point| point.takes(&window)) {
+            Some(point) => {
+                let deadline = point.first_deadline(&window);
+                point.windows.restore(epc, window, deadline);
+            }
+            None => self.orphans.push(StateRow::delete(StateKind::TagWindow, key)),
+        }
+        Ok(())
+    }
+
+    fn restore_sensor(&mut self, key: &str, value: &[u8]) -> Result<(), CleanRestoreError> {
+        let mut sensor: SensorPoint = parse(StateKind::SensorPoint, key, value)?;
+        let key = (sensor.device.clone(), sensor.point.clone());
+        sensor.set_rules(self.rules.limits(&key.0, &key.1));
+        if sensor.dirty {
+            self.dirty_sensors.push(key.clone());
+        }
+        self.sensors.insert(key, sensor);
+        Ok(())
+    }
+
+    fn restore_tracker(&mut self, device: DeviceId, parts: TrackerParts) {
+        let Some(row) = parts.row else {
+            let keys = parts.chunks.iter().map(|(number, _)| seen_key(&device, *number));
+            self.orphans.extend(keys.map(|key| StateRow::delete(StateKind::TrackerSeen, key)));
+            return;
+        };
+        let mut chunks = parts.chunks;
+        chunks.sort_by_key(|(number, _)| *number);
+        let mut tracker = Tracker::restore(row, chunks);
+        tracker.retain_fences(&self.rules.fences);
+        if tracker.dirty {
+            self.dirty_trackers.push(device.clone());
+        }
+        self.trackers.insert(device, tracker);
+    }
+
+    /// Rows of subjects touched since the last call, once each, by kind and key.
+    pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
+        let mut rows = std::mem::take(&mut self.orphans);
+        self.take_sources(&mut rows);
+        for point in &mut self.points {
+            take_point(point, &mut rows);
+        }
+        self.take_trackers(&mut rows);
+        for key in std::mem::take(&mut self.dirty_sensors) {
+            if let Some(sensor) = self.sensors.get_mut(&key) {
+                sensor.dirty = false;
+                rows.push(StateRow::put(StateKind::SensorPoint, format!("{}/{}", key.0, key.1), sensor));
+            }
+        }
+        // A subject that went and came back within the call: the row that is put wins, being later.
+        rows.sort_by(|a, b| (a.kind, &a.key, a.value.is_some()).cmp(&(b.kind, &b.key, b.value.is_some())));
+        rows.reverse();
+        rows.dedup_by(|a, b| (a.kind, &a.key) == (b.kind, &b.key));
+        rows.reverse();
+        out.append(&mut rows);
+    }
+
+    fn take_sources(&mut self, rows: &mut Vec<StateRow>) {
+        for source in self.sources.iter_mut().filter(|source| source.dirty) {
+            source.dirty = false;
+            rows.push(StateRow::put(StateKind::Clock, source.id.as_str(), &source.told));
+        }
+    }
+
+    fn take_trackers(&mut self, rows: &mut Vec<StateRow>) {
+        for device in std::mem::take(&mut self.dirty_trackers) {
+            let Some(tracker) = self.trackers.get_mut(&device) else { continue };
+            tracker.dirty = false;
+            tracker.seen.take_dirty(|number, chunk| {
+                let key = seen_key(&device, number);
+                rows.push(match chunk {
+                    Some(chunk) => StateRow::put(StateKind::TrackerSeen, key, chunk),
+                    None => StateRow::delete(StateKind::TrackerSeen, key),
+                });
+            });
+            rows.push(StateRow::put(StateKind::Tracker, device.as_str(), &tracker.row()));
+        }
+    }
+
+    /// Makes the read points as the rules have them, of those that were there.
+    pub(super) fn build_points(&mut self) {
+        for source in &mut self.sources {
+            source.points.clear();
+            source.antennas.clear();
+        }
+        let old = std::mem::take(&mut self.points);
+        let mut old: BTreeMap<ReadPointId, Point> =
+            old.into_iter().map(|point| (point.rule.name.clone(), point)).collect();
+        for index in 0..self.rules.points.len() {
+            let mut point = self.new_point(index);
+            if let Some(old) = old.remove(&point.rule.name) {
+                self.carry_over(old, &mut point);
+            }
+            self.points.push(point);
+        }
+        for (name, point) in old {
+            self.orphans.push(StateRow::delete(StateKind::ReadPoint, name.as_str()));
+            let (held, removed) = point.windows.into_parts();
+            let codes = held.into_iter().map(|held| held.epc).chain(removed);
+            self.orphans.extend(codes.map(|epc| StateRow::delete(StateKind::TagWindow, key_of(&name, &epc))));
+        }
+    }
+
+    fn new_point(&mut self, index: usize) -> Point {
+        let rule = self.rules.points[index].clone();
+        let mut sources = Vec::new();
+        for (id, antenna, inside) in &rule.antennas {
+            let at = self.source(id);
+            let source = &mut self.sources[at];
+            let watch = Watch { point: index, inside: *inside };
+            match source.antennas.binary_search_by_key(antenna, |(number, _)| *number) {
+                Ok(place) => source.antennas[place].1.push(watch),
+                Err(place) => source.antennas.insert(place, (*antenna, vec![watch])),
+            }
+            if !sources.contains(&at) {
+                sources.push(at);
+                source.points.push(index);
+            }
+        }
+        Point::new(rule, sources)
+    }
+
+    fn carry_over(&mut self, old: Point, point: &mut Point) {
+        point.hearing = old.hearing;
+        point.ears = old.ears;
+        point.dirty = old.dirty;
+        let antennas = &point.rule.antennas;
+        let there = |(source, number): &(SourceId, u16)| {
+            antennas.iter().any(|(id, antenna, _)| (id, antenna) == (source, number))
+        };
+        point.ears.cut.retain(there);
+        let (held, removed) = old.windows.into_parts();
+        removed.into_iter().for_each(|epc| point.windows.forget_row(epc));
+        for held in held {
+            if point.takes(&held.window) {
+                let deadline = point.first_deadline(&held.window);
+                point.windows.adopt(held, deadline);
+            } else if held.saved {
+                point.windows.forget_row(held.epc);
+            }
+        }
+    }
+}
+
+fn take_point(point: &mut Point, rows: &mut Vec<StateRow>) {
+    let name = point.rule.name.clone();
+    if std::mem::take(&mut point.dirty) {
+        rows.push(StateRow::put(StateKind::ReadPoint, name.as_str(), &point.ears));
+    }
+    point.windows.take_dirty(|epc, window| {
+        let key = key_of(&name, &epc);
+        rows.push(match window {
+            Some(window) => StateRow::put(StateKind::TagWindow, key, window),
+            None => StateRow::delete(StateKind::TagWindow, key),
+        });
+    });
+}
+
+/// `read point/epc`; a code that is not whole bytes says its bits.
+fn key_of(point: &ReadPointId, epc: &Epc) -> String {
+    if epc.bits().is_multiple_of(8) {
+        format!("{point}/{epc}")
+    } else {
+        format!("{point}/{epc}:{}", epc.bits())
+    }
+}
+
+fn epc_of(code: &str) -> Option<Epc> {
+    match code.split_once(':') {
+        None => Epc::from_hex(code),
+        Some((code, bits)) => Epc::new(bits.parse().ok()?, &hex::decode(code).ok()?),
+    }
+}
+
+fn seen_key(device: &DeviceId, number: u64) -> String {
+    format!("{device}#{number}")
+}
+
+fn chunk_key(key: &str) -> Result<(DeviceId, u64), CleanRestoreError> {
+    let wrong = || CleanRestoreError::Key { kind: StateKind::TrackerSeen, key: key.to_owned() };
+    let (device, number) = key.rsplit_once('#').ok_or_else(wrong)?;
+    Ok((DeviceId::from(device), number.parse().map_err(|_| wrong())?))
+}

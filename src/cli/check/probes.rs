@@ -1,0 +1,226 @@
+//! One question to each kind of device or server: enough to know that it is there, is the right one and
+//! takes our credentials. No secret is part of an answer.
+
+use std::io;
+use std::time::Duration;
+
+use rumqttc::mqttbytes::v4::SubscribeReasonCode;
+use rumqttc::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, QoS};
+use sqlx::{Connection, PgConnection, Row};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_modbus::client::{Context, Reader, tcp};
+use tokio_modbus::slave::Slave;
+
+use crate::config::values::mask_url;
+use crate::config::{BrokerConfig, ModbusConfig, Secret};
+use crate::domain::frames::ModbusTable;
+
+const LLRP_HEADER_BYTES: usize = 10;
+/// A first message is a few dozen bytes; this is what we are willing to believe.
+const LLRP_MAX_BYTES: usize = 64 << 10;
+const READER_EVENT_NOTIFICATION: u16 = 63;
+const CLOSE_CONNECTION: u16 = 14;
+const READER_EVENT_NOTIFICATION_DATA: u16 = 246;
+const CONNECTION_ATTEMPT_EVENT: u16 = 256;
+
+/// Connects and reads the first message: the reader speaks first (LLRP 1.0.1, section 8).
+pub async fn llrp(address: String) -> Result<String, String> {
+    let mut stream = connect(&address).await?;
+    let mut header = [0; LLRP_HEADER_BYTES];
+    stream.read_exact(&mut header).await.map_err(|error| format!("connected, then nothing: {error}"))?;
+    let [first, second, l0, l1, l2, l3, ..] = header;
+    let version = first >> 2 & 0b111;
+    let message_type = u16::from_be_bytes([first & 0b11, second]);
+    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    if message_type != READER_EVENT_NOTIFICATION || !(LLRP_HEADER_BYTES..=LLRP_MAX_BYTES).contains(&length) {
+        return Err("connected, but what came first is not LLRP".to_owned());
+    }
+    let mut body = vec![0; length - LLRP_HEADER_BYTES];
+    stream.read_exact(&mut body).await.map_err(|error| format!("the first message breaks off: {error}"))?;
+    let status = connection_attempt_status(&body).ok_or("the first message has no ConnectionAttemptEvent")?;
+    if status == 0 {
+        close(&mut stream, first & 0b0001_1100).await.map_err(|error| format!("closing failed: {error}"))?;
+    }
+    attempt_in_words(status).map(|words| format!("LLRP version {version} on the wire, {words}"))
+}
+
+async fn close(stream: &mut TcpStream, version_bits: u8) -> io::Result<()> {
+    let [high, low] = CLOSE_CONNECTION.to_be_bytes();
+    stream.write_all(&[version_bits | high, low, 0, 0, 0, LLRP_HEADER_BYTES as u8, 0, 0, 0, 1]).await?;
+    // The reader answers and closes; what it says no longer matters.
+    let mut rest = Vec::new();
+    stream.take(LLRP_MAX_BYTES as u64).read_to_end(&mut rest).await.map(|_| ())
+}
+
+/// The status in a ConnectionAttemptEvent (section 13.1.5.10), wherever it stands in the event data.
+fn connection_attempt_status(body: &[u8]) -> Option<u16> {
+    let data = parameter(body, READER_EVENT_NOTIFICATION_DATA)?;
+    let event = parameter(data, CONNECTION_ATTEMPT_EVENT)?;
+    Some(u16::from_be_bytes([*event.first()?, *event.get(1)?]))
+}
+
+/// The value of the first TLV parameter of a type among `bytes`.
+fn parameter(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+    while let [first, second, l0, l1, ..] = *bytes {
+        if first & 0x80 != 0 {
+            return None;
+        }
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let value = bytes.get(4..length)?;
+        if u16::from_be_bytes([first & 0b11, second]) == wanted {
+            return Some(value);
+        }
+        bytes = bytes.get(length..)?;
+    }
+    None
+}
+
+fn attempt_in_words(status: u16) -> Result<&'static str, String> {
+    match status {
+        0 => Ok("the connection was accepted (status 0) and closed again"),
+        1 => Err("turned away (status 1): it has connected to another client by itself".to_owned()),
+        2 => Err("turned away (status 2): another client is connected, perhaps the daemon".to_owned()),
+        3 => Err("turned away (status 3): it gives no reason".to_owned()),
+        4 => Err("turned away (status 4): another connection was attempted".to_owned()),
+        status => Err(format!("turned away with the unknown status {status}")),
+    }
+}
+
+async fn connect(address: &str) -> Result<TcpStream, String> {
+    TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))
+}
+
+/// Connects with the credentials under another client id and a clean session, so that the daemon's own
+/// session is left alone, and subscribes, to learn whether the broker allows it.
+pub async fn mqtt(config: BrokerConfig) -> Result<String, String> {
+    let mut options =
+        MqttOptions::new(format!("{}-check", config.client_id), (config.host.clone(), config.port));
+    options.set_clean_session(true).set_keep_alive(30);
+    options.set_max_packet_size(16 << 20, 16 << 20);
+    if let Some(username) = &config.username {
+        let password = config.password.as_ref().map_or("", Secret::reveal);
+        options.set_credentials(username.clone(), password.to_owned());
+    }
+    let (client, mut events) = AsyncClient::builder(options).capacity(config.topics.len() + 2).build();
+    for topic in &config.topics {
+        client
+            .try_subscribe(topic.filter.clone(), QoS::AtMostOnce)
+            .map_err(|error| format!("cannot ask for topic {}: {error}", topic.filter))?;
+    }
+    let mut granted = 0;
+    while granted < config.topics.len() {
+        match events.poll().await {
+            Ok(Event::Incoming(Incoming::SubAck(answer))) => {
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    return Err("connected, but the broker refuses a subscription: see its ACL".to_owned());
+                }
+                granted += 1;
+            }
+            Ok(_) => {}
+            Err(error) => return Err(mqtt_in_words(&error)),
+        }
+    }
+    Ok(format!("connected, {granted} subscriptions granted"))
+}
+
+fn mqtt_in_words(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => {
+            format!("the broker refuses us ({code:?}): see username, password and client_id")
+        }
+        error => format!("cannot connect: {error}"),
+    }
+}
+
+/// Reads the first point.
+pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
+    let stream = connect(&config.address).await?;
+    let mut context: Context = tcp::attach_slave(stream, Slave(config.unit));
+    let Some(point) = config.points.first() else {
+        return Ok("connected; no points to read".to_owned());
+    };
+    let (address, count) = (point.address, point.kind.registers());
+    let answer = match point.table {
+        ModbusTable::Holding => context.read_holding_registers(address, count).await,
+        ModbusTable::Input => context.read_input_registers(address, count).await,
+    };
+    match answer {
+        Ok(Ok(registers)) => Ok(format!("point {} reads {registers:?} (raw registers)", point.name)),
+        Ok(Err(exception)) => Err(format!(
+            "answers {exception:?} to point {} (zero-based address {address}): see its base, table and address",
+            point.name
+        )),
+        Err(error) => Err(format!("connected, but does not answer: {error}")),
+    }
+}
+
+/// Connects and asks for the versions.
+pub async fn timescale(url: Secret) -> Result<String, String> {
+    let mut connection = PgConnection::connect(url.reveal()).await.map_err(|error| {
+        // Some of the client's errors quote the address.
+        format!("cannot connect: {}", error.to_string().replace(url.reveal(), &mask_url(url.reveal())))
+    })?;
+    let row = sqlx::query(
+        "SELECT current_setting('server_version') AS server,
+                (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS extension,
+                (SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb') AS available,
+                current_setting('timescaledb.license', true) AS license",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(|error| format!("connected, but cannot ask: {error}"))?;
+    let text = |column: &str| row.try_get::<Option<String>, _>(column).ok().flatten();
+    let server = text("server").unwrap_or_default();
+    connection.close().await.map_err(|error| format!("closing failed: {error}"))?;
+    match (text("extension"), text("available")) {
+        (Some(version), _) => {
+            let license = text("license").unwrap_or_else(|| "unknown".to_owned());
+            Ok(format!("PostgreSQL {server}, timescaledb {version}, license {license}"))
+        }
+        (None, Some(version)) => Ok(format!(
+            "PostgreSQL {server}, timescaledb {version} is installed and will be created in this database"
+        )),
+        (None, None) => Err(format!("PostgreSQL {server} has no timescaledb: install the extension")),
+    }
+}
+
+/// `GET /api/v2/status`.
+pub async fn alertmanager(url: String, timeout: Duration) -> Result<String, String> {
+    let in_words = |error: reqwest::Error| format!("cannot ask: {}", error.without_url());
+    let client = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(in_words)?;
+    let answer = client.get(format!("{url}/api/v2/status")).send().await.map_err(in_words)?;
+    if !answer.status().is_success() {
+        return Err(format!("answers {}", answer.status()));
+    }
+    let status: serde_json::Value = answer.json().await.map_err(in_words)?;
+    let version = status["versionInfo"]["version"].as_str().ok_or("answers, but is not an Alertmanager")?;
+    let cluster = status["cluster"]["status"].as_str().unwrap_or("unknown");
+    Ok(format!("Alertmanager {version}, cluster {cluster}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// READER_EVENT_NOTIFICATION's body: UTCTimestamp (128) before the attempt event.
+    fn body(status: u8) -> Vec<u8> {
+        let mut body = vec![0, 246, 0, 22, 0, 128, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+        body.extend([1, 0, 0, 6, 0, status]);
+        body
+    }
+
+    #[test]
+    fn the_status_is_found_behind_the_timestamp() {
+        assert_eq!(connection_attempt_status(&body(2)), Some(2));
+        assert_eq!(connection_attempt_status(&body(2)[..20]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            connection_attempt_status(&bytes);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What was understood of a configuration, for a person to compare with what was meant.
+
+use std::fmt::Write;
+
+use crate::config::values::{duration_text, mask_url, size_text};
+use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind};
+use crate::domain::ids::SourceId;
+use crate::domain::register::Coverage;
+
+/// Several lines, each with its newline.
+pub fn summary(config: &Config) -> String {
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    write_all(config, &mut text).unwrap_or_default();
+    text
+}
+
+fn write_all(config: &Config, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "node {}", config.node)?;
+    stores(config, out)?;
+    places(config, out)?;
+    sources(config, out)?;
+    for limit in &config.rules.limits {
+        let kind = match limit.kind {
+            LimitKind::High => "above",
+            LimitKind::Low => "below",
+        };
+        writeln!(
+            out,
+            "limit {}/{}/{}: {kind} {} for {}: {}",
+            limit.device,
+            limit.point,
+            limit.name,
+            limit.threshold,
+            duration_text(limit.on_delay),
+            limit.severity.as_str()
+        )?;
+    }
+    for class in &config.rules.classes {
+        let ghost = class.ghost_after.map_or("never a ghost".to_owned(), |after| {
+            format!("a ghost after {} of silence", duration_text(after))
+        });
+        writeln!(out, "class {}: {ghost}", class.name)?;
+    }
+    Ok(())
+}
+
+fn stores(config: &Config, out: &mut String) -> std::fmt::Result {
+    let journal = &config.journal;
+    let (path, bytes) = (journal.path.display(), size_text(journal.max_bytes));
+    writeln!(out, "journal {path}, at most {bytes}, events for {}", duration_text(journal.retain_events))?;
+    match &config.timescale {
+        Some(store) => writeln!(out, "store TimescaleDB at {}", mask_url(store.url.reveal()))?,
+        None => writeln!(out, "store: none, the journal is the database")?,
+    }
+    match config.web.listen {
+        Some(address) => writeln!(out, "web http://{address}, {} tokens", config.web.tokens.len())?,
+        None => writeln!(out, "web: off, commands through the control socket beside the journal")?,
+    }
+    match config.metrics {
+        Some(address) => writeln!(out, "metrics http://{address}/metrics")?,
+        None => writeln!(out, "metrics: off")?,
+    }
+    if let Some(alertmanager) = &config.notify.alertmanager {
+        let urls: Vec<String> = alertmanager.urls.iter().map(|url| mask_url(url)).collect();
+        writeln!(out, "alerts to Alertmanager at {}", urls.join(", "))?;
+    }
+    Ok(())
+}
+
+fn places(config: &Config, out: &mut String) -> std::fmt::Result {
+    for site in &config.rules.sites {
+        let timezone = site.timezone.iana_name().unwrap_or("UTC");
+        writeln!(out, "site {} ({timezone})", site.name)?;
+    }
+    for zone in &config.rules.zones {
+        let coverage = match zone.coverage {
+            Coverage::Continuous => "covered continuously",
+            Coverage::PortalOnly => "covered by its portals only",
+            Coverage::None => "not covered",
+        };
+        writeln!(out, "zone {} at {}: {coverage}", zone.name, zone.site)?;
+    }
+    for point in &config.rules.read_points {
+        read_point(point, out)?;
+    }
+    for fence in &config.rules.fences {
+        let (lat, lon) = (fence.centre.lat, fence.centre.lon);
+        writeln!(out, "fence {}: {} m around {lat}, {lon}", fence.name, fence.radius_m)?;
+    }
+    Ok(())
+}
+
+fn read_point(point: &ReadPointConfig, out: &mut String) -> std::fmt::Result {
+    match &point.kind {
+        ReadPointKind::Presence { zone, .. } => write!(out, "read point {}: in {zone}", point.name)?,
+        ReadPointKind::Portal { inside, outside, .. } => {
+            let side = |zone: &Option<_>| zone.as_ref().map_or("(no zone)".to_owned(), ToString::to_string);
+            write!(out, "read point {}: portal from {} to {}", point.name, side(outside), side(inside))?;
+        }
+    }
+    let antennas: Vec<String> =
+        point.antennas.iter().map(|antenna| format!("{}/{}", antenna.source, antenna.antenna)).collect();
+    writeln!(out, ", antennas {}", antennas.join(", "))
+}
+
+fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
+    let at = |source: &SourceId| match config.rules.source_sites.get(source) {
+        Some(site) => format!(" at {site}"),
+        None => String::new(),
+    };
+    for reader in &config.readers {
+        writeln!(out, "reader {}{}: LLRP {}", reader.name, at(&reader.name), reader.address)?;
+    }
+    for broker in &config.brokers {
+        let filters: Vec<&str> = broker.topics.iter().map(|topic| topic.filter.as_str()).collect();
+        let (host, port) = (&broker.host, broker.port);
+        let filters = filters.join(", ");
+        writeln!(out, "broker {}{}: MQTT {host}:{port}, topics {filters}", broker.name, at(&broker.name))?;
+    }
+    for device in &config.modbus {
+        let poll = duration_text(device.poll);
+        let (name, address, points) = (&device.name, &device.address, device.points.len());
+        writeln!(
+            out,
+            "modbus {name}{}: {address} unit {}, {points} points every {poll}",
+            at(name),
+            device.unit
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,272 @@
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::config::{Config, parse};
+
+fn config(text: &str) -> Config {
+    parse(text, Path::new(""), &|_| None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const SITE: &str = "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n";
+
+/// A server for one connection; its address.
+async fn serve<F>(serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { serve(listener.accept().await.unwrap().0).await });
+    address
+}
+
+async fn only_finding(text: &str) -> String {
+    let findings = try_all(&config(text), Duration::from_secs(5)).await;
+    assert_eq!(findings.len(), 1);
+    findings[0].to_string()
+}
+
+/// A reader that greets with `status`, and gives back what the client says then.
+async fn reader(status: u8) -> (String, tokio::sync::oneshot::Receiver<Vec<u8>>) {
+    let (said, heard) = tokio::sync::oneshot::channel();
+    let address = serve(move |mut stream| async move {
+        let mut greeting = vec![4, 63, 0, 0, 0, 32, 0, 0, 0, 0, 0, 246, 0, 22];
+        greeting.extend([0, 128, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 6, 0, status]);
+        stream.write_all(&greeting).await.unwrap();
+        let mut close = vec![0; 10];
+        let read = stream.read(&mut close).await.unwrap();
+        close.truncate(read);
+        said.send(close).unwrap();
+    })
+    .await;
+    (address, heard)
+}
+
+fn reader_config(address: &str) -> String {
+    format!("{SITE}[[reader]]\nname = \"r\"\nprotocol = \"llrp\"\naddress = \"{address}\"\n")
+}
+
+#[tokio::test]
+async fn a_reader_that_accepts_is_told_good_bye() {
+    let (address, heard) = reader(0).await;
+    let found = only_finding(&reader_config(&address)).await;
+    assert_eq!(
+        found,
+        format!(
+            "ok    reader r ({address}): LLRP version 1 on the wire, the connection was accepted (status 0) and closed again"
+        )
+    );
+    assert_eq!(heard.await.unwrap(), [4, 14, 0, 0, 0, 10, 0, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_reader_in_use_says_so_and_hears_nothing() {
+    let (address, heard) = reader(2).await;
+    let found = only_finding(&reader_config(&address)).await;
+    assert!(found.starts_with("FAIL  reader r") && found.contains("another client is connected"), "{found}");
+    assert_eq!(heard.await.unwrap(), [0; 0]);
+}
+
+#[tokio::test]
+async fn what_is_no_reader_or_not_there() {
+    let address = serve(|mut stream| async move {
+        stream.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n").await.unwrap();
+    })
+    .await;
+    assert!(only_finding(&reader_config(&address)).await.contains("not LLRP"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    assert!(only_finding(&reader_config(&nobody)).await.contains("cannot connect"));
+}
+
+#[tokio::test]
+async fn what_never_answers_ends_at_the_timeout() {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let address = serve(|stream| async move {
+        stopped.await.unwrap_or_default();
+        drop(stream);
+    })
+    .await;
+    let findings = try_all(&config(&reader_config(&address)), Duration::from_millis(20)).await;
+    assert_eq!(findings[0].found, Err("no answer in time".to_owned()));
+    drop(stop);
+}
+
+async fn modbus_answer(pdu: &'static [u8]) -> String {
+    let address = serve(move |mut stream| async move {
+        let mut request = [0; 12];
+        stream.read_exact(&mut request).await.unwrap();
+        // Unit 3, function 4, register 5, one of them.
+        assert_eq!(request[6..], [3, 4, 0, 5, 0, 1]);
+        let mut answer = request[..4].to_vec();
+        answer.extend([0, pdu.len() as u8 + 1, 3]);
+        answer.extend(pdu);
+        stream.write_all(&answer).await.unwrap();
+    })
+    .await;
+    let point = "base = 1\n[[modbus.point]]\nname = \"t\"\ntable = \"input\"\naddress = 6\ntype = \"u16\"\n";
+    only_finding(&format!("{SITE}[[modbus]]\nname = \"m\"\naddress = \"{address}\"\nunit = 3\n{point}")).await
+}
+
+#[tokio::test]
+async fn a_modbus_device_reads_its_first_point() {
+    assert!(modbus_answer(&[4, 2, 0, 42]).await.ends_with("point t reads [42] (raw registers)"));
+    let refused = modbus_answer(&[0x84, 2]).await;
+    assert!(refused.starts_with("FAIL") && refused.contains("zero-based address 5"), "{refused}");
+}
+
+/// A broker that answers CONNECT with `code`, and every SUBSCRIBE with `granted`.
+async fn broker(code: u8, granted: u8) -> String {
+    let address = serve(move |mut stream| async move {
+        let mut packet = [0; 512];
+        let read = stream.read(&mut packet).await.unwrap();
+        let text = String::from_utf8_lossy(&packet[..read]).into_owned();
+        assert!(text.contains("c-check") && text.contains("hunter2"), "{text}");
+        stream.write_all(&[0x20, 2, 0, code]).await.unwrap();
+        if stream.read(&mut packet).await.unwrap() > 0 {
+            let id = [packet[2], packet[3]];
+            stream.write_all(&[0x90, 3, id[0], id[1], granted]).await.unwrap();
+            // The client ends it.
+            stream.read(&mut packet).await.unwrap_or_default();
+        }
+    })
+    .await;
+    let login = "client_id = \"c\"\nusername = \"u\"\npassword = \"hunter2\"\n";
+    let topic = "[[broker.topic]]\nfilter = \"a/#\"\nformat = \"owntracks\"\n";
+    only_finding(&format!("{SITE}[[broker]]\nname = \"b\"\naddress = \"{address}\"\n{login}{topic}")).await
+}
+
+#[tokio::test]
+async fn a_broker_takes_the_login_and_the_topics_or_does_not() {
+    for (code, granted, expected) in [
+        (0, 0, "connected, 1 subscriptions granted"),
+        (0, 0x80, "refuses a subscription"),
+        (5, 0, "the broker refuses us (NotAuthorized)"),
+    ] {
+        let found = broker(code, granted).await;
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn an_alertmanager_says_its_version() {
+    for (body, expected) in [
+        (
+            r#"{"versionInfo":{"version":"0.25.0"},"cluster":{"status":"ready"}}"#,
+            "Alertmanager 0.25.0, cluster ready",
+        ),
+        ("{}", "answers, but is not an Alertmanager"),
+    ] {
+        let address = serve(move |mut stream| async move {
+            let mut request = [0; 2048];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /api/v2/status "));
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+            stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+        })
+        .await;
+        let found =
+            only_finding(&format!("{SITE}[notify.alertmanager]\nurls = [\"http://{address}\"]\n")).await;
+        assert!(found.ends_with(expected), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_told_without_its_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let url = format!("postgres://u:hunter2@127.0.0.1:{port}/x");
+    let found = only_finding(&format!("{SITE}[store.timescale]\nurl = \"{url}\"\n")).await;
+    assert!(found.starts_with("FAIL  database postgres://u:***@127.0.0.1"), "{found}");
+    assert!(!found.contains("hunter2"), "{found}");
+}
+
+#[test]
+fn the_sample_is_summed_up_without_a_secret() {
+    let sample =
+        include_str!("../../../config/tallyman.toml").replace("tallyman@127", "tallyman:hunter2@127");
+    let text = summary(&config(&sample));
+    for line in [
+        "site leeds (Europe/London)",
+        "zone tool-crib at hamburg: covered continuously",
+        "read point dock-1-door: portal from yard to hall, antennas dock-1/1, dock-1/2",
+        "store TimescaleDB at postgres://tallyman:***@127.0.0.1:5432/tallyman",
+        "modbus cold-room-1 at hamburg: 10.0.0.9:502 unit 1, 2 points every 10s",
+        "limit cold-room-1/temperature/hi: above 8 for 30s: warning",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("hunter2"));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_told() {
+    let text = format!(
+        r#"{SITE}
+[[zone]]
+name = "cold"
+coverage = "continuous"
+[[zone]]
+name = "far"
+coverage = "portal-only"
+[[zone]]
+name = "attic"
+[[reader]]
+name = "r"
+protocol = "llrp"
+address = "h:5084"
+antennas = [1]
+[[reader]]
+name = "idle"
+protocol = "llrp"
+address = "i:5084"
+[[zone]]
+name = "hall"
+[[read_point]]
+name = "door"
+kind = "portal"
+inside = "hall"
+antennas = [{{ reader = "r", antenna = 2, side = "inside" }}]
+[[read_point]]
+name = "shelf"
+kind = "presence"
+zone = "hall"
+refresh = "10m"
+antennas = [{{ reader = "r", antenna = 1 }}]
+[[class]]
+name = "c"
+ghost_after = "10m"
+[[broker]]
+name = "b"
+address = "h:1883"
+client_id = "c"
+[[broker.topic]]
+filter = "a/#"
+format = "owntracks"
+qos = 0
+"#
+    );
+    let found = warnings(&config(&text));
+    let starts = [
+        "zone cold: covered continuously",
+        "zone far: covered by portal only",
+        "zone attic: no read point and no fence",
+        "read point door: all of the portal's antennas watch one side",
+        "read point door: reader r does not use antenna 2",
+        "read point shelf: no reference_tag",
+        "reader idle: no read point",
+        "broker b: if it is Mosquitto",
+        "broker b: topic a/# has qos 0",
+        "class c: ghost_after 10m is not longer than refresh 10m of read point shelf",
+        "no notify",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (warning, start) in found.iter().zip(starts) {
+        assert!(warning.starts_with(start), "{warning}\nexpected {start}");
+    }
+}

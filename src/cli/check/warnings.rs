@@ -1,0 +1,172 @@
+//! What a configuration may say and probably does not mean.
+
+use std::collections::BTreeSet;
+
+use crate::config::values::duration_text;
+use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind};
+use crate::domain::ids::{SourceId, ZoneId};
+use crate::domain::register::Coverage;
+
+/// Mosquitto's own default: so many messages under way to a client.
+const MOSQUITTO_INFLIGHT: u16 = 20;
+
+/// One line each.
+pub fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    zones(config, &mut found);
+    for point in &config.rules.read_points {
+        read_point(config, point, &mut found);
+    }
+    readers(config, &mut found);
+    brokers(config, &mut found);
+    limits(config, &mut found);
+    classes(config, &mut found);
+    node(config, &mut found);
+    found
+}
+
+fn zones(config: &Config, found: &mut Vec<String>) {
+    let points = || config.rules.read_points.iter();
+    let presence: BTreeSet<&ZoneId> = points()
+        .filter_map(|point| match &point.kind {
+            ReadPointKind::Presence { zone, .. } => Some(zone),
+            ReadPointKind::Portal { .. } => None,
+        })
+        .collect();
+    let portals: BTreeSet<&ZoneId> = points()
+        .flat_map(|point| match &point.kind {
+            ReadPointKind::Presence { .. } => [None, None],
+            ReadPointKind::Portal { inside, outside, .. } => [inside.as_ref(), outside.as_ref()],
+        })
+        .flatten()
+        .collect();
+    let fenced: BTreeSet<&ZoneId> =
+        config.rules.fences.iter().filter_map(|fence| fence.zone.as_ref()).collect();
+    for zone in &config.rules.zones {
+        let name = &zone.name;
+        match zone.coverage {
+            Coverage::Continuous if !presence.contains(name) => found.push(format!(
+                "zone {name}: covered continuously, but no presence read point listens in it: its ghost clocks will never run"
+            )),
+            Coverage::PortalOnly if !portals.contains(name) => {
+                found.push(format!("zone {name}: covered by portal only, but no portal leads to it"));
+            }
+            Coverage::None if ![&presence, &portals, &fenced].iter().any(|used| used.contains(name)) => {
+                found.push(format!("zone {name}: no read point and no fence leads to it: nothing is ever seen there"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn read_point(config: &Config, point: &ReadPointConfig, found: &mut Vec<String>) {
+    let name = &point.name;
+    let presence = matches!(point.kind, ReadPointKind::Presence { .. });
+    if presence && point.reference_tag.is_none() {
+        found.push(format!(
+            "read point {name}: no reference_tag: when it is quiet for {}, it counts as deaf",
+            duration_text(point.hearing_timeout)
+        ));
+    }
+    if !presence {
+        let inside = point.antennas.iter().filter(|antenna| antenna.inside).count();
+        if inside == 0 || inside == point.antennas.len() {
+            found.push(format!(
+                "read point {name}: all of the portal's antennas watch one side: it cannot tell in from out"
+            ));
+        }
+    }
+    for antenna in &point.antennas {
+        let reader = config.readers.iter().find(|reader| reader.name == antenna.source);
+        let used = |antennas: &[u16]| antennas.is_empty() || antennas.contains(&antenna.antenna);
+        if reader.is_some_and(|reader| !used(&reader.rospec.antennas)) {
+            found.push(format!(
+                "read point {name}: reader {} does not use antenna {}: add it to the reader's antennas",
+                antenna.source, antenna.antenna
+            ));
+        }
+    }
+}
+
+fn readers(config: &Config, found: &mut Vec<String>) {
+    let used: BTreeSet<&SourceId> = config
+        .rules
+        .read_points
+        .iter()
+        .flat_map(|point| &point.antennas)
+        .map(|antenna| &antenna.source)
+        .collect();
+    for reader in config.readers.iter().filter(|reader| !used.contains(&reader.name)) {
+        found.push(format!(
+            "reader {}: no read point has one of its antennas: its reads go nowhere",
+            reader.name
+        ));
+    }
+}
+
+fn brokers(config: &Config, found: &mut Vec<String>) {
+    for broker in &config.brokers {
+        let name = &broker.name;
+        if broker.max_inflight > MOSQUITTO_INFLIGHT {
+            found.push(format!(
+                "broker {name}: if it is Mosquitto, its defaults lose messages and slow us down; set \
+                 persistence true, max_inflight_messages {} or more, max_queued_messages for the longest \
+                 time that we may be away",
+                broker.max_inflight
+            ));
+        }
+        for topic in broker.topics.iter().filter(|topic| topic.qos == 0) {
+            found.push(format!(
+                "broker {name}: topic {} has qos 0: what is sent while we are away is lost",
+                topic.filter
+            ));
+        }
+    }
+}
+
+fn limits(config: &Config, found: &mut Vec<String>) {
+    let limits = &config.rules.limits;
+    let of = |kind| limits.iter().filter(move |limit| limit.kind == kind);
+    for low in of(LimitKind::Low) {
+        let same_point = |high: &&_| {
+            let high: &crate::config::LimitConfig = high;
+            high.device == low.device && high.point == low.point && high.threshold <= low.threshold
+        };
+        for high in of(LimitKind::High).filter(same_point) {
+            found.push(format!(
+                "limit {}/{}: {} (high {}) is not above {} (low {}): one of them always holds",
+                low.device, low.point, high.name, high.threshold, low.name, low.threshold
+            ));
+        }
+    }
+}
+
+fn classes(config: &Config, found: &mut Vec<String>) {
+    let slowest = config.rules.read_points.iter().filter_map(|point| match point.kind {
+        ReadPointKind::Presence { refresh, .. } => Some((refresh, &point.name)),
+        ReadPointKind::Portal { .. } => None,
+    });
+    let Some((refresh, point)) = slowest.max() else { return };
+    for class in &config.rules.classes {
+        if let Some(after) = class.ghost_after.filter(|after| *after <= refresh) {
+            found.push(format!(
+                "class {}: ghost_after {} is not longer than refresh {} of read point {point}",
+                class.name,
+                duration_text(after),
+                duration_text(refresh)
+            ));
+        }
+    }
+}
+
+fn node(config: &Config, found: &mut Vec<String>) {
+    if config.readers.is_empty() && config.brokers.is_empty() && config.modbus.is_empty() {
+        found.push("no reader, broker or modbus: nothing comes in".to_owned());
+    }
+    if config.notify.alertmanager.is_none() {
+        found.push("no notify: alerts are kept and shown, and nobody is told".to_owned());
+    }
+    if config.web.listen.is_some() && config.web.tokens.is_empty() {
+        found.push("web: no token: the API can be reached from this machine and takes no command".to_owned());
+    }
+}

@@ -1,0 +1,190 @@
+//! The simulated company as tallyman is told of it: a configuration, as an engineer would have written
+//! it, and a register, as an import would have brought it.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tallyman_simulators::Plant;
+use tallyman_simulators::world::plant::ReadPointKind;
+
+use crate::domain::commands::Command;
+use crate::domain::epc::Epc;
+use crate::domain::ids::{AssetId, DeviceId, ZoneId};
+use crate::domain::register::{Asset, Checkout, Record, SensorAttachment, TagAttachment, TrackerAttachment};
+use crate::domain::time::Timestamp;
+
+/// Where the daemon is to find and put things.
+pub struct Surroundings<'a> {
+    pub node: &'a str,
+    pub journal: &'a Path,
+    pub broker: SocketAddr,
+    pub timescale: Option<&'a str>,
+    /// The address of a simulated device, by name.
+    pub address: &'a dyn Fn(&str) -> Option<SocketAddr>,
+}
+
+/// The configuration file's text.
+///
+/// # Errors
+/// Never in practice: writing to a string does not fail.
+pub fn config(plant: &Plant, around: &Surroundings<'_>) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let out = &mut text;
+    writeln!(
+        out,
+        "node = {:?}\n\n[journal]\npath = {:?}\n",
+        around.node,
+        around.journal.display().to_string()
+    )?;
+    if let Some(url) = around.timescale {
+        writeln!(out, "[store.timescale]\nurl = {url:?}\n")?;
+    }
+    writeln!(out, "[metrics]\nlisten = \"127.0.0.1:0\"\n")?;
+    writeln!(out, "[alerts]\nreader_down_after = \"2s\"\nsensor_bad_after = \"5s\"\n")?;
+    places(out, plant)?;
+    read_points(out, plant)?;
+    devices(out, plant, around)?;
+    Ok(text)
+}
+
+fn places(out: &mut String, plant: &Plant) -> std::fmt::Result {
+    for site in &plant.sites {
+        writeln!(out, "[[site]]\nname = {:?}\ntimezone = {:?}\n", site.name, site.timezone)?;
+    }
+    for zone in &plant.zones {
+        let coverage = serde_json::json!(zone.coverage);
+        writeln!(out, "[[zone]]\nname = {:?}\nsite = {:?}\ncoverage = {coverage}\n", zone.name, zone.site)?;
+    }
+    for class in &plant.classes {
+        writeln!(out, "[[class]]\nname = {:?}", class.name)?;
+        if let Some(seconds) = class.ghost_after_s {
+            writeln!(out, "ghost_after = {:?}", duration(seconds))?;
+        }
+        if let Some(seconds) = class.overdue_grace_s {
+            writeln!(out, "overdue_grace = {:?}", duration(seconds))?;
+        }
+        writeln!(out)?;
+    }
+    for fence in &plant.fences {
+        writeln!(out, "[[fence]]\nname = {:?}", fence.name)?;
+        if let Some(site) = &fence.site {
+            writeln!(out, "site = {site:?}")?;
+        }
+        writeln!(
+            out,
+            "center = {{ lat = {:?}, lon = {:?} }}\nradius_m = {:?}\nhysteresis_m = {:?}\n",
+            fence.lat, fence.lon, fence.radius_m, fence.hysteresis_m
+        )?;
+    }
+    Ok(())
+}
+
+fn read_points(out: &mut String, plant: &Plant) -> std::fmt::Result {
+    for point in &plant.read_points {
+        writeln!(out, "[[read_point]]\nname = {:?}", point.name)?;
+        let reader = &point.reader;
+        match &point.kind {
+            ReadPointKind::Portal { outside, inside, outside_antenna, inside_antenna } => writeln!(
+                out,
+                "kind = \"portal\"\noutside = {outside:?}\ninside = {inside:?}\nantennas = [\n  \
+                 {{ reader = {reader:?}, antenna = {outside_antenna}, side = \"outside\" }},\n  \
+                 {{ reader = {reader:?}, antenna = {inside_antenna}, side = \"inside\" }},\n]\n"
+            )?,
+            ReadPointKind::Presence { zone, antennas, reference_tag, longest_silence_s } => {
+                writeln!(out, "kind = \"presence\"\nzone = {zone:?}\nreference_tag = {reference_tag:?}")?;
+                writeln!(out, "lost_after = {:?}\nrefresh = \"1s\"", duration(*longest_silence_s + 1.0))?;
+                writeln!(out, "hearing_timeout = \"2s\"")?;
+                let antennas = antennas.iter().map(|n| format!("{{ reader = {reader:?}, antenna = {n} }}"));
+                writeln!(out, "antennas = [{}]\n", antennas.collect::<Vec<_>>().join(", "))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn devices(out: &mut String, plant: &Plant, around: &Surroundings<'_>) -> std::fmt::Result {
+    let address = |name: &str| (around.address)(name).map(|at| at.to_string()).unwrap_or_default();
+    let backoff = "backoff = { first = \"200ms\", last = \"1s\" }";
+    for reader in &plant.readers {
+        writeln!(out, "[[reader]]\nname = {:?}\nsite = {:?}", reader.name, reader.site)?;
+        writeln!(out, "address = {:?}\nkeepalive = \"2s\"\n{backoff}\n", address(&reader.name))?;
+    }
+    writeln!(out, "[[broker]]\nname = \"fleet\"\naddress = {:?}", around.broker.to_string())?;
+    writeln!(out, "client_id = {:?}\n{backoff}\n", around.node)?;
+    writeln!(out, "  [[broker.topic]]\n  filter = \"owntracks/+/+\"\n  format = \"owntracks\"\n")?;
+    for device in &plant.modbus {
+        writeln!(out, "[[modbus]]\nname = {:?}\nsite = {:?}", device.name, device.site)?;
+        writeln!(out, "address = {:?}\nunit = {}\nbase = 0", address(&device.name), device.unit)?;
+        writeln!(out, "poll = \"500ms\"\ntimeout = \"400ms\"\n{backoff}\n")?;
+        for point in &device.points {
+            writeln!(
+                out,
+                "  [[modbus.point]]\n  name = {:?}\n  table = {}\n  address = {}\n  type = {}\n  order = {}\n  \
+                 scale = {:?}\n  offset = {:?}\n  unit = {:?}\n",
+                point.name,
+                serde_json::json!(point.table),
+                point.address,
+                serde_json::json!(point.kind),
+                serde_json::json!(point.order),
+                point.scale,
+                point.offset,
+                point.unit,
+            )?;
+        }
+        for limit in &device.limits {
+            writeln!(
+                out,
+                "[[limit]]\ndevice = {:?}\npoint = {:?}\nname = {:?}\nhigh = {:?}\ndeadband = {:?}\n\
+                 on_delay = {:?}\noff_delay = {:?}\n",
+                device.name,
+                limit.point,
+                limit.name,
+                limit.threshold,
+                limit.deadband,
+                duration(limit.on_delay_s),
+                duration(limit.off_delay_s)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// A duration as the configuration writes it.
+fn duration(seconds: f64) -> String {
+    format!("{}ms", (seconds * 1000.0).round())
+}
+
+/// The register and who has what when the story begins at `now`.
+pub fn register(plant: &Plant, now: Timestamp) -> Command {
+    let mut records = Vec::new();
+    for asset in &plant.assets {
+        let id = AssetId::new(&asset.id);
+        records.push(Record::Asset(Asset {
+            id: id.clone(),
+            class: asset.class.as_str().into(),
+            name: None,
+            home_zone: asset.home_zone.as_deref().map(ZoneId::from),
+            retired: false,
+            attributes: Default::default(),
+        }));
+        let tags = asset.epcs.iter().filter_map(|epc| Epc::from_hex(epc));
+        records.extend(tags.map(|epc| Record::Tag(TagAttachment { epc, asset: id.clone() })));
+    }
+    records.extend(plant.trackers.iter().map(|tracker| {
+        let device = DeviceId::from(format!("{}/{}", tracker.user, tracker.device));
+        Record::Tracker(TrackerAttachment { device, asset: AssetId::new(&tracker.asset) })
+    }));
+    records.extend(plant.modbus.iter().map(|device| {
+        let zone = Some(ZoneId::new(&device.zone));
+        Record::Sensor(SensorAttachment { device: DeviceId::new(&device.name), asset: None, zone })
+    }));
+    let checkouts = plant.checkouts.iter().map(|checkout| Checkout {
+        asset: AssetId::new(&checkout.asset),
+        holder: checkout.holder.clone(),
+        checked_out_at: now,
+        due_back: Some(now.offset((checkout.due_s * 1e6) as i64)),
+        note: None,
+    });
+    Command::Import { records, checkouts: checkouts.collect() }
+}

@@ -1,0 +1,312 @@
+//! Connections: RFID readers, MQTT brokers, Modbus devices with their points.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::document::Section;
+use super::secrets::secret;
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
+use super::values::parse_host_port;
+use super::{
+    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReaderConfig, RegisterType,
+    RoSpecConfig, TopicConfig, TopicFormat,
+};
+use crate::domain::frames::ModbusTable;
+use crate::domain::ids::{Antenna, DeviceId, PointId, SourceId};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+pub(super) struct Devices {
+    pub readers: Vec<ReaderConfig>,
+    pub brokers: Vec<BrokerConfig>,
+    pub modbus: Vec<ModbusConfig>,
+    pub sites: SourceSites,
+}
+
+impl Devices {
+    pub fn new(top: &Section<'_>, scope: &Scope<'_>) -> Self {
+        let mut devices =
+            Self { readers: Vec::new(), brokers: Vec::new(), modbus: Vec::new(), sites: BTreeMap::new() };
+        for section in top.tables("reader") {
+            devices.readers.extend(reader(section, scope, &mut devices.sites));
+        }
+        for section in top.tables("broker") {
+            devices.brokers.extend(broker(section, scope, &mut devices.sites));
+        }
+        let profiles = profiles(top, scope);
+        for section in top.tables("modbus") {
+            devices.modbus.extend(modbus(section, scope, &profiles, &mut devices.sites));
+        }
+        devices
+    }
+}
+
+/// Name and site, as every connection has them.
+fn source(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    kind: &'static str,
+    sites: &mut SourceSites,
+) -> Option<SourceId> {
+    let name = scope.own_name(section, kind).map(SourceId::new);
+    let site = scope.site(section);
+    if let (Some(name), Some(site)) = (&name, site) {
+        sites.insert(name.clone(), site);
+    }
+    name
+}
+
+fn backoff(section: &Section<'_>) -> BackoffConfig {
+    let mut backoff = BackoffConfig { first: SECOND, last: MINUTE };
+    let Some(table) = section.table("backoff") else { return backoff };
+    super::node::set(&mut backoff.first, table.duration("first", 10 * MILLISECOND..=HOUR));
+    super::node::set(&mut backoff.last, table.duration("last", 10 * MILLISECOND..=DAY));
+    if backoff.last < backoff.first {
+        table.problem("last", "shorter than first", "at least first");
+    }
+    table.finish();
+    backoff
+}
+
+/// `host:port` as written; `example` is one with the protocol's own port.
+fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
+    let allowed = format!("host:port, for instance {example}");
+    let address = section.parsed("address", &allowed, |text| match parse_host_port(text) {
+        Ok(_) => Ok(text),
+        Err(wrong) => Err(wrong),
+    });
+    section.need("address", address, &allowed)
+}
+
+fn reader(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> Option<ReaderConfig> {
+    let name = source(&section, scope, "reader", sites);
+    section.need("protocol", section.choice("protocol", &[("llrp", ())]), "\"llrp\"");
+    let address = address(&section, "10.0.0.5:5084");
+    if let Some(address) = address {
+        scope.is_first(&section, "address", "reader address", address);
+    }
+    let connect_timeout = section.duration("connect_timeout", 100 * MILLISECOND..=10 * MINUTE);
+    let keepalive = section.duration("keepalive", SECOND..=HOUR);
+    let backoff = backoff(&section);
+    let rospec = rospec(&section);
+    section.finish();
+    Some(ReaderConfig {
+        name: name?,
+        address: address?.to_owned(),
+        connect_timeout: connect_timeout.unwrap_or(10 * SECOND),
+        keepalive: keepalive.unwrap_or(10 * SECOND),
+        backoff,
+        rospec,
+    })
+}
+
+fn rospec(section: &Section<'_>) -> RoSpecConfig {
+    let allowed = "numbers of antenna ports, from 1";
+    let antennas = section.list("antennas", allowed, |value| {
+        let number = value.as_integer()?;
+        let antenna = Antenna::from_str_radix(number.as_str(), number.radix()).ok()?;
+        (antenna > 0).then_some(antenna)
+    });
+    RoSpecConfig {
+        id: section.integer("rospec_id", 1..=i64::from(u32::MAX)).unwrap_or(1),
+        antennas: antennas.unwrap_or_default(),
+        report_every_n: section.integer("report_every", 0..=65_535).unwrap_or(1),
+        transmit_power_index: section.integer("transmit_power_index", 0..=65_535),
+        session: section.integer("session", 0..=3),
+        tag_population: section.integer("tag_population", 1..=65_535),
+        hold_on_disconnect: section.flag("hold_on_disconnect").unwrap_or(true),
+    }
+}
+
+fn broker(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> Option<BrokerConfig> {
+    let name = source(&section, scope, "broker", sites);
+    section.choice("protocol", &[("mqtt-3.1.1", ())]);
+    let address = address(&section, "mqtt.example.com:1883");
+    let client_id = section.parsed("client_id", "an id that no other client of the broker has", |text| {
+        if text.is_empty() || text.len() > 65_535 { Err("not a client id") } else { Ok(text.to_owned()) }
+    });
+    let client_id = section.need("client_id", client_id, "an id that no other client of the broker has");
+    if let (Some(client_id), Some(address)) = (&client_id, address) {
+        scope.is_first(&section, "client_id", "client id", &format!("{address} {client_id}"));
+    }
+    let username = section.text("username").map(str::to_owned);
+    let password = secret(&section, "password", &scope.around);
+    if password.is_some() && username.is_none() {
+        section.problem("username", "missing, and there is a password", "write the user that it belongs to");
+    }
+    let keepalive = section.duration("keepalive", SECOND..=18 * HOUR).unwrap_or(30 * SECOND);
+    let backoff = backoff(&section);
+    let max_inflight = section.integer("max_inflight", 1..=65_535).unwrap_or(1000);
+    let tables = section.tables("topic");
+    if tables.is_empty() {
+        section.problem("topic", "missing", "write a [[broker.topic]] for each topic to subscribe to");
+    }
+    let mut topics = Vec::new();
+    for table in tables {
+        topics.extend(topic(table));
+    }
+    section.finish();
+    let (host, port) = parse_host_port(address?).ok()?;
+    Some(BrokerConfig {
+        name: name?,
+        host,
+        port,
+        client_id: client_id?,
+        username,
+        password,
+        keepalive,
+        backoff,
+        max_inflight,
+        topics,
+    })
+}
+
+fn topic(section: Section<'_>) -> Option<TopicConfig> {
+    let allowed = "an MQTT topic filter, for instance \"owntracks/+/+\"; # only as the last level";
+    let filter = section.parsed("filter", allowed, |text| {
+        if is_topic_filter(text) { Ok(text.to_owned()) } else { Err("not a topic filter") }
+    });
+    let filter = section.need("filter", filter, allowed);
+    let format = section.choice("format", &[("owntracks", TopicFormat::OwnTracks)]);
+    let format = section.need("format", format, "\"owntracks\"");
+    let qos = section.integer("qos", 0..=1).unwrap_or(1);
+    section.finish();
+    Some(TopicConfig { filter: filter?, format: format?, qos })
+}
+
+/// MQTT 3.1.1, section 4.7.1: `#` is the whole of the last level, `+` the whole of any.
+fn is_topic_filter(text: &str) -> bool {
+    let levels: Vec<&str> = text.split('/').collect();
+    let fits = |(index, level): (usize, &&str)| match *level {
+        "#" => index == levels.len() - 1,
+        "+" => true,
+        level => !level.contains(['#', '+', '\0']),
+    };
+    !text.is_empty() && text.len() <= 65_535 && levels.iter().enumerate().all(fits)
+}
+
+fn profiles(top: &Section<'_>, scope: &Scope<'_>) -> BTreeMap<String, Vec<PointConfig>> {
+    let mut profiles = BTreeMap::new();
+    for section in top.tables("profile") {
+        let name = scope.own_name(&section, "profile");
+        let points = points(&section);
+        if !section.has("point") {
+            section.problem("point", "missing", "write a [[profile.point]] for each value");
+        }
+        section.finish();
+        if let Some(name) = name {
+            profiles.insert(name.to_owned(), points);
+        }
+    }
+    profiles
+}
+
+fn modbus(
+    section: Section<'_>,
+    scope: &Scope<'_>,
+    profiles: &BTreeMap<String, Vec<PointConfig>>,
+    sites: &mut SourceSites,
+) -> Option<ModbusConfig> {
+    let name = source(&section, scope, "modbus", sites);
+    section.choice("transport", &[("tcp", ())]);
+    let address = address(&section, "10.0.0.9:502");
+    let unit = section.integer("unit", 0..=255).unwrap_or(1);
+    let poll = section.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(10 * SECOND);
+    let timeout = section.duration("timeout", 10 * MILLISECOND..=10 * MINUTE).unwrap_or(2 * SECOND);
+    let backoff = backoff(&section);
+    let profile = scope.refer(&section, "profile", "profile");
+    let from_profile = profile.and_then(|profile| profiles.get(profile)).map_or(&[][..], Vec::as_slice);
+    let mut points = from_profile.to_vec();
+    for point in self::points(&section) {
+        if from_profile.iter().any(|known| known.name == point.name) {
+            section.problem("point", format!("{:?} is in the profile too", point.name), "each point once");
+        }
+        points.push(point);
+    }
+    if !section.has("profile") && !section.has("point") {
+        section.problem("point", "missing, and profile too", "name a [[profile]] or write [[modbus.point]]");
+    }
+    section.finish();
+    let name = name?;
+    Some(ModbusConfig {
+        device: DeviceId::new(name.as_str()),
+        name,
+        address: address?.to_owned(),
+        unit,
+        poll,
+        timeout,
+        backoff,
+        points,
+    })
+}
+
+/// The table's own points. Their addresses count from `base`, which has no default: a wrong guess reads
+/// the neighbouring register and nobody notices.
+fn points(section: &Section<'_>) -> Vec<PointConfig> {
+    let base = section.integer::<u16>("base", 0..=1);
+    let tables = section.tables("point");
+    if !tables.is_empty() {
+        section.need("base", base, "base = 0 or base = 1: what the first register's address is called");
+    }
+    let mut points: Vec<PointConfig> = Vec::new();
+    for table in tables {
+        let Some(point) = point(table, base, &points) else { continue };
+        points.push(point);
+    }
+    points
+}
+
+const TABLES: [(&str, ModbusTable); 2] = [("holding", ModbusTable::Holding), ("input", ModbusTable::Input)];
+
+const TYPES: [(&str, RegisterType); 5] = [
+    ("u16", RegisterType::U16),
+    ("i16", RegisterType::I16),
+    ("u32", RegisterType::U32),
+    ("i32", RegisterType::I32),
+    ("f32", RegisterType::F32),
+];
+
+const ORDERS: [(&str, ByteOrder); 4] = [
+    ("abcd", ByteOrder::Abcd),
+    ("dcba", ByteOrder::Dcba),
+    ("badc", ByteOrder::Badc),
+    ("cdab", ByteOrder::Cdab),
+];
+
+fn point(section: Section<'_>, base: Option<u16>, before: &[PointConfig]) -> Option<PointConfig> {
+    let name = section.need("name", name(&section, "name"), "a name, for instance \"temperature\"");
+    if name.is_some_and(|name| before.iter().any(|point| point.name.as_str() == name)) {
+        section.problem("name", "given twice", "each point once");
+    }
+    let table = section.choice("table", &TABLES);
+    let table = section.need("table", table, "\"holding\" or \"input\"");
+    let first = i64::from(base.unwrap_or(0));
+    let address = section.integer::<i64>("address", first..=first + 65_535);
+    let address = section.need("address", address, "the register's number");
+    let kind =
+        section.need("type", section.choice("type", &TYPES), "\"u16\", \"i16\", \"u32\", \"i32\" or \"f32\"");
+    let order = section.choice("order", &ORDERS).unwrap_or(ByteOrder::Abcd);
+    let scale = section.number("scale", f64::MIN..=f64::MAX).unwrap_or(1.0);
+    if scale == 0.0 {
+        section.problem("scale", "every value would be the offset", "a number other than 0");
+    }
+    let offset = section.number("offset", f64::MIN..=f64::MAX).unwrap_or(0.0);
+    let unit = section.text("unit").map(str::to_owned);
+    let address = address.and_then(|address| u16::try_from(address - first).ok());
+    if let (Some(address), Some(kind)) = (address, kind)
+        && address.checked_add(kind.registers() - 1).is_none()
+    {
+        section.problem("address", "the value would end past the last register", "a lower address");
+    }
+    section.finish();
+    Some(PointConfig {
+        name: PointId::new(name?),
+        table: table?,
+        address: address?,
+        kind: kind?,
+        order,
+        scale,
+        offset,
+        unit,
+    })
+}

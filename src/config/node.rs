@@ -1,0 +1,240 @@
+//! The daemon itself: journal, store, web, metrics, notify, intake.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::document::Section;
+use super::secrets::secret;
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, name};
+use super::values::parse_host_port;
+use super::{
+    AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, Role, TimescaleConfig, TokenConfig,
+    WebConfig,
+};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// As a default: `/metrics` is there unless it is switched off, for this machine alone.
+const METRICS_LISTEN: &str = "127.0.0.1:9744";
+
+const LISTEN_ALLOWED: &str = "an IP address and port, for instance 127.0.0.1:8744, or \"off\"";
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("/var/lib/tallyman/journal.db"),
+            max_bytes: 4 * GIB,
+            reserve_bytes: 64 * MIB,
+            keep_reads: false,
+            max_dead_letters: 10_000,
+            retain_events: 400 * DAY,
+            retain_measurements: 30 * DAY,
+            retain_reads: DAY,
+        }
+    }
+}
+
+pub(super) fn journal(section: Option<Section<'_>>, scope: &Scope<'_>) -> JournalConfig {
+    let mut journal = JournalConfig::default();
+    let Some(section) = section else { return journal };
+    let path = section.parsed("path", "the path of a file", |text| {
+        if text.is_empty() || text.ends_with('/') { Err("not a file") } else { Ok(scope.around.path(text)) }
+    });
+    set(&mut journal.path, path);
+    set(&mut journal.max_bytes, section.size("max_bytes", 16 * MIB..=(1 << 20) * GIB));
+    set(&mut journal.reserve_bytes, section.size("reserve", MIB..=64 * GIB));
+    if journal.reserve_bytes > journal.max_bytes / 2 {
+        section.problem("reserve", "more than half of max_bytes", "at most half of max_bytes");
+    }
+    set(&mut journal.keep_reads, section.flag("keep_reads"));
+    set(&mut journal.max_dead_letters, section.integer("max_dead_letters", 1..=100_000_000));
+    if let Some(retention) = section.table("retention") {
+        let range = || HOUR..=36_500 * DAY;
+        set(&mut journal.retain_events, retention.duration("events", range()));
+        set(&mut journal.retain_measurements, retention.duration("measurements", range()));
+        set(&mut journal.retain_reads, retention.duration("reads", range()));
+        retention.finish();
+    }
+    section.finish();
+    journal
+}
+
+/// The outer `None` is a problem, the inner one a store that is not configured.
+pub(super) fn timescale(store: Option<Section<'_>>, scope: &Scope<'_>) -> Option<Option<TimescaleConfig>> {
+    let Some(store) = store else { return Some(None) };
+    let section = store.table("timescale");
+    let named = store.has("timescale");
+    store.finish();
+    let Some(section) = section else { return if named { None } else { Some(None) } };
+    let url = secret(&section, "url", &scope.around);
+    if !["url", "url_file", "url_env", "url_credential"].iter().any(|key| section.has(key)) {
+        section.problem("url", "missing", "write url, url_file, url_env or url_credential");
+    }
+    let url = url.filter(|url| {
+        let fits = ["postgres://", "postgresql://"].iter().any(|scheme| url.reveal().starts_with(scheme));
+        if !fits {
+            section.problem(
+                given_form(&section),
+                "not a Postgres address",
+                "write postgres://user:password@host:5432/database",
+            );
+        }
+        fits
+    });
+    let batch_rows = section.integer("batch_rows", 1..=1_000_000);
+    let chunk_interval = section.duration("chunk_interval", HOUR..=366 * DAY);
+    let statement_timeout = section.duration("statement_timeout", SECOND..=HOUR);
+    section.finish();
+    Some(Some(TimescaleConfig {
+        url: url?,
+        batch_rows: batch_rows.unwrap_or(20_000),
+        chunk_interval: chunk_interval.unwrap_or(DAY),
+        statement_timeout: statement_timeout.unwrap_or(30 * SECOND),
+    }))
+}
+
+fn given_form(section: &Section<'_>) -> &'static str {
+    let forms = ["url_file", "url_env", "url_credential"];
+    forms.into_iter().find(|form| section.has(form)).unwrap_or("url")
+}
+
+pub(super) fn web(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<WebConfig> {
+    let Some(section) = section else { return Some(WebConfig::default()) };
+    let listen = section.parsed("listen", LISTEN_ALLOWED, parse_listen);
+    let mut tokens = Vec::new();
+    let tables = section.tables("token");
+    let none_given = tables.is_empty();
+    for table in tables {
+        tokens.extend(token(table, scope));
+    }
+    if let Some(Some(address)) = listen
+        && !address.ip().is_loopback()
+        && none_given
+    {
+        section.problem(
+            "listen",
+            "open to the network without any [[web.token]]",
+            "add a token (tallyman token makes one) or listen on 127.0.0.1",
+        );
+    }
+    section.finish();
+    Some(WebConfig { listen: listen.flatten(), tokens })
+}
+
+fn token(section: Section<'_>, scope: &Scope<'_>) -> Option<TokenConfig> {
+    let name = section.need("name", name(&section, "name"), "who commands given with it are attributed to");
+    let name = name.filter(|name| scope.is_first(&section, "name", "web.token", name));
+    let allowed = "the token's SHA-256 as 64 lower-case hex digits (tallyman token prints it)";
+    let sha256 = section.parsed("sha256", allowed, |text| {
+        let fits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if fits { Ok(text.to_owned()) } else { Err("not a SHA-256") }
+    });
+    let sha256 = section.need("sha256", sha256, allowed);
+    let roles = [("viewer", Role::Viewer), ("operator", Role::Operator), ("admin", Role::Admin)];
+    let role = section.need("role", section.choice("role", &roles), "\"viewer\", \"operator\" or \"admin\"");
+    section.finish();
+    Some(TokenConfig { name: name?.to_owned(), sha256: sha256?, role: role? })
+}
+
+pub(super) fn metrics(section: Option<Section<'_>>) -> Option<SocketAddr> {
+    let default = parse_listen(METRICS_LISTEN).ok().flatten();
+    let Some(section) = section else { return default };
+    let listen = section.parsed("listen", LISTEN_ALLOWED, parse_listen);
+    section.finish();
+    listen.unwrap_or(default)
+}
+
+fn parse_listen(text: &str) -> Result<Option<SocketAddr>, &'static str> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "not an IP address and port")
+}
+
+pub(super) fn listeners_differ(top: &Section<'_>, web: Option<&WebConfig>, metrics: Option<SocketAddr>) {
+    let web = web.and_then(|web| web.listen).filter(|web| web.port() != 0);
+    if web.is_some() && web == metrics {
+        top.problem("metrics", "listens where web.listen does", "give each an address of its own");
+    }
+}
+
+/// `None` where there is a problem.
+pub(super) fn notify(section: Option<Section<'_>>) -> Option<NotifyConfig> {
+    let Some(section) = section else { return Some(NotifyConfig::default()) };
+    let named = section.has("alertmanager");
+    let alertmanager = section.table("alertmanager").and_then(alertmanager);
+    section.finish();
+    if named && alertmanager.is_none() { None } else { Some(NotifyConfig { alertmanager }) }
+}
+
+fn alertmanager(section: Section<'_>) -> Option<AlertmanagerConfig> {
+    let allowed = "http://host:port, one for each instance of the cluster";
+    let urls = section.list("urls", allowed, |value| base_url(value.as_str()?));
+    let urls = section.need("urls", urls, &format!("an array of {allowed}"));
+    if urls.as_ref().is_some_and(Vec::is_empty) {
+        section.problem("urls", "empty", format!("write {allowed}"));
+    }
+    let resend = section.duration("resend", SECOND..=4 * MINUTE).unwrap_or(MINUTE);
+    let hold = section.duration("hold", MINUTE..=30 * DAY).unwrap_or(DAY);
+    if hold < 2 * resend {
+        section.problem("hold", "shorter than two times resend", "an alert must outlive a lost re-send");
+    }
+    let resolved_for = section.duration("resolved_for", SECOND..=DAY).unwrap_or(15 * MINUTE);
+    let generator_url = section.parsed("generator_url", "http://… or https://…", |text| {
+        let web = text.starts_with("http://") || text.starts_with("https://");
+        if web { Ok(text.to_owned()) } else { Err("not a web address") }
+    });
+    section.finish();
+    Some(AlertmanagerConfig { urls: urls?, resend, hold, resolved_for, generator_url })
+}
+
+/// `http://host:port/path`, without the slash at its end. TLS is not built in.
+fn base_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://")?;
+    let authority = rest.split('/').next()?;
+    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host_port = match host_port.rsplit_once(':') {
+        Some(_) if !host_port.ends_with(']') => host_port.to_owned(),
+        _ => format!("{host_port}:80"),
+    };
+    parse_host_port(&host_port).ok()?;
+    Some(text.trim_end_matches('/').to_owned())
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            queue: 8192,
+            commit_frames: 2000,
+            max_payload_bytes: 256 << 10,
+            ahead_tolerance: 5 * MINUTE,
+            max_age: 400 * DAY,
+            clock_step_confirmations: 5,
+            redelivery_horizon: DAY,
+        }
+    }
+}
+
+pub(super) fn intake(section: Option<Section<'_>>) -> IntakeConfig {
+    let mut intake = IntakeConfig::default();
+    let Some(section) = section else { return intake };
+    set(&mut intake.queue, section.integer("queue", 16..=1_000_000));
+    set(&mut intake.commit_frames, section.integer("commit_frames", 1..=100_000));
+    let max_payload = section.size("max_payload", KIB..=64 * MIB);
+    set(&mut intake.max_payload_bytes, max_payload.and_then(|bytes| usize::try_from(bytes).ok()));
+    set(&mut intake.ahead_tolerance, section.duration("ahead_tolerance", SECOND..=DAY));
+    set(&mut intake.max_age, section.duration("max_age", HOUR..=36_500 * DAY));
+    set(&mut intake.clock_step_confirmations, section.integer("clock_step_confirmations", 1..=1000));
+    set(&mut intake.redelivery_horizon, section.duration("redelivery_horizon", MINUTE..=30 * DAY));
+    section.finish();
+    intake
+}
+
+/// Overwrites a default by what was given.
+pub(super) fn set<T>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
+    }
+}

@@ -1,0 +1,191 @@
+//! Where things are: sites, zones, read points, fences.
+
+use std::time::Duration;
+
+use super::document::Section;
+use super::node::set;
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
+use super::{AntennaConfig, FenceConfig, ReadPointConfig, ReadPointKind, SiteConfig};
+use crate::domain::epc::Epc;
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{FenceId, ReadPointId, SiteId, SourceId, ZoneId};
+use crate::domain::register::{Coverage, Zone};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+pub(super) fn sites(top: &Section<'_>, scope: &Scope<'_>) -> Vec<SiteConfig> {
+    top.tables("site").into_iter().filter_map(|section| site(section, scope)).collect()
+}
+
+fn site(section: Section<'_>, scope: &Scope<'_>) -> Option<SiteConfig> {
+    let name = scope.own_name(&section, "site");
+    let allowed = "an IANA time zone, for instance \"Europe/Berlin\"";
+    let timezone = section.parsed("timezone", allowed, |text| {
+        jiff::tz::TimeZone::get(text).map_err(|_| "not a known time zone")
+    });
+    let timezone = section.need("timezone", timezone, allowed);
+    section.finish();
+    Some(SiteConfig { name: SiteId::new(name?), timezone: timezone? })
+}
+
+pub(super) fn zones(top: &Section<'_>, scope: &Scope<'_>) -> Vec<Zone> {
+    top.tables("zone").into_iter().filter_map(|section| zone(section, scope)).collect()
+}
+
+/// The words for a zone's coverage; the import of registers reads the same.
+pub const COVERAGES: [(&str, Coverage); 3] =
+    [("continuous", Coverage::Continuous), ("portal-only", Coverage::PortalOnly), ("none", Coverage::None)];
+
+fn zone(section: Section<'_>, scope: &Scope<'_>) -> Option<Zone> {
+    let name = scope.own_name(&section, "zone");
+    let site = scope.site(&section);
+    let coverage = section.choice("coverage", &COVERAGES).unwrap_or_default();
+    section.finish();
+    Some(Zone { name: ZoneId::new(name?), site: site?, coverage })
+}
+
+pub(super) fn read_points(top: &Section<'_>, scope: &Scope<'_>) -> Vec<ReadPointConfig> {
+    top.tables("read_point").into_iter().filter_map(|section| read_point(section, scope)).collect()
+}
+
+/// The kinds, and with each the keys that only it has.
+const PRESENCE_KEYS: [&str; 5] = ["zone", "observed_reads", "observed_within", "lost_after", "refresh"];
+const PORTAL_KEYS: [&str; 5] = ["inside", "outside", "settle", "static_after", "merge_within"];
+
+fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig> {
+    let name = scope.own_name(&section, "read_point");
+    let portal = section.choice("kind", &[("presence", false), ("portal", true)]);
+    let portal = section.need("kind", portal, "\"presence\" or \"portal\"");
+    let presence_kind = presence(&section, scope, portal == Some(false));
+    let portal_kind = self::portal(&section, scope, portal == Some(true));
+    let (foreign, kind) = match portal {
+        Some(true) => (PRESENCE_KEYS, portal_kind),
+        Some(false) => (PORTAL_KEYS, presence_kind),
+        None => ([""; 5], None),
+    };
+    for key in foreign.into_iter().filter(|key| section.has(key)) {
+        let other = if portal == Some(true) { "presence" } else { "portal" };
+        section.problem(key, format!("only a {other} has this"), "take it out, or change kind");
+    }
+    let epc_allowed = "the EPC as hex digits, for instance \"3034257bf7194e4000001a85\"";
+    let reference_tag =
+        section.parsed("reference_tag", epc_allowed, |text| Epc::from_hex(text).ok_or("not an EPC"));
+    let hearing_timeout = section.duration("hearing_timeout", SECOND..=7 * DAY).unwrap_or(5 * MINUTE);
+    let antennas: Vec<_> = section
+        .tables("antennas")
+        .into_iter()
+        .filter_map(|antenna| self::antenna(antenna, scope, portal == Some(true)))
+        .collect();
+    if !section.has("antennas") {
+        let allowed = "write antennas = [{ reader = \"…\", antenna = 1 }]";
+        section.problem("antennas", "missing", allowed);
+    }
+    section.finish();
+    Some(ReadPointConfig {
+        name: ReadPointId::new(name?),
+        kind: kind?,
+        reference_tag,
+        hearing_timeout,
+        antennas,
+    })
+}
+
+fn presence(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<ReadPointKind> {
+    let zone = scope.refer(section, "zone", "zone");
+    let observed_reads = section.integer("observed_reads", 1..=1000).unwrap_or(2);
+    let observed_within = section.duration("observed_within", MILLISECOND..=HOUR);
+    let lost_after = section.duration("lost_after", 100 * MILLISECOND..=7 * DAY);
+    let refresh = section.duration("refresh", SECOND..=7 * DAY);
+    if !wanted {
+        return None;
+    }
+    let zone = section.need("zone", zone, "the name of a [[zone]]");
+    Some(ReadPointKind::Presence {
+        zone: ZoneId::new(zone?),
+        observed_reads,
+        observed_within: observed_within.unwrap_or(10 * SECOND),
+        lost_after: lost_after.unwrap_or(MINUTE),
+        refresh: refresh.unwrap_or(5 * MINUTE),
+    })
+}
+
+fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<ReadPointKind> {
+    let inside = scope.refer(section, "inside", "zone");
+    let outside = scope.refer(section, "outside", "zone");
+    let settle = section.duration("settle", 10 * MILLISECOND..=HOUR).unwrap_or(2 * SECOND);
+    let static_after = section.duration("static_after", 100 * MILLISECOND..=HOUR).unwrap_or(30 * SECOND);
+    let merge = section.duration("merge_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
+    if !wanted {
+        return None;
+    }
+    if !section.has("inside") && !section.has("outside") {
+        section.problem("inside", "missing, and outside too", "name the [[zone]] on at least one side");
+    }
+    if inside.is_some() && inside == outside {
+        section.problem("outside", "the same zone as inside", "a portal is between two zones");
+    }
+    if static_after <= settle {
+        section.problem("static_after", "not longer than settle", "longer than settle");
+    }
+    Some(ReadPointKind::Portal {
+        inside: inside.map(ZoneId::new),
+        outside: outside.map(ZoneId::new),
+        settle,
+        static_after,
+        merge,
+    })
+}
+
+fn antenna(section: Section<'_>, scope: &Scope<'_>, portal: bool) -> Option<AntennaConfig> {
+    let reader =
+        section.need("reader", scope.refer(&section, "reader", "reader"), "the name of a [[reader]]");
+    let antenna = section.integer::<u16>("antenna", 1..=65_535);
+    let antenna = section.need("antenna", antenna, "the number of the reader's antenna port, from 1");
+    let side = section.choice("side", &[("inside", true), ("outside", false)]);
+    if portal {
+        section.need("side", side, "\"inside\" or \"outside\": the side of the portal it watches");
+    } else if section.has("side") {
+        section.problem("side", "only a portal has sides", "take it out");
+    }
+    if let (Some(reader), Some(antenna)) = (reader, antenna) {
+        scope.is_first(&section, "antenna", "antenna", &format!("{reader}/{antenna}"));
+    }
+    section.finish();
+    Some(AntennaConfig { source: SourceId::new(reader?), antenna: antenna?, inside: side.unwrap_or(false) })
+}
+
+pub(super) fn fences(top: &Section<'_>, scope: &Scope<'_>) -> Vec<FenceConfig> {
+    top.tables("fence").into_iter().filter_map(|section| fence(section, scope)).collect()
+}
+
+fn fence(section: Section<'_>, scope: &Scope<'_>) -> Option<FenceConfig> {
+    let name = scope.own_name(&section, "fence");
+    let site = scope.refer(&section, "site", "site").map(SiteId::new);
+    let zone = scope.refer(&section, "zone", "zone").map(ZoneId::new);
+    let centre = section.table("center").and_then(|center| {
+        let lat = center.need("lat", center.number("lat", -90.0..=90.0), "degrees north, -90 to 90");
+        let lon = center.need("lon", center.number("lon", -180.0..=180.0), "degrees east, -180 to 180");
+        center.finish();
+        Position::new(lat?, lon?)
+    });
+    let centre = section.need("center", centre, "{ lat = 53.54, lon = 9.98 }, degrees");
+    let radius_m = section.number("radius_m", 1.0..=1_000_000.0);
+    let radius_m = section.need("radius_m", radius_m, "the radius in metres");
+    let mut hysteresis_m = 10.0;
+    set(&mut hysteresis_m, section.number("hysteresis_m", 0.0..=100_000.0));
+    if radius_m.is_some_and(|radius_m| hysteresis_m >= radius_m) {
+        let allowed = "less than radius_m: it is entered this far inside of the edge";
+        section.problem("hysteresis_m", format!("{hysteresis_m} m is not less than radius_m"), allowed);
+    }
+    let confirmations = section.integer("confirmations", 1..=100).unwrap_or(2);
+    section.finish();
+    Some(FenceConfig {
+        name: FenceId::new(name?),
+        site,
+        zone,
+        centre: centre?,
+        radius_m: radius_m?,
+        hysteresis_m,
+        confirmations,
+    })
+}

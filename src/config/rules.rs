@@ -1,0 +1,97 @@
+//! What is expected of assets, sensors and trackers: classes, limits, tracker and alert rules.
+
+use std::time::Duration;
+
+use super::document::Section;
+use super::node::set;
+use super::validate::{DAY, SECOND, Scope, name};
+use super::{AlertRules, LimitConfig, LimitKind, TrackerRules};
+use crate::domain::alerts::Severity;
+use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId};
+use crate::domain::register::{AssetClass, Criticality};
+
+/// The words for a class's criticality; the import of registers reads the same.
+pub const CRITICALITIES: [(&str, Criticality); 3] =
+    [("low", Criticality::Low), ("normal", Criticality::Normal), ("high", Criticality::High)];
+
+pub(super) fn classes(top: &Section<'_>, scope: &Scope<'_>) -> Vec<AssetClass> {
+    top.tables("class").into_iter().filter_map(|section| class(section, scope)).collect()
+}
+
+fn class(section: Section<'_>, scope: &Scope<'_>) -> Option<AssetClass> {
+    let name = scope.own_name(&section, "class");
+    let ghost_after = section.duration("ghost_after", SECOND..=3650 * DAY);
+    let overdue_grace = section.duration("overdue_grace", Duration::ZERO..=3650 * DAY);
+    let criticality = section.choice("criticality", &CRITICALITIES).unwrap_or_default();
+    section.finish();
+    Some(AssetClass { name: ClassId::new(name?), ghost_after, overdue_grace, criticality })
+}
+
+pub(super) fn limits(top: &Section<'_>, scope: &Scope<'_>) -> Vec<LimitConfig> {
+    top.tables("limit").into_iter().filter_map(|section| limit(section, scope)).collect()
+}
+
+fn limit(section: Section<'_>, scope: &Scope<'_>) -> Option<LimitConfig> {
+    let device =
+        section.need("device", scope.refer(&section, "device", "modbus"), "the name of a [[modbus]]");
+    let point = match device {
+        Some(device) => {
+            let points = scope.names.points.get(device);
+            section.reference("point", "point", points.into_iter().flatten().map(String::as_str))
+        }
+        None => section.text("point"),
+    };
+    let point = section.need("point", point, "the name of one of the device's points");
+    let name = section.need("name", name(&section, "name"), "a name, for instance \"hi\"");
+    if let (Some(device), Some(point), Some(name)) = (device, point, name) {
+        scope.is_first(&section, "name", "limit", &format!("{device}/{point}/{name}"));
+    }
+    let range = f64::MIN..=f64::MAX;
+    let high = section.number("high", range.clone()).map(|value| (LimitKind::High, value));
+    let low = section.number("low", range).map(|value| (LimitKind::Low, value));
+    match (section.has("high"), section.has("low")) {
+        (true, true) => section.problem("low", "given beside high", "write a [[limit]] for each"),
+        (false, false) => section.problem("high", "missing, and low too", "write high = … or low = …"),
+        _ => {}
+    }
+    let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
+    let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
+    let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
+    let severities =
+        [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+    let severity = section.choice("severity", &severities).unwrap_or(Severity::Warning);
+    section.finish();
+    let (kind, threshold) = high.or(low)?;
+    Some(LimitConfig {
+        device: DeviceId::new(device?),
+        point: PointId::new(point?),
+        name: LimitId::new(name?),
+        kind,
+        threshold,
+        deadband,
+        on_delay,
+        off_delay,
+        severity,
+    })
+}
+
+pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
+    let mut rules = TrackerRules::default();
+    let Some(section) = section else { return rules };
+    set(&mut rules.max_speed_mps, section.number("max_speed_mps", 1.0..=1000.0));
+    set(&mut rules.max_accuracy_m, section.number("max_accuracy_m", 1.0..=100_000.0));
+    set(&mut rules.jump_confirmations, section.integer("jump_confirmations", 1..=100));
+    section.finish();
+    rules
+}
+
+pub(super) fn alerts(section: Option<Section<'_>>) -> AlertRules {
+    let mut rules = AlertRules::default();
+    let Some(section) = section else { return rules };
+    set(&mut rules.reader_down_after, section.duration("reader_down_after", SECOND..=DAY));
+    set(&mut rules.watcher_suspect_assets, section.integer("watcher_suspect_assets", 1..=1_000_000));
+    set(&mut rules.watcher_suspect_share, section.number("watcher_suspect_share", 0.01..=1.0));
+    set(&mut rules.sensor_bad_after, section.duration("sensor_bad_after", SECOND..=DAY));
+    section.finish();
+    rules
+}

@@ -1,0 +1,180 @@
+//! Reading, in the daemon and beside it: a small pool of read-only connections.
+//!
+//! Every question is one statement, and so one short read transaction: a long one would keep the
+//! writer from ever starting its log anew.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+
+use super::error::{JournalError, Operation};
+use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, signed};
+use super::{EventQuery, Meta, StoredDeadLetter, StoredEvent, meta, open, query};
+use crate::domain::ids::EventId;
+use crate::domain::state::StateKind;
+
+/// The forwarder, the notifier, and two for people: each holds one for milliseconds.
+const CONNECTIONS: u32 = 4;
+
+#[derive(Clone, Debug)]
+pub struct Reader {
+    path: PathBuf,
+    pool: SqlitePool,
+}
+
+/// State rows read in one transaction.
+const STATES_PAGE: usize = 5000;
+
+impl Reader {
+    /// Opens the journal that a daemon made, whether or not it runs.
+    ///
+    /// # Errors
+    /// Where there is none, it may not be read, or it has another format than this build's.
+    pub async fn open(path: &Path) -> Result<Self, JournalError> {
+        open::refuse_missing(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(open::BUSY_TIMEOUT)
+            .thread_name(|nth| format!("journal-read-{nth}"))
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|source| JournalError::sql(Operation::Open, path, source))?;
+        let reader = Self { path: path.to_owned(), pool };
+        let mut conn = reader.pool.acquire().await.map_err(|source| reader.failed(source))?;
+        open::refuse_other_format(path, &mut conn).await?;
+        drop(conn);
+        Ok(reader)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub async fn meta(&self) -> Result<Meta, JournalError> {
+        let rows = meta::all(&self.pool).await.map_err(|source| self.failed(source))?;
+        meta::parse(&self.path, &rows, false)
+    }
+
+    /// The next events in order, for the one who forwards them.
+    pub async fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        let text = select_events("WHERE seq > ? ORDER BY seq LIMIT ?");
+        sqlx::query(AssertSqlSafe(text))
+            .bind(signed(seq))
+            .bind(signed(limit as u64))
+            .try_map(|row| rows::event(&row))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    /// `None` where no event has this number, be it pruned or not yet there. Another id than the one
+    /// remembered says that this is an older copy of the journal, gone on with.
+    pub async fn event_id_at(&self, seq: u64) -> Result<Option<EventId>, JournalError> {
+        let id: Option<Vec<u8>> = sqlx::query_scalar("SELECT id FROM event WHERE seq = ?")
+            .bind(signed(seq))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        id.map(|id| rows::event_id(&id)).transpose().map_err(|source| self.failed(source))
+    }
+
+    /// Number of the oldest event still here; `None` where there is none.
+    pub async fn first_seq(&self) -> Result<Option<u64>, JournalError> {
+        let seq: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM event")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(seq.map(|seq| seq.unsigned_abs()))
+    }
+
+    /// Newest first, by number.
+    pub async fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, JournalError> {
+        query::events(&self.pool, query).await.map_err(|source| self.failed(source))
+    }
+
+    pub async fn state(&self, kind: StateKind, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        sqlx::query_scalar("SELECT value FROM state WHERE kind = ? AND key = ?")
+            .bind(kind.as_str())
+            .bind(key)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    /// By key, those after `after_key`.
+    pub async fn states(
+        &self,
+        kind: StateKind,
+        after_key: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        // No key is empty, so the empty one stands before them all.
+        sqlx::query_as("SELECT key, value FROM state WHERE kind = ? AND key > ? ORDER BY key LIMIT ?")
+            .bind(kind.as_str())
+            .bind(after_key.unwrap_or(""))
+            .bind(signed(limit as u64))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    /// Every row of a kind, by key; read in pages, so that no transaction is long.
+    pub async fn all_states(&self, kind: StateKind) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        let mut rows = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _): &(String, Vec<u8>)| key.clone());
+            let page = self.states(kind, after.as_deref(), STATES_PAGE).await?;
+            if page.is_empty() {
+                return Ok(rows);
+            }
+            rows.extend(page);
+        }
+    }
+
+    /// By id, oldest first, those after `after_id`.
+    pub async fn dead_letters(
+        &self,
+        after_id: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredDeadLetter>, JournalError> {
+        let text = format!("SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?");
+        sqlx::query(AssertSqlSafe(text))
+            .bind(signed(after_id.unwrap_or(0)))
+            .bind(signed(limit as u64))
+            .try_map(|row| rows::dead_letter(&row))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    pub async fn dead_letter(&self, id: u64) -> Result<Option<StoredDeadLetter>, JournalError> {
+        let text = format!("SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id = ?");
+        sqlx::query(AssertSqlSafe(text))
+            .bind(signed(id))
+            .try_map(|row| rows::dead_letter(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
+    /// Closes every connection; other clones of this reader end with it.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    fn failed(&self, source: sqlx::Error) -> JournalError {
+        JournalError::sql(Operation::Read, &self.path, source)
+    }
+}
+
+fn select_events(rest: &str) -> String {
+    format!("SELECT {EVENT_COLUMNS} FROM event {rest}")
+}

@@ -1,0 +1,86 @@
+//! Columns ↔ types: event classes, stored events, stored dead letters.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{StoredDeadLetter, StoredEvent};
+use crate::domain::events::EventClass;
+use crate::domain::ids::EventId;
+use crate::domain::time::Timestamp;
+
+/// What [`event`] reads, in its order.
+pub const EVENT_COLUMNS: &str = "seq, id, version, kind, site, subject, source, observed_at, received_at, \
+                                 recorded_at, late, confidence, body";
+
+/// What [`dead_letter`] reads, in its order.
+pub const DEAD_LETTER_COLUMNS: &str =
+    "id, source, received_at, recorded_at, reason, detail, protocol, topic, payload";
+
+/// The class as the journal's column has it. From [`FIRST_MEASUREMENT`] on they are the bulk, and only their number
+/// and id are indexed; the partial indexes of the schema repeat that bound.
+pub const fn class_code(class: EventClass) -> i64 {
+    match class {
+        EventClass::Location => 0,
+        EventClass::Condition => 1,
+        EventClass::Alert => 2,
+        EventClass::Command => 3,
+        EventClass::Gap => 4,
+        EventClass::Fix => FIRST_MEASUREMENT,
+        EventClass::Sample => 6,
+        EventClass::Read => 7,
+    }
+}
+
+pub const FIRST_MEASUREMENT: i64 = 5;
+
+/// Whether events of this kind are the bulk; an unknown kind is not.
+pub fn is_measurement(kind: &str) -> bool {
+    EventClass::of_kind(kind).is_some_and(|class| class_code(class) >= FIRST_MEASUREMENT)
+}
+
+pub fn event(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
+    let id: &[u8] = row.try_get(1)?;
+    Ok(StoredEvent {
+        seq: unsigned(row, 0)?,
+        id: event_id(id)?,
+        version: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        site: row.try_get(4)?,
+        subject: row.try_get(5)?,
+        source: row.try_get(6)?,
+        observed_at: Timestamp::from_micros(row.try_get(7)?),
+        received_at: Timestamp::from_micros(row.try_get(8)?),
+        recorded_at: Timestamp::from_micros(row.try_get(9)?),
+        late: row.try_get(10)?,
+        confidence: row.try_get::<Option<f64>, _>(11)?.map(|confidence| confidence as f32),
+        body: row.try_get(12)?,
+    })
+}
+
+pub fn dead_letter(row: &SqliteRow) -> Result<StoredDeadLetter, sqlx::Error> {
+    Ok(StoredDeadLetter {
+        id: unsigned(row, 0)?,
+        source: row.try_get(1)?,
+        received_at: Timestamp::from_micros(row.try_get(2)?),
+        recorded_at: Timestamp::from_micros(row.try_get(3)?),
+        reason: row.try_get(4)?,
+        detail: row.try_get(5)?,
+        protocol: row.try_get(6)?,
+        topic: row.try_get(7)?,
+        payload: row.try_get(8)?,
+    })
+}
+
+pub fn event_id(bytes: &[u8]) -> Result<EventId, sqlx::Error> {
+    bytes.try_into().map(EventId).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// SQLite's integers are signed; ours (numbers of rows) are not, and never get that far.
+pub fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(row: &SqliteRow, column: usize) -> Result<u64, sqlx::Error> {
+    let number: i64 = row.try_get(column)?;
+    u64::try_from(number).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}

@@ -1,0 +1,320 @@
+//! The journal on real files. What the tests share, and what does not need a file of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::JournalConfig;
+use crate::domain::epc::Epc;
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{Digest, EventId, NodeId};
+use crate::domain::readings::Fix;
+use crate::domain::state::{StateKind, StateRow};
+use crate::domain::time::Timestamp;
+use crate::journal::{Batch, DeadLetter, EventQuery, Opened, open, request_replay};
+
+mod faults;
+mod kill;
+mod model;
+mod retention;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn config(folder: &Path) -> JournalConfig {
+    JournalConfig {
+        path: folder.join("journal.db"),
+        max_bytes: 1 << 30,
+        reserve_bytes: 1 << 20,
+        keep_reads: false,
+        max_dead_letters: 10,
+        retain_events: 400 * DAY,
+        retain_measurements: 30 * DAY,
+        retain_reads: DAY,
+    }
+}
+
+async fn opened(folder: &Path) -> Opened {
+    open(&config(folder), &node(), noon(0)).await.unwrap()
+}
+
+fn node() -> NodeId {
+    NodeId::new("dock-1")
+}
+
+/// Noon of a day, so many seconds later.
+fn noon(seconds: i64) -> Timestamp {
+    Timestamp::from_secs(1_780_056_000 + seconds)
+}
+
+fn event(nth: u64, subject: Subject, body: EventBody) -> Event {
+    let at = noon(nth as i64);
+    Event {
+        id: EventId::derive(at, &[&nth.to_be_bytes()]),
+        site: nth.is_multiple_of(2).then(|| "north".into()),
+        subject,
+        source: "gate".into(),
+        observed_at: at,
+        received_at: at.offset(250),
+        late: nth.is_multiple_of(3),
+        confidence: nth.is_multiple_of(5).then_some(0.1),
+        body,
+    }
+}
+
+/// Something that lasts, about one of five assets.
+fn location(nth: u64) -> Event {
+    let body = EventBody::Link { up: true, reason: format!("it's \"{nth}\" → ü") };
+    event(nth, Subject::Asset(format!("A-{}", nth % 5).into()), body)
+}
+
+fn fix(nth: u64) -> Event {
+    let at = noon(nth as i64);
+    let body = EventBody::Fix(Fix {
+        device: "truck/1".into(),
+        observed_at: at,
+        position: Position { lat: 48.2, lon: 16.3 },
+        accuracy_m: Some(5.0),
+        altitude_m: None,
+        speed_mps: None,
+        course_deg: None,
+        battery_percent: None,
+        digest: Digest(nth),
+        retained: false,
+    });
+    event(nth, Subject::Device("truck/1".into()), body)
+}
+
+fn read(nth: u64) -> Event {
+    let epc = Epc::from_hex("3034257bf7194e4000001a85").unwrap();
+    event(nth, Subject::Tag(epc), EventBody::TagRead { epc, antenna: 1, seen_count: 3, peak_rssi_dbm: None })
+}
+
+fn letter(nth: u64) -> DeadLetter {
+    DeadLetter {
+        source: "broker".into(),
+        received_at: noon(nth as i64),
+        reason: "not-json".to_owned(),
+        detail: format!("letter {nth}"),
+        protocol: "mqtt",
+        topic: nth.is_multiple_of(2).then(|| "owntracks/a/b".to_owned()),
+        payload: vec![nth as u8, 0, 255],
+    }
+}
+
+fn events(events: impl IntoIterator<Item = Event>) -> Batch {
+    Batch { events: events.into_iter().collect(), ..Batch::default() }
+}
+
+#[tokio::test]
+async fn what_is_committed_comes_back_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    assert!(journal.meta.created && journal.set_aside.is_none());
+    assert_eq!(journal.meta.epoch.len(), 32);
+    assert_eq!(journal.meta.last_heartbeat, None);
+    let committed = events((0..300).map(|nth| if nth % 2 == 0 { location(nth) } else { fix(nth) }));
+    journal.writer.commit(&committed, noon(900)).await.unwrap();
+
+    let stored = journal.reader.events_after(0, 1000).await.unwrap();
+    assert_eq!(stored.len(), 300);
+    for (stored, event) in stored.iter().zip(&committed.events) {
+        assert_eq!(stored.id, event.id);
+        assert_eq!(stored.subject, event.subject.to_string());
+        assert_eq!(stored.site.as_deref(), event.site.as_ref().map(|site| site.as_str()));
+        assert_eq!(
+            (stored.source.as_str(), stored.kind.as_str()),
+            (event.source.as_str(), event.body.kind())
+        );
+        assert_eq!((stored.observed_at, stored.received_at), (event.observed_at, event.received_at));
+        assert_eq!((stored.recorded_at, stored.late), (noon(900), event.late));
+        assert_eq!(stored.confidence, event.confidence);
+        assert_eq!(serde_json::from_str::<EventBody>(&stored.body).unwrap(), event.body);
+    }
+    assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+    assert_eq!(journal.reader.event_id_at(17).await.unwrap(), Some(stored[16].id));
+    assert_eq!(journal.reader.event_id_at(301).await.unwrap(), None);
+    assert_eq!(journal.reader.meta().await.unwrap().last_heartbeat, Some(noon(900)));
+}
+
+#[tokio::test]
+async fn an_id_that_is_there_is_left_out_and_burns_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.commit(&events((0..10).map(location)), noon(0)).await.unwrap();
+    // 5 to 9 are there already, and 12 comes twice within the batch.
+    let again = events((5..15).chain([12]).map(location));
+    let committed = journal.writer.commit(&again, noon(1)).await.unwrap();
+    assert_eq!((committed.last_seq, committed.inserted), (15, 5));
+    let ids: Vec<_> = journal.reader.events_after(0, 100).await.unwrap().iter().map(|e| e.id).collect();
+    assert_eq!(ids, (0..15).map(|nth| location(nth).id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn questions_are_answered_newest_first_from_both_sides_of_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let mixed = (0..100).map(|nth| if nth % 2 == 0 { location(nth) } else { fix(nth) });
+    journal.writer.commit(&events(mixed), noon(0)).await.unwrap();
+    let reader = &journal.reader;
+    let seqs = async |query: EventQuery| -> Vec<u64> {
+        reader.events(&query).await.unwrap().iter().map(|event| event.seq).collect()
+    };
+
+    // Number n holds event n - 1: odd numbers last, even ones are fixes.
+    assert_eq!(seqs(EventQuery { limit: 3, ..EventQuery::default() }).await, [99, 97, 95]);
+    let page = EventQuery { before_seq: Some(95), limit: 2, ..EventQuery::default() };
+    assert_eq!(seqs(page).await, [93, 91]);
+    let subject = EventQuery { subject: Some("asset:A-0".to_owned()), ..EventQuery::default() };
+    assert_eq!(seqs(subject.clone()).await, [91, 81, 71, 61, 51, 41, 31, 21, 11, 1]);
+    let between = EventQuery { observed_from: Some(noon(30)), observed_until: Some(noon(60)), ..subject };
+    assert_eq!(seqs(between).await, [51, 41, 31]);
+    let fixes = EventQuery { kinds: vec!["fix".to_owned()], limit: 2, ..EventQuery::default() };
+    assert_eq!(seqs(fixes).await, [100, 98]);
+    let none = EventQuery { kinds: vec!["passage".to_owned()], ..EventQuery::default() };
+    assert!(seqs(none).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_beside_the_writer_sees_whole_commits_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let reader = journal.reader.clone();
+    let writing = tokio::spawn(async move {
+        for commit in 0..100 {
+            let mut batch = events((commit * 10..commit * 10 + 10).map(location));
+            batch.state = vec![StateRow::put(StateKind::Book, "commits", &commit)];
+            journal.writer.commit(&batch, noon(0)).await.unwrap();
+        }
+        journal
+    });
+    let mut seen = 0;
+    while seen < 1000 {
+        let new = reader.events_after(seen, 1000).await.unwrap();
+        assert_eq!(new.len() % 10, 0, "a part of a commit was seen");
+        seen += new.len() as u64;
+    }
+    let journal = writing.await.unwrap();
+    assert_eq!(journal.reader.state(StateKind::Book, "commits").await.unwrap().unwrap(), b"99");
+}
+
+#[tokio::test]
+async fn state_is_listed_by_key_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let row = |nth: usize| StateRow::put(StateKind::Asset, format!("A-{nth:03}"), &nth);
+    let batch = Batch { state: (0..300).map(row).collect(), ..Batch::default() };
+    journal.writer.commit(&batch, noon(0)).await.unwrap();
+    let page = journal.reader.states(StateKind::Asset, Some("A-254"), 2).await.unwrap();
+    assert_eq!(page, [("A-255".to_owned(), b"255".to_vec()), ("A-256".to_owned(), b"256".to_vec())]);
+    assert_eq!(journal.reader.states(StateKind::Asset, None, 1000).await.unwrap().len(), 300);
+    assert!(journal.reader.states(StateKind::Alert, None, 1000).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn dead_letters_beyond_the_cap_go_oldest_first_and_their_ids_are_not_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    for first in [0, 4, 8] {
+        let batch = Batch { dead_letters: (first..first + 4).map(letter).collect(), ..Batch::default() };
+        journal.writer.commit(&batch, noon(60)).await.unwrap();
+    }
+    let held = journal.reader.dead_letters(None, 100).await.unwrap();
+    assert_eq!(held.iter().map(|letter| letter.id).collect::<Vec<_>>(), (3..=12).collect::<Vec<_>>());
+    assert_eq!(held[0].detail, "letter 2");
+    assert_eq!((held[0].received_at, held[0].recorded_at), (noon(2), noon(60)));
+    assert_eq!(held[0].payload, [2, 0, 255]);
+    assert_eq!(journal.reader.dead_letter(1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lowered_cap_is_reached_by_maintenance() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let batch = Batch { dead_letters: (0..10).map(letter).collect(), ..Batch::default() };
+    journal.writer.commit(&batch, noon(0)).await.unwrap();
+    journal.reader.close().await;
+    journal.writer.close().await.unwrap();
+    let config = crate::config::JournalConfig { max_dead_letters: 3, ..config(folder.path()) };
+    let mut journal = open(&config, &node(), noon(0)).await.unwrap();
+    assert_eq!(journal.writer.maintain(noon(0)).await.unwrap().dead_letters_dropped, 7);
+    assert_eq!(journal.reader.dead_letters(None, 100).await.unwrap()[0].id, 8);
+}
+
+#[tokio::test]
+async fn a_replay_goes_with_the_commit_that_holds_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path()).path;
+    let mut journal = opened(folder.path()).await;
+    let batch = Batch { dead_letters: (0..3).map(letter).collect(), ..Batch::default() };
+    journal.writer.commit(&batch, noon(0)).await.unwrap();
+    assert!(journal.writer.take_replays().await.unwrap().is_empty());
+    assert_eq!(request_replay(&path, &[1, 3, 77]).await.unwrap(), [77]);
+    assert_eq!(request_replay(&path, &[3]).await.unwrap(), [0u64; 0]);
+
+    let taken = journal.writer.take_replays().await.unwrap();
+    assert_eq!(taken.iter().map(|letter| letter.id).collect::<Vec<_>>(), [1, 3]);
+    assert!(journal.writer.take_replays().await.unwrap().is_empty(), "handed out twice");
+
+    // Dies before the commit: the next start takes them up again.
+    journal.reader.close().await;
+    journal.writer.close().await.unwrap();
+    let mut journal = opened(folder.path()).await;
+    assert_eq!(journal.writer.take_replays().await.unwrap().len(), 2);
+
+    // What came of 3 is another dead letter.
+    journal.writer.commit(&events([location(0)]), noon(1)).await.unwrap();
+    assert_eq!(journal.reader.dead_letters(None, 10).await.unwrap().len(), 3, "removed by another's commit");
+    let batch = Batch { dead_letters: vec![letter(9)], replayed: vec![1, 3], ..events([location(1)]) };
+    journal.writer.commit(&batch, noon(1)).await.unwrap();
+    let held = journal.reader.dead_letters(None, 10).await.unwrap();
+    assert_eq!(held.iter().map(|letter| letter.id).collect::<Vec<_>>(), [2, 4]);
+    assert!(journal.writer.take_replays().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_epoch_and_what_was_forwarded_outlive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.commit(&events((0..4).map(location)), noon(0)).await.unwrap();
+    journal.writer.set_forwarded(3).await.unwrap();
+    let epoch = journal.writer.new_epoch().await.unwrap();
+    assert_ne!(epoch, journal.meta.epoch);
+    journal.writer.heartbeat(noon(77)).await.unwrap();
+    journal.reader.close().await;
+    journal.writer.close().await.unwrap();
+    let meta = opened(folder.path()).await.meta;
+    assert!(!meta.created);
+    assert_eq!((meta.epoch, meta.last_seq, meta.forwarded_seq), (epoch, 4, 3));
+    assert_eq!(meta.last_heartbeat, Some(noon(77)));
+}
+
+#[tokio::test]
+async fn usage_falls_when_rows_go_and_full_means_only_the_reserve_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let small =
+        crate::config::JournalConfig { max_bytes: 600_000, reserve_bytes: 200_000, ..config(folder.path()) };
+    let mut journal = open(&small, &node(), noon(0)).await.unwrap();
+    assert!(!journal.writer.usage().is_full());
+    let empty = journal.writer.usage().used_bytes;
+    journal.writer.commit(&events((0..2000).map(fix)), noon(0)).await.unwrap();
+    let full = journal.writer.usage();
+    assert!(full.is_full() && full.share() > 400.0 / 600.0, "{full:?}");
+    journal.writer.maintain(noon(0) + 31 * DAY).await.unwrap();
+    let pruned = journal.writer.usage();
+    assert!(!pruned.is_full() && pruned.used_bytes < empty + 20_000, "{pruned:?}");
+}
+
+#[tokio::test]
+async fn an_idle_maintenance_cuts_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.commit(&events((0..10_000).map(fix)), noon(0)).await.unwrap();
+    let busy = journal.writer.maintain(noon(0)).await.unwrap();
+    assert!(busy.wal_bytes > 1 << 20, "{busy:?}");
+    let idle = journal.writer.maintain(noon(1)).await.unwrap();
+    assert_eq!(idle.wal_bytes, 0);
+    // Whatever it waited for readers, the writer waits for other writers as before.
+    let patience: i64 =
+        sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut journal.writer.conn).await.unwrap();
+    assert_eq!(patience, 5000);
+}

@@ -1,0 +1,330 @@
+//! The one writing connection: commits, heartbeats, and the facts in `meta`.
+//!
+//! ```text
+//! settled ── BEGIN IMMEDIATE ──▶ open ── COMMIT (fsync) ──▶ settled
+//!    ▲                            │ any failure
+//!    └── roll back, count anew ◀──┘   (also where a call was dropped half-way)
+//! ```
+//! What it remembers (the newest number, how many dead letters) moves only after a COMMIT.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Executor};
+
+use super::error::{JournalError, Operation};
+use super::file::Lock;
+use super::insert::{self, Row};
+use super::retention::Retention;
+use super::{Batch, Committed, Meta, Usage, dead_letters, file, meta};
+use crate::config::JournalConfig;
+use crate::domain::time::Timestamp;
+use crate::telemetry::names;
+
+/// The only one who writes events and state. Do not drop a future of its methods half-way: it would be put
+/// right at the next call, but what became of the commit would be unknown until then.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) path: PathBuf,
+    pub(super) conn: SqliteConnection,
+    pub(super) counted: Counted,
+    pub(super) usage: Usage,
+    pub(super) retention: Retention,
+    pub(super) max_dead_letters: u64,
+    /// Letters handed out for a replay and not yet removed by a commit.
+    pub(super) replaying: BTreeSet<u64>,
+    /// Commits since the last maintenance: none means idle.
+    pub(super) busy: bool,
+    pub(super) wal_is_large: bool,
+    reserve_bytes: u64,
+    max_bytes: u64,
+    /// A transaction was begun and not seen to end.
+    unsettled: bool,
+    /// Held open until the connection is gone.
+    lock: Lock,
+}
+
+/// What is remembered of the file, so as not to ask for it at every commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counted {
+    pub last_seq: u64,
+    pub forwarded_seq: u64,
+    pub dead_letters: u64,
+}
+
+/// What a transaction that was not committed yet has written.
+#[derive(Clone, Copy, Default)]
+struct Written {
+    counted: Counted,
+    inserted: u64,
+    duplicates: u64,
+    letters_dropped: u64,
+    letters_replayed: u64,
+    used_bytes: u64,
+}
+
+impl Writer {
+    pub(super) async fn new(
+        config: &JournalConfig,
+        conn: SqliteConnection,
+        lock: Lock,
+        meta: &Meta,
+    ) -> Result<Self, JournalError> {
+        let mut writer = Self {
+            path: config.path.clone(),
+            conn,
+            counted: Counted { last_seq: meta.last_seq, forwarded_seq: meta.forwarded_seq, dead_letters: 0 },
+            usage: Usage::default(),
+            retention: Retention::new(config),
+            max_dead_letters: config.max_dead_letters,
+            replaying: BTreeSet::new(),
+            busy: false,
+            wal_is_large: false,
+            reserve_bytes: config.reserve_bytes,
+            max_bytes: config.max_bytes,
+            unsettled: false,
+            lock,
+        };
+        writer.count_anew().await.map_err(|source| writer.failed(Operation::Load, source))?;
+        writer.retention.restore(&mut writer.conn, &writer.path).await?;
+        metrics::gauge!(names::JOURNAL_MAX_BYTES).set(config.max_bytes as f64);
+        Ok(writer)
+    }
+
+    /// Makes the batch durable as a whole: fsync is done when this returns. Events are numbered in
+    /// their order, without a gap; one whose id is there already is left out and counted.
+    ///
+    /// # Errors
+    /// Nothing of the batch was written. Where [`JournalError::is_passing`], try the same batch again.
+    pub async fn commit(&mut self, batch: &Batch, recorded_at: Timestamp) -> Result<Committed, JournalError> {
+        let started = Instant::now();
+        let mut rows = Vec::with_capacity(batch.events.len());
+        for event in &batch.events {
+            let id = || event.id.to_string();
+            rows.push(Row::new(event).map_err(|source| JournalError::Body { id: id(), source })?);
+        }
+        if rows.is_empty()
+            && batch.state.is_empty()
+            && batch.dead_letters.is_empty()
+            && batch.replayed.is_empty()
+        {
+            return Ok(Committed { last_seq: self.counted.last_seq, inserted: 0 });
+        }
+        let written = match self.try_commit(batch, &mut rows, recorded_at).await {
+            Ok(written) => written,
+            Err(source) => {
+                metrics::counter!(names::JOURNAL_COMMIT_FAILURES).increment(1);
+                return Err(self.failed(Operation::Commit, source));
+            }
+        };
+        self.committed(&written);
+        for id in &batch.replayed {
+            self.replaying.remove(id);
+        }
+        metrics::histogram!(names::JOURNAL_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        Ok(Committed { last_seq: self.counted.last_seq, inserted: written.inserted })
+    }
+
+    /// Ids are checked by their index alone, and looked up only once it has refused one: that is rare.
+    async fn try_commit(
+        &mut self,
+        batch: &Batch,
+        rows: &mut Vec<Row<'_>>,
+        recorded_at: Timestamp,
+    ) -> Result<Written, sqlx::Error> {
+        self.begin().await?;
+        let first = self.write(batch, rows, recorded_at).await;
+        let refused = matches!(&first, Err(sqlx::Error::Database(error)) if error.is_unique_violation());
+        if !refused {
+            return self.end(first).await;
+        }
+        self.roll_back().await?;
+        self.begin().await?;
+        let second = match insert::retain_new(&mut self.conn, rows).await {
+            Ok(duplicates) => {
+                self.write(batch, rows, recorded_at).await.map(|written| Written { duplicates, ..written })
+            }
+            Err(error) => Err(error),
+        };
+        self.end(second).await
+    }
+
+    async fn write(
+        &mut self,
+        batch: &Batch,
+        rows: &[Row<'_>],
+        recorded_at: Timestamp,
+    ) -> Result<Written, sqlx::Error> {
+        let mut counted = self.counted;
+        let conn = &mut self.conn;
+        insert::events(conn, rows, counted.last_seq + 1, recorded_at).await?;
+        counted.last_seq += rows.len() as u64;
+        insert::state(conn, &batch.state).await?;
+        let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
+        counted.dead_letters = counted.dead_letters.saturating_sub(letters_replayed);
+        insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
+        let arrived = batch.dead_letters.len() as u64;
+        counted.dead_letters += arrived;
+        let letters_dropped =
+            dead_letters::drop_oldest(conn, counted.dead_letters, self.max_dead_letters, arrived).await?;
+        counted.dead_letters -= letters_dropped;
+        meta::put_commit(conn, counted.last_seq, recorded_at).await?;
+        let used_bytes = used_bytes(conn).await?;
+        let inserted = rows.len() as u64;
+        Ok(Written { counted, inserted, duplicates: 0, letters_dropped, letters_replayed, used_bytes })
+    }
+
+    fn committed(&mut self, written: &Written) {
+        self.counted = written.counted;
+        self.busy = true;
+        self.set_usage(written.used_bytes);
+        if written.duplicates > 0 {
+            metrics::counter!(names::JOURNAL_DUPLICATE_IDS).increment(written.duplicates);
+            tracing::warn!(events = written.duplicates, "events that the journal held already were left out");
+        }
+        dead_letters::dropped(written.letters_dropped);
+        metrics::counter!(names::JOURNAL_DEAD_LETTERS_REPLAYED).increment(written.letters_replayed);
+        metrics::counter!(names::JOURNAL_COMMITS).increment(1);
+        metrics::counter!(names::JOURNAL_EVENTS).increment(written.inserted);
+        metrics::gauge!(names::JOURNAL_LAST_SEQ).set(self.counted.last_seq as f64);
+        metrics::gauge!(names::JOURNAL_DEAD_LETTERS).set(self.counted.dead_letters as f64);
+    }
+
+    /// Notes that the daemon lives. A commit does so too.
+    pub async fn heartbeat(&mut self, now: Timestamp) -> Result<(), JournalError> {
+        self.put(Operation::Heartbeat, meta::LAST_HEARTBEAT, now.as_micros().to_string()).await
+    }
+
+    /// Everything up to `seq` is in TimescaleDB. It may go back, where that database did.
+    pub async fn set_forwarded(&mut self, seq: u64) -> Result<(), JournalError> {
+        self.put(Operation::Forwarded, meta::FORWARDED_SEQ, seq.to_string()).await?;
+        self.counted.forwarded_seq = seq;
+        Ok(())
+    }
+
+    /// Goes on under another random epoch; numbers and what was noted as forwarded stay.
+    pub async fn new_epoch(&mut self) -> Result<String, JournalError> {
+        let epoch = meta::random_epoch();
+        self.put(Operation::NewEpoch, meta::EPOCH, epoch.clone()).await?;
+        Ok(epoch)
+    }
+
+    /// Whether events are forwarded: then none is deleted before it was. Off after an open.
+    pub fn protect_unforwarded(&mut self, protect: bool) {
+        self.retention.protect_unforwarded = protect;
+    }
+
+    /// As of the last commit or maintenance.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Folds the log into the file and lets go of it.
+    pub async fn close(self) -> Result<(), JournalError> {
+        let Self { conn, lock, path, .. } = self;
+        conn.close().await.map_err(|source| JournalError::sql(Operation::Close, &path, source))?;
+        drop(lock);
+        Ok(())
+    }
+
+    async fn put(&mut self, operation: Operation, key: &str, value: String) -> Result<(), JournalError> {
+        let done = match self.begin().await {
+            Ok(()) => {
+                let put = meta::put(&mut self.conn, key, value).await;
+                self.end(put).await
+            }
+            Err(error) => Err(error),
+        };
+        done.map_err(|source| self.failed(operation, source))
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        if self.unsettled {
+            self.roll_back().await?;
+        }
+        self.unsettled = true;
+        self.conn.execute("BEGIN IMMEDIATE").await?;
+        Ok(())
+    }
+
+    pub(super) async fn end<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let ended = match done {
+            Ok(value) => self.conn.execute("COMMIT").await.map(|_| value),
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(value) => {
+                self.unsettled = false;
+                Ok(value)
+            }
+            Err(error) => {
+                // Should this fail as well, it is tried again before the next transaction.
+                if let Err(later) = self.roll_back().await {
+                    tracing::warn!(error = %later, "a failed commit is not rolled back yet");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
+        // On some failures (a full disk, an I/O error) SQLite has rolled back by itself and refuses this.
+        // Were the transaction still open, BEGIN would refuse.
+        if let Err(error) = self.conn.execute("ROLLBACK").await {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+        // A COMMIT whose fsync failed, or whose answer was not waited for, may have happened.
+        self.count_anew().await?;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    async fn count_anew(&mut self) -> Result<(), sqlx::Error> {
+        let sql = "SELECT (SELECT count(*) FROM dead_letter), \
+                   max(coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_seq'), 0), \
+                       coalesce((SELECT max(seq) FROM event), 0))";
+        let (letters, last_seq): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut self.conn).await?;
+        self.counted.dead_letters = letters.unsigned_abs();
+        self.counted.last_seq = last_seq.unsigned_abs();
+        let used = used_bytes(&mut self.conn).await?;
+        self.set_usage(used);
+        Ok(())
+    }
+
+    pub(super) fn set_usage(&mut self, used_bytes: u64) {
+        self.usage = Usage { used_bytes, max_bytes: self.max_bytes, reserve_bytes: self.reserve_bytes };
+        metrics::gauge!(names::JOURNAL_USED_BYTES).set(used_bytes as f64);
+    }
+
+    pub(super) fn failed(&self, operation: Operation, source: sqlx::Error) -> JournalError {
+        let error = JournalError::sql(operation, &self.path, source);
+        if matches!(error, JournalError::Corrupt { .. }) {
+            file::mark_suspect(&self.path);
+        }
+        error
+    }
+
+    /// A disk that is full at so many pages.
+    #[cfg(test)]
+    pub(super) async fn limit_pages(&mut self, pages: u32) {
+        let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        self.conn.execute(pragma).await.unwrap();
+    }
+}
+
+/// Pages in use within the transaction, in bytes.
+pub(super) async fn used_bytes(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let used: i64 = sqlx::query_scalar(
+        "SELECT (page_count - freelist_count) * page_size \
+         FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(used.unsigned_abs())
+}

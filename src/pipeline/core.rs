@@ -1,0 +1,364 @@
+//! decode → clean → track as one ordered machine: inputs in, one [`Batch`] out.
+//!
+//! It does no I/O and reads no clock: what came, and when, is the input. The same inputs in the same
+//! order yield the same batches, byte for byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
+use crate::config::{Config, Rules, TopicFormat};
+use crate::decode::DecodeError;
+use crate::decode::gps::owntracks;
+use crate::decode::llrp::ReportDecoder;
+use crate::decode::modbus::PointDecoder;
+use crate::domain::alerts::Alert;
+use crate::domain::books::Book;
+use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
+use crate::domain::health::Health;
+use crate::domain::ids::{Digest, EventId, SiteId, SourceId};
+use crate::domain::readings::{DeviceTime, Reading, TagRead};
+use crate::domain::state::{StateKind, StateRow};
+use crate::domain::time::Timestamp;
+use crate::journal::{Batch, DeadLetter, StoredDeadLetter};
+use crate::source::Intake;
+use crate::telemetry;
+use crate::track::{TrackRestoreError, Tracker};
+
+/// Reasons for which a fix is set aside rather than judged: its message is kept whole.
+const SET_ASIDE: [&str; 2] = ["clock-ahead", "too-old"];
+
+pub struct Core {
+    decoders: BTreeMap<SourceId, Decoder>,
+    cleaner: Cleaner,
+    tracker: Tracker,
+    books: BTreeMap<SourceId, Book>,
+    sites: BTreeMap<SourceId, SiteId>,
+    keep_reads: bool,
+    /// Books touched since the last batch.
+    touched_books: BTreeSet<SourceId>,
+    batch: Batch,
+    acks: Vec<(SourceId, AckToken)>,
+    readings: Vec<Reading>,
+    cleaned: Cleaned,
+}
+
+enum Decoder {
+    Llrp(Box<ReportDecoder>),
+    Mqtt(TopicFormat),
+    Modbus(PointDecoder),
+}
+
+/// The committed past could not be taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("failed to restore the state of cleaning")]
+    Clean(#[from] CleanRestoreError),
+    #[error("failed to restore the state of tracking")]
+    Track(#[from] TrackRestoreError),
+    #[error("failed to restore the books of `{source_id}`")]
+    Books { source_id: String, source: serde_json::Error },
+}
+
+/// A batch with what may only happen after its commit.
+#[derive(Default)]
+pub struct Group {
+    pub batch: Batch,
+    /// In receive order.
+    pub acks: Vec<(SourceId, AckToken)>,
+    /// Alerts that moved, as they stand after this group.
+    pub alerts: Vec<Alert>,
+}
+
+impl Core {
+    /// The machine as `config` describes it, with the past that `state` holds.
+    pub fn new(config: &Config, state: Vec<(StateKind, String, Vec<u8>)>) -> Result<Self, RestoreError> {
+        let mut cleaner = Cleaner::new(&config.rules, &config.intake);
+        let mut tracker = Tracker::new(&config.rules);
+        let mut books = BTreeMap::new();
+        let (mut clean_rows, mut track_rows) = (Vec::new(), Vec::new());
+        for (kind, key, value) in state {
+            match kind {
+                StateKind::Book => {
+                    let book = serde_json::from_slice::<Book>(&value)
+                        .map_err(|source| RestoreError::Books { source_id: key.clone(), source })?;
+                    books.insert(SourceId::from(key), book);
+                }
+                StateKind::Clock
+                | StateKind::TagWindow
+                | StateKind::Tracker
+                | StateKind::TrackerSeen
+                | StateKind::SensorPoint
+                | StateKind::ReadPoint => clean_rows.push((kind, key, value)),
+                StateKind::Asset
+                | StateKind::Watch
+                | StateKind::Alert
+                | StateKind::Register
+                | StateKind::Link
+                | StateKind::Sensor
+                | StateKind::Commands => track_rows.push((kind, key, value)),
+            }
+        }
+        cleaner.restore(clean_rows.into_iter())?;
+        tracker.restore(track_rows.into_iter())?;
+        let core = Self {
+            decoders: decoders(config),
+            cleaner,
+            tracker,
+            books,
+            sites: config.rules.source_sites.clone(),
+            keep_reads: config.journal.keep_reads,
+            touched_books: BTreeSet::new(),
+            batch: Batch::default(),
+            acks: Vec::new(),
+            readings: Vec::new(),
+            cleaned: Cleaned::default(),
+        };
+        Ok(core)
+    }
+
+    /// To be called once, before any other input: the time that we were not watching becomes a gap.
+    pub fn started(&mut self, down_since: Option<Timestamp>, now: Timestamp) {
+        self.tracker.started(down_since, now, &mut self.batch.events);
+    }
+
+    pub fn set_rules(&mut self, rules: &Rules) {
+        self.cleaner.set_rules(rules);
+        self.tracker.set_rules(rules);
+        self.sites.clone_from(&rules.source_sites);
+    }
+
+    /// When [`Core::tick`] has something to do.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        match (self.cleaner.next_deadline(), self.tracker.next_deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Lets deadlines up to `now` pass. Only to be called when everything received up to `now` is in.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.cleaner.tick(now, &mut self.cleaned);
+        self.track_cleaned();
+        self.tracker.tick(now, &mut self.batch.events);
+    }
+
+    pub fn intake(&mut self, intake: Intake) {
+        match intake {
+            Intake::Frame(frame) => self.frame(frame),
+            Intake::Link(change) => self.link(&change),
+            Intake::Dropped { source, reason, count } => {
+                telemetry::frames_dropped(&source, reason, count);
+                let book = self.book(&source);
+                book.frames += count;
+                *book.dropped.entry(reason.to_owned()).or_default() += count;
+            }
+        }
+    }
+
+    /// A dead letter once more: what becomes of it is committed together with its removal.
+    pub fn replay(&mut self, letter: StoredDeadLetter) {
+        let payload = match letter.protocol.as_str() {
+            "llrp" => Payload::Llrp(letter.payload),
+            "mqtt" => Payload::Mqtt {
+                topic: letter.topic.unwrap_or_default(),
+                payload: letter.payload,
+                retained: false,
+            },
+            protocol => {
+                tracing::warn!(id = letter.id, protocol, "dead letters of this kind cannot be replayed");
+                return;
+            }
+        };
+        self.batch.replayed.push(letter.id);
+        let source = SourceId::from(letter.source);
+        self.frame(Frame { source, received_at: letter.received_at, payload, ack: None });
+    }
+
+    pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {
+        self.tracker.command(by, command, now, &mut self.batch.events)
+    }
+
+    pub fn health(&mut self, health: Health, now: Timestamp) {
+        self.tracker.health(health, now, &mut self.batch.events);
+    }
+
+    /// Everything since the last call, ready to be committed as one.
+    pub fn take_group(&mut self) -> Group {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.cleaner.take_dirty(&mut batch.state);
+        self.tracker.take_dirty(&mut batch.state);
+        for source in std::mem::take(&mut self.touched_books) {
+            if let Some(book) = self.books.get(&source) {
+                telemetry::books(&source, book);
+                batch.state.push(StateRow::put(StateKind::Book, source.as_str(), book));
+            }
+        }
+        let alerts = batch.events.iter().filter_map(|event| match &event.body {
+            EventBody::Alert { alert, .. } => Some(alert.clone()),
+            _ => None,
+        });
+        Group { alerts: alerts.collect(), acks: std::mem::take(&mut self.acks), batch }
+    }
+
+    fn link(&mut self, change: &LinkChange) {
+        // A new connection starts with nothing "last received".
+        if let (LinkState::Up { .. }, Some(Decoder::Llrp(decoder))) =
+            (&change.state, self.decoders.get_mut(&change.source))
+        {
+            decoder.reset();
+        }
+        self.cleaner.link(change, &mut self.cleaned);
+        self.track_cleaned();
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        let decoded = self.decode(&frame);
+        let book = self.book(&frame.source);
+        book.frames += 1;
+        match decoded {
+            Ok(()) => book.decoded += 1,
+            Err(error) => {
+                book.dead_letters += 1;
+                telemetry::dead_letter(&frame.source, error.reason, &error);
+                self.batch.dead_letters.push(dead_letter(&frame, error.reason, error.to_string()));
+            }
+        }
+        let readings = std::mem::take(&mut self.readings);
+        let mut set_aside = None;
+        for reading in readings {
+            set_aside = self.reading(reading, &frame).or(set_aside);
+        }
+        if let (Some(reason), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
+            let detail = "the time of the fix is not plausible".to_owned();
+            self.batch.dead_letters.push(dead_letter(&frame, reason, detail));
+        }
+        if let Some(token) = frame.ack {
+            self.acks.push((frame.source, token));
+        }
+    }
+
+    /// Cleans and tracks one reading; gives the reason where it was set aside.
+    fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<&'static str> {
+        if self.keep_reads
+            && let Reading::Tag(read) = &reading
+        {
+            let event = raw_read(read, frame.received_at, self.sites.get(&frame.source));
+            self.batch.events.push(event);
+        }
+        self.cleaner.reading(reading, &frame.source, frame.received_at, &mut self.cleaned);
+        let (used, filtered) = (self.cleaned.used, std::mem::take(&mut self.cleaned.filtered));
+        let book = self.book(&frame.source);
+        book.readings += 1;
+        book.used += used;
+        let mut set_aside = None;
+        for (reason, count) in filtered {
+            *book.filtered.entry(reason.to_owned()).or_default() += count;
+            set_aside = SET_ASIDE.into_iter().find(|aside| *aside == reason).or(set_aside);
+        }
+        self.track_cleaned();
+        set_aside
+    }
+
+    fn track_cleaned(&mut self) {
+        for sighting in self.cleaned.sightings.drain(..) {
+            self.tracker.sighting(sighting, &mut self.batch.events);
+        }
+        self.cleaned.used = 0;
+        self.cleaned.filtered.clear();
+    }
+
+    fn decode(&mut self, frame: &Frame) -> Result<(), DecodeError> {
+        let decoder = self.decoders.get_mut(&frame.source);
+        match (decoder, &frame.payload) {
+            (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
+                decoder.decode(message, &mut self.readings)
+            }
+            (Some(Decoder::Mqtt(TopicFormat::OwnTracks)), Payload::Mqtt { topic, payload, retained }) => {
+                owntracks::decode(topic, payload, *retained, &mut self.readings)
+            }
+            (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
+                decoder.decode(answer, frame.received_at, &mut self.readings);
+                Ok(())
+            }
+            _ => Err(DecodeError {
+                reason: "no-decoder",
+                offset: 0,
+                message: format!("the configuration has no source `{}` of this kind", frame.source),
+            }),
+        }
+    }
+
+    fn book(&mut self, source: &SourceId) -> &mut Book {
+        self.touched_books.insert(source.clone());
+        self.books.entry(source.clone()).or_default()
+    }
+}
+
+fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
+    let llrp = config.readers.iter().map(|reader| {
+        (reader.name.clone(), Decoder::Llrp(Box::new(ReportDecoder::new(reader.name.clone()))))
+    });
+    let mqtt =
+        config.brokers.iter().map(|broker| (broker.name.clone(), Decoder::Mqtt(TopicFormat::OwnTracks)));
+    let modbus = config
+        .modbus
+        .iter()
+        .map(|device| (device.name.clone(), Decoder::Modbus(PointDecoder::new(&device.points))));
+    llrp.chain(mqtt).chain(modbus).collect()
+}
+
+fn dead_letter(frame: &Frame, reason: &str, detail: String) -> DeadLetter {
+    let (protocol, topic, payload) = match &frame.payload {
+        Payload::Llrp(message) => ("llrp", None, message.clone()),
+        Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
+        Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
+    };
+    DeadLetter {
+        source: frame.source.clone(),
+        received_at: frame.received_at,
+        reason: reason.to_owned(),
+        detail,
+        protocol,
+        topic,
+        payload,
+    }
+}
+
+/// The event of one raw read, with the reader's own time where it has a clock.
+fn raw_read(read: &TagRead, received_at: Timestamp, site: Option<&SiteId>) -> Event {
+    let observed_at = match read.last_seen {
+        DeviceTime::Utc(at) => at,
+        DeviceTime::Uptime(_) | DeviceTime::None => received_at,
+    };
+    let uptime = match read.last_seen {
+        DeviceTime::Uptime(micros) => micros,
+        DeviceTime::Utc(_) | DeviceTime::None => 0,
+    };
+    let discriminator = format!("{}/{uptime}", read.antenna);
+    Event {
+        id: EventId::derive(
+            observed_at,
+            &[
+                read.source.as_str().as_bytes(),
+                b"tag-read",
+                discriminator.as_bytes(),
+                &Digest::of(read.epc.bytes()).bytes(),
+            ],
+        ),
+        site: site.cloned(),
+        subject: Subject::Tag(read.epc),
+        source: read.source.clone(),
+        observed_at,
+        received_at,
+        late: false,
+        confidence: None,
+        body: EventBody::TagRead {
+            epc: read.epc,
+            antenna: read.antenna,
+            seen_count: read.seen_count,
+            peak_rssi_dbm: read.peak_rssi_dbm,
+        },
+    }
+}

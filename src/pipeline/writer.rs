@@ -1,0 +1,203 @@
+//! The end of the pipeline: commits groups, then lets go of what waited for the commit.
+//!
+//! Nothing is acknowledged, answered or told downstream before its group is durable. A group that
+//! cannot be committed (a full disk) is tried again until it can: meanwhile the queues before it fill,
+//! and what can wait is no longer read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::core::Group;
+use crate::config::BackoffConfig;
+use crate::domain::alerts::Rule;
+use crate::domain::commands::{Outcome, Refused};
+use crate::domain::frames::AckToken;
+use crate::domain::health::Health;
+use crate::domain::ids::SourceId;
+use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
+use crate::notify::Board;
+use crate::source::Gate;
+use crate::source::backoff::Backoff;
+use crate::source::clock::WallClock;
+use crate::telemetry;
+
+/// A journal that is quiet says every so often that we are alive.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Pause between two tries of a commit that failed.
+const RETRY: BackoffConfig =
+    BackoffConfig { first: Duration::from_millis(100), last: Duration::from_secs(5) };
+/// Share of the journal's bound at which an alert says so.
+const SPACE_ALERT: f64 = 0.8;
+
+/// A group on its way to the journal, with the answers that wait for it.
+pub(super) struct Work {
+    pub group: Group,
+    pub replies: Vec<(oneshot::Sender<Result<Outcome, Refused>>, Result<Outcome, Refused>)>,
+}
+
+/// Where the writer tells what has been committed.
+pub(super) struct Downstream {
+    pub acks: BTreeMap<SourceId, mpsc::UnboundedSender<AckToken>>,
+    pub committed: watch::Sender<u64>,
+    pub board: Arc<Board>,
+    pub gate: watch::Sender<Gate>,
+    /// Our own trouble, on its way to become an alert.
+    pub health: mpsc::Sender<Health>,
+    /// Dead letters that a person wants tried again.
+    pub replays: mpsc::Sender<StoredDeadLetter>,
+    pub ready: telemetry::Readiness,
+}
+
+pub(super) struct WriterTask {
+    pub writer: Writer,
+    pub clock: WallClock,
+    pub downstream: Downstream,
+    space_alert: bool,
+}
+
+impl WriterTask {
+    pub fn new(writer: Writer, clock: WallClock, downstream: Downstream) -> Self {
+        Self { writer, clock, downstream, space_alert: false }
+    }
+
+    /// Runs until the work ends, and gives the journal back closed.
+    pub async fn run(mut self, mut work: mpsc::Receiver<Work>, mut control: mpsc::Receiver<Control>) {
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // Only channels and the timer are awaited here: no database future is ever dropped half way.
+            // Fair by chance, so that a journal under load still prunes and says that it is alive.
+            tokio::select! {
+                next = work.recv() => match next {
+                    Some(next) => self.commit(next).await,
+                    None => break,
+                },
+                Some(message) = control.recv() => self.control(message).await,
+                _ = beat.tick() => self.beat().await,
+            }
+        }
+        if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
+            tracing::warn!(%error, "failed to write the last heartbeat; the next start will see a longer gap");
+        }
+        if let Err(error) = self.writer.close().await {
+            tracing::warn!(%error, "failed to close the journal; the next start recovers it");
+        }
+    }
+
+    async fn commit(&mut self, work: Work) {
+        let mut backoff = Backoff::new(RETRY);
+        let committed = loop {
+            match self.writer.commit(&work.group.batch, self.clock.now()).await {
+                Ok(committed) => break committed,
+                Err(error) => {
+                    telemetry::commit_failed(&error);
+                    self.downstream.ready.set_journal(false);
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        };
+        telemetry::committed(&work.group.batch);
+        self.downstream.ready.set_journal(true);
+        for (source, token) in work.group.acks {
+            self.acknowledge(&source, token);
+        }
+        for (reply, answer) in work.replies {
+            if reply.send(answer).is_err() {
+                tracing::debug!("who gave the command did not wait for its answer");
+            }
+        }
+        self.downstream.board.update(work.group.alerts);
+        self.downstream.committed.send_replace(committed.last_seq);
+        self.watch_space().await;
+    }
+
+    fn acknowledge(&self, source: &SourceId, token: AckToken) {
+        let lane = self.downstream.acks.get(source);
+        if lane.is_none_or(|lane| lane.send(token).is_err()) {
+            // The source has ended: its broker delivers again, and the delivery is recognised.
+            tracing::debug!(%source, "an acknowledgement found its connection gone");
+        }
+    }
+
+    async fn control(&mut self, message: Control) {
+        match message {
+            Control::Forwarded { seq } => {
+                if let Err(error) = self.writer.set_forwarded(seq).await {
+                    tracing::warn!(%error, seq, "failed to note what was forwarded; the database's own mark holds");
+                }
+            }
+            Control::NewEpoch { reply } => match self.writer.new_epoch().await {
+                Ok(epoch) => {
+                    if reply.send(epoch).is_err() {
+                        tracing::warn!("a new epoch was begun and nobody waited for it");
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "failed to begin a new epoch; the forwarder will ask again")
+                }
+            },
+        }
+    }
+
+    async fn beat(&mut self) {
+        if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
+            telemetry::commit_failed(&error);
+            self.downstream.ready.set_journal(false);
+            return;
+        }
+        self.downstream.ready.set_journal(true);
+        if let Err(error) = self.writer.maintain(self.clock.now()).await {
+            tracing::warn!(%error, "failed to prune the journal; it will be tried again");
+        }
+        self.watch_space().await;
+        self.take_replays().await;
+    }
+
+    /// The alert at 80 %, and the gate before the reserve.
+    async fn watch_space(&mut self) {
+        let usage = self.writer.usage();
+        let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
+        self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);
+        let alert = usage.share() >= SPACE_ALERT;
+        if alert != self.space_alert {
+            self.space_alert = alert;
+            self.report_space(&usage, alert);
+        }
+    }
+
+    fn report_space(&self, usage: &Usage, alert: bool) {
+        let problem = alert.then(|| {
+            format!(
+                "the journal holds {} of {} bytes: bring the database back, or raise journal.max_bytes",
+                usage.used_bytes, usage.max_bytes
+            )
+        });
+        let health = Health { rule: Rule::Journal, subject: "space".to_owned(), site: None, problem };
+        if self.downstream.health.try_send(health).is_err() {
+            tracing::warn!("the journal's fill level could not be reported; it will show in the metrics");
+        }
+    }
+
+    /// Dead letters that a person asked to have tried again go back in at the front.
+    async fn take_replays(&mut self) {
+        let letters = match self.writer.take_replays().await {
+            Ok(letters) => letters,
+            Err(error) => {
+                tracing::warn!(%error, "failed to look for dead letters to replay");
+                return;
+            }
+        };
+        for letter in letters {
+            // Taken, not yet deleted: that happens in the commit of what becomes of it.
+            if self.downstream.replays.try_send(letter).is_err() {
+                tracing::warn!(
+                    "more dead letters are to be replayed than fit; the rest follow at the next start"
+                );
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The forwarder: the journal's events into TimescaleDB, exactly once.
+//!
+//! ```text
+//! journal ─▶ feed (reads, encodes) ─▶ session (one transaction a batch) ─▶ TimescaleDB
+//!               next batch meanwhile       watermark · COPY · current state
+//!                                 forwarder: backoff, health, backlog
+//! ```
+//!
+//! A batch and the node's watermark are one transaction, and the watermark moves by compare-and-set, so an
+//! event is in the database once whatever breaks, and whenever. Nothing upstream waits for any of this: while the
+//! database is away the journal keeps the events, and a figure says how many.
+//!
+//! It needs a direct connection or a pooler in session mode: the node's lock belongs to the session.
+
+mod batch;
+mod bodies;
+mod capabilities;
+mod connection;
+mod current;
+mod encode;
+mod error;
+mod feed;
+mod forwarder;
+mod migrations;
+mod progress;
+mod session;
+mod tables;
+mod troubles;
+mod watermark;
+mod write;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use error::StoreError;
+pub use forwarder::{Forwarder, Timing};
+
+use crate::config::TimescaleConfig;
+use crate::domain::health::Health;
+use crate::domain::ids::NodeId;
+use crate::journal::{Control, Reader};
+
+/// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
+/// all is written.
+pub async fn run(
+    config: TimescaleConfig,
+    node: NodeId,
+    journal: Reader,
+    committed: watch::Receiver<u64>,
+    control: mpsc::Sender<Control>,
+    health: mpsc::Sender<Health>,
+    shutdown: CancellationToken,
+) {
+    let timing = Timing::default();
+    Forwarder { config, node, journal, committed, control, health, timing }.run(shutdown).await;
+}

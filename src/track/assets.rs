@@ -1,0 +1,245 @@
+//! What tracking keeps of one asset: the current answer, and the memory behind it.
+//!
+//! The row in the journal is [`AssetCurrent`] with one more field, `memory`; who only wants the answer
+//! reads it as [`AssetCurrent`]. An asset that nothing happened to has a row and costs no memory here.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::epc::Epc;
+use crate::domain::ids::{AssetId, ReadPointId};
+use crate::domain::sightings::Direction;
+use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
+use crate::domain::time::Timestamp;
+
+/// Read points that are remembered as having lately sensed an asset: overlapping fields are few.
+const LATELY: usize = 4;
+/// Passages remembered per asset, to fold the other tags' into them.
+const PASSAGES: usize = 4;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssetRow {
+    #[serde(flatten)]
+    pub current: AssetCurrent,
+    #[serde(default)]
+    pub memory: Memory,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Time of the evidence that the location rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_at: Option<Timestamp>,
+    /// Where its tags are in presence, as cleaning told us.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<Present>,
+    /// Its last presence ended, and nothing placed it since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub departed: bool,
+    /// Read points of its zone that sensed it within the class's interval, newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lately: Vec<Lately>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passed>,
+    /// Since the checkout, while there is one.
+    #[serde(default)]
+    pub whereabouts: Whereabouts,
+    /// Checkouts and check-ins so far.
+    #[serde(default)]
+    pub custody_acts: u64,
+    /// `checked_out_at` of the last checkout that ended: an import that repeats it opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_checkout: Option<Timestamp>,
+    /// Its place among the ghost clocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    pub read_point: ReadPointId,
+    pub epc: Epc,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lately {
+    pub read_point: ReadPointId,
+    pub at: Timestamp,
+}
+
+/// A passage as it was told, and the tags that were folded into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    pub portal: ReadPointId,
+    pub direction: Direction,
+    pub at: Timestamp,
+    pub epcs: Vec<Epc>,
+}
+
+/// Where a checked-out asset is, as far as a sensed return is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whereabouts {
+    /// Not sensed elsewhere since the checkout: being sensed at home is no return.
+    #[default]
+    AtHome,
+    /// Nobody knew where it was at the checkout.
+    Unknown,
+    Away,
+}
+
+/// Positions on the clock of a watch group, in microseconds of hearing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Key of the group: its read points, joined by `+`.
+    pub group: String,
+    /// The group's clock when the asset was last sensed.
+    pub last_us: i64,
+    /// How long a silence makes a ghost.
+    pub after_us: i64,
+    /// The group's clock when the asset's silence becomes a ghost.
+    pub due_us: i64,
+    /// Due, and held back because the watcher is suspect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
+impl AssetRow {
+    pub fn new(asset: AssetId) -> Self {
+        let current = AssetCurrent {
+            asset,
+            location: Location::Unknown,
+            since: None,
+            last_sensed: None,
+            reason: "it has not been sensed yet".to_owned(),
+            confidence: None,
+            checkout: None,
+            fences: Vec::new(),
+            ghost_since: None,
+        };
+        Self { current, memory: Memory::default() }
+    }
+
+    /// Notes that it was sensed; an older sensing changes nothing.
+    pub(super) fn sense(&mut self, at: Timestamp, by: SensedBy) {
+        if self.current.last_sensed.as_ref().is_none_or(|last| last.at <= at) {
+            self.current.last_sensed = Some(LastSensed { at, by });
+        }
+    }
+
+    /// Whether evidence of `at` may move the answer.
+    pub(super) fn may_place(&self, at: Timestamp) -> bool {
+        self.memory.placed_at.is_none_or(|placed| placed <= at)
+    }
+
+    pub(super) fn place(
+        &mut self,
+        location: Location,
+        at: Timestamp,
+        reason: String,
+        confidence: Option<f32>,
+    ) {
+        if self.current.location != location {
+            self.current.location = location;
+            self.current.since = Some(at);
+            self.memory.lately.clear();
+        }
+        self.current.reason = reason;
+        self.current.confidence = confidence;
+        self.memory.placed_at = Some(at);
+        self.memory.departed = false;
+    }
+
+    pub(super) fn enter_presence(&mut self, read_point: &ReadPointId, epc: Epc) {
+        if !self.memory.present.iter().any(|p| p.epc == epc && p.read_point == *read_point) {
+            self.memory.present.push(Present { read_point: read_point.clone(), epc });
+        }
+    }
+
+    pub(super) fn leave_presence(&mut self, read_point: &ReadPointId, epc: Epc) {
+        self.memory.present.retain(|p| !(p.epc == epc && p.read_point == *read_point));
+    }
+
+    pub(super) fn note_lately(&mut self, read_point: &ReadPointId, at: Timestamp) {
+        self.memory.lately.retain(|l| l.read_point != *read_point);
+        if self.memory.lately.len() == LATELY {
+            self.memory.lately.remove(0);
+        }
+        self.memory.lately.push(Lately { read_point: read_point.clone(), at });
+    }
+
+    /// Whether this passage is another tag's view of one already told; notes it either way.
+    pub(super) fn fold_passage(&mut self, passed: Passed, merge: std::time::Duration) -> bool {
+        let same = self.memory.passages.iter_mut().find(|told| {
+            let apart = told.at.since(passed.at).max(passed.at.since(told.at));
+            told.portal == passed.portal && told.direction == passed.direction && apart <= merge
+        });
+        if let Some(told) = same {
+            let new = passed.epcs.iter().all(|epc| !told.epcs.contains(epc));
+            if new {
+                told.epcs.extend(passed.epcs);
+                return true;
+            }
+        }
+        if self.memory.passages.len() == PASSAGES {
+            self.memory.passages.remove(0);
+        }
+        self.memory.passages.push(passed);
+        false
+    }
+}
+
+/// The rows of all assets that something happened to.
+#[derive(Debug, Default)]
+pub(super) struct Assets {
+    rows: HashMap<AssetId, AssetRow>,
+    dirty: BTreeSet<AssetId>,
+}
+
+impl Assets {
+    pub fn get(&self, asset: &AssetId) -> Option<&AssetRow> {
+        self.rows.get(asset)
+    }
+
+    /// The row to change; it is written with the next commit.
+    pub fn change(&mut self, asset: &AssetId) -> &mut AssetRow {
+        self.dirty.insert(asset.clone());
+        self.rows.entry(asset.clone()).or_insert_with(|| AssetRow::new(asset.clone()))
+    }
+
+    /// An asset came to the register: it gets its row.
+    pub fn announce(&mut self, asset: &AssetId) {
+        self.dirty.insert(asset.clone());
+    }
+
+    pub fn remove(&mut self, asset: &AssetId) {
+        self.rows.remove(asset);
+        self.dirty.insert(asset.clone());
+    }
+
+    pub fn restore(&mut self, row: AssetRow) {
+        if row != AssetRow::new(row.current.asset.clone()) {
+            self.rows.insert(row.current.asset.clone(), row);
+        }
+    }
+
+    /// Every asset that has a row, in order of name.
+    pub fn ids(&self) -> Vec<AssetId> {
+        let mut ids: Vec<AssetId> = self.rows.keys().cloned().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub fn take_dirty(&mut self, registered: impl Fn(&AssetId) -> bool, out: &mut Vec<StateRow>) {
+        for asset in std::mem::take(&mut self.dirty) {
+            out.push(match self.rows.get(&asset) {
+                Some(row) => StateRow::put(StateKind::Asset, asset.as_str(), row),
+                None if registered(&asset) => {
+                    StateRow::put(StateKind::Asset, asset.as_str(), &AssetRow::new(asset.clone()))
+                }
+                None => StateRow::delete(StateKind::Asset, asset.as_str()),
+            });
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Sensors: samples, excursions over limits, and sensors that say nothing good.
+//!
+//! On-delay and off-delay were cleaning's; what it tells is alerted on at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Tracker;
+use super::alerts::Details;
+use super::cause::Cause;
+use crate::domain::alerts::{AlertKey, Rule, Severity};
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::ids::{DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
+use crate::domain::readings::{Quality, Sample};
+use crate::domain::sightings::{ConditionChange, Episode};
+use crate::domain::state::{SensorCurrent, StateKind, StateRow};
+
+/// The row in the journal: a [`SensorCurrent`], and the source it speaks through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SensorRow {
+    #[serde(flatten)]
+    pub current: SensorCurrent,
+    pub source: SourceId,
+    /// Changes of quality so far.
+    #[serde(default)]
+    pub changes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sensors {
+    rows: BTreeMap<String, SensorRow>,
+    /// Points whose quality is not good, by source.
+    bad: BTreeMap<SourceId, BTreeSet<String>>,
+    dirty: BTreeSet<String>,
+}
+
+impl Sensors {
+    /// The source of `device/point`.
+    pub fn source_of(&self, key: &str) -> Option<&SourceId> {
+        self.rows.get(key).map(|row| &row.source)
+    }
+
+    /// The `sensor-bad` alerts that may be open for points of a source.
+    pub fn bad_of(&self, source: &SourceId) -> Vec<AlertKey> {
+        let keys = self.bad.get(source).into_iter().flatten();
+        keys.map(|key| AlertKey::new(Rule::SensorBad, key.as_str())).collect()
+    }
+
+    pub fn restore(&mut self, key: String, row: SensorRow) {
+        if row.current.quality != Quality::Good {
+            self.bad.entry(row.source.clone()).or_default().insert(key.clone());
+        }
+        self.rows.insert(key, row);
+    }
+
+    pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
+        for key in std::mem::take(&mut self.dirty) {
+            if let Some(row) = self.rows.get(&key) {
+                out.push(StateRow::put(StateKind::Sensor, key, row));
+            }
+        }
+    }
+
+    fn change(&mut self, device: &DeviceId, point: &PointId, cause: &Cause) -> &mut SensorRow {
+        let key = key(device, point);
+        self.dirty.insert(key.clone());
+        let row = self.rows.entry(key).or_insert_with(|| SensorRow {
+            current: SensorCurrent {
+                device: device.clone(),
+                point: point.clone(),
+                value: None,
+                unit: None,
+                quality: Quality::Good,
+                observed_at: cause.observed_at,
+                exceeded: Vec::new(),
+            },
+            source: cause.source.clone(),
+            changes: 0,
+        });
+        if row.source != cause.source {
+            row.source = cause.source.clone();
+        }
+        row
+    }
+}
+
+impl Tracker {
+    pub(super) fn sample(&mut self, sample: Sample, cause: &Cause, out: &mut Vec<Event>) {
+        let unit = self.topology.unit(&sample.device, &sample.point).cloned();
+        if !cause.late {
+            let row = self.sensors.change(&sample.device, &sample.point, cause);
+            if row.current.observed_at <= cause.observed_at {
+                row.current.value = sample.value;
+                row.current.unit = unit;
+                row.current.observed_at = cause.observed_at;
+            }
+        }
+        let (site, subject, _) = self.sensor_place(&sample.device, cause);
+        let value = sample.value.unwrap_or(f64::NAN).to_bits().to_be_bytes();
+        let key = key(&sample.device, &sample.point);
+        let parts: [&[u8]; 3] = [key.as_bytes(), &value, &[sample.quality as u8]];
+        out.push(cause.event(site, subject, EventBody::Sample(sample.clone()), &parts));
+    }
+
+    pub(super) fn condition(&mut self, change: ConditionChange, cause: &Cause, out: &mut Vec<Event>) {
+        let ConditionChange { device, point, limit, change: episode } = change;
+        let (site, subject, zone) = self.sensor_place(&device, cause);
+        let (began, began_at) = match episode {
+            Episode::Began { began_at, .. } => (true, began_at),
+            Episode::Ended { began_at, .. } => (false, began_at),
+        };
+        let key = format!("{}/{limit}", key(&device, &point));
+        let began_us = began_at.as_micros().to_be_bytes();
+        let parts: [&[u8]; 3] = [key.as_bytes(), &[u8::from(began)], &began_us];
+        let body = EventBody::Condition {
+            device: device.clone(),
+            point: point.clone(),
+            limit: limit.clone(),
+            episode,
+            zone: zone.clone(),
+        };
+        out.push(cause.event(site.clone(), subject, body, &parts));
+        if cause.late {
+            return;
+        }
+        let exceeded = &mut self.sensors.change(&device, &point, cause).current.exceeded;
+        exceeded.retain(|name| name != limit.as_str());
+        if began {
+            exceeded.push(limit.to_string());
+        }
+        let details = self.condition_details(site, &device, &point, &limit, &episode, zone.as_ref());
+        self.alerts.condition(&AlertKey::new(Rule::Condition, key), details, cause, out);
+    }
+
+    pub(super) fn quality(
+        &mut self,
+        device: DeviceId,
+        point: PointId,
+        quality: Quality,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let (site, subject, _) = self.sensor_place(&device, cause);
+        let key = key(&device, &point);
+        let body = EventBody::SensorQuality { device: device.clone(), point: point.clone(), quality };
+        out.push(cause.event(site.clone(), subject, body, &[key.as_bytes(), &[quality as u8]]));
+        if cause.late {
+            return;
+        }
+        let row = self.sensors.change(&device, &point, cause);
+        row.current.quality = quality;
+        row.changes += 1;
+        let episode = row.changes;
+        let bad = self.sensors.bad.entry(cause.source.clone()).or_default();
+        let what = match quality {
+            Quality::Good => None,
+            Quality::NoCommunication => Some("does not answer"),
+            Quality::SensorFailure => Some("answers with something that is no value"),
+        };
+        match what {
+            Some(_) => bad.insert(key.clone()),
+            None => bad.remove(&key),
+        };
+        let details = what.map(|what| Details {
+            site,
+            severity: Severity::Warning,
+            summary: format!("sensor {key} {what}: check its wiring and power, then its configuration"),
+            pending: self.topology.alerts.sensor_bad_after,
+            episode,
+        });
+        let alert = AlertKey::new(Rule::SensorBad, key);
+        self.alerts.condition(&alert, details, cause, out);
+        self.inhibit(&alert, cause, out);
+    }
+
+    /// Alerts on limits that the configuration no longer has.
+    pub(super) fn end_orphaned_conditions(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        for alert in self.alerts.open_of(Rule::Condition) {
+            if !self.topology.has_limit(&alert.subject) {
+                self.alerts.condition(&alert, None, cause, out);
+            }
+        }
+    }
+
+    fn condition_details(
+        &self,
+        site: Option<SiteId>,
+        device: &DeviceId,
+        point: &PointId,
+        limit: &LimitId,
+        episode: &Episode,
+        zone: Option<&ZoneId>,
+    ) -> Option<Details> {
+        let Episode::Began { began_at, value, threshold } = episode else { return None };
+        let carrier = self.register.sensor(device).and_then(|sensor| sensor.asset.as_ref());
+        let place = match (zone, carrier) {
+            (Some(zone), _) => format!("{zone}: "),
+            (None, Some(asset)) => format!("{}: ", self.label(asset)),
+            (None, None) => String::new(),
+        };
+        let unit = self.topology.unit(device, point).map(|unit| format!(" {unit}")).unwrap_or_default();
+        let since = self.topology.local(site.as_ref(), *began_at);
+        let severity = self.topology.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
+        let summary = format!(
+            "{place}{point} of {device} is over its limit {limit}: {value}{unit}, allowed {threshold}{unit}, \
+             since {since}; go and look, and protect what is in it"
+        );
+        Some(Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 })
+    }
+
+    /// Site, subject and zone of what a sensor says.
+    fn sensor_place(&self, device: &DeviceId, cause: &Cause) -> (Option<SiteId>, Subject, Option<ZoneId>) {
+        let of_source = self.topology.site_of_source(&cause.source).cloned();
+        match self.register.sensor(device) {
+            Some(sensor) => match (&sensor.asset, &sensor.zone) {
+                (Some(asset), _) => {
+                    let site = self.site_of_asset(asset).or(of_source);
+                    (site, Subject::Asset(asset.clone()), None)
+                }
+                (None, zone) => {
+                    let site = zone.as_ref().and_then(|zone| self.register.site_of_zone(zone)).cloned();
+                    (site.or(of_source), Subject::Device(device.clone()), zone.clone())
+                }
+            },
+            None => (of_source, Subject::Device(device.clone()), None),
+        }
+    }
+}
+
+fn key(device: &DeviceId, point: &PointId) -> String {
+    format!("{device}/{point}")
+}

@@ -1,0 +1,364 @@
+//! Ghosts and suspect watchers: what a silence that fell due means.
+//!
+//! **Who is watched**: an asset of a class with `ghost_after`, not retired, not checked out (custody
+//! explains its absence), whose current answer is a continuously covered zone where a read point of that
+//! zone sensed it. What was never sensed, or went into a zone through a portal and was not heard there,
+//! has no clock: audits decide. The interval is the class's, and at least the *span* of its read points
+//! (refresh + lost-after, within which a tag that stays is told of again) plus the longer of another span
+//! (then one knows who else fell silent with it) and the hearing timeout (then one knows of an outage).
+//!
+//! **Together**: when an asset falls due, those count with it whose last sensing lies within one span of
+//! its own and who were silent since. Are they at least `watcher_suspect_assets`, and at least
+//! `watcher_suspect_share` of all that were being sensed when the silence began, the watcher is suspect:
+//! one alert (subject: the group's read points), and every ghost of the group that falls due is held. One
+//! count serves all who fall due within a quarter of a span after it, so that many of them stay cheap.
+//!
+//! **Released**: the suspicion ends when so many of the silent are sensed again (or leave by command)
+//! that the rest no longer makes one, or when `watcher_suspect_assets` different assets *arrived* at
+//! these read points since (those it heard all along prove nothing). The rest gets one more span to be
+//! heard, and then they are ghosts.
+
+use super::Tracker;
+use super::alerts::Details;
+use super::assets::Watched;
+use super::cause::Cause;
+use super::watch::{Standing, Suspicion, group_key};
+use crate::domain::alerts::{AlertKey, Rule, Severity};
+use crate::domain::events::Event;
+use crate::domain::ids::{AssetId, ReadPointId};
+use crate::domain::register::Criticality;
+use crate::domain::state::Location;
+use crate::domain::time::Timestamp;
+
+/// The clock that an asset should be on.
+struct Wanted {
+    read_points: Vec<ReadPointId>,
+    after_us: i64,
+    span_us: i64,
+}
+
+impl Wanted {
+    fn is(&self, watched: &Watched) -> bool {
+        self.after_us == watched.after_us && group_key(&self.read_points) == watched.group
+    }
+}
+
+impl Tracker {
+    /// An asset was sensed: it is no ghost, and its silence begins anew. `arrived`: at this read point.
+    pub(super) fn sensed(
+        &mut self,
+        asset: &AssetId,
+        arrived: Option<&ReadPointId>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        self.end_ghost(asset, cause, out);
+        let before = self.strike(asset);
+        if let Some(wanted) = self.wanted(asset) {
+            let key = self.watches.ensure(&wanted.read_points, wanted.span_us, self.now);
+            let last_us = self.watches.position(&key, cause.observed_at.min(self.now));
+            let due_us = last_us.saturating_add(wanted.after_us);
+            let after_us = wanted.after_us;
+            self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held: false });
+        }
+        if let Some(read_point) = arrived {
+            self.note_arrival(asset, read_point);
+        }
+        self.left_group(before, cause, out);
+        let groups = arrived.map(|read_point| self.watches.groups_of(read_point)).unwrap_or_default();
+        groups.iter().for_each(|key| self.review_suspicion(key, cause, out));
+    }
+
+    /// Something other than a sensing changed: puts the asset on the clock it should be on, with the
+    /// silence it already has, or takes it off.
+    pub(super) fn reconsider(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        let wanted = self.wanted(asset);
+        let now = self.now;
+        match (&wanted, self.assets.get(asset).and_then(|row| row.memory.watched.as_ref())) {
+            (None, _) => self.end_ghost(asset, cause, out),
+            (Some(wanted), Some(watched)) if wanted.is(watched) => {
+                self.watches.ensure(&wanted.read_points, wanted.span_us, now);
+                return;
+            }
+            (Some(_), _) => {}
+        }
+        let before = self.strike(asset);
+        if let Some(wanted) = wanted {
+            let key = self.watches.ensure(&wanted.read_points, wanted.span_us, now);
+            let silent_us =
+                before.as_ref().map_or(0, |w| self.watches.position(&w.group, now).saturating_sub(w.last_us));
+            let last_us = self.watches.position(&key, now).saturating_sub(silent_us);
+            let due_us = last_us.saturating_add(wanted.after_us);
+            let held = before.as_ref().is_some_and(|w| w.held && w.group == key);
+            let after_us = wanted.after_us;
+            self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held });
+        }
+        self.left_group(before, cause, out);
+    }
+
+    /// Takes an asset off its clock for good.
+    pub(super) fn unwatch(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        let before = self.strike(asset);
+        self.left_group(before, cause, out);
+    }
+
+    /// Puts a restored asset back among the clocks.
+    pub(super) fn restore_watch(&mut self, asset: &AssetId) {
+        let Some(row) = self.assets.get(asset) else { return };
+        let Some(watched) = row.memory.watched.clone() else { return };
+        let standing = standing(&watched, row.current.ghost_since.is_some());
+        self.watches.enrol(asset, &watched, standing);
+    }
+
+    /// The earliest group with due silences: judges them.
+    pub(super) fn pass_silence(&mut self, until: Timestamp, now: Timestamp, out: &mut Vec<Event>) {
+        let Some((at, key, due)) = self.watches.pop_due(until) else { return };
+        let cause = Cause::own(at, now);
+        for asset in due {
+            let watched = self.assets.get(&asset).and_then(|row| row.memory.watched.clone());
+            let Some(watched) = watched.filter(|watched| !watched.held) else { continue };
+            match self.is_suspect(&key, &watched, &cause, out) {
+                true => self.hold(&asset),
+                false => self.begin_ghost(&asset, watched, &cause, out),
+            }
+        }
+    }
+
+    fn wanted(&self, asset: &AssetId) -> Option<Wanted> {
+        let held = self.register.asset(asset).filter(|held| !held.retired)?;
+        let ghost_after = self.register.class(&held.class)?.ghost_after?;
+        let row = self.assets.get(asset)?;
+        let Location::Zone(zone) = &row.current.location else { return None };
+        if row.current.checkout.is_some() || !self.register.is_continuous(zone) {
+            return None;
+        }
+        let points = row.memory.lately.iter().filter_map(|lately| {
+            let point = self.topology.presence(&lately.read_point)?;
+            (point.zone == *zone).then_some((lately, point))
+        });
+        let span = points.clone().map(|(_, point)| point.span()).max()?;
+        let proof = points.clone().map(|(_, point)| point.shortest_proof()).max()?;
+        let after = ghost_after.max(proof);
+        let newest = points.clone().map(|(lately, _)| lately.at).max()?;
+        let mut read_points: Vec<ReadPointId> = points
+            .filter(|(lately, _)| newest.since(lately.at) <= after)
+            .map(|(lately, _)| lately.read_point.clone())
+            .collect();
+        read_points.sort_unstable();
+        Some(Wanted { read_points, after_us: micros(after), span_us: micros(span) })
+    }
+
+    fn strike(&mut self, asset: &AssetId) -> Option<Watched> {
+        self.assets.get(asset)?.memory.watched.as_ref()?;
+        let watched = self.assets.change(asset).memory.watched.take()?;
+        self.watches.strike(asset, &watched);
+        Some(watched)
+    }
+
+    fn enrol(&mut self, asset: &AssetId, watched: Watched) {
+        let row = self.assets.change(asset);
+        let standing = standing(&watched, row.current.ghost_since.is_some());
+        row.memory.watched = Some(watched.clone());
+        self.watches.enrol(asset, &watched, standing);
+    }
+
+    fn left_group(&mut self, before: Option<Watched>, cause: &Cause, out: &mut Vec<Event>) {
+        let Some(before) = before else { return };
+        if before.held {
+            self.review_suspicion(&before.group, cause, out);
+        }
+        self.watches.drop_if_empty(&before.group);
+    }
+
+    fn begin_ghost(&mut self, asset: &AssetId, watched: Watched, cause: &Cause, out: &mut Vec<Event>) {
+        let group = watched.group.clone();
+        self.watches.strike(asset, &watched);
+        let row = self.assets.change(asset);
+        row.current.ghost_since = Some(cause.observed_at);
+        let last = row.current.last_sensed.as_ref().map(|last| last.at);
+        self.watches.enrol(asset, &watched, Standing::Ghost);
+        let site = self.register.home_site(asset);
+        let last = last.map_or("never".to_owned(), |last| self.topology.local(site, last));
+        let summary = format!(
+            "{} is not where it should be: last heard at {group} {last}, and {group} heard others since; \
+             look for it there, and check it out to whoever has it",
+            self.label(asset)
+        );
+        self.raise_for_asset(Rule::Ghost, asset, summary, cause, out);
+    }
+
+    fn end_ghost(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        if self.assets.get(asset).is_none_or(|row| row.current.ghost_since.is_none()) {
+            return;
+        }
+        self.assets.change(asset).current.ghost_since = None;
+        self.alerts.condition(&AlertKey::new(Rule::Ghost, asset.as_str()), None, cause, out);
+    }
+
+    /// Whether a silence that fell due is the watcher's rather than the asset's; raises the suspicion.
+    fn is_suspect(&mut self, key: &str, watched: &Watched, cause: &Cause, out: &mut Vec<Event>) -> bool {
+        let Some(group) = self.watches.group(key) else { return false };
+        if group.suspect().is_some() {
+            return true;
+        }
+        if group.is_judged(watched.last_us) {
+            return false;
+        }
+        let span_us = group.span_us();
+        let (from, to) = (watched.last_us.saturating_sub(span_us), watched.last_us.saturating_add(span_us));
+        let sensed: Vec<&(i64, AssetId)> =
+            group.sensed_from(from).filter(|(_, asset)| !group.is_ghost(asset)).collect();
+        let silent: Vec<&(i64, AssetId)> =
+            sensed.iter().copied().take_while(|(last, _)| *last <= to).collect();
+        if !self.makes_suspicion(silent.len(), sensed.len()) {
+            let judged_us = watched.last_us.saturating_add(span_us / 4);
+            if let Some(row) = self.watches.change(key) {
+                row.judged_us = judged_us;
+            }
+            return false;
+        }
+        let of = sensed.len();
+        let until_us = silent.iter().map(|(last, _)| *last).max().unwrap_or(watched.last_us);
+        let silent: Vec<AssetId> = silent.into_iter().map(|(_, asset)| asset.clone()).collect();
+        self.raise_suspicion(key, silent, of, until_us, cause, out);
+        true
+    }
+
+    fn makes_suspicion(&self, silent: usize, of: usize) -> bool {
+        let rules = &self.topology.alerts;
+        silent >= rules.watcher_suspect_assets.max(1)
+            && silent as f64 >= rules.watcher_suspect_share * of as f64
+    }
+
+    fn raise_suspicion(
+        &mut self,
+        key: &str,
+        silent: Vec<AssetId>,
+        of: usize,
+        until_us: i64,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let count = silent.len();
+        if let Some(row) = self.watches.change(key) {
+            row.suspect = Some(Suspicion { of, until_us, ..Suspicion::default() });
+        }
+        silent.iter().for_each(|asset| self.hold(asset));
+        let read_points = self.watches.group(key).map(|g| g.read_points().to_vec()).unwrap_or_default();
+        let details = Details {
+            site: read_points.first().and_then(|read_point| self.site_of_read_point(read_point)),
+            severity: Severity::Warning,
+            summary: format!(
+                "{count} of {of} assets at {key} fell silent together while it still hears something: check \
+                 its antenna and cable, then look whether they are still there"
+            ),
+            pending: std::time::Duration::ZERO,
+            episode: 0,
+        };
+        let alert = AlertKey::new(Rule::WatcherSuspect, key);
+        self.alerts.condition(&alert, Some(details), cause, out);
+        self.inhibit(&alert, cause, out);
+    }
+
+    fn hold(&mut self, asset: &AssetId) {
+        let row = self.assets.change(asset);
+        let Some(watched) = &mut row.memory.watched else { return };
+        watched.held = true;
+        let watched = watched.clone();
+        self.watches.strike(asset, &watched);
+        self.watches.enrol(asset, &watched, Standing::Held);
+        if let Some(row) = self.watches.change(&watched.group)
+            && let Some(suspect) = &mut row.suspect
+        {
+            suspect.until_us = suspect.until_us.max(watched.last_us);
+        }
+    }
+
+    fn note_arrival(&mut self, asset: &AssetId, read_point: &ReadPointId) {
+        let enough = self.topology.alerts.watcher_suspect_assets.max(1);
+        for key in self.watches.groups_of(read_point) {
+            if self.watches.group(&key).is_some_and(|group| group.suspect().is_some())
+                && let Some(suspect) = self.watches.change(&key).and_then(|row| row.suspect.as_mut())
+                && suspect.arrivals.len() < enough
+            {
+                suspect.arrivals.insert(asset.clone());
+            }
+        }
+    }
+
+    /// Ends a suspicion that no longer stands, and lets go of what it held.
+    fn review_suspicion(&mut self, key: &str, cause: &Cause, out: &mut Vec<Event>) {
+        let Some(suspect) = self.watches.group(key).and_then(|group| group.suspect()) else { return };
+        let arrived = suspect.arrivals.len() >= self.topology.alerts.watcher_suspect_assets.max(1);
+        if !arrived && self.makes_suspicion(suspect.held.len(), suspect.of) {
+            return;
+        }
+        let now = self.now;
+        let grace_us = self.watches.group(key).map_or(0, |group| group.span_us());
+        let due_us = self.watches.position(key, now).saturating_add(grace_us);
+        let Some(row) = self.watches.change(key) else { return };
+        let Some(suspect) = row.suspect.take() else { return };
+        row.judged_us = row.judged_us.max(suspect.until_us);
+        for asset in suspect.held {
+            let row = self.assets.change(&asset);
+            let Some(watched) = &mut row.memory.watched else { continue };
+            watched.held = false;
+            watched.due_us = due_us;
+            let watched = watched.clone();
+            self.watches.enrol(&asset, &watched, Standing::Due);
+        }
+        self.alerts.condition(&AlertKey::new(Rule::WatcherSuspect, key), None, cause, out);
+    }
+
+    /// Suspicions whose group is no more.
+    pub(super) fn end_orphaned_suspicions(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        for alert in self.alerts.open_of(Rule::WatcherSuspect) {
+            if self.watches.group(&alert.subject).is_none_or(|group| group.suspect().is_none()) {
+                self.alerts.condition(&alert, None, cause, out);
+            }
+        }
+    }
+
+    /// Raises an alert about an asset, with the severity of its criticality.
+    pub(super) fn raise_for_asset(
+        &mut self,
+        rule: Rule,
+        asset: &AssetId,
+        summary: String,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let severity = match self.register.class_of(asset).map(|class| class.criticality).unwrap_or_default()
+        {
+            Criticality::Low => Severity::Info,
+            Criticality::Normal => Severity::Warning,
+            Criticality::High => Severity::Critical,
+        };
+        // A ghost is looked for where it was, an overdue return is asked for where it belongs.
+        let site = match rule {
+            Rule::Ghost => self.site_of_asset(asset),
+            _ => self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset)),
+        };
+        let details = Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 };
+        let key = AlertKey::new(rule, asset.as_str());
+        self.alerts.condition(&key, Some(details), cause, out);
+        self.inhibit(&key, cause, out);
+    }
+}
+
+fn standing(watched: &Watched, ghost: bool) -> Standing {
+    match (ghost, watched.held) {
+        (true, _) => Standing::Ghost,
+        (false, true) => Standing::Held,
+        (false, false) => Standing::Due,
+    }
+}
+
+pub(super) fn micros(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Key of a suspicion's alert for a group of read points.
+pub(super) fn suspicion_key(read_points: &[ReadPointId]) -> AlertKey {
+    AlertKey::new(Rule::WatcherSuspect, group_key(read_points))
+}

@@ -1,0 +1,268 @@
+//! Where it is: presence, passages, fixes and fences → location events and the one current answer.
+//!
+//! Newer evidence wins, an older one never moves the answer back, and a late one is recorded and moves
+//! nothing. A refresh says that a tag still is there; it moves the answer (and is told, so that history
+//! explains the answer) only when something else had moved it away and the tag goes on being heard for
+//! longer than reads may straggle. A fix does not take an asset out of a zone where it is being heard.
+
+use super::Tracker;
+use super::assets::{AssetRow, Passed};
+use super::cause::Cause;
+use crate::domain::epc::Epc;
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
+use crate::domain::readings::Fix;
+use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
+use crate::domain::state::{Location, SensedBy};
+
+impl Tracker {
+    pub(super) fn presence(
+        &mut self,
+        epc: Epc,
+        read_point: ReadPointId,
+        change: PresenceChange,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let asset = self.register.asset_of_tag(&epc).cloned();
+        if change != PresenceChange::Refreshed {
+            self.tell_presence(asset.as_ref(), epc, &read_point, change, cause, out);
+        }
+        let Some(asset) = asset.filter(|_| !cause.late) else { return };
+        match change {
+            PresenceChange::Arrived => self.heard(&asset, epc, &read_point, true, cause, out),
+            PresenceChange::Refreshed => {
+                let moves = self.refresh_moves(&asset, &read_point, cause);
+                if moves {
+                    self.tell_presence(Some(&asset), epc, &read_point, change, cause, out);
+                }
+                self.heard(&asset, epc, &read_point, moves, cause, out);
+            }
+            PresenceChange::Departed => self.departed(&asset, epc, &read_point, cause),
+        }
+    }
+
+    pub(super) fn passage(&mut self, passage: Passage, cause: &Cause, out: &mut Vec<Event>) {
+        let Passage { epc, portal, direction, confidence, evidence } = passage;
+        let asset = self.register.asset_of_tag(&epc).cloned();
+        let sides = self.topology.portal(&portal);
+        let (from, to) = sides.map(|sides| sides.crossing(direction)).unwrap_or_default();
+        let merge = sides.map(|sides| sides.merge).unwrap_or_default();
+        if let Some(asset) = &asset {
+            let at = cause.observed_at;
+            let passed = Passed { portal: portal.clone(), direction, at, epcs: vec![epc] };
+            if self.assets.change(asset).fold_passage(passed, merge) {
+                return;
+            }
+        }
+        let site = self.site_at(&portal, to.as_ref().or(from.as_ref()), cause);
+        let subject = subject(asset.as_ref(), epc);
+        let parts: [&[u8]; 3] = [epc.bytes(), portal.as_str().as_bytes(), &[direction as u8]];
+        let body =
+            EventBody::Passage { direction, epc, portal: portal.clone(), from, to: to.clone(), evidence };
+        let mut event = cause.event(site, subject, body, &parts);
+        event.confidence = Some(confidence);
+        out.push(event);
+        if let Some(asset) = asset.filter(|_| !cause.late) {
+            self.passed(&asset, &portal, direction, to, confidence, cause, out);
+        }
+    }
+
+    pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
+        let asset = self.register.asset_of_tracker(&fix.device).cloned();
+        let site = self.site_of_tracked(asset.as_ref(), cause);
+        let position = fix.position;
+        let parts: [&[u8]; 4] = [
+            fix.device.as_str().as_bytes(),
+            &fix.digest.bytes(),
+            &position.lat.to_bits().to_be_bytes(),
+            &position.lon.to_bits().to_be_bytes(),
+        ];
+        let subject = tracked(asset.as_ref(), &fix.device);
+        out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
+        if let Some(asset) = asset.filter(|_| !cause.late) {
+            self.tracked_at(&asset, &fix, cause, out);
+        }
+    }
+
+    pub(super) fn fence(
+        &mut self,
+        device: DeviceId,
+        fence: FenceId,
+        change: FenceChange,
+        fix: Fix,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let asset = self.register.asset_of_tracker(&device).cloned();
+        let site =
+            self.topology.fence_site(&fence).cloned().or_else(|| self.site_of_tracked(asset.as_ref(), cause));
+        let parts: [&[u8]; 4] =
+            [device.as_str().as_bytes(), fence.as_str().as_bytes(), &[change as u8], &fix.digest.bytes()];
+        let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone() };
+        out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
+        let Some(asset) = asset.filter(|_| !cause.late) else { return };
+        let fences = &mut self.assets.change(&asset).current.fences;
+        fences.retain(|inside| *inside != fence);
+        if change == FenceChange::Entered {
+            fences.push(fence.clone());
+        }
+        self.tracked_at(&asset, &fix, cause, out);
+        if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
+            let how = format!("sensed entering {fence}");
+            self.heard_in(&asset, &zone, std::time::Duration::ZERO, &how, cause, out);
+        }
+    }
+
+    fn tell_presence(
+        &self,
+        asset: Option<&AssetId>,
+        epc: Epc,
+        read_point: &ReadPointId,
+        change: PresenceChange,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let zone = self.topology.presence(read_point).map(|point| point.zone.clone());
+        let site = self.site_at(read_point, zone.as_ref(), cause);
+        let parts: [&[u8]; 3] = [epc.bytes(), read_point.as_str().as_bytes(), &[change as u8]];
+        let body = EventBody::Presence { change, epc, read_point: read_point.clone(), zone };
+        out.push(cause.event(site, subject(asset, epc), body, &parts));
+    }
+
+    /// A tag is heard where assets stay. `places`: that moves the answer, if nothing newer did.
+    fn heard(
+        &mut self,
+        asset: &AssetId,
+        epc: Epc,
+        read_point: &ReadPointId,
+        places: bool,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let at = cause.observed_at;
+        let point = self.topology.presence(read_point).cloned();
+        let row = self.assets.change(asset);
+        row.enter_presence(read_point, epc);
+        row.sense(at, SensedBy::ReadPoint(read_point.clone()));
+        if let Some(point) = point {
+            let zone = Location::Zone(point.zone.clone());
+            if places && row.may_place(at) {
+                row.place(zone.clone(), at, format!("heard at {read_point}"), None);
+            }
+            if row.current.location == zone {
+                row.memory.departed = false;
+                row.note_lately(read_point, at);
+                let how = format!("sensed at {read_point}");
+                self.note_leaving(asset);
+                self.heard_in(asset, &point.zone, point.span(), &how, cause, out);
+            }
+        }
+        self.sensed(asset, Some(read_point), cause, out);
+    }
+
+    fn refresh_moves(&self, asset: &AssetId, read_point: &ReadPointId, cause: &Cause) -> bool {
+        let Some(point) = self.topology.presence(read_point) else { return false };
+        let Some(row) = self.assets.get(asset) else { return true };
+        if row.current.location == Location::Zone(point.zone.clone()) {
+            return false;
+        }
+        let lasting = row.memory.placed_at.is_none_or(|at| cause.observed_at > at + point.lost_after);
+        lasting && !self.is_heard_there(row)
+    }
+
+    /// Whether a tag of it is in presence in the zone that the answer names, at a read point that hears.
+    fn is_heard_there(&self, row: &AssetRow) -> bool {
+        let Location::Zone(zone) = &row.current.location else { return false };
+        row.memory.present.iter().any(|present| {
+            let point = self.topology.presence(&present.read_point);
+            point.is_some_and(|point| point.zone == *zone) && self.watches.hears(&present.read_point)
+        })
+    }
+
+    fn departed(&mut self, asset: &AssetId, epc: Epc, read_point: &ReadPointId, cause: &Cause) {
+        let zone = self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone()));
+        let row = self.assets.change(asset);
+        row.leave_presence(read_point, epc);
+        let placed_here = Some(&row.current.location) == zone.as_ref();
+        let last = row.current.last_sensed.as_ref().map(|last| last.at);
+        if row.memory.present.is_empty() && placed_here && row.may_place(cause.observed_at) {
+            row.memory.departed = true;
+            let last = last.unwrap_or(cause.observed_at);
+            let site = self.register.home_site(asset);
+            let since = self.topology.local(site, last);
+            self.assets.change(asset).current.reason =
+                format!("last heard at {read_point}, not heard since {since}");
+        }
+        self.note_leaving(asset);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one passage, taken apart by its caller")]
+    fn passed(
+        &mut self,
+        asset: &AssetId,
+        portal: &ReadPointId,
+        direction: Direction,
+        to: Option<ZoneId>,
+        confidence: f32,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let at = cause.observed_at;
+        let row = self.assets.change(asset);
+        row.sense(at, SensedBy::ReadPoint(portal.clone()));
+        if row.may_place(at) {
+            let way = if direction == Direction::In { "in" } else { "out" };
+            let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
+            row.place(location, at, format!("passed {portal} {way}"), Some(confidence));
+            self.note_leaving(asset);
+            if let Some(zone) = to {
+                self.passed_into(asset, &zone, &format!("sensed passing {portal} {way}"), cause, out);
+            }
+        }
+        self.sensed(asset, None, cause, out);
+    }
+
+    fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
+        let at = cause.observed_at;
+        let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
+        let fences = self.assets.get(asset).map(|row| row.current.fences.clone()).unwrap_or_default();
+        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
+        let (location, reason) = match fenced {
+            Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
+            None => (Location::At(fix.position), format!("fix of {}", fix.device)),
+        };
+        let row = self.assets.change(asset);
+        row.sense(at, SensedBy::Tracker(fix.device.clone()));
+        if !heard && row.may_place(at) {
+            row.place(location, at, reason, None);
+            self.note_leaving(asset);
+        }
+        self.sensed(asset, None, cause, out);
+    }
+
+    /// Site of an event at a read point: its zone's, else its source's.
+    fn site_at(&self, read_point: &ReadPointId, zone: Option<&ZoneId>, cause: &Cause) -> Option<SiteId> {
+        let of_zone = zone.and_then(|zone| self.register.site_of_zone(zone));
+        let of_source = || {
+            let mut sources = self.topology.sources_of(read_point);
+            self.topology
+                .site_of_source(&cause.source)
+                .or_else(|| sources.find_map(|source| self.topology.site_of_source(source)))
+        };
+        of_zone.or_else(of_source).cloned()
+    }
+
+    fn site_of_tracked(&self, asset: Option<&AssetId>, cause: &Cause) -> Option<SiteId> {
+        let home = asset.and_then(|asset| self.register.home_site(asset));
+        home.or_else(|| self.topology.site_of_source(&cause.source)).cloned()
+    }
+}
+
+fn subject(asset: Option<&AssetId>, epc: Epc) -> Subject {
+    asset.cloned().map_or(Subject::Tag(epc), Subject::Asset)
+}
+
+fn tracked(asset: Option<&AssetId>, device: &DeviceId) -> Subject {
+    asset.cloned().map_or_else(|| Subject::Device(device.clone()), Subject::Asset)
+}

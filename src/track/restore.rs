@@ -1,0 +1,81 @@
+//! The way back: state rows of the journal → the tracker as it was at that commit.
+
+use super::Tracker;
+use super::alerts::Incident;
+use super::assets::AssetRow;
+use super::conditions::SensorRow;
+use super::links::LinkRow;
+use super::watch::WatchRow;
+use crate::domain::register::Record;
+use crate::domain::state::{AssetCurrent, StateKind};
+
+/// Key of the one row of [`StateKind::Commands`].
+pub(super) const COMMANDS_KEY: &str = "taken";
+
+/// A row of the journal that tracking cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackRestoreError {
+    #[error("read the {} row `{key}`", .kind.as_str())]
+    Row {
+        kind: StateKind,
+        key: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the {} row `{key}` is not one of tracking", .kind.as_str())]
+    Foreign { kind: StateKind, key: String },
+}
+
+impl Tracker {
+    /// Takes the rows of a journal, in any order. To be followed by [`Tracker::started`].
+    pub fn restore(
+        &mut self,
+        rows: impl Iterator<Item = (StateKind, String, Vec<u8>)>,
+    ) -> Result<(), TrackRestoreError> {
+        for (kind, key, value) in rows {
+            self.restore_row(kind, &key, &value)?;
+        }
+        for asset in self.assets.ids() {
+            self.restore_watch(&asset);
+        }
+        Ok(())
+    }
+
+    fn restore_row(&mut self, kind: StateKind, key: &str, value: &[u8]) -> Result<(), TrackRestoreError> {
+        let unreadable = |source| TrackRestoreError::Row { kind, key: key.to_owned(), source };
+        match kind {
+            StateKind::Asset => {
+                let row: AssetRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.assets.restore(row);
+            }
+            StateKind::Watch => {
+                let row: WatchRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.watches.restore(key.to_owned(), row);
+            }
+            StateKind::Alert => {
+                let incident: Incident = serde_json::from_slice(value).map_err(unreadable)?;
+                self.alerts.restore(incident);
+            }
+            StateKind::Register => {
+                let record: Record = serde_json::from_slice(value).map_err(unreadable)?;
+                self.register.hold(record);
+            }
+            StateKind::Link => {
+                let row: LinkRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.links.restore(row);
+            }
+            StateKind::Sensor => {
+                let row: SensorRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.sensors.restore(key.to_owned(), row);
+            }
+            StateKind::Commands => self.commands = serde_json::from_slice(value).map_err(unreadable)?,
+            _ => return Err(TrackRestoreError::Foreign { kind, key: key.to_owned() }),
+        }
+        Ok(())
+    }
+
+    /// The current answer for an asset, where something happened to it.
+    pub fn asset(&self, asset: &crate::domain::ids::AssetId) -> Option<&AssetCurrent> {
+        self.assets.get(asset).map(|row| &row.current)
+    }
+}

@@ -1,0 +1,158 @@
+use super::world::*;
+use crate::domain::alerts::Rule;
+use crate::domain::commands::{Command, Refused};
+use crate::domain::register::Checkout;
+use crate::domain::sightings::{Direction, FenceChange};
+
+#[test]
+fn what_is_out_cannot_be_checked_out_and_the_refusal_says_by_whom() {
+    let mut world = World::stocked(1, "tool");
+    world.check_out("T1", None).unwrap();
+    world.told();
+    let before = world.rows.clone();
+    let refused = world.check_out("T1", None).unwrap_err();
+    assert!(matches!(&refused, Refused::Conflict { reason } if reason.contains("bob")), "{refused}");
+    assert!(matches!(world.check_out("T2", None), Err(Refused::NotFound { .. })));
+    assert!(matches!(world.check_out("T1", Some(-5)), Err(Refused::Invalid { .. })));
+    assert!(world.events.is_empty());
+    assert_eq!(world.rows, before);
+    world.check_in("T1").unwrap();
+    assert!(matches!(world.check_in("T1"), Err(Refused::Conflict { .. })));
+    assert_eq!(world.told(), ["0 asset:T1 checked-in command"]);
+}
+
+#[test]
+fn being_still_heard_at_the_crib_is_no_return() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.at = 5;
+    world.check_out("T1", None).unwrap();
+    world.hear_until(60, &[1], "CRIB");
+    world.arrive(1, "CRIB-B");
+    assert!(world.current("T1").checkout.is_some());
+    // Departed and heard again: that is one.
+    world.until(80);
+    world.depart(1, "CRIB");
+    world.depart(1, "CRIB-B");
+    world.until(200);
+    world.arrive(1, "CRIB");
+    assert!(world.current("T1").checkout.is_none());
+    assert_eq!(world.told().last().unwrap(), "200 asset:T1 checked-in sensed at CRIB");
+}
+
+#[test]
+fn returns_are_sensed_by_passing_in_and_by_a_fence_that_is_home() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.check_out("T1", None).unwrap();
+    world.until(20);
+    world.pass(1, "DOCK", Direction::Out);
+    world.until(100);
+    // Older than the checkout, or into another zone: no return.
+    world.pass(1, "GATE", Direction::In);
+    assert!(world.current("T1").checkout.is_some());
+    world.until(110);
+    world.pass(1, "DOCK", Direction::In);
+    assert_eq!(world.told().last().unwrap(), "110 asset:T1 checked-in sensed passing DOCK in");
+
+    let mut world = World::stocked(1, "tool");
+    let mut home = asset("T1", "tool");
+    if let crate::domain::register::Record::Asset(asset) = &mut home {
+        asset.home_zone = Some("yard".into());
+    }
+    world.import(vec![home, tracker("van/1", "T1")]).unwrap();
+    world.fix("van/1");
+    world.check_out("T1", None).unwrap();
+    world.until(50);
+    world.fence("van/1", "hq-yard", FenceChange::Entered);
+    assert_eq!(world.told().last().unwrap(), "50 asset:T1 checked-in sensed entering hq-yard");
+}
+
+#[test]
+fn where_nobody_knew_the_place_the_first_hearing_decides() {
+    // (second of the first hearing after the checkout, returned)
+    for (heard_at, returned) in [(15, false), (25, true)] {
+        let mut world = World::stocked(1, "tool");
+        world.check_out("T1", None).unwrap();
+        world.until(heard_at);
+        world.arrive(1, "CRIB");
+        assert_eq!(world.current("T1").checkout.is_none(), returned, "heard at {heard_at}");
+    }
+}
+
+#[test]
+fn an_import_of_checkouts_is_idempotent_and_does_not_reopen() {
+    let mut world = World::stocked(1, "tool");
+    world.at = 100;
+    let checkout = Checkout {
+        asset: "T1".into(),
+        holder: "acme".to_owned(),
+        checked_out_at: t(50),
+        due_back: Some(t(500)),
+        note: None,
+    };
+    let import = |checkout: &Checkout| Command::Import { records: vec![], checkouts: vec![checkout.clone()] };
+    assert_eq!(world.command(import(&checkout)).unwrap().created, 1);
+    assert_eq!(world.command(import(&checkout)).unwrap().unchanged, 1);
+    let longer = Checkout { due_back: Some(t(900)), ..checkout.clone() };
+    assert_eq!(world.command(import(&longer)).unwrap().updated, 1);
+    let other = Checkout { holder: "bob".to_owned(), ..checkout.clone() };
+    assert!(matches!(world.command(import(&other)), Err(Refused::Conflict { .. })));
+    world.check_in("T1").unwrap();
+    assert_eq!(world.command(import(&checkout)).unwrap().unchanged, 1);
+    assert!(world.current("T1").checkout.is_none());
+    assert_eq!(world.told(), ["100 asset:T1 checked-out acme", "100 asset:T1 checked-in command"]);
+}
+
+#[test]
+fn overdue_fires_at_due_plus_grace_and_ends_with_the_return() {
+    let mut world = World::stocked(2, "tool");
+    world.check_out("T1", Some(100)).unwrap();
+    world.check_out("T2", Some(100)).unwrap();
+    world.until(129);
+    assert!(world.alerted().is_empty());
+    world.check_in("T2").unwrap();
+    world.until(500);
+    world.check_in("T1").unwrap();
+    assert_eq!(world.alerted(), ["130 overdue-return/T1 fired", "500 overdue-return/T1 resolved"]);
+}
+
+#[test]
+fn overdue_waits_for_what_a_reader_held_and_the_return_in_it_counts() {
+    let mut world = World::stocked(2, "tool");
+    for number in [1, 2] {
+        world.arrive(number, "CRIB");
+        world.check_out(asset_name(number).as_str(), Some(100)).unwrap();
+        world.pass(number, "DOCK", Direction::Out);
+    }
+    world.until(90);
+    world.link("r2", true, false);
+    world.until(200);
+    assert!(!world.is_firing(Rule::OverdueReturn, "T1"));
+    world.pass_at(95, false, 1, "DOCK", Direction::In);
+    world.link("r2", true, true);
+    assert_eq!(world.alerted(), ["130 overdue-return/T2 fired"]);
+    assert!(world.current("T1").checkout.is_none());
+}
+
+#[test]
+fn overdue_waits_over_a_restart_until_the_doors_are_heard_or_given_up() {
+    let mut world = World::stocked(1, "tool");
+    world.check_out("T1", Some(100)).unwrap();
+    world.until(50);
+    world.events.clear();
+    world.restart(1000);
+    world.until(1060);
+    assert!(!world.is_firing(Rule::OverdueReturn, "T1"));
+    for source in ["r1", "r3", "cold-1"] {
+        world.link(source, true, true);
+    }
+    world.until(1079);
+    assert!(!world.is_firing(Rule::OverdueReturn, "T1"));
+    // r2 stays away: it is an alert of its own, and the overdue one names it.
+    world.until(1081);
+    let key = crate::domain::alerts::AlertKey::new(Rule::OverdueReturn, "T1");
+    let alert = world.tracker.alerts.open(&key).unwrap();
+    assert!(alert.summary.contains("r2 is down"), "{}", alert.summary);
+    assert_eq!(alert.fired_at, Some(t(130)));
+}

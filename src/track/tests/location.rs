@@ -1,0 +1,193 @@
+use super::world::*;
+use crate::domain::sightings::{Direction, FenceChange, PresenceChange};
+use crate::domain::state::Location;
+
+fn zone(name: &str) -> Location {
+    Location::Zone(name.into())
+}
+
+#[test]
+fn presence_places_and_departure_leaves_the_answer_with_a_reason() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.hear_until(30, &[1], "CRIB");
+    world.until(45);
+    world.depart(1, "CRIB");
+    assert_eq!(world.told(), ["0 asset:T1 Arrived CRIB", "45 asset:T1 Departed CRIB"]);
+    let current = world.current("T1");
+    assert_eq!((current.location, current.since), (zone("crib"), Some(t(0))));
+    assert_eq!(current.last_sensed.unwrap().at, t(30));
+    assert_eq!(current.reason, "last heard at CRIB, not heard since 2026-05-01 08:00 +02");
+}
+
+#[test]
+fn a_passage_leads_from_zone_to_zone_and_out_to_nowhere() {
+    let mut world = World::stocked(1, "tool");
+    world.pass(1, "DOCK", Direction::Out);
+    assert_eq!(world.current("T1").location, zone("yard"));
+    world.at = 60;
+    world.pass(1, "GATE", Direction::Out);
+    assert_eq!(world.current("T1").location, Location::OutThrough("GATE".into()));
+    assert_eq!(world.current("T1").confidence, Some(0.9));
+    world.at = 120;
+    world.pass(1, "GATE", Direction::In);
+    let told = world.told();
+    assert_eq!(
+        told,
+        ["0 asset:T1 Out DOCK crib>yard", "60 asset:T1 Out GATE yard>-", "120 asset:T1 In GATE ->yard"]
+    );
+}
+
+#[test]
+fn two_tags_of_one_asset_make_one_passage_and_a_restart_does_not_split_it() {
+    for restart in [false, true] {
+        let mut world = World::stocked(1, "tool");
+        world.import(vec![tag(101, "T1")]).unwrap();
+        world.pass(1, "DOCK", Direction::Out);
+        if restart {
+            world.restart(0);
+        }
+        world.at = 6;
+        world.pass_at(4, false, 101, "DOCK", Direction::Out);
+        // The same tag again, the other way, and the other tag beyond the window are passages.
+        world.pass_at(6, false, 101, "DOCK", Direction::In);
+        world.pass_at(12, false, 101, "DOCK", Direction::Out);
+        let told: Vec<_> = world.told().into_iter().filter(|line| line.contains("DOCK")).collect();
+        assert_eq!(
+            told,
+            [
+                "0 asset:T1 Out DOCK crib>yard",
+                "6 asset:T1 In DOCK yard>crib",
+                "12 asset:T1 Out DOCK crib>yard"
+            ],
+            "restart: {restart}"
+        );
+    }
+}
+
+#[test]
+fn older_and_late_sightings_are_told_and_move_nothing() {
+    let mut world = World::stocked(1, "tool");
+    world.at = 100;
+    world.arrive(1, "ANNEX");
+    world.pass_at(90, false, 1, "DOCK", Direction::Out);
+    world.presence_at(120, true, 1, "CRIB", PresenceChange::Arrived);
+    assert_eq!(
+        world.told(),
+        ["100 asset:T1 Arrived ANNEX", "90 asset:T1 Out DOCK crib>yard", "120 asset:T1 Arrived CRIB late"]
+    );
+    let current = world.current("T1");
+    assert_eq!((current.location, current.last_sensed.unwrap().at), (zone("annex"), t(100)));
+}
+
+#[test]
+fn a_straggling_read_after_a_passage_does_not_bring_it_back_but_lasting_presence_does() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.at = 20;
+    world.pass(1, "DOCK", Direction::Out);
+    world.at = 21;
+    world.refresh(1, "CRIB");
+    assert_eq!(world.current("T1").location, zone("yard"));
+    world.at = 31;
+    world.refresh(1, "CRIB");
+    assert_eq!(world.current("T1").location, zone("crib"));
+    assert_eq!(world.told().last().unwrap(), "31 asset:T1 Refreshed CRIB");
+}
+
+#[test]
+fn what_is_not_on_the_register_is_told_by_its_own_name_and_has_no_answer() {
+    let mut world = World::new();
+    world.arrive(9, "CRIB");
+    world.refresh(9, "CRIB");
+    world.pass(9, "DOCK", Direction::Out);
+    world.fix("van/1");
+    world.fence("van/1", "depot", FenceChange::Entered);
+    let tag = epc(9);
+    assert_eq!(
+        world.told(),
+        [
+            format!("0 tag:{tag} Arrived CRIB"),
+            format!("0 tag:{tag} Out DOCK crib>yard"),
+            "0 device:van/1 fix".to_owned(),
+            "0 device:van/1 Entered depot".to_owned(),
+        ]
+    );
+    assert!(!world.rows.keys().any(|(kind, _)| *kind == crate::domain::state::StateKind::Asset));
+    // Registered while present: the next refresh places it, and nothing is told of before.
+    world.stock(9..=9, "tool");
+    world.at = 10;
+    world.refresh(9, "CRIB");
+    assert_eq!(world.told(), ["10 asset:T9 Refreshed CRIB"]);
+    assert_eq!(world.current("T9").since, Some(t(10)));
+}
+
+#[test]
+fn fixes_move_a_tracked_asset_and_fences_with_a_zone_mean_the_zone() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.fix("van/1");
+    assert!(matches!(world.current("T1").location, Location::At(_)));
+    world.at = 10;
+    world.fence("van/1", "depot", FenceChange::Entered);
+    assert!(matches!(world.current("T1").location, Location::At(_)));
+    world.at = 20;
+    world.fence("van/1", "hq-yard", FenceChange::Entered);
+    world.at = 30;
+    world.fix("van/1");
+    let current = world.current("T1");
+    assert_eq!((current.location, current.since), (zone("yard"), Some(t(20))));
+    assert_eq!(current.fences, ["depot".into(), "hq-yard".into()]);
+    world.at = 40;
+    world.fence("van/1", "hq-yard", FenceChange::Exited);
+    assert!(matches!(world.current("T1").location, Location::At(_)));
+    assert_eq!(
+        world.told(),
+        [
+            "0 asset:T1 fix",
+            "10 asset:T1 Entered depot",
+            "20 asset:T1 Entered hq-yard",
+            "30 asset:T1 fix",
+            "40 asset:T1 Exited hq-yard"
+        ]
+    );
+}
+
+#[test]
+fn a_fix_does_not_take_an_asset_from_where_its_tag_is_heard() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.arrive(1, "CRIB");
+    world.at = 5;
+    world.fix("van/1");
+    assert_eq!(world.current("T1").location, zone("crib"));
+    // Nobody hears there any longer: then the fix is what we have.
+    world.hearing("CRIB", false);
+    world.fix("van/1");
+    assert!(matches!(world.current("T1").location, Location::At(_)));
+}
+
+#[test]
+fn ten_thousand_assets_and_a_sighting_touches_one_row() {
+    let mut world = World::stocked(10_000, "tool");
+    for number in 1..=10_000 {
+        world.arrive(number, "CRIB");
+    }
+    world.at = 10;
+    let what = crate::domain::sightings::Seen::Presence {
+        epc: epc(77),
+        read_point: "CRIB".into(),
+        change: PresenceChange::Refreshed,
+    };
+    let sighting = crate::domain::sightings::Sighting {
+        source: "r1".into(),
+        observed_at: t(10),
+        received_at: t(10),
+        late: false,
+        what,
+    };
+    world.tracker.sighting(sighting, &mut world.events);
+    let mut rows = Vec::new();
+    world.tracker.take_dirty(&mut rows);
+    assert_eq!(rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["T77"]);
+}

@@ -1,0 +1,10 @@
+//! Tables of inputs and the events they make, one file a rule.
+
+mod alerting;
+mod custody;
+mod ghosts;
+mod location;
+mod properties;
+mod register;
+mod sensors;
+mod world;

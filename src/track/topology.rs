@@ -1,0 +1,171 @@
+//! The configuration's rules, compiled for lookup: what a read point watches, which sources it hangs
+//! on, which fence means which zone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::config::{AlertRules, ReadPointKind, Rules};
+use crate::domain::alerts::Severity;
+use crate::domain::ids::{DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId};
+use crate::domain::sightings::Direction;
+use crate::domain::time::Timestamp;
+
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    presence: BTreeMap<ReadPointId, PresencePoint>,
+    portals: BTreeMap<ReadPointId, Portal>,
+    sources_of: BTreeMap<ReadPointId, BTreeSet<SourceId>>,
+    read_points_of: BTreeMap<SourceId, BTreeSet<ReadPointId>>,
+    fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
+    limits: BTreeMap<(DeviceId, PointId, LimitId), Severity>,
+    source_sites: BTreeMap<SourceId, SiteId>,
+    timezones: BTreeMap<SiteId, jiff::tz::TimeZone>,
+    units: BTreeMap<(DeviceId, PointId), String>,
+    pub alerts: AlertRules,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PresencePoint {
+    pub zone: ZoneId,
+    pub lost_after: Duration,
+    pub refresh: Duration,
+    pub hearing_timeout: Duration,
+}
+
+impl PresencePoint {
+    /// A tag that stays is told of again within this: a refresh is due every `refresh`, and comes with
+    /// the next read, of which there is one within `lost_after`.
+    pub fn span(&self) -> Duration {
+        self.refresh.saturating_add(self.lost_after)
+    }
+
+    /// A shorter silence proves nothing of a tag that was there: the second span is to know who else
+    /// fell silent with it, and an outage is only known `hearing_timeout` after it began, before which a
+    /// tag may have been told of a whole span ago.
+    pub fn shortest_proof(&self) -> Duration {
+        self.span().saturating_add(self.span().max(self.hearing_timeout))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Portal {
+    inside: Option<ZoneId>,
+    outside: Option<ZoneId>,
+    pub merge: Duration,
+}
+
+impl Portal {
+    /// The zones that a passage comes from and leads to.
+    pub fn crossing(&self, direction: Direction) -> (Option<ZoneId>, Option<ZoneId>) {
+        match direction {
+            Direction::In => (self.outside.clone(), self.inside.clone()),
+            Direction::Out => (self.inside.clone(), self.outside.clone()),
+        }
+    }
+}
+
+impl Topology {
+    pub fn new(rules: &Rules) -> Self {
+        let mut topology = Self {
+            fences: rules.fences.iter().map(|f| (f.name.clone(), (f.site.clone(), f.zone.clone()))).collect(),
+            limits: rules
+                .limits
+                .iter()
+                .map(|l| ((l.device.clone(), l.point.clone(), l.name.clone()), l.severity))
+                .collect(),
+            source_sites: rules.source_sites.clone(),
+            timezones: rules.sites.iter().map(|s| (s.name.clone(), s.timezone.clone())).collect(),
+            units: rules.units.clone(),
+            alerts: rules.alerts.clone(),
+            ..Self::default()
+        };
+        for point in &rules.read_points {
+            topology.add_read_point(point);
+        }
+        topology
+    }
+
+    fn add_read_point(&mut self, point: &crate::config::ReadPointConfig) {
+        match &point.kind {
+            ReadPointKind::Presence { zone, lost_after, refresh, .. } => {
+                let presence = PresencePoint {
+                    zone: zone.clone(),
+                    lost_after: *lost_after,
+                    refresh: *refresh,
+                    hearing_timeout: point.hearing_timeout,
+                };
+                self.presence.insert(point.name.clone(), presence);
+            }
+            ReadPointKind::Portal { inside, outside, merge, .. } => {
+                let portal = Portal { inside: inside.clone(), outside: outside.clone(), merge: *merge };
+                self.portals.insert(point.name.clone(), portal);
+            }
+        }
+        for antenna in &point.antennas {
+            self.sources_of.entry(point.name.clone()).or_default().insert(antenna.source.clone());
+            self.read_points_of.entry(antenna.source.clone()).or_default().insert(point.name.clone());
+        }
+    }
+
+    pub fn presence(&self, read_point: &ReadPointId) -> Option<&PresencePoint> {
+        self.presence.get(read_point)
+    }
+
+    pub fn portal(&self, read_point: &ReadPointId) -> Option<&Portal> {
+        self.portals.get(read_point)
+    }
+
+    /// The sources that a read point hears through.
+    pub fn sources_of(&self, read_point: &ReadPointId) -> impl Iterator<Item = &SourceId> {
+        self.sources_of.get(read_point).into_iter().flatten()
+    }
+
+    /// The read points that hang on a source.
+    pub fn read_points_of(&self, source: &SourceId) -> impl Iterator<Item = &ReadPointId> {
+        self.read_points_of.get(source).into_iter().flatten()
+    }
+
+    /// Every source that the rules name: those with a site, and those with antennas.
+    pub fn sources(&self) -> BTreeSet<SourceId> {
+        self.source_sites.keys().chain(self.read_points_of.keys()).cloned().collect()
+    }
+
+    pub fn site_of_source(&self, source: &SourceId) -> Option<&SiteId> {
+        self.source_sites.get(source)
+    }
+
+    pub fn fence_site(&self, fence: &FenceId) -> Option<&SiteId> {
+        self.fences.get(fence)?.0.as_ref()
+    }
+
+    pub fn fence_zone(&self, fence: &FenceId) -> Option<&ZoneId> {
+        self.fences.get(fence)?.1.as_ref()
+    }
+
+    pub fn limit_severity(&self, device: &DeviceId, point: &PointId, limit: &LimitId) -> Option<Severity> {
+        self.limits.get(&(device.clone(), point.clone(), limit.clone())).copied()
+    }
+
+    /// Whether a `condition` alert's subject still is a configured limit.
+    pub fn has_limit(&self, subject: &str) -> bool {
+        self.limits.keys().any(|(device, point, limit)| subject == format!("{device}/{point}/{limit}"))
+    }
+
+    pub fn unit(&self, device: &DeviceId, point: &PointId) -> Option<&String> {
+        self.units.get(&(device.clone(), point.clone()))
+    }
+
+    /// Whether the configuration makes assets stay, pass or be fenced in `zone`.
+    pub fn uses_zone(&self, zone: &ZoneId) -> bool {
+        let zone = Some(zone);
+        self.presence.values().any(|p| Some(&p.zone) == zone)
+            || self.portals.values().any(|p| p.inside.as_ref() == zone || p.outside.as_ref() == zone)
+            || self.fences.values().any(|(_, fenced)| fenced.as_ref() == zone)
+    }
+
+    /// A moment as people at `site` write it; in UTC where the site is not known.
+    pub fn local(&self, site: Option<&SiteId>, at: Timestamp) -> String {
+        let zone = site.and_then(|site| self.timezones.get(site)).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        at.to_jiff().to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
+    }
+}

@@ -1,0 +1,335 @@
+//! Ghost clocks (contract 9): silence counts only while those hear who lately heard.
+//!
+//! Assets are watched in **groups**: the set of read points that lately sensed them. A group has one
+//! clock, the time during which all its read points heard; it stops with the first that does not. An
+//! asset's last sensing and its due moment are positions on that clock, kept in order. So an outage
+//! touches the groups of a read point and no asset, silence costs nothing until it is due, and a sighting
+//! moves one asset.
+//!
+//! The clock runs on our time, from calls; what it counted is written with every change and each
+//! [`CHECKPOINT`] at the latest. A crash or a restart can lose counted time, and never adds any: all
+//! groups stand still until told that their read points hear.
+//!
+//! This file never decides what a silence means; see `ghost.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::assets::Watched;
+use super::deadlines::Deadlines;
+use crate::domain::ids::{AssetId, ReadPointId};
+use crate::domain::state::{StateKind, StateRow};
+use crate::domain::time::Timestamp;
+
+/// A running clock is written at least this often; a crash loses at most this much of it.
+pub(super) const CHECKPOINT: Duration = Duration::from_secs(60);
+
+/// The row of a group in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchRow {
+    pub read_points: Vec<ReadPointId>,
+    /// The clock, in microseconds of hearing.
+    pub heard_us: i64,
+    pub hearing: bool,
+    /// A tag that stays is told of again within this much hearing.
+    pub span_us: i64,
+    /// Silences that began up to here were judged to be the assets' own.
+    #[serde(default)]
+    pub judged_us: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspicion>,
+}
+
+/// Many fell silent together: the watcher is suspect, their ghosts are held back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Suspicion {
+    /// Assets that were being sensed when the silence began, silent ones included.
+    pub of: usize,
+    /// The latest last sensing among the silent, on the group's clock.
+    pub until_us: i64,
+    /// Assets that arrived at these read points since: they hear what is there.
+    pub arrivals: BTreeSet<AssetId>,
+    /// The silent; rebuilt from the assets' own rows.
+    #[serde(skip)]
+    pub held: BTreeSet<AssetId>,
+}
+
+#[derive(Debug)]
+pub(super) struct Group {
+    row: WatchRow,
+    running_since: Option<Timestamp>,
+    by_last: BTreeSet<(i64, AssetId)>,
+    by_due: BTreeSet<(i64, AssetId)>,
+    ghosts: BTreeSet<AssetId>,
+}
+
+impl Group {
+    fn position(&self, at: Timestamp) -> i64 {
+        let running = self.running_since.map_or(0, |since| at.micros_after(since).max(0));
+        self.row.heard_us.saturating_add(running)
+    }
+
+    fn wake(&self) -> Option<Timestamp> {
+        let (due, _) = self.by_due.first()?;
+        Some(self.running_since?.offset((due - self.row.heard_us).max(0)))
+    }
+
+    pub fn suspect(&self) -> Option<&Suspicion> {
+        self.row.suspect.as_ref()
+    }
+
+    pub fn read_points(&self) -> &[ReadPointId] {
+        &self.row.read_points
+    }
+
+    pub fn span_us(&self) -> i64 {
+        self.row.span_us
+    }
+
+    /// Assets of this group that are ghosts, in order of name.
+    pub fn ghosts(&self) -> impl Iterator<Item = &AssetId> {
+        self.ghosts.iter()
+    }
+
+    pub fn is_ghost(&self, asset: &AssetId) -> bool {
+        self.ghosts.contains(asset)
+    }
+
+    pub fn is_judged(&self, last_us: i64) -> bool {
+        last_us <= self.row.judged_us
+    }
+
+    /// Those last sensed from `from` on, with the time of it.
+    pub fn sensed_from(&self, from: i64) -> impl Iterator<Item = &(i64, AssetId)> {
+        let first = AssetId::new("");
+        self.by_last.range((from, first)..)
+    }
+}
+
+/// What an asset is to its group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standing {
+    Due,
+    Held,
+    Ghost,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    groups: BTreeMap<String, Group>,
+    of_read_point: BTreeMap<ReadPointId, BTreeSet<String>>,
+    hearing: BTreeSet<ReadPointId>,
+    wakes: Deadlines<String>,
+    checkpoint_at: Option<Timestamp>,
+    dirty: BTreeSet<String>,
+}
+
+/// Key of a group: its read points in order, joined by `+`.
+pub(super) fn group_key(read_points: &[ReadPointId]) -> String {
+    read_points.iter().map(ReadPointId::as_str).collect::<Vec<_>>().join("+")
+}
+
+impl Watches {
+    pub fn hears(&self, read_point: &ReadPointId) -> bool {
+        self.hearing.contains(read_point)
+    }
+
+    pub fn group(&self, key: &str) -> Option<&Group> {
+        self.groups.get(key)
+    }
+
+    /// Groups that a read point is in, in order.
+    pub fn groups_of(&self, read_point: &ReadPointId) -> Vec<String> {
+        self.of_read_point.get(read_point).into_iter().flatten().cloned().collect()
+    }
+
+    pub fn position(&self, key: &str, at: Timestamp) -> i64 {
+        self.groups.get(key).map_or(0, |group| group.position(at))
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.groups.values().any(|group| group.running_since.is_some())
+    }
+
+    /// Makes sure that the group of these read points is there.
+    pub fn ensure(&mut self, read_points: &[ReadPointId], span_us: i64, now: Timestamp) -> String {
+        let key = group_key(read_points);
+        if let Some(group) = self.groups.get_mut(&key) {
+            if group.row.span_us != span_us {
+                group.row.span_us = span_us;
+                self.dirty.insert(key.clone());
+            }
+            return key;
+        }
+        let row = WatchRow {
+            read_points: read_points.to_vec(),
+            heard_us: 0,
+            hearing: false,
+            span_us,
+            judged_us: i64::MIN,
+            suspect: None,
+        };
+        self.restore(key.clone(), row);
+        self.run_or_stop(&key, now);
+        self.dirty.insert(key.clone());
+        key
+    }
+
+    pub fn enrol(&mut self, asset: &AssetId, watched: &Watched, standing: Standing) {
+        let Some(group) = self.groups.get_mut(&watched.group) else { return };
+        group.by_last.insert((watched.last_us, asset.clone()));
+        match standing {
+            Standing::Due => drop(group.by_due.insert((watched.due_us, asset.clone()))),
+            Standing::Ghost => drop(group.ghosts.insert(asset.clone())),
+            Standing::Held => {
+                group.row.suspect.get_or_insert_default().held.insert(asset.clone());
+            }
+        }
+        self.rewake(&watched.group);
+    }
+
+    /// Takes an asset off its group; the group stays until [`Self::drop_if_empty`].
+    pub fn strike(&mut self, asset: &AssetId, watched: &Watched) {
+        let Some(group) = self.groups.get_mut(&watched.group) else { return };
+        group.by_last.remove(&(watched.last_us, asset.clone()));
+        group.by_due.remove(&(watched.due_us, asset.clone()));
+        group.ghosts.remove(asset);
+        if let Some(suspect) = &mut group.row.suspect {
+            suspect.held.remove(asset);
+        }
+        self.rewake(&watched.group);
+    }
+
+    pub fn drop_if_empty(&mut self, key: &str) {
+        let empty = |group: &Group| group.by_last.is_empty() && group.row.suspect.is_none();
+        if !self.groups.get(key).is_some_and(empty) {
+            return;
+        }
+        let Some(group) = self.groups.remove(key) else { return };
+        for read_point in &group.row.read_points {
+            if let Some(keys) = self.of_read_point.get_mut(read_point) {
+                keys.remove(key);
+            }
+        }
+        self.wakes.set(key.to_owned(), None);
+        self.dirty.insert(key.to_owned());
+    }
+
+    /// A read point began or ceased to hear.
+    pub fn set_hearing(&mut self, read_point: &ReadPointId, hearing: bool, at: Timestamp) {
+        match hearing {
+            true => self.hearing.insert(read_point.clone()),
+            false => self.hearing.remove(read_point),
+        };
+        for key in self.groups_of(read_point) {
+            self.run_or_stop(&key, at);
+        }
+    }
+
+    /// Nothing was watched between the two times: no running clock counts them.
+    pub fn skip(&mut self, from: Timestamp, to: Timestamp) {
+        for (key, group) in &mut self.groups {
+            if group.running_since.is_some() {
+                group.row.heard_us = group.position(from);
+                group.running_since = Some(to);
+                self.dirty.insert(key.clone());
+                self.wakes.set(key.clone(), group.wake());
+            }
+        }
+    }
+
+    /// When the earliest silence falls due.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.wakes.first()
+    }
+
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.wakes.first().into_iter().chain(self.checkpoint_at).min()
+    }
+
+    /// The earliest group with a due asset, and those due in it, in order of due and name.
+    pub fn pop_due(&mut self, until: Timestamp) -> Option<(Timestamp, String, Vec<AssetId>)> {
+        let (at, key) = self.wakes.pop(until)?;
+        let group = self.groups.get_mut(&key)?;
+        let position = group.position(at);
+        let mut due = Vec::new();
+        while group.by_due.first().is_some_and(|(due_us, _)| *due_us <= position) {
+            due.extend(group.by_due.pop_first().map(|(_, asset)| asset));
+        }
+        self.rewake(&key);
+        Some((at, key, due))
+    }
+
+    /// Lets running clocks be written, when it is time.
+    pub fn checkpoint(&mut self, now: Timestamp) {
+        if self.checkpoint_at.is_some_and(|at| at <= now) {
+            let running = self.groups.iter().filter(|(_, group)| group.running_since.is_some());
+            self.dirty.extend(running.map(|(key, _)| key.clone()));
+            self.checkpoint_at = self.is_running().then(|| now + CHECKPOINT);
+        }
+    }
+
+    pub fn change(&mut self, key: &str) -> Option<&mut WatchRow> {
+        let group = self.groups.get_mut(key)?;
+        self.dirty.insert(key.to_owned());
+        Some(&mut group.row)
+    }
+
+    pub fn restore(&mut self, key: String, row: WatchRow) {
+        for read_point in &row.read_points {
+            self.of_read_point.entry(read_point.clone()).or_default().insert(key.clone());
+        }
+        let row = WatchRow { hearing: false, ..row };
+        let group = Group {
+            row,
+            running_since: None,
+            by_last: BTreeSet::new(),
+            by_due: BTreeSet::new(),
+            ghosts: BTreeSet::new(),
+        };
+        self.groups.insert(key, group);
+    }
+
+    /// Nobody hears until told otherwise.
+    pub fn silence(&mut self, now: Timestamp) {
+        for read_point in std::mem::take(&mut self.hearing) {
+            self.set_hearing(&read_point, false, now);
+        }
+        self.checkpoint_at = None;
+    }
+
+    pub fn take_dirty(&mut self, now: Timestamp, out: &mut Vec<StateRow>) {
+        for key in std::mem::take(&mut self.dirty) {
+            out.push(match self.groups.get(&key) {
+                Some(group) => {
+                    let hearing = group.running_since.is_some();
+                    let row = WatchRow { heard_us: group.position(now), hearing, ..group.row.clone() };
+                    StateRow::put(StateKind::Watch, key, &row)
+                }
+                None => StateRow::delete(StateKind::Watch, key),
+            });
+        }
+    }
+
+    fn run_or_stop(&mut self, key: &str, at: Timestamp) {
+        let Some(group) = self.groups.get_mut(key) else { return };
+        let runs = group.row.read_points.iter().all(|read_point| self.hearing.contains(read_point));
+        if runs == group.running_since.is_some() {
+            return;
+        }
+        group.row.heard_us = group.position(at);
+        group.running_since = runs.then_some(at);
+        if runs {
+            self.checkpoint_at.get_or_insert(at + CHECKPOINT);
+        }
+        self.dirty.insert(key.to_owned());
+        self.rewake(key);
+    }
+
+    fn rewake(&mut self, key: &str) {
+        let wake = self.groups.get(key).and_then(Group::wake);
+        self.wakes.set(key.to_owned(), wake);
+    }
+}

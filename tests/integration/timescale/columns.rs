@@ -1,0 +1,238 @@
+//! What arrives: every kind in its table, its columns, current state.
+
+use serde_json::json;
+use tallyman::domain::events::{Event, EventBody, Subject};
+use tallyman::domain::ids::EventId;
+use tallyman::journal::Batch;
+
+use super::events::{asset, at, event, one_of_each, samples};
+use super::rig::{Database, Node};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_arrives_in_its_table() {
+    let Some(db) = Database::create("every_kind").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let events = one_of_each();
+    let last = node.commit(Batch { events: events.clone(), ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+
+    for (table, rows) in [
+        ("location_event", 6),
+        ("fix", 1),
+        ("sample", 1),
+        ("condition_event", 3),
+        ("tag_read", 1),
+        ("alert_event", 1),
+        ("command_log", 1),
+        ("gap", 2),
+        ("rejected_event", 0),
+    ] {
+        assert_eq!(db.number(&format!("SELECT count(*) FROM tallyman.{table}")).await, rows, "{table}");
+    }
+    envelope(&db, &events).await;
+    own_columns(&db).await;
+    current(&db).await;
+    node.close().await;
+    db.drop().await;
+}
+
+async fn envelope(db: &Database, events: &[Event]) {
+    let id = events[0].id.to_string();
+    let sql =
+        "SELECT replace(event_id::text, '-', '') AS id, node, seq, version, kind, site, subject, source,
+        extract(epoch FROM observed_at)::text AS observed, extract(epoch FROM received_at)::text AS received,
+        extract(epoch FROM recorded_at)::text AS recorded, late, confidence, body->>'read_point' AS in_body
+        FROM tallyman.location_event WHERE kind = 'presence'";
+    assert_eq!(
+        db.json(sql).await,
+        json!({
+            "id": id, "node": "n1", "seq": 1, "version": 1, "kind": "presence", "site": "north",
+            "subject": "asset:FL-07", "source": "dock-1", "observed": "1777615201.123456",
+            "received": "1777615201.124456", "recorded": "1778615200.123456", "late": false,
+            "confidence": null, "in_body": "crib",
+        })
+    );
+}
+
+async fn own_columns(db: &Database) {
+    let location = |kind: &str| {
+        format!(
+            "SELECT asset, epc, change, direction, zone, from_zone, read_point, fence, lat, lon, holder,
+               due_back IS NOT NULL AS due FROM tallyman.location_event WHERE kind = '{kind}' LIMIT 1"
+        )
+    };
+    let row = |changes: serde_json::Value| {
+        let mut row = json!({"asset": "FL-07", "epc": null, "change": null, "direction": null, "zone": null,
+            "from_zone": null, "read_point": null, "fence": null, "lat": null, "lon": null, "holder": null,
+            "due": false});
+        row.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        row
+    };
+    let epc = "3034257bf7194e4000001a85";
+    assert_eq!(
+        db.json(&location("presence")).await,
+        row(json!({"epc": epc, "change": "arrived", "zone": "tool-crib", "read_point": "crib"}))
+    );
+    assert_eq!(
+        db.json(&location("passage")).await,
+        row(
+            json!({"epc": epc, "direction": "out", "zone": "yard", "from_zone": "hall", "read_point": "door-1"})
+        )
+    );
+    assert_eq!(
+        db.json(&location("geofence")).await,
+        row(json!({"change": "entered", "fence": "depot", "lat": 52.5, "lon": 13.25}))
+    );
+    assert_eq!(db.json(&location("checked-out")).await, row(json!({"holder": "Ada", "due": true})));
+    assert_eq!(db.json(&location("checked-in")).await, row(json!({"holder": "Ada", "due": true})));
+
+    let fix = "SELECT asset, device, lat, lon, accuracy_m, altitude_m, speed_mps, course_deg, battery_percent
+        FROM tallyman.fix";
+    assert_eq!(
+        db.json(fix).await,
+        json!({"asset": "FL-07", "device": "truck/7", "lat": 52.5, "lon": 13.25, "accuracy_m": 8,
+            "altitude_m": null, "speed_mps": 3.5, "course_deg": 90, "battery_percent": 77})
+    );
+    let sample = "SELECT asset, device, point, value, quality FROM tallyman.sample";
+    assert_eq!(
+        db.json(sample).await,
+        json!({"asset": null, "device": "cold-1", "point": "temperature", "value": 13, "quality": "good"})
+    );
+    let condition = |which: &str| {
+        format!(
+            "SELECT device, point, limit_name, change, began_at IS NOT NULL AS began, value, threshold, quality,
+               zone FROM tallyman.condition_event WHERE {which}"
+        )
+    };
+    assert_eq!(
+        db.json(&condition("change = 'began'")).await,
+        json!({"device": "cold-1", "point": "temperature", "limit_name": "hi", "change": "began",
+            "began": true, "value": 9.5, "threshold": 8, "quality": null, "zone": "cold-room"})
+    );
+    assert_eq!(
+        db.json(&condition("change = 'ended'")).await,
+        json!({"device": "cold-1", "point": "temperature", "limit_name": "hi", "change": "ended",
+            "began": true, "value": 11.25, "threshold": null, "quality": null, "zone": "cold-room"})
+    );
+    assert_eq!(
+        db.json(&condition("kind = 'sensor-quality'")).await,
+        json!({"device": "cold-1", "point": "temperature", "limit_name": null, "change": null,
+            "began": false, "value": null, "threshold": null, "quality": "no-communication", "zone": null})
+    );
+    let read = "SELECT subject, epc, antenna, seen_count, peak_rssi_dbm FROM tallyman.tag_read";
+    assert_eq!(
+        db.json(read).await,
+        json!({"subject": format!("tag:{epc}"), "epc": epc, "antenna": 2, "seen_count": 5,
+            "peak_rssi_dbm": -61.5})
+    );
+    let alert = "SELECT rule, about, transition, state, severity, incident::text FROM tallyman.alert_event";
+    assert_eq!(
+        db.json(alert).await,
+        json!({"rule": "ghost", "about": "FL-07", "transition": "fired", "state": "firing",
+            "severity": "warning", "incident": "09090909-0909-0909-0909-090909090909"})
+    );
+    let command = "SELECT given_by, command FROM tallyman.command_log";
+    assert_eq!(db.json(command).await, json!({"given_by": "ada", "command": "check-in"}));
+    let gaps = "SELECT gap_from IS NOT NULL AS bounded, up, reason FROM tallyman.gap WHERE kind = ";
+    assert_eq!(
+        db.json(&format!("{gaps} 'gap'")).await,
+        json!({"bounded": true, "up": null, "reason": "restart"})
+    );
+    assert_eq!(
+        db.json(&format!("{gaps} 'link'")).await,
+        json!({"bounded": false, "up": false, "reason": "closed"})
+    );
+}
+
+async fn current(db: &Database) {
+    let asset =
+        "SELECT asset, site, zone, present, read_point, lat, lon, holder, due_back IS NOT NULL AS due,
+        sensed_by, last_kind, seq FROM tallyman.asset_current";
+    assert_eq!(
+        db.json(asset).await,
+        json!({"asset": "FL-07", "site": "north", "zone": "yard", "present": true, "read_point": "door-1",
+            "lat": 52.5, "lon": 13.25, "holder": "Ada", "due": true, "sensed_by": "truck/7",
+            "last_kind": "checked-out", "seq": 7})
+    );
+    let sensor = "SELECT device, point, value, quality, limits, seq FROM tallyman.sensor_current";
+    assert_eq!(
+        db.json(sensor).await,
+        json!({"device": "cold-1", "point": "temperature", "value": null, "quality": "no-communication",
+            "limits": {"hi": null}, "seq": 11})
+    );
+    let alert = "SELECT rule, about, state, last_transition, fired_at IS NOT NULL AS fired
+        FROM tallyman.alert_current";
+    assert_eq!(
+        db.json(alert).await,
+        json!({"rule": "ghost", "about": "FL-07", "state": "firing", "last_transition": "fired", "fired": true})
+    );
+}
+
+/// A later batch rewrites a group of columns and leaves the others; what is late rewrites nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn current_state_moves_forward_group_by_group() {
+    let Some(db) = Database::create("current_forward").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let events = one_of_each();
+    let checked_in = Event { id: EventId([7; 16]), observed_at: at(50), ..events[5].clone() };
+    let late = Event { id: EventId([8; 16]), late: true, ..events[0].clone() };
+    node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("n1", 16).await;
+    node.commit(Batch { events: vec![checked_in, late], ..Batch::default() }).await;
+    db.forwarded("n1", 18).await;
+    let asset = "SELECT zone, holder, due_back, lat, last_kind FROM tallyman.asset_current";
+    assert_eq!(
+        db.json(asset).await,
+        json!({"zone": "yard", "holder": null, "due_back": null, "lat": 52.5, "last_kind": "checked-in"})
+    );
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE late").await, 1);
+    node.close().await;
+    db.drop().await;
+}
+
+/// Hypertables are hypertables, with the configured interval, and nothing forbids a double.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_schema_is_as_documented() {
+    let Some(db) = Database::create("schema").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    node.commit(samples(0..1)).await;
+    db.forwarded("n1", 1).await;
+    let hypertables = "SELECT count(*) FROM timescaledb_information.dimensions
+        WHERE hypertable_schema = 'tallyman' AND time_interval = INTERVAL '1 day'";
+    assert_eq!(db.number(hypertables).await, 5);
+    let unique = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'tallyman' AND i.indisunique AND c.relname LIKE '%\\_event'";
+    assert_eq!(db.number(unique).await, 0);
+    node.close().await;
+    db.drop().await;
+}
+
+/// A subject that no table column is made for still arrives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_and_bodies_with_nul_arrive() {
+    let Some(db) = Database::create("nul").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let link = |reason: &str| EventBody::Link { up: false, reason: reason.to_owned() };
+    let events = vec![
+        event(1, Subject::Node, link("a\0b")),
+        event(2, asset("FL\0"), one_of_each()[0].body.clone()),
+        event(3, Subject::Node, link("a\\u0000b")),
+    ];
+    let last = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+    let reasons = "SELECT array_agg(reason ORDER BY seq) AS reasons,
+        array_agg(body->>'reason' ORDER BY seq) AS bodies FROM tallyman.gap";
+    let expected = json!(["a\u{fffd}b", "a\\u0000b"]);
+    assert_eq!(db.json(reasons).await, json!({"reasons": expected, "bodies": expected}));
+    let subject = "SELECT subject, asset FROM tallyman.location_event";
+    assert_eq!(db.json(subject).await, json!({"subject": "asset:FL\u{fffd}", "asset": "FL\u{fffd}"}));
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.asset_current").await, 1);
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.rejected_event").await, 0);
+    node.close().await;
+    db.drop().await;
+}
