@@ -6,6 +6,7 @@
 
 mod captures;
 mod llrp_captures;
+mod llrp_properties;
 mod modbus_source;
 mod mqtt_source;
 mod servers;
