@@ -33,6 +33,8 @@ const INSIDE_SHARE: [f32; PLACES] = [0.05, 0.2, 0.5, 0.8, 0.95];
 /// tag's orientation), in dB.
 const STRONGER_DB: [f32; PLACES] = [-12.0, -5.0, 0.0, 5.0, 12.0];
 const SCATTER_DB: f32 = 8.0;
+/// Weight of the numbers of reads beside a comparison of signals.
+const BESIDE_SIGNAL: f32 = 0.6;
 /// A tag that falls silent is rather away than in front of the antennas (log-likelihood).
 const SILENCE: [f32; PLACES] = [0.0, -1.0, -2.0, -1.0, 0.0];
 
@@ -81,14 +83,29 @@ impl Chain {
             for row in &mut self.joint {
                 *row = moved(row);
             }
+            self.settle_beginnings();
+        }
+    }
+
+    /// A tag that appeared in the door began on the side that it then takes first.
+    fn settle_beginnings(&mut self) {
+        let [outside, door, inside] = &mut self.joint;
+        for place in 0..PLACES {
+            match beginning(place) {
+                0 => outside[place] += std::mem::take(&mut door[place]),
+                2 => inside[place] += std::mem::take(&mut door[place]),
+                _ => {}
+            }
         }
     }
 
     pub fn observe(&mut self, evidence: Evidence) {
         let mut log = [0.0_f32; PLACES];
+        // Where signals can be compared, they say what the numbers of reads only follow.
+        let counts = if evidence.stronger_db.is_some() { BESIDE_SIGNAL } else { 1.0 };
         for (place, log) in log.iter_mut().enumerate() {
             let share = INSIDE_SHARE[place];
-            *log = evidence.inside * share.ln() + evidence.outside * (1.0 - share).ln();
+            *log = counts * (evidence.inside * share.ln() + evidence.outside * (1.0 - share).ln());
             if let Some(stronger) = evidence.stronger_db {
                 let off = (stronger - STRONGER_DB[place]) / SCATTER_DB;
                 *log -= off * off / 2.0;
@@ -132,6 +149,12 @@ impl Chain {
     pub fn sides(&self) -> (f32, f32) {
         let places = self.places();
         (places[0] + places[1], places[3] + places[4])
+    }
+
+    /// Whether the tag rather began inside than outside.
+    pub fn began_inside(&self) -> bool {
+        let [outside, _, inside] = &self.joint;
+        inside.iter().sum::<f32>() > outside.iter().sum()
     }
 
     /// Probability to have crossed to the inside, and to the outside.
@@ -210,9 +233,9 @@ mod tests {
     #[test]
     fn signal_alone_tells_a_crossing() {
         let mut chain = Chain::new();
-        for step in 0..20_i16 {
+        for step in -15..=15_i16 {
             chain.step(1);
-            let stronger_db = Some(f32::from(10 - step));
+            let stronger_db = Some(-f32::from(step));
             chain.observe(Evidence { inside: 1.0, outside: 1.0, stronger_db });
         }
         assert!(chain.crossed().1 > 0.8, "{:?}", chain.crossed());

@@ -42,8 +42,8 @@ pub(super) struct Point {
 pub(super) struct Ears {
     #[serde(with = "maybe_micros", default)]
     pub last_traffic: Option<Timestamp>,
-    /// Since when silence counts; none while nothing is heard.
-    #[serde(with = "maybe_micros", default)]
+    /// Since when silence counts; none while nothing is heard, and so after a restart.
+    #[serde(skip)]
     pub heard_since: Option<Timestamp>,
     /// Antennas that their reader has reported as disconnected.
     #[serde(default)]
@@ -109,7 +109,7 @@ impl Point {
         match self.line(sources) {
             Line::Live(until) => {
                 self.advance(sources, seen);
-                self.try_hear(until, seen);
+                self.try_hear(at, until, seen);
             }
             Line::Replaying(_) => self.stop_hearing(at, seen),
             Line::Down => {
@@ -121,7 +121,7 @@ impl Point {
 
     /// From here on silence is no evidence.
     pub fn go_deaf(&mut self) {
-        self.dirty |= self.ears.heard_since.take().is_some();
+        self.ears.heard_since = None;
     }
 
     fn stop_hearing(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
@@ -130,8 +130,8 @@ impl Point {
         }
     }
 
-    /// Hears, where there was traffic lately. All its sources are live.
-    fn try_hear(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
+    /// Hears from `at` on, where there was traffic lately. All its sources are live, up to `until`.
+    fn try_hear(&mut self, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
         let traffic = self.ears.last_traffic;
         let lately = traffic.is_some_and(|last| last + self.rule.hearing_timeout > until);
         if self.hearing || !lately || !self.ears.cut.is_empty() {
@@ -139,7 +139,6 @@ impl Point {
         }
         self.hearing = true;
         self.dirty = true;
-        let at = traffic.map_or(until, |last| last.max(until));
         self.ears.heard_since.get_or_insert(at);
         seen.push((at, self.said(true)));
     }
@@ -169,7 +168,7 @@ impl Point {
             // What the other antennas heard meanwhile was half of it.
             self.go_deaf();
             if let Line::Live(until) = self.line(sources) {
-                self.try_hear(until, seen);
+                self.try_hear(at, until, seen);
             }
         }
     }
@@ -186,13 +185,14 @@ impl Point {
         if !self.ears.cut.is_empty() {
             self.ears.cut.retain(|(source, antenna)| (source, *antenna) != from);
         }
+        let line = self.line(sources);
         let gap = self.ears.last_traffic.is_none_or(|last| at.since(last) > self.rule.hearing_timeout);
-        if self.ears.cut.is_empty() && (gap || self.ears.heard_since.is_none()) {
+        if line != Line::Down && self.ears.cut.is_empty() && (gap || self.ears.heard_since.is_none()) {
             self.ears.heard_since = Some(at);
         }
         self.ears.last_traffic = Some(self.ears.last_traffic.unwrap_or(at).max(at));
-        if let Line::Live(until) = self.line(sources) {
-            self.try_hear(until, seen);
+        if let Line::Live(until) = line {
+            self.try_hear(at, until, seen);
         }
     }
 

@@ -35,10 +35,10 @@ const COMPARED_BINS: i64 = 5;
 /// A window at rest remembers where the tag was, ever less, and is forgotten after this many `settle`s.
 const REST: u32 = 10;
 /// Certain enough to say a passage while the tag is still heard, and on silence.
-const CERTAIN: f32 = 0.95;
+const CERTAIN: f32 = 0.8;
 const LIKELY: f32 = 0.5;
 /// The same for a tag that has stood near the door.
-const LIKELY_STATIC: f32 = 0.8;
+const LIKELY_STATIC: f32 = 0.65;
 /// A side counts as taken with this probability.
 const LEANS: f32 = 0.6;
 
@@ -255,11 +255,12 @@ impl Crossing {
         let came = match &self.lean {
             Some(lean) if lean.inside == now_inside => lean.came,
             Some(lean) => {
-                if let Some(came) = lean.came {
+                let away = lean.inside != self.chain.began_inside();
+                if let Some(came) = lean.came.filter(|_| away) {
                     let stayed = time_of(lean.held).micros_after(came).max(STEP_US);
                     self.longest_return_us = self.longest_return_us.max(stayed);
                 }
-                Some(Timestamp::from_micros((time_of(lean.held).as_micros() + time_of(bin).as_micros()) / 2))
+                Some(time_of(lean.held.midpoint(bin)))
             }
             None => None,
         };

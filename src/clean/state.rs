@@ -77,7 +77,7 @@ impl Cleaner {
     fn restore_point(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
         let ears: Ears = parse(StateKind::ReadPoint, &key, value)?;
         match self.rules.point_named(&key) {
-            Some(point) => self.points[point].ears = Ears { heard_since: None, ..ears },
+            Some(point) => self.points[point].ears = ears,
             None => self.orphans.push(StateRow::delete(StateKind::ReadPoint, key)),
         }
         Ok(())

@@ -1,3 +1,252 @@
 //! The stage as a whole: what goes in, what comes out, and that a crash in between changes nothing.
 
+use std::time::Duration;
+
+use crate::clean::{Cleaned, Cleaner};
+use crate::config::{
+    AntennaConfig, FenceConfig, IntakeConfig, LimitConfig, LimitKind, ReadPointConfig, ReadPointKind,
+    Rules,
+};
+use crate::domain::alerts::Severity;
+use crate::domain::epc::Epc;
+use crate::domain::frames::{LinkChange, LinkState};
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{Antenna, Digest, SourceId};
+use crate::domain::readings::{
+    DeviceTime, Fix, Quality, Reading, ReaderEvent, ReaderEventKind, Sample, TagRead,
+};
+use crate::domain::sightings::{Episode, Seen, Sighting};
+use crate::domain::state::StateRow;
+use crate::domain::time::Timestamp;
+
 mod portal;
+mod restart;
+mod stage;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_micros((1_700_000_000_000 + millis) * 1000)
+}
+
+fn intake() -> IntakeConfig {
+    IntakeConfig {
+        queue: 10,
+        commit_frames: 10,
+        max_payload_bytes: 1000,
+        ahead_tolerance: seconds(300),
+        max_age: seconds(400 * 86_400),
+        clock_step_confirmations: 3,
+        redelivery_horizon: seconds(86_400),
+    }
+}
+
+/// A crib (antenna 1), a dock door (2 inside, 3 outside) and a rack with a reference tag (4), of one
+/// reader; a yard; a cold room.
+fn rules() -> Rules {
+    let antenna = |antenna, inside| AntennaConfig { source: "reader".into(), antenna, inside };
+    let presence = || ReadPointKind::Presence {
+        zone: "crib".into(),
+        observed_reads: 2,
+        observed_within: seconds(2),
+        lost_after: seconds(5),
+        refresh: seconds(30),
+    };
+    let dock = ReadPointKind::Portal {
+        inside: None,
+        outside: None,
+        settle: seconds(2),
+        static_after: seconds(30),
+        merge: seconds(2),
+    };
+    let point = |name: &str, kind, reference_tag, antennas| ReadPointConfig {
+        name: name.into(),
+        kind,
+        reference_tag,
+        hearing_timeout: seconds(10),
+        antennas,
+    };
+    Rules {
+        read_points: vec![
+            point("crib", presence(), None, vec![antenna(1, true)]),
+            point("dock", dock, None, vec![antenna(2, true), antenna(3, false)]),
+            point("rack", presence(), Some(epc("ee")), vec![antenna(4, true)]),
+        ],
+        fences: vec![FenceConfig {
+            name: "yard".into(),
+            site: None,
+            zone: None,
+            centre: Position { lat: 50.0, lon: 8.0 },
+            radius_m: 100.0,
+            hysteresis_m: 20.0,
+            confirmations: 2,
+        }],
+        limits: vec![LimitConfig {
+            device: "cold".into(),
+            point: "temperature".into(),
+            name: "hi".into(),
+            kind: LimitKind::High,
+            threshold: 8.0,
+            deadband: 0.5,
+            on_delay: seconds(10),
+            off_delay: seconds(5),
+            severity: Severity::Warning,
+        }],
+        ..Rules::default()
+    }
+}
+
+fn epc(tag: &str) -> Epc {
+    Epc::from_hex(&format!("30140000000000000000{tag}")).unwrap()
+}
+
+/// What happens, in milliseconds: the second number is when we receive it.
+#[derive(Clone, Debug)]
+enum Step {
+    Up(i64),
+    Replaying(i64),
+    Down(i64),
+    Tick(i64),
+    /// The reader's clock is 1000 s ahead of ours.
+    Connected(i64),
+    Read(&'static str, Antenna, i64, i64),
+    Antenna(Antenna, bool, i64),
+    Fix(i64, i64, f64),
+    Sample(i64, f64),
+}
+
+const READER_LEAD_MS: i64 = 1_000_000;
+
+impl Step {
+    fn at(&self) -> Timestamp {
+        match self {
+            Self::Up(ms) | Self::Replaying(ms) | Self::Down(ms) | Self::Tick(ms) | Self::Connected(ms) => {
+                at(*ms)
+            }
+            Self::Read(_, _, _, ms) | Self::Antenna(_, _, ms) | Self::Fix(_, ms, _) => at(*ms),
+            Self::Sample(ms, _) => at(*ms),
+        }
+    }
+
+    fn link(&self) -> Option<LinkState> {
+        match self {
+            Self::Up(_) => Some(LinkState::Up { replaying: false }),
+            Self::Replaying(_) => Some(LinkState::Up { replaying: true }),
+            Self::Down(_) => Some(LinkState::Down { reason: "cut".into() }),
+            _ => None,
+        }
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        let told = |ms: i64| DeviceTime::Utc(at(ms + READER_LEAD_MS));
+        let event = |time, kind| Reading::Reader(ReaderEvent { source: "reader".into(), time, kind });
+        Some(match self {
+            Self::Connected(ms) => event(told(*ms), ReaderEventKind::Connected),
+            Self::Antenna(antenna, connected, ms) => {
+                event(told(*ms), ReaderEventKind::Antenna { antenna: *antenna, connected: *connected })
+            }
+            Self::Read(tag, antenna, observed, _) => Reading::Tag(TagRead {
+                source: "reader".into(),
+                antenna: *antenna,
+                epc: epc(tag),
+                first_seen: told(*observed),
+                last_seen: told(*observed),
+                seen_count: 1,
+                peak_rssi_dbm: Some(-55.0),
+                pc: None,
+                crc: None,
+            }),
+            Self::Fix(observed, _, lat) => Reading::Fix(fix(*observed, *lat)),
+            Self::Sample(ms, value) => Reading::Sample(Sample {
+                device: "cold".into(),
+                point: "temperature".into(),
+                observed_at: at(*ms),
+                value: (!value.is_nan()).then_some(*value),
+                quality: if value.is_nan() { Quality::NoCommunication } else { Quality::Good },
+            }),
+            _ => return None,
+        })
+    }
+
+    /// All sources are one in these tests, but for the broker and the cold room's.
+    fn source(&self) -> SourceId {
+        match self {
+            Self::Fix(..) => "broker".into(),
+            Self::Sample(..) => "cold".into(),
+            _ => "reader".into(),
+        }
+    }
+
+    fn run(&self, cleaner: &mut Cleaner, out: &mut Cleaned) {
+        if let Some(state) = self.link() {
+            cleaner.link(&LinkChange { source: self.source(), at: self.at(), state }, out);
+        } else if let Some(reading) = self.reading() {
+            cleaner.reading(reading, &self.source(), self.at(), out);
+        } else {
+            cleaner.tick(self.at(), out);
+        }
+    }
+}
+
+fn fix(observed: i64, lat: f64) -> Fix {
+    Fix {
+        device: "truck".into(),
+        observed_at: at(observed),
+        position: Position { lat, lon: 8.0 },
+        accuracy_m: Some(5.0),
+        altitude_m: None,
+        speed_mps: None,
+        course_deg: None,
+        battery_percent: None,
+        digest: Digest(observed as u64),
+        retained: false,
+    }
+}
+
+/// Runs the steps, ticking whenever a deadline asks for it before the next step.
+fn run(cleaner: &mut Cleaner, steps: &[Step], out: &mut Cleaned) {
+    for step in steps {
+        while let Some(deadline) = cleaner.next_deadline().filter(|deadline| *deadline < step.at()) {
+            cleaner.tick(deadline, out);
+            let next = cleaner.next_deadline();
+            assert!(next.is_none_or(|next| next > deadline), "a tick at {deadline} meets {next:?}");
+        }
+        step.run(cleaner, out);
+    }
+}
+
+/// A sighting in a line: its time in ms, and what it is.
+fn line(sighting: &Sighting) -> String {
+    let ms = sighting.observed_at.as_micros() / 1000 - 1_700_000_000_000;
+    let late = if sighting.late { " late" } else { "" };
+    let short = |epc: &Epc| epc.to_string()[20..].to_owned();
+    let what = match &sighting.what {
+        Seen::Presence { epc, read_point, change } => format!("{} {change:?} {read_point}", short(epc)),
+        Seen::Passage(passage) => {
+            format!("{} passes {} {:?}", short(&passage.epc), passage.portal, passage.direction)
+        }
+        Seen::Fix(fix) => format!("fix {}", fix.position.lat),
+        Seen::Fence { fence, change, .. } => format!("{change:?} {fence}"),
+        Seen::Sample(sample) => format!("sample {:?}", sample.value),
+        Seen::Condition(change) => match change.change {
+            Episode::Began { .. } => format!("{} began", change.limit),
+            Episode::Ended { peak, .. } => format!("{} ended, {peak}", change.limit),
+        },
+        Seen::Quality { quality, .. } => format!("{quality:?}"),
+        Seen::Hearing { read_point, hearing } => {
+            format!("{read_point} {}", if *hearing { "hears" } else { "is deaf" })
+        }
+        Seen::Link { up, caught_up, reason } => {
+            format!("link {} {} ({reason})", if *up { "up" } else { "down" }, if *caught_up { "live" } else { "-" })
+        }
+    };
+    format!("{ms} {what}{late}")
+}
+
+fn rows_of(cleaner: &mut Cleaner) -> Vec<StateRow> {
+    let mut rows = Vec::new();
+    cleaner.take_dirty(&mut rows);
+    rows
+}

@@ -1,0 +1,165 @@
+//! Whatever comes in: it is accounted for, presence alternates, and a crash after any commit gives
+//! what a mere loss of the links at that moment would have given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::sightings::PresenceChange;
+use crate::domain::state::StateKind;
+
+const TAGS: [&str; 4] = ["01", "02", "03", "ee"];
+const SOURCES: [&str; 3] = ["broker", "cold", "reader"];
+
+/// Steps at growing times; what they say is not always plausible.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let kinds = (0..100_u8, 0..4_usize, 1..6_u16, 0..3_000_i64, -20.0..20.0_f64);
+    prop::collection::vec((1..1500_i64, kinds), 1..120).prop_map(|steps| {
+        let mut now = 0;
+        steps
+            .into_iter()
+            .map(|(later, (kind, tag, antenna, lag, value))| {
+                now += later;
+                match kind {
+                    0..=1 => Step::Up(now),
+                    2 => Step::Replaying(now),
+                    3..=4 => Step::Down(now),
+                    5..=14 => Step::Tick(now),
+                    15 => Step::Connected(now),
+                    16 => Step::Antenna(antenna, lag % 2 == 0, now),
+                    17..=20 => Step::Fix(now - lag * 2, now, 50.0 + value.round() / 8000.0),
+                    21..=22 => Step::Fix(now + lag * 400, now, 50.0),
+                    23..=30 => Step::Sample(now, (value * 2.0).round() / 2.0),
+                    31 => Step::Read(TAGS[tag], antenna, now + lag * 200, now),
+                    32..=35 => Step::Read(TAGS[tag], antenna, now - lag * 20, now),
+                    _ => Step::Read(TAGS[tag], antenna, now - lag / 4, now),
+                }
+            })
+            .collect()
+    })
+}
+
+type Journal = BTreeMap<(StateKind, String), String>;
+
+fn commit(cleaner: &mut Cleaner, journal: &mut Journal) {
+    for row in rows_of(cleaner) {
+        match row.value {
+            Some(value) => journal.insert((row.kind, row.key), String::from_utf8(value).unwrap()),
+            None => journal.remove(&(row.kind, row.key)),
+        };
+    }
+}
+
+fn restored(journal: &Journal) -> Cleaner {
+    let mut cleaner = Cleaner::new(&rules(), &intake());
+    let rows = journal.iter().map(|((kind, key), value)| (*kind, key.clone(), value.clone().into_bytes()));
+    cleaner.restore(rows).unwrap();
+    cleaner
+}
+
+fn links(cleaner: &mut Cleaner, at: Timestamp, state: &LinkState) {
+    for source in SOURCES {
+        let change = LinkChange { source: source.into(), at, state: state.clone() };
+        cleaner.link(&change, &mut Cleaned::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_crash_is_a_loss_of_the_links(steps in steps(), crash in 0..120_usize) {
+        let (before, after) = steps.split_at(crash.min(steps.len()));
+        let mut journal = Journal::new();
+        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut ignored = Cleaned::default();
+        for step in before {
+            run(&mut cleaner, std::slice::from_ref(step), &mut ignored);
+            commit(&mut cleaner, &mut journal);
+        }
+        let mut again = restored(&journal);
+        let now = before.last().map_or(at(0), Step::at);
+        let down = LinkState::Down { reason: "crash".into() };
+        for cleaner in [&mut cleaner, &mut again] {
+            links(cleaner, now, &down);
+            links(cleaner, now, &LinkState::Up { replaying: crash % 2 == 0 });
+        }
+        let (mut live, mut back) = (Cleaned::default(), Cleaned::default());
+        for step in after {
+            for (cleaner, out) in [(&mut cleaner, &mut live), (&mut again, &mut back)] {
+                cleaner.tick(step.at(), out);
+                step.run(cleaner, out);
+            }
+        }
+        prop_assert_eq!(&live, &back);
+        // And what both write afterwards is the same.
+        let mut other = journal.clone();
+        commit(&mut cleaner, &mut journal);
+        commit(&mut again, &mut other);
+        prop_assert_eq!(journal, other);
+    }
+
+    #[test]
+    fn every_reading_is_accounted_for_and_presence_alternates(steps in steps()) {
+        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut out = Cleaned::default();
+        run(&mut cleaner, &steps, &mut out);
+        let readings = steps.iter().filter(|step| step.reading().is_some()).count() as u64;
+        prop_assert_eq!(out.used + out.filtered.iter().map(|(_, count)| count).sum::<u64>(), readings);
+        let mut present = BTreeSet::new();
+        let mut hearing = BTreeSet::new();
+        for sighting in &out.sightings {
+            match &sighting.what {
+                Seen::Presence { epc, read_point, change } => {
+                    let key = (*epc, read_point.clone());
+                    let as_it_should = match change {
+                        PresenceChange::Arrived => present.insert(key),
+                        PresenceChange::Refreshed => present.contains(&key),
+                        PresenceChange::Departed => present.remove(&key),
+                    };
+                    prop_assert!(as_it_should, "{}", line(sighting));
+                }
+                Seen::Hearing { read_point, hearing: true } => {
+                    prop_assert!(hearing.insert(read_point.clone()), "{}", line(sighting));
+                }
+                Seen::Hearing { read_point, hearing: false } => {
+                    prop_assert!(hearing.remove(read_point), "{}", line(sighting));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn any_times_at_all_are_survived(
+        times in prop::collection::vec((any::<i64>(), any::<i64>(), any::<u64>(), any::<u16>()), 1..40),
+    ) {
+        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut out = Cleaned::default();
+        Step::Up(0).run(&mut cleaner, &mut out);
+        for (told, received, uptime, count) in times {
+            let (told, received) = (Timestamp::from_micros(told), Timestamp::from_micros(received));
+            let read = |first_seen, last_seen| Reading::Tag(TagRead {
+                source: "reader".into(),
+                antenna: 1 + count % 4,
+                epc: epc("01"),
+                first_seen,
+                last_seen,
+                seen_count: count,
+                peak_rssi_dbm: Some(f32::from_bits(uptime as u32)),
+                pc: None,
+                crc: None,
+            });
+            let source = "reader".into();
+            cleaner.reading(read(DeviceTime::Utc(received), DeviceTime::Utc(told)), &source, received, &mut out);
+            cleaner.reading(read(DeviceTime::Uptime(uptime), DeviceTime::None), &source, received, &mut out);
+            cleaner.reading(read(DeviceTime::None, DeviceTime::None), &source, received, &mut out);
+            let fix = Fix { observed_at: told, ..fix(0, f64::from_bits(uptime)) };
+            cleaner.reading(Reading::Fix(fix), &source, received, &mut out);
+            cleaner.tick(received, &mut out);
+            let mut journal = Journal::new();
+            commit(&mut cleaner, &mut journal);
+        }
+    }
+}
