@@ -69,7 +69,8 @@ impl Counts {
         }
     }
 
-    pub fn total(&self) -> usize {
+    #[cfg(test)]
+    fn total(&self) -> usize {
         self.passages + self.geofences + self.conditions + self.ghosts + self.overdues
     }
 }

@@ -133,7 +133,7 @@ impl Stage {
         Ok(Self { config, running, timescale: args.timescale.clone(), clock, _folder: temporary })
     }
 
-    async fn play(self, length: Duration, stopped: CancellationToken) -> anyhow::Result<Report> {
+    async fn play(mut self, length: Duration, stopped: CancellationToken) -> anyhow::Result<Report> {
         let import = plant::register(self.running.plant(), self.clock.now());
         pipeline::offline(&self.config, "demo", import).await??;
         let daemon_stop = CancellationToken::new();
@@ -154,7 +154,7 @@ impl Stage {
         daemon.await.context("the daemon panicked")?.context("the daemon did not stop cleanly")?;
         narrator.await.context("the narrator panicked")?;
         let report = self.report(&reader).await?;
-        self.running.stop().await;
+        self.running.stop().await.context("failed to write the truth down")?;
         Ok(report)
     }
 
@@ -162,30 +162,22 @@ impl Stage {
     async fn connected(&self, daemon: &JoinHandle<Result<(), RunError>>) -> anyhow::Result<Reader> {
         let sources = self.config.readers.len() + self.config.brokers.len() + self.config.modbus.len();
         let reader = Reader::open(&self.config.journal.path).await?;
-        let all_up = async {
-            loop {
-                let rows = reader.all_states(StateKind::Link).await?;
-                let up = rows
-                    .iter()
-                    .filter_map(|(_, value)| serde_json::from_slice::<LinkCurrent>(value).ok())
-                    .filter(|link| link.up);
-                if up.count() == sources {
-                    return anyhow::Ok(());
-                }
-                if daemon.is_finished() {
-                    bail!("the daemon stopped before it was connected; its log says why");
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        // The rows are read through short queries that end by themselves; only the loop is given up.
         let deadline = tokio::time::Instant::now() + CONNECT;
-        tokio::pin!(all_up);
-        tokio::select! {
-            outcome = &mut all_up => outcome?,
-            () = tokio::time::sleep_until(deadline) => bail!("not every device was connected within {CONNECT:?}"),
+        while tokio::time::Instant::now() < deadline {
+            let rows = reader.all_states(StateKind::Link).await?;
+            let up = rows
+                .iter()
+                .filter_map(|(_, value)| serde_json::from_slice::<LinkCurrent>(value).ok())
+                .filter(|link| link.up);
+            if up.count() == sources {
+                return Ok(reader);
+            }
+            if daemon.is_finished() {
+                bail!("the daemon stopped before it was connected; its log says why");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(reader)
+        bail!("not every device was connected within {CONNECT:?}")
     }
 
     async fn report(&self, reader: &Reader) -> anyhow::Result<Report> {

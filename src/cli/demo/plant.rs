@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use serde_json::json;
 use tallyman_simulators::Plant;
 use tallyman_simulators::world::plant::ReadPointKind;
 
@@ -53,7 +54,7 @@ fn places(out: &mut String, plant: &Plant) -> std::fmt::Result {
         writeln!(out, "[[site]]\nname = {:?}\ntimezone = {:?}\n", site.name, site.timezone)?;
     }
     for zone in &plant.zones {
-        let coverage = serde_json::json!(zone.coverage);
+        let coverage = json!(zone.coverage);
         writeln!(out, "[[zone]]\nname = {:?}\nsite = {:?}\ncoverage = {coverage}\n", zone.name, zone.site)?;
     }
     for class in &plant.classes {
@@ -118,19 +119,14 @@ fn devices(out: &mut String, plant: &Plant, around: &Surroundings<'_>) -> std::f
         writeln!(out, "address = {:?}\nunit = {}\nbase = 0", address(&device.name), device.unit)?;
         writeln!(out, "poll = \"500ms\"\ntimeout = \"400ms\"\n{backoff}\n")?;
         for point in &device.points {
-            writeln!(
-                out,
-                "  [[modbus.point]]\n  name = {:?}\n  table = {}\n  address = {}\n  type = {}\n  order = {}\n  \
-                 scale = {:?}\n  offset = {:?}\n  unit = {:?}\n",
-                point.name,
-                serde_json::json!(point.table),
-                point.address,
-                serde_json::json!(point.kind),
-                serde_json::json!(point.order),
-                point.scale,
-                point.offset,
-                point.unit,
-            )?;
+            writeln!(out, "  [[modbus.point]]\n  name = {:?}", point.name)?;
+            writeln!(out, "  table = {}\n  address = {}", json!(point.table), point.address)?;
+            writeln!(out, "  type = {}\n  order = {}", json!(point.kind), json!(point.order))?;
+            writeln!(out, "  scale = {:?}", point.scale)?;
+            if !point.unit.is_empty() {
+                writeln!(out, "  unit = {:?}", point.unit)?;
+            }
+            writeln!(out)?;
         }
         for limit in &device.limits {
             writeln!(
