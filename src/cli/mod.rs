@@ -73,6 +73,19 @@ enum Sub {
     Token(token::TokenArgs),
 }
 
+impl Sub {
+    /// What is logged unless asked otherwise.
+    fn default_log(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "info",
+            // The story is told on standard output; its embedded broker logs every connection.
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => "error,rumqttd=off",
+            _ => "warn",
+        }
+    }
+}
+
 /// Which configuration.
 #[derive(clap::Args, Clone)]
 struct ConfigFile {
@@ -92,7 +105,7 @@ struct DeadLetters {
 /// The whole program: parses arguments, sets the log, runs the subcommand.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.log_format, cli.log.as_deref());
+    logging::init(cli.log_format, cli.log.as_deref().unwrap_or(cli.command.default_log()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

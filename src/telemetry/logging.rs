@@ -15,8 +15,7 @@ pub enum LogFormat {
 }
 
 /// Sets the process's log. `filter` as in `RUST_LOG`; a filter that is none is told and replaced by `info`.
-pub fn init(format: LogFormat, filter: Option<&str>) {
-    let filter = filter.unwrap_or("info");
+pub fn init(format: LogFormat, filter: &str) {
     let (directives, problem) = match EnvFilter::try_new(filter) {
         Ok(directives) => (directives, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),

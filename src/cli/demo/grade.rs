@@ -86,7 +86,8 @@ pub struct Grade {
     pub remarks: Vec<String>,
 }
 
-pub fn fact_of_truth(truth: &Truth) -> Option<Fact> {
+/// `device_of`: the device behind a vehicle's name.
+pub fn fact_of_truth(truth: &Truth, device_of: impl Fn(&str) -> String) -> Option<Fact> {
     let (kind, key, at) = match truth {
         Truth::Passage { asset, portal, direction, at } => {
             let direction = match direction {
@@ -100,7 +101,7 @@ pub fn fact_of_truth(truth: &Truth) -> Option<Fact> {
                 Crossing::Entered => "entered",
                 Crossing::Exited => "exited",
             };
-            (Kind::Geofence, format!("{device} {change} {fence}"), at)
+            (Kind::Geofence, format!("{} {change} {fence}", device_of(device)), at)
         }
         Truth::Condition { device, point, limit, change, at } => {
             let change = match change {

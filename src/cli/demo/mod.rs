@@ -181,7 +181,14 @@ impl Stage {
     }
 
     async fn report(&self, reader: &Reader) -> anyhow::Result<Report> {
-        let truth: Vec<Fact> = self.running.truth().iter().filter_map(grade::fact_of_truth).collect();
+        let trackers = &self.running.plant().trackers;
+        let device_of = |name: &str| {
+            let tracker = trackers.iter().find(|tracker| tracker.name == name);
+            tracker.map_or_else(|| name.to_owned(), |t| format!("{}/{}", t.user, t.device))
+        };
+        let truth = self.running.truth();
+        let truth: Vec<Fact> =
+            truth.iter().filter_map(|truth| grade::fact_of_truth(truth, device_of)).collect();
         let recorded = narrate::recorded(reader).await?;
         let mut grade = grade::grade(&truth, &recorded);
         let mut lost = self.unaccounted(reader, &mut grade.remarks).await?;

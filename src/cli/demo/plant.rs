@@ -108,10 +108,13 @@ fn devices(out: &mut String, plant: &Plant, around: &Surroundings<'_>) -> std::f
     let address = |name: &str| (around.address)(name).map(|at| at.to_string()).unwrap_or_default();
     let backoff = "backoff = { first = \"200ms\", last = \"1s\" }";
     for reader in &plant.readers {
-        writeln!(out, "[[reader]]\nname = {:?}\nsite = {:?}", reader.name, reader.site)?;
+        writeln!(out, "[[reader]]\nname = {:?}\nsite = {:?}\nprotocol = \"llrp\"", reader.name, reader.site)?;
         writeln!(out, "address = {:?}\nkeepalive = \"2s\"\n{backoff}\n", address(&reader.name))?;
     }
-    writeln!(out, "[[broker]]\nname = \"fleet\"\naddress = {:?}", around.broker.to_string())?;
+    if let Some(site) = plant.sites.first() {
+        writeln!(out, "[[broker]]\nsite = {:?}", site.name)?;
+    }
+    writeln!(out, "name = \"fleet\"\naddress = {:?}", around.broker.to_string())?;
     writeln!(out, "client_id = {:?}\n{backoff}\n", around.node)?;
     writeln!(out, "  [[broker.topic]]\n  filter = \"owntracks/+/+\"\n  format = \"owntracks\"\n")?;
     for device in &plant.modbus {
