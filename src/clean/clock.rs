@@ -101,8 +101,8 @@ impl Drift {
     /// The lead of a window that has just ended, where its readings agree.
     fn note(&mut self, lead_us: i64, received_us: i64) -> Option<i64> {
         let ended = self.reads > 0 && received_us.saturating_sub(self.since_us) >= DRIFT_WINDOW_US;
-        let agree = self.reads >= DRIFT_READS
-            && self.greatest_us.saturating_sub(self.least_us) <= DRIFT_SPREAD_US;
+        let agree =
+            self.reads >= DRIFT_READS && self.greatest_us.saturating_sub(self.least_us) <= DRIFT_SPREAD_US;
         let found = (ended && agree).then_some(self.greatest_us);
         if ended || self.reads == 0 {
             *self = Self { since_us: received_us, reads: 1, least_us: lead_us, greatest_us: lead_us };
@@ -312,7 +312,11 @@ mod tests {
     #[test]
     fn an_estimate_rises_with_what_is_replayed() {
         let mut clock = ReaderClock::default();
-        check(&mut clock, false, &[(0, 4000, Some(4000)), (3990, 4001, Some(4001)), (4001, 4001, Some(4001))]);
+        check(
+            &mut clock,
+            false,
+            &[(0, 4000, Some(4000)), (3990, 4001, Some(4001)), (4001, 4001, Some(4001))],
+        );
         check(&mut clock, true, &[(4002, 4002, Some(4002))]);
     }
 

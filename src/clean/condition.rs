@@ -260,9 +260,9 @@ mod tests {
             Seen::Condition(ConditionChange { change: Episode::Began { began_at, value, .. }, .. }) => {
                 Some(format!("{second}: began {} at {value}", seconds(*began_at)))
             }
-            Seen::Condition(ConditionChange { change: Episode::Ended { began_at, peak, peak_at }, .. }) => {
-                Some(format!("{second}: ended {}, {peak} at {}", seconds(*began_at), seconds(*peak_at)))
-            }
+            Seen::Condition(ConditionChange {
+                change: Episode::Ended { began_at, peak, peak_at }, ..
+            }) => Some(format!("{second}: ended {}, {peak} at {}", seconds(*began_at), seconds(*peak_at))),
             Seen::Quality { quality: Quality::Good, .. } => Some(format!("{second}: good")),
             Seen::Quality { .. } => Some(format!("{second}: bad")),
             _ => None,
@@ -273,7 +273,17 @@ mod tests {
     fn an_excursion_is_one_episode_with_its_peak() {
         check(
             limit(LimitKind::High, 8.0),
-            &[(0, 7.0), (5, 9.0), (10, 10.0), (15, 9.5), (20, 12.0), (25, 7.5), (30, 6.9), (34, 6.0), (35, 6.0)],
+            &[
+                (0, 7.0),
+                (5, 9.0),
+                (10, 10.0),
+                (15, 9.5),
+                (20, 12.0),
+                (25, 7.5),
+                (30, 6.9),
+                (34, 6.0),
+                (35, 6.0),
+            ],
             &["15: began 5 at 9.5", "35: ended 5, 12 at 20"],
         );
     }
@@ -329,8 +339,7 @@ mod tests {
 
     #[test]
     fn an_older_sample_is_late_and_moves_nothing() {
-        let mut point =
-            SensorPoint::new("d".into(), "p".into(), Arc::from([limit(LimitKind::High, 8.0)]));
+        let mut point = SensorPoint::new("d".into(), "p".into(), Arc::from([limit(LimitKind::High, 8.0)]));
         let sample = |second, value| Sample {
             device: "d".into(),
             point: "p".into(),

@@ -105,9 +105,10 @@ impl Tracker {
             self.jump = None;
             return Ok(());
         }
-        let agrees = self.jump.as_ref().filter(|jump| {
-            jump.newest.observed_at < fix.observed_at && reachable(&jump.newest)
-        });
+        let agrees = self
+            .jump
+            .as_ref()
+            .filter(|jump| jump.newest.observed_at < fix.observed_at && reachable(&jump.newest));
         let count = agrees.map_or(0, |jump| jump.count) + 1;
         if count >= rules.jump_confirmations {
             self.jump = None;

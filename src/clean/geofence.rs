@@ -128,7 +128,8 @@ pub(super) fn judge(
     let mut changes = Vec::new();
     for standing in standings.iter_mut() {
         if let Some(fence) = index.get(&standing.fence) {
-            changes.extend(standing.take(fence, fix).map(|(change, first)| (fence.name.clone(), change, first)));
+            changes
+                .extend(standing.take(fence, fix).map(|(change, first)| (fence.name.clone(), change, first)));
         }
     }
     standings.retain(|standing| standing.inside || standing.pending.is_some());
@@ -218,7 +219,10 @@ mod tests {
 
     #[test]
     fn a_visit_is_entered_and_left_at_its_first_fix() {
-        check(&[(300.0, 5.0), (0.0, 5.0), (0.0, 5.0), (300.0, 5.0), (300.0, 5.0)], &[(Entered, 1), (Exited, 3)]);
+        check(
+            &[(300.0, 5.0), (0.0, 5.0), (0.0, 5.0), (300.0, 5.0), (300.0, 5.0)],
+            &[(Entered, 1), (Exited, 3)],
+        );
     }
 
     #[test]

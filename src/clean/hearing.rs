@@ -156,8 +156,7 @@ impl Point {
         sources: &[Source],
         seen: &mut Vec<Observed>,
     ) {
-        let changed =
-            if connected { self.ears.cut.remove(&antenna) } else { self.ears.cut.insert(antenna) };
+        let changed = if connected { self.ears.cut.remove(&antenna) } else { self.ears.cut.insert(antenna) };
         if !changed {
             return;
         }
@@ -205,13 +204,7 @@ impl Point {
         }
     }
 
-    fn read_presence(
-        &mut self,
-        epc: Epc,
-        reads: Reads,
-        rule: &PresenceRule,
-        seen: &mut Vec<Observed>,
-    ) {
+    fn read_presence(&mut self, epc: Epc, reads: Reads, rule: &PresenceRule, seen: &mut Vec<Observed>) {
         let new = || Window::Presence(Presence::new(reads.first));
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
         let told = presence.read(reads, rule);

@@ -19,7 +19,7 @@ use siphasher::sip::SipHasher13;
 use crate::config::{IntakeConfig, Rules};
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
-use crate::domain::readings::{DeviceTime, Fix, Reading, ReaderEvent, ReaderEventKind, Sample, TagRead};
+use crate::domain::readings::{DeviceTime, Fix, ReaderEvent, ReaderEventKind, Reading, Sample, TagRead};
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::time::Timestamp;
 
@@ -254,8 +254,7 @@ impl Cleaner {
             point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
         }
         if !self.rules.references.contains(&read.epc) {
-            let heard =
-                Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
+            let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
             point.read(read.epc, reads, heard, &mut self.seen);
         }
         self.put_out(watch.point, received, out);
@@ -317,9 +316,10 @@ impl Cleaner {
         let observed_at = sample.observed_at;
         let key = (sample.device.clone(), sample.point.clone());
         let rules = &self.rules;
-        let sensor = self.sensors.entry(key.clone()).or_insert_with(|| {
-            SensorPoint::new(key.0.clone(), key.1.clone(), rules.limits(&key.0, &key.1))
-        });
+        let sensor = self
+            .sensors
+            .entry(key.clone())
+            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), rules.limits(&key.0, &key.1)));
         let clean = !sensor.dirty;
         let mut seen = Vec::new();
         let late = sensor.take(sample, &mut seen);
@@ -369,14 +369,7 @@ impl Cleaner {
     }
 
     /// A source's link changed: said, and told to its read points.
-    fn relink(
-        &mut self,
-        index: usize,
-        reason: &str,
-        at: Timestamp,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) {
+    fn relink(&mut self, index: usize, reason: &str, at: Timestamp, received: Timestamp, out: &mut Cleaned) {
         let source = &self.sources[index];
         out.sightings.push(Sighting {
             source: source.id.clone(),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Cleaner;
 use super::condition::SensorPoint;
 use super::fixes::{Tracker, TrackerRow};
 use super::hearing::{Ears, Point};
@@ -12,7 +13,6 @@ use super::redelivery::Chunk;
 use super::rows::{CleanRestoreError, parse};
 use super::source::{Told, Watch};
 use super::windows::Window;
-use super::Cleaner;
 use crate::domain::epc::Epc;
 use crate::domain::ids::{DeviceId, ReadPointId, SourceId};
 use crate::domain::state::{StateKind, StateRow};
@@ -250,7 +250,11 @@ fn take_point(point: &mut Point, rows: &mut Vec<StateRow>) {
 
 /// `read point/epc`; a code that is not whole bytes says its bits.
 fn key_of(point: &ReadPointId, epc: &Epc) -> String {
-    if epc.bits().is_multiple_of(8) { format!("{point}/{epc}") } else { format!("{point}/{epc}:{}", epc.bits()) }
+    if epc.bits().is_multiple_of(8) {
+        format!("{point}/{epc}")
+    } else {
+        format!("{point}/{epc}:{}", epc.bits())
+    }
 }
 
 fn epc_of(code: &str) -> Option<Epc> {

