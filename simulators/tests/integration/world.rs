@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tallyman_simulators::{Scenario, StartOptions, Truth, World};
+use tallyman_simulators::clock::wall_now;
+use tallyman_simulators::{Parts, Scenario, StartOptions, Truth, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -75,4 +76,18 @@ async fn an_early_end_winds_down() {
     within("winding down", running.stop_emitting()).await;
     within("the end is known", running.emission_over()).await;
     running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_no_device_is_not_told_as_true() {
+    let world = World::plan(&Scenario::demo(), 11, Duration::from_secs(15));
+    let parts = Parts { readers: false, trackers: false, modbus: true };
+    let mut running = world.start(StartOptions { parts, ..StartOptions::default() }).await.unwrap();
+    assert_eq!(running.addresses().len(), 2);
+    // Begun in the past: the script catches up at once.
+    running.begin_at(wall_now() - Duration::from_secs(15));
+    within("emission", running.emission_over()).await;
+    let truth = running.stop().await.unwrap();
+    assert!(!truth.is_empty());
+    assert!(truth.iter().all(|truth| matches!(truth, Truth::Condition { .. })), "{truth:?}");
 }
