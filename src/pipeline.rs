@@ -11,6 +11,8 @@
 //! ends early is fatal and says so.
 
 pub mod core;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -313,6 +315,8 @@ impl Stages {
 
     async fn supervise(mut self, shutdown: CancellationToken) -> Result<(), RunError> {
         tokio::select! {
+            // First: stages may have ended because of it before this task was woken.
+            biased;
             () = shutdown.cancelled() => {}
             ended = self.stages.join_next() => {
                 shutdown.cancel();

@@ -73,6 +73,13 @@ impl WriterTask {
 
     /// Runs until the work ends, and gives the journal back closed.
     pub async fn run(mut self, mut work: mpsc::Receiver<Work>, mut control: mpsc::Receiver<Control>) {
+        // The first group tells of the time that we were away. A heartbeat before it is durable would hide
+        // that time from the next start, should this one not live to commit it.
+        if let Some(first) = work.recv().await
+            && !self.commit(first).await
+        {
+            return;
+        }
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

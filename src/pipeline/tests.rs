@@ -1,0 +1,83 @@
+//! What the joints of the stages promise, on a real journal.
+
+use super::writer::{Downstream, Work, WriterTask};
+use super::*;
+use crate::config::JournalConfig;
+use crate::domain::state::StateRow;
+use crate::pipeline::core::Group;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn opened(folder: &std::path::Path, clock: &WallClock) -> Opened {
+    let config = JournalConfig {
+        path: folder.join("journal.db"),
+        max_bytes: 1 << 30,
+        reserve_bytes: 1 << 20,
+        keep_reads: false,
+        max_dead_letters: 10,
+        retain_events: DAY,
+        retain_measurements: DAY,
+        retain_reads: DAY,
+    };
+    journal::open(&config, &"dock-1".into(), clock.now()).await.unwrap()
+}
+
+/// A stage that ends in the moment of the stop ended because of it.
+#[tokio::test]
+async fn a_stage_that_ends_with_the_stop_is_no_failure() {
+    for _ in 0..64 {
+        let mut stages = Stages { grace: Duration::from_secs(10), ..Stages::default() };
+        let shutdown = CancellationToken::new();
+        stages.spawn("core", std::future::ready(()));
+        shutdown.cancel();
+        tokio::task::yield_now().await;
+        stages.supervise(shutdown).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stage_that_ends_by_itself_stops_the_daemon() {
+    let mut stages = Stages::default();
+    stages.spawn("core", std::future::ready(()));
+    let ended = stages.supervise(CancellationToken::new()).await;
+    assert!(matches!(ended, Err(RunError::StageEnded("core"))), "{ended:?}");
+}
+
+/// The next start must see the whole time of this absence, should this one be killed before it has told it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_heartbeat_goes_before_the_first_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = WallClock::new();
+    let opened = opened(folder.path(), &clock).await;
+    let reader = opened.reader.clone();
+    let (work_tx, work_rx) = mpsc::channel(WORK_QUEUE);
+    let (_control, control_rx) = mpsc::channel(CONTROL_QUEUE);
+    let (health, _health) = mpsc::channel(HEALTH_QUEUE);
+    let (replays, _replays) = mpsc::channel(REPLAY_QUEUE);
+    let (committed, mut commits) = watch::channel(0);
+    let downstream = Downstream {
+        acks: BTreeMap::new(),
+        committed,
+        board: Arc::new(Board::new(Vec::new())),
+        gate: watch::channel(Gate::Open).0,
+        health,
+        replays,
+        ready: telemetry::Readiness::default(),
+    };
+    let writer = tokio::spawn(WriterTask::new(opened.writer, clock, downstream).run(work_rx, control_rx));
+
+    // A heartbeat takes a sync or two; so many syncs later it would be there.
+    let mut file = std::fs::File::create(folder.path().join("syncs")).unwrap();
+    for _ in 0..20 {
+        std::io::Write::write_all(&mut file, &[0; 4096]).unwrap();
+        file.sync_all().unwrap();
+        assert_eq!(reader.meta().await.unwrap().last_heartbeat, opened.meta.last_heartbeat);
+    }
+    let mut group = Group::default();
+    group.batch.state.push(StateRow::put(StateKind::Commands, "n", &1));
+    work_tx.send(Work { group, replies: Vec::new() }).await.unwrap();
+    commits.changed().await.unwrap();
+    assert_ne!(reader.meta().await.unwrap().last_heartbeat, opened.meta.last_heartbeat);
+    drop(work_tx);
+    writer.await.unwrap();
+}
