@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod captures;
+mod daemon;
+mod kill;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;

@@ -2,7 +2,7 @@
 
 mod events;
 mod proxy;
-mod rig;
+pub mod rig;
 
 mod columns;
 mod divergence;
