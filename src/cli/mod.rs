@@ -15,7 +15,7 @@ mod control;
 pub mod dead_letters;
 pub mod decode;
 #[cfg(feature = "demo")]
-mod demo;
+pub mod demo;
 mod explain;
 pub mod import;
 mod run;

@@ -9,6 +9,8 @@ mod daemon;
 mod kill;
 mod llrp_captures;
 mod llrp_properties;
+#[cfg(feature = "demo")]
+mod memory;
 mod modbus_source;
 mod mqtt_source;
 mod servers;

@@ -27,7 +27,7 @@ mod broker;
 mod database;
 mod grade;
 mod narrate;
-mod plant;
+pub mod plant;
 
 /// Emission stops this long before the end, so that everything can arrive and be graded.
 const DRAIN: Duration = Duration::from_secs(10);
