@@ -1,5 +1,5 @@
-//! How long the disk took meanwhile: a file of its own beside the journal, written and synced over and over
-//! by a thread of the test. What it waits for, the daemon waits for too.
+//! How long the machine took meanwhile: a file of its own beside the journal, written and synced over and
+//! over by a thread of the test. What it waits for, disk or processor, the daemon waits for too.
 
 use std::fs::File;
 use std::io::Write;
@@ -22,17 +22,19 @@ impl DiskWatch {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             let mut syncs = Vec::new();
+            let mut began = Instant::now() + PAUSE;
             while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                let began = Instant::now();
                 file.write_all(&[0; 4096]).and_then(|()| file.sync_all()).expect("the disk takes a page");
+                // From when it was to begin: that it was not woken in time counts.
                 syncs.push((began, began.elapsed()));
+                began = Instant::now() + PAUSE;
             }
             syncs
         });
         Self { stop, thread }
     }
 
-    /// Every sync: when it began, and what it took.
+    /// Every sync: when it was to begin, and what it took from there.
     pub fn stop(self) -> Vec<(Instant, Duration)> {
         self.stop.send(()).expect("the thread runs");
         self.thread.join().expect("the thread ends")

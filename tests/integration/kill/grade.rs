@@ -31,7 +31,7 @@ pub struct Kill {
     pub at: Timestamp,
     /// When there was certainly no process any more.
     pub gone: Timestamp,
-    /// Just before the next start: whatever was sent up to here went to the one that was killed.
+    /// Just before the next start.
     pub restarted: Timestamp,
     /// A read that was sent so long before, or later, need not be recorded.
     pub window: Duration,
@@ -74,8 +74,12 @@ impl Tally {
     }
 }
 
-/// Reads that were sent within its window before a kill are excused: LLRP does not deliver again.
-pub fn reads(truth: &[Truth], recorded: Vec<ReadKey>, kills: &[Kill]) -> Tally {
+/// When the daemon has connected to each reader, as it tells.
+pub type Connected = BTreeMap<String, Vec<Timestamp>>;
+
+/// Reads that were sent within its window before a kill, or still to the process that was killed, are
+/// excused: LLRP does not deliver again.
+pub fn reads(truth: &[Truth], recorded: Vec<ReadKey>, kills: &[Kill], connected: &Connected) -> Tally {
     let mut tally = Tally::default();
     let mut counts = count(recorded, &mut tally);
     let mut sent: Vec<_> = truth.iter().filter_map(sent_read).collect();
@@ -85,7 +89,9 @@ pub fn reads(truth: &[Truth], recorded: Vec<ReadKey>, kills: &[Kill]) -> Tally {
     let mut lost: BTreeMap<(String, usize), String> = BTreeMap::new();
     tally.sent = sent.len();
     for (sent_at, key) in sent {
-        let life = kills.iter().filter(|kill| kill.restarted <= sent_at).count();
+        let life = (0..kills.len())
+            .take_while(|kill| connected_after(kills, *kill, &key.reader, connected) <= sent_at);
+        let life = life.count();
         let place = (key.reader.clone(), life);
         if counts.remove(&key).is_some() {
             tally.recorded += 1;
@@ -112,6 +118,16 @@ pub fn reads(truth: &[Truth], recorded: Vec<ReadKey>, kills: &[Kill]) -> Tally {
     }
     tally.invented = counts.into_keys().map(|key| format!("{key:?}")).collect();
     tally
+}
+
+/// When the start after a kill connected to `reader`. What was sent before went to the process that was
+/// killed: a reader learns of that with a delay. A start that was killed before it had committed that it is
+/// connected had been so for less than its window.
+fn connected_after(kills: &[Kill], kill: usize, reader: &str, connected: &Connected) -> Timestamp {
+    let (restarted, next) = (kills[kill].restarted, kills.get(kill + 1));
+    let in_time = |at: &&Timestamp| **at >= restarted && next.is_none_or(|next| **at <= next.at);
+    let told = connected.get(reader).and_then(|times| times.iter().find(in_time)).copied();
+    told.unwrap_or_else(|| next.map_or(restarted, |next| restarted.max(next.at - next.window)))
 }
 
 /// Fixes have no excuse: what the broker has acknowledged it delivers until we acknowledge it.
@@ -196,10 +212,23 @@ mod tests {
         Kill { at: at(ms), gone: at(ms + 5), restarted: at(ms + 10), window: WINDOW }
     }
 
+    fn connected() -> Connected {
+        [("r".to_owned(), vec![at(0), at(1015)])].into()
+    }
+
+    #[test]
+    fn what_was_sent_before_the_next_connection_went_to_the_one_that_was_killed() {
+        let tally = reads(&[read(1012), read(1020)], vec![key(1020)], &[killed(1000)], &connected());
+        assert_eq!((tally.excused, tally.recorded), (1, 1));
+        assert!(tally.is_sound(), "{tally:?}");
+        let tally = reads(&[read(1016), read(1020)], vec![key(1020)], &[killed(1000)], &connected());
+        assert_eq!((tally.missing.len(), tally.out_of_order.len()), (1, 1));
+    }
+
     #[test]
     fn only_the_last_before_a_kill_are_excused() {
         let truth: Vec<_> = [100, 850, 950, 1005, 1020].map(read).into();
-        let tally = reads(&truth, vec![key(100), key(1020)], &[killed(1000)]);
+        let tally = reads(&truth, vec![key(100), key(1020)], &[killed(1000)], &connected());
         assert_eq!((tally.sent, tally.recorded, tally.excused), (5, 2, 2));
         assert_eq!(tally.oldest_excused, Duration::from_millis(50));
         assert_eq!(tally.missing.len(), 1, "{tally:?}");
@@ -209,20 +238,20 @@ mod tests {
 
     #[test]
     fn after_the_last_kill_there_is_no_excuse() {
-        let tally = reads(&[read(2000)], vec![], &[killed(1000)]);
+        let tally = reads(&[read(2000)], vec![], &[killed(1000)], &connected());
         assert_eq!((tally.excused, tally.missing.len()), (0, 1));
     }
 
     #[test]
     fn a_hole_is_told_even_within_the_window() {
-        let tally = reads(&[read(960), read(970)], vec![key(970)], &[killed(1000)]);
+        let tally = reads(&[read(960), read(970)], vec![key(970)], &[killed(1000)], &connected());
         assert_eq!((tally.excused, tally.out_of_order.len()), (1, 1));
         assert!(!tally.is_sound());
     }
 
     #[test]
     fn doubles_and_inventions_are_told() {
-        let tally = reads(&[read(1)], vec![key(1), key(1), key(2)], &[]);
+        let tally = reads(&[read(1)], vec![key(1), key(1), key(2)], &[], &connected());
         assert_eq!((tally.recorded, tally.doubled.len(), tally.invented.len()), (1, 1, 1));
     }
 

@@ -8,7 +8,7 @@ use tallyman::domain::books::Book;
 use tallyman::domain::events::EventBody;
 use tallyman::journal::Reader;
 
-use super::grade::{FixKey, ReadKey};
+use super::grade::{Connected, FixKey, ReadKey};
 use crate::daemon::Daemon;
 use crate::timescale::rig::Database;
 
@@ -21,6 +21,8 @@ pub struct Recorded {
     pub fixes: Vec<FixKey>,
     /// From and to, as the restarts told it; the journal alone is asked.
     pub gaps: Vec<(Timestamp, Timestamp)>,
+    /// The same.
+    pub connected: Connected,
 }
 
 pub async fn in_journal(reader: &Reader) -> Recorded {
@@ -42,16 +44,19 @@ pub async fn in_journal(reader: &Reader) -> Recorded {
                 EventBody::Fix(fix) => recorded
                     .fixes
                     .push(FixKey { device: fix.device.to_string(), time_us: fix.observed_at.as_micros() }),
-                EventBody::Gap { from, to, .. } => {
-                    let time = |at: tallyman::domain::time::Timestamp| {
-                        Timestamp::from_microsecond(at.as_micros()).expect("a time in our age")
-                    };
-                    recorded.gaps.push((time(from), time(to)));
+                EventBody::Gap { from, to, .. } => recorded.gaps.push((time(from), time(to))),
+                EventBody::Link { up: true, .. } => {
+                    let times = recorded.connected.entry(event.source).or_default();
+                    times.push(time(event.received_at));
                 }
                 _ => {}
             }
         }
     }
+}
+
+fn time(at: tallyman::domain::time::Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_micros()).expect("a time in our age")
 }
 
 pub async fn in_database(database: &Database) -> Recorded {
@@ -70,7 +75,7 @@ pub async fn in_database(database: &Database) -> Recorded {
     Recorded {
         reads: reads.iter().map(read).collect(),
         fixes: fixes.iter().map(fix).collect(),
-        gaps: Vec::new(),
+        ..Recorded::default()
     }
 }
 
