@@ -381,3 +381,6 @@ fn raw_read(read: &TagRead, received_at: Timestamp, site: Option<&SiteId>) -> Ev
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
