@@ -9,5 +9,6 @@ mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
 mod mqtt_source;
+mod purity;
 mod servers;
 mod timescale;
