@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bad_input;
 mod captures;
+mod cli;
+mod daemon;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
