@@ -13,5 +13,6 @@ mod llrp_properties;
 mod modbus_source;
 mod mqtt_source;
 mod purity;
+mod readme;
 mod servers;
 mod timescale;
