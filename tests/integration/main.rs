@@ -8,6 +8,7 @@ mod bad_input;
 mod captures;
 mod cli;
 mod daemon;
+mod hostile;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
