@@ -9,6 +9,7 @@ mod captures;
 mod cli;
 mod daemon;
 mod hostile;
+mod journal_faults;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
