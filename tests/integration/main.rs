@@ -17,4 +17,5 @@ mod mqtt_source;
 mod purity;
 mod readme;
 mod servers;
+mod stopping;
 mod timescale;
