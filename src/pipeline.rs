@@ -189,6 +189,7 @@ fn spawn_sources(
     shutdown: &CancellationToken,
 ) -> BTreeMap<crate::domain::ids::SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
     let mut lanes = BTreeMap::new();
+    stages.spawn_source(hold_open(mouth.clone(), shutdown.child_token()));
     for reader in config.readers.clone() {
         stages.spawn_source(source::llrp::run(reader, mouth.clone(), shutdown.child_token()));
     }
@@ -210,6 +211,13 @@ fn spawn_sources(
         stages.spawn_source(source::modbus::run(device, mouth.clone(), shutdown.child_token()));
     }
     lanes
+}
+
+/// The pipeline runs until it is told to stop, also where no source is configured yet: commands come in
+/// all the same.
+async fn hold_open(mouth: IntakeSender, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    drop(mouth);
 }
 
 struct Inputs {
@@ -314,31 +322,46 @@ impl Stages {
     }
 
     async fn supervise(mut self, shutdown: CancellationToken) -> Result<(), RunError> {
-        tokio::select! {
-            // First: stages may have ended because of it before this task was woken.
+        let early = tokio::select! {
             biased;
-            () = shutdown.cancelled() => {}
-            ended = self.stages.join_next() => {
+            () = shutdown.cancelled() => None,
+            Some(ended) = self.stages.join_next() => Some(ended),
+            Some(ended) = self.sources.join_next() => Some(ended.map(|()| "source")),
+        };
+        if let Some(ended) = early {
+            // A stop may end the first stages before we hear of the stop itself.
+            if !shutdown.is_cancelled() {
                 shutdown.cancel();
-                let name = ended.and_then(Result::ok).unwrap_or("unknown (it panicked)");
-                return Err(RunError::StageEnded(name));
+                return Err(RunError::StageEnded(ended.unwrap_or("unknown (it panicked)")));
             }
+            self.ended(&ended)?;
         }
         tracing::info!("stopping: sources first, then what they sent is committed");
         let grace = self.grace;
         match tokio::time::timeout(grace, self.drain()).await {
-            Ok(()) => Ok(()),
+            Ok(drained) => drained,
             Err(_) => Err(RunError::GraceExceeded(grace)),
         }
     }
 
-    async fn drain(&mut self) {
-        while self.sources.join_next().await.is_some() {}
-        while let Some(ended) = self.stages.join_next().await {
-            if matches!(ended, Ok("writer") | Err(_)) {
-                self.tail.cancel();
-            }
+    async fn drain(&mut self) -> Result<(), RunError> {
+        let mut panicked = false;
+        while let Some(ended) = self.sources.join_next().await {
+            panicked |= ended.is_err();
         }
+        while let Some(ended) = self.stages.join_next().await {
+            panicked |= self.ended(&ended).is_err();
+        }
+        if panicked { Err(RunError::StageEnded("unknown (it panicked)")) } else { Ok(()) }
+    }
+
+    /// Those behind the journal end with the writer; and with a stage that panicked, which the writer may
+    /// have been.
+    fn ended(&self, ended: &Result<&'static str, tokio::task::JoinError>) -> Result<(), RunError> {
+        if matches!(ended, Ok("writer") | Err(_)) {
+            self.tail.cancel();
+        }
+        if ended.is_err() { Err(RunError::StageEnded("unknown (it panicked)")) } else { Ok(()) }
     }
 }
 

@@ -79,16 +79,22 @@ impl Tracker {
         received: Timestamp,
         rules: &FixRules<'_>,
     ) -> Result<Accepted, &'static str> {
-        if !self.seen.remember(fix.observed_at, fix.digest, received, rules.horizon) {
+        let (told, digest) = (fix.observed_at, fix.digest);
+        if self.seen.holds(told, digest) {
             return Err(DUPLICATE);
         }
         self.dirty = true;
-        check_alone(&fix, rules.tracker)?;
-        fix.observed_at =
-            self.clock.observe(fix.observed_at, received, rules.clock).map_err(|fault| match fault {
+        let observed = check_alone(&fix, rules.tracker).and_then(|()| {
+            self.clock.observe(told, received, rules.clock).map_err(|fault| match fault {
                 ClockFault::Ahead => CLOCK_AHEAD,
                 ClockFault::TooOld => TOO_OLD,
-            })?;
+            })
+        });
+        // What has no believable time is kept whole, outside: put back, it must not pass for known.
+        if !matches!(observed, Err(CLOCK_AHEAD | TOO_OLD)) {
+            self.seen.remember(told, digest, received, rules.horizon);
+        }
+        fix.observed_at = observed?;
         let newest = self.last.as_ref().map(|last| last.observed_at);
         if fix.retained || newest.is_some_and(|newest| fix.observed_at <= newest) {
             return Ok(Accepted { fix, late: true, changes: Vec::new() });

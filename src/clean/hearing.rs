@@ -35,7 +35,13 @@ pub(super) struct Point {
     pub windows: Windows,
     pub dirty: bool,
     due: Vec<Slot>,
+    /// Its windows, as they were last counted.
+    counted: usize,
 }
+
+/// While a source is down, the time of a read point stands still. What its other sources heard and nobody
+/// was told of is forgotten after this long by our clock: strange codes must not fill the memory.
+const STRANDED: Duration = Duration::from_secs(3600);
 
 /// What a read point has heard; its row.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -78,7 +84,14 @@ impl Point {
             windows: Windows::default(),
             dirty: false,
             due: Vec::new(),
+            counted: 0,
         }
+    }
+
+    /// The number of windows of all read points, given what it was when this one was last counted.
+    pub fn count(&mut self, all: usize) -> usize {
+        let now = self.windows.len();
+        all - std::mem::replace(&mut self.counted, now) + now
     }
 
     fn line(&self, sources: &[Source]) -> Line {
@@ -95,7 +108,11 @@ impl Point {
 
     /// When our clock will next change something here.
     pub fn next_deadline(&self, sources: &[Source]) -> Option<Timestamp> {
-        let Line::Live(_) = self.line(sources) else { return None };
+        match self.line(sources) {
+            Line::Live(_) => {}
+            Line::Replaying(_) => return None,
+            Line::Down => return self.windows.next_candidate().map(|at| at + STRANDED),
+        }
         let lapse = self.lapse();
         let windows = self.windows.next_deadline();
         let windows = if self.is_portal() || self.hearing { windows } else { None };
@@ -221,7 +238,11 @@ impl Point {
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
         let told = presence.read(reads, rule);
         let deadline = presence.deadline(rule, self.ears.heard_since);
+        let is_candidate = !presence.is_present();
         self.windows.arm(slot, deadline);
+        if is_candidate {
+            self.windows.arm_candidate(slot, deadline);
+        }
         let (at, change) = match told {
             Some(Told::Arrived { first }) => (first, PresenceChange::Arrived),
             Some(Told::Refreshed { last }) => (last, PresenceChange::Refreshed),
@@ -275,12 +296,38 @@ impl Point {
         if let Some(until) = until {
             self.judge(until, seen);
         }
+        // Nobody was told of a candidate: it goes in its time, whether or not anything hears.
+        if let Line::Replaying(until) | Line::Live(until) = line {
+            self.forget_candidates(until);
+        }
         match (line, lapse) {
             (Line::Live(until), Some(lapse)) if until >= lapse => self.stop_hearing(lapse, seen),
             // The rules gave it a source that is not live.
             (Line::Down | Line::Replaying(_), Some(lapse)) => self.stop_hearing(lapse, seen),
             _ => {}
         }
+    }
+
+    /// Our clock has come to `now`.
+    pub fn forget_stranded(&mut self, sources: &[Source], now: Timestamp) {
+        if self.line(sources) == Line::Down {
+            self.forget_candidates(now - STRANDED);
+        }
+    }
+
+    fn forget_candidates(&mut self, until: Timestamp) {
+        let PointKind::Presence(rule) = self.rule.kind else { return };
+        let mut due = std::mem::take(&mut self.due);
+        while self.windows.due_candidates(until, &mut due) {
+            for slot in due.drain(..) {
+                match self.windows.candidate_deadline(slot, &rule) {
+                    Some(deadline) if deadline > until => self.windows.arm_candidate(slot, deadline),
+                    Some(_) => self.windows.remove(slot),
+                    None => {}
+                }
+            }
+        }
+        self.due = due;
     }
 
     fn judge(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {

@@ -60,6 +60,8 @@ pub const IMPOSSIBLE_JUMP: &str = "impossible-jump";
 pub const CLOCK_AHEAD: &str = "clock-ahead";
 pub const TOO_OLD: &str = "too-old";
 pub const UNASSIGNED_ANTENNA: &str = "unassigned-antenna";
+pub const TOO_MANY_TAGS: &str = "too-many-tags";
+pub const TOO_MANY_TRACKERS: &str = "too-many-trackers";
 
 /// What cleaning put out. Calls append; whoever takes it empties it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -85,6 +87,11 @@ type Lookup<K, V> = HashMap<K, V, BuildHasherDefault<SipHasher13>>;
 pub struct Cleaner {
     clock_rules: ClockRules,
     redelivery_horizon: Duration,
+    /// Windows of all read points together, and trackers: at most.
+    max_tags: usize,
+    max_trackers: usize,
+    /// Windows there are: kept by [`Point::count`].
+    tags: usize,
     rules: Compiled,
     sources: Vec<Source>,
     /// Where a source is in `sources`; the order in which they are ticked.
@@ -105,6 +112,9 @@ impl Cleaner {
         let mut cleaner = Self {
             clock_rules: ClockRules::from(intake),
             redelivery_horizon: intake.redelivery_horizon,
+            max_tags: intake.max_tags,
+            max_trackers: intake.max_trackers,
+            tags: 0,
             rules: Compiled::new(rules),
             sources: Vec::new(),
             by_name: BTreeMap::new(),
@@ -195,6 +205,7 @@ impl Cleaner {
         }
         for index in 0..self.points.len() {
             self.points[index].advance(&self.sources, &mut self.seen);
+            self.points[index].forget_stranded(&self.sources, now);
             self.put_out(index, now, out);
         }
     }
@@ -230,13 +241,19 @@ impl Cleaner {
         let first = observed - ReaderClock::span(read.first_seen, last);
         let reads = Reads { first, last: observed, count: u32::from(read.seen_count.max(1)) };
         let watches = self.sources[index].watches(read.antenna).len();
+        let mut taken = 0;
         for nth in 0..watches {
-            self.watched(index, nth, read, reads, received, out);
+            taken += usize::from(self.watched(index, nth, read, reads, received, out));
         }
-        (watches == 0).then_some(UNASSIGNED_ANTENNA)
+        match (watches, taken) {
+            (0, _) => Some(UNASSIGNED_ANTENNA),
+            (_, 0) => Some(TOO_MANY_TAGS),
+            _ => None,
+        }
     }
 
-    /// A read at one of the read points that its antenna serves.
+    /// A read at one of the read points that its antenna serves. `false` where it is of a new tag, and there
+    /// are too many already.
     fn watched(
         &mut self,
         index: usize,
@@ -245,7 +262,7 @@ impl Cleaner {
         reads: Reads,
         received: Timestamp,
         out: &mut Cleaned,
-    ) {
+    ) -> bool {
         let source = &self.sources[index];
         let watch = source.watches(read.antenna)[nth];
         let point = &mut self.points[watch.point];
@@ -253,11 +270,15 @@ impl Cleaner {
         if point.rule.reference.is_none_or(|reference| reference == read.epc) {
             point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
         }
-        if !self.rules.references.contains(&read.epc) {
+        self.tags = point.count(self.tags);
+        let has_room = self.tags < self.max_tags || point.windows.holds(read.epc);
+        let is_reference = self.rules.references.contains(&read.epc);
+        if has_room && !is_reference {
             let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
             point.read(read.epc, reads, heard, &mut self.seen);
         }
         self.put_out(watch.point, received, out);
+        has_room || is_reference
     }
 
     fn fix(
@@ -274,6 +295,9 @@ impl Cleaner {
             fences: &self.rules.fences,
         };
         let device = fix.device.clone();
+        if self.trackers.len() >= self.max_trackers && !self.trackers.contains_key(&device) {
+            return Some(TOO_MANY_TRACKERS);
+        }
         let tracker = self.trackers.entry(device.clone()).or_default();
         let clean = !tracker.dirty;
         let taken = tracker.take(fix, received, &rules);
@@ -386,6 +410,7 @@ impl Cleaner {
 
     /// What a read point has seen becomes sightings.
     fn put_out(&mut self, point: usize, received: Timestamp, out: &mut Cleaned) {
+        self.tags = self.points[point].count(self.tags);
         if self.seen.is_empty() {
             return;
         }

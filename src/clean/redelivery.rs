@@ -55,17 +55,23 @@ impl Seen {
         received: Timestamp,
         horizon: Duration,
     ) -> bool {
-        let message = message(told, digest);
-        let known = |chunk: &Chunk| chunk.holds(told, message);
-        if known(&self.open) || self.full.iter().rev().any(known) {
+        if self.holds(told, digest) {
             return false;
         }
+        let message = message(told, digest);
         if self.open.messages.len() >= CHUNK {
             self.seal();
         }
         self.open.add(told, message, received);
         self.expire(horizon);
         true
+    }
+
+    /// Whether a message is remembered.
+    pub fn holds(&self, told: Timestamp, digest: Digest) -> bool {
+        let message = message(told, digest);
+        let known = |chunk: &Chunk| chunk.holds(told, message);
+        known(&self.open) || self.full.iter().rev().any(known)
     }
 
     fn seal(&mut self) {

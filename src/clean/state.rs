@@ -64,6 +64,7 @@ impl Cleaner {
         for (device, parts) in trackers {
             self.restore_tracker(device, parts);
         }
+        self.count_tags();
         Ok(())
     }
 
@@ -186,12 +187,18 @@ impl Cleaner {
             }
             self.points.push(point);
         }
+        self.tags = 0;
+        self.count_tags();
         for (name, point) in old {
             self.orphans.push(StateRow::delete(StateKind::ReadPoint, name.as_str()));
             let (held, removed) = point.windows.into_parts();
             let codes = held.into_iter().map(|held| held.epc).chain(removed);
             self.orphans.extend(codes.map(|epc| StateRow::delete(StateKind::TagWindow, key_of(&name, &epc))));
         }
+    }
+
+    fn count_tags(&mut self) {
+        self.tags = self.points.iter_mut().fold(self.tags, |tags, point| point.count(tags));
     }
 
     fn new_point(&mut self, index: usize) -> Point {

@@ -13,6 +13,7 @@ use siphasher::sip::SipHasher13;
 use super::deadlines::{Deadlines, Slot};
 use super::portal::Crossing;
 use super::presence::Presence;
+use super::rules::PresenceRule;
 use crate::domain::epc::Epc;
 use crate::domain::time::Timestamp;
 
@@ -39,6 +40,8 @@ pub(super) struct Held {
     pub window: Window,
     /// The earliest time at which the heap will bring it up.
     armed: Option<Timestamp>,
+    /// The same for the heap of candidates.
+    armed_candidate: Option<Timestamp>,
     dirty: bool,
     pub saved: bool,
 }
@@ -49,6 +52,8 @@ pub(super) struct Windows {
     slots: Vec<Option<Held>>,
     free: Vec<Slot>,
     deadlines: Deadlines,
+    /// Of presences that nobody was told of, which need no hearing to be over.
+    candidates: Deadlines,
     dirty: Vec<Slot>,
     /// Removed, while the journal still has their row.
     removed: Vec<Epc>,
@@ -60,7 +65,14 @@ impl Windows {
         let slot = match self.index.entry(Key(epc)) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
-                let held = Held { epc, window: new(), armed: None, dirty: false, saved: false };
+                let held = Held {
+                    epc,
+                    window: new(),
+                    armed: None,
+                    armed_candidate: None,
+                    dirty: false,
+                    saved: false,
+                };
                 *entry.insert(place(&mut self.slots, &mut self.free, held))
             }
         };
@@ -73,18 +85,29 @@ impl Windows {
 
     /// Takes up a window from its row.
     pub fn restore(&mut self, epc: Epc, window: Window, deadline: Timestamp) {
-        self.adopt(Held { epc, window, armed: None, dirty: false, saved: true }, deadline);
+        self.adopt(
+            Held { epc, window, armed: None, armed_candidate: None, dirty: false, saved: true },
+            deadline,
+        );
     }
 
     /// Takes over a window from before the rules changed.
     pub fn adopt(&mut self, held: Held, deadline: Timestamp) {
         let (epc, dirty) = (held.epc, held.dirty);
-        let slot = place(&mut self.slots, &mut self.free, Held { armed: None, dirty: false, ..held });
+        let slot = place(
+            &mut self.slots,
+            &mut self.free,
+            Held { armed: None, armed_candidate: None, dirty: false, ..held },
+        );
         self.index.insert(Key(epc), slot);
         if dirty {
             self.mark(slot);
         }
         self.arm(slot, deadline);
+        if matches!(self.held(slot), Some(Held { window: Window::Presence(presence), .. }) if !presence.is_present())
+        {
+            self.arm_candidate(slot, deadline);
+        }
     }
 
     fn mark(&mut self, slot: Slot) {
@@ -105,6 +128,46 @@ impl Windows {
             held.armed = Some(deadline);
             self.deadlines.push(deadline, slot);
         }
+    }
+
+    /// The heap of candidates brings the slot up at `deadline`, or before.
+    pub fn arm_candidate(&mut self, slot: Slot, deadline: Timestamp) {
+        let Some(held) = self.held(slot) else { return };
+        if held.armed_candidate.is_none_or(|armed| deadline < armed) {
+            held.armed_candidate = Some(deadline);
+            self.candidates.push(deadline, slot);
+        }
+    }
+
+    pub fn next_candidate(&self) -> Option<Timestamp> {
+        self.candidates.next()
+    }
+
+    /// The slots that share the earliest deadline of a candidate up to `until`, in no order.
+    pub fn due_candidates(&mut self, until: Timestamp, due: &mut Vec<Slot>) -> bool {
+        due.clear();
+        let Some(at) = self.candidates.pop_due(until, due) else { return false };
+        let slots = &mut self.slots;
+        due.retain(|slot| match &mut slots[*slot as usize] {
+            Some(held) if held.armed_candidate == Some(at) => {
+                held.armed_candidate = None;
+                true
+            }
+            _ => false,
+        });
+        true
+    }
+
+    /// `None` where there is no candidate (any more).
+    pub fn candidate_deadline(&mut self, slot: Slot, rule: &PresenceRule) -> Option<Timestamp> {
+        match &self.held(slot)?.window {
+            Window::Presence(presence) if !presence.is_present() => Some(presence.deadline(rule, None)),
+            Window::Presence(_) | Window::Portal(_) => None,
+        }
+    }
+
+    pub fn holds(&self, epc: Epc) -> bool {
+        self.index.contains_key(&Key(epc))
     }
 
     pub fn next_deadline(&self) -> Option<Timestamp> {
@@ -173,7 +236,6 @@ impl Windows {
         self.removed.push(epc);
     }
 
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.index.len()
     }

@@ -90,7 +90,7 @@ impl Sub {
 #[derive(clap::Args, Clone)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/tallyman/tallyman.toml")]
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "/etc/tallyman/tallyman.toml")]
     config: PathBuf,
 }
 
@@ -120,6 +120,15 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether these arguments, without the program's name, are a command line of this program; nothing is done.
+///
+/// # Errors
+/// What the person who typed it would read.
+pub fn parses(arguments: &[&str]) -> Result<(), String> {
+    let line = std::iter::once("tallyman").chain(arguments.iter().copied());
+    Cli::try_parse_from(line).map(drop).map_err(|error| error.to_string())
 }
 
 async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {

@@ -150,6 +150,10 @@ pub struct IntakeConfig {
     pub clock_step_confirmations: u32,
     /// How far back a device's messages are remembered, to recognise one delivered again.
     pub redelivery_horizon: Duration,
+    /// Tags that are remembered at read points, all together; a new one beyond them is set aside.
+    pub max_tags: usize,
+    /// Trackers that are remembered; the fixes of a new one beyond them are set aside.
+    pub max_trackers: usize,
 }
 
 /// What cleaning and tracking are compiled from; a change of it is an input like any other.

@@ -213,6 +213,8 @@ impl Default for IntakeConfig {
             max_age: 400 * DAY,
             clock_step_confirmations: 5,
             redelivery_horizon: DAY,
+            max_tags: 200_000,
+            max_trackers: 100_000,
         }
     }
 }
@@ -228,6 +230,8 @@ pub(super) fn intake(section: Option<Section<'_>>) -> IntakeConfig {
     set(&mut intake.max_age, section.duration("max_age", HOUR..=36_500 * DAY));
     set(&mut intake.clock_step_confirmations, section.integer("clock_step_confirmations", 1..=1000));
     set(&mut intake.redelivery_horizon, section.duration("redelivery_horizon", MINUTE..=30 * DAY));
+    set(&mut intake.max_tags, section.integer("max_tags", 1..=10_000_000));
+    set(&mut intake.max_trackers, section.integer("max_trackers", 1..=10_000_000));
     section.finish();
     intake
 }

@@ -38,7 +38,7 @@ impl Writer {
     }
 
     /// Folds the whole log into the file and cuts it to nothing; where a reader is in the way, as much as goes.
-    async fn truncate_log(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn truncate_log(&mut self) -> Result<(), sqlx::Error> {
         self.set_patience(PATIENCE).await?;
         let (refused, _, _): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await?;

@@ -225,8 +225,12 @@ impl Writer {
         &self.path
     }
 
-    /// Folds the log into the file and lets go of it.
-    pub async fn close(self) -> Result<(), JournalError> {
+    /// Folds the log into the file and lets go of it: whoever copies the one file has everything. SQLite
+    /// would do so by itself for the last connection only, and readers may still have theirs.
+    pub async fn close(mut self) -> Result<(), JournalError> {
+        if let Err(error) = self.truncate_log().await {
+            tracing::warn!(%error, "the journal's log stays beside it; the next start reads both");
+        }
         let Self { conn, lock, path, .. } = self;
         conn.close().await.map_err(|source| JournalError::sql(Operation::Close, &path, source))?;
         drop(lock);

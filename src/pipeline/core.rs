@@ -27,7 +27,11 @@ use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
 
 /// Reasons for which a fix is set aside rather than judged: its message is kept whole.
-const SET_ASIDE: [&str; 2] = [clean::CLOCK_AHEAD, clean::TOO_OLD];
+const SET_ASIDE: [(&str, &str); 3] = [
+    (clean::CLOCK_AHEAD, "the time of the fix is not plausible"),
+    (clean::TOO_OLD, "the time of the fix is not plausible"),
+    (clean::TOO_MANY_TRACKERS, "a new tracker, and there are `intake.max_trackers` already"),
+];
 
 pub struct Core {
     decoders: BTreeMap<SourceId, Decoder>,
@@ -166,14 +170,30 @@ impl Core {
                 payload: letter.payload,
                 retained: false,
             },
-            protocol => {
-                tracing::warn!(id = letter.id, protocol, "dead letters of this kind cannot be replayed");
-                return;
-            }
+            _ => return self.keep_unreplayed(letter),
         };
         self.batch.replayed.push(letter.id);
         let source = SourceId::from(letter.source);
         self.frame(Frame { source, received_at: letter.received_at, payload, ack: None });
+    }
+
+    /// An answer of a Modbus device is a moment that is past; its letter comes back as a new one.
+    fn keep_unreplayed(&mut self, letter: StoredDeadLetter) {
+        self.batch.replayed.push(letter.id);
+        let source = SourceId::from(letter.source);
+        let book = self.book(&source);
+        book.frames += 1;
+        book.dead_letters += 1;
+        self.batch.dead_letters.push(DeadLetter {
+            source,
+            received_at: letter.received_at,
+            reason: "not-replayable".to_owned(),
+            detail: "letters of this kind cannot be put back; it was set aside for: ".to_owned()
+                + &letter.reason,
+            protocol: "modbus",
+            topic: letter.topic,
+            payload: letter.payload,
+        });
     }
 
     pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {
@@ -230,17 +250,16 @@ impl Core {
         for reading in readings {
             set_aside = self.reading(reading, &frame).or(set_aside);
         }
-        if let (Some(reason), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
-            let detail = "the time of the fix is not plausible".to_owned();
-            self.batch.dead_letters.push(dead_letter(&frame, reason, detail));
+        if let (Some((reason, detail)), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
+            self.batch.dead_letters.push(dead_letter(&frame, reason, detail.to_owned()));
         }
         if let Some(token) = frame.ack {
             self.acks.push((frame.source, token));
         }
     }
 
-    /// Cleans and tracks one reading; gives the reason where it was set aside.
-    fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<&'static str> {
+    /// Cleans and tracks one reading; gives the reason, and its words, where it was set aside.
+    fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<(&'static str, &'static str)> {
         if self.keep_reads
             && let Reading::Tag(read) = &reading
         {
@@ -255,7 +274,7 @@ impl Core {
         let mut set_aside = None;
         for (reason, count) in filtered {
             *book.filtered.entry(reason.to_owned()).or_default() += count;
-            set_aside = SET_ASIDE.into_iter().find(|aside| *aside == reason).or(set_aside);
+            set_aside = SET_ASIDE.into_iter().find(|(aside, _)| *aside == reason).or(set_aside);
         }
         self.track_cleaned();
         set_aside

@@ -4,8 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api;
+mod bad_input;
 mod captures;
+mod cli;
 mod daemon;
+mod hostile;
+mod journal_faults;
 mod kill;
 mod llrp_captures;
 mod llrp_properties;
@@ -13,5 +18,8 @@ mod llrp_properties;
 mod memory;
 mod modbus_source;
 mod mqtt_source;
+mod purity;
+mod readme;
 mod servers;
+mod stopping;
 mod timescale;

@@ -86,6 +86,24 @@ impl Mosquitto {
         fs::read_to_string(self.path("mosquitto.log")).unwrap_or_default()
     }
 
+    /// Publishes these bytes as one message with QoS 1; returns once the broker has it.
+    pub fn publish(&self, topic: &str, payload: &[u8]) {
+        let program = find("TALLYMAN_TEST_MOSQUITTO_PUB", "mosquitto_pub", "publishing")
+            .expect("mosquitto_pub comes with mosquitto's clients");
+        let mut child = Command::new(program)
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-q", "1"])
+            .arg(if payload.is_empty() { "-n" } else { "-s" })
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_pub starts");
+        let mut input = child.stdin.take().expect("its input is piped");
+        if !payload.is_empty() {
+            std::io::Write::write_all(&mut input, payload).expect("mosquitto_pub reads");
+        }
+        drop(input);
+        assert!(child.wait().expect("mosquitto_pub ends").success());
+    }
+
     /// Publishes each line of `lines` as one message.
     pub fn publish_lines(&self, topic: &str, arguments: &[&str], lines: &str) {
         let program = find("TALLYMAN_TEST_MOSQUITTO_PUB", "mosquitto_pub", "publishing")

@@ -18,6 +18,7 @@ use crate::domain::sightings::{Episode, Seen, Sighting};
 use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 
+mod limits;
 mod portal;
 mod restart;
 mod stage;
@@ -39,6 +40,8 @@ fn intake() -> IntakeConfig {
         max_age: seconds(400 * 86_400),
         clock_step_confirmations: 3,
         redelivery_horizon: seconds(86_400),
+        max_tags: 1000,
+        max_trackers: 1000,
     }
 }
 

@@ -177,3 +177,31 @@ fn what_a_source_dropped_is_in_the_books() {
     assert_eq!(book(&core).frames, 3);
     assert!(book(&core).balances());
 }
+
+fn letter(protocol: &str, id: u64) -> StoredDeadLetter {
+    StoredDeadLetter {
+        id,
+        source: "cold".to_owned(),
+        received_at: Timestamp::from_secs(1_780_000_000),
+        recorded_at: Timestamp::from_secs(1_780_000_001),
+        reason: "no-decoder".to_owned(),
+        detail: String::new(),
+        protocol: protocol.to_owned(),
+        topic: None,
+        payload: b"whole".to_vec(),
+    }
+}
+
+#[test]
+fn a_letter_that_cannot_be_put_back_comes_back_as_a_new_one_and_is_in_the_books() {
+    let mut core = core(Vec::new());
+    core.replay(letter("modbus", 7));
+    core.replay(letter("llrp", 8));
+    let batch = core.take_group().batch;
+    assert_eq!(batch.replayed, [7, 8]);
+    let reasons: Vec<_> = batch.dead_letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert_eq!(reasons, ["not-replayable", "no-decoder"]);
+    assert!(batch.dead_letters.iter().all(|letter| letter.payload == b"whole"));
+    let book = &core.books[&SourceId::from("cold")];
+    assert_eq!((book.frames, book.dead_letters, book.balances()), (2, 2, true));
+}
