@@ -4,10 +4,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerting;
 mod captures;
+mod daemon;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
 mod mqtt_source;
+mod plant;
+mod relay;
 mod servers;
 mod timescale;

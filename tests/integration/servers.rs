@@ -129,7 +129,7 @@ pub fn free_port() -> u16 {
 }
 
 /// A program by its environment variable, the search path, or where Debian puts daemons.
-fn find(variable: &str, name: &str, test: &str) -> Option<PathBuf> {
+pub fn find(variable: &str, name: &str, test: &str) -> Option<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).collect();
