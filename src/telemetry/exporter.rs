@@ -26,9 +26,18 @@ struct Exporter {
     ready: Readiness,
 }
 
-/// Serves until `shutdown`.
-pub async fn serve(listener: TcpListener, ready: Readiness, shutdown: CancellationToken) {
+/// Serves until `shutdown`. The recorder is there when this returns, not only when the future is polled:
+/// who takes a handle of a metric before that has one that counts nothing.
+pub fn serve(
+    listener: TcpListener,
+    ready: Readiness,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
     let exporter = Exporter { handle: recorder(), ready };
+    answer(listener, exporter, shutdown)
+}
+
+async fn answer(listener: TcpListener, exporter: Exporter, shutdown: CancellationToken) {
     let upkeep = tokio::spawn(keep_up(exporter.handle, shutdown.clone()));
     let router = Router::new()
         .route("/metrics", get(metrics))
@@ -49,6 +58,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
         PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
             .and_then(PrometheusBuilder::install_recorder)
+            .inspect(|_| super::help::describe())
             .inspect_err(|error| tracing::error!(%error, "failed to install the metrics recorder"))
             .ok()
     });

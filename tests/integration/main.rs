@@ -9,6 +9,7 @@ mod captures;
 mod daemon;
 mod llrp_captures;
 mod llrp_properties;
+mod metrics;
 mod modbus_source;
 mod mqtt_source;
 mod plant;
