@@ -16,3 +16,4 @@ mod plant;
 mod relay;
 mod servers;
 mod timescale;
+mod tshark;
