@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
+use crate::clean::{self, CleanRestoreError, Cleaned, Cleaner};
 use crate::config::{Config, Rules, TopicFormat};
 use crate::decode::DecodeError;
 use crate::decode::gps::owntracks;
@@ -27,7 +27,7 @@ use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
 
 /// Reasons for which a fix is set aside rather than judged: its message is kept whole.
-const SET_ASIDE: [&str; 2] = ["clock-ahead", "too-old"];
+const SET_ASIDE: [&str; 2] = [clean::CLOCK_AHEAD, clean::TOO_OLD];
 
 pub struct Core {
     decoders: BTreeMap<SourceId, Decoder>,
@@ -370,3 +370,6 @@ fn raw_read(read: &TagRead, received_at: Timestamp, site: Option<&SiteId>) -> Ev
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

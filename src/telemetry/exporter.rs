@@ -26,18 +26,14 @@ struct Exporter {
     ready: Readiness,
 }
 
-/// Serves until `shutdown`. The recorder is there when this returns, not only when the future is polled:
-/// who takes a handle of a metric before that has one that counts nothing.
-pub fn serve(
-    listener: TcpListener,
-    ready: Readiness,
-    shutdown: CancellationToken,
-) -> impl Future<Output = ()> + Send + 'static {
-    let exporter = Exporter { handle: recorder(), ready };
-    answer(listener, exporter, shutdown)
+/// Installs the process's recorder, so that whatever counts from here on is counted.
+pub fn install() {
+    recorder();
 }
 
-async fn answer(listener: TcpListener, exporter: Exporter, shutdown: CancellationToken) {
+/// Serves until `shutdown`.
+pub async fn serve(listener: TcpListener, ready: Readiness, shutdown: CancellationToken) {
+    let exporter = Exporter { handle: recorder(), ready };
     let upkeep = tokio::spawn(keep_up(exporter.handle, shutdown.clone()));
     let router = Router::new()
         .route("/metrics", get(metrics))

@@ -17,7 +17,7 @@ mod help;
 pub mod logging;
 pub mod names;
 
-pub use exporter::serve;
+pub use exporter::{install, serve};
 pub use health::Readiness;
 
 pub fn frames_dropped(source: &SourceId, reason: &'static str, count: u64) {

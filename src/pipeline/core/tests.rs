@@ -1,0 +1,179 @@
+//! The three pure stages as one machine: grouping, restarts and poison change nothing of what is recorded.
+
+use std::path::Path;
+
+use super::*;
+use crate::config;
+use crate::domain::frames::LinkState;
+
+const CONFIG: &str = r#"
+node = "test"
+
+[[site]]
+name = "north"
+timezone = "Europe/Berlin"
+
+[[fence]]
+name = "depot"
+center = { lat = 52.0, lon = 13.0 }
+radius_m = 200
+hysteresis_m = 10
+
+[[broker]]
+name = "fleet"
+site = "north"
+address = "127.0.0.1:1883"
+client_id = "test"
+
+[[broker.topic]]
+filter = "owntracks/+/+"
+format = "owntracks"
+"#;
+
+const NOON: i64 = 1_767_268_800;
+
+fn configuration() -> Config {
+    config::parse(CONFIG, Path::new("."), &|_| None).unwrap()
+}
+
+fn core(state: Vec<(StateKind, String, Vec<u8>)>) -> Core {
+    let mut core = Core::new(&configuration(), state).unwrap();
+    core.started(None, Timestamp::from_secs(NOON));
+    core.intake(Intake::Link(LinkChange {
+        source: "fleet".into(),
+        at: Timestamp::from_secs(NOON),
+        state: LinkState::Up { replaying: false },
+    }));
+    core
+}
+
+fn message(nth: u64, payload: &str) -> Intake {
+    Intake::Frame(Frame {
+        source: "fleet".into(),
+        received_at: Timestamp::from_secs(NOON + nth as i64),
+        payload: Payload::Mqtt {
+            topic: "owntracks/fleet/truck".into(),
+            payload: payload.into(),
+            retained: false,
+        },
+        ack: Some(AckToken { generation: 1, ordinal: nth, packet_id: nth as u16 }),
+    })
+}
+
+/// A truck that drives into the depot and out of it again.
+fn fix(nth: u64) -> Intake {
+    let lat = 51.99 + 0.0005 * nth as f64;
+    let tst = NOON + nth as i64;
+    message(nth, &format!(r#"{{"_type":"location","lat":{lat},"lon":13.0,"tst":{tst},"acc":5}}"#))
+}
+
+fn book(core: &Core) -> &Book {
+    &core.books[&SourceId::from("fleet")]
+}
+
+fn rows(groups: &[Group]) -> Vec<(StateKind, String, Vec<u8>)> {
+    let mut rows = BTreeMap::new();
+    for row in groups.iter().flat_map(|group| &group.batch.state) {
+        rows.insert((row.kind, row.key.clone()), row.value.clone());
+    }
+    rows.into_iter().filter_map(|((kind, key), value)| Some((kind, key, value?))).collect()
+}
+
+fn events(groups: &[Group]) -> Vec<String> {
+    let events = groups.iter().flat_map(|group| &group.batch.events);
+    events.map(|event| format!("{} {:?}", event.id, event.body)).collect()
+}
+
+#[test]
+fn how_inputs_are_grouped_changes_nothing() {
+    let recorded = |group_of: u64| {
+        let mut core = core(Vec::new());
+        let mut groups = Vec::new();
+        for nth in 1..=60 {
+            core.intake(fix(nth));
+            if nth % group_of == 0 {
+                groups.push(core.take_group());
+            }
+        }
+        groups.push(core.take_group());
+        (events(&groups), rows(&groups))
+    };
+    let one_by_one = recorded(1);
+    assert!(one_by_one.0.iter().filter(|event| event.contains("Geofence")).count() == 2, "in and out");
+    assert_eq!(one_by_one, recorded(7));
+    assert_eq!(one_by_one, recorded(100));
+}
+
+#[test]
+fn what_is_delivered_again_after_a_restart_counts_once() {
+    let mut first = core(Vec::new());
+    (1..=30).for_each(|nth| first.intake(fix(nth)));
+    let before = first.take_group();
+    let mut second = core(rows(std::slice::from_ref(&before)));
+    (20..=60).for_each(|nth| second.intake(fix(nth)));
+    let after = second.take_group();
+
+    assert_eq!(after.acks.len(), 41, "what was recorded before is acknowledged all the same");
+    assert_eq!(book(&second).filtered["duplicate"], 11);
+    assert!(book(&second).balances());
+    let kinds = |groups: &[Group], kind| events(groups).iter().filter(|event| event.contains(kind)).count();
+    let all = [before, after];
+    assert_eq!((kinds(&all, "Fix(Fix"), kinds(&all, "Geofence")), (60, 2));
+}
+
+#[test]
+fn poison_is_kept_whole_counted_and_acknowledged() {
+    let mut core = core(Vec::new());
+    core.intake(message(1, "{\"_type\":\"location\",\"lat\":91}"));
+    core.intake(fix(2));
+    let group = core.take_group();
+    let [letter] = &group.batch.dead_letters[..] else { panic!("{:?}", group.batch.dead_letters) };
+    assert_eq!(letter.payload, b"{\"_type\":\"location\",\"lat\":91}");
+    assert_eq!(group.acks.iter().map(|(_, token)| token.ordinal).collect::<Vec<_>>(), [1, 2]);
+    let book = book(&core);
+    assert_eq!((book.frames, book.decoded, book.dead_letters, book.used), (2, 1, 1, 1));
+    assert!(book.balances());
+}
+
+#[test]
+fn a_fix_from_the_future_is_set_aside_whole() {
+    let mut core = core(Vec::new());
+    let tst = NOON + 86_400;
+    core.intake(message(1, &format!(r#"{{"_type":"location","lat":52,"lon":13,"tst":{tst}}}"#)));
+    let group = core.take_group();
+    assert_eq!(group.batch.dead_letters[0].reason, clean::CLOCK_AHEAD);
+    assert_eq!(book(&core).filtered[clean::CLOCK_AHEAD], 1);
+    assert!(book(&core).balances());
+}
+
+#[test]
+fn a_replayed_letter_goes_with_what_came_of_it() {
+    let mut core = core(Vec::new());
+    let Intake::Frame(Frame { payload: Payload::Mqtt { topic, payload, .. }, received_at, .. }) = fix(5)
+    else {
+        unreachable!("a fix is an MQTT message")
+    };
+    core.replay(StoredDeadLetter {
+        id: 77,
+        source: "fleet".into(),
+        received_at,
+        recorded_at: received_at,
+        reason: "range".into(),
+        detail: String::new(),
+        protocol: "mqtt".into(),
+        topic: Some(topic),
+        payload,
+    });
+    let group = core.take_group();
+    assert_eq!(group.batch.replayed, [77]);
+    assert!(group.batch.events.iter().any(|event| matches!(event.body, EventBody::Fix(_))));
+    assert!(group.acks.is_empty());
+}
+
+#[test]
+fn what_a_source_dropped_is_in_the_books() {
+    let mut core = core(Vec::new());
+    core.intake(Intake::Dropped { source: "fleet".into(), reason: "queue-full", count: 3 });
+    assert_eq!(book(&core).frames, 3);
+    assert!(book(&core).balances());
+}
