@@ -138,7 +138,10 @@ impl Daemon {
         while !condition(self).await {
             let ended = self.child.as_mut().expect("the daemon runs").try_wait().expect("our own child");
             assert!(ended.is_none(), "{what}: the daemon ended with {ended:?}\n{}", self.log());
-            assert!(Instant::now() < deadline, "waited in vain: {what}\n{}", self.log());
+            if Instant::now() >= deadline {
+                let metrics = self.get("/metrics").await;
+                panic!("waited in vain: {what}\n{}\n{}", self.log(), metrics.unwrap_or_default());
+            }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
