@@ -149,8 +149,14 @@ async fn assemble(
         stages.spawn("store", forwarder);
     }
     if let Some(alertmanager) = config.notify.alertmanager.clone() {
-        let notifier =
-            notify::alertmanager::run(alertmanager, config.node.clone(), board, clock.clone(), tail.clone());
+        let notifier = notify::alertmanager::run(
+            alertmanager,
+            config.node.clone(),
+            board,
+            opened.meta.last_heartbeat,
+            clock.clone(),
+            tail.clone(),
+        );
         stages.spawn("notify", notifier);
     }
     let api = web::Api {

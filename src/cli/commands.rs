@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::import::{self, Current, ImportArgs};
 use super::{ConfigFile, control};
 use crate::config::Config;
-use crate::domain::alerts::{Alert, AlertKey, AlertState};
+use crate::domain::alerts::AlertKey;
 use crate::domain::commands::Command;
 use crate::domain::ids::AssetId;
 use crate::domain::state::{AssetCurrent, StateKind};
@@ -38,18 +38,6 @@ pub struct CheckInArgs {
     asset: String,
     #[arg(long)]
     note: Option<String>,
-}
-
-#[derive(clap::Args)]
-pub struct AlertsArgs {
-    #[command(flatten)]
-    pub file: ConfigFile,
-    /// Resolved ones too
-    #[arg(long)]
-    all: bool,
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -121,29 +109,6 @@ pub async fn remove(config: &Config, args: RemoveArgs) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn alerts(config: &Config, args: AlertsArgs) -> anyhow::Result<ExitCode> {
-    let reader = Reader::open(&config.journal.path).await?;
-    let rows = reader.all_states(StateKind::Alert).await?;
-    let mut alerts: Vec<Alert> = rows
-        .iter()
-        .map(|(_, value)| serde_json::from_slice(value))
-        .collect::<Result<_, _>>()
-        .context("failed to read an alert")?;
-    alerts.retain(|alert| args.all || alert.state != AlertState::Resolved);
-    alerts.sort_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.fired_at));
-    for alert in &alerts {
-        if args.json {
-            println!("{}", serde_json::to_string(alert)?);
-        } else {
-            println!("{}", line(alert));
-        }
-    }
-    if alerts.is_empty() && !args.json {
-        println!("no alerts");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 pub async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     import::run(args, current, async |config, command| control::carry_out(config, command).await).await
 }
@@ -165,27 +130,6 @@ async fn current(config: &Config) -> anyhow::Result<Current> {
         }
     }
     Ok(current)
-}
-
-fn line(alert: &Alert) -> String {
-    let state = match alert.state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
-    };
-    let since = alert.resolved_at.or(alert.fired_at).unwrap_or(alert.pending_since);
-    let mut line =
-        format!("{:8} {state:8} {since}  {}  {}", alert.severity.as_str(), alert.key, alert.summary);
-    if let Some(acknowledged) = &alert.acknowledged {
-        line.push_str(&format!(" [acknowledged by {}]", acknowledged.by));
-    }
-    if let Some(until) = alert.snoozed_until {
-        line.push_str(&format!(" [snoozed until {until}]"));
-    }
-    if let Some(by) = &alert.inhibited_by {
-        line.push_str(&format!(" [explained by {by}]"));
-    }
-    line
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {

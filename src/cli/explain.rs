@@ -1,16 +1,22 @@
 //! `tallyman explain ASSET`: everything behind what is said of it, at three in the morning.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 
 use super::ConfigFile;
+use super::alerts;
+use super::story::{self, Told, WallClocks};
 use crate::config::Config;
 use crate::domain::alerts::AlertState;
+use crate::domain::events::EventBody;
 use crate::domain::register::{Coverage, Record};
 use crate::domain::state::{AssetCurrent, Location, SensedBy};
+use crate::domain::time::Timestamp;
 use crate::journal::Reader;
-use crate::web::explain::{Explanation, explain};
+use crate::source::clock::WallClock;
+use crate::web::explain::{EventView, Explanation, GhostClock, explain};
 
 #[derive(clap::Args)]
 pub struct ExplainArgs {
@@ -30,88 +36,189 @@ pub async fn run(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode>
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&explanation)?);
-    } else {
-        tell(&explanation);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = WallClock::new().now();
+    let teller = Teller { clocks: WallClocks::of(&config.rules), site: site(&explanation), now };
+    for line in teller.lines(&explanation) {
+        println!("{line}");
+    }
+    let site = teller.site.as_deref();
+    if let Some(note) = alerts::unwatched(config, &reader, &teller.clocks, site, now).await? {
+        println!("{note}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(explanation: &Explanation) {
-    let asset = &explanation.asset;
-    let name = asset.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-    println!("{}{name}, {}", asset.id, asset.class);
-    match &explanation.current {
-        Some(current) => tell_current(current),
-        None => println!("  never sensed, and never checked out"),
-    }
-    println!("  ghost: {}", ghost(explanation));
-    for alert in &explanation.alerts {
-        let state = if alert.state == AlertState::Resolved { "was resolved" } else { "is open" };
-        println!("  alert {} {state}: {}", alert.key, alert.summary);
-    }
-    if !explanation.recent.is_empty() {
-        println!("  lately:");
-    }
-    for event in &explanation.recent {
-        println!("    {}  {:12} {}", event.observed_at, event.kind, event.body);
-    }
+/// Whose time it is told in: where the asset is, else where it belongs.
+fn site(explanation: &Explanation) -> Option<String> {
+    [&explanation.zone, &explanation.home_zone].into_iter().find_map(|record| match record {
+        Some(Record::Zone(zone)) => Some(zone.site.to_string()),
+        _ => None,
+    })
 }
 
-fn tell_current(current: &AssetCurrent) {
-    let place = match &current.location {
-        Location::Unknown => "unknown".to_owned(),
-        Location::Zone(zone) => format!("in zone {zone}"),
-        Location::OutThrough(portal) => format!("out through {portal}"),
-        Location::At(position) => format!("at {:.6}, {:.6}", position.lat, position.lon),
-    };
-    let since = current.since.map(|since| format!(" since {since}")).unwrap_or_default();
-    println!("  where: {place}{since}");
-    println!("  why: {}", current.reason);
-    if let Some(sensed) = &current.last_sensed {
-        let by = match &sensed.by {
-            SensedBy::ReadPoint(read_point) => format!("read point {read_point}"),
-            SensedBy::Tracker(device) => format!("tracker {device}"),
+struct Teller {
+    clocks: WallClocks,
+    site: Option<String>,
+    now: Timestamp,
+}
+
+impl Teller {
+    fn lines(&self, explanation: &Explanation) -> Vec<String> {
+        let asset = &explanation.asset;
+        let name = asset.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let home = asset.home_zone.as_ref().map(|zone| format!(", belongs in {zone}")).unwrap_or_default();
+        let mut lines = vec![format!("{}{name}, {}{home}", asset.id, asset.class)];
+        match &explanation.current {
+            Some(current) => lines.extend(self.current(current)),
+            None => lines.push(labelled("where", "never sensed, and never checked out")),
+        }
+        lines.push(labelled("ghost", &self.ghost(explanation)));
+        for alert in &explanation.alerts {
+            let open = alert.state != AlertState::Resolved;
+            let standing = alerts::standing(alert, &self.clocks, self.now);
+            lines.push(labelled(if open { "ALERT" } else { "alert" }, &format!("{}: {standing}", alert.key)));
+            if open {
+                lines.push(labelled("", &alert.summary));
+            }
+        }
+        if !explanation.recent.is_empty() {
+            lines.push("  lately, newest first:".to_owned());
+        }
+        lines.extend(explanation.recent.iter().map(|event| self.event(event)));
+        lines
+    }
+
+    fn current(&self, current: &AssetCurrent) -> Vec<String> {
+        let place = match &current.location {
+            Location::Unknown => "unknown".to_owned(),
+            Location::Zone(zone) => format!("in zone {zone}"),
+            Location::OutThrough(portal) => format!("out through {portal}"),
+            Location::At(position) => format!("at {:.6}, {:.6}", position.lat, position.lon),
         };
-        println!("  last sensed: {} by {by}", sensed.at);
-    }
-    match &current.checkout {
-        Some(checkout) => {
-            let due = checkout.due_back.map(|due| format!(", due back {due}")).unwrap_or_default();
-            println!("  who has it: {} since {}{due}", checkout.holder, checkout.checked_out_at);
+        let since = current.since.map(|since| format!(" since {}", self.when(since))).unwrap_or_default();
+        let mut lines =
+            vec![labelled("where", &format!("{place}{since}")), labelled("because", &current.reason)];
+        if let Some(sensed) = &current.last_sensed {
+            let by = match &sensed.by {
+                SensedBy::ReadPoint(read_point) => format!("read point {read_point}"),
+                SensedBy::Tracker(device) => format!("tracker {device}"),
+            };
+            lines.push(labelled("sensed", &format!("last {} by {by}", self.when(sensed.at))));
         }
-        None => println!("  who has it: nobody; not checked out"),
+        lines.push(labelled("who", &self.holder(current)));
+        lines
+    }
+
+    fn holder(&self, current: &AssetCurrent) -> String {
+        let Some(checkout) = &current.checkout else { return "nobody has it checked out".to_owned() };
+        let due = match checkout.due_back {
+            Some(due) if due < self.now => format!("; DUE BACK {}", self.when(due)),
+            Some(due) => format!("; due back {}", self.when(due)),
+            None => "; no due date".to_owned(),
+        };
+        let note = story::noted(checkout.note.as_deref());
+        format!("{} has it since {}{due}{note}", checkout.holder, self.when(checkout.checked_out_at))
+    }
+
+    /// Why it is, or is not, a ghost.
+    fn ghost(&self, explanation: &Explanation) -> String {
+        let Some(current) = &explanation.current else {
+            return "no; a ghost clock starts when an asset is first sensed".to_owned();
+        };
+        if let Some(since) = current.ghost_since {
+            let clock = explanation.ghost_clock.as_ref();
+            let enough =
+                clock.map(|clock| format!(" for {}", seconds(clock.ghost_after_s))).unwrap_or_default();
+            return format!(
+                "YES since {}: it should be here, and was not heard{enough} while what would hear it worked",
+                self.when(since)
+            );
+        }
+        if explanation.asset.retired {
+            return "no; it is retired and expected nowhere".to_owned();
+        }
+        if current.checkout.is_some() {
+            return "no; it is checked out, which explains an absence".to_owned();
+        }
+        if let Some(clock) = &explanation.ghost_clock {
+            return self.clock(clock);
+        }
+        let Some(Record::Class(class)) = &explanation.class else {
+            return "no; its class is not on the register".to_owned();
+        };
+        if class.ghost_after.is_none() {
+            return format!("no; class {} sets no `ghost_after`", class.name);
+        }
+        match &explanation.zone {
+            Some(Record::Zone(zone)) if zone.coverage == Coverage::Continuous => {
+                format!("no; no read point of zone {} has sensed it there yet", zone.name)
+            }
+            Some(Record::Zone(zone)) => {
+                format!("no; zone {} is not covered continuously, so silence there says nothing", zone.name)
+            }
+            _ => "no; it is in no zone, so silence says nothing".to_owned(),
+        }
+    }
+
+    fn clock(&self, clock: &GhostClock) -> String {
+        let points: Vec<&str> = clock.read_points.iter().map(|point| point.as_str()).collect();
+        let points = points.join(" and ");
+        let counted = format!(
+            "silent for {} of the {} that make a ghost",
+            seconds(clock.silent_s),
+            seconds(clock.ghost_after_s)
+        );
+        if clock.held_back {
+            return format!(
+                "held back: many fell silent at {points} together, so {points} itself is suspected"
+            );
+        }
+        if clock.runs {
+            return format!("no; {counted}, listened for at {points}");
+        }
+        let why: Vec<String> = clock
+            .not_hearing
+            .iter()
+            .map(|link| {
+                let state = if link.up { "is catching up" } else { "is down" };
+                format!("{} {state} since {}: {}", link.source, self.when(link.since), link.reason)
+            })
+            .collect();
+        let why = if why.is_empty() { "nothing at all is heard there".to_owned() } else { why.join("; ") };
+        format!("no; {counted}, and the clock stands still: {points} does not hear ({why})")
+    }
+
+    fn event(&self, event: &EventView) -> String {
+        let site = event.site.as_deref().or(self.site.as_deref());
+        let said = match serde_json::from_str::<EventBody>(event.body.get()) {
+            Ok(body) => {
+                let told = Told {
+                    subject: &event.subject,
+                    source: &event.source,
+                    site,
+                    late: event.late,
+                    confidence: event.confidence,
+                    body: &body,
+                };
+                story::sentence(&told, &self.clocks)
+            }
+            // Of a newer version.
+            Err(_) => format!("{} {}", event.kind, event.body),
+        };
+        format!("    {}  {said}", self.clocks.at(site, event.observed_at))
+    }
+
+    fn when(&self, at: Timestamp) -> String {
+        format!("{} ({})", self.clocks.at(self.site.as_deref(), at), story::distance(at, self.now))
     }
 }
 
-/// Why it is, or is not, a ghost.
-fn ghost(explanation: &Explanation) -> String {
-    let Some(current) = &explanation.current else {
-        return "no; a ghost clock starts when an asset is first sensed".to_owned();
-    };
-    if let Some(since) = current.ghost_since {
-        return format!(
-            "yes, since {since}: it should be here, and was not heard while what would hear it worked"
-        );
-    }
-    if explanation.asset.retired {
-        return "no; it is retired and expected nowhere".to_owned();
-    }
-    if current.checkout.is_some() {
-        return "no; it is checked out, which explains an absence".to_owned();
-    }
-    let Some(Record::Class(class)) = &explanation.class else {
-        return "no; its class is not on the register".to_owned();
-    };
-    let Some(limit) = class.ghost_after else {
-        return format!("no; class {} sets no `ghost_after`", class.name);
-    };
-    match &explanation.zone {
-        Some(Record::Zone(zone)) if zone.coverage == Coverage::Continuous => {
-            format!("no; its clock runs while {} hears, up to {limit:?} without a sighting", zone.name)
-        }
-        Some(Record::Zone(zone)) => {
-            format!("no; zone {} is not covered continuously, so silence there says nothing", zone.name)
-        }
-        _ => "no; it is in no zone, so silence says nothing".to_owned(),
-    }
+fn labelled(label: &str, text: &str) -> String {
+    format!("  {label:9}{text}")
+}
+
+fn seconds(seconds: f64) -> String {
+    story::span(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 use crate::telemetry::logging::{self, LogFormat};
 
+mod alerts;
 pub mod check;
 mod commands;
 mod control;
@@ -19,6 +20,7 @@ pub mod demo;
 mod explain;
 pub mod import;
 mod run;
+mod story;
 pub mod token;
 
 /// Hears RFID gates, GPS trackers and condition sensors, works out what really happened, keeps it, and
@@ -58,7 +60,7 @@ enum Sub {
     /// Take an asset back
     CheckIn(commands::CheckInArgs),
     /// List the alerts that are open
-    Alerts(commands::AlertsArgs),
+    Alerts(alerts::AlertsArgs),
     /// Say that somebody is on an alert
     Acknowledge(commands::AcknowledgeArgs),
     /// Keep an alert quiet until a time
@@ -152,7 +154,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         }
         Sub::Alerts(args) => {
             let file = args.file.clone();
-            with_config(&file, async |config| commands::alerts(&config, args).await).await
+            with_config(&file, async |config| alerts::run(&config, args).await).await
         }
         Sub::Acknowledge(args) => {
             let file = args.file.clone();

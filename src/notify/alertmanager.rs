@@ -1,30 +1,36 @@
-//! Alertmanager's API v2: firing alerts are sent when they move and again well inside their `endsAt`,
-//! resolved ones for a few minutes, to every instance of the cluster.
+//! Alertmanager's API v2: alerts are sent when they move and again well inside their `endsAt`, ended ones
+//! for a few minutes, to every instance of the cluster.
 //!
 //! `endsAt` of a firing alert lies `hold` ahead, so that a daemon that dies does not resolve its ghosts;
 //! what tells of a dead daemon is the watchdog, an alert that always fires and ends within minutes.
+//! What is told when is decided in `ledger.rs`; this file only carries it there.
+
+mod ledger;
+mod message;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::ledger::{Due, Ledger};
 use super::Board;
+use crate::config::values::mask_url;
 use crate::config::{AlertmanagerConfig, BackoffConfig};
-use crate::domain::alerts::{Alert, AlertState, Rule};
 use crate::domain::ids::NodeId;
 use crate::domain::time::Timestamp;
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
 
-/// The watchdog's `endsAt` in re-send intervals: one lost post does not page, three do.
-const WATCHDOG_INTERVALS: u32 = 3;
 /// How long one post may take before the instance counts as away.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Alerts in one post.
+/// A clean stop tells what its last commit moved, if that takes no longer than this.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Alerts in one post: some 400 KB.
 const POST_ALERTS: usize = 500;
 /// An instance that is away is tried again at this pace.
 const RETRY: BackoffConfig = BackoffConfig { first: Duration::from_secs(1), last: Duration::from_secs(30) };
@@ -39,21 +45,25 @@ enum PostError {
 }
 
 /// Tells every instance until `shutdown`. Each has a task of its own: one that is away delays no other.
+/// `last_alive`: the journal's last heartbeat before this start.
 pub async fn run(
     config: AlertmanagerConfig,
     node: NodeId,
     board: Arc<Board>,
+    last_alive: Option<Timestamp>,
     clock: WallClock,
     shutdown: CancellationToken,
 ) {
     let mut instances = tokio::task::JoinSet::new();
-    let (wake, _) = tokio::sync::watch::channel(());
+    let (wake, _) = watch::channel(());
+    let (alerts, now) = (board.snapshot(), clock.now());
     for url in &config.urls {
         let instance = Instance {
             url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
-            client: reqwest::Client::new(),
-            config: config.clone(),
-            node: node.clone(),
+            client: client(),
+            ledger: Ledger::new(config.clone(), node.clone(), &alerts, last_alive, now),
+            resend: config.resend,
+            resolved_for: config.resolved_for,
             board: board.clone(),
             clock: clock.clone(),
         };
@@ -68,53 +78,75 @@ pub async fn run(
     while instances.join_next().await.is_some() {}
 }
 
+/// A client that follows no redirect: a POST that is sent elsewhere becomes a GET, and would count as told.
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    client.expect("a client without TLS reads nothing that could be wrong")
+}
+
 struct Instance {
     url: String,
     client: reqwest::Client,
-    config: AlertmanagerConfig,
-    node: NodeId,
+    ledger: Ledger,
+    resend: Duration,
+    resolved_for: Duration,
     board: Arc<Board>,
     clock: WallClock,
 }
 
 impl Instance {
-    async fn run(self, mut wake: tokio::sync::watch::Receiver<()>, shutdown: CancellationToken) {
+    async fn run(mut self, mut wake: watch::Receiver<()>, shutdown: CancellationToken) {
         let mut backoff = Backoff::new(RETRY);
         loop {
-            let pause = match self.tell().await {
+            let told = self.tell().await;
+            let pause = match &told {
                 Ok(()) => {
                     backoff.reset();
-                    self.config.resend
+                    self.ledger.next_due(self.clock.now())
                 }
                 Err(error) => {
-                    counter!(names::NOTIFICATION_FAILURES, "receiver" => "alertmanager").increment(1);
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(url = %self.url, error, "failed to tell Alertmanager; trying again");
-                    backoff.next_delay().min(self.config.resend)
+                    let pause = backoff.next_delay().min(self.resend);
+                    self.failed(error, pause);
+                    pause
                 }
             };
             tokio::select! {
-                () = shutdown.cancelled() => return,
-                changed = wake.changed() => if changed.is_err() { return },
+                () = shutdown.cancelled() => break,
+                // An instance that is away is not tried at the pace of what happens here.
+                changed = wake.changed(), if told.is_ok() => if changed.is_err() { break },
                 () = tokio::time::sleep(pause) => {}
             }
         }
-    }
-
-    async fn tell(&self) -> Result<(), PostError> {
-        let now = self.clock.now();
-        self.board.forget_resolved(now - self.config.resolved_for);
-        let mut alerts: Vec<Value> =
-            self.board.snapshot().iter().filter_map(|alert| self.render(alert, now)).collect();
-        alerts.push(self.watchdog(now));
-        for part in alerts.chunks(POST_ALERTS) {
-            self.post(part).await?;
+        if let Ok(Err(error)) = tokio::time::timeout(FAREWELL, self.tell()).await {
+            self.failed(&error, Duration::ZERO);
         }
-        Ok(())
     }
 
-    async fn post(&self, alerts: &[Value]) -> Result<(), PostError> {
-        let response = self.client.post(&self.url).timeout(POST_TIMEOUT).json(alerts).send().await?;
+    fn failed(&self, error: &PostError, again_in: Duration) {
+        counter!(names::NOTIFICATION_FAILURES, "receiver" => "alertmanager").increment(1);
+        let error: &dyn std::error::Error = error;
+        tracing::warn!(url = %mask_url(&self.url), error, ?again_in, "failed to tell Alertmanager; the journal keeps what it has to be told");
+    }
+
+    /// A post that is refused keeps back no other; one that does not arrive does.
+    async fn tell(&mut self) -> Result<(), PostError> {
+        let now = self.clock.now();
+        self.board.forget_resolved(now - self.resolved_for);
+        let due = self.ledger.due(&self.board.snapshot(), now);
+        let mut outcome = Ok(());
+        for part in due.chunks(POST_ALERTS) {
+            match self.post(part).await {
+                Ok(()) => self.ledger.taken(part, now),
+                Err(refused @ PostError::Refused { .. }) => outcome = Err(refused),
+                Err(unreachable) => return Err(unreachable),
+            }
+        }
+        outcome
+    }
+
+    async fn post(&self, due: &[Due]) -> Result<(), PostError> {
+        let alerts: Vec<&Value> = due.iter().map(|due| &due.alert).collect();
+        let response = self.client.post(&self.url).timeout(POST_TIMEOUT).json(&alerts).send().await?;
         let status = response.status();
         if !status.is_success() {
             let body = response.text().await?;
@@ -122,70 +154,5 @@ impl Instance {
         }
         counter!(names::NOTIFICATIONS, "receiver" => "alertmanager").increment(alerts.len() as u64);
         Ok(())
-    }
-
-    /// The alert as Alertmanager wants it, where it concerns anybody. Labels are its identity.
-    fn render(&self, alert: &Alert, now: Timestamp) -> Option<Value> {
-        let fired_at = alert.fired_at?;
-        let ends_at = match alert.state {
-            AlertState::Firing if alert.notifies(now) => now + self.config.hold,
-            // Inhibited or snoozed: it was told before, so it has to be told that it is no longer.
-            AlertState::Firing => now,
-            AlertState::Resolved => alert.resolved_at?,
-            AlertState::Pending => return None,
-        };
-        let mut labels = json!({
-            "alertname": alert_name(alert.key.rule),
-            "rule": alert.key.rule.as_str(),
-            "subject": alert.key.subject,
-            "severity": alert.severity.as_str(),
-            "node": self.node.as_str(),
-        });
-        if let Some(site) = &alert.site {
-            labels["site"] = site.as_str().into();
-        }
-        let mut annotations = json!({ "summary": alert.summary, "incident": alert.incident.to_string() });
-        if let Some(acknowledged) = &alert.acknowledged {
-            annotations["acknowledged_by"] = acknowledged.by.clone().into();
-        }
-        Some(self.with_link(json!({
-            "labels": labels,
-            "annotations": annotations,
-            "startsAt": fired_at,
-            "endsAt": ends_at,
-        })))
-    }
-
-    fn watchdog(&self, now: Timestamp) -> Value {
-        self.with_link(json!({
-            "labels": {
-                "alertname": "TallymanWatchdog",
-                "severity": "none",
-                "node": self.node.as_str(),
-            },
-            "annotations": {
-                "summary": "tallyman is alive; when this alert ends, nobody is watching",
-            },
-            "endsAt": now + self.config.resend * WATCHDOG_INTERVALS,
-        }))
-    }
-
-    fn with_link(&self, mut alert: Value) -> Value {
-        if let Some(link) = &self.config.generator_url {
-            alert["generatorURL"] = link.clone().into();
-        }
-        alert
-    }
-}
-
-fn alert_name(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Ghost => "TallymanGhost",
-        Rule::OverdueReturn => "TallymanOverdueReturn",
-        Rule::Condition => "TallymanCondition",
-        Rule::SensorBad => "TallymanSensorBad",
-        Rule::ReaderDown => "TallymanReaderDown",
-        Rule::WatcherSuspect => "TallymanWatcherSuspect",
-        Rule::Journal => "TallymanJournal",
     }
 }

@@ -20,9 +20,11 @@ pub struct Board {
 impl Board {
     /// `alerts`: as the journal holds them at the start.
     pub fn new(alerts: Vec<Alert>) -> Self {
-        let board = Self { alerts: Mutex::default(), moved: Notify::new() };
-        board.update(alerts);
-        board
+        let alerts: BTreeMap<AlertKey, Alert> =
+            alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
+        // Also where there is none: a rule's count of 0 says that it is looked at.
+        count(&alerts);
+        Self { alerts: Mutex::new(alerts), moved: Notify::new() }
     }
 
     /// Takes alerts as they stand after a commit.
@@ -48,7 +50,7 @@ impl Board {
         self.lock().values().cloned().collect()
     }
 
-    /// Forgets what was resolved before `before`: nobody needs to be told any more.
+    /// Forgets what was resolved before `before`; who still has to tell of it holds it himself.
     pub fn forget_resolved(&self, before: Timestamp) {
         self.lock().retain(|_, alert| {
             alert.state != AlertState::Resolved || alert.resolved_at.is_some_and(|at| at >= before)

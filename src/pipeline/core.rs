@@ -215,11 +215,7 @@ impl Core {
                 batch.state.push(StateRow::put(StateKind::Book, source.as_str(), book));
             }
         }
-        let alerts = batch.events.iter().filter_map(|event| match &event.body {
-            EventBody::Alert { alert, .. } => Some(alert.clone()),
-            _ => None,
-        });
-        Group { alerts: alerts.collect(), acks: std::mem::take(&mut self.acks), batch }
+        Group { alerts: moved_alerts(&batch), acks: std::mem::take(&mut self.acks), batch }
     }
 
     fn link(&mut self, change: &LinkChange) {
@@ -313,6 +309,18 @@ impl Core {
         self.touched_books.insert(source.clone());
         self.books.entry(source.clone()).or_default()
     }
+}
+
+/// Alerts as they stand after the batch: by their transitions, and by their rows, which also move when
+/// only the words or the severity change, or when a cancelled incident gives way to the one before it.
+fn moved_alerts(batch: &Batch) -> Vec<Alert> {
+    let transitions = batch.events.iter().filter_map(|event| match &event.body {
+        EventBody::Alert { alert, .. } => Some(alert.clone()),
+        _ => None,
+    });
+    let rows = batch.state.iter().filter(|row| row.kind == StateKind::Alert);
+    let rows = rows.filter_map(|row| serde_json::from_slice(row.value.as_deref()?).ok());
+    transitions.chain(rows).collect()
 }
 
 fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {

@@ -43,6 +43,7 @@ pub async fn run(config: ReaderConfig, intake: IntakeSender, shutdown: Cancellat
             Ended::PipelineGone => break warn!(reader = %config.name, "the pipeline takes no more frames"),
             Ended::Lost(loss) => {
                 let reader = config.name.as_str().to_owned();
+                counter!(names::SOURCE_CONNECTION_FAILURES, "source" => reader.clone()).increment(1);
                 counter!(names::LLRP_LOSSES, "source" => reader, "reason" => loss.label()).increment(1);
                 let delay = backoff.next_delay();
                 warn!(reader = %config.name, address = %config.address, retry_in = ?delay, "{loss}");
@@ -118,6 +119,8 @@ impl Link<'_> {
 
     fn gauge(&self, up: bool) {
         let reader = self.config.name.as_str().to_owned();
-        gauge!(names::LLRP_CONNECTED, "source" => reader).set(if up { 1.0 } else { 0.0 });
+        for name in [names::LLRP_CONNECTED, names::SOURCE_UP] {
+            gauge!(name, "source" => reader.clone()).set(if up { 1.0 } else { 0.0 });
+        }
     }
 }

@@ -54,6 +54,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
         PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
             .and_then(PrometheusBuilder::install_recorder)
+            .inspect(|_| super::help::describe())
             .inspect_err(|error| tracing::error!(%error, "failed to install the metrics recorder"))
             .ok()
     });

@@ -13,6 +13,7 @@ use crate::journal::{Batch, JournalError};
 
 mod exporter;
 mod health;
+mod help;
 pub mod logging;
 pub mod names;
 

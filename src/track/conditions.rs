@@ -202,9 +202,12 @@ impl Tracker {
         let unit = self.topology.unit(device, point).map(|unit| format!(" {unit}")).unwrap_or_default();
         let since = self.topology.local(site.as_ref(), *began_at);
         let severity = self.topology.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
+        let side = if value < threshold { "below" } else { "above" };
         let summary = format!(
-            "{place}{point} of {device} is over its limit {limit}: {value}{unit}, allowed {threshold}{unit}, \
-             since {since}; go and look, and protect what is in it"
+            "{place}{point} of {device} is {side} its limit {limit}: {}{unit}, allowed {}{unit}, since {since}; \
+             go and look, and protect what is in it",
+            figure(*value),
+            figure(*threshold)
         );
         Some(Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 })
     }
@@ -230,4 +233,23 @@ impl Tracker {
 
 fn key(device: &DeviceId, point: &PointId) -> String {
     format!("{device}/{point}")
+}
+
+/// As a person reads it: 8.3, where arithmetic has 8.300000000000001.
+fn figure(value: f64) -> f64 {
+    let scale = 1000.0;
+    let rounded = (value * scale).round() / scale;
+    if rounded.is_finite() { rounded } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figure;
+
+    #[test]
+    fn figures_are_read_by_people() {
+        assert_eq!(figure(83.0 * 0.1).to_string(), "8.3");
+        assert_eq!(figure(-18.0).to_string(), "-18");
+        assert_eq!(figure(f64::MAX), f64::MAX);
+    }
 }

@@ -1,15 +1,18 @@
 //! Everything behind what is said of one asset: where it is, who has it, and why it is or is not a ghost.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::events::EventView;
+pub use super::events::EventView;
 use super::problem::Problem;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertKey, Rule};
-use crate::domain::ids::{ClassId, ZoneId};
+use crate::domain::ids::{ClassId, ReadPointId, SourceId, ZoneId};
 use crate::domain::register::{Asset, Record};
-use crate::domain::state::{AssetCurrent, Location, StateKind};
+use crate::domain::state::{AssetCurrent, LinkCurrent, Location, StateKind};
 use crate::journal::{EventQuery, Reader};
+use crate::track::{AssetRow, WatchRow, Watched};
 
 /// How much of an asset's history is told.
 const RECENT_EVENTS: usize = 20;
@@ -25,9 +28,29 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Record>,
     pub current: Option<AssetCurrent>,
+    /// Where it is listened for; absent where silence says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ghost_clock: Option<GhostClock>,
     pub alerts: Vec<Alert>,
     /// Newest first.
     pub recent: Vec<EventView>,
+}
+
+/// The clock that counts an asset's silence, as it was last written: at every change, and every minute.
+#[derive(Serialize)]
+pub struct GhostClock {
+    /// It runs while all of these hear.
+    pub read_points: Vec<ReadPointId>,
+    pub runs: bool,
+    /// Silence that counted so far, in seconds; the clock may have gone on since.
+    pub silent_s: f64,
+    /// How much of it makes a ghost.
+    pub ghost_after_s: f64,
+    /// Many fell silent with it: the watcher is suspect, and no ghost is told meanwhile.
+    pub held_back: bool,
+    /// Sources of these read points that are not connected, or are catching up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_hearing: Vec<LinkCurrent>,
 }
 
 /// `None` where the register does not know the asset.
@@ -41,7 +64,13 @@ pub async fn explain(
     };
     let class = class(reader, rules, &asset.class).await?;
     let current = reader.state(StateKind::Asset, asset.id.as_str()).await?;
-    let current: Option<AssetCurrent> = current.map(|row| serde_json::from_slice(&row)).transpose()?;
+    let row: Option<AssetRow> = current.map(|row| serde_json::from_slice(&row)).transpose()?;
+    let watched = row.as_ref().and_then(|row| row.memory.watched.clone());
+    let current = row.map(|row| row.current);
+    let ghost_clock = match watched {
+        Some(watched) => ghost_clock(reader, rules, &watched).await?,
+        None => None,
+    };
     let here = current.as_ref().and_then(|current| match &current.location {
         Location::Zone(zone) => Some(zone.clone()),
         Location::Unknown | Location::OutThrough(_) | Location::At(_) => None,
@@ -62,7 +91,40 @@ pub async fn explain(
     };
     let recent = reader.events(&query).await?;
     let recent = recent.into_iter().map(EventView::try_from).collect::<Result<_, _>>()?;
-    Ok(Some(Explanation { asset, class, home_zone, zone, current, alerts, recent }))
+    Ok(Some(Explanation { asset, class, home_zone, zone, current, ghost_clock, alerts, recent }))
+}
+
+async fn ghost_clock(
+    reader: &Reader,
+    rules: &Rules,
+    watched: &Watched,
+) -> Result<Option<GhostClock>, ExplainError> {
+    let Some(row) = reader.state(StateKind::Watch, &watched.group).await? else { return Ok(None) };
+    let row: WatchRow = serde_json::from_slice(&row)?;
+    let mut not_hearing = Vec::new();
+    for source in sources(rules, &row.read_points) {
+        if let Some(link) = reader.state(StateKind::Link, source.as_str()).await? {
+            let link: LinkCurrent = serde_json::from_slice(&link)?;
+            if !link.up || !link.caught_up {
+                not_hearing.push(link);
+            }
+        }
+    }
+    let seconds = |micros: i64| micros.max(0) as f64 / 1e6;
+    Ok(Some(GhostClock {
+        runs: row.hearing,
+        silent_s: seconds(row.heard_us.saturating_sub(watched.last_us)),
+        ghost_after_s: seconds(watched.after_us),
+        held_back: watched.held,
+        not_hearing,
+        read_points: row.read_points,
+    }))
+}
+
+/// The readers of some read points, in order of name.
+fn sources(rules: &Rules, read_points: &[ReadPointId]) -> BTreeSet<SourceId> {
+    let points = rules.read_points.iter().filter(|point| read_points.contains(&point.name));
+    points.flat_map(|point| &point.antennas).map(|antenna| antenna.source.clone()).collect()
 }
 
 /// Why an explanation could not be given.

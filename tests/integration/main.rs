@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerting;
 mod api;
 mod bad_input;
 mod captures;
@@ -16,10 +17,14 @@ mod llrp_captures;
 mod llrp_properties;
 #[cfg(feature = "demo")]
 mod memory;
+mod metrics;
 mod modbus_source;
 mod mqtt_source;
+mod plant;
 mod purity;
 mod readme;
+mod relay;
 mod servers;
 mod stopping;
 mod timescale;
+mod tshark;

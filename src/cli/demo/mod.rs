@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::grade::{Fact, Grade};
 use self::plant::Surroundings;
 use super::run::cancel_on_signal;
+use super::story::WallClocks;
 use crate::config::{self, Config, values};
 use crate::domain::books::Book;
 use crate::domain::state::{LinkCurrent, StateKind};
@@ -139,7 +140,9 @@ impl Stage {
         let daemon_stop = CancellationToken::new();
         let daemon = tokio::spawn(pipeline::run(self.config.clone(), daemon_stop.clone()));
         let reader = self.connected(&daemon).await?;
-        let narrator = tokio::spawn(narrate::follow(reader.clone(), self.clock.clone(), daemon_stop.clone()));
+        let clocks = WallClocks::of(&self.config.rules);
+        let narrator =
+            tokio::spawn(narrate::follow(reader.clone(), self.clock.clone(), clocks, daemon_stop.clone()));
         self.running.begin();
         println!("  everything is connected; the working day begins\n");
         let emission = if length.is_zero() { Duration::MAX } else { length - DRAIN };

@@ -7,9 +7,9 @@ use tallyman_simulators::world::plant::ReadPointKind;
 use tokio_util::sync::CancellationToken;
 
 use super::grade::{self, Fact, Grade};
+use crate::cli::story::{self, Told, WallClocks};
 use crate::domain::alerts::AlertTransition;
 use crate::domain::events::EventBody;
-use crate::domain::sightings::{Direction, Episode, FenceChange};
 use crate::domain::time::Timestamp;
 use crate::journal::{JournalError, Reader, StoredEvent};
 use crate::source::clock::WallClock;
@@ -34,14 +34,14 @@ pub fn company(plant: &Plant) {
 }
 
 /// Tells what the journal takes in, until `stop`.
-pub async fn follow(reader: Reader, clock: WallClock, stop: CancellationToken) {
+pub async fn follow(reader: Reader, clock: WallClock, clocks: WallClocks, stop: CancellationToken) {
     let began = clock.now();
     let mut seen = reader.meta().await.map_or(0, |meta| meta.last_seq);
     while !stop.is_cancelled() {
         match reader.events_after(seen, PAGE).await {
             Ok(events) => {
                 for event in &events {
-                    tell(event, began);
+                    tell(event, began, &clocks);
                 }
                 seen = events.last().map_or(seen, |event| event.seq);
             }
@@ -51,47 +51,35 @@ pub async fn follow(reader: Reader, clock: WallClock, stop: CancellationToken) {
     }
 }
 
-fn tell(event: &StoredEvent, began: Timestamp) {
+fn tell(event: &StoredEvent, began: Timestamp, clocks: &WallClocks) {
     let Ok(body) = serde_json::from_str::<EventBody>(&event.body) else { return };
-    if let Some(line) = line(event, &body) {
-        println!("  {:5.1} s  {line}", event.recorded_at.since(began).as_secs_f64());
+    if is_news(&body) {
+        let told = Told {
+            subject: &event.subject,
+            source: &event.source,
+            site: event.site.as_deref(),
+            late: event.late,
+            confidence: event.confidence,
+            body: &body,
+        };
+        let at = event.recorded_at.since(began).as_secs_f64();
+        println!("  {at:5.1} s  {}", story::sentence(&told, clocks));
     }
 }
 
-fn line(event: &StoredEvent, body: &EventBody) -> Option<String> {
-    let who = event.subject.split_once(':').map_or(event.subject.as_str(), |(_, name)| name);
-    Some(match body {
-        EventBody::Passage { direction, portal, to, .. } => {
-            let way = if *direction == Direction::In { "in" } else { "out" };
-            let to = to.as_ref().map(|zone| format!(", now in {zone}")).unwrap_or_default();
-            let sure = event.confidence.map(|c| format!(" ({:.0} %)", c * 100.0)).unwrap_or_default();
-            format!("{who} passes {way} through {portal}{to}{sure}")
+/// What a visitor wants to hear of; every fix and every sighting would drown it.
+fn is_news(body: &EventBody) -> bool {
+    match body {
+        EventBody::Passage { .. }
+        | EventBody::Geofence { .. }
+        | EventBody::Condition { .. }
+        | EventBody::CheckedIn { .. }
+        | EventBody::Link { .. } => true,
+        EventBody::Alert { transition, .. } => {
+            matches!(transition, AlertTransition::Fired | AlertTransition::Resolved)
         }
-        EventBody::Geofence { change, fence, .. } => {
-            let way = if *change == FenceChange::Entered { "enters" } else { "leaves" };
-            format!("{who} {way} {fence}")
-        }
-        EventBody::Condition { device, point, limit, episode, .. } => match episode {
-            Episode::Began { value, threshold, .. } => {
-                format!("{device} {point} {value:.1} is over its limit {limit} of {threshold:.1}")
-            }
-            Episode::Ended { peak, .. } => format!("{device} {point} is back; the peak was {peak:.1}"),
-        },
-        EventBody::Alert { transition, alert } => match transition {
-            AlertTransition::Fired => format!("ALERT {}: {}", alert.key, alert.summary),
-            AlertTransition::Resolved => format!("resolved {}", alert.key),
-            _ => return None,
-        },
-        EventBody::CheckedIn { how, .. } => format!("{who} is back: {how}"),
-        EventBody::Link { up, reason } => {
-            if *up {
-                format!("{} is connected", event.source)
-            } else {
-                format!("{} is down: {reason}", event.source)
-            }
-        }
-        _ => return None,
-    })
+        _ => false,
+    }
 }
 
 /// Everything graded that the journal holds.

@@ -205,3 +205,24 @@ fn a_letter_that_cannot_be_put_back_comes_back_as_a_new_one_and_is_in_the_books(
     let book = &core.books[&SourceId::from("cold")];
     assert_eq!((book.frames, book.dead_letters, book.balances()), (2, 2, true));
 }
+
+#[test]
+fn new_words_of_an_open_alert_are_told_downstream_though_they_are_no_event() {
+    let mut core = core(Vec::new());
+    let problem = |problem: &str| Health {
+        rule: crate::domain::alerts::Rule::Journal,
+        subject: "space".to_owned(),
+        site: None,
+        problem: Some(problem.to_owned()),
+    };
+    core.health(problem("80 % full"), Timestamp::from_secs(NOON + 1));
+    let summaries = |group: &Group| -> Vec<String> {
+        let space = group.alerts.iter().filter(|alert| alert.key.subject == "space");
+        space.map(|alert| alert.summary.clone()).collect()
+    };
+    assert_eq!(summaries(&core.take_group()).last().map(String::as_str), Some("80 % full"));
+    core.health(problem("90 % full"), Timestamp::from_secs(NOON + 2));
+    let group = core.take_group();
+    assert_eq!(summaries(&group), ["90 % full"]);
+    assert!(!group.batch.events.iter().any(|event| matches!(event.body, EventBody::Alert { .. })));
+}

@@ -32,7 +32,7 @@ fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
     let key = AlertKey::new(Rule::Condition, "cold-1/temp/hi");
     let alert = world.tracker.alerts.open(&key).unwrap();
     assert_eq!(alert.severity, Severity::Critical);
-    assert!(alert.summary.starts_with("coldroom: temp of cold-1 is over its limit hi: 9.5 °C"));
+    assert!(alert.summary.starts_with("coldroom: temp of cold-1 is above its limit hi: 9.5 °C"));
     world.at = 90;
     let ended = Episode::Ended { began_at: t(25), peak: 11.0, peak_at: t(50) };
     world.see_from("cold-1", 90, false, change(ended));

@@ -1,0 +1,243 @@
+//! Events, times and figures as a person reads them: one sentence an event, times of the site's own wall
+//! clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::config::Rules;
+use crate::domain::alerts::{Alert, AlertTransition};
+use crate::domain::commands::Command;
+use crate::domain::events::EventBody;
+use crate::domain::readings::Quality;
+use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
+use crate::domain::time::Timestamp;
+
+/// An event's envelope, as far as its sentence needs it.
+pub struct Told<'a> {
+    pub subject: &'a str,
+    pub source: &'a str,
+    pub site: Option<&'a str>,
+    pub late: bool,
+    pub confidence: Option<f32>,
+    pub body: &'a EventBody,
+}
+
+/// Wall clocks of the sites.
+#[derive(Default)]
+pub struct WallClocks {
+    zones: BTreeMap<String, TimeZone>,
+    /// Where there is one site only, everything is meant in its time.
+    only: Option<TimeZone>,
+}
+
+impl WallClocks {
+    pub fn of(rules: &Rules) -> Self {
+        let zones: BTreeMap<String, TimeZone> =
+            rules.sites.iter().map(|site| (site.name.to_string(), site.timezone.clone())).collect();
+        let only = zones.values().next().filter(|_| zones.len() == 1).cloned();
+        Self { zones, only }
+    }
+
+    /// With its date and the zone's abbreviation; UTC where no site says otherwise.
+    pub fn at(&self, site: Option<&str>, at: Timestamp) -> String {
+        let zone = site.and_then(|site| self.zones.get(site)).or(self.only.as_ref());
+        let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+        at.to_jiff().to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+}
+
+/// The two largest units: `2 h 5 min`, `40 s`, `3 d`.
+pub fn span(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let Some(first) = units.iter().position(|(size, _)| seconds >= *size) else {
+        return format!("{:.1} s", length.as_secs_f64());
+    };
+    let (size, name) = units[first];
+    let mut text = format!("{} {name}", seconds / size);
+    if let Some((below, name)) = units.get(first + 1) {
+        let rest = seconds % size / below;
+        if rest > 0 {
+            text.push_str(&format!(" {rest} {name}"));
+        }
+    }
+    text
+}
+
+/// How long ago, or until when.
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
+    if at <= now { format!("{} ago", span(now.since(at))) } else { format!("in {}", span(at.since(now))) }
+}
+
+/// What happened, without when.
+pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
+    let who = told.subject.split_once(':').map_or(told.subject, |(_, name)| name);
+    let at = |time: Timestamp| clocks.at(told.site, time);
+    let mut text = match told.body {
+        EventBody::Presence { change, read_point, zone, .. } => {
+            let zone = zone.as_ref().map(|zone| format!(" (zone {zone})")).unwrap_or_default();
+            match change {
+                PresenceChange::Arrived => format!("{who} is sensed at {read_point}{zone}"),
+                PresenceChange::Refreshed => format!("{who} is still sensed at {read_point}{zone}"),
+                PresenceChange::Departed => format!("{who} is no longer sensed at {read_point}{zone}"),
+            }
+        }
+        EventBody::Passage { direction, portal, to, evidence, .. } => {
+            let way = if *direction == Direction::In { "in" } else { "out" };
+            let to = to.as_ref().map(|zone| format!(", now in {zone}")).unwrap_or_default();
+            format!("{who} passes {way} through {portal}{to}{}", seen_by(evidence, told.confidence))
+        }
+        EventBody::Geofence { change, fence, .. } => {
+            let way = if *change == FenceChange::Entered { "enters" } else { "leaves" };
+            format!("{who} {way} {fence}")
+        }
+        EventBody::CheckedOut(checkout) => {
+            let due = checkout.due_back.map(|due| format!(", due back {}", at(due))).unwrap_or_default();
+            format!("{who} is checked out to {}{due}{}", checkout.holder, noted(checkout.note.as_deref()))
+        }
+        EventBody::CheckedIn { checkout, how } => {
+            format!("{who} is back from {}: {how}", checkout.holder)
+        }
+        EventBody::Condition { device, point, limit, episode, .. } => match episode {
+            Episode::Began { value, threshold, .. } => {
+                let side = if value < threshold { "below" } else { "above" };
+                format!("{device} {point} {value:.1} is {side} its limit {limit} of {threshold:.1}")
+            }
+            Episode::Ended { peak, .. } => {
+                format!("{device} {point} is back within {limit}; it had been at {peak:.1}")
+            }
+        },
+        EventBody::SensorQuality { device, point, quality } => match quality {
+            Quality::Good => format!("{device} {point} gives good values again"),
+            Quality::NoCommunication => format!("{device} {point} says nothing"),
+            Quality::SensorFailure => format!("{device} {point} gives no usable value"),
+        },
+        EventBody::Fix(fix) => {
+            let accuracy = fix.accuracy_m.map(|m| format!(" (± {m:.0} m)")).unwrap_or_default();
+            format!("{who} is at {:.5}, {:.5}{accuracy}", fix.position.lat, fix.position.lon)
+        }
+        EventBody::Sample(sample) => match sample.value {
+            Some(value) => format!("{} {} is {value:.1}", sample.device, sample.point),
+            None => format!("{} {} has no value", sample.device, sample.point),
+        },
+        EventBody::TagRead { epc, antenna, seen_count, .. } => {
+            format!("tag {epc} is read {seen_count} times at antenna {antenna}")
+        }
+        EventBody::Alert { transition, alert } => alert_sentence(*transition, alert, &at),
+        EventBody::Command { by, command } => format!("{by} {}", command_sentence(command, &at)),
+        EventBody::Gap { from, to, reason } => {
+            format!("nothing is known from {} to {}: {reason}", at(*from), at(*to))
+        }
+        EventBody::Link { up: true, .. } => format!("{} is connected", told.source),
+        EventBody::Link { up: false, reason } => format!("{} is down: {reason}", told.source),
+    };
+    if told.late {
+        text.push_str(" (reported late)");
+    }
+    text
+}
+
+/// How many reads a passage rests on, and how sure it is.
+fn seen_by(evidence: &PassageEvidence, confidence: Option<f32>) -> String {
+    let reads: u32 = evidence.antennas.iter().map(|antenna| antenna.reads).sum();
+    let sure = confidence.map(|c| format!(", {:.0} % sure", c * 100.0)).unwrap_or_default();
+    format!(" ({reads} reads{sure})")
+}
+
+fn alert_sentence(transition: AlertTransition, alert: &Alert, at: &dyn Fn(Timestamp) -> String) -> String {
+    let key = &alert.key;
+    match transition {
+        AlertTransition::Pending => format!("{key} may become an alert: {}", alert.summary),
+        AlertTransition::Fired => format!("ALERT {key}: {}", alert.summary),
+        AlertTransition::Cancelled => format!("{key} was over before it became an alert"),
+        AlertTransition::Resolved => format!("resolved {key}"),
+        AlertTransition::Acknowledged => match &alert.acknowledged {
+            Some(by) => format!("{} is on {key}{}", by.by, noted(by.note.as_deref())),
+            None => format!("{key} is acknowledged"),
+        },
+        AlertTransition::Snoozed => match alert.snoozed_until {
+            Some(until) => format!("{key} is kept quiet until {}", at(until)),
+            None => format!("{key} is kept quiet"),
+        },
+        AlertTransition::Unsnoozed => format!("{key} is no longer kept quiet"),
+        AlertTransition::Inhibited => match &alert.inhibited_by {
+            Some(by) => format!("{key} is explained by {by}; nobody is told of it meanwhile"),
+            None => format!("{key} is explained by another alert"),
+        },
+        AlertTransition::Uninhibited => format!("{key} is no longer explained by another alert"),
+    }
+}
+
+fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> String {
+    match command {
+        Command::Checkout { asset, holder, note, .. } => {
+            format!("checked {asset} out to {holder}{}", noted(note.as_deref()))
+        }
+        Command::CheckIn { asset, note } => format!("checked {asset} in{}", noted(note.as_deref())),
+        Command::Acknowledge { alert, note } => format!("acknowledged {alert}{}", noted(note.as_deref())),
+        Command::Snooze { alert, until } => format!("snoozed {alert} until {}", at(*until)),
+        Command::Import { records, checkouts } => {
+            format!("imported {} records and {} checkouts", records.len(), checkouts.len())
+        }
+        Command::Remove { table, key } => format!("took {table} {key} off the register"),
+    }
+}
+
+pub fn noted(note: Option<&str>) -> String {
+    note.map(|note| format!(" (\"{note}\")")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_told_in_two_units() {
+        let of = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([of(40), of(60), of(7_500)], ["40 s", "1 min", "2 h 5 min"]);
+        assert_eq!([of(86_400 * 3), of(90_061)], ["3 d", "1 d 1 h"]);
+        assert_eq!(span(Duration::from_millis(200)), "0.2 s");
+        let now = Timestamp::from_secs(1000);
+        assert_eq!(distance(Timestamp::from_secs(940), now), "1 min ago");
+        assert_eq!(distance(Timestamp::from_secs(1060), now), "in 1 min");
+    }
+
+    fn clocks() -> WallClocks {
+        let text = "node = \"n\"\n[[site]]\nname = \"leeds\"\ntimezone = \"Europe/London\"\n\
+                    [[site]]\nname = \"hamburg\"\ntimezone = \"Europe/Berlin\"\n";
+        let config = crate::config::parse(text, std::path::Path::new(""), &|_| None).unwrap();
+        WallClocks::of(&config.rules)
+    }
+
+    #[test]
+    fn times_are_the_sites_own() {
+        let at = Timestamp::parse("2026-05-01T01:00:00Z").unwrap();
+        assert_eq!(clocks().at(Some("hamburg"), at), "2026-05-01 03:00:00 CEST");
+        assert_eq!(clocks().at(Some("leeds"), at), "2026-05-01 02:00:00 BST");
+        assert_eq!(clocks().at(None, at), "2026-05-01 01:00:00 UTC");
+    }
+
+    #[test]
+    fn every_kind_of_event_is_a_sentence_without_json() {
+        let text = include_str!("story_cases.txt");
+        let mut cases = 0;
+        for case in text.split("\n\n").filter(|case| !case.trim().is_empty()) {
+            let (body, expected) = case.trim().split_once('\n').unwrap();
+            let body: EventBody =
+                serde_json::from_str(body).unwrap_or_else(|error| panic!("{body}: {error}"));
+            let told = Told {
+                subject: "asset:FL-07",
+                source: "dock-1",
+                site: Some("hamburg"),
+                late: false,
+                confidence: None,
+                body: &body,
+            };
+            assert_eq!(sentence(&told, &clocks()), expected);
+            cases += 1;
+        }
+        assert!(cases >= 9, "{cases}");
+    }
+}
