@@ -45,16 +45,17 @@ fn main() {
 
 async fn bench(url: &str, events: u64, rounds: u64) {
     let dir = tempfile::tempdir().unwrap();
+    let empty = fill(&dir.path().join("empty"), 0).await;
     let reader = fill(&dir.path().join("journal"), events).await;
     for round in 1..=rounds {
         let database = format!("tallyman_bench_{}", std::process::id());
         let server = PgConnectOptions::from_str(url).unwrap();
         let mut admin = server.connect().await.unwrap();
         execute(&mut admin, &format!("CREATE DATABASE {database}")).await;
-        execute(&mut admin, "CHECKPOINT").await;
-
         let target = format!("{}/{database}", url.rsplit_once('/').unwrap().0);
-        let forwarded = forward(&reader, &target, events).await;
+        forward("schema", &empty, &target, 0).await;
+        execute(&mut admin, "CHECKPOINT").await;
+        let forwarded = forward("bench", &reader, &target, events).await;
         let mut connection = server.clone().database(&database).connect().await.unwrap();
         let (copied, rows) = copy_again(&mut connection).await;
         assert_eq!(rows, events);
@@ -72,8 +73,8 @@ async fn bench(url: &str, events: u64, rounds: u64) {
     }
 }
 
-/// From an empty database to the last event, schema included.
-async fn forward(reader: &Reader, url: &str, events: u64) -> Duration {
+/// From the first event to the last.
+async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duration {
     let config = TimescaleConfig {
         url: Secret::new(url),
         batch_rows: 20_000,
@@ -88,7 +89,7 @@ async fn forward(reader: &Reader, url: &str, events: u64) -> Duration {
     tokio::spawn(async move { while controls.recv().await.is_some() {} });
     let started = Instant::now();
     let shutdown = CancellationToken::new();
-    timescale::run(config, "bench".into(), reader.clone(), committed, control, health, shutdown).await;
+    timescale::run(config, node.into(), reader.clone(), committed, control, health, shutdown).await;
     started.elapsed()
 }
 

@@ -1,5 +1,7 @@
 //! What PostgreSQL will not take, and databases that are not ours to write to.
 
+use std::time::Duration;
+
 use tallyman::domain::events::Event;
 use tallyman::domain::time::Timestamp;
 use tallyman::journal::Batch;
@@ -55,6 +57,32 @@ async fn a_newer_schema_is_left_alone_until_it_is_ours_again() {
     db.execute("DELETE FROM tallyman.schema_version WHERE version = 999").await;
     db.forwarded("n1", 20).await;
     assert_eq!(db.rows().await, (20, 20));
+    node.close().await;
+    db.drop().await;
+}
+
+/// A server too slow for a batch of that size takes it in parts, and nothing is set aside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_takes_too_long_goes_in_parts() {
+    let Some(db) = Database::create("slow").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::open("n1", &dir.path().join("journal"), &db.url).await;
+    node.config.statement_timeout = Duration::from_secs(1);
+    let node = node.forward();
+    node.commit(samples(0..1)).await;
+    db.forwarded("n1", 1).await;
+    db.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON tallyman.sample FOR EACH ROW EXECUTE FUNCTION slow()",
+    )
+    .await;
+    node.commit(samples(1..200)).await;
+    db.forwarded("n1", 200).await;
+    assert_eq!(db.rows().await, (200, 200));
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.rejected_event").await, 0);
+    let batches = db.number("SELECT count(DISTINCT xmin::text) FROM tallyman.sample").await;
+    assert!(batches > 2, "{batches} transactions");
     node.close().await;
     db.drop().await;
 }
