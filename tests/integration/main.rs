@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod captures;
+mod daemon;
 mod llrp_captures;
 mod llrp_properties;
 mod modbus_source;
 mod mqtt_source;
+mod outage;
 mod servers;
 mod timescale;

@@ -1,8 +1,8 @@
 //! Forwarding into a real TimescaleDB: every test in a database of its own.
 
 mod events;
-mod proxy;
-mod rig;
+pub mod proxy;
+pub mod rig;
 
 mod columns;
 mod divergence;
