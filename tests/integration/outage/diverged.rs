@@ -62,7 +62,8 @@ impl Plant {
     }
 
     async fn stop(&mut self) {
-        assert!(self.daemon.stop().await.success());
+        let status = self.daemon.stop().await;
+        assert!(status.success(), "{status:?}\n{}", self.daemon.log());
         self.before = self.load.sent();
     }
 
@@ -211,6 +212,7 @@ async fn a_database_restored_from_an_older_copy_is_filled_again_and_told_of() {
     plant.forwarded().await;
     let epoch = plant.meta().await.epoch;
     plant.wire.set(Wire::Cut);
+    plant.read().await;
     let offline = async |daemon: &Daemon| Scrape::of(daemon).await.get(super::CONNECTED) == 0.0;
     plant.daemon.until("it is cut off", offline).await;
     for table in TABLES {
@@ -219,7 +221,6 @@ async fn a_database_restored_from_an_older_copy_is_filled_again_and_told_of() {
     let restore = "DELETE FROM tallyman.forward_watermark;
         INSERT INTO tallyman.forward_watermark SELECT * FROM backup";
     plant.db.execute(restore).await;
-    plant.read().await;
 
     plant.wire.set(Wire::Up);
     plant.forwarded().await;
