@@ -152,6 +152,7 @@ fn batches(commit: u64, kind: Kind, state: bool) -> Vec<Batch> {
                 events: numbers.clone().map(|nth| event(nth, kind)).collect(),
                 state: if state { numbers.map(state_row).collect() } else { Vec::new() },
                 dead_letters: Vec::new(),
+                replayed: Vec::new(),
             }
         })
         .collect()

@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError};
-use self::writer::{Downstream, Work, WriterTask};
+use self::writer::{Downstream, Reply, Work, WriterTask};
 use crate::config::Config;
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
@@ -76,6 +76,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let ready = telemetry::Readiness::default();
     let mut stages = Stages { grace: config.grace_period, ..Stages::default() };
     if let Some(address) = config.metrics {
+        telemetry::install();
         let listener = listen("metrics", address).await?;
         stages.spawn("metrics", telemetry::serve(listener, ready.clone(), stages.tail.clone()));
     }
@@ -226,7 +227,7 @@ async fn drive(
     commit_frames: usize,
 ) {
     let mut arrived = Vec::with_capacity(commit_frames);
-    let mut replies: Vec<(oneshot::Sender<Result<Outcome, Refused>>, Result<Outcome, Refused>)> = Vec::new();
+    let mut replies = Vec::new();
     // What `started` left is the first group.
     let mut pending = 1;
     loop {
@@ -256,7 +257,7 @@ async fn drive(
             }
             Some(request) = inputs.commands.recv(), if accepting => {
                 let answer = core.command(&request.by, request.command, clock.now());
-                replies.push((request.reply, answer));
+                replies.push(Reply { to: request.reply, answer });
                 pending += 1;
             }
             Some(health) = inputs.health.recv(), if accepting => {

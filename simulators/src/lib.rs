@@ -12,9 +12,9 @@
 
 pub mod clock;
 pub mod faults;
-pub mod llrp;
-//pub mod load;
 mod listening;
+pub mod llrp;
+pub mod load;
 pub mod modbus;
 pub mod mqtt;
 pub mod scenario;

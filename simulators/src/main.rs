@@ -1,1 +1,202 @@
-fn main() {}
+//! `tallyman-sim`: each simulator on its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tallyman_simulators::load::{Load, LoadOptions};
+use tallyman_simulators::{Parts, Scenario, StartOptions, World};
+use tracing_subscriber::EnvFilter;
+
+/// Readers, trackers and sensors that speak the real transports and write down the truth.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The scenario's RFID readers, over LLRP
+    ///
+    /// Prints one JSON line with the address of each reader. Reads are made while a client has an ROSpec active.
+    Llrp(Scene),
+    /// The scenario's GPS trackers, as OwnTracks messages over MQTT
+    Gps {
+        #[command(flatten)]
+        scene: Scene,
+        /// Broker to publish to
+        #[arg(long, default_value = "127.0.0.1:1883")]
+        broker: SocketAddr,
+    },
+    /// The scenario's cold rooms, over Modbus TCP
+    Modbus(Scene),
+    /// Tag reports and fixes at a steady rate, every one of them in the truth
+    Load(LoadArguments),
+}
+
+#[derive(Args)]
+struct Scene {
+    /// TOML file; the default demo's company where none is given
+    #[arg(long)]
+    scenario: Option<PathBuf>,
+    /// The same seed gives the same happenings; drawn and printed where none is given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write the truth there, one JSON object a line
+    #[arg(long)]
+    truth: Option<PathBuf>,
+    /// The truth of every single read and fix, too
+    #[arg(long)]
+    raw: bool,
+    /// How long to emit, in seconds, for instance 60 or 60s; 0: until Ctrl-C
+    #[arg(long = "for", default_value = "60s", value_parser = seconds)]
+    emit_for: Duration,
+    /// First port to listen on, the further devices on the following ones; any free ones where none is given
+    #[arg(long)]
+    port: Option<u16>,
+    /// Begin once every device has a client, rather than at once; give up after this many seconds
+    #[arg(long, value_parser = seconds)]
+    wait: Option<Duration>,
+}
+
+#[derive(Args)]
+struct LoadArguments {
+    /// A scenario has no say in load; given, its readers' number is taken
+    #[arg(long)]
+    scenario: Option<PathBuf>,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Write the truth there, one JSON object a line
+    #[arg(long)]
+    truth: Option<PathBuf>,
+    /// How long to emit; 0: until Ctrl-C
+    #[arg(long = "for", default_value = "60s", value_parser = seconds)]
+    emit_for: Duration,
+    #[arg(long, default_value_t = 1)]
+    readers: usize,
+    /// Tag reads a second, of each reader
+    #[arg(long, default_value_t = 1000.0)]
+    reads_per_s: f64,
+    /// Different tags at each reader
+    #[arg(long, default_value_t = 500)]
+    tags: usize,
+    /// Reads that a reader holds while nobody takes them
+    #[arg(long, default_value_t = 1_000_000)]
+    buffer: usize,
+    /// Broker to publish fixes to
+    #[arg(long)]
+    broker: Option<SocketAddr>,
+    /// Fixes a second, of all trackers together
+    #[arg(long, default_value_t = 0.0)]
+    fixes_per_s: f64,
+    /// Trackers; at least as many as fixes a second
+    #[arg(long, default_value_t = 0)]
+    devices: usize,
+    /// MQTT connections that the trackers share
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// First port to listen on; any free one where none is given
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// Emission "until Ctrl-C" is planned this far ahead.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let digits = text.strip_suffix('s').unwrap_or(text);
+    let seconds: f64 = digits.parse().map_err(|_| format!("{text} is not a number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let none = Parts { readers: false, trackers: false, modbus: false };
+    match Arguments::parse().command {
+        Command::Llrp(scene) => act_out(scene, Parts { readers: true, ..none }, None).await,
+        Command::Gps { scene, broker } => {
+            act_out(scene, Parts { trackers: true, ..none }, Some(broker)).await
+        }
+        Command::Modbus(scene) => act_out(scene, Parts { modbus: true, ..none }, None).await,
+        Command::Load(arguments) => load(arguments).await,
+    }
+}
+
+async fn act_out(scene: Scene, parts: Parts, broker: Option<SocketAddr>) -> anyhow::Result<()> {
+    let scenario = read_scenario(scene.scenario.as_ref())?;
+    let seed = scene.seed.unwrap_or_else(rand::random);
+    let emit_for = if scene.emit_for.is_zero() { A_DAY } else { scene.emit_for };
+    let world = World::plan(&scenario, seed, emit_for);
+    let options = StartOptions {
+        broker,
+        parts,
+        raw: scene.raw,
+        truth_file: scene.truth,
+        first_port: scene.port,
+        ..StartOptions::default()
+    };
+    let mut running = world.start(options).await?;
+    println!("{}", serde_json::json!({ "seed": seed, "listening": running.addresses() }));
+    if let Some(wait) = scene.wait {
+        let missing = running.clients(wait).await;
+        anyhow::ensure!(missing.is_empty(), "nobody came to {}", missing.join(", "));
+    }
+    running.begin();
+    tokio::select! {
+        () = running.emission_over() => {}
+        pressed = tokio::signal::ctrl_c() => pressed.context("failed to wait for Ctrl-C")?,
+    }
+    running.stop_emitting().await;
+    println!("{}", serde_json::json!({ "emitted": running.emitted() }));
+    running.stop().await.context("failed to write the truth")?;
+    Ok(())
+}
+
+fn read_scenario(path: Option<&PathBuf>) -> anyhow::Result<Scenario> {
+    let Some(path) = path else { return Ok(Scenario::demo()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    Scenario::parse(&text).with_context(|| format!("{} cannot be acted out", path.display()))
+}
+
+async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
+    let readers = match &arguments.scenario {
+        Some(path) => read_scenario(Some(path))?.readers.len(),
+        None => arguments.readers,
+    };
+    let options = LoadOptions {
+        readers,
+        reads_per_s: arguments.reads_per_s,
+        tags: arguments.tags,
+        buffer_reads: arguments.buffer,
+        broker: arguments.broker,
+        devices: arguments.devices,
+        fixes_per_s: arguments.fixes_per_s,
+        connections: arguments.connections,
+        seed: arguments.seed,
+        truth_file: arguments.truth,
+        first_port: arguments.port,
+        ..LoadOptions::default()
+    };
+    let mut load = Load::start(options).await?;
+    println!("{}", serde_json::json!({ "listening": load.addresses() }));
+    let over = async {
+        if arguments.emit_for.is_zero() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(arguments.emit_for).await;
+    };
+    tokio::select! {
+        () = over => {}
+        pressed = tokio::signal::ctrl_c() => pressed.context("failed to wait for Ctrl-C")?,
+    }
+    load.stop_emitting().await;
+    println!("{}", serde_json::json!({ "emitted": load.emitted() }));
+    load.stop().await.context("failed to write the truth")?;
+    Ok(())
+}

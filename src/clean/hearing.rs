@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::deadlines::Slot;
 use super::portal::{Crossing, Heard, Judged};
 use super::presence::{Presence, Reads, Told};
-use super::rows::maybe_micros;
+use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule, PortalRule, PresenceRule};
 use super::source::{MIN_SLACK, Source};
 use super::windows::{Window, Windows};
@@ -45,6 +45,9 @@ pub(super) struct Ears {
     /// Since when silence counts; none while nothing is heard, and so after a restart.
     #[serde(skip)]
     pub heard_since: Option<Timestamp>,
+    /// The latest time that `heard_since` has ever been: it does not go back, or deadlines would.
+    #[serde(with = "micros")]
+    not_before: Timestamp,
     /// Antennas that their reader has reported as disconnected.
     #[serde(default)]
     pub cut: BTreeSet<(SourceId, Antenna)>,
@@ -56,6 +59,13 @@ enum Line {
     Down,
     Replaying(Timestamp),
     Live(Timestamp),
+}
+
+impl Ears {
+    fn resume(&mut self, at: Timestamp) {
+        self.not_before = self.not_before.max(at);
+        self.heard_since = Some(self.not_before);
+    }
 }
 
 impl Point {
@@ -139,7 +149,9 @@ impl Point {
         }
         self.hearing = true;
         self.dirty = true;
-        self.ears.heard_since.get_or_insert(at);
+        if self.ears.heard_since.is_none() {
+            self.ears.resume(at);
+        }
         seen.push((at, self.said(true)));
     }
 
@@ -188,7 +200,7 @@ impl Point {
         let line = self.line(sources);
         let gap = self.ears.last_traffic.is_none_or(|last| at.since(last) > self.rule.hearing_timeout);
         if line != Line::Down && self.ears.cut.is_empty() && (gap || self.ears.heard_since.is_none()) {
-            self.ears.heard_since = Some(at);
+            self.ears.resume(at);
         }
         self.ears.last_traffic = Some(self.ears.last_traffic.unwrap_or(at).max(at));
         if let Line::Live(until) = line {
@@ -273,17 +285,18 @@ impl Point {
 
     fn judge(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
         let mut due = std::mem::take(&mut self.due);
-        while self.windows.due(until, &mut due) {
+        while let Some(at) = self.windows.due(until, &mut due) {
             for slot in due.drain(..) {
-                self.judge_one(slot, until, seen);
+                self.judge_one(slot, at, seen);
             }
         }
         self.due = due;
     }
 
-    fn judge_one(&mut self, slot: Slot, until: Timestamp, seen: &mut Vec<Observed>) {
+    fn judge_one(&mut self, slot: Slot, at: Timestamp, seen: &mut Vec<Observed>) {
         let Some(deadline) = self.deadline_of(slot) else { return };
-        if deadline > until {
+        // It has moved on; put back even where it is due all the same, for the order is by deadline.
+        if deadline > at {
             return self.windows.arm(slot, deadline);
         }
         let Some(held) = self.windows.held(slot) else { return };

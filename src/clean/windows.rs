@@ -111,10 +111,10 @@ impl Windows {
         self.deadlines.next()
     }
 
-    /// The slots that share the earliest deadline up to `until`, by code.
-    pub fn due(&mut self, until: Timestamp, due: &mut Vec<Slot>) -> bool {
+    /// The slots that share the earliest deadline up to `until`, by code, and that deadline.
+    pub fn due(&mut self, until: Timestamp, due: &mut Vec<Slot>) -> Option<Timestamp> {
         due.clear();
-        let Some(at) = self.deadlines.pop_due(until, due) else { return false };
+        let at = self.deadlines.pop_due(until, due)?;
         let slots = &mut self.slots;
         due.retain(|slot| match &mut slots[*slot as usize] {
             Some(held) if held.armed == Some(at) => {
@@ -124,7 +124,7 @@ impl Windows {
             _ => false,
         });
         due.sort_by_key(|slot| slots[*slot as usize].as_ref().map(|held| held.epc));
-        true
+        Some(at)
     }
 
     pub fn changed(&mut self, slot: Slot) {

@@ -37,7 +37,13 @@ const SPACE_ALERT: f64 = 0.8;
 /// A group on its way to the journal, with the answers that wait for it.
 pub(super) struct Work {
     pub group: Group,
-    pub replies: Vec<(oneshot::Sender<Result<Outcome, Refused>>, Result<Outcome, Refused>)>,
+    pub replies: Vec<Reply>,
+}
+
+/// An answer that waits for the commit of what it speaks of.
+pub(super) struct Reply {
+    pub to: oneshot::Sender<Result<Outcome, Refused>>,
+    pub answer: Result<Outcome, Refused>,
 }
 
 /// Where the writer tells what has been committed.
@@ -111,8 +117,8 @@ impl WriterTask {
         for (source, token) in work.group.acks {
             self.acknowledge(&source, token);
         }
-        for (reply, answer) in work.replies {
-            if reply.send(answer).is_err() {
+        for reply in work.replies {
+            if reply.to.send(reply.answer).is_err() {
                 tracing::debug!("who gave the command did not wait for its answer");
             }
         }

@@ -26,6 +26,11 @@ struct Exporter {
     ready: Readiness,
 }
 
+/// Installs the process's recorder, so that whatever counts from here on is counted.
+pub fn install() {
+    recorder();
+}
+
 /// Serves until `shutdown`.
 pub async fn serve(listener: TcpListener, ready: Readiness, shutdown: CancellationToken) {
     let exporter = Exporter { handle: recorder(), ready };

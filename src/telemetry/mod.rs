@@ -16,7 +16,7 @@ mod health;
 pub mod logging;
 pub mod names;
 
-pub use exporter::serve;
+pub use exporter::{install, serve};
 pub use health::Readiness;
 
 pub fn frames_dropped(source: &SourceId, reason: &'static str, count: u64) {

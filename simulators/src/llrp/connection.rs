@@ -1,5 +1,6 @@
 //! One client's connection: messages in, answers, reports, events and keepalives out, faults on the way.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,8 +47,9 @@ struct Batch {
     reports: Vec<(usize, Vec<HeldRead>)>,
 }
 
-/// Serves the one client until either side ends it. The reader's state outlives it.
-pub(super) async fn serve(shared: &Shared, stream: TcpStream) {
+/// Serves the one client until either side ends it. The reader's state outlives it; what is left is to
+/// [`close`] the connection.
+pub(super) async fn serve(shared: &Shared, stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
     let (read, write) = stream.into_split();
     let economy = Economy::new(shared.options.absent_equals_last);
     let faults = shared.faults.watch();
@@ -62,13 +64,25 @@ pub(super) async fn serve(shared: &Shared, stream: TcpStream) {
         keepalive: None,
     };
     let mut read = read;
-    if connection.run(&mut read).await.is_err() {
-        connection.close(&mut read).await;
+    // Every way out of the loop is an end, and all of them are closed alike.
+    let Err(Ended) = connection.run(&mut read).await;
+    (read, connection.write)
+}
+
+/// Ends our side first, so that what was written is delivered before the connection goes.
+pub(super) async fn close(mut read: OwnedReadHalf, mut write: OwnedWriteHalf) {
+    if write.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = [0; 1024];
+    let drained = timeout(LINGER, async { while matches!(read.read(&mut rest).await, Ok(1..)) {} }).await;
+    if drained.is_err() {
+        tracing::debug!("the client did not close its side");
     }
 }
 
 impl Connection<'_> {
-    async fn run(&mut self, read: &mut OwnedReadHalf) -> Result<(), Ended> {
+    async fn run(&mut self, read: &mut OwnedReadHalf) -> Result<Infallible, Ended> {
         let greeting = locked(&self.shared.state).connection_attempt(0, wall_now(), 0);
         self.send(&greeting).await?;
         locked(&self.shared.state).connected();
@@ -242,18 +256,6 @@ impl Connection<'_> {
             }
         }
         (accepted, Ok(()))
-    }
-
-    /// Ends our side first, so that what was written is delivered before the connection goes.
-    async fn close(&mut self, read: &mut OwnedReadHalf) {
-        if self.write.shutdown().await.is_err() {
-            return;
-        }
-        let mut rest = [0; 1024];
-        let drained = timeout(LINGER, async { while matches!(read.read(&mut rest).await, Ok(1..)) {} }).await;
-        if drained.is_err() {
-            tracing::debug!(reader = %self.shared.options.name, "the client did not close its side");
-        }
     }
 }
 

@@ -194,7 +194,7 @@ async fn accept(shared: Arc<Shared>, mut gate: Gate, stop: CancellationToken) {
     let mut power = shared.faults.watch();
     let mut powered = true;
     let mut client = JoinSet::new();
-    let mut turned_away = JoinSet::new();
+    let mut leaving = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -204,16 +204,20 @@ async fn accept(shared: Arc<Shared>, mut gate: Gate, stop: CancellationToken) {
                     shared.reboot();
                 }
             }
-            Some(_) = client.join_next() => {}
-            Some(_) = turned_away.join_next() => {}
+            // The next client need not wait until this one's connection is closed to the last byte.
+            Some(ended) = client.join_next() => if let Ok((read, write)) = ended {
+                leaving.spawn(connection::close(read, write));
+            },
+            Some(_) = leaving.join_next() => {}
             stream = gate.accept() => if client.is_empty() {
                 let shared = shared.clone();
                 client.spawn(async move {
-                    connection::serve(&shared, stream).await;
+                    let halves = connection::serve(&shared, stream).await;
                     locked(&shared.state).disconnected();
+                    halves
                 });
             } else {
-                turned_away.spawn(turn_away(shared.clone(), stream));
+                leaving.spawn(turn_away(shared.clone(), stream));
             },
         }
     }

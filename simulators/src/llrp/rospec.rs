@@ -25,6 +25,8 @@ pub(super) struct RoSpec {
     pub runs_for: Option<Duration>,
     /// Its antenna inventory ends after this long.
     pub inventory_for: Option<Duration>,
+    /// Its antenna inventory ends after this many reads.
+    pub inventory_reads: Option<u16>,
     /// Empty: every antenna.
     pub antennas: Vec<u16>,
     pub inventory: u16,
@@ -75,6 +77,7 @@ impl RoSpec {
             immediate: false,
             runs_for: None,
             inventory_for: None,
+            inventory_reads: None,
             antennas: Vec::new(),
             inventory: 1,
             report: None,
@@ -125,12 +128,26 @@ impl RoSpec {
         }
         self.antennas.retain(|antenna| *antenna != 0);
         for part in input.parameters()? {
-            let mut body = In(part.body);
             match part.kind {
-                184 if body.u8()? == 1 => self.inventory_for = duration(body.u32()?),
-                186 => self.inventory = body.u16()?,
+                184 => self.parse_inventory_stop(In(part.body))?,
+                186 => self.inventory = In(part.body).u16()?,
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// AISpecStopTrigger (section 11.2.2.1): 1 is a duration, 3 a number of tags (or attempts, or a time
+    /// without tags, of which this reader only knows the number).
+    fn parse_inventory_stop(&mut self, mut input: In<'_>) -> Result<(), SpecError> {
+        let (kind, duration_ms) = (input.u8()?, input.u32()?);
+        if kind == 1 {
+            self.inventory_for = duration(duration_ms);
+        }
+        for part in input.parameters()?.iter().filter(|part| kind == 3 && part.kind == 185) {
+            let mut body = In(part.body);
+            let (trigger, _reserved, tags) = (body.u8()?, body.u8()?, body.u16()?);
+            self.inventory_reads = (trigger == 0 && tags > 0).then_some(tags);
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ pub(super) struct State {
     /// The run of the active ROSpec ends here.
     round_ends: Option<Timestamp>,
     last_read_us: i64,
+    /// Reads of the present antenna inventory.
+    inventoried: u16,
     /// Microseconds that the clock is off on top of its offset, while a fault lasts.
     pub clock_jump_us: i64,
 }
@@ -76,6 +78,7 @@ impl State {
             warned: false,
             round_ends: None,
             last_read_us: i64::MIN,
+            inventoried: 0,
             clock_jump_us: 0,
         }
     }
@@ -100,7 +103,7 @@ impl State {
         let Some(spec) = self.active().filter(|spec| spec.hears(observation.antenna)) else {
             return Taken::NotListening;
         };
-        let (rospec, inventory) = (spec.id, spec.inventory);
+        let (rospec, inventory, inventory_reads) = (spec.id, spec.inventory, spec.inventory_reads);
         self.counts.taken += 1;
         if self.held.len() >= self.capacity {
             self.overflow(observation.at);
@@ -111,7 +114,12 @@ impl State {
         let stamp = self.clock.stamp(observation.at, self.clock_jump_us);
         let channel = 1 + (self.last_read_us / 200_000 % 4) as u16;
         self.warn_when_filling(observation.at);
+        let at = observation.at;
         self.held.push_back(HeldRead { observation, stamp, channel, rospec, inventory });
+        self.inventoried = self.inventoried.saturating_add(1);
+        if inventory_reads.is_some_and(|enough| self.inventoried >= enough) {
+            self.end_round(at);
+        }
         Taken::Held
     }
 
@@ -141,16 +149,21 @@ impl State {
     /// The ROSpec's runs up to `now`: each end flushes; an immediate one starts again.
     pub fn roll(&mut self, now: Timestamp) {
         while let Some(end) = self.round_ends.filter(|end| *end <= now) {
-            self.flush = true;
-            let Some((id, immediate, round)) = self.active().map(|s| (s.id, s.immediate, s.round())) else {
-                self.round_ends = None;
-                return;
-            };
-            if immediate {
-                self.round_ends = round.map(|round| after(end, round));
-            } else {
-                self.deactivate(id, SpecState::Inactive, end);
-            }
+            self.end_round(end);
+        }
+    }
+
+    fn end_round(&mut self, end: Timestamp) {
+        self.flush = true;
+        self.inventoried = 0;
+        let Some((id, immediate, round)) = self.active().map(|s| (s.id, s.immediate, s.round())) else {
+            self.round_ends = None;
+            return;
+        };
+        if immediate {
+            self.round_ends = round.map(|round| after(end, round));
+        } else {
+            self.deactivate(id, SpecState::Inactive, end);
         }
     }
 
@@ -258,7 +271,9 @@ impl State {
         }
         self.report_asked = false;
         self.overflowed = false;
-        Some(self.held.drain(..count).collect())
+        let reads = self.held.drain(..count).collect();
+        self.flush &= !self.held.is_empty();
+        Some(reads)
     }
 
     /// Reads whose report did not get out are held again, where they were.
@@ -293,91 +308,4 @@ pub(super) fn spec_id(body: &[u8]) -> Result<u32, WireError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::llrp::rospec::tests::SPEC;
-
-    fn state(capacity: usize) -> State {
-        let capabilities = Capabilities { antennas: 2, has_utc_clock: true, firmware: "1".into() };
-        let mut state = State::new(DeviceClock::exact(micros(0)), capabilities, [0; 8], capacity);
-        let spec = RoSpec::parse(&SPEC).unwrap();
-        state.rospecs.insert(spec.id, spec);
-        state.reporting = true;
-        state
-    }
-
-    fn read(at_us: i64) -> TagObservation {
-        TagObservation { antenna: 1, epc: vec![1; 12], rssi_dbm: -50, at: micros(at_us), count: 1 }
-    }
-
-    #[test]
-    fn nothing_is_heard_without_an_active_rospec() {
-        let mut state = state(10);
-        assert_eq!(state.take(read(1)), Taken::NotListening);
-        assert!(state.activate(5, micros(0)));
-        assert_eq!(state.take(read(1)), Taken::Held);
-        state.deactivate(5, SpecState::Disabled, micros(2));
-        assert_eq!(state.take(read(3)), Taken::NotListening);
-    }
-
-    #[test]
-    fn a_report_waits_for_its_number_of_reads_and_the_rest_for_the_end() {
-        let mut state = state(100);
-        state.activate(5, micros(0));
-        for at in 0..12 {
-            state.take(read(at));
-        }
-        assert_eq!(state.next_report().unwrap().len(), 10);
-        assert_eq!(state.next_report(), None);
-        state.deactivate(5, SpecState::Inactive, micros(20));
-        assert_eq!(state.next_report().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn two_reads_of_one_instant_become_two_instants() {
-        let mut state = state(10);
-        state.activate(5, micros(0));
-        state.take(read(7));
-        state.take(read(7));
-        let at: Vec<_> = state.drain_held().iter().map(|read| read.observation.at.as_microsecond()).collect();
-        assert_eq!(at, [7, 8]);
-    }
-
-    #[test]
-    fn a_full_buffer_drops_counts_and_says_so_once() {
-        let mut state = state(2);
-        state.activate(5, micros(0));
-        let taken: Vec<_> = (0..4).map(|at| state.take(read(at))).collect();
-        assert_eq!(taken, [Taken::Held, Taken::Held, Taken::Dropped, Taken::Dropped]);
-        assert_eq!(state.counts, ReadCount { taken: 4, sent: 0, dropped: 2 });
-        let event = state.next_event().unwrap();
-        assert_eq!(event.0[4 + 12..], [0, 251, 0, 4]);
-        assert_eq!(state.next_event(), None);
-    }
-
-    #[test]
-    fn what_was_held_is_kept_in_order_for_a_client_that_has_to_ask() {
-        let mut state = state(100);
-        state.settings.hold = true;
-        state.activate(5, micros(0));
-        state.disconnected();
-        for at in 0..10 {
-            state.take(read(at));
-        }
-        state.connected();
-        assert_eq!(state.next_report(), None);
-        state.reporting = true;
-        let reads = state.next_report().unwrap();
-        assert!(reads.is_sorted_by_key(|read| read.observation.at) && reads.len() == 10);
-    }
-
-    #[test]
-    fn a_power_cut_forgets_everything_but_the_counts() {
-        let mut state = state(100);
-        state.activate(5, micros(0));
-        state.take(read(1));
-        assert_eq!(state.reboot(micros(2)).len(), 1);
-        assert_eq!(state.counts, ReadCount { taken: 1, sent: 0, dropped: 1 });
-        assert_eq!(state.take(read(3)), Taken::NotListening);
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 pub mod adu;
 mod cold_room;
 mod device;
+mod registers;
 
 pub use cold_room::ColdRoom;
-pub use device::{Device, DeviceOptions, POINTS, PointSpec, Quantity, RegisterKind, Table, WordOrder};
+pub use device::{Device, DeviceOptions};
+pub use registers::{POINTS, PointSpec, Quantity, RegisterKind, Table, WordOrder};

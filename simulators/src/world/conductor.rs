@@ -1,5 +1,6 @@
 //! The conductor: does what the script says when it says so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::happening::Device;
+use super::happening::{Device, What};
 use super::running::Devices;
 use super::script::{Act, Script};
 use crate::clock::{after, wall_now};
@@ -27,6 +28,8 @@ pub(super) fn instant_of(time: Timestamp) -> Instant {
 /// Follows one script.
 pub(super) struct Conductor {
     pub devices: Arc<Devices>,
+    /// Names of the readers and Modbus devices that were started.
+    pub listening: BTreeSet<String>,
     pub log: Arc<TruthLog>,
     pub begun: Timestamp,
     pub started: Instant,
@@ -82,9 +85,24 @@ impl Conductor {
             }
             Act::FaultBegins { device, fault } => self.with_switch(device, |switch| switch.begin(fault)),
             Act::FaultEnds { device, fault } => self.with_switch(device, |switch| switch.end(fault)),
-            Act::Truth(happened) => self.log.record(happened.truth(self.begun)),
+            Act::Truth(happened) => {
+                if self.acted_out(&happened.what) {
+                    self.log.record(happened.truth(self.begun));
+                }
+            }
             // The script keeps these to itself.
             Act::Appears { .. } | Act::Leaves { .. } | Act::Departs { .. } => {}
+        }
+    }
+
+    /// Whether the devices are there that make it true: what nobody could sense is not told.
+    fn acted_out(&self, what: &What) -> bool {
+        let readers = || self.devices.readers.iter().any(Option::is_some);
+        match what {
+            What::Passage { .. } | What::Ghost { .. } | What::Overdue { .. } => readers(),
+            What::Geofence { .. } => self.devices.trackers.iter().any(Option::is_some),
+            What::Condition { .. } => self.devices.rooms.iter().any(Option::is_some),
+            What::Outage { source, .. } => self.listening.contains(source),
         }
     }
 

@@ -276,6 +276,7 @@ impl Running {
         self.devices.rooms.iter().flatten().for_each(|room| room.begin(begun));
         let conductor = Conductor {
             devices: self.devices.clone(),
+            listening: self.addresses.keys().cloned().collect(),
             log: self.log.clone(),
             begun,
             started: instant_of(begun),

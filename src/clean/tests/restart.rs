@@ -66,7 +66,7 @@ fn links(cleaner: &mut Cleaner, at: Timestamp, state: &LinkState) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_crash_is_a_loss_of_the_links(steps in steps(), crash in 0..120_usize) {

@@ -125,7 +125,7 @@ fn a_passage_has_its_direction_and_comes_once() {
     steps.extend(stay("01", 2, 2900, 5000));
     steps.sort_by_key(Step::at);
     steps.push(Tick(60_000));
-    check(&steps, &[UP, "1000 dock hears", "3300 01 passes dock In", "14900 dock is deaf"]);
+    check(&steps, &[UP, "1000 dock hears", "3200 01 passes dock In", "14900 dock is deaf"]);
 }
 
 #[test]

@@ -152,6 +152,13 @@ pub fn fact_of_event(subject: &str, observed_at: Timestamp, body: &EventBody) ->
     Some(Fact { kind, key, at })
 }
 
+/// Of one key.
+#[derive(Default)]
+struct Times {
+    truths: Vec<Timestamp>,
+    records: Vec<Timestamp>,
+}
+
 /// Matches records with truths.
 pub fn grade(truth: &[Fact], recorded: &[Fact]) -> Grade {
     let mut grade = Grade {
@@ -159,16 +166,16 @@ pub fn grade(truth: &[Fact], recorded: &[Fact]) -> Grade {
         recorded: Counts::of(|kind| recorded.iter().filter(|fact| fact.kind == kind).count()),
         ..Grade::default()
     };
-    let mut by_key: BTreeMap<(Kind, &str), (Vec<Timestamp>, Vec<Timestamp>)> = BTreeMap::new();
+    let mut by_key = BTreeMap::<(Kind, &str), Times>::new();
     for fact in truth {
-        by_key.entry((fact.kind, &fact.key)).or_default().0.push(fact.at);
+        by_key.entry((fact.kind, &fact.key)).or_default().truths.push(fact.at);
     }
     for fact in recorded {
-        by_key.entry((fact.kind, &fact.key)).or_default().1.push(fact.at);
+        by_key.entry((fact.kind, &fact.key)).or_default().records.push(fact.at);
     }
     let mut missed = BTreeMap::<Kind, usize>::new();
     let mut spurious = BTreeMap::<Kind, usize>::new();
-    for ((kind, key), (mut truths, mut records)) in by_key {
+    for ((kind, key), Times { mut truths, mut records }) in by_key {
         records.sort_unstable();
         grade.duplicated += records.windows(2).filter(|pair| pair[0] == pair[1]).count();
         match_nearest(&mut truths, &mut records, kind.tolerance());

@@ -190,6 +190,31 @@ async fn what_was_pruned_before_a_refill_is_recorded_as_a_gap() {
     db.drop().await;
 }
 
+/// What the journal remembers as forwarded went to another database: this one gets it as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_forwarded_elsewhere_is_not_taken_for_forwarded_here() {
+    let Some(db) = Database::create("here").await else { return };
+    let Some(elsewhere) = Database::create("elsewhere").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("first"), &db.url).await.forward();
+    node.commit(samples(0..50)).await;
+    db.forwarded("n1", 50).await;
+    node.close().await;
+    let second = dir.path().join("second");
+    let node = Node::open("n1", &second, &elsewhere.url).await.forward();
+    node.commit(samples(50..150)).await;
+    elsewhere.forwarded("n1", 100).await;
+    node.close().await;
+    let node = Node::open("n1", &second, &db.url).await;
+    assert_eq!(node.reader.meta().await.unwrap().forwarded_seq, 100);
+    let node = node.forward();
+    db.forwarded("n1", 100).await;
+    assert_eq!(db.rows().await, (150, 150));
+    node.close().await;
+    elsewhere.drop().await;
+    db.drop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_database_is_refilled_from_the_first_event() {
     let Some(db) = Database::create("emptied").await else { return };

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::at;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` gives something, or fails the test with what was awaited.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
