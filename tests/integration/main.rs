@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod modbus_source;
 mod mqtt_source;
+mod outage;
 mod plant;
 mod purity;
 mod readme;

@@ -79,7 +79,12 @@ impl Session {
         let meta = self.journal.meta().await?;
         let epoch = parse_epoch(&meta.epoch)?;
         let held = match watermark::read(&mut connection, node).await? {
-            None => watermark::begin(&mut connection, node, epoch).await?,
+            None => {
+                if meta.forwarded_seq > 0 {
+                    self.refills(0, meta.forwarded_seq).await;
+                }
+                watermark::begin(&mut connection, node, epoch).await?
+            }
             Some(held) => self.agree(&mut connection, &meta, epoch, held).await?,
         };
         tracing::info!(
@@ -108,11 +113,7 @@ impl Session {
         match resume(epoch, meta.last_seq, meta.forwarded_seq, &held, at_mark) {
             Resume::Continue => {
                 if held.mark.seq < meta.forwarded_seq {
-                    tracing::warn!(
-                        database_seq = held.mark.seq,
-                        forwarded_seq = meta.forwarded_seq,
-                        "the database is older than what was forwarded to it: refilling it from the journal"
-                    );
+                    self.refills(held.mark.seq, meta.forwarded_seq).await;
                 }
                 Ok(held)
             }
@@ -121,6 +122,20 @@ impl Session {
                 self.take_over(connection, meta, epoch, held, &why).await
             }
         }
+    }
+
+    /// The database is older than what was forwarded to it. What the journal no longer holds becomes a gap.
+    async fn refills(&self, database_seq: u64, forwarded_seq: u64) {
+        tracing::warn!(
+            database_seq,
+            forwarded_seq,
+            "the database is older than what was forwarded to it: refilling it from the journal"
+        );
+        self.note(Note::History(format!(
+            "the database is older than what was forwarded to it: it was at event {database_seq} and had been \
+             at {forwarded_seq}; what the journal still holds is written again, for the rest see tallyman.gap"
+        )))
+        .await;
     }
 
     /// Makes the database follow this journal from the last event that both have.
