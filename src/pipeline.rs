@@ -432,28 +432,3 @@ pub async fn offline(
     opened.writer.close().await?;
     Ok(answer)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_stage_that_ends_first_after_being_told_to_is_a_clean_stop() {
-        for _ in 0..64 {
-            let mut stages = Stages { grace: Duration::from_secs(10), ..Stages::default() };
-            let shutdown = CancellationToken::new();
-            stages.spawn("core", std::future::ready(()));
-            shutdown.cancel();
-            tokio::task::yield_now().await;
-            assert!(stages.supervise(shutdown).await.is_ok());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stage_that_ends_unasked_is_named() {
-        let mut stages = Stages { grace: Duration::from_secs(10), ..Stages::default() };
-        stages.spawn("core", std::future::ready(()));
-        let ended = stages.supervise(CancellationToken::new()).await;
-        assert!(matches!(ended, Err(RunError::StageEnded("core"))));
-    }
-}
