@@ -15,6 +15,7 @@ use tokio_modbus::slave::Slave;
 use crate::config::values::mask_url;
 use crate::config::{BrokerConfig, ModbusConfig, Secret};
 use crate::domain::frames::ModbusTable;
+use crate::store;
 
 const LLRP_HEADER_BYTES: usize = 10;
 /// A first message is a few dozen bytes; this is what we are willing to believe.
@@ -172,7 +173,17 @@ pub async fn timescale(url: Secret) -> Result<String, String> {
     .map_err(|error| format!("connected, but cannot ask: {error}"))?;
     let text = |column: &str| row.try_get::<Option<String>, _>(column).ok().flatten();
     let server = text("server").unwrap_or_default();
+    let schema = schema_version(&mut connection)
+        .await
+        .map_err(|error| format!("connected, but may not read the schema `tallyman`: {error}"))?;
     connection.close().await.map_err(|error| format!("closing failed: {error}"))?;
+    let known = store::timescale::KNOWN_SCHEMA;
+    if schema > known {
+        return Err(format!(
+            "its schema `tallyman` is at version {schema} and this program knows {known}: install the newer \
+             program, or name another database"
+        ));
+    }
     match (text("extension"), text("available")) {
         (Some(version), _) => {
             let license = text("license").unwrap_or_else(|| "unknown".to_owned());
@@ -183,6 +194,16 @@ pub async fn timescale(url: Secret) -> Result<String, String> {
         )),
         (None, None) => Err(format!("PostgreSQL {server} has no timescaledb: install the extension")),
     }
+}
+
+/// 0 where the daemon has not made its tables yet.
+async fn schema_version(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    let there = sqlx::query_scalar("SELECT to_regclass('tallyman.schema_version') IS NOT NULL");
+    if !there.fetch_one(&mut *connection).await? {
+        return Ok(0);
+    }
+    let newest = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM tallyman.schema_version");
+    newest.fetch_one(connection).await
 }
 
 /// `GET /api/v2/status`.

@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
 pub use forwarder::{Forwarder, Timing};
+/// The newest version of the database's schema that this build writes.
+pub use migrations::KNOWN as KNOWN_SCHEMA;
 
 use crate::config::TimescaleConfig;
 use crate::domain::health::Health;

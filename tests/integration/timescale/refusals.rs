@@ -126,3 +126,29 @@ async fn a_role_that_may_not_add_timescaledb_is_told_what_to_do() {
     db.execute(&format!("DROP ROLE {role}")).await;
     db.drop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_tells_of_a_newer_schema() {
+    let Some(db) = Database::create("check").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tallyman.toml");
+    let text = format!(
+        "node = \"n\"\n[store.timescale]\nurl = \"{}\"\n[[site]]\nname = \"depot\"\ntimezone = \"UTC\"\n",
+        db.url
+    );
+    std::fs::write(&path, text).unwrap();
+    let check = || crate::cli::tallyman(&["check", "--connect", "-c", &path.display().to_string()]);
+    assert!(check().succeeds().contains("1 of 1 answer as they should"));
+    db.execute("CREATE SCHEMA tallyman; CREATE TABLE tallyman.schema_version (version integer)").await;
+    assert!(check().succeeds().contains("1 of 1 answer as they should"), "made, and empty");
+    db.execute("INSERT INTO tallyman.schema_version VALUES (999)").await;
+    let said = check();
+    said.fails_with(1, &[]);
+    assert!(
+        said.out.contains("at version 999") && said.out.contains("install the newer program"),
+        "{said:?}"
+    );
+    let password = db.url.split(['@', ':']).nth(2).unwrap();
+    assert!(!said.out.contains(password) && !said.err.contains(password), "a secret was shown");
+    db.drop().await;
+}
