@@ -108,7 +108,10 @@ impl Session {
     ) -> Result<Watermark, StoreError> {
         let at_mark = match held.mark.seq {
             0 => None,
-            seq => self.journal.event_id_at(seq).await?,
+            seq => {
+                let events = self.journal.events_after(seq - 1, 1).await?;
+                events.into_iter().find(|event| event.seq == seq).map(|event| (event.id, event.recorded_at))
+            }
         };
         match resume(epoch, meta.last_seq, meta.forwarded_seq, &held, at_mark) {
             Resume::Continue => {
@@ -117,8 +120,8 @@ impl Session {
                 }
                 Ok(held)
             }
-            Resume::Diverged { why, new_epoch } => {
-                let epoch = if new_epoch { self.new_epoch(epoch).await? } else { epoch };
+            Resume::Diverged { why } => {
+                let epoch = self.new_epoch(epoch).await?;
                 self.take_over(connection, meta, epoch, held, &why).await
             }
         }

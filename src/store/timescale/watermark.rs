@@ -6,8 +6,11 @@
 //! same epoch          the same event at that number, or it is       go on behind it (the database may be
 //!                     pruned and was forwarded                      older than what we forwarded: refill)
 //! same epoch          fewer events, or another one there            new epoch, from the last common event
-//! another epoch       anything                                      from the last common event
+//! another epoch       anything                                      new epoch, from the last common event
 //! ```
+//!
+//! A journal whose epoch the database does not stand at gets a new one even so: it may be an old copy, of
+//! whose epoch the database has later numbers already.
 //!
 //! Never takes the journal's word for what is in the database: `forwarded_seq` counts only where the event
 //! at it is found there.
@@ -35,32 +38,39 @@ pub enum Resume {
     /// Behind the watermark.
     Continue,
     /// The journal is another one than the database was filled from.
-    Diverged { why: String, new_epoch: bool },
+    Diverged { why: String },
 }
 
-/// `at_mark` is the journal's event at the watermark's number, where it holds one.
+/// `at_mark` is the journal's event at the watermark's number, and when that was recorded, where it holds one.
+///
+/// The id alone does not tell two lines apart: what follows from state that both began with (a presence
+/// whose first read lies before the copy was made, a due date) has the same id in both. What was recorded
+/// later than anything the database has seen cannot have been forwarded to it.
 pub fn resume(
     epoch: Epoch,
     last_seq: u64,
     forwarded_seq: u64,
     held: &Watermark,
-    at_mark: Option<EventId>,
+    at_mark: Option<(EventId, Timestamp)>,
 ) -> Resume {
-    let diverged = |why: String, new_epoch| Resume::Diverged { why, new_epoch };
+    let diverged = |why: String| Resume::Diverged { why };
     let seq = held.mark.seq;
     if held.epoch != epoch {
         let why = format!("the database was filled from journal {} and this is journal {epoch}", held.epoch);
-        return diverged(why, false);
+        return diverged(why);
     }
     if seq > last_seq {
-        return diverged(format!("the database is at event {seq} and the journal ends at {last_seq}"), true);
+        return diverged(format!("the database is at event {seq} and the journal ends at {last_seq}"));
     }
     match (at_mark, held.mark.id) {
-        (Some(ours), Some(theirs)) if ours != theirs => {
-            diverged(format!("event {seq} is {ours} in the journal and {theirs} in the database"), true)
+        (Some((ours, _)), Some(theirs)) if ours != theirs => {
+            diverged(format!("event {seq} is {ours} in the journal and {theirs} in the database"))
+        }
+        (Some((ours, at)), _) if held.newest_recorded_at.is_some_and(|newest| newest < at) => {
+            diverged(format!("event {seq}, {ours}, was recorded after all that the database has"))
         }
         (None, Some(_)) if seq > forwarded_seq => {
-            diverged(format!("event {seq} is in the database and no longer in the journal"), true)
+            diverged(format!("event {seq} is in the database and no longer in the journal"))
         }
         _ => Resume::Continue,
     }
@@ -162,6 +172,10 @@ mod tests {
         EventId([n; 16])
     }
 
+    fn event(n: u8, recorded_s: i64) -> Option<(EventId, Timestamp)> {
+        Some((id(n), Timestamp::from_secs(recorded_s)))
+    }
+
     fn held(epoch: Epoch, seq: u64, event: u8) -> Watermark {
         let mark = Mark { seq, id: Some(id(event)) };
         Watermark { epoch, mark, newest_recorded_at: None, overlap_until: None }
@@ -169,37 +183,39 @@ mod tests {
 
     #[test]
     fn the_same_event_at_the_watermark_goes_on() {
-        assert_eq!(resume(OURS, 10, 7, &held(OURS, 7, 7), Some(id(7))), Resume::Continue);
+        assert_eq!(resume(OURS, 10, 7, &held(OURS, 7, 7), event(7, 0)), Resume::Continue);
         // The database was restored from before what we forwarded.
-        assert_eq!(resume(OURS, 10, 9, &held(OURS, 3, 3), Some(id(3))), Resume::Continue);
+        assert_eq!(resume(OURS, 10, 9, &held(OURS, 3, 3), event(3, 0)), Resume::Continue);
         // The journal was not yet told how far we came.
-        assert_eq!(resume(OURS, 10, 2, &held(OURS, 7, 7), Some(id(7))), Resume::Continue);
+        assert_eq!(resume(OURS, 10, 2, &held(OURS, 7, 7), event(7, 0)), Resume::Continue);
     }
 
     #[test]
     fn a_forwarded_event_that_was_pruned_is_no_divergence() {
         assert_eq!(resume(OURS, 10, 7, &held(OURS, 7, 7), None), Resume::Continue);
-        assert!(matches!(
-            resume(OURS, 10, 6, &held(OURS, 7, 7), None),
-            Resume::Diverged { new_epoch: true, .. }
-        ));
+        assert!(matches!(resume(OURS, 10, 6, &held(OURS, 7, 7), None), Resume::Diverged { .. }));
     }
 
     #[test]
-    fn a_shorter_or_different_journal_needs_a_new_epoch() {
-        for (last_seq, at_mark) in [(6, None), (10, Some(id(8)))] {
-            assert!(matches!(
-                resume(OURS, last_seq, 5, &held(OURS, 7, 7), at_mark),
-                Resume::Diverged { new_epoch: true, .. }
-            ));
+    fn a_shorter_or_different_journal_diverged() {
+        for (last_seq, at_mark) in [(6, None), (10, event(8, 0))] {
+            let found = resume(OURS, last_seq, 5, &held(OURS, 7, 7), at_mark);
+            assert!(matches!(found, Resume::Diverged { .. }));
         }
     }
 
     #[test]
-    fn another_epoch_has_one_already() {
-        assert!(matches!(
-            resume(OURS, 10, 0, &held(OTHER, 7, 7), Some(id(7))),
-            Resume::Diverged { new_epoch: false, .. }
-        ));
+    fn the_same_id_recorded_later_than_all_of_the_database_diverged() {
+        let held = Watermark { newest_recorded_at: Some(Timestamp::from_secs(5)), ..held(OURS, 7, 7) };
+        assert_eq!(resume(OURS, 10, 7, &held, event(7, 5)), Resume::Continue);
+        // Our clock went back after the newest was recorded.
+        assert_eq!(resume(OURS, 10, 7, &held, event(7, 4)), Resume::Continue);
+        assert!(matches!(resume(OURS, 10, 5, &held, event(7, 6)), Resume::Diverged { .. }));
+    }
+
+    #[test]
+    fn another_epoch_diverged_even_with_the_same_event() {
+        let found = resume(OURS, 10, 0, &held(OTHER, 7, 7), event(7, 0));
+        assert!(matches!(found, Resume::Diverged { .. }));
     }
 }

@@ -101,6 +101,42 @@ async fn a_journal_restored_from_an_older_copy_skips_nothing_and_doubles_nothing
     db.drop().await;
 }
 
+/// A copy of the first journal comes back after a second one took its place. The database has later numbers
+/// of its old epoch: what it tells now must not be taken for older than those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_comes_back_after_another_one_tells_of_the_present() {
+    let Some(db) = Database::create("came_back").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (path, backup) = (dir.path().join("journal"), dir.path().join("backup"));
+    let node = Node::open("n1", &path, &db.url).await.forward();
+    node.commit(samples(0..100)).await;
+    db.forwarded("n1", 100).await;
+    let old = node.reader.meta().await.unwrap().epoch;
+    node.close().await;
+    copy(&path, &backup);
+    let node = Node::open("n1", &path, &db.url).await.forward();
+    node.commit(samples(100..300)).await;
+    db.forwarded("n1", 300).await;
+    node.close().await;
+    std::fs::remove_file(&path).unwrap();
+    let node = Node::open("n1", &path, &db.url).await.forward();
+    let presence = Event { id: EventId([5; 16]), ..one_of_each().swap_remove(0) };
+    node.commit(Batch { events: vec![presence], ..Batch::default() }).await;
+    db.forwarded("n1", 1).await;
+    node.close().await;
+
+    copy(&backup, &path);
+    let node = Node::open("n1", &path, &db.url).await.forward();
+    node.commit(Batch { events: vec![sample(1001)], ..Batch::default() }).await;
+    db.forwarded("n1", 101).await;
+    assert_eq!(db.rows().await, (302, 302));
+    assert_eq!(epoch_gaps(&db).await, 2);
+    assert_ne!(node.reader.meta().await.unwrap().epoch, old);
+    assert_eq!(db.json("SELECT value FROM tallyman.sensor_current").await, serde_json::json!({"value": 5}));
+    node.close().await;
+    db.drop().await;
+}
+
 /// The copy went on while nobody looked, past the database's number: only the ids tell.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_journal_that_has_overtaken_the_watermark_is_noticed_by_the_id() {
