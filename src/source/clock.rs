@@ -28,13 +28,17 @@ impl Default for WallClock {
 
 impl WallClock {
     pub fn new() -> Self {
-        let started = Instant::now();
-        Self(Arc::new(State { started, offset_us: AtomicI64::new(system_micros()) }))
+        // The system's clock first: see `now`.
+        let system = system_micros();
+        Self(Arc::new(State { started: Instant::now(), offset_us: AtomicI64::new(system) }))
     }
 
     pub fn now(&self) -> Timestamp {
+        // In this order: a thread that is put aside between the two finds the offset too small, which the
+        // maximum forgets; the other way round it would be too large, and our clock ahead for ever.
+        let system = system_micros();
         let elapsed = i64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let offset = system_micros().saturating_sub(elapsed);
+        let offset = system.saturating_sub(elapsed);
         let held = self.0.offset_us.fetch_max(offset, Ordering::AcqRel).max(offset);
         Timestamp::from_micros(held.saturating_add(elapsed))
     }

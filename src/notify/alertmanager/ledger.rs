@@ -149,7 +149,9 @@ impl Ledger {
         }
         let ended: BTreeMap<EventId, Timestamp> =
             alerts.iter().filter_map(|alert| Some((alert.incident, alert.resolved_at?))).collect();
-        let resolved_for = self.config.resolved_for;
+        // Told twice at least: for a receiver whose clock is a little behind, the first end lies ahead, and
+        // it keeps the one it has.
+        let resolved_for = self.config.resolved_for.max(self.config.resend * 2);
         self.entries.retain(|identity, entry| {
             entry.end_unless(standing.contains_key(identity), ended.get(&entry.incident).copied(), now);
             !entry.is_over(resolved_for, now)

@@ -158,6 +158,18 @@ fn an_instance_that_was_away_longer_than_resolved_for_learns_of_the_end_too() {
 }
 
 #[test]
+fn an_end_is_told_twice_however_short_the_time_for_it() {
+    let config = AlertmanagerConfig { resolved_for: Duration::from_secs(1), ..config() };
+    let mut ledger = Ledger::new(config, NodeId::from("plant-1"), &[], None, at(0));
+    let alert = ghost("FL-07", at(0));
+    tell(&mut ledger, std::slice::from_ref(&alert), at(0));
+    let gone = [resolved(&alert, at(1))];
+    assert_eq!(tell(&mut ledger, &gone, at(1)), one("FL-07", at(1)));
+    assert_eq!(tell(&mut ledger, &gone, at(2)), one("FL-07", at(1)));
+    assert_eq!(tell(&mut ledger, &gone, at(3)), []);
+}
+
+#[test]
 fn what_was_explained_before_anybody_was_told_is_never_told_of() {
     let mut ledger = ledger(&[], None);
     let explained =

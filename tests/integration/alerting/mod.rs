@@ -125,7 +125,7 @@ async fn an_alert_is_acknowledged_and_snoozed_from_the_command_line() {
     assert!(known.ends_at() > now() + HOLD - Duration::from_secs(60), "acknowledged, it still stands");
     assert!(tell(&daemon, "alerts", &[]).contains("looking in the yard"));
 
-    let until = now() + Duration::from_secs(4);
+    let until = now() + Duration::from_secs(8);
     tell(&daemon, "snooze", &["ghost/FL-02", "--until", &until.to_string()]);
     alertmanager.ends("TallymanGhost", "FL-02").await;
     assert!(now() < until, "it took the snooze's whole time to be told");
