@@ -43,8 +43,10 @@ async fn memory_of_run_under_the_load_of_the_demo() {
         text.replace("127.0.0.1:0", &format!("127.0.0.1:{}", place.metrics_port))
     });
     let config = tallyman::config::load(&daemon.path("tallyman.toml")).expect("the demo's configuration");
-    let register = plant::register(running.plant(), WallClock::new().now());
-    pipeline::offline(&config, "memory", register).await.expect("a journal").expect("the demo's register");
+    let checkouts = plant::checkouts(running.plant(), WallClock::new().now());
+    for command in [plant::register(running.plant()), checkouts] {
+        pipeline::offline(&config, "memory", command).await.expect("a journal").expect("the demo's register");
+    }
     daemon.start();
     daemon.ready().await;
     let missing = running.clients(PATIENCE).await;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::grade::{Fact, Grade};
 use self::plant::Surroundings;
+use super::control;
 use super::run::cancel_on_signal;
 use super::story::WallClocks;
 use crate::config::{self, Config, values};
@@ -135,7 +136,7 @@ impl Stage {
     }
 
     async fn play(mut self, length: Duration, stopped: CancellationToken) -> anyhow::Result<Report> {
-        let import = plant::register(self.running.plant(), self.clock.now());
+        let import = plant::register(self.running.plant());
         pipeline::offline(&self.config, "demo", import).await??;
         let daemon_stop = CancellationToken::new();
         let daemon = tokio::spawn(pipeline::run(self.config.clone(), daemon_stop.clone()));
@@ -143,7 +144,10 @@ impl Stage {
         let clocks = WallClocks::of(&self.config.rules);
         let narrator =
             tokio::spawn(narrate::follow(reader.clone(), self.clock.clone(), clocks, daemon_stop.clone()));
-        self.running.begin();
+        // Due dates count from the moment in which the story begins.
+        let begin = self.clock.now();
+        control::carry_out(&self.config, plant::checkouts(self.running.plant(), begin)).await?;
+        self.running.begin_at(begin.to_jiff());
         println!("  everything is connected; the working day begins\n");
         let emission = if length.is_zero() { Duration::MAX } else { length - DRAIN };
         tokio::select! {

@@ -154,8 +154,8 @@ fn duration(seconds: f64) -> String {
     format!("{}ms", (seconds * 1000.0).round())
 }
 
-/// The register and who has what when the story begins at `now`.
-pub fn register(plant: &Plant, now: Timestamp) -> Command {
+/// What the company owns, and how it is tagged.
+pub fn register(plant: &Plant) -> Command {
     let mut records = Vec::new();
     for asset in &plant.assets {
         let id = AssetId::new(&asset.id);
@@ -178,12 +178,17 @@ pub fn register(plant: &Plant, now: Timestamp) -> Command {
         let zone = Some(ZoneId::new(&device.zone));
         Record::Sensor(SensorAttachment { device: DeviceId::new(&device.name), asset: None, zone })
     }));
+    Command::Import { records, checkouts: Vec::new() }
+}
+
+/// Who has what when the story begins.
+pub fn checkouts(plant: &Plant, begin: Timestamp) -> Command {
     let checkouts = plant.checkouts.iter().map(|checkout| Checkout {
         asset: AssetId::new(&checkout.asset),
         holder: checkout.holder.clone(),
-        checked_out_at: now,
-        due_back: Some(now.offset((checkout.due_s * 1e6) as i64)),
+        checked_out_at: begin,
+        due_back: Some(begin.offset((checkout.due_s * 1e6) as i64)),
         note: None,
     });
-    Command::Import { records, checkouts: checkouts.collect() }
+    Command::Import { records: Vec::new(), checkouts: checkouts.collect() }
 }
