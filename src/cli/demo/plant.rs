@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 use tallyman_simulators::Plant;
@@ -181,12 +182,15 @@ pub fn register(plant: &Plant) -> Command {
     Command::Import { records, checkouts: Vec::new() }
 }
 
+/// How long before the story those went out that are out when it begins.
+const OUT_SINCE: Duration = Duration::from_secs(3600);
+
 /// Who has what when the story begins.
 pub fn checkouts(plant: &Plant, begin: Timestamp) -> Command {
     let checkouts = plant.checkouts.iter().map(|checkout| Checkout {
         asset: AssetId::new(&checkout.asset),
         holder: checkout.holder.clone(),
-        checked_out_at: begin,
+        checked_out_at: begin - OUT_SINCE,
         due_back: Some(begin.offset((checkout.due_s * 1e6) as i64)),
         note: None,
     });
