@@ -1,15 +1,16 @@
-//! Commands that change something: checkouts, alerts, the register.
+//! Commands that change something: checkouts, alerts, the register. Each is an [`Order`]: arguments that
+//! become one command.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::import::{self, Current, ImportArgs};
-use super::{ConfigFile, control};
+use super::{ConfigFile, control, with_config};
 use crate::config::Config;
 use crate::domain::alerts::AlertKey;
 use crate::domain::commands::Command;
-use crate::domain::ids::AssetId;
+use crate::domain::epc::Epc;
 use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
@@ -67,46 +68,110 @@ pub struct SnoozeArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// zone, class, asset, tag, tracker or sensor
+    /// site, zone, class, person, asset, tag, tracker, sensor or maintenance
     table: String,
     key: String,
 }
 
-pub async fn checkout(config: &Config, args: CheckoutArgs) -> anyhow::Result<ExitCode> {
-    let CheckoutArgs { asset, to, due, note, .. } = args;
-    let done = format!("{asset} is checked out to {to}");
-    let asset = AssetId::from(asset);
-    control::carry_out(config, Command::Checkout { asset, holder: to, due_back: due, note }).await?;
-    println!("{done}");
-    Ok(ExitCode::SUCCESS)
+#[derive(clap::Args)]
+pub struct CommissionArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The tag's code, hex digits
+    #[arg(value_parser = epc)]
+    epc: Epc,
+    /// The asset's number on the register
+    asset: String,
+    /// The tag that it takes the place of, lost or broken
+    #[arg(long, value_name = "EPC", value_parser = epc)]
+    replaces: Option<Epc>,
 }
 
-pub async fn check_in(config: &Config, args: CheckInArgs) -> anyhow::Result<ExitCode> {
-    let asset = AssetId::from(args.asset);
-    control::carry_out(config, Command::CheckIn { asset: asset.clone(), note: args.note }).await?;
-    println!("{asset} is checked in");
-    Ok(ExitCode::SUCCESS)
+/// Arguments that become one command.
+pub trait Order {
+    fn file(&self) -> &ConfigFile;
+
+    /// The command, and what to say when it is done.
+    fn command(self) -> (Command, String);
 }
 
-pub async fn acknowledge(config: &Config, args: AcknowledgeArgs) -> anyhow::Result<ExitCode> {
-    let done = format!("{} is acknowledged", args.alert);
-    control::carry_out(config, Command::Acknowledge { alert: args.alert, note: args.note }).await?;
-    println!("{done}");
-    Ok(ExitCode::SUCCESS)
+impl Order for CheckoutArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let Self { asset, to, due, note, .. } = self;
+        let done = format!("{asset} is checked out to {to}");
+        (Command::Checkout { asset: asset.into(), holder: to, due_back: due, note }, done)
+    }
 }
 
-pub async fn snooze(config: &Config, args: SnoozeArgs) -> anyhow::Result<ExitCode> {
-    let done = format!("{} is snoozed until {}", args.alert, args.until);
-    control::carry_out(config, Command::Snooze { alert: args.alert, until: args.until }).await?;
-    println!("{done}");
-    Ok(ExitCode::SUCCESS)
+impl Order for CheckInArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("{} is checked in", self.asset);
+        (Command::CheckIn { asset: self.asset.into(), note: self.note }, done)
+    }
 }
 
-pub async fn remove(config: &Config, args: RemoveArgs) -> anyhow::Result<ExitCode> {
-    let done = format!("{} {} is off the register", args.table, args.key);
-    control::carry_out(config, Command::Remove { table: args.table, key: args.key }).await?;
-    println!("{done}");
-    Ok(ExitCode::SUCCESS)
+impl Order for AcknowledgeArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("{} is acknowledged", self.alert);
+        (Command::Acknowledge { alert: self.alert, note: self.note }, done)
+    }
+}
+
+impl Order for SnoozeArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("{} is snoozed until {}", self.alert, self.until);
+        (Command::Snooze { alert: self.alert, until: self.until }, done)
+    }
+}
+
+impl Order for CommissionArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("tag {} is on {}", self.epc, self.asset);
+        (Command::Commission { epc: self.epc, asset: self.asset.into(), replaces: self.replaces }, done)
+    }
+}
+
+impl Order for RemoveArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("{} {} is off the register", self.table, self.key);
+        (Command::Remove { table: self.table, key: self.key }, done)
+    }
+}
+
+/// Has an order carried out.
+pub async fn order(order: impl Order) -> anyhow::Result<ExitCode> {
+    let file = order.file().clone();
+    with_config(&file, async |config| {
+        let (command, done) = order.command();
+        control::carry_out(&config, command).await?;
+        println!("{done}");
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 pub async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
@@ -139,4 +204,9 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 
 fn alert_key(text: &str) -> Result<AlertKey, String> {
     AlertKey::parse(text).ok_or_else(|| "write rule/subject as `tallyman alerts` lists it".to_owned())
+}
+
+fn epc(text: &str) -> Result<Epc, String> {
+    let epc = Epc::from_hex(text).filter(|epc| epc.bits() > 0);
+    epc.ok_or_else(|| "write the EPC as hex digits, an even number, at most 124".to_owned())
 }

@@ -136,7 +136,7 @@ impl Teller {
                 self.when(since)
             );
         }
-        if explanation.asset.retired {
+        if explanation.asset.is_retired() {
             return "no; it is retired and expected nowhere".to_owned();
         }
         if current.checkout.is_some() {

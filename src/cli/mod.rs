@@ -51,7 +51,7 @@ enum Sub {
     Demo(demo::DemoArgs),
     /// Say what is wrong with a configuration, or what it means; --connect tries every device
     Check(check::CheckArgs),
-    /// Bring zones, classes, assets, tags, trackers, sensors and checkouts in from CSV files
+    /// Bring the register and checkouts in from CSV files
     Import(import::ImportArgs),
     /// Tell everything behind what is said of one asset
     Explain(explain::ExplainArgs),
@@ -65,6 +65,8 @@ enum Sub {
     Acknowledge(commands::AcknowledgeArgs),
     /// Keep an alert quiet until a time
     Snooze(commands::SnoozeArgs),
+    /// Put a tag on an asset, whatever it was on before
+    Commission(commands::CommissionArgs),
     /// Take a record out of the register
     Remove(commands::RemoveArgs),
     /// Look at what could not be decoded, and try it again
@@ -144,30 +146,16 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
         }
-        Sub::Checkout(args) => {
-            let file = args.file.clone();
-            with_config(&file, async |config| commands::checkout(&config, args).await).await
-        }
-        Sub::CheckIn(args) => {
-            let file = args.file.clone();
-            with_config(&file, async |config| commands::check_in(&config, args).await).await
-        }
+        Sub::Checkout(args) => commands::order(args).await,
+        Sub::CheckIn(args) => commands::order(args).await,
         Sub::Alerts(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| alerts::run(&config, args).await).await
         }
-        Sub::Acknowledge(args) => {
-            let file = args.file.clone();
-            with_config(&file, async |config| commands::acknowledge(&config, args).await).await
-        }
-        Sub::Snooze(args) => {
-            let file = args.file.clone();
-            with_config(&file, async |config| commands::snooze(&config, args).await).await
-        }
-        Sub::Remove(args) => {
-            let file = args.file.clone();
-            with_config(&file, async |config| commands::remove(&config, args).await).await
-        }
+        Sub::Acknowledge(args) => commands::order(args).await,
+        Sub::Snooze(args) => commands::order(args).await,
+        Sub::Commission(args) => commands::order(args).await,
+        Sub::Remove(args) => commands::order(args).await,
         Sub::DeadLetters(DeadLetters { file, args }) => {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
         }

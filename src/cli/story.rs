@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::import::changes;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertTransition};
 use crate::domain::commands::Command;
-use crate::domain::events::EventBody;
+use crate::domain::events::{EventBody, RegisterChange};
 use crate::domain::readings::Quality;
 use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use crate::domain::time::Timestamp;
@@ -126,6 +127,7 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             format!("tag {epc} is read {seen_count} times at antenna {antenna}")
         }
         EventBody::Alert { transition, alert } => alert_sentence(*transition, alert, &at),
+        EventBody::Register(change) => change_sentence(change),
         EventBody::Command { by, command } => format!("{by} {}", command_sentence(command, &at)),
         EventBody::Gap { from, to, reason } => {
             format!("nothing is known from {} to {}: {reason}", at(*from), at(*to))
@@ -181,7 +183,22 @@ fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> Stri
         Command::Import { records, checkouts } => {
             format!("imported {} records and {} checkouts", records.len(), checkouts.len())
         }
+        Command::Commission { epc, asset, replaces } => match replaces {
+            Some(old) => format!("put tag {epc} on {asset} in place of {old}"),
+            None => format!("put tag {epc} on {asset}"),
+        },
         Command::Remove { table, key } => format!("took {table} {key} off the register"),
+    }
+}
+
+fn change_sentence(change: &RegisterChange) -> String {
+    let RegisterChange { by, table, key, before, after } = change;
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            format!("{by} changed {table} {key}: {}", changes(before, after).join(", "))
+        }
+        (None, Some(_)) => format!("{by} put {table} {key} on the register"),
+        (_, None) => format!("{by} took {table} {key} off the register"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::geodesy::Position;
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
 };
-use crate::domain::register::{AssetClass, Zone};
+use crate::domain::register::{AssetClass, Site, Zone};
 
 mod devices;
 mod document;
@@ -29,7 +29,7 @@ pub mod values;
 
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
-pub use rules::CRITICALITIES;
+pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use validate::{load, parse};
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ pub struct IntakeConfig {
 /// What cleaning and tracking are compiled from; a change of it is an input like any other.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    pub sites: Vec<SiteConfig>,
+    pub sites: Vec<Site>,
     pub zones: Vec<Zone>,
     pub read_points: Vec<ReadPointConfig>,
     pub classes: Vec<AssetClass>,
@@ -171,12 +171,6 @@ pub struct Rules {
     pub source_sites: BTreeMap<SourceId, SiteId>,
     /// Unit of each sensor point, for people.
     pub units: BTreeMap<(DeviceId, PointId), String>,
-}
-
-#[derive(Clone, Debug)]
-pub struct SiteConfig {
-    pub name: SiteId,
-    pub timezone: jiff::tz::TimeZone,
 }
 
 #[derive(Clone, Debug)]

@@ -5,27 +5,33 @@ use std::time::Duration;
 use super::document::Section;
 use super::node::set;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
-use super::{AntennaConfig, FenceConfig, ReadPointConfig, ReadPointKind, SiteConfig};
+use super::{AntennaConfig, FenceConfig, ReadPointConfig, ReadPointKind};
+use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
 use crate::domain::epc::Epc;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{FenceId, ReadPointId, SiteId, SourceId, ZoneId};
-use crate::domain::register::{Coverage, Zone};
+use crate::domain::register::{Coverage, Site, Zone};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-pub(super) fn sites(top: &Section<'_>, scope: &Scope<'_>) -> Vec<SiteConfig> {
+pub(super) fn sites(top: &Section<'_>, scope: &Scope<'_>) -> Vec<Site> {
     top.tables("site").into_iter().filter_map(|section| site(section, scope)).collect()
 }
 
-fn site(section: Section<'_>, scope: &Scope<'_>) -> Option<SiteConfig> {
+fn site(section: Section<'_>, scope: &Scope<'_>) -> Option<Site> {
     let name = scope.own_name(&section, "site");
     let allowed = "an IANA time zone, for instance \"Europe/Berlin\"";
     let timezone = section.parsed("timezone", allowed, |text| {
         jiff::tz::TimeZone::get(text).map_err(|_| "not a known time zone")
     });
     let timezone = section.need("timezone", timezone, allowed);
+    let working_hours = section.parsed("working_hours", HOURS_ALLOWED, WorkingHours::parse);
+    let day = "days such as \"2026-12-25\"";
+    let holidays = section.list("holidays", day, |value| value.as_str()?.parse().ok());
+    let holidays = holidays.into_iter().flatten().collect();
+    let calendar = Calendar { working_hours, holidays };
     section.finish();
-    Some(SiteConfig { name: SiteId::new(name?), timezone: timezone? })
+    Some(Site { name: SiteId::new(name?), timezone: timezone?, calendar })
 }
 
 pub(super) fn zones(top: &Section<'_>, scope: &Scope<'_>) -> Vec<Zone> {

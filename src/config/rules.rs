@@ -7,12 +7,30 @@ use super::node::set;
 use super::validate::{DAY, SECOND, Scope, name};
 use super::{AlertRules, LimitConfig, LimitKind, TrackerRules};
 use crate::domain::alerts::Severity;
-use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId};
-use crate::domain::register::{AssetClass, Criticality};
+use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
+use crate::domain::register::{AssetClass, Criticality, Handover, Returns, Utilisation};
 
 /// The words for a class's criticality; the import of registers reads the same.
 pub const CRITICALITIES: [(&str, Criticality); 3] =
     [("low", Criticality::Low), ("normal", Criticality::Normal), ("high", Criticality::High)];
+/// What ends a checkout.
+pub const RETURNS: [(&str, Returns); 2] = [("sensed", Returns::Sensed), ("by-hand", Returns::ByHand)];
+/// What becomes of a hand-over that was sensed.
+pub const HANDOVERS: [(&str, Handover); 2] = [("propose", Handover::Propose), ("accept", Handover::Accept)];
+/// What [`utilisation`] reads.
+pub const UTILISATION_ALLOWED: &str = "\"movement\", \"custody\" or \"sensor:POINT\"";
+
+/// What says that an asset is in use.
+pub fn utilisation(text: &str) -> Result<Utilisation, &'static str> {
+    match text.split_once(':') {
+        None if text == "movement" => Ok(Utilisation::Movement),
+        None if text == "custody" => Ok(Utilisation::Custody),
+        Some(("sensor", point)) if !point.trim().is_empty() => {
+            Ok(Utilisation::Sensor(PointId::new(point.trim())))
+        }
+        _ => Err("unknown value"),
+    }
+}
 
 pub(super) fn classes(top: &Section<'_>, scope: &Scope<'_>) -> Vec<AssetClass> {
     top.tables("class").into_iter().filter_map(|section| class(section, scope)).collect()
@@ -20,11 +38,28 @@ pub(super) fn classes(top: &Section<'_>, scope: &Scope<'_>) -> Vec<AssetClass> {
 
 fn class(section: Section<'_>, scope: &Scope<'_>) -> Option<AssetClass> {
     let name = scope.own_name(&section, "class");
-    let ghost_after = section.duration("ghost_after", SECOND..=3650 * DAY);
-    let overdue_grace = section.duration("overdue_grace", Duration::ZERO..=3650 * DAY);
-    let criticality = section.choice("criticality", &CRITICALITIES).unwrap_or_default();
+    let interval = |key| section.duration(key, SECOND..=3650 * DAY);
+    let class = AssetClass {
+        ghost_after: interval("ghost_after"),
+        ghost_after_in_maintenance: interval("ghost_after_in_maintenance"),
+        overdue_grace: section.duration("overdue_grace", Duration::ZERO..=3650 * DAY),
+        criticality: section.choice("criticality", &CRITICALITIES).unwrap_or_default(),
+        tracker_silent_after: interval("tracker_silent_after"),
+        low_battery_percent: section.number("low_battery_percent", 0.0..=100.0),
+        idle_after: interval("idle_after"),
+        utilisation: section.parsed("utilisation", UTILISATION_ALLOWED, utilisation).unwrap_or_default(),
+        inspect_every: interval("inspect_every"),
+        inspect_on_return: section.flag("inspect_on_return").unwrap_or(false),
+        returns: section.choice("returns", &RETURNS).unwrap_or_default(),
+        handover: section.choice("handover", &HANDOVERS).unwrap_or_default(),
+        needs_checkout: section.flag("needs_checkout").unwrap_or(false),
+        allowed_zones: scope.refer_all(&section, "allowed_zones", "zone", ZoneId::new),
+        needs: scope.refer_all(&section, "needs", "class", ClassId::new),
+        audit_every: interval("audit_every"),
+        ..AssetClass::new(ClassId::new(name.unwrap_or_default()))
+    };
     section.finish();
-    Some(AssetClass { name: ClassId::new(name?), ghost_after, overdue_grace, criticality })
+    name.map(|_| class)
 }
 
 pub(super) fn limits(top: &Section<'_>, scope: &Scope<'_>) -> Vec<LimitConfig> {

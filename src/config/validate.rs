@@ -172,6 +172,20 @@ impl Scope<'_> {
         section.reference(key, kind, self.names.of(kind))
     }
 
+    /// An array of names, each of which must be one of `kind`.
+    pub fn refer_all<'d, T>(
+        &self,
+        section: &Section<'d>,
+        key: &str,
+        kind: &str,
+        new: impl Fn(&'d str) -> T,
+    ) -> Vec<T> {
+        let names = section.list(key, &format!("names of a [[{kind}]]"), |value| {
+            value.as_str().filter(|name| self.names.of(kind).any(|known| known == *name))
+        });
+        names.into_iter().flatten().map(new).collect()
+    }
+
     /// The table's `site`; where there is only one site, it may be left out.
     pub fn site(&self, section: &Section<'_>) -> Option<SiteId> {
         let given = self.refer(section, "site", "site");

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alerts::AlertKey;
+use super::epc::Epc;
 use super::ids::AssetId;
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
@@ -36,6 +37,13 @@ pub enum Command {
         records: Vec<Record>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         checkouts: Vec<Checkout>,
+    },
+    /// This tag is now on this asset, whatever it was on before; with `replaces`, that one no longer is.
+    Commission {
+        epc: Epc,
+        asset: AssetId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Epc>,
     },
     /// Removes a register record: `table` and `key` as in [`Record`].
     Remove { table: String, key: String },

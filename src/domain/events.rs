@@ -8,7 +8,7 @@ use super::epc::Epc;
 use super::ids::{Antenna, AssetId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
 use super::ids::{SiteId, SourceId, ZoneId};
 use super::readings::{Fix, Quality, Sample};
-use super::register::Checkout;
+use super::register::{Checkout, Record};
 use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use super::time::Timestamp;
 
@@ -38,6 +38,8 @@ pub enum Subject {
     Tag(Epc),
     Device(DeviceId),
     Source(SourceId),
+    /// A record of the register that is about no asset: its table and key.
+    Record(&'static str, String),
     /// The daemon itself.
     Node,
 }
@@ -49,6 +51,7 @@ impl std::fmt::Display for Subject {
             Self::Tag(epc) => write!(f, "tag:{epc}"),
             Self::Device(device) => write!(f, "device:{device}"),
             Self::Source(source) => write!(f, "source:{source}"),
+            Self::Record(table, key) => write!(f, "{table}:{key}"),
             Self::Node => f.write_str("node"),
         }
     }
@@ -116,6 +119,8 @@ pub enum EventBody {
         #[serde(flatten)]
         command: Command,
     },
+    /// A record of the register came, changed or went.
+    Register(Box<RegisterChange>),
     /// Something was not seen, or not kept, between two times.
     Gap {
         from: Timestamp,
@@ -127,6 +132,19 @@ pub enum EventBody {
         up: bool,
         reason: String,
     },
+}
+
+/// Who changed a record of the register, and what it was and is: nothing before, it came; nothing after,
+/// it went.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RegisterChange {
+    pub by: String,
+    pub table: String,
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Record>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Record>,
 }
 
 /// The tables of retention and of TimescaleDB.
@@ -158,6 +176,7 @@ impl EventBody {
             Self::TagRead { .. } => "tag-read",
             Self::Alert { .. } => "alert",
             Self::Command { .. } => "command",
+            Self::Register(_) => "register",
             Self::Gap { .. } => "gap",
             Self::Link { .. } => "link",
         }
@@ -177,7 +196,7 @@ impl EventClass {
             "sample" => Self::Sample,
             "tag-read" => Self::Read,
             "alert" => Self::Alert,
-            "command" => Self::Command,
+            "command" | "register" => Self::Command,
             "gap" | "link" => Self::Gap,
             _ => return None,
         })

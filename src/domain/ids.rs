@@ -81,6 +81,10 @@ name!(ZoneId);
 name!(SiteId);
 name!(ClassId);
 name!(AssetId);
+name!(
+    /// Somebody who takes things: the company's own number for them, better than a name.
+    PersonId
+);
 name!(FenceId);
 name!(
     /// A condition limit of one sensor point, for instance `hi`.

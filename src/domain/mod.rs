@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod books;
+pub mod calendar;
 pub mod commands;
 pub mod epc;
 pub mod events;

@@ -1,22 +1,20 @@
 //! Commands: checked first, carried out whole, journaled with who gave them.
 //!
-//! An import is journaled as one `command` event for each [`CHUNK`] records (then checkouts), in the
-//! command's own shape: a million rows must not make one event of 300 MB. All of them are in the same
-//! commit, so the import is still one act.
-
-use std::collections::BTreeSet;
+//! What changes the register is journaled record by record, with what was there before (`changes.rs`);
+//! the checkouts of an import as one `command` event for each [`CHUNK`] of them. All of it is in the same
+//! commit, so an import is still one act.
 
 use super::Tracker;
 use super::cause::Cause;
-use super::import::{Staged, conflict, invalid, owned};
-use crate::domain::alerts::{AlertKey, Rule};
+use super::import::conflict;
+use crate::domain::alerts::AlertKey;
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::AssetId;
-use crate::domain::register::{Checkout, Record};
+use crate::domain::register::Checkout;
 use crate::domain::time::Timestamp;
 
-/// Records, or checkouts, in one journaled event of an import.
+/// Checkouts in one journaled event of an import.
 const CHUNK: usize = 500;
 
 impl Tracker {
@@ -31,8 +29,8 @@ impl Tracker {
         let outcome = self.check(&command, now)?;
         self.advance(now, out);
         let cause = Cause::own(now, now);
-        for event in journaled(&command) {
-            self.journal_command(by, event, &cause, out);
+        for told in journaled(&command) {
+            self.journal_command(by, told, &cause, out);
         }
         self.carry_out(by, command, &cause, out);
         self.settle(&cause, out);
@@ -68,6 +66,10 @@ impl Tracker {
                 Ok(if changes { updated } else { Outcome { unchanged: 1, ..Outcome::default() } })
             }
             Command::Import { records, checkouts } => self.check_import(records, checkouts, now),
+            Command::Commission { epc, asset, replaces } => {
+                self.check_commission(epc, asset, replaces.as_ref(), now)?;
+                Ok(updated)
+            }
             Command::Remove { table, key } => {
                 self.check_remove(table, key)?;
                 Ok(Outcome { removed: 1, ..Outcome::default() })
@@ -82,82 +84,12 @@ impl Tracker {
         }
     }
 
-    fn check_import(
-        &self,
-        records: &[Record],
-        checkouts: &[Checkout],
-        now: Timestamp,
-    ) -> Result<Outcome, Refused> {
-        let staged = Staged::check(&self.register, records)?;
-        self.check_retirements(records)?;
-        let mut outcome = Outcome::default();
-        let mut add = |effect: Outcome| {
-            outcome.created += effect.created;
-            outcome.updated += effect.updated;
-            outcome.unchanged += effect.unchanged;
-        };
-        records.iter().for_each(|record| add(self.register.effect(record)));
-        let mut named = BTreeSet::new();
-        for (index, checkout) in checkouts.iter().enumerate() {
-            let place = |refused: Refused| at_checkout(refused, index, checkout);
-            if !named.insert(&checkout.asset) {
-                return Err(place(invalid("the import checks it out twice")));
-            }
-            let asset = staged.asset(&checkout.asset);
-            add(self.check_imported_checkout(checkout, asset, now).map_err(place)?);
-        }
-        Ok(outcome)
-    }
-
-    fn check_retirements(&self, records: &[Record]) -> Result<(), Refused> {
-        for record in records {
-            let Record::Asset(asset) = record else { continue };
-            if let Some(checkout) = self.checkout_of(&asset.id).filter(|_| asset.retired) {
-                let holder = &checkout.holder;
-                return Err(conflict(format!(
-                    "asset `{}` is checked out to {holder}; check it in before it is retired",
-                    asset.id
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_remove(&self, table: &str, key: &str) -> Result<Record, Refused> {
-        if (table == "zone" && self.register.owns_zone(key))
-            || (table == "class" && self.register.owns_class(key))
-        {
-            return Err(at_record(owned(), table, key));
-        }
-        let record = self
-            .register
-            .get(table, key)
-            .ok_or_else(|| Refused::NotFound { what: table.to_owned(), name: key.to_owned() })?;
-        match self.user_of(&record) {
-            Some(user) => Err(at_record(conflict(format!("{user} refers to it")), table, key)),
-            None => Ok(record),
-        }
-    }
-
-    /// What still refers to a record, in words.
-    fn user_of(&self, record: &Record) -> Option<String> {
-        match record {
-            Record::Zone(zone) if self.topology.uses_zone(&zone.name) => Some("the configuration".to_owned()),
-            Record::Zone(zone) => self.register.user_of_zone(&zone.name),
-            Record::Class(class) => self.register.user_of_class(&class.name),
-            Record::Asset(asset) => match self.register.attachments(&asset.id) {
-                0 => self.checkout_of(&asset.id).map(|c| format!("a checkout to {}", c.holder)),
-                count => Some(format!("{count} of its tags, trackers and sensors")),
-            },
-            Record::Tag(_) | Record::Tracker(_) | Record::Sensor(_) => None,
-        }
-    }
-
     fn journal_command(&mut self, by: &str, command: Command, cause: &Cause, out: &mut Vec<Event>) {
-        self.commands += 1;
-        self.commands_dirty = true;
+        let number = self.number_command();
         let subject = match &command {
-            Command::Checkout { asset, .. } | Command::CheckIn { asset, .. } => Subject::Asset(asset.clone()),
+            Command::Checkout { asset, .. }
+            | Command::CheckIn { asset, .. }
+            | Command::Commission { asset, .. } => Subject::Asset(asset.clone()),
             _ => Subject::Node,
         };
         let site = match &subject {
@@ -165,7 +97,14 @@ impl Tracker {
             _ => None,
         };
         let body = EventBody::Command { by: by.to_owned(), command };
-        out.push(cause.event(site, subject, body, &[&self.commands.to_be_bytes()]));
+        out.push(cause.event(site, subject, body, &[&number]));
+    }
+
+    /// Numbers what a command makes happen, so that no two events of one moment are taken for one.
+    pub(super) fn number_command(&mut self) -> [u8; 8] {
+        self.commands += 1;
+        self.commands_dirty = true;
+        self.commands.to_be_bytes()
     }
 
     fn carry_out(&mut self, by: &str, command: Command, cause: &Cause, out: &mut Vec<Event>) {
@@ -181,69 +120,17 @@ impl Tracker {
             Command::Snooze { alert, until } => {
                 self.alerts.snooze(&alert, until, cause, out);
             }
-            Command::Import { records, checkouts } => self.import(records, checkouts, cause, out),
+            Command::Import { records, checkouts } => self.import(by, records, checkouts, cause, out),
+            Command::Commission { epc, asset, replaces } => {
+                let records = self.commissioned(epc, &asset, replaces, cause.received_at);
+                self.import(by, records, Vec::new(), cause, out);
+            }
             Command::Remove { table, key } => {
                 if let Some(record) = self.register.get(&table, &key) {
-                    self.remove(record, cause, out);
+                    self.remove(by, record, cause, out);
                 }
             }
         }
-    }
-
-    fn import(
-        &mut self,
-        records: Vec<Record>,
-        checkouts: Vec<Checkout>,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let mut touched: BTreeSet<AssetId> = BTreeSet::new();
-        let mut everything = false;
-        for record in records {
-            if self.register.effect(&record).unchanged > 0 {
-                continue;
-            }
-            match &record {
-                Record::Zone(_) | Record::Class(_) => everything = true,
-                Record::Asset(asset) => {
-                    self.assets.announce(&asset.id);
-                    touched.insert(asset.id.clone());
-                }
-                Record::Tag(_) | Record::Tracker(_) | Record::Sensor(_) => {}
-            }
-            self.register.put(record);
-        }
-        if everything {
-            touched.extend(self.assets.ids());
-        }
-        for asset in touched {
-            self.reconsider(&asset, cause, out);
-            self.schedule_overdue(&asset, cause, out);
-        }
-        for checkout in checkouts {
-            self.import_checkout(checkout, cause, out);
-        }
-    }
-
-    fn remove(&mut self, record: Record, cause: &Cause, out: &mut Vec<Event>) {
-        self.register.remove(&record);
-        match record {
-            Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
-            Record::Tag(tag) if self.assets.get(&tag.asset).is_some() => {
-                self.assets.change(&tag.asset).memory.present.retain(|p| p.epc != tag.epc);
-            }
-            _ => {}
-        }
-    }
-
-    /// The register no longer has it: no clock, no deadline, no alert and no row of it stays.
-    fn forget_asset(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        self.unwatch(asset, cause, out);
-        for rule in [Rule::Ghost, Rule::OverdueReturn] {
-            self.alerts.condition(&AlertKey::new(rule, asset.as_str()), None, cause, out);
-        }
-        self.overdue.forget(asset);
-        self.assets.remove(asset);
     }
 
     pub(super) fn known(&self, asset: &AssetId) -> Result<(), Refused> {
@@ -254,31 +141,15 @@ impl Tracker {
     }
 }
 
-/// The command as it goes into the journal: an import in chunks, anything else as it is.
+/// What is journaled of a command as it was given: an import's checkouts in chunks, of what changes the
+/// register nothing, of anything else the whole.
 fn journaled(command: &Command) -> Vec<Command> {
-    let Command::Import { records, checkouts } = command else { return vec![command.clone()] };
-    let records =
-        records.chunks(CHUNK).map(|chunk| Command::Import { records: chunk.to_vec(), checkouts: Vec::new() });
-    let checkouts = checkouts
-        .chunks(CHUNK)
-        .map(|chunk| Command::Import { records: Vec::new(), checkouts: chunk.to_vec() });
-    let chunks: Vec<Command> = records.chain(checkouts).collect();
-    if chunks.is_empty() { vec![command.clone()] } else { chunks }
-}
-
-fn at_checkout(refused: Refused, index: usize, checkout: &Checkout) -> Refused {
-    let named = |reason: String| format!("checkout {} (asset `{}`): {reason}", index + 1, checkout.asset);
-    match refused {
-        Refused::Invalid { reason } => invalid(named(reason)),
-        Refused::Conflict { reason } => conflict(named(reason)),
-        Refused::NotFound { what, name } => invalid(named(format!("there is no {what} `{name}`"))),
-        other => other,
-    }
-}
-
-fn at_record(refused: Refused, table: &str, key: &str) -> Refused {
-    match refused {
-        Refused::Conflict { reason } => conflict(format!("{table} `{key}`: {reason}")),
-        other => other,
+    match command {
+        Command::Import { checkouts, .. } => checkouts
+            .chunks(CHUNK)
+            .map(|chunk| Command::Import { records: Vec::new(), checkouts: chunk.to_vec() })
+            .collect(),
+        Command::Remove { .. } => Vec::new(),
+        other => vec![other.clone()],
     }
 }

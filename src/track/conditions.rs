@@ -13,6 +13,7 @@ use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
 use crate::domain::readings::{Quality, Sample};
+use crate::domain::register::Carrier;
 use crate::domain::sightings::{ConditionChange, Episode};
 use crate::domain::state::{SensorCurrent, StateKind, StateRow};
 
@@ -193,14 +194,14 @@ impl Tracker {
         zone: Option<&ZoneId>,
     ) -> Option<Details> {
         let Episode::Began { began_at, value, threshold } = episode else { return None };
-        let carrier = self.register.sensor(device).and_then(|sensor| sensor.asset.as_ref());
+        let carrier = self.register.carrier_of_sensor(device, *began_at).and_then(Carrier::asset);
         let place = match (zone, carrier) {
             (Some(zone), _) => format!("{zone}: "),
             (None, Some(asset)) => format!("{}: ", self.label(asset)),
             (None, None) => String::new(),
         };
         let unit = self.topology.unit(device, point).map(|unit| format!(" {unit}")).unwrap_or_default();
-        let since = self.topology.local(site.as_ref(), *began_at);
+        let since = self.register.local(site.as_ref(), *began_at);
         let severity = self.topology.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
         let side = if value < threshold { "below" } else { "above" };
         let summary = format!(
@@ -215,18 +216,16 @@ impl Tracker {
     /// Site, subject and zone of what a sensor says.
     fn sensor_place(&self, device: &DeviceId, cause: &Cause) -> (Option<SiteId>, Subject, Option<ZoneId>) {
         let of_source = self.topology.site_of_source(&cause.source).cloned();
-        match self.register.sensor(device) {
-            Some(sensor) => match (&sensor.asset, &sensor.zone) {
-                (Some(asset), _) => {
-                    let site = self.site_of_asset(asset).or(of_source);
-                    (site, Subject::Asset(asset.clone()), None)
-                }
-                (None, zone) => {
-                    let site = zone.as_ref().and_then(|zone| self.register.site_of_zone(zone)).cloned();
-                    (site.or(of_source), Subject::Device(device.clone()), zone.clone())
-                }
-            },
-            None => (of_source, Subject::Device(device.clone()), None),
+        match self.register.carrier_of_sensor(device, cause.observed_at) {
+            Some(Carrier::Asset(asset)) => {
+                let site = self.site_of_asset(asset).or(of_source);
+                (site, Subject::Asset(asset.clone()), None)
+            }
+            Some(Carrier::Zone(zone)) => {
+                let site = self.register.site_of_zone(zone).cloned();
+                (site.or(of_source), Subject::Device(device.clone()), Some(zone.clone()))
+            }
+            Some(Carrier::Person(_)) | None => (of_source, Subject::Device(device.clone()), None),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Tracker {
         let Some(asset) = asset else {
             return Err(Refused::NotFound { what: "asset".to_owned(), name: name.to_string() });
         };
-        if asset.retired {
+        if asset.is_retired() {
             return Err(conflict(format!("`{name}` is retired")));
         }
         if checkout.holder.trim().is_empty() {

@@ -125,7 +125,7 @@ impl Tracker {
     }
 
     fn wanted(&self, asset: &AssetId) -> Option<Wanted> {
-        let held = self.register.asset(asset).filter(|held| !held.retired)?;
+        let held = self.register.asset(asset).filter(|held| held.is_expected())?;
         let ghost_after = self.register.class(&held.class)?.ghost_after?;
         let row = self.assets.get(asset)?;
         let Location::Zone(zone) = &row.current.location else { return None };
@@ -178,7 +178,7 @@ impl Tracker {
         let last = row.current.last_sensed.as_ref().map(|last| last.at);
         self.watches.enrol(asset, &watched, Standing::Ghost);
         let site = self.register.home_site(asset);
-        let last = last.map_or("never".to_owned(), |last| self.topology.local(site, last));
+        let last = last.map_or("never".to_owned(), |last| self.register.local(site, last));
         let summary = format!(
             "{} is not where it should be: last heard at {group} {last}, and {group} heard others since; \
              look for it there, and check it out to whoever has it",

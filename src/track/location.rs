@@ -24,7 +24,7 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let asset = self.register.asset_of_tag(&epc).cloned();
+        let asset = self.register.asset_of_tag(&epc, cause.observed_at).cloned();
         if change != PresenceChange::Refreshed {
             self.tell_presence(asset.as_ref(), epc, &read_point, change, cause, out);
         }
@@ -44,7 +44,7 @@ impl Tracker {
 
     pub(super) fn passage(&mut self, passage: Passage, cause: &Cause, out: &mut Vec<Event>) {
         let Passage { epc, portal, direction, confidence, evidence } = passage;
-        let asset = self.register.asset_of_tag(&epc).cloned();
+        let asset = self.register.asset_of_tag(&epc, cause.observed_at).cloned();
         let sides = self.topology.portal(&portal);
         let (from, to) = sides.map(|sides| sides.crossing(direction)).unwrap_or_default();
         let merge = sides.map(|sides| sides.merge).unwrap_or_default();
@@ -69,7 +69,7 @@ impl Tracker {
     }
 
     pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
-        let asset = self.register.asset_of_tracker(&fix.device).cloned();
+        let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let position = fix.position;
         let parts: [&[u8]; 4] = [
@@ -94,7 +94,7 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let asset = self.register.asset_of_tracker(&device).cloned();
+        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         let site =
             self.topology.fence_site(&fence).cloned().or_else(|| self.site_of_tracked(asset.as_ref(), cause));
         let parts: [&[u8]; 4] =
@@ -190,7 +190,7 @@ impl Tracker {
             row.memory.departed = true;
             let last = last.unwrap_or(cause.observed_at);
             let site = self.register.home_site(asset);
-            let since = self.topology.local(site, last);
+            let since = self.register.local(site, last);
             self.assets.change(asset).current.reason =
                 format!("last heard at {read_point}, not heard since {since}");
         }

@@ -16,7 +16,9 @@
 
 mod alerts;
 mod assets;
+mod attachments;
 mod cause;
+mod changes;
 mod commands;
 mod conditions;
 mod custody;
@@ -38,7 +40,9 @@ mod tests;
 pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
 pub use conditions::SensorRow;
+pub use import::{Fault, Staged, faults};
 pub use links::LinkRow;
+pub use register::Register;
 pub use restore::TrackRestoreError;
 pub use watch::{Suspicion, WatchRow};
 
@@ -79,11 +83,9 @@ pub struct Tracker {
 
 impl Tracker {
     pub fn new(rules: &Rules) -> Self {
-        let mut register = register::Register::default();
-        register.set_rules(rules);
         Self {
             topology: topology::Topology::new(rules),
-            register,
+            register: register::Register::new(rules),
             assets: assets::Assets::default(),
             watches: watch::Watches::default(),
             overdue: overdue::Overdue::default(),

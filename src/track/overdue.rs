@@ -109,7 +109,7 @@ impl Tracker {
             "{} has not come back from {}: due {}{blind}; ask {} for it, or check it in if it is here",
             self.label(asset),
             checkout.holder,
-            self.topology.local(site, due),
+            self.register.local(site, due),
             checkout.holder
         );
         self.raise_for_asset(Rule::OverdueReturn, asset, summary, cause, out);

@@ -1,71 +1,115 @@
-//! The register: what people and the configuration declare. Zones and classes of the configuration
-//! file are the file's own and win; everything else comes by import, checked as a whole first.
+//! The register: what people and the configuration declare. Sites, zones and classes of the configuration
+//! file are the file's own and win; everything else comes by import, checked as a whole first (see
+//! `import.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::attachments::Attachments;
 use crate::config::Rules;
 use crate::domain::commands::Outcome;
 use crate::domain::epc::Epc;
-use crate::domain::ids::{AssetId, ClassId, DeviceId, SiteId, ZoneId};
+use crate::domain::ids::{AssetId, ClassId, DeviceId, PersonId, SiteId, ZoneId};
 use crate::domain::register::{
-    Asset, AssetClass, Coverage, Record, SensorAttachment, TagAttachment, TrackerAttachment, Zone,
+    Asset, AssetClass, Carrier, Coverage, Maintenance, Person, Record, Site, Zone, split_key,
 };
 use crate::domain::state::{StateKind, StateRow};
+use crate::domain::time::Timestamp;
 
 #[derive(Debug, Default)]
-pub(super) struct Register {
-    sites: BTreeSet<SiteId>,
-    /// Declared by the configuration file.
-    own_zones: BTreeMap<ZoneId, Zone>,
-    own_classes: BTreeMap<ClassId, AssetClass>,
-    zones: BTreeMap<ZoneId, Zone>,
-    classes: BTreeMap<ClassId, AssetClass>,
-    assets: HashMap<AssetId, Asset>,
-    tags: HashMap<Epc, AssetId>,
-    trackers: HashMap<DeviceId, AssetId>,
-    sensors: HashMap<DeviceId, SensorAttachment>,
-    /// How many tags, trackers and sensors each asset carries.
-    attached: HashMap<AssetId, usize>,
+pub struct Register {
+    own: Declared,
+    imported: Declared,
+    people: BTreeMap<PersonId, Person>,
+    assets: HashMap<AssetId, Held>,
+    /// Attachments that came before their asset did.
+    early: BTreeMap<AssetId, u32>,
+    /// The parts of each kit.
+    parts: BTreeMap<AssetId, BTreeSet<AssetId>>,
+    pub(super) tags: Attachments<Epc>,
+    pub(super) trackers: Attachments<DeviceId>,
+    pub(super) sensors: Attachments<DeviceId>,
+    maintenance: BTreeMap<String, Maintenance>,
     /// Table and key of the records to write.
     dirty: BTreeSet<(&'static str, String)>,
 }
 
+/// What both the configuration file and an import may declare.
+#[derive(Debug, Default)]
+struct Declared {
+    sites: BTreeMap<SiteId, Site>,
+    zones: BTreeMap<ZoneId, Zone>,
+    classes: BTreeMap<ClassId, AssetClass>,
+}
+
+#[derive(Debug)]
+struct Held {
+    asset: Asset,
+    /// How many tags, trackers and sensors hang on it, or did.
+    attached: u32,
+}
+
 impl Register {
-    pub fn set_rules(&mut self, rules: &Rules) {
-        self.sites = rules.sites.iter().map(|site| site.name.clone()).collect();
-        self.own_zones = rules.zones.iter().map(|zone| (zone.name.clone(), zone.clone())).collect();
-        self.own_classes = rules.classes.iter().map(|class| (class.name.clone(), class.clone())).collect();
+    /// What the configuration file declares.
+    pub fn new(rules: &Rules) -> Self {
+        let mut register = Self::default();
+        register.set_rules(rules);
+        register
     }
 
-    pub fn has_site(&self, site: &SiteId) -> bool {
-        self.sites.contains(site)
+    pub(super) fn set_rules(&mut self, rules: &Rules) {
+        self.own = Declared {
+            sites: rules.sites.iter().map(|site| (site.name.clone(), site.clone())).collect(),
+            zones: rules.zones.iter().map(|zone| (zone.name.clone(), zone.clone())).collect(),
+            classes: rules.classes.iter().map(|class| (class.name.clone(), class.clone())).collect(),
+        };
     }
 
-    pub fn owns_zone(&self, name: &str) -> bool {
-        self.own_zones.contains_key(name)
+    /// Whether the configuration file declares this record.
+    pub fn is_own(&self, table: &str, key: &str) -> bool {
+        match table {
+            "site" => self.own.sites.contains_key(key),
+            "zone" => self.own.zones.contains_key(key),
+            "class" => self.own.classes.contains_key(key),
+            _ => false,
+        }
     }
 
-    pub fn owns_class(&self, name: &str) -> bool {
-        self.own_classes.contains_key(name)
+    pub fn site(&self, name: &SiteId) -> Option<&Site> {
+        self.own.sites.get(name).or_else(|| self.imported.sites.get(name))
+    }
+
+    /// The site where there is only one.
+    pub fn only_site(&self) -> Option<&Site> {
+        let mut sites = self.own.sites.values().chain(self.imported.sites.values());
+        sites.next().filter(|_| sites.next().is_none())
     }
 
     pub fn zone(&self, name: &ZoneId) -> Option<&Zone> {
-        self.own_zones.get(name).or_else(|| self.zones.get(name))
+        self.own.zones.get(name).or_else(|| self.imported.zones.get(name))
     }
 
     pub fn class(&self, name: &ClassId) -> Option<&AssetClass> {
-        self.own_classes.get(name).or_else(|| self.classes.get(name))
+        self.own.classes.get(name).or_else(|| self.imported.classes.get(name))
+    }
+
+    pub fn person(&self, id: &str) -> Option<&Person> {
+        self.people.get(id)
     }
 
     pub fn asset(&self, id: &AssetId) -> Option<&Asset> {
-        self.assets.get(id)
+        self.assets.get(id).map(|held| &held.asset)
     }
 
-    pub fn class_of(&self, id: &AssetId) -> Option<&AssetClass> {
+    /// All assets, in no order: who lets it out puts it in one.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.assets.values().map(|held| &held.asset)
+    }
+
+    pub(super) fn class_of(&self, id: &AssetId) -> Option<&AssetClass> {
         self.class(&self.asset(id)?.class)
     }
 
-    pub fn home_site(&self, id: &AssetId) -> Option<&SiteId> {
+    pub(super) fn home_site(&self, id: &AssetId) -> Option<&SiteId> {
         self.site_of_zone(self.asset(id)?.home_zone.as_ref()?)
     }
 
@@ -73,37 +117,70 @@ impl Register {
         self.zone(zone).map(|zone| &zone.site)
     }
 
-    pub fn is_continuous(&self, zone: &ZoneId) -> bool {
+    /// The parts of a kit, in order of name.
+    pub(super) fn parts(&self, kit: &AssetId) -> impl Iterator<Item = &AssetId> {
+        self.parts.get(kit).into_iter().flatten()
+    }
+
+    pub(super) fn is_continuous(&self, zone: &ZoneId) -> bool {
         self.zone(zone).is_some_and(|zone| zone.coverage == Coverage::Continuous)
     }
 
-    pub fn asset_of_tag(&self, epc: &Epc) -> Option<&AssetId> {
-        self.tags.get(epc)
+    pub(super) fn asset_of_tag(&self, epc: &Epc, at: Timestamp) -> Option<&AssetId> {
+        self.tags.at(epc, at)?.asset()
     }
 
-    pub fn asset_of_tracker(&self, device: &DeviceId) -> Option<&AssetId> {
-        self.trackers.get(device)
+    pub(super) fn asset_of_tracker(&self, device: &DeviceId, at: Timestamp) -> Option<&AssetId> {
+        self.trackers.at(device.as_str(), at)?.asset()
     }
 
-    pub fn sensor(&self, device: &DeviceId) -> Option<&SensorAttachment> {
-        self.sensors.get(device)
+    /// What a sensor hung on at that moment.
+    pub(super) fn carrier_of_sensor(&self, device: &DeviceId, at: Timestamp) -> Option<&Carrier> {
+        self.sensors.at(device.as_str(), at)
     }
 
-    pub fn attachments(&self, asset: &AssetId) -> usize {
-        self.attached.get(asset).copied().unwrap_or(0)
+    pub(super) fn attachments(&self, asset: &AssetId) -> u32 {
+        self.assets.get(asset).map_or(0, |held| held.attached)
     }
 
-    /// The first thing, in words, that refers to a zone.
-    pub fn user_of_zone(&self, zone: &ZoneId) -> Option<String> {
-        let homes = self.assets.values().filter(|asset| asset.home_zone.as_ref() == Some(zone));
-        let sensors = self.sensors.values().filter(|sensor| sensor.zone.as_ref() == Some(zone));
-        let asset = homes.map(|asset| format!("asset `{}`", asset.id)).min();
-        asset.or_else(|| sensors.map(|sensor| format!("sensor `{}`", sensor.device)).min())
+    /// A moment as people at `site` write it; in UTC where the site is not known.
+    pub(super) fn local(&self, site: Option<&SiteId>, at: Timestamp) -> String {
+        let zone = site.and_then(|site| self.site(site)).map(|site| site.timezone.clone());
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC);
+        at.to_jiff().to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 
-    pub fn user_of_class(&self, class: &ClassId) -> Option<String> {
-        let users = self.assets.values().filter(|asset| asset.class == *class);
-        users.map(|asset| format!("asset `{}`", asset.id)).min()
+    /// The first thing, in words, that refers to a record.
+    pub(super) fn user_of(&self, record: &Record) -> Option<String> {
+        match record {
+            Record::Site(site) => {
+                let zones = self.imported.zones.values().chain(self.own.zones.values());
+                let zone = zones.filter(|zone| zone.site == site.name).map(|zone| &zone.name).min();
+                zone.map(|zone| format!("zone `{zone}`"))
+            }
+            Record::Zone(zone) => {
+                let homes = self.assets().filter(|asset| asset.home_zone.as_ref() == Some(&zone.name));
+                self.first_asset(homes).or_else(|| self.first_on(&Carrier::Zone(zone.name.clone())))
+            }
+            Record::Class(class) => self.first_asset(self.assets().filter(|asset| asset.class == class.name)),
+            Record::Person(person) => self.first_on(&Carrier::Person(person.id.clone())),
+            Record::Asset(asset) => match (self.attachments(&asset.id), self.parts(&asset.id).next()) {
+                (0, part) => part.map(|part| format!("its part `{part}`")),
+                (count, _) => Some(format!("{count} of its tags, trackers and sensors")),
+            },
+            Record::Tag(_) | Record::Tracker(_) | Record::Sensor(_) | Record::Maintenance(_) => None,
+        }
+    }
+
+    fn first_asset<'a>(&self, assets: impl Iterator<Item = &'a Asset>) -> Option<String> {
+        assets.map(|asset| &asset.id).min().map(|asset| format!("asset `{asset}`"))
+    }
+
+    fn first_on(&self, carrier: &Carrier) -> Option<String> {
+        let sensors = self.sensors.iter().filter(|sensor| sensor.carrier == *carrier);
+        let sensor = sensors.map(|sensor| sensor.key).min().map(|device| format!("sensor `{device}`"));
+        let tags = || self.tags.iter().filter(|tag| tag.carrier == *carrier);
+        sensor.or_else(|| tags().map(|tag| tag.key).min().map(|epc| format!("tag `{epc}`")))
     }
 
     /// What putting `record` would do.
@@ -118,60 +195,119 @@ impl Register {
     /// The imported record of that key.
     pub fn get(&self, table: &str, key: &str) -> Option<Record> {
         match table {
-            "zone" => self.zones.get(key).cloned().map(Record::Zone),
-            "class" => self.classes.get(key).cloned().map(Record::Class),
-            "asset" => self.assets.get(key).cloned().map(Record::Asset),
+            "site" => self.imported.sites.get(key).cloned().map(Record::Site),
+            "zone" => self.imported.zones.get(key).cloned().map(Record::Zone),
+            "class" => self.imported.classes.get(key).cloned().map(|class| Record::Class(Box::new(class))),
+            "person" => self.people.get(key).cloned().map(Record::Person),
+            "asset" => self.assets.get(key).map(|held| Record::Asset(held.asset.clone())),
             "tag" => {
-                let epc = Epc::from_hex(key)?;
-                let asset = self.tags.get(&epc)?.clone();
-                Some(Record::Tag(TagAttachment { epc, asset }))
+                let (epc, from) = split_key(key);
+                self.tags.get(&Epc::from_hex(epc)?, from).map(Record::Tag)
             }
             "tracker" => {
-                let (device, asset) = self.trackers.get_key_value(key)?;
-                Some(Record::Tracker(TrackerAttachment { device: device.clone(), asset: asset.clone() }))
+                let (device, from) = split_key(key);
+                self.trackers.get(&DeviceId::new(device), from).map(Record::Tracker)
             }
-            "sensor" => self.sensors.get(key).cloned().map(Record::Sensor),
+            "sensor" => {
+                let (device, from) = split_key(key);
+                self.sensors.get(&DeviceId::new(device), from).map(Record::Sensor)
+            }
+            "maintenance" => self.maintenance.get(key).cloned().map(Record::Maintenance),
             _ => None,
         }
     }
 
-    pub fn put(&mut self, record: Record) {
+    /// Some of the names in a small table, to guess from what a mistyped one meant.
+    pub(super) fn names(&self, table: &str) -> Vec<&str> {
+        /// A guess among more than this takes longer than it is worth.
+        const GUESSES: usize = 200;
+        let (own, imported) = (&self.own, &self.imported);
+        let names: Box<dyn Iterator<Item = &str>> = match table {
+            "site" => Box::new(own.sites.keys().chain(imported.sites.keys()).map(SiteId::as_str)),
+            "zone" => Box::new(own.zones.keys().chain(imported.zones.keys()).map(ZoneId::as_str)),
+            "class" => Box::new(own.classes.keys().chain(imported.classes.keys()).map(ClassId::as_str)),
+            _ => Box::new(std::iter::empty()),
+        };
+        names.take(GUESSES).collect()
+    }
+
+    pub(super) fn put(&mut self, record: Record) {
         self.dirty.insert((record.table(), record.key()));
         self.hold(record);
     }
 
     /// Takes a record as it is in the journal.
     pub fn hold(&mut self, record: Record) {
-        let before = match &record {
-            Record::Zone(_) | Record::Class(_) | Record::Asset(_) => None,
-            attachment => self.get(attachment.table(), &attachment.key()),
-        };
-        self.count(before.as_ref(), false);
-        self.count(Some(&record), true);
         match record {
-            Record::Zone(zone) => drop(self.zones.insert(zone.name.clone(), zone)),
-            Record::Class(class) => drop(self.classes.insert(class.name.clone(), class)),
-            Record::Asset(asset) => drop(self.assets.insert(asset.id.clone(), asset)),
-            Record::Tag(tag) => drop(self.tags.insert(tag.epc, tag.asset)),
-            Record::Tracker(tracker) => drop(self.trackers.insert(tracker.device, tracker.asset)),
-            Record::Sensor(sensor) => drop(self.sensors.insert(sensor.device.clone(), sensor)),
+            Record::Site(site) => drop(self.imported.sites.insert(site.name.clone(), site)),
+            Record::Zone(zone) => drop(self.imported.zones.insert(zone.name.clone(), zone)),
+            Record::Class(class) => drop(self.imported.classes.insert(class.name.clone(), *class)),
+            Record::Person(person) => drop(self.people.insert(person.id.clone(), person)),
+            Record::Asset(asset) => self.hold_asset(asset),
+            Record::Tag(tag) => {
+                self.count(&tag.carrier, true);
+                if let Some(before) = self.tags.put(tag) {
+                    self.count(&before.carrier, false);
+                }
+            }
+            Record::Tracker(tracker) => {
+                self.count(&tracker.carrier, true);
+                if let Some(before) = self.trackers.put(tracker) {
+                    self.count(&before.carrier, false);
+                }
+            }
+            Record::Sensor(sensor) => {
+                self.count(&sensor.carrier, true);
+                if let Some(before) = self.sensors.put(sensor) {
+                    self.count(&before.carrier, false);
+                }
+            }
+            Record::Maintenance(planned) => drop(self.maintenance.insert(planned.name.clone(), planned)),
         }
     }
 
-    pub fn remove(&mut self, record: &Record) {
-        self.count(Some(record), false);
+    fn hold_asset(&mut self, asset: Asset) {
+        let id = asset.id.clone();
+        let before = self.assets.get(&id).map(|held| (held.asset.part_of.clone(), held.attached));
+        let (part_of, attached) =
+            before.unwrap_or_else(|| (None, self.early.remove(&id).unwrap_or_default()));
+        if part_of != asset.part_of {
+            self.leave_kit(&id, part_of.as_ref());
+        }
+        if let Some(kit) = &asset.part_of {
+            self.parts.entry(kit.clone()).or_default().insert(id.clone());
+        }
+        self.assets.insert(id, Held { asset, attached });
+    }
+
+    pub(super) fn remove(&mut self, record: &Record) {
         match record {
-            Record::Zone(zone) => drop(self.zones.remove(&zone.name)),
-            Record::Class(class) => drop(self.classes.remove(&class.name)),
-            Record::Asset(asset) => drop(self.assets.remove(&asset.id)),
-            Record::Tag(tag) => drop(self.tags.remove(&tag.epc)),
-            Record::Tracker(tracker) => drop(self.trackers.remove(&tracker.device)),
-            Record::Sensor(sensor) => drop(self.sensors.remove(&sensor.device)),
+            Record::Site(site) => drop(self.imported.sites.remove(&site.name)),
+            Record::Zone(zone) => drop(self.imported.zones.remove(&zone.name)),
+            Record::Class(class) => drop(self.imported.classes.remove(&class.name)),
+            Record::Person(person) => drop(self.people.remove(&person.id)),
+            Record::Asset(asset) => {
+                self.leave_kit(&asset.id, asset.part_of.as_ref());
+                self.assets.remove(&asset.id);
+            }
+            Record::Tag(tag) => {
+                self.tags.remove(&tag.key, tag.from);
+                self.count(&tag.carrier, false);
+            }
+            Record::Tracker(tracker) => {
+                self.trackers.remove(&tracker.key, tracker.from);
+                self.count(&tracker.carrier, false);
+            }
+            Record::Sensor(sensor) => {
+                self.sensors.remove(&sensor.key, sensor.from);
+                self.count(&sensor.carrier, false);
+            }
+            Record::Maintenance(planned) => drop(self.maintenance.remove(&planned.name)),
         }
         self.dirty.insert((record.table(), record.key()));
     }
 
-    pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
+    pub(super) fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
         let mut rows: Vec<StateRow> = Vec::new();
         for (table, key) in std::mem::take(&mut self.dirty) {
             let state_key = format!("{table}/{key}");
@@ -184,24 +320,23 @@ impl Register {
         out.append(&mut rows);
     }
 
-    fn count(&mut self, record: Option<&Record>, up: bool) {
-        let asset = match record {
-            Some(Record::Tag(tag)) => Some(&tag.asset),
-            Some(Record::Tracker(tracker)) => Some(&tracker.asset),
-            Some(Record::Sensor(sensor)) => sensor.asset.as_ref(),
-            _ => None,
-        };
-        let Some(asset) = asset else { return };
-        match up {
-            true => *self.attached.entry(asset.clone()).or_default() += 1,
-            false => {
-                if let Some(count) = self.attached.get_mut(asset) {
-                    *count = count.saturating_sub(1);
-                    if *count == 0 {
-                        self.attached.remove(asset);
-                    }
-                }
+    fn leave_kit(&mut self, part: &AssetId, kit: Option<&AssetId>) {
+        let Some(kit) = kit else { return };
+        if let Some(parts) = self.parts.get_mut(kit) {
+            parts.remove(part);
+            if parts.is_empty() {
+                self.parts.remove(kit);
             }
         }
+    }
+
+    /// Records come in any order: an attachment may come before its asset.
+    fn count(&mut self, carrier: &Carrier, up: bool) {
+        let Some(asset) = carrier.asset() else { return };
+        let attached = match self.assets.get_mut(asset) {
+            Some(held) => &mut held.attached,
+            None => self.early.entry(asset.clone()).or_default(),
+        };
+        *attached = if up { *attached + 1 } else { attached.saturating_sub(1) };
     }
 }

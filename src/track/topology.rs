@@ -8,7 +8,6 @@ use crate::config::{AlertRules, ReadPointKind, Rules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId};
 use crate::domain::sightings::Direction;
-use crate::domain::time::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Topology {
@@ -19,7 +18,6 @@ pub(super) struct Topology {
     fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
     limits: BTreeMap<(DeviceId, PointId, LimitId), Severity>,
     source_sites: BTreeMap<SourceId, SiteId>,
-    timezones: BTreeMap<SiteId, jiff::tz::TimeZone>,
     units: BTreeMap<(DeviceId, PointId), String>,
     pub alerts: AlertRules,
 }
@@ -74,7 +72,6 @@ impl Topology {
                 .map(|l| ((l.device.clone(), l.point.clone(), l.name.clone()), l.severity))
                 .collect(),
             source_sites: rules.source_sites.clone(),
-            timezones: rules.sites.iter().map(|s| (s.name.clone(), s.timezone.clone())).collect(),
             units: rules.units.clone(),
             alerts: rules.alerts.clone(),
             ..Self::default()
@@ -161,11 +158,5 @@ impl Topology {
         self.presence.values().any(|p| Some(&p.zone) == zone)
             || self.portals.values().any(|p| p.inside.as_ref() == zone || p.outside.as_ref() == zone)
             || self.fences.values().any(|(_, fenced)| fenced.as_ref() == zone)
-    }
-
-    /// A moment as people at `site` write it; in UTC where the site is not known.
-    pub fn local(&self, site: Option<&SiteId>, at: Timestamp) -> String {
-        let zone = site.and_then(|site| self.timezones.get(site)).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
-        at.to_jiff().to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 }

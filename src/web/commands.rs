@@ -63,6 +63,28 @@ pub(super) struct Import {
     checkouts: Vec<Checkout>,
 }
 
+/// Any command, in the form in which it is journaled.
+pub(super) async fn command(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    body: Body<Command>,
+) -> Result<Json<Outcome>, Problem> {
+    let Json(command) = body?;
+    caller.require(role_for(&command))?;
+    give(&api, caller, command).await
+}
+
+/// What changes the register is the administrators'.
+fn role_for(command: &Command) -> Role {
+    match command {
+        Command::Import { .. } | Command::Remove { .. } | Command::Commission { .. } => Role::Admin,
+        Command::Checkout { .. }
+        | Command::CheckIn { .. }
+        | Command::Acknowledge { .. }
+        | Command::Snooze { .. } => Role::Operator,
+    }
+}
+
 pub(super) async fn checkout(
     State(api): Shared,
     Extension(caller): Extension<Caller>,

@@ -148,7 +148,7 @@ impl From<ExplainError> for Problem {
 /// What the configuration declares is not in the register's rows.
 async fn class(reader: &Reader, rules: &Rules, name: &ClassId) -> Result<Option<Record>, ExplainError> {
     match rules.classes.iter().find(|class| class.name == *name) {
-        Some(class) => Ok(Some(Record::Class(class.clone()))),
+        Some(class) => Ok(Some(Record::Class(Box::new(class.clone())))),
         None => record(reader, &format!("class/{name}")).await,
     }
 }

@@ -45,6 +45,7 @@ fn paths(api: Arc<Api>) -> Router {
         .route("/api/v1/assets/{asset}", get(assets::explain))
         .route("/api/v1/assets/{asset}/check-in", post(commands::check_in))
         .route("/api/v1/checkouts", post(commands::checkout))
+        .route("/api/v1/commands", post(commands::command))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/alerts", get(events::alerts))
         .route("/api/v1/alerts/{rule}/{*subject}", post(commands::on_alert))

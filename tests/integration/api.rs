@@ -103,7 +103,7 @@ async fn tokens_decide_who_may_what() {
     let delete = api.ask(OPERATOR, Method::DELETE, "/api/v1/register/asset/FL-000", None).await;
     assert_eq!(delete.0, StatusCode::FORBIDDEN);
     // Who it was is in the journal.
-    let (_, events) = api.get(VIEWER, "/api/v1/events?kind=command").await;
+    let (_, events) = api.get(VIEWER, "/api/v1/events?kind=command,register").await;
     let text = events.to_string();
     assert!(text.contains("\"by\":\"crib\"") && text.contains("\"by\":\"erp\""), "{text}");
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
@@ -215,7 +215,7 @@ async fn the_control_socket_needs_no_token_and_is_nobody_elses() {
     let post = client.post("http://control/api/v1/register").json(&assets(2));
     let (status, outcome) = answer(post).await;
     assert_eq!((status, &outcome["created"]), (StatusCode::OK, &json!(2)));
-    let (status, events) = answer(client.get("http://control/api/v1/events?kind=command")).await;
+    let (status, events) = answer(client.get("http://control/api/v1/events?kind=command,register")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(events.to_string().contains("\"by\":\"local\""), "{events}");
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());

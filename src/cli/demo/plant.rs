@@ -13,7 +13,9 @@ use tallyman_simulators::world::plant::ReadPointKind;
 use crate::domain::commands::Command;
 use crate::domain::epc::Epc;
 use crate::domain::ids::{AssetId, DeviceId, ZoneId};
-use crate::domain::register::{Asset, Checkout, Record, SensorAttachment, TagAttachment, TrackerAttachment};
+use crate::domain::register::{
+    Asset, Carrier, Checkout, Record, SensorAttachment, TagAttachment, TrackerAttachment,
+};
 use crate::domain::time::Timestamp;
 
 /// Where the daemon is to find and put things.
@@ -160,24 +162,19 @@ pub fn register(plant: &Plant) -> Command {
     let mut records = Vec::new();
     for asset in &plant.assets {
         let id = AssetId::new(&asset.id);
-        records.push(Record::Asset(Asset {
-            id: id.clone(),
-            class: asset.class.as_str().into(),
-            name: None,
-            home_zone: asset.home_zone.as_deref().map(ZoneId::from),
-            retired: false,
-            attributes: Default::default(),
-        }));
+        let home_zone = asset.home_zone.as_deref().map(ZoneId::from);
+        records
+            .push(Record::Asset(Asset { home_zone, ..Asset::new(id.clone(), asset.class.as_str().into()) }));
         let tags = asset.epcs.iter().filter_map(|epc| Epc::from_hex(epc));
-        records.extend(tags.map(|epc| Record::Tag(TagAttachment { epc, asset: id.clone() })));
+        records.extend(tags.map(|epc| Record::Tag(TagAttachment::on_asset(epc, id.clone()))));
     }
     records.extend(plant.trackers.iter().map(|tracker| {
         let device = DeviceId::from(format!("{}/{}", tracker.user, tracker.device));
-        Record::Tracker(TrackerAttachment { device, asset: AssetId::new(&tracker.asset) })
+        Record::Tracker(TrackerAttachment::on_asset(device, tracker.asset.as_str()))
     }));
     records.extend(plant.modbus.iter().map(|device| {
-        let zone = Some(ZoneId::new(&device.zone));
-        Record::Sensor(SensorAttachment { device: DeviceId::new(&device.name), asset: None, zone })
+        let zone = Carrier::Zone(ZoneId::new(&device.zone));
+        Record::Sensor(SensorAttachment::new(DeviceId::new(&device.name), zone))
     }));
     Command::Import { records, checkouts: Vec::new() }
 }

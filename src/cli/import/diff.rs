@@ -53,14 +53,7 @@ impl Diff {
             self.lines.push(format!("+ {what} {}", told.join(", ")).trim_end().to_owned());
             return;
         };
-        let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
-        keys.sort();
-        keys.dedup();
-        let changes: Vec<String> = keys
-            .into_iter()
-            .filter(|key| before.get(*key) != after.get(*key))
-            .map(|key| format!("{key}: {} → {}", shown(before.get(key)), shown(after.get(key))))
-            .collect();
+        let changes = differences(&before, &after);
         if changes.is_empty() {
             self.unchanged += 1;
         } else {
@@ -70,13 +63,28 @@ impl Diff {
     }
 }
 
+/// What changed from one state of a record to another: `class: a → b`.
+pub fn changes(before: &Record, after: &Record) -> Vec<String> {
+    differences(&fields(before), &fields(after))
+}
+
+fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| format!("{key}: {} → {}", shown(before.get(key)), shown(after.get(key))))
+        .collect()
+}
+
 /// The fields beside the key; attributes as fields of their own.
 fn fields(row: &impl serde::Serialize) -> Map<String, Value> {
     // Register rows are objects of texts, numbers and flags: JSON holds all of it.
     let Ok(Value::Object(mut fields)) = serde_json::to_value(row) else { return Map::new() };
     let key = match fields.get("table").and_then(Value::as_str) {
-        Some("zone" | "class") => "name",
-        Some("asset") => "id",
+        Some("site" | "zone" | "class" | "maintenance") => "name",
+        Some("asset" | "person") => "id",
         Some("tag") => "epc",
         Some("tracker" | "sensor") => "device",
         _ => "asset",

@@ -24,7 +24,7 @@ mod rows;
 mod tables;
 mod times;
 
-pub use diff::{Diff, diff};
+pub use diff::{Diff, changes, diff};
 pub use parse::{CsvFile, Import, Known, parse_files};
 pub use problem::ImportProblem;
 pub use tables::Kind;
@@ -43,13 +43,21 @@ const PRINTED_PROBLEMS: usize = 1000;
 /// What a file holds is told by its name (assets.csv, assets-2026.csv), by its header, or by --kind.
 /// The first row names the columns (* is needed):
 ///
-///   zones      name* site* coverage (continuous, portal-only or none)
-///   classes    name* ghost_after overdue_grace (such as 4h) criticality (low, normal or high)
-///   assets     id* class* name home_zone retired (true or false), and any attributes.NAME
-///   tags       epc* (hex digits) asset*
-///   trackers   device* (OwnTracks: user/device) asset*
-///   sensors    device*, and asset or zone
-///   checkouts  asset* holder* due_back checked_out_at note
+///   sites        name* timezone* working_hours (mon-fri 07:00-17:00, sat 08:00-12:00) holidays
+///   zones        name* site* coverage (continuous, portal-only or none)
+///   classes      name*, and what a [[class]] of the configuration has: ghost_after overdue_grace (such
+///                as 4h) criticality (low, normal or high) needs_checkout inspect_every …
+///   people       id* name team site
+///   assets       id* class* name home_zone lifecycle (ordered, in-service, in-maintenance, quarantined,
+///                retired or disposed) part_of (its kit) number (GIAI, GRAI or your own) owner cost_centre
+///                acquired_on warranty_until retired_on (2026-12-25), and any attributes.NAME
+///   tags         epc* (hex digits), and asset, or person for a badge; from to
+///   trackers     device* (OwnTracks: user/device) asset*; from to
+///   sensors      device*, and asset or zone; from to
+///   maintenance  name*, one of source read_point zone site, from* to* reason
+///   checkouts    asset* holder* due_back checked_out_at note
+///
+/// Lists stand in one cell, separated by |.
 ///
 /// Times: 2026-05-01T17:00:00+02:00, or 2026-05-01 17:00 by the clock of the asset's site. Commas,
 /// semicolons or tabs separate; UTF-8.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::config::values::nearest;
-
 /// One fault. `Display`: `assets.csv:12: column 2 (class): "frklift": what is wrong; what is allowed`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportProblem {
@@ -142,13 +140,4 @@ impl<'r> Cells<'r> {
             choice.map(|(_, value)| *value).ok_or("unknown value")
         })
     }
-}
-
-/// What to say where a name refers to nothing.
-pub fn no_such<'k>(kind: &str, name: &str, known: impl Iterator<Item = &'k str>) -> (String, String) {
-    let allowed = match nearest(name, known) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("import it beside this, or write the name of a {kind} that is there"),
-    };
-    (format!("there is no such {kind}"), allowed)
 }

@@ -1,6 +1,7 @@
 use super::world::*;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::Command;
+use crate::domain::register::Lifecycle;
 use crate::domain::sightings::Direction;
 
 #[test]
@@ -92,7 +93,7 @@ fn no_clock_for_what_is_out_gone_retired_elsewhere_or_never_heard_there() {
         ("retired", |world| {
             let mut record = asset("T1", "tool");
             if let crate::domain::register::Record::Asset(asset) = &mut record {
-                asset.retired = true;
+                asset.lifecycle = Lifecycle::Retired;
             }
             world.import(vec![record]).unwrap();
         }),

@@ -8,23 +8,30 @@ fn zone(name: &str, site: &str) -> Record {
 }
 
 fn class(name: &str) -> Record {
-    let (ghost_after, overdue_grace) = (None, None);
-    Record::Class(AssetClass {
-        name: name.into(),
-        ghost_after,
-        overdue_grace,
-        criticality: Criticality::Normal,
-    })
+    Record::Class(Box::new(AssetClass::new(name.into())))
 }
 
-fn sensor(asset: Option<&str>, zone: Option<&str>) -> Record {
-    let (asset, zone) = (asset.map(Into::into), zone.map(Into::into));
-    Record::Sensor(SensorAttachment { device: "s1".into(), asset, zone })
+fn sensor(carrier: Carrier) -> Record {
+    Record::Sensor(SensorAttachment::new("s1".into(), carrier))
+}
+
+fn on_zone(zone: &str) -> Record {
+    sensor(Carrier::Zone(zone.into()))
 }
 
 fn retired(name: &str) -> Record {
     let Record::Asset(asset) = asset(name, "tool") else { unreachable!() };
-    Record::Asset(Asset { retired: true, ..asset })
+    Record::Asset(Asset { lifecycle: Lifecycle::Retired, ..asset })
+}
+
+fn part_of(name: &str, kit: &str) -> Record {
+    let Record::Asset(asset) = asset(name, "tool") else { unreachable!() };
+    Record::Asset(Asset { part_of: Some(kit.into()), ..asset })
+}
+
+fn tag_from(number: u16, asset: &str, from: i64, to: Option<i64>) -> Record {
+    let on = TagAttachment::on_asset(epc(number), asset);
+    Record::Tag(TagAttachment { from: Some(t(from)), to: to.map(t), ..on })
 }
 
 #[test]
@@ -45,19 +52,24 @@ fn an_import_upserts_by_key_and_counts() {
 #[test]
 fn what_does_not_fit_is_refused_by_name_and_nothing_is_done() {
     let cases: Vec<(Vec<Record>, &str)> = vec![
-        (vec![asset("S1", "nope")], "record 1 (asset `S1`): there is no class `nope`"),
-        (vec![zone("attic", "mars")], "record 1 (zone `attic`): there is no site `mars`"),
-        (vec![zone("crib", "hq")], "record 1 (zone `crib`): the configuration file declares it"),
-        (vec![class("tool")], "record 1 (class `tool`): the configuration file declares it"),
-        (vec![asset("S1", "tool"), asset("S1", "tool")], "record 2 (asset `S1`): the import has this"),
-        (vec![tag(7, "S9")], "there is no asset `S9`"),
-        (vec![asset("S1", "tool"), tag(1, "S1")], "it is attached to asset `T1`"),
-        (vec![asset("S1", "tool"), tracker("van/1", "S1")], "it is attached to asset `T1`"),
-        (vec![retired("S1"), tag(7, "S1")], "asset `S1` is retired"),
-        (vec![sensor(None, None)], "one asset or to one zone"),
-        (vec![sensor(Some("T1"), Some("crib"))], "one asset or to one zone"),
-        (vec![sensor(None, Some("moon"))], "there is no zone `moon`"),
-        (vec![asset("", "tool")], "its name is empty"),
+        (vec![asset("S1", "nope")], "record 1 (asset `S1`): class `nope`: there is no such class"),
+        (vec![zone("attic", "mars")], "record 1 (zone `attic`): site `mars`: there is no such site"),
+        (vec![zone("crib", "hq")], "record 1 (zone `crib`): name `crib`: the configuration file declares"),
+        (vec![class("tool")], "record 1 (class `tool`): name `tool`: the configuration file declares"),
+        (vec![asset("S1", "tool"), asset("S1", "tool")], "record 2 (asset `S1`): id `S1`: there twice"),
+        (vec![tag(7, "S9")], "asset `S9`: there is no such asset"),
+        (vec![asset("S1", "tool"), tag(1, "S1")], "attached to asset `T1`; remove it there first"),
+        (vec![asset("S1", "tool"), tracker("van/1", "S1")], "attached to asset `T1`"),
+        (vec![asset("S1", "tool"), tag_from(1, "S1", 5, None)], "attached to asset `T1` at the same time"),
+        (vec![tag_from(7, "T1", 5, Some(9)), tag_from(7, "T1", 8, None)], "attached twice at once"),
+        (vec![tag_from(7, "T1", 5, Some(5))], "to `2026-05-01T06:00:05Z`: not after"),
+        (vec![retired("S1"), tag(7, "S1")], "asset `S1`: retired"),
+        (vec![sensor(Carrier::Person("P1".into()))], "a sensor is attached to an asset or a zone"),
+        (vec![on_zone("moon")], "there is no such zone"),
+        (vec![asset("", "tool")], "empty; it must be filled in"),
+        (vec![part_of("S1", "S2"), part_of("S2", "S3"), part_of("S3", "S1")], "S1 in S2 in S3 in S1"),
+        (vec![part_of("T1", "T1")], "a kit that is part of itself: T1 in T1"),
+        (vec![part_of("S1", "NONE")], "part_of `NONE`: there is no such asset"),
     ];
     for (mut records, expected) in cases {
         let mut world = World::stocked(1, "tool");
@@ -76,7 +88,7 @@ fn what_does_not_fit_is_refused_by_name_and_nothing_is_done() {
 fn what_others_refer_to_is_not_removed() {
     let mut world = World::new();
     world.import(vec![zone("attic", "hq"), class("saw"), asset("S1", "saw"), tag(1, "S1")]).unwrap();
-    world.import(vec![sensor(None, Some("attic"))]).unwrap();
+    world.import(vec![on_zone("attic")]).unwrap();
     let mut remove = |table: &str, key: &str| {
         world.command(Command::Remove { table: table.to_owned(), key: key.to_owned() })
     };
@@ -115,21 +127,73 @@ fn what_is_checked_out_is_neither_removed_nor_retired() {
 }
 
 #[test]
-fn a_large_import_is_journaled_in_pieces_of_its_own_shape() {
+fn every_change_is_journaled_with_what_was_there() {
     let mut world = World::new();
-    let records: Vec<_> = (0..1201).map(|n| asset(&format!("S{n}"), "tool")).collect();
-    world.import(records).unwrap();
-    let sizes: Vec<usize> = world
+    world.import(vec![asset("S1", "tool"), asset("S2", "tool"), zone("attic", "hq")]).unwrap();
+    world.events.clear();
+    world.import(vec![asset("S1", "crane"), asset("S2", "tool"), class("saw")]).unwrap();
+    world.command(Command::Remove { table: "zone".to_owned(), key: "attic".to_owned() }).unwrap();
+    let told: Vec<String> = world
         .events
         .iter()
         .map(|event| match &event.body {
-            EventBody::Command { command: Command::Import { records, .. }, .. } => records.len(),
+            EventBody::Register(change) => {
+                let class = |record: &Option<Record>| match record {
+                    Some(Record::Asset(asset)) => asset.class.to_string(),
+                    Some(record) => record.key(),
+                    None => "-".to_owned(),
+                };
+                format!(
+                    "{} {}: {} → {}",
+                    event.subject,
+                    change.by,
+                    class(&change.before),
+                    class(&change.after)
+                )
+            }
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(sizes, [500, 500, 201]);
+    assert_eq!(told, ["asset:S1 ann: tool → crane", "class:saw ann: - → saw", "zone:attic ann: attic → -"]);
     let ids: std::collections::BTreeSet<_> = world.events.iter().map(|event| event.id).collect();
     assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn a_tag_is_commissioned_and_history_stays_whole() {
+    let mut world = World::stocked(2, "tool");
+    let commission = |number, asset: &str, replaces: Option<u16>| Command::Commission {
+        epc: epc(number),
+        asset: asset.into(),
+        replaces: replaces.map(epc),
+    };
+    world.arrive(1, "CRIB");
+    world.at = 100;
+    world.command(commission(9, "T1", Some(1))).unwrap();
+    world.events.clear();
+    world.arrive(9, "CRIB");
+    assert_eq!(world.told(), ["100 asset:T1 Arrived CRIB"]);
+    world.events.clear();
+    world.arrive(1, "ANNEX");
+    assert!(world.told()[0].contains("tag:"), "the old tag is nobody's: {:?}", world.told());
+    // What it was before, it still was then.
+    let before = world.tracker.register.asset_of_tag(&epc(1), t(99)).cloned();
+    assert_eq!(before, Some("T1".into()));
+    world.at = 200;
+    world.command(commission(2, "T1", None)).unwrap();
+    assert_eq!(world.tracker.register.asset_of_tag(&epc(2), t(199)), Some(&"T2".into()));
+    assert_eq!(world.tracker.register.asset_of_tag(&epc(2), t(200)), Some(&"T1".into()));
+    for (wrong, expected) in [
+        (commission(2, "T1", None), "is on `T1` already"),
+        (commission(5, "T9", None), "there is no asset `T9`"),
+        (commission(5, "T1", Some(5)), "does not replace itself"),
+        (commission(5, "T1", Some(1)), "is not on `T1`"),
+    ] {
+        let refused = world.command(wrong).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    world.restart(300);
+    assert_eq!(world.tracker.register.asset_of_tag(&epc(2), t(199)), Some(&"T2".into()));
 }
 
 #[test]

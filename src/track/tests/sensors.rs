@@ -1,6 +1,7 @@
 use super::world::*;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::readings::{Quality, Sample};
+use crate::domain::register::Carrier;
 use crate::domain::register::{Record, SensorAttachment};
 use crate::domain::sightings::{ConditionChange, Episode, Seen};
 use crate::domain::state::{SensorCurrent, StateKind};
@@ -23,7 +24,7 @@ fn sensor(world: &World) -> SensorCurrent {
 #[test]
 fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
     let mut world = World::new();
-    let attachment = SensorAttachment { device: "cold-1".into(), asset: None, zone: Some("coldroom".into()) };
+    let attachment = SensorAttachment::new("cold-1".into(), Carrier::Zone("coldroom".into()));
     world.import(vec![Record::Sensor(attachment)]).unwrap();
     world.at = 30;
     let began = Episode::Began { began_at: t(25), value: 9.5, threshold: 8.0 };
@@ -51,7 +52,7 @@ fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
 #[test]
 fn a_sensor_on_an_asset_speaks_of_the_asset_and_keeps_its_last_value() {
     let mut world = World::stocked(1, "tool");
-    let attachment = SensorAttachment { device: "cold-1".into(), asset: Some("T1".into()), zone: None };
+    let attachment = SensorAttachment::on_asset("cold-1".into(), "T1");
     world.import(vec![Record::Sensor(attachment)]).unwrap();
     for (at, value) in [(20, 4.0), (10, 5.0)] {
         let sample = Sample {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::*;
 use crate::domain::alerts::{AlertKey, AlertTransition, Rule, Severity};
+use crate::domain::calendar::Calendar;
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody};
@@ -67,10 +68,10 @@ fn read_point(name: &str, kind: ReadPointKind, source: &str) -> ReadPointConfig 
 
 fn class(name: &str, ghost_after: u64, criticality: Criticality) -> AssetClass {
     AssetClass {
-        name: name.into(),
         ghost_after: Some(secs(ghost_after)),
         overdue_grace: Some(secs(30)),
         criticality,
+        ..AssetClass::new(name.into())
     }
 }
 
@@ -89,9 +90,10 @@ fn fence(name: &str, zone: Option<&str>) -> FenceConfig {
 pub fn rules() -> Rules {
     let zone = |name: &str, coverage| Zone { name: name.into(), site: "hq".into(), coverage };
     Rules {
-        sites: vec![SiteConfig {
+        sites: vec![Site {
             name: "hq".into(),
             timezone: jiff::tz::TimeZone::fixed(jiff::tz::offset(2)),
+            calendar: Calendar::default(),
         }],
         zones: vec![
             zone("crib", Coverage::Continuous),
@@ -134,22 +136,15 @@ pub fn rules() -> Rules {
 }
 
 pub fn asset(name: &str, class: &str) -> Record {
-    Record::Asset(Asset {
-        id: name.into(),
-        class: class.into(),
-        name: None,
-        home_zone: Some("crib".into()),
-        retired: false,
-        attributes: BTreeMap::new(),
-    })
+    Record::Asset(Asset { home_zone: Some("crib".into()), ..Asset::new(name.into(), class.into()) })
 }
 
 pub fn tag(number: u16, asset: &str) -> Record {
-    Record::Tag(TagAttachment { epc: epc(number), asset: asset.into() })
+    Record::Tag(TagAttachment::on_asset(epc(number), asset))
 }
 
 pub fn tracker(device: &str, asset: &str) -> Record {
-    Record::Tracker(TrackerAttachment { device: device.into(), asset: asset.into() })
+    Record::Tracker(TrackerAttachment::on_asset(device.into(), asset))
 }
 
 /// The tracker, with the rows that a journal would hold.
@@ -349,7 +344,8 @@ impl World {
     /// What happened since the last call, one line an event, without commands.
     pub fn told(&mut self) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
-        events.iter().filter(|e| !matches!(e.body, EventBody::Command { .. })).map(line).collect()
+        let asked = |e: &&Event| matches!(e.body, EventBody::Command { .. } | EventBody::Register(_));
+        events.iter().filter(|e| !asked(e)).map(line).collect()
     }
 
     /// The same, alerts only.

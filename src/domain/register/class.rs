@@ -1,0 +1,164 @@
+//! A kind of asset; it carries the rules.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{ClassId, PointId, ZoneId};
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetClass {
+    pub name: ClassId,
+    /// Working coverage without a sighting after which an asset in a continuous zone is a ghost.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub ghost_after: Option<Duration>,
+    /// The same while it is in maintenance, where it is moved and covered up; not set: as ever.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub ghost_after_in_maintenance: Option<Duration>,
+    /// Added to due back before a checkout is overdue.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub overdue_grace: Option<Duration>,
+    #[serde(default)]
+    pub criticality: Criticality,
+    /// A tracker without a message for this long, while its broker worked, is silent.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub tracker_silent_after: Option<Duration>,
+    /// Below this many percent the battery of its tracker is low, and it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low_battery_percent: Option<f64>,
+    /// Unused for this long, it is idle.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub idle_after: Option<Duration>,
+    /// What says that it is in use.
+    #[serde(default, skip_serializing_if = "Utilisation::is_default")]
+    pub utilisation: Utilisation,
+    /// It must be inspected this often to be ready.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub inspect_every: Option<Duration>,
+    /// It must be inspected after each return to be ready.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inspect_on_return: bool,
+    #[serde(default, skip_serializing_if = "Returns::is_default")]
+    pub returns: Returns,
+    #[serde(default, skip_serializing_if = "Handover::is_default")]
+    pub handover: Handover,
+    /// It may not leave through a portal without being checked out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_checkout: bool,
+    /// Where it may be while it is not checked out; empty: anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_zones: Vec<ZoneId>,
+    /// Its kit: it is complete with one part of each of these classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<ClassId>,
+    /// It is to be counted in an audit this often.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub audit_every: Option<Duration>,
+}
+
+impl AssetClass {
+    /// A class that expects nothing.
+    pub fn new(name: ClassId) -> Self {
+        Self {
+            name,
+            ghost_after: None,
+            ghost_after_in_maintenance: None,
+            overdue_grace: None,
+            criticality: Criticality::default(),
+            tracker_silent_after: None,
+            low_battery_percent: None,
+            idle_after: None,
+            utilisation: Utilisation::default(),
+            inspect_every: None,
+            inspect_on_return: false,
+            returns: Returns::default(),
+            handover: Handover::default(),
+            needs_checkout: false,
+            allowed_zones: Vec::new(),
+            needs: Vec::new(),
+            audit_every: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criticality {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+/// What says that an asset is in use.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Utilisation {
+    /// It passes portals, changes zones, drives.
+    #[default]
+    Movement,
+    /// It is checked out.
+    Custody,
+    /// A point of one of its sensors is not zero: an ignition, a load, a run signal.
+    Sensor(PointId),
+}
+
+impl Utilisation {
+    pub fn is_default(&self) -> bool {
+        *self == Self::Movement
+    }
+}
+
+/// What ends a checkout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Returns {
+    /// Being sensed at home after having been away, or somebody who says so.
+    #[default]
+    Sensed,
+    /// Only somebody who says so.
+    ByHand,
+}
+
+impl Returns {
+    pub fn is_default(&self) -> bool {
+        *self == Self::Sensed
+    }
+}
+
+/// What becomes of a hand-over that was sensed: an asset and one badge through a portal together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handover {
+    /// Somebody is asked.
+    #[default]
+    Propose,
+    /// It is taken for true.
+    Accept,
+}
+
+impl Handover {
+    pub fn is_default(&self) -> bool {
+        *self == Self::Propose
+    }
+}
+
+/// Optional durations as whole or fractional seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(duration) => s.serialize_some(&duration.as_secs_f64()),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+        let seconds: Option<f64> = Option::deserialize(d)?;
+        seconds.map(|s| Duration::try_from_secs_f64(s).map_err(serde::de::Error::custom)).transpose()
+    }
+}

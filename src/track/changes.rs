@@ -1,0 +1,229 @@
+//! Changes of the register: checked as a whole, carried out as a whole, each journaled with who made it,
+//! what was there before and what is there now.
+
+use std::collections::BTreeSet;
+
+use super::Tracker;
+use super::cause::Cause;
+use super::import::{Staged, conflict, faults, invalid, refusal};
+use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::commands::{Outcome, Refused};
+use crate::domain::epc::Epc;
+use crate::domain::events::{Event, EventBody, RegisterChange, Subject};
+use crate::domain::ids::AssetId;
+use crate::domain::register::{Asset, Attachment, Checkout, Record, TagAttachment};
+use crate::domain::time::Timestamp;
+
+impl Tracker {
+    pub(super) fn check_import(
+        &self,
+        records: &[Record],
+        checkouts: &[Checkout],
+        now: Timestamp,
+    ) -> Result<Outcome, Refused> {
+        if let Some(refused) = refusal(&faults(&self.register, records), records) {
+            return Err(refused);
+        }
+        let staged = Staged::new(&self.register, records);
+        self.check_retirements(records)?;
+        let mut outcome = Outcome::default();
+        let mut add = |effect: Outcome| {
+            outcome.created += effect.created;
+            outcome.updated += effect.updated;
+            outcome.unchanged += effect.unchanged;
+        };
+        records.iter().for_each(|record| add(self.register.effect(record)));
+        let mut named = BTreeSet::new();
+        for (index, checkout) in checkouts.iter().enumerate() {
+            let place = |refused: Refused| at_checkout(refused, index, checkout);
+            if !named.insert(&checkout.asset) {
+                return Err(place(invalid("the import checks it out twice")));
+            }
+            let asset = staged.asset(&checkout.asset);
+            add(self.check_imported_checkout(checkout, asset, now).map_err(place)?);
+        }
+        Ok(outcome)
+    }
+
+    fn check_retirements(&self, records: &[Record]) -> Result<(), Refused> {
+        for record in records {
+            let Record::Asset(asset) = record else { continue };
+            if let Some(checkout) = self.checkout_of(&asset.id).filter(|_| asset.is_retired()) {
+                let holder = &checkout.holder;
+                return Err(conflict(format!(
+                    "asset `{}` is checked out to {holder}; check it in before it is retired",
+                    asset.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_remove(&self, table: &str, key: &str) -> Result<Record, Refused> {
+        let refused = |reason: &str| conflict(format!("{table} `{key}`: {reason}"));
+        if self.register.is_own(table, key) {
+            return Err(refused("the configuration file declares it; change it there"));
+        }
+        let record = self
+            .register
+            .get(table, key)
+            .ok_or_else(|| Refused::NotFound { what: table.to_owned(), name: key.to_owned() })?;
+        match self.user_of(&record) {
+            Some(user) => Err(refused(&format!("{user} refers to it"))),
+            None => Ok(record),
+        }
+    }
+
+    /// What still refers to a record, in words.
+    fn user_of(&self, record: &Record) -> Option<String> {
+        match record {
+            Record::Zone(zone) if self.topology.uses_zone(&zone.name) => Some("the configuration".to_owned()),
+            Record::Asset(asset) => self
+                .register
+                .user_of(record)
+                .or_else(|| self.checkout_of(&asset.id).map(|c| format!("a checkout to {}", c.holder))),
+            other => self.register.user_of(other),
+        }
+    }
+
+    /// A tag goes onto an asset that is there and in use; a tag that it replaces is on that asset.
+    pub(super) fn check_commission(
+        &self,
+        epc: &Epc,
+        asset: &AssetId,
+        replaces: Option<&Epc>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        self.known(asset)?;
+        if epc.bits() == 0 {
+            return Err(invalid("an empty code names nothing: write the tag's EPC"));
+        }
+        if self.register.asset(asset).is_some_and(Asset::is_retired) {
+            return Err(conflict(format!("`{asset}` is retired")));
+        }
+        if self.register.asset_of_tag(epc, now) == Some(asset) {
+            return Err(conflict(format!("tag `{epc}` is on `{asset}` already")));
+        }
+        match replaces {
+            Some(old) if old == epc => Err(invalid("a tag does not replace itself")),
+            Some(old) if self.register.asset_of_tag(old, now) != Some(asset) => {
+                Err(conflict(format!("tag `{old}` is not on `{asset}`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The records that a commissioning makes: what the tags were on ends now, and the new begins.
+    pub(super) fn commissioned(
+        &self,
+        epc: Epc,
+        asset: &AssetId,
+        replaces: Option<Epc>,
+        now: Timestamp,
+    ) -> Vec<Record> {
+        let standing = |epc: &Epc| self.register.tags.all(epc).find(|tag| tag.holds_at(now));
+        let ended = [Some(epc), replaces].into_iter().flatten().filter_map(|epc| standing(&epc));
+        let ended = ended.map(|tag| Record::Tag(Attachment { to: Some(now), ..tag }));
+        let begun = TagAttachment { from: Some(now), ..Attachment::on_asset(epc, asset.clone()) };
+        ended.chain([Record::Tag(begun)]).collect()
+    }
+
+    pub(super) fn import(
+        &mut self,
+        by: &str,
+        records: Vec<Record>,
+        checkouts: Vec<Checkout>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let mut touched: BTreeSet<AssetId> = BTreeSet::new();
+        let mut everything = false;
+        for record in records {
+            let before = self.register.get(record.table(), &record.key());
+            if before.as_ref() == Some(&record) {
+                continue;
+            }
+            match &record {
+                Record::Site(_) | Record::Zone(_) | Record::Class(_) => everything = true,
+                Record::Asset(asset) => {
+                    self.assets.announce(&asset.id);
+                    touched.insert(asset.id.clone());
+                }
+                _ => {}
+            }
+            self.register.put(record.clone());
+            if let Record::Tag(tag) = &record {
+                self.end_presence(tag, cause.received_at);
+            }
+            self.journal_change(by, before, Some(record), cause, out);
+        }
+        if everything {
+            touched.extend(self.assets.ids());
+        }
+        for asset in touched {
+            self.reconsider(&asset, cause, out);
+            self.schedule_overdue(&asset, cause, out);
+        }
+        for checkout in checkouts {
+            self.import_checkout(checkout, cause, out);
+        }
+    }
+
+    pub(super) fn remove(&mut self, by: &str, record: Record, cause: &Cause, out: &mut Vec<Event>) {
+        self.register.remove(&record);
+        match &record {
+            Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
+            Record::Tag(tag) => self.end_presence(tag, cause.received_at),
+            _ => {}
+        }
+        self.journal_change(by, Some(record), None, cause, out);
+    }
+
+    /// A tag that is no longer on its asset says nothing of where that asset is.
+    fn end_presence(&mut self, tag: &TagAttachment, now: Timestamp) {
+        let Some(asset) = tag.carrier.asset() else { return };
+        let stays = self.register.asset_of_tag(&tag.key, now) == Some(asset);
+        let present = |row: &super::AssetRow| row.memory.present.iter().any(|present| present.epc == tag.key);
+        if !stays && self.assets.get(asset).is_some_and(present) {
+            self.assets.change(asset).memory.present.retain(|present| present.epc != tag.key);
+        }
+    }
+
+    /// The register no longer has it: no clock, no deadline, no alert and no row of it stays.
+    fn forget_asset(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        self.unwatch(asset, cause, out);
+        for rule in [Rule::Ghost, Rule::OverdueReturn] {
+            self.alerts.condition(&AlertKey::new(rule, asset.as_str()), None, cause, out);
+        }
+        self.overdue.forget(asset);
+        self.assets.remove(asset);
+    }
+
+    fn journal_change(
+        &mut self,
+        by: &str,
+        before: Option<Record>,
+        after: Option<Record>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(record) = after.as_ref().or(before.as_ref()) else { return };
+        let (table, key) = (record.table(), record.key());
+        let asset = record.asset().cloned();
+        let site = asset.as_ref().and_then(|asset| self.register.home_site(asset)).cloned();
+        let subject = asset.map_or_else(|| Subject::Record(table, key.clone()), Subject::Asset);
+        let number = self.number_command();
+        let change = RegisterChange { by: by.to_owned(), table: table.to_owned(), key, before, after };
+        out.push(cause.event(site, subject, EventBody::Register(Box::new(change)), &[&number]));
+    }
+}
+
+fn at_checkout(refused: Refused, index: usize, checkout: &Checkout) -> Refused {
+    let named = |reason: String| format!("checkout {} (asset `{}`): {reason}", index + 1, checkout.asset);
+    match refused {
+        Refused::Invalid { reason } => invalid(named(reason)),
+        Refused::Conflict { reason } => conflict(named(reason)),
+        Refused::NotFound { what, name } => invalid(named(format!("there is no {what} `{name}`"))),
+        other => other,
+    }
+}
