@@ -41,21 +41,47 @@ impl fmt::Display for AlertKey {
     }
 }
 
+/// What is alerted on. Each says what its subject names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
+    /// An asset that should be here and was not sensed. Subject: the asset.
     Ghost,
+    /// A checkout past due back plus grace. Subject: the asset.
     OverdueReturn,
+    /// A limit is exceeded. Subject: `device/point/limit`.
     Condition,
+    /// A sensor says nothing good. Subject: `device/point`.
     SensorBad,
+    /// A source's connection is away. Subject: the source.
     ReaderDown,
+    /// Many assets fell silent together. Subject: the read points, joined by `+`.
     WatcherSuspect,
-    /// The journal is filling up, was started anew, or the database was found ahead of it.
+    /// The journal is filling up, was started anew, or the database was found ahead of it. Subject: what
+    /// of it.
     Journal,
+    /// A tag that is sensed and not on the register, or a retired asset's. Subject: the EPC.
+    Zombie,
+    /// It left without a checkout. Subject: the asset.
+    UnauthorisedExit,
+    /// It left while it was not ready. Subject: the asset.
+    NotReadyExit,
+    /// It is in a zone where its class must not be. Subject: the asset.
+    WrongZone,
+    /// It left without what belongs to it. Subject: the asset.
+    KitIncomplete,
+    /// A tracker sends nothing any more. Subject: the device.
+    TrackerSilent,
+    /// More incidents over their checkouts than allowed. Subject: the holder.
+    RepeatOffender,
+    /// Unused for longer than its class expects. Subject: the asset.
+    Idle,
+    /// Its inspection is past due. Subject: the asset.
+    OverdueInspection,
 }
 
 impl Rule {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 16] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
@@ -63,7 +89,31 @@ impl Rule {
         Self::ReaderDown,
         Self::WatcherSuspect,
         Self::Journal,
+        Self::Zombie,
+        Self::UnauthorisedExit,
+        Self::NotReadyExit,
+        Self::WrongZone,
+        Self::KitIncomplete,
+        Self::TrackerSilent,
+        Self::RepeatOffender,
+        Self::Idle,
+        Self::OverdueInspection,
     ];
+
+    /// Whether its subject is an asset.
+    pub fn is_about_asset(self) -> bool {
+        matches!(
+            self,
+            Self::Ghost
+                | Self::OverdueReturn
+                | Self::UnauthorisedExit
+                | Self::NotReadyExit
+                | Self::WrongZone
+                | Self::KitIncomplete
+                | Self::Idle
+                | Self::OverdueInspection
+        )
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +124,15 @@ impl Rule {
             Self::ReaderDown => "reader-down",
             Self::WatcherSuspect => "watcher-suspect",
             Self::Journal => "journal",
+            Self::Zombie => "zombie",
+            Self::UnauthorisedExit => "unauthorised-exit",
+            Self::NotReadyExit => "not-ready-exit",
+            Self::WrongZone => "wrong-zone",
+            Self::KitIncomplete => "kit-incomplete",
+            Self::TrackerSilent => "tracker-silent",
+            Self::RepeatOffender => "repeat-offender",
+            Self::Idle => "idle",
+            Self::OverdueInspection => "overdue-inspection",
         }
     }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::Cause;
 use super::deadlines::Deadlines;
 use crate::domain::alerts::{Acknowledgement, Alert, AlertKey, AlertState, AlertTransition, Rule, Severity};
+use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, EventId, SiteId, SourceId};
 use crate::domain::state::{StateKind, StateRow};
@@ -338,14 +339,16 @@ impl Alerts {
 
 /// Whom an alert is about, as events name it.
 fn subject_of(key: &AlertKey) -> Subject {
+    let subject = key.subject.as_str();
     match key.rule {
-        Rule::Ghost | Rule::OverdueReturn => Subject::Asset(AssetId::new(&key.subject)),
-        Rule::ReaderDown => Subject::Source(SourceId::new(&key.subject)),
+        rule if rule.is_about_asset() => Subject::Asset(AssetId::new(subject)),
+        Rule::ReaderDown => Subject::Source(SourceId::new(subject)),
+        Rule::TrackerSilent => Subject::Device(DeviceId::new(subject)),
         Rule::Condition | Rule::SensorBad => {
             let parts = if key.rule == Rule::Condition { 2 } else { 1 };
-            let device = key.subject.rsplitn(parts + 1, '/').last().unwrap_or(&key.subject);
-            Subject::Device(DeviceId::new(device))
+            Subject::Device(DeviceId::new(subject.rsplitn(parts + 1, '/').last().unwrap_or(subject)))
         }
-        Rule::WatcherSuspect | Rule::Journal => Subject::Node,
+        Rule::Zombie => Epc::from_hex(subject).map_or(Subject::Node, Subject::Tag),
+        _ => Subject::Node,
     }
 }

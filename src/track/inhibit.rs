@@ -76,7 +76,7 @@ impl Tracker {
             }
             Rule::WatcherSuspect => self.reader_down(self.watches.group(&key.subject)?.read_points()),
             Rule::SensorBad => self.firing_down(self.sensors.source_of(&key.subject)?),
-            Rule::OverdueReturn | Rule::Condition | Rule::ReaderDown | Rule::Journal => None,
+            _ => None,
         }
     }
 

@@ -78,7 +78,7 @@ pub async fn explain(
     let home_zone = zone(reader, rules, asset.home_zone.as_ref()).await?;
     let zone = zone(reader, rules, here.as_ref()).await?;
     let mut alerts = Vec::new();
-    for rule in [Rule::Ghost, Rule::OverdueReturn] {
+    for rule in Rule::ALL.into_iter().filter(|rule| rule.is_about_asset()) {
         let key = AlertKey::new(rule, asset.id.as_str()).to_string();
         if let Some(row) = reader.state(StateKind::Alert, &key).await? {
             alerts.push(serde_json::from_slice(&row)?);

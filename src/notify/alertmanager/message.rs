@@ -87,6 +87,15 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::ReaderDown => "TallymanReaderDown",
         Rule::WatcherSuspect => "TallymanWatcherSuspect",
         Rule::Journal => "TallymanJournal",
+        Rule::Zombie => "TallymanZombie",
+        Rule::UnauthorisedExit => "TallymanUnauthorisedExit",
+        Rule::NotReadyExit => "TallymanNotReadyExit",
+        Rule::WrongZone => "TallymanWrongZone",
+        Rule::KitIncomplete => "TallymanKitIncomplete",
+        Rule::TrackerSilent => "TallymanTrackerSilent",
+        Rule::RepeatOffender => "TallymanRepeatOffender",
+        Rule::Idle => "TallymanIdle",
+        Rule::OverdueInspection => "TallymanOverdueInspection",
     }
 }
 
@@ -105,6 +114,22 @@ fn action(key: &AlertKey) -> String {
             "`tallyman check --connect` tries every device and says what it finds".to_owned()
         }
         Rule::WatcherSuspect => "hold a known tag to its antenna: is it read?".to_owned(),
+        Rule::UnauthorisedExit | Rule::NotReadyExit | Rule::WrongZone | Rule::KitIncomplete => {
+            format!(
+                "go and look at the door; `tallyman explain {subject}` tells where it went and who has it"
+            )
+        }
+        Rule::Zombie => {
+            "find what carries the tag: put it on the register, or take the tag off it".to_owned()
+        }
+        Rule::TrackerSilent => {
+            "look at its battery and antenna; the asset itself may be where it was".to_owned()
+        }
+        Rule::RepeatOffender => format!("talk to {}: what did not come back, and why?", key.subject),
+        Rule::Idle => {
+            format!("`tallyman explain {subject}` tells where it stands: does anybody still need it?")
+        }
+        Rule::OverdueInspection => "take it out of use until it is inspected".to_owned(),
         Rule::Journal => "`df` and `journalctl -u tallyman` on the machine itself".to_owned(),
     };
     format!("{look}; `tallyman acknowledge {}` tells the others that you are on it", word(&key.to_string()))
