@@ -10,6 +10,7 @@
 //! Shutdown: the token stops the sources; each later stage ends when its input closes; a stage that
 //! ends early is fatal and says so.
 
+mod answers;
 pub mod core;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,8 @@ pub enum RunError {
     Journal(#[from] JournalError),
     #[error("failed to take up the journal's state")]
     Restore(#[from] RestoreError),
+    #[error("failed to set up TLS for the API")]
+    Tls(#[from] web::TlsError),
     #[error("failed to listen on {address} for {what}")]
     Listen { what: &'static str, address: String, source: std::io::Error },
     #[error(
@@ -141,7 +144,7 @@ async fn assemble(
             timescale,
             config.node.clone(),
             reader,
-            committed_rx,
+            committed_rx.clone(),
             control_tx,
             health_tx,
             tail.clone(),
@@ -159,13 +162,16 @@ async fn assemble(
         );
         stages.spawn("notify", notifier);
     }
-    let api = web::Api {
-        reader: opened.reader,
+    let api = web::Api::new(web::Parts {
+        // A pool of its own: however many ask, the forwarder is not kept waiting.
+        reader: Reader::open(opened.reader.path()).await?,
         rules: Arc::new(config.rules.clone()),
         commands: command_tx,
-        tokens: config.web.tokens.clone(),
         clock,
-    };
+        config: config.web.clone(),
+        committed: committed_rx,
+        stopping: tail,
+    });
     spawn_web(&config, api, stages).await?;
     ready.set_started(true);
     Ok(())
@@ -174,8 +180,9 @@ async fn assemble(
 async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Result<(), RunError> {
     let api = Arc::new(api);
     if let Some(address) = config.web.listen {
+        let tls = config.web.tls.as_ref().map(web::Tls::load).transpose()?;
         let listener = listen("the API", address).await?;
-        stages.spawn("web", web::serve_tcp(listener, api.clone(), stages.tail.clone()));
+        stages.spawn("web", web::serve_tcp(listener, api.clone(), tls));
     }
     let path = web::control_socket(&config.journal.path);
     let listener = web::bind_control_socket(&path).map_err(|source| RunError::Listen {
@@ -183,7 +190,7 @@ async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Resul
         address: path.display().to_string(),
         source,
     })?;
-    stages.spawn("control", web::serve_control(listener, api, stages.tail.clone()));
+    stages.spawn("control", web::serve_control(listener, api));
     Ok(())
 }
 
@@ -272,7 +279,7 @@ async fn drive(
                 pending += 1;
             }
             Some(request) = inputs.commands.recv(), if accepting => {
-                let answer = core.command(&request.by, request.command, clock.now());
+                let answer = core.order(request.order, clock.now());
                 replies.push(Reply { to: request.reply, answer });
                 pending += 1;
             }

@@ -55,6 +55,7 @@ impl Cleaner {
                 | StateKind::Link
                 | StateKind::Sensor
                 | StateKind::Commands
+                | StateKind::Answer
                 | StateKind::Book => {}
             }
         }

@@ -31,16 +31,8 @@ pub struct TokenArgs {
 fn role(text: &str) -> Result<Role, String> {
     [Role::Viewer, Role::Operator, Role::Admin]
         .into_iter()
-        .find(|role| role_text(*role) == text)
+        .find(|role| role.as_str() == text)
         .ok_or_else(|| "write viewer, operator or admin".to_owned())
-}
-
-fn role_text(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
-    }
 }
 
 pub fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
@@ -58,7 +50,7 @@ fn token(random: [u8; TOKEN_BYTES]) -> String {
 
 fn config_lines(args: &TokenArgs, token: &str) -> String {
     let name = toml::Value::from(args.name.as_str());
-    let (sha256, role) = (hash(token), role_text(args.role));
+    let (sha256, role) = (hash(token), args.role.as_str());
     format!("[[web.token]]\nname = {name}\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n")
 }
 

@@ -26,11 +26,13 @@ mod rules;
 mod secrets;
 mod validate;
 pub mod values;
+mod web;
 
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use validate::{load, parse};
+pub use web::{Rate, Role, TlsConfig, TokenConfig, WebConfig};
 
 #[cfg(test)]
 mod tests;
@@ -75,30 +77,6 @@ pub struct TimescaleConfig {
     pub chunk_interval: Duration,
     /// Server-side limit on one statement.
     pub statement_timeout: Duration,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct WebConfig {
-    /// `None` where only the local control socket is served.
-    pub listen: Option<SocketAddr>,
-    pub tokens: Vec<TokenConfig>,
-}
-
-#[derive(Clone, Debug)]
-pub struct TokenConfig {
-    /// Who commands given with it are attributed to.
-    pub name: String,
-    /// SHA-256 of the token, lower-case hex.
-    pub sha256: String,
-    pub role: Role,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    Viewer,
-    Operator,
-    Admin,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -1,16 +1,13 @@
-//! The daemon itself: journal, store, web, metrics, notify, intake.
+//! The daemon itself: journal, store, metrics, notify, intake.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::document::Section;
 use super::secrets::secret;
-use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, name};
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
 use super::values::parse_host_port;
-use super::{
-    AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, Role, TimescaleConfig, TokenConfig,
-    WebConfig,
-};
+use super::{AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, TimescaleConfig, WebConfig};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -19,7 +16,7 @@ const GIB: u64 = 1 << 30;
 /// As a default: `/metrics` is there unless it is switched off, for this machine alone.
 const METRICS_LISTEN: &str = "127.0.0.1:9744";
 
-const LISTEN_ALLOWED: &str = "an IP address and port, for instance 127.0.0.1:8744, or \"off\"";
+pub(super) const LISTEN_ALLOWED: &str = "an IP address and port, for instance 127.0.0.1:8744, or \"off\"";
 
 impl Default for JournalConfig {
     fn default() -> Self {
@@ -100,44 +97,6 @@ fn given_form(section: &Section<'_>) -> &'static str {
     forms.into_iter().find(|form| section.has(form)).unwrap_or("url")
 }
 
-pub(super) fn web(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<WebConfig> {
-    let Some(section) = section else { return Some(WebConfig::default()) };
-    let listen = section.parsed("listen", LISTEN_ALLOWED, parse_listen);
-    let mut tokens = Vec::new();
-    let tables = section.tables("token");
-    let none_given = tables.is_empty();
-    for table in tables {
-        tokens.extend(token(table, scope));
-    }
-    if let Some(Some(address)) = listen
-        && !address.ip().is_loopback()
-        && none_given
-    {
-        section.problem(
-            "listen",
-            "open to the network without any [[web.token]]",
-            "add a token (tallyman token makes one) or listen on 127.0.0.1",
-        );
-    }
-    section.finish();
-    Some(WebConfig { listen: listen.flatten(), tokens })
-}
-
-fn token(section: Section<'_>, scope: &Scope<'_>) -> Option<TokenConfig> {
-    let name = section.need("name", name(&section, "name"), "who commands given with it are attributed to");
-    let name = name.filter(|name| scope.is_first(&section, "name", "web.token", name));
-    let allowed = "the token's SHA-256 as 64 lower-case hex digits (tallyman token prints it)";
-    let sha256 = section.parsed("sha256", allowed, |text| {
-        let fits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if fits { Ok(text.to_owned()) } else { Err("not a SHA-256") }
-    });
-    let sha256 = section.need("sha256", sha256, allowed);
-    let roles = [("viewer", Role::Viewer), ("operator", Role::Operator), ("admin", Role::Admin)];
-    let role = section.need("role", section.choice("role", &roles), "\"viewer\", \"operator\" or \"admin\"");
-    section.finish();
-    Some(TokenConfig { name: name?.to_owned(), sha256: sha256?, role: role? })
-}
-
 pub(super) fn metrics(section: Option<Section<'_>>) -> Option<SocketAddr> {
     let default = parse_listen(METRICS_LISTEN).ok().flatten();
     let Some(section) = section else { return default };
@@ -146,7 +105,7 @@ pub(super) fn metrics(section: Option<Section<'_>>) -> Option<SocketAddr> {
     listen.unwrap_or(default)
 }
 
-fn parse_listen(text: &str) -> Result<Option<SocketAddr>, &'static str> {
+pub(super) fn parse_listen(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     if text == "off" {
         return Ok(None);
     }

@@ -257,6 +257,26 @@ fn one_fault_each() {
             "web.listen: \"0.0.0.0:80\": open to the network without any [[web.token]]",
         ),
         (
+            "[web]\nlisten = \"0.0.0.0:80\"\n[[web.token]]\nname = \"t\"\nsha256 = \"8c0e6a0f4f1c5c0b7f9d1f8a6be2f3f0c55f7c84e9a8a5a1d3c2b7e6f4091d2a\"\nrole = \"admin\"\n".to_owned(),
+            "web.listen: \"0.0.0.0:80\": 0.0.0.0:80 is open to the network, and tokens would cross it readable",
+        ),
+        (
+            "[[web.token]]\nname = \"t\"\nsha256 = \"8c0e6a0f4f1c5c0b7f9d1f8a6be2f3f0c55f7c84e9a8a5a1d3c2b7e6f4091d2a\"\nrole = \"admin\"\nsites = [\"atlantis\"]".to_owned(),
+            "web.token[0].sites[0]: \"atlantis\": not understood",
+        ),
+        (
+            "[[web.token]]\nname = \"t\"\nsha256 = \"8c0e6a0f4f1c5c0b7f9d1f8a6be2f3f0c55f7c84e9a8a5a1d3c2b7e6f4091d2a\"\nrole = \"admin\"\nsites = []".to_owned(),
+            "web.token[0].sites: […]: empty",
+        ),
+        (
+            "[[web.token]]\nname = \"t\"\nsha256 = \"8c0e6a0f4f1c5c0b7f9d1f8a6be2f3f0c55f7c84e9a8a5a1d3c2b7e6f4091d2a\"\nrole = \"admin\"\nexpires = \"tomorrow\"".to_owned(),
+            "web.token[0].expires: \"tomorrow\": not a time with an offset",
+        ),
+        (
+            "[web]\ntls = { cert_file = \"c.pem\" }".to_owned(),
+            "web.tls.key_file: missing",
+        ),
+        (
             "[web]\nlisten = \"127.0.0.1:1\"\n[metrics]\nlisten = \"127.0.0.1:1\"".to_owned(),
             "metrics: {…}: listens where web.listen does",
         ),

@@ -13,7 +13,7 @@ use super::document::Section;
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, Rules, devices, node, places, rules};
+use super::{Config, Rules, devices, node, places, rules, web};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
     let name = top.need("node", name(&top, "node"), "the daemon's own name, for instance \"plant-1\"");
     let journal = node::journal(top.table("journal"), scope);
     let timescale = node::timescale(top.table("store"), scope);
-    let web = node::web(top.table("web"), scope);
+    let web = web::web(top.table("web"), scope);
     let metrics = node::metrics(top.table("metrics"));
     node::listeners_differ(&top, web.as_ref(), metrics);
     let notify = node::notify(top.table("notify"));

@@ -11,12 +11,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{EventId, SiteId};
 use super::time::Timestamp;
 
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct AlertKey {
     pub rule: Rule,
     /// What it is about: an asset, a source, `device/point/limit`, a read point.
@@ -42,7 +43,7 @@ impl fmt::Display for AlertKey {
 }
 
 /// What is alerted on. Each says what its subject names.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// An asset that should be here and was not sensed. Subject: the asset.
@@ -141,7 +142,7 @@ impl Rule {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     Info,
@@ -159,7 +160,7 @@ impl Severity {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlertState {
     Pending,
@@ -168,7 +169,7 @@ pub enum AlertState {
 }
 
 /// The latest incident of a (rule, subject).
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct Alert {
     pub key: AlertKey,
     /// Of the incident; a new one after each resolve.
@@ -189,7 +190,7 @@ pub struct Alert {
     pub previous_incident: Option<EventId>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct Acknowledgement {
     pub by: String,
     pub at: Timestamp,
@@ -197,7 +198,7 @@ pub struct Acknowledgement {
 }
 
 /// What happened to an alert, as its event says it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlertTransition {
     Pending,

@@ -1,6 +1,7 @@
 //! What people and other systems ask for. Commands enter `track`, in order with everything else,
 //! and are journaled with who gave them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::AlertKey;
@@ -9,7 +10,7 @@ use super::ids::AssetId;
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
     Checkout {
@@ -50,7 +51,7 @@ pub enum Command {
 }
 
 /// What a command did.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct Outcome {
     pub created: u64,
     pub updated: u64,
@@ -68,6 +69,15 @@ pub enum Refused {
     Conflict { reason: String },
     #[error("{reason}")]
     Invalid { reason: String },
+    /// The caller's sites do not include what it is about.
+    #[error("{reason}")]
+    Forbidden { reason: String },
+    /// It is not, or no longer, as the caller took it to be.
+    #[error("{what} `{name}` is not as it was said to be; read it again")]
+    Changed { what: String, name: String },
+    /// The key stands for another command of the same caller.
+    #[error("the idempotency key `{key}` was used for another command")]
+    KeyReused { key: String },
     #[error("the journal did not take it: {reason}")]
     NotCommitted { reason: String },
 }

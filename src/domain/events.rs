@@ -1,5 +1,6 @@
 //! Events: what is committed, forwarded and asked about. One envelope for every kind.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::{Alert, AlertTransition};
@@ -58,7 +59,7 @@ impl std::fmt::Display for Subject {
 }
 
 /// The body, as JSON tagged with its kind.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum EventBody {
     Presence {
@@ -136,7 +137,7 @@ pub enum EventBody {
 
 /// Who changed a record of the register, and what it was and is: nothing before, it came; nothing after,
 /// it went.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct RegisterChange {
     pub by: String,
     pub table: String,

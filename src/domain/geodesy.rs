@@ -1,12 +1,13 @@
 //! Positions and distances on the Earth, as a sphere of 6,371,008.8 m (IUGG mean radius): within
 //! 0.5 % of the ellipsoid, well inside a tracker's own error.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
 /// WGS 84, degrees.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Position {
     pub lat: f64,
     pub lon: f64,

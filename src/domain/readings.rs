@@ -1,5 +1,6 @@
 //! What decoding makes of frames: one tag report, one fix, one sample, one word of a reader.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::epc::Epc;
@@ -45,7 +46,7 @@ pub struct TagRead {
 }
 
 /// One position of a tracker.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Fix {
     pub device: DeviceId,
     pub observed_at: Timestamp,
@@ -69,7 +70,7 @@ pub struct Fix {
 }
 
 /// One measurement of one point, in the point's unit.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Sample {
     pub device: DeviceId,
     pub point: PointId,
@@ -80,7 +81,7 @@ pub struct Sample {
 }
 
 /// OPC UA quality, major class and the sub-statuses in use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quality {
     Good,

@@ -1,5 +1,6 @@
 //! What cleaning made of many readings: something that really happened, said once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::epc::Epc;
@@ -56,7 +57,7 @@ pub enum Seen {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PresenceChange {
     Arrived,
@@ -65,14 +66,14 @@ pub enum PresenceChange {
     Departed,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     In,
     Out,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FenceChange {
     Entered,
@@ -90,14 +91,14 @@ pub struct Passage {
     pub evidence: PassageEvidence,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct PassageEvidence {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub antennas: Vec<AntennaEvidence>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct AntennaEvidence {
     pub antenna: Antenna,
     pub inside: bool,
@@ -117,7 +118,7 @@ pub struct ConditionChange {
     pub change: Episode,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Episode {
     /// `began_at` is when the value crossed; the sighting's time is when the on-delay had passed.

@@ -1,5 +1,6 @@
 //! What is committed beside the events: one row a subject, rewritten when the subject changes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::geodesy::Position;
@@ -41,12 +42,14 @@ pub enum StateKind {
     /// How many commands were taken, a number; key: `taken`.
     Commands,
     // Owned by the pipeline.
+    /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
+    Answer,
     /// [`super::books::Book`]; key: source.
     Book,
 }
 
 impl StateKind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -60,6 +63,7 @@ impl StateKind {
         Self::Link,
         Self::Sensor,
         Self::Commands,
+        Self::Answer,
         Self::Book,
     ];
 
@@ -78,6 +82,7 @@ impl StateKind {
             Self::Link => "link",
             Self::Sensor => "sensor",
             Self::Commands => "commands",
+            Self::Answer => "answer",
             Self::Book => "book",
         }
     }
@@ -110,7 +115,7 @@ impl StateRow {
 }
 
 /// The one current answer for an asset.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct AssetCurrent {
     pub asset: AssetId,
     pub location: Location,
@@ -129,20 +134,20 @@ pub struct AssetCurrent {
     pub ghost_since: Option<Timestamp>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct LastSensed {
     pub at: Timestamp,
     pub by: SensedBy,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SensedBy {
     ReadPoint(ReadPointId),
     Tracker(DeviceId),
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Location {
     Unknown,
@@ -166,7 +171,7 @@ pub struct SensorCurrent {
 }
 
 /// A source's connection.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct LinkCurrent {
     pub source: SourceId,
     pub up: bool,

@@ -181,6 +181,8 @@ pub struct EventQuery {
     /// are not indexed: a query that names one looks through at most the newest million events (below
     /// `before_seq`).
     pub kinds: Vec<String>,
+    /// Events of one of these sites; none: of any site, and of none.
+    pub sites: Vec<String>,
     /// Observed at or after this.
     pub observed_from: Option<Timestamp>,
     /// Observed before this.
@@ -195,12 +197,41 @@ impl Default for EventQuery {
         Self {
             subject: None,
             kinds: Vec::new(),
+            sites: Vec::new(),
             observed_from: None,
             observed_until: None,
             before_seq: None,
             limit: 100,
         }
     }
+}
+
+/// Events that were asked for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FoundEvents {
+    pub events: Vec<StoredEvent>,
+    /// Number to look on from, where the look did not come to an end.
+    pub looked_to: Option<u64>,
+}
+
+/// Rows of state to look through, in the order of their keys.
+#[derive(Clone, Copy, Debug)]
+pub enum StateRows<'a> {
+    /// Those of a kind whose key begins like this.
+    Of { kind: StateKind, prefix: &'a str },
+    /// Assets, each with its record on the register.
+    Assets,
+    /// Register records whose key begins like this, each with the record of the asset, or the
+    /// person, that it names.
+    Register { prefix: &'a str },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct FoundRow {
+    pub key: String,
+    pub value: Vec<u8>,
+    /// With assets and register records, where the register has it.
+    pub record: Option<Vec<u8>>,
 }
 
 /// What a store asks of the one that owns the [`Writer`].

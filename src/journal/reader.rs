@@ -10,7 +10,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::error::{JournalError, Operation};
 use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, signed};
-use super::{EventQuery, Meta, StoredDeadLetter, StoredEvent, meta, open, query};
+use super::{
+    EventQuery, FoundEvents, FoundRow, Meta, StateRows, StoredDeadLetter, StoredEvent, meta, open, query,
+};
 use crate::domain::ids::EventId;
 use crate::domain::state::StateKind;
 
@@ -97,7 +99,32 @@ impl Reader {
 
     /// Newest first, by number.
     pub async fn events(&self, query: &EventQuery) -> Result<Vec<StoredEvent>, JournalError> {
-        query::events(&self.pool, query).await.map_err(|source| self.failed(source))
+        self.newest_events(query).await.map(|found| found.events)
+    }
+
+    /// Newest first, and where to look on from. Something is found as long as there is something, but for
+    /// measurements: of these, only so many rows are looked through at once.
+    pub async fn newest_events(&self, query: &EventQuery) -> Result<FoundEvents, JournalError> {
+        query::newest(&self.pool, query).await.map_err(|source| self.failed(source))
+    }
+
+    /// In order, those behind `after` and up to `until`, as far as one look goes: `looked_to` is where.
+    pub async fn following_events(
+        &self,
+        query: &EventQuery,
+        after: u64,
+        until: u64,
+    ) -> Result<FoundEvents, JournalError> {
+        query::following(&self.pool, query, after, until).await.map_err(|source| self.failed(source))
+    }
+
+    pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, JournalError> {
+        sqlx::query(AssertSqlSafe(select_events("WHERE id = ?")))
+            .bind(id.0.to_vec())
+            .try_map(|row| rows::event(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     pub async fn state(&self, kind: StateKind, key: &str) -> Result<Option<Vec<u8>>, JournalError> {
@@ -124,6 +151,44 @@ impl Reader {
             .fetch_all(&self.pool)
             .await
             .map_err(|source| self.failed(source))
+    }
+
+    /// By key, those after `after_key`.
+    pub async fn state_rows(
+        &self,
+        rows: StateRows<'_>,
+        after_key: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FoundRow>, JournalError> {
+        let after = after_key.unwrap_or("");
+        let query = match rows {
+            StateRows::Of { kind, prefix } => sqlx::query_as(
+                "SELECT key, value, NULL FROM state WHERE kind = ? AND key > ? AND key >= ? AND key < ? \
+                 ORDER BY key LIMIT ?",
+            )
+            .bind(kind.as_str())
+            .bind(after)
+            .bind(prefix)
+            .bind(format!("{prefix}{}", char::MAX)),
+            StateRows::Register { prefix } => sqlx::query_as(
+                "SELECT a.key, a.value, r.value FROM state a LEFT JOIN state r \
+                 ON r.kind = 'register' AND r.key = coalesce('asset/' || (CAST(a.value AS TEXT) ->> '$.asset'), \
+                 'person/' || (CAST(a.value AS TEXT) ->> '$.person')) \
+                 WHERE a.kind = 'register' AND a.key > ? AND a.key >= ? AND a.key < ? ORDER BY a.key LIMIT ?",
+            )
+            .bind(after)
+            .bind(prefix)
+            .bind(format!("{prefix}{}", char::MAX)),
+            StateRows::Assets => sqlx::query_as(
+                "SELECT a.key, a.value, r.value FROM state a LEFT JOIN state r \
+                 ON r.kind = 'register' AND r.key = 'asset/' || a.key \
+                 WHERE a.kind = 'asset' AND a.key > ? ORDER BY a.key LIMIT ?",
+            )
+            .bind(after),
+        };
+        let rows = query.bind(signed(limit as u64)).fetch_all(&self.pool).await;
+        let rows: Vec<(String, Vec<u8>, Option<Vec<u8>>)> = rows.map_err(|source| self.failed(source))?;
+        Ok(rows.into_iter().map(|(key, value, record)| FoundRow { key, value, record }).collect())
     }
 
     /// Every row of a kind, by key; read in pages, so that no transaction is long.

@@ -18,6 +18,7 @@ use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
 use crate::domain::health::Health;
 use crate::domain::ids::{Digest, EventId, SiteId, SourceId};
+use crate::domain::orders::{Answer, Order};
 use crate::domain::readings::{DeviceTime, Reading, TagRead};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -25,6 +26,8 @@ use crate::journal::{Batch, DeadLetter, StoredDeadLetter};
 use crate::source::Intake;
 use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
+
+use super::answers::Answers;
 
 /// Reasons for which a fix is set aside rather than judged: its message is kept whole.
 const SET_ASIDE: [(&str, &str); 3] = [
@@ -38,6 +41,7 @@ pub struct Core {
     cleaner: Cleaner,
     tracker: Tracker,
     books: BTreeMap<SourceId, Book>,
+    answers: Answers,
     sites: BTreeMap<SourceId, SiteId>,
     keep_reads: bool,
     /// Books touched since the last batch.
@@ -61,6 +65,8 @@ pub enum RestoreError {
     Clean(#[from] CleanRestoreError),
     #[error("failed to restore the state of tracking")]
     Track(#[from] TrackRestoreError),
+    #[error("failed to restore the answer to `{key}`")]
+    Answer { key: String, source: serde_json::Error },
     #[error("failed to restore the books of `{source_id}`")]
     Books { source_id: String, source: serde_json::Error },
 }
@@ -81,6 +87,7 @@ impl Core {
         let mut cleaner = Cleaner::new(&config.rules, &config.intake);
         let mut tracker = Tracker::new(&config.rules);
         let mut books = BTreeMap::new();
+        let mut answers = Answers::new(config.web.idempotency_horizon);
         let (mut clean_rows, mut track_rows) = (Vec::new(), Vec::new());
         for (kind, key, value) in state {
             match kind {
@@ -89,6 +96,9 @@ impl Core {
                         .map_err(|source| RestoreError::Books { source_id: key.clone(), source })?;
                     books.insert(SourceId::from(key), book);
                 }
+                StateKind::Answer => answers
+                    .restore(&key, &value)
+                    .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
                 StateKind::Clock
                 | StateKind::TagWindow
                 | StateKind::Tracker
@@ -111,6 +121,7 @@ impl Core {
             cleaner,
             tracker,
             books,
+            answers,
             sites: config.rules.source_sites.clone(),
             keep_reads: config.journal.keep_reads,
             touched_books: BTreeSet::new(),
@@ -200,6 +211,22 @@ impl Core {
         self.tracker.command(by, command, now, &mut self.batch.events)
     }
 
+    /// Carries out a command on its conditions; one that was given before is answered as it was then.
+    pub fn order(&mut self, order: Order, now: Timestamp) -> Answer {
+        if let Some(once) = &order.once
+            && let Some(result) = self.answers.recall(&order.by, once, now)
+        {
+            return Answer { result, repeated: true };
+        }
+        let Order { by, scope, command, once, only_if } = order;
+        let permitted = self.tracker.permit(&scope, &command, only_if.as_ref(), now);
+        let result = permitted.and_then(|()| self.command(&by, command, now));
+        if let Some(once) = once {
+            self.answers.keep(&by, once, &result, now);
+        }
+        Answer { result, repeated: false }
+    }
+
     pub fn health(&mut self, health: Health, now: Timestamp) {
         self.tracker.health(health, now, &mut self.batch.events);
     }
@@ -209,6 +236,7 @@ impl Core {
         let mut batch = std::mem::take(&mut self.batch);
         self.cleaner.take_dirty(&mut batch.state);
         self.tracker.take_dirty(&mut batch.state);
+        self.answers.take_dirty(&mut batch.state);
         for source in std::mem::take(&mut self.touched_books) {
             if let Some(book) = self.books.get(&source) {
                 telemetry::books(&source, book);

@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::core::Group;
 use crate::config::BackoffConfig;
 use crate::domain::alerts::Rule;
-use crate::domain::commands::{Outcome, Refused};
 use crate::domain::frames::AckToken;
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
+use crate::domain::orders::Answer;
 use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
 use crate::notify::Board;
 use crate::source::Gate;
@@ -42,8 +42,8 @@ pub(super) struct Work {
 
 /// An answer that waits for the commit of what it speaks of.
 pub(super) struct Reply {
-    pub to: oneshot::Sender<Result<Outcome, Refused>>,
-    pub answer: Result<Outcome, Refused>,
+    pub to: oneshot::Sender<Answer>,
+    pub answer: Answer,
 }
 
 /// Where the writer tells what has been committed.

@@ -29,6 +29,7 @@ mod inhibit;
 mod links;
 mod location;
 mod overdue;
+mod permit;
 mod register;
 mod restore;
 mod topology;

@@ -1,27 +1,51 @@
-//! Bearer tokens, known by their SHA-256 only, and the roles they carry.
+//! Bearer tokens, known by their SHA-256 only, with the roles and the sites they carry.
 
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use axum::http::{HeaderMap, header};
-
 use super::problem::Problem;
 use crate::config::{Role, TokenConfig};
+use crate::domain::orders::Scope;
+use crate::domain::time::Timestamp;
 
 /// Who makes a request. Put into the request by the layer that knows, read by the handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    pub name: String,
+    pub name: Arc<str>,
     pub role: Role,
+    pub scope: Scope,
+    /// Nobody from then on.
+    pub expires: Option<Timestamp>,
+}
+
+/// A token of the configuration, ready to be compared.
+pub(super) struct Token {
+    sha256: String,
+    caller: Caller,
+}
+
+impl Token {
+    pub fn new(config: &TokenConfig) -> Self {
+        let scope = match &config.sites {
+            Some(sites) => Scope::Sites(Arc::new(sites.iter().cloned().collect())),
+            None => Scope::Everywhere,
+        };
+        let caller =
+            Caller { name: config.name.as_str().into(), role: config.role, scope, expires: config.expires };
+        Self { sha256: config.sha256.clone(), caller }
+    }
 }
 
 impl Caller {
     /// Whoever may open the control socket's file may do everything.
     pub fn local() -> Self {
-        Self { name: "local".to_owned(), role: Role::Admin }
+        Self { name: "local".into(), role: Role::Admin, scope: Scope::Everywhere, expires: None }
     }
 
-    pub fn authenticate(headers: &HeaderMap, tokens: &[TokenConfig]) -> Result<Self, Problem> {
+    pub fn authenticate(headers: &HeaderMap, tokens: &[Token], now: Timestamp) -> Result<Self, Problem> {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -34,43 +58,52 @@ impl Caller {
         let mut found = None;
         for token in tokens {
             if bool::from(token.sha256.as_bytes().ct_eq(digest.as_bytes())) {
-                found = Some(Self { name: token.name.clone(), role: token.role });
+                found = Some(token);
             }
         }
-        found.ok_or(Problem::Unauthenticated)
+        let valid = found.filter(|token| token.caller.expires.is_none_or(|end| now < end));
+        valid.map(|token| token.caller.clone()).ok_or(Problem::Unauthenticated)
     }
 
     pub fn require(&self, role: Role) -> Result<(), Problem> {
-        if self.role >= role {
-            return Ok(());
-        }
-        Err(Problem::Forbidden(match role {
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-        }))
+        if self.role >= role { Ok(()) } else { Err(Problem::Forbidden(role.as_str())) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::SiteId;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn token(name: &str, secret: &str, role: Role) -> TokenConfig {
-        TokenConfig { name: name.into(), sha256: hex::encode(Sha256::digest(secret)), role }
+        let sha256 = hex::encode(Sha256::digest(secret));
+        TokenConfig { name: name.into(), sha256, role, sites: None, expires: None }
     }
 
     fn authenticate(authorization: &str) -> Result<Caller, Problem> {
-        let tokens = [token("crib", "s3cret", Role::Operator), token("wall", "other", Role::Viewer)];
+        let ended = TokenConfig { expires: Some(NOW), ..token("old", "ended", Role::Admin) };
+        let lasting = TokenConfig { expires: Some(NOW.offset(1)), ..token("new", "lasts", Role::Admin) };
+        let sites = Some(vec![SiteId::new("leeds")]);
+        let leeds = TokenConfig { sites, ..token("leeds", "there", Role::Operator) };
+        let tokens = [
+            token("crib", "s3cret", Role::Operator),
+            token("wall", "other", Role::Viewer),
+            ended,
+            lasting,
+            leeds,
+        ];
+        let tokens: Vec<Token> = tokens.iter().map(Token::new).collect();
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        Caller::authenticate(&headers, &tokens)
+        Caller::authenticate(&headers, &tokens, NOW)
     }
 
     #[test]
     fn a_token_is_known_by_its_hash() {
-        assert_eq!(authenticate("Bearer s3cret").unwrap().name, "crib");
-        assert_eq!(authenticate("bearer other").unwrap().name, "wall");
+        assert_eq!(&*authenticate("Bearer s3cret").unwrap().name, "crib");
+        assert_eq!(&*authenticate("bearer other").unwrap().name, "wall");
     }
 
     #[test]
@@ -82,8 +115,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_ends_at_its_time() {
+        assert!(matches!(authenticate("Bearer ended"), Err(Problem::Unauthenticated)));
+        assert_eq!(&*authenticate("Bearer lasts").unwrap().name, "new");
+    }
+
+    #[test]
+    fn a_token_covers_its_sites_and_nothing_else() {
+        let (leeds, hamburg) = (SiteId::new("leeds"), SiteId::new("hamburg"));
+        let scope = authenticate("Bearer there").unwrap().scope;
+        assert!(scope.covers(Some(&leeds)) && !scope.covers(Some(&hamburg)) && !scope.covers(None));
+        let everywhere = authenticate("Bearer s3cret").unwrap().scope;
+        assert!(everywhere.covers(Some(&hamburg)) && everywhere.covers(None));
+    }
+
+    #[test]
     fn a_role_includes_those_below_it() {
-        let operator = Caller { name: "x".into(), role: Role::Operator };
+        let operator = authenticate("Bearer s3cret").unwrap();
         assert!(operator.require(Role::Viewer).is_ok());
         assert!(operator.require(Role::Operator).is_ok());
         assert!(matches!(operator.require(Role::Admin), Err(Problem::Forbidden("admin"))));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use super::events::EventView;
@@ -17,7 +18,7 @@ use crate::track::{AssetRow, WatchRow, Watched};
 /// How much of an asset's history is told.
 const RECENT_EVENTS: usize = 20;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Explanation {
     pub asset: Asset,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +38,7 @@ pub struct Explanation {
 }
 
 /// The clock that counts an asset's silence, as it was last written: at every change, and every minute.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct GhostClock {
     /// It runs while all of these hear.
     pub read_points: Vec<ReadPointId>,

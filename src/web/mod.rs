@@ -1,6 +1,14 @@
 //! The HTTP API `/api/v1`: reads the journal's database; commands go in through `track` and are
 //! answered after their commit. Served on TCP behind bearer tokens, and on a Unix control socket beside
 //! the journal, where the file's permissions are the authentication. Writes no event itself.
+//!
+//! ```text
+//!  serve ──▶ router: who is it, may they, how often ──▶ routes: role ──▶ assets · alerts · events · …
+//!  (TLS, limits)        (auth, limits, audit)             │
+//!                                                         └──▶ openapi: the same list, described
+//! ```
+//!
+//! A new resource is a module with `operations()`, named in [`operations`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -8,57 +16,114 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Rules, TokenConfig};
-use crate::domain::commands::{Command, Outcome, Refused};
+use crate::config::{Rules, WebConfig};
+use crate::domain::orders::{Answer, Order};
 use crate::journal::Reader;
 use crate::source::clock::WallClock;
 
+mod alerts;
 mod assets;
 mod auth;
-mod commands;
+mod command;
+mod custody;
+mod dead_letters;
+mod etag;
 mod events;
 pub mod explain;
+mod extract;
+mod limits;
+mod lists;
+mod openapi;
+mod page;
 mod problem;
+mod register;
 mod router;
+mod routes;
+mod serve;
+mod sites;
 mod status;
+mod stream;
+mod tls;
+
+pub use tls::{Tls, TlsError};
+
+/// Looks through more rows than usual that run at a time: each costs a core some milliseconds a window.
+const LONG_LOOKS: usize = 2;
 
 /// What the handlers work on.
 pub struct Api {
-    pub reader: Reader,
+    reader: Reader,
     /// What the configuration declares.
+    rules: Arc<Rules>,
+    commands: mpsc::Sender<CommandRequest>,
+    clock: WallClock,
+    config: WebConfig,
+    /// Turns of those who look through many rows.
+    scans: Semaphore,
+    /// Number of the newest event.
+    committed: watch::Receiver<u64>,
+    /// Turns of those who listen to the stream of events.
+    streams: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+/// What an [`Api`] is made of.
+pub struct Parts {
+    pub reader: Reader,
     pub rules: Arc<Rules>,
     pub commands: mpsc::Sender<CommandRequest>,
-    pub tokens: Vec<TokenConfig>,
     pub clock: WallClock,
+    pub config: WebConfig,
+    pub committed: watch::Receiver<u64>,
+    /// Ends streams, and then the connections.
+    pub stopping: CancellationToken,
+}
+
+impl Api {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { reader, rules, commands, clock, config, committed, stopping } = parts;
+        let scans = Semaphore::new(LONG_LOOKS);
+        let streams = Arc::new(Semaphore::new(config.max_streams));
+        Self { reader, rules, commands, clock, config, scans, committed, streams, stopping }
+    }
 }
 
 /// A command on its way to `track`; answered after the commit.
 pub struct CommandRequest {
-    /// Who gave it: the token's name, or `local` on the control socket.
-    pub by: String,
-    pub command: Command,
-    pub reply: oneshot::Sender<Result<Outcome, Refused>>,
+    pub order: Order,
+    pub reply: oneshot::Sender<Answer>,
 }
 
-/// Serves the API behind bearer tokens until `shutdown`.
-pub async fn serve_tcp(listener: TcpListener, api: Arc<Api>, shutdown: CancellationToken) {
+/// Everything the API can do, in the order of the document.
+fn operations(config: &WebConfig) -> Vec<routes::Operation> {
+    let mut operations = Vec::new();
+    operations.extend(status::operations());
+    operations.extend(assets::operations());
+    operations.extend(command::operations(config.max_import_bytes));
+    operations.extend(custody::operations());
+    operations.extend(register::operations(config.max_import_bytes));
+    operations.extend(events::operations());
+    operations.extend(stream::operations());
+    operations.extend(alerts::operations());
+    operations.extend(dead_letters::operations());
+    operations
+}
+
+/// Serves the API behind bearer tokens until it is stopping.
+pub async fn serve_tcp(listener: TcpListener, api: Arc<Api>, tls: Option<Tls>) {
+    let (stopping, connections) = (api.stopping.clone(), api.config.max_connections);
     let router = router::behind_tokens(api);
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the API listener failed");
-    }
+    serve::tcp(listener, tls.map(Arc::new), router, connections, stopping).await;
 }
 
-/// Serves the API on the control socket until `shutdown`.
-pub async fn serve_control(listener: UnixListener, api: Arc<Api>, shutdown: CancellationToken) {
+/// Serves the API on the control socket until it is stopping.
+pub async fn serve_control(listener: UnixListener, api: Arc<Api>) {
+    let stopping = api.stopping.clone();
     let router = router::trusted(api);
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the control socket failed");
-    }
+    serve::unix(listener, router, stopping).await;
 }
 
 /// Where the control socket of the daemon with this journal is.

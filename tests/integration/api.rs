@@ -131,7 +131,7 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
     let nested = format!("{{\"asset\":{}", "[".repeat(100_000));
     let (status, _) = api.ask(ADMIN, Method::POST, checkouts, Some(&nested)).await;
     assert!(status.is_client_error(), "{status}");
-    for query in ["limit=many", "before=-1", "from=yesterday", "colour=red"] {
+    for query in ["limit=many", "cursor=-1", "kind=pasage", "from=yesterday", "colour=red"] {
         assert_eq!(
             api.get(VIEWER, &format!("/api/v1/events?{query}")).await.0,
             StatusCode::BAD_REQUEST,
@@ -143,14 +143,13 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
     assert_eq!(api.post(ADMIN, "/api/v1/alerts/ghost/FL-1", snooze.clone()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.post(ADMIN, "/api/v1/alerts/colour/FL-1", snooze).await.0, StatusCode::NOT_FOUND);
     // A method that a path does not have.
-    let response =
-        api.client.delete(format!("{}/api/v1/status", api.base)).bearer_auth(ADMIN).send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let deleted = api.ask(ADMIN, Method::DELETE, "/api/v1/status", None).await;
+    assert_eq!(deleted.0, StatusCode::METHOD_NOT_ALLOWED);
     // One bad record: nothing of the import is done.
     let mut import = assets(3);
     import["records"][2]["class"] = json!("unheard-of");
     assert!(api.post(ADMIN, "/api/v1/register", import).await.0.is_client_error());
-    assert_eq!(api.get(VIEWER, "/api/v1/assets").await.1["assets"], json!([]));
+    assert_eq!(api.get(VIEWER, "/api/v1/assets").await.1["items"], json!([]));
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
 }
 
@@ -166,12 +165,12 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
     let mut next = String::new();
     for _ in 0..6 {
         let (_, page) = api.get(VIEWER, &format!("/api/v1/assets?limit=10{next}")).await;
-        let list = page["assets"].as_array().unwrap_or_else(|| panic!("{page}"));
+        let list = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
         seen.extend(
             list.iter().map(|asset| asset["asset"].as_str().or(asset["id"].as_str()).unwrap().to_owned()),
         );
         let Some(after) = page["next"].as_str() else { break };
-        next = format!("&after={after}");
+        next = format!("&cursor={after}");
     }
     let all: Vec<String> = (0..25).map(|nth| format!("FL-{nth:03}")).collect();
     assert_eq!(seen, all);
@@ -179,15 +178,15 @@ async fn pages_follow_one_another_without_gap_or_repetition() {
     let mut before = String::new();
     for _ in 0..6 {
         let (_, page) = api.get(VIEWER, &format!("/api/v1/events?kind=checked-out&limit=10{before}")).await;
-        seqs.extend(page["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()));
-        let Some(next) = page["next"].as_u64() else { break };
-        before = format!("&before={next}");
+        seqs.extend(page["items"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()));
+        let Some(next) = page["next"].as_str() else { break };
+        before = format!("&cursor={next}");
     }
     assert_eq!(seqs.len(), 25);
     assert!(seqs.is_sorted_by(|a, b| a > b), "{seqs:?}");
     let (status, page) = api.get(VIEWER, "/api/v1/events?limit=999999999").await;
     assert_eq!(status, StatusCode::OK);
-    assert!(page["events"].as_array().unwrap().len() <= 1000);
+    assert!(page["items"].as_array().unwrap().len() <= 1000);
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{AssetId, ClassId, ZoneId};
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(from = "RawAsset", into = "RawAsset")]
 pub struct Asset {
     pub id: AssetId,
@@ -36,7 +37,9 @@ pub struct Details {
 
 /// Where an asset is in its life, as the register has it. What the daemon holds back by itself
 /// (quarantine after a return with damage) stands beside this, in the state.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, JsonSchema, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lifecycle {
     /// Not there yet; not expected anywhere.
@@ -100,8 +103,9 @@ impl Asset {
 }
 
 /// The JSON form. `retired` is how earlier versions wrote the end of a life.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Asset")]
 struct RawAsset {
     id: AssetId,
     class: ClassId,

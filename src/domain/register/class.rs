@@ -2,39 +2,46 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ClassId, PointId, ZoneId};
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssetClass {
     pub name: ClassId,
     /// Working coverage without a sighting after which an asset in a continuous zone is a ghost.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub ghost_after: Option<Duration>,
     /// The same while it is in maintenance, where it is moved and covered up; not set: as ever.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub ghost_after_in_maintenance: Option<Duration>,
     /// Added to due back before a checkout is overdue.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub overdue_grace: Option<Duration>,
     #[serde(default)]
     pub criticality: Criticality,
     /// A tracker without a message for this long, while its broker worked, is silent.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub tracker_silent_after: Option<Duration>,
     /// Below this many percent the battery of its tracker is low, and it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_battery_percent: Option<f64>,
     /// Unused for this long, it is idle.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub idle_after: Option<Duration>,
     /// What says that it is in use.
     #[serde(default, skip_serializing_if = "Utilisation::is_default")]
     pub utilisation: Utilisation,
     /// It must be inspected this often to be ready.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub inspect_every: Option<Duration>,
     /// It must be inspected after each return to be ready.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -54,6 +61,7 @@ pub struct AssetClass {
     pub needs: Vec<ClassId>,
     /// It is to be counted in an audit this often.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub audit_every: Option<Duration>,
 }
 
@@ -82,7 +90,7 @@ impl AssetClass {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Criticality {
     Low,
@@ -92,7 +100,7 @@ pub enum Criticality {
 }
 
 /// What says that an asset is in use.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Utilisation {
     /// It passes portals, changes zones, drives.
@@ -111,7 +119,7 @@ impl Utilisation {
 }
 
 /// What ends a checkout.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Returns {
     /// Being sensed at home after having been away, or somebody who says so.
@@ -128,7 +136,7 @@ impl Returns {
 }
 
 /// What becomes of a hand-over that was sensed: an asset and one badge through a portal together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handover {
     /// Somebody is asked.

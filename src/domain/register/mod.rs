@@ -16,13 +16,14 @@ pub use attachment::{
 pub use class::{AssetClass, Criticality, Handover, Returns, Utilisation};
 pub use place::{Coverage, Maintained, Maintenance, Site, Zone};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AssetId, PersonId, SiteId};
 use super::time::Timestamp;
 
 /// One row of the register. The key is unique within its table.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(tag = "table", rename_all = "kebab-case")]
 pub enum Record {
     Site(Site),
@@ -88,7 +89,7 @@ impl Record {
 }
 
 /// Somebody who takes things and brings them back.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     pub id: PersonId,
@@ -101,7 +102,7 @@ pub struct Person {
 }
 
 /// Who has it, and until when.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct Checkout {
     pub asset: AssetId,
     /// The id of a person on the register, or a team, a project, whoever else.

@@ -1,6 +1,7 @@
 //! Sites and zones, and the times in which part of them is deliberately not working.
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar::Calendar;
@@ -8,7 +9,7 @@ use crate::domain::ids::{ReadPointId, SiteId, SourceId, ZoneId};
 use crate::domain::time::Timestamp;
 
 /// A place with one clock on the wall and one working calendar.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "RawSite", into = "RawSite")]
 pub struct Site {
     pub name: SiteId,
@@ -17,8 +18,9 @@ pub struct Site {
     pub calendar: Calendar,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Site")]
 struct RawSite {
     name: SiteId,
     timezone: String,
@@ -44,7 +46,7 @@ impl From<Site> for RawSite {
 }
 
 /// Where assets stay.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
     pub name: ZoneId,
@@ -54,7 +56,7 @@ pub struct Zone {
 }
 
 /// How well a zone is listened to. Ghost clocks run only in `Continuous` ones.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coverage {
     Continuous,
@@ -65,7 +67,7 @@ pub enum Coverage {
 
 /// Planned work: while it lasts, what it concerns is not expected to hear, and nobody is told that it
 /// does not.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
     pub name: String,
@@ -77,7 +79,7 @@ pub struct Maintenance {
 }
 
 /// What planned work concerns.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maintained {
     /// A reader, a broker, a Modbus device.
