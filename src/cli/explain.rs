@@ -108,7 +108,18 @@ impl Teller {
             lines.push(labelled("sensed", &format!("last {} by {by}", self.when(sensed.at))));
         }
         lines.push(labelled("who", &self.holder(current)));
+        lines.extend(self.readiness(current));
         lines
+    }
+
+    /// Whether it may go out, and everything that speaks against it.
+    fn readiness(&self, current: &AssetCurrent) -> Vec<String> {
+        if current.ready {
+            return vec![labelled("ready", "yes")];
+        }
+        let at = |time| self.clocks.at(self.site.as_deref(), time);
+        let reasons = current.not_ready.iter().map(|reason| labelled("", &story::unready(reason, &at)));
+        std::iter::once(labelled("ready", "NO")).chain(reasons).collect()
     }
 
     fn holder(&self, current: &AssetCurrent) -> String {

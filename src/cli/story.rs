@@ -11,6 +11,7 @@ use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertTransition};
 use crate::domain::commands::Command;
 use crate::domain::events::{EventBody, RegisterChange};
+use crate::domain::readiness::Unready;
 use crate::domain::readings::Quality;
 use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use crate::domain::time::Timestamp;
@@ -101,6 +102,11 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
         EventBody::CheckedIn { checkout, how } => {
             format!("{who} is back from {}: {how}", checkout.holder)
         }
+        EventBody::Readiness { ready: true, .. } => format!("{who} is ready to go out"),
+        EventBody::Readiness { reasons, .. } => {
+            let reasons: Vec<String> = reasons.iter().map(|reason| unready(reason, &at)).collect();
+            format!("{who} is not ready: {}", reasons.join("; "))
+        }
         EventBody::Condition { device, point, limit, episode, .. } => match episode {
             Episode::Began { value, threshold, .. } => {
                 let side = if value < threshold { "below" } else { "above" };
@@ -139,6 +145,17 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
         text.push_str(" (reported late)");
     }
     text
+}
+
+/// Why an asset may not go out, with times by the site's clock.
+pub fn unready(reason: &Unready, at: &dyn Fn(Timestamp) -> String) -> String {
+    match reason {
+        Unready::AwaitingInspection { since } => {
+            format!("it waits for its inspection since it came back, {}", at(*since))
+        }
+        Unready::InspectionDue { since } => format!("its inspection was due {}", at(*since)),
+        other => other.to_string(),
+    }
 }
 
 /// How many reads a passage rests on, and how sure it is.

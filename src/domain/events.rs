@@ -8,6 +8,7 @@ use super::commands::Command;
 use super::epc::Epc;
 use super::ids::{Antenna, AssetId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
 use super::ids::{SiteId, SourceId, ZoneId};
+use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
 use super::register::{Checkout, Record};
 use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
@@ -86,6 +87,12 @@ pub enum EventBody {
         checkout: Checkout,
         /// `command`, or what sensed the return.
         how: String,
+    },
+    /// Whether it may go out changed, or why it may not.
+    Readiness {
+        ready: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reasons: Vec<Unready>,
     },
     Condition {
         device: DeviceId,
@@ -170,6 +177,7 @@ impl EventBody {
             Self::Geofence { .. } => "geofence",
             Self::CheckedOut(_) => "checked-out",
             Self::CheckedIn { .. } => "checked-in",
+            Self::Readiness { .. } => "readiness",
             Self::Condition { .. } => "condition",
             Self::SensorQuality { .. } => "sensor-quality",
             Self::Fix(_) => "fix",
@@ -191,7 +199,9 @@ impl EventBody {
 impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
-            "presence" | "passage" | "geofence" | "checked-out" | "checked-in" => Self::Location,
+            "presence" | "passage" | "geofence" | "checked-out" | "checked-in" | "readiness" => {
+                Self::Location
+            }
             "condition" | "sensor-quality" => Self::Condition,
             "fix" => Self::Fix,
             "sample" => Self::Sample,

@@ -13,6 +13,7 @@ pub mod geodesy;
 pub mod health;
 pub mod ids;
 pub mod orders;
+pub mod readiness;
 pub mod readings;
 pub mod register;
 mod schema;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::geodesy::Position;
 use super::ids::{AssetId, DeviceId, FenceId, PointId, ReadPointId, SourceId, ZoneId};
+use super::readiness::{Battery, Hold, Unready};
 use super::readings::Quality;
 use super::register::Checkout;
 use super::time::Timestamp;
@@ -132,6 +133,29 @@ pub struct AssetCurrent {
     /// Set while the asset is a ghost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ghost_since: Option<Timestamp>,
+    /// Whether it may go out: nothing speaks against it.
+    #[serde(default = "unless_told")]
+    pub ready: bool,
+    /// Everything that speaks against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ready: Vec<Unready>,
+    /// Holds that people or the daemon put on it, beside what the register declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// Set while it waits to be inspected after a return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaiting_inspection: Option<Timestamp>,
+    /// When it last passed an inspection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspected_at: Option<Timestamp>,
+    /// What its tracker last said of its own battery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub battery: Option<Battery>,
+}
+
+/// Rows of earlier versions say nothing of it, and nothing held an asset back then.
+fn unless_told() -> bool {
+    true
 }
 
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]

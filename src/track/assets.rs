@@ -51,9 +51,19 @@ pub struct Memory {
     /// `checked_out_at` of the last checkout that ended: an import that repeats it opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_checkout: Option<Timestamp>,
+    /// When its class's inspections began to count for it: since then it is known to have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspections_from: Option<Timestamp>,
+    /// Changes of its readiness so far; numbers their events.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub readiness_changes: u64,
     /// Its place among the ghost clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +127,12 @@ impl AssetRow {
             checkout: None,
             fences: Vec::new(),
             ghost_since: None,
+            ready: true,
+            not_ready: Vec::new(),
+            holds: Vec::new(),
+            awaiting_inspection: None,
+            inspected_at: None,
+            battery: None,
         };
         Self { current, memory: Memory::default() }
     }
@@ -195,6 +211,8 @@ impl AssetRow {
 pub(super) struct Assets {
     rows: HashMap<AssetId, AssetRow>,
     dirty: BTreeSet<AssetId>,
+    /// Those whose readiness may be another since it was last worked out.
+    touched: BTreeSet<AssetId>,
 }
 
 impl Assets {
@@ -205,12 +223,24 @@ impl Assets {
     /// The row to change; it is written with the next commit.
     pub fn change(&mut self, asset: &AssetId) -> &mut AssetRow {
         self.dirty.insert(asset.clone());
+        self.touch(asset);
         self.rows.entry(asset.clone()).or_insert_with(|| AssetRow::new(asset.clone()))
     }
 
     /// An asset came to the register: it gets its row.
     pub fn announce(&mut self, asset: &AssetId) {
         self.dirty.insert(asset.clone());
+        self.touch(asset);
+    }
+
+    /// Something that its readiness may rest on changed.
+    pub fn touch(&mut self, asset: &AssetId) {
+        self.touched.insert(asset.clone());
+    }
+
+    /// The next asset to work the readiness of out for, in order of name.
+    pub fn pop_touched(&mut self) -> Option<AssetId> {
+        self.touched.pop_first()
     }
 
     pub fn remove(&mut self, asset: &AssetId) {

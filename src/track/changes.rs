@@ -151,7 +151,9 @@ impl Tracker {
                 }
                 _ => {}
             }
+            self.touch_kit(before.as_ref());
             self.register.put(record.clone());
+            self.touch_carriers(&[before.as_ref(), Some(&record)]);
             if let Record::Tag(tag) = &record {
                 self.end_presence(tag, cause.received_at);
             }
@@ -159,6 +161,7 @@ impl Tracker {
         }
         if everything {
             touched.extend(self.assets.ids());
+            self.review_readiness();
         }
         for asset in touched {
             self.reconsider(&asset, cause, out);
@@ -170,7 +173,9 @@ impl Tracker {
     }
 
     pub(super) fn remove(&mut self, by: &str, record: Record, cause: &Cause, out: &mut Vec<Event>) {
+        self.touch_kit(Some(&record));
         self.register.remove(&record);
+        self.touch_carriers(&[Some(&record)]);
         match &record {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
             Record::Tag(tag) => self.end_presence(tag, cause.received_at),
@@ -196,6 +201,7 @@ impl Tracker {
             self.alerts.condition(&AlertKey::new(rule, asset.as_str()), None, cause, out);
         }
         self.overdue.forget(asset);
+        self.readiness.forget(asset);
         self.assets.remove(asset);
     }
 

@@ -63,6 +63,21 @@ impl Sensors {
         }
     }
 
+    /// Limits of a device that are exceeded now, by point.
+    pub fn exceeded(&self, device: &DeviceId) -> impl Iterator<Item = (&PointId, LimitId)> {
+        let first = format!("{device}/");
+        // A device's name may hold a slash, so the prefix alone does not say whose row it is.
+        let rows = self.rows.range(first.clone()..).take_while(move |(key, _)| key.starts_with(&first));
+        rows.map(|(_, row)| &row.current)
+            .filter(move |current| current.device == *device)
+            .flat_map(|current| current.exceeded.iter().map(|limit| (&current.point, LimitId::new(limit))))
+    }
+
+    /// Every sensor with a row, in order.
+    pub fn devices(&self) -> BTreeSet<DeviceId> {
+        self.rows.values().map(|row| row.current.device.clone()).collect()
+    }
+
     fn change(&mut self, device: &DeviceId, point: &PointId, cause: &Cause) -> &mut SensorRow {
         let key = key(device, point);
         self.dirty.insert(key.clone());
@@ -130,6 +145,7 @@ impl Tracker {
         if began {
             exceeded.push(limit.to_string());
         }
+        self.review_alarms(&device);
         let details = self.condition_details(site, &device, &point, &limit, &episode, zone.as_ref());
         self.alerts.condition(&AlertKey::new(Rule::Condition, key), details, cause, out);
     }

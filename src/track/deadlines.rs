@@ -31,6 +31,10 @@ impl<K: Ord + Clone> Deadlines<K> {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     pub fn first(&self) -> Option<Timestamp> {
         self.order.first().map(|(at, _)| *at)
     }

@@ -9,8 +9,10 @@ use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, ReadPointId, SourceId};
 
 impl Tracker {
-    /// Applies what began or ceased to fire to the alerts that it explains.
+    /// Works out what follows from what was done: the readiness of what was touched, then which alerts are
+    /// explained by what began or ceased to fire.
     pub(super) fn settle(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        self.settle_readiness(cause, out);
         loop {
             let turned = self.alerts.take_turned();
             if turned.is_empty() {

@@ -11,6 +11,7 @@ use super::cause::Cause;
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
+use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
 use crate::domain::state::{Location, SensedBy};
@@ -234,6 +235,9 @@ impl Tracker {
         };
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
+        if let Some(percent) = fix.battery_percent {
+            row.current.battery = Some(Battery { device: fix.device.clone(), percent });
+        }
         if !heard && row.may_place(at) {
             row.place(location, at, reason, None);
             self.note_leaving(asset);

@@ -3,8 +3,8 @@
 //! ```text
 //!  sighting ──▶ location ──▶ custody ──▶ ghost clocks ─┐
 //!           ──▶ conditions, links ─────────────────────┼──▶ alerts ──▶ inhibition
-//!  command  ──▶ register, custody, alerts ─────────────┤
-//!  tick     ──▶ due dates, due silences ───────────────┘
+//!  command  ──▶ register, custody, readiness, alerts ──┤
+//!  tick     ──▶ due dates, silences, inspections ──────┘
 //! ```
 //!
 //! One input order goes in; the same inputs give the same events, byte for byte. It never looks at a
@@ -30,6 +30,7 @@ mod links;
 mod location;
 mod overdue;
 mod permit;
+mod readiness;
 mod register;
 mod restore;
 mod topology;
@@ -70,6 +71,7 @@ pub struct Tracker {
     assets: assets::Assets,
     watches: watch::Watches,
     overdue: overdue::Overdue,
+    readiness: readiness::Readiness,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -90,6 +92,7 @@ impl Tracker {
             assets: assets::Assets::default(),
             watches: watch::Watches::default(),
             overdue: overdue::Overdue::default(),
+            readiness: readiness::Readiness::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -160,7 +163,7 @@ impl Tracker {
     }
 
     /// Lets every deadline up to `now` pass, in order of time; at the same time due silences before due
-    /// dates before the alerts' own.
+    /// dates before inspections before the alerts' own.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Event>) {
         self.advance(now, out);
         let cause = Cause::own(now, now);
@@ -181,6 +184,7 @@ impl Tracker {
             reconcile,
             self.watches.next_deadline(),
             self.overdue.next_deadline(),
+            self.readiness.next_deadline(),
             self.alerts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -202,9 +206,10 @@ impl Tracker {
 
     #[expect(clippy::type_complexity, reason = "a deadline and the method that passes it")]
     fn first_deadline(&self) -> Option<(Timestamp, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>))> {
-        let deadlines: [(Option<Timestamp>, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>)); 3] = [
+        let deadlines: [(Option<Timestamp>, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>)); 4] = [
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
+            (self.readiness.next_deadline(), Self::pass_inspection_date),
             (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
         ];
         // `min_by_key` takes the first of equals.
@@ -233,6 +238,7 @@ impl Tracker {
         }
         self.end_orphaned_suspicions(cause, out);
         self.end_orphaned_conditions(cause, out);
+        self.review_readiness();
         self.settle(cause, out);
     }
 

@@ -38,6 +38,7 @@ impl Tracker {
         for asset in self.assets.ids() {
             self.restore_watch(&asset);
         }
+        self.restore_readiness();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod custody;
 mod ghosts;
 mod location;
 mod properties;
+mod readiness;
 mod register;
 mod sensors;
 mod world;

@@ -12,6 +12,7 @@ use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, DeviceId, Digest, SourceId};
+use crate::domain::readiness::told_together;
 use crate::domain::readings::{Fix, Quality};
 use crate::domain::register::*;
 use crate::domain::sightings::*;
@@ -370,6 +371,8 @@ pub fn line(event: &Event) -> String {
         EventBody::Geofence { change, fence, .. } => format!("{change:?} {fence}"),
         EventBody::CheckedOut(checkout) => format!("checked-out {}", checkout.holder),
         EventBody::CheckedIn { how, .. } => format!("checked-in {how}"),
+        EventBody::Readiness { ready: true, .. } => "ready".to_owned(),
+        EventBody::Readiness { reasons, .. } => format!("not ready: {}", told_together(reasons)),
         EventBody::Condition { point, limit, zone, episode, .. } => {
             let began = matches!(episode, Episode::Began { .. });
             format!("condition {point}/{limit} {began} {}", zone.as_ref().map_or("-", |zone| zone.as_str()))
