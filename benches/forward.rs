@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
-use tallyman::config::{JournalConfig, Secret, TimescaleConfig};
+use tallyman::config::{JournalConfig, RegisterOwner, Secret, TimescaleConfig};
 use tallyman::domain::epc::Epc;
 use tallyman::domain::events::{Event, EventBody, Subject};
 use tallyman::domain::geodesy::Position;
@@ -80,6 +80,7 @@ async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duratio
         batch_rows: 20_000,
         chunk_interval: Duration::from_secs(86_400),
         statement_timeout: Duration::from_secs(60),
+        register: RegisterOwner::Journal,
     };
     let (committing, committed) = watch::channel(events);
     // The journal is complete: the forwarder ends when it has written all of it.
@@ -89,7 +90,8 @@ async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duratio
     tokio::spawn(async move { while controls.recv().await.is_some() {} });
     let started = Instant::now();
     let shutdown = CancellationToken::new();
-    timescale::run(config, node.into(), reader.clone(), committed, control, health, shutdown).await;
+    timescale::run(config, node.into(), reader.clone(), committed, control, health, Vec::new(), shutdown)
+        .await;
     started.elapsed()
 }
 

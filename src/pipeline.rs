@@ -26,10 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError};
 use self::writer::{Downstream, Reply, Work, WriterTask};
-use crate::config::Config;
+use crate::config::{Config, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::health::Health;
+use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::journal::{self, JournalError, Opened, Reader, StoredDeadLetter};
@@ -147,6 +148,7 @@ async fn assemble(
             committed_rx.clone(),
             control_tx,
             health_tx,
+            declared(&config.rules),
             tail.clone(),
         );
         stages.spawn("store", forwarder);
@@ -175,6 +177,14 @@ async fn assemble(
     spawn_web(&config, api, stages).await?;
     ready.set_started(true);
     Ok(())
+}
+
+/// What the configuration file declares of the register.
+fn declared(rules: &Rules) -> Vec<Record> {
+    let sites = rules.sites.iter().cloned().map(Record::Site);
+    let zones = rules.zones.iter().cloned().map(Record::Zone);
+    let classes = rules.classes.iter().cloned().map(|class| Record::Class(Box::new(class)));
+    sites.chain(zones).chain(classes).collect()
 }
 
 async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Result<(), RunError> {

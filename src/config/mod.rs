@@ -77,6 +77,17 @@ pub struct TimescaleConfig {
     pub chunk_interval: Duration,
     /// Server-side limit on one statement.
     pub statement_timeout: Duration,
+    pub register: RegisterOwner,
+}
+
+/// To whom the descriptive register belongs: sites, zones, classes, people, assets, attachments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RegisterOwner {
+    /// The database mirrors it.
+    #[default]
+    Journal,
+    /// People and jobs write it there; this daemon follows.
+    Database,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,9 @@ use super::document::Section;
 use super::secrets::secret;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
 use super::values::parse_host_port;
-use super::{AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, TimescaleConfig, WebConfig};
+use super::{
+    AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, RegisterOwner, TimescaleConfig, WebConfig,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -89,6 +91,7 @@ pub(super) fn timescale(store: Option<Section<'_>>, scope: &Scope<'_>) -> Option
         batch_rows: batch_rows.unwrap_or(20_000),
         chunk_interval: chunk_interval.unwrap_or(DAY),
         statement_timeout: statement_timeout.unwrap_or(30 * SECOND),
+        register: RegisterOwner::default(),
     }))
 }
 

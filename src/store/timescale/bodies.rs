@@ -115,6 +115,14 @@ pub struct Command {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+pub struct Register {
+    pub table: Text,
+    pub key: Text,
+    pub after: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub struct Gap {
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,

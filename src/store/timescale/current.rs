@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::bodies;
+use super::register::rows::Writes;
 use super::tables::{Table, asset_of, read, word};
 use crate::domain::time::Timestamp;
 use crate::journal::StoredEvent;
@@ -17,6 +19,8 @@ pub struct Current {
     pub assets: BTreeMap<String, Asset>,
     pub alerts: BTreeMap<(String, String), Alert>,
     pub sensors: BTreeMap<(String, String), Sensor>,
+    /// Records by table and key; `None` where one went.
+    register: BTreeMap<(String, String), Option<Value>>,
 }
 
 /// What is new of an asset. A group of columns is new where its time is there.
@@ -87,6 +91,7 @@ impl Current {
             Table::Location | Table::Fix => self.asset(event),
             Table::Condition | Table::Sample => self.sensor(event),
             Table::Alert => self.alert(event),
+            Table::Command if event.kind == "register" => self.record(event),
             Table::TagRead | Table::Command | Table::Gap => {}
         }
     }
@@ -136,6 +141,23 @@ impl Current {
                 sensor.observed_at = Some(event.observed_at);
             }
         }
+    }
+
+    fn record(&mut self, event: &StoredEvent) {
+        let bodies::Register { table: Some(table), key: Some(key), after } = read(event) else { return };
+        self.register.insert((table, key), after);
+    }
+
+    /// What became of the register.
+    pub fn register(&self) -> Writes {
+        let mut writes = Writes::default();
+        for ((table, key), after) in &self.register {
+            match after {
+                Some(record) => writes.put(table, record.clone()),
+                None => writes.remove(table, key),
+            }
+        }
+        writes
     }
 
     fn alert(&mut self, event: &StoredEvent) {

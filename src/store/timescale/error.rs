@@ -45,6 +45,10 @@ pub enum StoreError {
     Current(#[source] serde_json::Error),
     #[error("the journal's epoch `{0}` is not 32 hex digits")]
     JournalEpoch(String),
+    #[error(
+        "tallyman.register_owner has no row; it was made with one: put it back with `INSERT INTO tallyman.register_owner DEFAULT VALUES`"
+    )]
+    NoRegister,
     #[error("the journal's writer is gone")]
     WriterGone,
     #[error("the journal's epoch stayed {0} though a new one was asked for")]
@@ -65,6 +69,7 @@ impl StoreError {
             Self::Occupied { .. } => "occupied",
             Self::Contested { .. } => "contested",
             Self::Current(_) => "current",
+            Self::NoRegister => "register",
             Self::Journal(_) | Self::JournalEpoch(_) => "journal",
             Self::WriterGone | Self::EpochUnchanged(_) => "epoch",
         }
@@ -80,6 +85,7 @@ impl StoreError {
                 | Self::NewerSchema { .. }
                 | Self::Migrate { .. }
                 | Self::Contested { .. }
+                | Self::NoRegister
                 | Self::JournalEpoch(_)
         )
     }

@@ -18,6 +18,7 @@ use super::troubles::Troubles;
 use crate::config::{BackoffConfig, TimescaleConfig};
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
+use crate::domain::register::Record;
 use crate::journal::{Control, Reader};
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
@@ -62,6 +63,8 @@ pub struct Forwarder {
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub health: mpsc::Sender<Health>,
+    /// What the configuration file declares of the register.
+    pub declared: Vec<Record>,
     pub timing: Timing,
 }
 
@@ -131,6 +134,7 @@ impl Supervisor {
             journal: of.journal.clone(),
             committed: of.committed.clone(),
             control: of.control.clone(),
+            declared: of.declared.clone(),
             notes,
             forwarded: self.forwarded.clone(),
             progress: self.progress.clone(),

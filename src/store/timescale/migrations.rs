@@ -11,7 +11,11 @@ use super::error::StoreError;
 use super::tables::Table;
 
 /// Each file is one version, counted from 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_events.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_events.sql"),
+    include_str!("migrations/0002_register.sql"),
+    include_str!("migrations/0003_answers.sql"),
+];
 
 /// Any number, the same in every release: "tallyman" in ASCII.
 const LOCK: i64 = 0x74_61_6c_6c_79_6d_61_6e;

@@ -23,6 +23,7 @@ mod feed;
 mod forwarder;
 mod migrations;
 mod progress;
+mod register;
 mod session;
 mod tables;
 mod troubles;
@@ -40,10 +41,12 @@ pub use migrations::KNOWN as KNOWN_SCHEMA;
 use crate::config::TimescaleConfig;
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
+use crate::domain::register::Record;
 use crate::journal::{Control, Reader};
 
 /// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
-/// all is written.
+/// all is written. `declared` is what the configuration file declares of the register.
+#[expect(clippy::too_many_arguments, reason = "the ends of the channels that `pipeline.rs` joins")]
 pub async fn run(
     config: TimescaleConfig,
     node: NodeId,
@@ -51,8 +54,9 @@ pub async fn run(
     committed: watch::Receiver<u64>,
     control: mpsc::Sender<Control>,
     health: mpsc::Sender<Health>,
+    declared: Vec<Record>,
     shutdown: CancellationToken,
 ) {
     let timing = Timing::default();
-    Forwarder { config, node, journal, committed, control, health, timing }.run(shutdown).await;
+    Forwarder { config, node, journal, committed, control, health, declared, timing }.run(shutdown).await;
 }

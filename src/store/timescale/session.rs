@@ -13,12 +13,14 @@ use super::connection::{Connection, column};
 use super::error::StoreError;
 use super::feed::{self, Feed};
 use super::progress::Progress;
+use super::register::mirror;
 use super::tables::Table;
 use super::watermark::{self, Resume, Watermark, resume};
 use super::write::{Hole, Writer, note_gap};
 use super::{capabilities, migrations};
 use crate::config::TimescaleConfig;
 use crate::domain::ids::NodeId;
+use crate::domain::register::Record;
 use crate::journal::{Control, Meta, Reader};
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
@@ -37,6 +39,7 @@ pub struct Session {
     pub journal: Reader,
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
+    pub declared: Vec<Record>,
     pub notes: mpsc::Sender<Note>,
     pub forwarded: Arc<AtomicU64>,
     pub progress: Progress,
@@ -87,6 +90,10 @@ impl Session {
             }
             Some(held) => self.agree(&mut connection, &meta, epoch, held).await?,
         };
+        let owner = self.config.register;
+        let mirrors =
+            mirror::begin(&mut connection, &self.node, held.epoch, &self.journal, owner, &self.declared)
+                .await?;
         tracing::info!(
             node,
             seq = held.mark.seq,
@@ -96,7 +103,7 @@ impl Session {
             "forwarding to TimescaleDB"
         );
         let lineage = Lineage { node: node.to_owned(), epoch: held.epoch, overlap_until: held.overlap_until };
-        Ok(Writer::new(connection, lineage, held))
+        Ok(Writer::new(connection, lineage, held, mirrors))
     }
 
     async fn agree(

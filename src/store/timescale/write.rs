@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::current;
 use super::encode::without_nul;
 use super::error::StoreError;
+use super::register::mirror;
 use super::tables::Table;
 use super::watermark::{self, Watermark, seq};
 use crate::journal::StoredEvent;
@@ -16,11 +17,13 @@ pub struct Writer {
     connection: Connection,
     lineage: Lineage,
     held: Watermark,
+    /// Changes of the register go into its tables too.
+    mirrors: bool,
 }
 
 impl Writer {
-    pub fn new(connection: Connection, lineage: Lineage, held: Watermark) -> Self {
-        Self { connection, lineage, held }
+    pub fn new(connection: Connection, lineage: Lineage, held: Watermark, mirrors: bool) -> Self {
+        Self { connection, lineage, held, mirrors }
     }
 
     pub fn mark(&self) -> Mark {
@@ -85,6 +88,9 @@ impl Writer {
         self.current("write current assets", current::ASSETS, batch.current.assets.values()).await?;
         self.current("write current alerts", current::ALERTS, batch.current.alerts.values()).await?;
         self.current("write current sensors", current::SENSORS, batch.current.sensors.values()).await?;
+        if self.mirrors {
+            mirror::mirror(&mut self.connection, &batch.current.register()).await?;
+        }
         for event in &batch.unknown {
             self.reject(event, "events of this kind have no table").await?;
         }

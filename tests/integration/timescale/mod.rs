@@ -4,7 +4,9 @@ mod events;
 pub mod proxy;
 pub mod rig;
 
+mod answers;
 mod columns;
 mod divergence;
+mod mirror;
 mod outages;
 mod refusals;

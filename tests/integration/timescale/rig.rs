@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
-use tallyman::config::{BackoffConfig, JournalConfig, Secret, TimescaleConfig};
+use tallyman::config::{BackoffConfig, JournalConfig, RegisterOwner, Secret, TimescaleConfig};
 use tallyman::domain::health::Health;
+use tallyman::domain::register::Record;
 use tallyman::domain::time::Timestamp;
 use tallyman::journal::{self, Batch, Control, Reader, Writer};
 use tallyman::store::timescale::{Forwarder, Timing};
@@ -90,6 +91,23 @@ impl Database {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap_or(-1)
     }
 
+    /// Several statements.
+    pub async fn execute_all(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+    }
+
+    /// What the server says against a statement; empty where it says nothing.
+    pub async fn refusal(&self, sql: &str) -> String {
+        let done = self.pool.execute(AssertSqlSafe(sql.to_owned())).await;
+        done.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    /// Every row, as a JSON array.
+    pub async fn rows_of(&self, sql: &str) -> serde_json::Value {
+        let sql = format!("SELECT coalesce(jsonb_agg(to_jsonb(row)), '[]') FROM ({sql}) AS row");
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
+    }
+
     /// One row as JSON.
     pub async fn json(&self, sql: &str) -> serde_json::Value {
         let sql = format!("SELECT to_jsonb(row) FROM ({sql}) AS row");
@@ -147,6 +165,8 @@ pub struct Node {
     pub config: TimescaleConfig,
     pub committed: watch::Receiver<u64>,
     pub health: Arc<Mutex<Vec<Health>>>,
+    /// What its configuration file declares of the register.
+    pub declared: Vec<Record>,
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     health_sender: mpsc::Sender<Health>,
@@ -184,9 +204,11 @@ impl Node {
                 batch_rows: 500,
                 chunk_interval: Duration::from_secs(86_400),
                 statement_timeout: Duration::from_secs(30),
+                register: RegisterOwner::Journal,
             },
             committed,
             health,
+            declared: Vec::new(),
             requests,
             control,
             health_sender,
@@ -204,6 +226,7 @@ impl Node {
             committed: self.committed.clone(),
             control: self.control.clone(),
             health: self.health_sender.clone(),
+            declared: self.declared.clone(),
             timing: timing(),
         }
     }
