@@ -95,14 +95,32 @@ pub fn standing(alert: &Alert, clocks: &WallClocks, now: Timestamp) -> String {
         None if alert.notifies(now) => text.push_str("; nobody is on it"),
         None => {}
     }
+    if let Some(assigned) = &alert.assigned {
+        text.push_str(&format!("; assigned to {}", assigned.to));
+    }
+    if let Some(previous) = alert.previous_incident {
+        text.push_str(&format!("; not for the first time (before it: incident {previous})"));
+    }
     if alert.state == AlertState::Resolved {
         return text;
     }
     if let Some(until) = alert.snoozed_until.filter(|until| *until > now) {
         text.push_str(&format!("; kept quiet until {}", when(until)));
     }
+    if let Some(until) = alert.quiet_until.filter(|until| *until > now) {
+        text.push_str(&format!("; quiet hours, so nobody is told before {}", when(until)));
+    }
     if let Some(by) = &alert.inhibited_by {
         text.push_str(&format!("; explained by {by}, so nobody is told of it"));
+    }
+    if let Some(at) = alert.escalated_at {
+        text.push_str(&format!("; escalated {}, because nobody acknowledged it", when(at)));
+    }
+    if let Some(since) = alert.flapping_since {
+        text.push_str(&format!("; comes and goes since {}, so it stays until it is quiet", when(since)));
+    }
+    if alert.explains > 0 {
+        text.push_str(&format!("; explains {} other alerts", alert.explains));
     }
     text
 }
@@ -144,21 +162,10 @@ mod tests {
 
     fn alert() -> Alert {
         let at = Timestamp::from_secs(1_800_000_000);
-        Alert {
-            key: AlertKey::new(Rule::Ghost, "FL-07"),
-            incident: EventId::derive(at, &[]),
-            state: AlertState::Firing,
-            severity: Severity::Critical,
-            site: None,
-            summary: "FL-07 is not where it should be".to_owned(),
-            pending_since: at,
-            fired_at: Some(at),
-            resolved_at: None,
-            acknowledged: None,
-            snoozed_until: None,
-            inhibited_by: None,
-            previous_incident: None,
-        }
+        let summary = "FL-07 is not where it should be".to_owned();
+        let (key, incident) = (AlertKey::new(Rule::Ghost, "FL-07"), EventId::derive(at, &[]));
+        let begun = Alert::begin(key, incident, Severity::Critical, None, summary, at);
+        Alert { state: AlertState::Firing, fired_at: Some(at), ..begun }
     }
 
     #[test]

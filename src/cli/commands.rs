@@ -53,6 +53,18 @@ pub struct AcknowledgeArgs {
 }
 
 #[derive(clap::Args)]
+pub struct AssignArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// `rule/subject`, as `tallyman alerts` lists it, for instance ghost/FL-07
+    #[arg(value_parser = alert_key)]
+    alert: AlertKey,
+    /// A person or a team
+    #[arg(long, value_name = "WHO")]
+    to: String,
+}
+
+#[derive(clap::Args)]
 pub struct SnoozeArgs {
     #[command(flatten)]
     pub file: ConfigFile,
@@ -126,6 +138,17 @@ impl Order for AcknowledgeArgs {
     fn command(self) -> (Command, String) {
         let done = format!("{} is acknowledged", self.alert);
         (Command::Acknowledge { alert: self.alert, note: self.note }, done)
+    }
+}
+
+impl Order for AssignArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self) -> (Command, String) {
+        let done = format!("{} is assigned to {}", self.alert, self.to);
+        (Command::Assign { alert: self.alert, to: self.to }, done)
     }
 }
 

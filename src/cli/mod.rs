@@ -63,6 +63,8 @@ enum Sub {
     Alerts(alerts::AlertsArgs),
     /// Say that somebody is on an alert
     Acknowledge(commands::AcknowledgeArgs),
+    /// Say who is to see to an alert
+    Assign(commands::AssignArgs),
     /// Keep an alert quiet until a time
     Snooze(commands::SnoozeArgs),
     /// Put a tag on an asset, whatever it was on before
@@ -153,6 +155,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             with_config(&file, async |config| alerts::run(&config, args).await).await
         }
         Sub::Acknowledge(args) => commands::order(args).await,
+        Sub::Assign(args) => commands::order(args).await,
         Sub::Snooze(args) => commands::order(args).await,
         Sub::Commission(args) => commands::order(args).await,
         Sub::Remove(args) => commands::order(args).await,

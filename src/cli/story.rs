@@ -186,6 +186,16 @@ fn alert_sentence(transition: AlertTransition, alert: &Alert, at: &dyn Fn(Timest
             None => format!("{key} is explained by another alert"),
         },
         AlertTransition::Uninhibited => format!("{key} is no longer explained by another alert"),
+        AlertTransition::Assigned => match &alert.assigned {
+            Some(assigned) => format!("{} gives {key} to {}", assigned.by, assigned.to),
+            None => format!("{key} is assigned"),
+        },
+        AlertTransition::Escalated => {
+            format!("nobody acknowledged {key} in time: it is {} now", alert.severity.as_str())
+        }
+        AlertTransition::Flapping => format!("{key} comes and goes; it stays until it is quiet"),
+        AlertTransition::Explains => format!("{key} explains {} other alerts", alert.explains),
+        AlertTransition::QuietEnded => format!("the quiet hours are over: {key}: {}", alert.summary),
     }
 }
 
@@ -196,6 +206,7 @@ fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> Stri
         }
         Command::CheckIn { asset, note } => format!("checked {asset} in{}", noted(note.as_deref())),
         Command::Acknowledge { alert, note } => format!("acknowledged {alert}{}", noted(note.as_deref())),
+        Command::Assign { alert, to } => format!("assigned {alert} to {to}"),
         Command::Snooze { alert, until } => format!("snoozed {alert} until {}", at(*until)),
         Command::Import { records, checkouts } => {
             format!("imported {} records and {} checkouts", records.len(), checkouts.len())

@@ -16,6 +16,7 @@ use crate::domain::ids::{
 };
 use crate::domain::register::{AssetClass, Site, Zone};
 
+mod alerting;
 mod devices;
 mod document;
 mod names;
@@ -28,6 +29,7 @@ mod validate;
 pub mod values;
 mod web;
 
+pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
@@ -89,6 +91,9 @@ pub enum RegisterOwner {
     /// People and jobs write it there; this daemon follows.
     Database,
 }
+
+/// The name of the Alertmanagers as a receiver.
+pub const ALERTMANAGER: &str = "alertmanager";
 
 #[derive(Clone, Debug, Default)]
 pub struct NotifyConfig {
@@ -234,29 +239,6 @@ pub struct TrackerRules {
 impl Default for TrackerRules {
     fn default() -> Self {
         Self { max_speed_mps: 70.0, max_accuracy_m: 500.0, jump_confirmations: 3 }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct AlertRules {
-    /// A source that is down for longer than this is an alert.
-    pub reader_down_after: Duration,
-    /// This many assets silent at one read point at once point at the watcher.
-    pub watcher_suspect_assets: usize,
-    /// Share of the assets lately sensed at a read point, silent at once, that points at it.
-    pub watcher_suspect_share: f64,
-    /// A sensor without a good sample for longer than this is an alert.
-    pub sensor_bad_after: Duration,
-}
-
-impl Default for AlertRules {
-    fn default() -> Self {
-        Self {
-            reader_down_after: Duration::from_secs(30),
-            watcher_suspect_assets: 5,
-            watcher_suspect_share: 0.5,
-            sensor_bad_after: Duration::from_secs(60),
-        }
     }
 }
 

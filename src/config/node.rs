@@ -8,7 +8,8 @@ use super::secrets::secret;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
 use super::values::parse_host_port;
 use super::{
-    AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, RegisterOwner, TimescaleConfig, WebConfig,
+    ALERTMANAGER, AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, RegisterOwner,
+    TimescaleConfig, WebConfig,
 };
 
 const KIB: u64 = 1 << 10;
@@ -120,6 +121,12 @@ pub(super) fn listeners_differ(top: &Section<'_>, web: Option<&WebConfig>, metri
     if web.is_some() && web == metrics {
         top.problem("metrics", "listens where web.listen does", "give each an address of its own");
     }
+}
+
+/// The names that alerts can be sent to.
+pub(super) fn receiver_names(notify: Option<&NotifyConfig>) -> Vec<String> {
+    let alertmanager = notify.and_then(|notify| notify.alertmanager.as_ref());
+    alertmanager.map(|_| ALERTMANAGER.to_owned()).into_iter().collect()
 }
 
 /// `None` where there is a problem.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::alerting::SEVERITIES;
 use super::document::Section;
 use super::node::set;
 use super::validate::{DAY, SECOND, Scope, name};
-use super::{AlertRules, LimitConfig, LimitKind, TrackerRules};
+use super::{LimitConfig, LimitKind, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
 use crate::domain::register::{AssetClass, Criticality, Handover, Returns, Utilisation};
@@ -92,9 +93,7 @@ fn limit(section: Section<'_>, scope: &Scope<'_>) -> Option<LimitConfig> {
     let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
     let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
     let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
-    let severities =
-        [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
-    let severity = section.choice("severity", &severities).unwrap_or(Severity::Warning);
+    let severity = section.choice("severity", &SEVERITIES).unwrap_or(Severity::Warning);
     section.finish();
     let (kind, threshold) = high.or(low)?;
     Some(LimitConfig {
@@ -116,17 +115,6 @@ pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
     set(&mut rules.max_speed_mps, section.number("max_speed_mps", 1.0..=1000.0));
     set(&mut rules.max_accuracy_m, section.number("max_accuracy_m", 1.0..=100_000.0));
     set(&mut rules.jump_confirmations, section.integer("jump_confirmations", 1..=100));
-    section.finish();
-    rules
-}
-
-pub(super) fn alerts(section: Option<Section<'_>>) -> AlertRules {
-    let mut rules = AlertRules::default();
-    let Some(section) = section else { return rules };
-    set(&mut rules.reader_down_after, section.duration("reader_down_after", SECOND..=DAY));
-    set(&mut rules.watcher_suspect_assets, section.integer("watcher_suspect_assets", 1..=1_000_000));
-    set(&mut rules.watcher_suspect_share, section.number("watcher_suspect_share", 0.01..=1.0));
-    set(&mut rules.sensor_bad_after, section.duration("sensor_bad_after", SECOND..=DAY));
     section.finish();
     rules
 }

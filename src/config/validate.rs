@@ -13,7 +13,7 @@ use super::document::Section;
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, Rules, devices, node, places, rules, web};
+use super::{Config, Rules, alerting, devices, node, places, rules, web};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         classes: rules::classes(&top, scope),
         limits: rules::limits(&top, scope),
         tracker: rules::tracker(top.table("tracker")),
-        alerts: rules::alerts(top.table("alerts")),
+        alerts: alerting::alerts(top.table("alerts"), scope, &node::receiver_names(notify.as_ref())),
         ..Rules::default()
     };
     let mut devices = devices::Devices::new(&top, scope);

@@ -8,6 +8,9 @@
 //!                             ▼                                                 ▼
 //!                          (none)                                     a new incident, pending
 //! ```
+//!
+//! One that fires and resolves too often is flapping: it stays firing until its condition has stayed away
+//! for a while.
 
 use std::fmt;
 
@@ -56,6 +59,8 @@ pub enum Rule {
     SensorBad,
     /// A source's connection is away. Subject: the source.
     ReaderDown,
+    /// Every source of a site is away, and there are at least two. Subject: the site.
+    SiteDown,
     /// Many assets fell silent together. Subject: the read points, joined by `+`.
     WatcherSuspect,
     /// The journal is filling up, was started anew, or the database was found ahead of it. Subject: what
@@ -82,12 +87,13 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
         Self::SensorBad,
         Self::ReaderDown,
+        Self::SiteDown,
         Self::WatcherSuspect,
         Self::Journal,
         Self::Zombie,
@@ -123,6 +129,7 @@ impl Rule {
             Self::Condition => "condition",
             Self::SensorBad => "sensor-bad",
             Self::ReaderDown => "reader-down",
+            Self::SiteDown => "site-down",
             Self::WatcherSuspect => "watcher-suspect",
             Self::Journal => "journal",
             Self::Zombie => "zombie",
@@ -188,6 +195,38 @@ pub struct Alert {
     pub inhibited_by: Option<AlertKey>,
     /// The incident before this one, where there was one.
     pub previous_incident: Option<EventId>,
+    /// Who is to see to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Assignment>,
+    /// When somebody was first told of this incident; an end is told only of what was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
+    /// It began in quiet hours, and nobody is told before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_until: Option<Timestamp>,
+    /// Nobody acknowledged it in time: since then it is told more loudly, or to more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated_at: Option<Timestamp>,
+    /// It fires and resolves so often that it stays firing until it is quiet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping_since: Option<Timestamp>,
+    /// How many open alerts it explains: nobody is told of those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub explains: u32,
+    /// Receivers that are told of it; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receivers: Vec<String>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
+pub struct Assignment {
+    pub to: String,
+    pub by: String,
+    pub at: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
@@ -211,13 +250,94 @@ pub enum AlertTransition {
     Unsnoozed,
     Inhibited,
     Uninhibited,
+    Assigned,
+    /// Nobody acknowledged it in time.
+    Escalated,
+    /// It fired too often: it stays firing until it is quiet.
+    Flapping,
+    /// What it explains changed when it began or ceased to fire; `explains` says how many.
+    Explains,
+    /// The quiet hours in which it fired are over, and it still fires.
+    QuietEnded,
+}
+
+impl AlertTransition {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Fired => "fired",
+            Self::Cancelled => "cancelled",
+            Self::Resolved => "resolved",
+            Self::Acknowledged => "acknowledged",
+            Self::Snoozed => "snoozed",
+            Self::Unsnoozed => "unsnoozed",
+            Self::Inhibited => "inhibited",
+            Self::Uninhibited => "uninhibited",
+            Self::Assigned => "assigned",
+            Self::Escalated => "escalated",
+            Self::Flapping => "flapping",
+            Self::Explains => "explains",
+            Self::QuietEnded => "quiet-ended",
+        }
+    }
 }
 
 impl Alert {
+    /// One that begins now, with every flag as it is at the beginning.
+    pub fn begin(
+        key: AlertKey,
+        incident: EventId,
+        severity: Severity,
+        site: Option<SiteId>,
+        summary: String,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            key,
+            incident,
+            state: AlertState::Pending,
+            severity,
+            site,
+            summary,
+            pending_since: at,
+            fired_at: None,
+            resolved_at: None,
+            acknowledged: None,
+            snoozed_until: None,
+            inhibited_by: None,
+            previous_incident: None,
+            assigned: None,
+            told_at: None,
+            quiet_until: None,
+            escalated_at: None,
+            flapping_since: None,
+            explains: 0,
+            receivers: Vec::new(),
+        }
+    }
+
     /// Whether somebody should be told of it at `now`.
     pub fn notifies(&self, now: Timestamp) -> bool {
         self.state == AlertState::Firing
             && self.inhibited_by.is_none()
             && self.snoozed_until.is_none_or(|until| until <= now)
+            && self.quiet_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether it is for this receiver.
+    pub fn is_for(&self, receiver: &str) -> bool {
+        self.receivers.is_empty() || self.receivers.iter().any(|name| name == receiver)
+    }
+
+    /// Whether people have to hear of this transition, of which `self` is the outcome: of what is to be
+    /// told, and of the end of what was told.
+    pub fn is_news(&self, transition: AlertTransition, at: Timestamp) -> bool {
+        match transition {
+            AlertTransition::Pending | AlertTransition::Cancelled => false,
+            AlertTransition::Resolved | AlertTransition::Snoozed | AlertTransition::Inhibited => {
+                self.told_at.is_some()
+            }
+            _ => self.notifies(at),
+        }
     }
 }

@@ -33,6 +33,8 @@ pub enum Command {
     },
     /// `until` in the past ends a snooze.
     Snooze { alert: AlertKey, until: Timestamp },
+    /// Says who is to see to it, in place of who was.
+    Assign { alert: AlertKey, to: String },
     /// Upserts records and opens checkouts: all of it or none of it.
     Import {
         records: Vec<Record>,

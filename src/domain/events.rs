@@ -120,7 +120,7 @@ pub enum EventBody {
     },
     Alert {
         transition: AlertTransition,
-        alert: Alert,
+        alert: Box<Alert>,
     },
     Command {
         by: String,

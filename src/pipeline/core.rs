@@ -343,7 +343,7 @@ impl Core {
 /// only the words or the severity change, or when a cancelled incident gives way to the one before it.
 fn moved_alerts(batch: &Batch) -> Vec<Alert> {
     let transitions = batch.events.iter().filter_map(|event| match &event.body {
-        EventBody::Alert { alert, .. } => Some(alert.clone()),
+        EventBody::Alert { alert, .. } => Some(Alert::clone(alert)),
         _ => None,
     });
     let rows = batch.state.iter().filter(|row| row.kind == StateKind::Alert);

@@ -160,6 +160,7 @@ impl Tracker {
             self.journal_change(by, before, Some(record), cause, out);
         }
         if everything {
+            self.refresh_timezones();
             touched.extend(self.assets.ids());
             self.review_readiness();
         }
@@ -179,6 +180,7 @@ impl Tracker {
         match &record {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
             Record::Tag(tag) => self.end_presence(tag, cause.received_at),
+            Record::Site(_) => self.refresh_timezones(),
             _ => {}
         }
         self.journal_change(by, Some(record), None, cause, out);

@@ -6,7 +6,7 @@
 
 use super::Tracker;
 use super::cause::Cause;
-use super::import::conflict;
+use super::import::{conflict, invalid};
 use crate::domain::alerts::AlertKey;
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
@@ -65,6 +65,13 @@ impl Tracker {
                 let changes = snoozed || *until > now;
                 Ok(if changes { updated } else { Outcome { unchanged: 1, ..Outcome::default() } })
             }
+            Command::Assign { alert, to } => {
+                self.check_open(alert)?;
+                match to.trim() {
+                    "" => Err(invalid("`to` is empty: say who is to see to it")),
+                    _ => Ok(updated),
+                }
+            }
             Command::Import { records, checkouts } => self.check_import(records, checkouts, now),
             Command::Commission { epc, asset, replaces } => {
                 self.check_commission(epc, asset, replaces.as_ref(), now)?;
@@ -119,6 +126,9 @@ impl Tracker {
             }
             Command::Snooze { alert, until } => {
                 self.alerts.snooze(&alert, until, cause, out);
+            }
+            Command::Assign { alert, to } => {
+                self.alerts.assign(&alert, &to, by, cause, out);
             }
             Command::Import { records, checkouts } => self.import(by, records, checkouts, cause, out),
             Command::Commission { epc, asset, replaces } => {

@@ -187,8 +187,10 @@ impl Tracker {
             episode,
         });
         let alert = AlertKey::new(Rule::SensorBad, key);
-        self.alerts.condition(&alert, details, cause, out);
-        self.inhibit(&alert, cause, out);
+        match details {
+            Some(details) => self.raise(&alert, details, cause, out),
+            None => self.alerts.condition(&alert, None, cause, out),
+        }
     }
 
     /// Alerts on limits that the configuration no longer has.

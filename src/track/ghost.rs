@@ -255,9 +255,7 @@ impl Tracker {
             pending: std::time::Duration::ZERO,
             episode: 0,
         };
-        let alert = AlertKey::new(Rule::WatcherSuspect, key);
-        self.alerts.condition(&alert, Some(details), cause, out);
-        self.inhibit(&alert, cause, out);
+        self.raise(&AlertKey::new(Rule::WatcherSuspect, key), details, cause, out);
     }
 
     fn hold(&mut self, asset: &AssetId) {
@@ -340,9 +338,7 @@ impl Tracker {
             _ => self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset)),
         };
         let details = Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 };
-        let key = AlertKey::new(rule, asset.as_str());
-        self.alerts.condition(&key, Some(details), cause, out);
-        self.inhibit(&key, cause, out);
+        self.raise(&AlertKey::new(rule, asset.as_str()), details, cause, out);
     }
 }
 

@@ -1,27 +1,32 @@
-//! Which alert explains which: a source that is down explains what hangs on it, a suspect watcher
-//! explains the ghosts of its read points. What is explained is kept, and nobody is told of it.
+//! Which alert explains which: a site that is down explains its sources, a source that is down explains what
+//! hangs on it, a suspect watcher explains the ghosts of its read points. What is explained is kept, and
+//! nobody is told of it; what explains says how many it explains.
 
 use super::Tracker;
+use super::alerts::Details;
 use super::cause::Cause;
 use super::ghost::suspicion_key;
-use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::Event;
-use crate::domain::ids::{AssetId, ReadPointId, SourceId};
+use crate::domain::ids::{AssetId, ReadPointId, SiteId, SourceId};
 
 impl Tracker {
     /// Works out what follows from what was done: the readiness of what was touched, then which alerts are
     /// explained by what began or ceased to fire.
     pub(super) fn settle(&mut self, cause: &Cause, out: &mut Vec<Event>) {
         self.settle_readiness(cause, out);
+        let mut any = false;
         loop {
             let turned = self.alerts.take_turned();
             if turned.is_empty() {
-                return;
+                break;
             }
+            any = true;
             for key in turned {
                 self.settle_one(&key, cause, out);
             }
         }
+        self.alerts.tell_explained(any, cause, out);
     }
 
     /// Sets or lifts the inhibition of one alert by what fires now.
@@ -37,10 +42,12 @@ impl Tracker {
             Rule::ReaderDown => {
                 let source = SourceId::new(&turned.subject);
                 self.release_overdue(cause, out);
+                self.judge_site(&source, cause, out);
                 let mut keys = self.hanging_on(&source);
-                keys.extend(self.sensors.bad_of(&source));
+                keys.push(turned.clone());
                 keys
             }
+            Rule::SiteDown => self.hanging_on_site(&SiteId::new(&turned.subject)),
             Rule::WatcherSuspect => self.ghosts_of(&turned.subject),
             _ => Vec::new(),
         };
@@ -49,7 +56,32 @@ impl Tracker {
         }
     }
 
-    /// Ghosts and suspicions of every group with a read point of `source`.
+    /// A source of a site went down for good, or came back: is the whole site out of reach?
+    fn judge_site(&mut self, source: &SourceId, cause: &Cause, out: &mut Vec<Event>) {
+        let Some(site) = self.topology.site_of_source(source).cloned() else { return };
+        let sources = self.topology.sources_of_site(&site);
+        let is_down = |source: &SourceId| self.alerts.is_firing(&reader_down_key(source));
+        let down = sources.len() >= 2 && sources.iter().all(is_down);
+        let details = down.then(|| Details {
+            site: Some(site.clone()),
+            severity: Severity::Critical,
+            summary: format!(
+                "none of the {} sources of {site} answers: check its power and the network to it first",
+                sources.len()
+            ),
+            pending: std::time::Duration::ZERO,
+            episode: 0,
+        });
+        self.alerts.condition(&AlertKey::new(Rule::SiteDown, site.as_str()), details, cause, out);
+    }
+
+    fn hanging_on_site(&self, site: &SiteId) -> Vec<AlertKey> {
+        let sources = self.topology.sources_of_site(site);
+        let hanging = sources.iter().flat_map(|source| self.hanging_on(source));
+        sources.iter().map(reader_down_key).chain(hanging).collect()
+    }
+
+    /// Ghosts and suspicions of every group with a read point of `source`, and its sensors.
     fn hanging_on(&self, source: &SourceId) -> Vec<AlertKey> {
         let mut groups: Vec<String> = self
             .topology
@@ -59,7 +91,8 @@ impl Tracker {
         groups.sort_unstable();
         groups.dedup();
         let suspicions = groups.iter().map(|group| AlertKey::new(Rule::WatcherSuspect, group.as_str()));
-        suspicions.chain(groups.iter().flat_map(|group| self.ghosts_of(group))).collect()
+        let sensors = self.sensors.bad_of(source);
+        suspicions.chain(groups.iter().flat_map(|group| self.ghosts_of(group))).chain(sensors).collect()
     }
 
     fn ghosts_of(&self, group: &str) -> Vec<AlertKey> {
@@ -67,7 +100,8 @@ impl Tracker {
         ghosts.map(|asset| AlertKey::new(Rule::Ghost, asset.as_str())).collect()
     }
 
-    fn inhibitor(&self, key: &AlertKey) -> Option<AlertKey> {
+    /// What explains an alert, of what fires now.
+    pub(super) fn inhibitor(&self, key: &AlertKey) -> Option<AlertKey> {
         match key.rule {
             Rule::Ghost => {
                 let watched = self.assets.get(&AssetId::new(&key.subject))?.memory.watched.as_ref()?;
@@ -78,6 +112,7 @@ impl Tracker {
             }
             Rule::WatcherSuspect => self.reader_down(self.watches.group(&key.subject)?.read_points()),
             Rule::SensorBad => self.firing_down(self.sensors.source_of(&key.subject)?),
+            Rule::ReaderDown => self.site_down(&SourceId::new(&key.subject)),
             _ => None,
         }
     }
@@ -88,7 +123,17 @@ impl Tracker {
     }
 
     fn firing_down(&self, source: &SourceId) -> Option<AlertKey> {
-        let key = AlertKey::new(Rule::ReaderDown, source.as_str());
+        let key = reader_down_key(source);
+        self.site_down(source).or_else(|| self.alerts.is_firing(&key).then_some(key))
+    }
+
+    /// The alert of the source's whole site, where it fires.
+    fn site_down(&self, source: &SourceId) -> Option<AlertKey> {
+        let key = AlertKey::new(Rule::SiteDown, self.topology.site_of_source(source)?.as_str());
         self.alerts.is_firing(&key).then_some(key)
     }
+}
+
+fn reader_down_key(source: &SourceId) -> AlertKey {
+    AlertKey::new(Rule::ReaderDown, source.as_str())
 }

@@ -30,6 +30,7 @@ mod links;
 mod location;
 mod overdue;
 mod permit;
+mod raise;
 mod readiness;
 mod register;
 mod restore;
@@ -86,7 +87,7 @@ pub struct Tracker {
 
 impl Tracker {
     pub fn new(rules: &Rules) -> Self {
-        Self {
+        let mut tracker = Self {
             topology: topology::Topology::new(rules),
             register: register::Register::new(rules),
             assets: assets::Assets::default(),
@@ -100,7 +101,10 @@ impl Tracker {
             commands_dirty: false,
             now: Timestamp::MIN,
             rules_changed: false,
-        }
+        };
+        tracker.alerts.policies.rules = rules.alerts.clone();
+        tracker.refresh_timezones();
+        tracker
     }
 
     /// To be called once, after [`Tracker::restore`]. Tells of our own downtime, and takes every link
@@ -108,6 +112,7 @@ impl Tracker {
     pub fn started(&mut self, down_since: Option<Timestamp>, now: Timestamp, out: &mut Vec<Event>) {
         self.now = self.now.max(now);
         let cause = Cause::own(now, now);
+        self.refresh_timezones();
         if let Some(from) = down_since.filter(|from| *from < now) {
             self.gap(from, "tallyman was not running", &cause, out);
         }
@@ -122,6 +127,8 @@ impl Tracker {
     pub fn set_rules(&mut self, rules: &Rules) {
         self.topology = topology::Topology::new(rules);
         self.register.set_rules(rules);
+        self.alerts.policies.rules = rules.alerts.clone();
+        self.refresh_timezones();
         self.rules_changed = true;
     }
 
@@ -239,6 +246,7 @@ impl Tracker {
         self.end_orphaned_suspicions(cause, out);
         self.end_orphaned_conditions(cause, out);
         self.review_readiness();
+        self.apply_policies(cause, out);
         self.settle(cause, out);
     }
 

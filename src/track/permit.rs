@@ -39,7 +39,9 @@ impl Tracker {
     fn check_scope(&self, scope: &Scope, command: &Command, now: Timestamp) -> Result<(), Refused> {
         match command {
             Command::Checkout { asset, .. } | Command::CheckIn { asset, .. } => self.visible(scope, asset),
-            Command::Acknowledge { alert, .. } | Command::Snooze { alert, .. } => {
+            Command::Acknowledge { alert, .. }
+            | Command::Assign { alert, .. }
+            | Command::Snooze { alert, .. } => {
                 let site = self.alerts.open(alert).and_then(|open| open.site.as_ref());
                 match scope.covers(site) {
                     true => Ok(()),

@@ -84,6 +84,11 @@ impl Register {
         sites.next().filter(|_| sites.next().is_none())
     }
 
+    pub(super) fn timezones(&self) -> BTreeMap<SiteId, jiff::tz::TimeZone> {
+        let sites = self.imported.sites.values().chain(self.own.sites.values());
+        sites.map(|site| (site.name.clone(), site.timezone.clone())).collect()
+    }
+
     pub fn zone(&self, name: &ZoneId) -> Option<&Zone> {
         self.own.zones.get(name).or_else(|| self.imported.zones.get(name))
     }

@@ -127,6 +127,10 @@ impl Topology {
         self.source_sites.keys().chain(self.read_points_of.keys()).cloned().collect()
     }
 
+    pub fn sources_of_site(&self, site: &SiteId) -> Vec<SourceId> {
+        self.source_sites.iter().filter(|(_, at)| *at == site).map(|(source, _)| source.clone()).collect()
+    }
+
     pub fn site_of_source(&self, source: &SourceId) -> Option<&SiteId> {
         self.source_sites.get(source)
     }

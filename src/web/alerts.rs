@@ -45,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post(
             "/alerts/{rule}/{*subject}",
             "actOnAlert",
-            "Acknowledges or snoozes an open alert",
+            "Acknowledges, assigns or snoozes an open alert",
             act_on,
         )
         .role(Role::Operator)
@@ -100,6 +100,8 @@ pub(super) enum AlertAction {
     },
     /// A time that is past ends a snooze.
     Snooze { until: Timestamp },
+    /// Who is to see to it, in place of who was.
+    Assign { to: String },
 }
 
 async fn list(
@@ -141,6 +143,7 @@ async fn act_on(
     let alert = AlertKey::new(rule, subject);
     let command = match action {
         AlertAction::Acknowledge { note } => Command::Acknowledge { alert, note },
+        AlertAction::Assign { to } => Command::Assign { alert, to },
         AlertAction::Snooze { until } => Command::Snooze { alert, until },
     };
     api.give(writing, command, None).await

@@ -46,6 +46,7 @@ fn role_for(command: &Command) -> Role {
         Command::Checkout { .. }
         | Command::CheckIn { .. }
         | Command::Acknowledge { .. }
+        | Command::Assign { .. }
         | Command::Snooze { .. } => Role::Operator,
     }
 }

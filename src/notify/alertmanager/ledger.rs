@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::message::Message;
-use crate::config::AlertmanagerConfig;
+use crate::config::{ALERTMANAGER, AlertmanagerConfig};
 use crate::domain::alerts::{Alert, AlertState};
 use crate::domain::ids::{EventId, NodeId};
 use crate::domain::time::Timestamp;
@@ -131,7 +131,7 @@ impl Ledger {
     fn follow(&mut self, alerts: &[Alert], now: Timestamp) -> Vec<(Message, Timestamp)> {
         let mut superseded = Vec::new();
         let mut standing: BTreeMap<String, EventId> = BTreeMap::new();
-        for alert in alerts.iter().filter(|alert| alert.notifies(now)) {
+        for alert in alerts.iter().filter(|alert| alert.notifies(now) && alert.is_for(ALERTMANAGER)) {
             let Some(message) = Message::of(alert, &self.node, now) else { continue };
             let identity = message.identity();
             standing.insert(identity.clone(), alert.incident);

@@ -27,21 +27,11 @@ fn ledger(alerts: &[Alert], last_alive: Option<Timestamp>) -> Ledger {
 }
 
 fn ghost(asset: &str, fired_at: Timestamp) -> Alert {
-    Alert {
-        key: AlertKey::new(Rule::Ghost, asset),
-        incident: EventId::derive(fired_at, &[asset.as_bytes()]),
-        state: AlertState::Firing,
-        severity: Severity::Warning,
-        site: Some(SiteId::from("hamburg")),
-        summary: format!("{asset} is not where it should be"),
-        pending_since: fired_at,
-        fired_at: Some(fired_at),
-        resolved_at: None,
-        acknowledged: None,
-        snoozed_until: None,
-        inhibited_by: None,
-        previous_incident: None,
-    }
+    let key = AlertKey::new(Rule::Ghost, asset);
+    let incident = EventId::derive(fired_at, &[asset.as_bytes()]);
+    let (site, summary) = (Some(SiteId::from("hamburg")), format!("{asset} is not where it should be"));
+    let begun = Alert::begin(key, incident, Severity::Warning, site, summary, fired_at);
+    Alert { state: AlertState::Firing, fired_at: Some(fired_at), ..begun }
 }
 
 fn resolved(alert: &Alert, resolved_at: Timestamp) -> Alert {

@@ -31,7 +31,7 @@ impl Message {
             labels["site"] = site.as_str().into();
         }
         let mut annotations = json!({
-            "summary": alert.summary,
+            "summary": summary(alert),
             "action": action(&alert.key),
             "incident": alert.incident.to_string(),
         });
@@ -41,6 +41,21 @@ impl Message {
             if let Some(note) = &acknowledged.note {
                 annotations["acknowledged_note"] = note.clone().into();
             }
+        }
+        if let Some(assigned) = &alert.assigned {
+            annotations["assigned_to"] = assigned.to.clone().into();
+        }
+        if let Some(previous) = alert.previous_incident {
+            annotations["previous_incident"] = previous.to_string().into();
+        }
+        if alert.explains > 0 {
+            annotations["explains"] = alert.explains.to_string().into();
+        }
+        if let Some(at) = alert.escalated_at {
+            annotations["escalated_at"] = at.to_string().into();
+        }
+        if let Some(since) = alert.flapping_since {
+            annotations["flapping_since"] = since.to_string().into();
         }
         Some(Self { labels, annotations, starts_at })
     }
@@ -85,6 +100,7 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::Condition => "TallymanCondition",
         Rule::SensorBad => "TallymanSensorBad",
         Rule::ReaderDown => "TallymanReaderDown",
+        Rule::SiteDown => "TallymanSiteDown",
         Rule::WatcherSuspect => "TallymanWatcherSuspect",
         Rule::Journal => "TallymanJournal",
         Rule::Zombie => "TallymanZombie",
@@ -99,8 +115,17 @@ fn alert_name(rule: Rule) -> &'static str {
     }
 }
 
+/// The alert's own words, with how many others it stands for.
+pub(crate) fn summary(alert: &Alert) -> String {
+    match alert.explains {
+        0 => alert.summary.clone(),
+        1 => format!("{} (explains 1 other alert, which is not told)", alert.summary),
+        more => format!("{} (explains {more} other alerts, which are not told)", alert.summary),
+    }
+}
+
 /// What to type next, for who was woken by it.
-fn action(key: &AlertKey) -> String {
+pub(crate) fn action(key: &AlertKey) -> String {
     let subject = word(&key.subject);
     let look = match key.rule {
         Rule::Ghost => {
@@ -110,7 +135,7 @@ fn action(key: &AlertKey) -> String {
             "`tallyman explain {subject}` tells who has it and where it was last heard; `tallyman check-in {subject}` takes it back"
         ),
         Rule::Condition => "look at the place first, at the sensor second".to_owned(),
-        Rule::SensorBad | Rule::ReaderDown => {
+        Rule::SensorBad | Rule::ReaderDown | Rule::SiteDown => {
             "`tallyman check --connect` tries every device and says what it finds".to_owned()
         }
         Rule::WatcherSuspect => "hold a known tag to its antenna: is it read?".to_owned(),

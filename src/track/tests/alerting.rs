@@ -52,6 +52,7 @@ fn a_reader_down_explains_the_ghosts_that_hang_on_it() {
             "60 reader-down/r1 pending",
             "90 reader-down/r1 fired",
             "90 ghost/T1 inhibited",
+            "90 reader-down/r1 explains",
             "100 reader-down/r1 resolved",
             "100 ghost/T1 uninhibited",
         ]

@@ -224,7 +224,12 @@ fn a_suspect_watcher_explains_the_ghosts_it_made_before() {
     world.until(200);
     assert_eq!(
         world.alerted(),
-        ["60 ghost/T1 fired", "150 watcher-suspect/CRIB fired", "150 ghost/T1 inhibited"]
+        [
+            "60 ghost/T1 fired",
+            "150 watcher-suspect/CRIB fired",
+            "150 ghost/T1 inhibited",
+            "150 watcher-suspect/CRIB explains",
+        ]
     );
     world.hear_until(230, &[2, 3, 4, 5, 6, 7], "CRIB");
     let told = world.alerted();

@@ -3,6 +3,7 @@
 mod alerting;
 mod custody;
 mod ghosts;
+mod lifecycle;
 mod location;
 mod properties;
 mod readiness;

@@ -104,6 +104,7 @@ fn a_sensor_without_good_values_is_an_alert_after_a_while_unless_its_source_expl
             "300 reader-down/cold-1 pending",
             "330 reader-down/cold-1 fired",
             "330 sensor-bad/cold-1/temp inhibited",
+            "330 reader-down/cold-1 explains",
             "360 sensor-bad/cold-1/temp fired",
             "400 reader-down/cold-1 resolved",
             "400 sensor-bad/cold-1/temp uninhibited",

@@ -150,6 +150,7 @@ pub fn tracker(device: &str, asset: &str) -> Record {
 
 /// The tracker, with the rows that a journal would hold.
 pub struct World {
+    pub rules: Rules,
     pub tracker: Tracker,
     pub events: Vec<Event>,
     pub rows: BTreeMap<(StateKind, String), Vec<u8>>,
@@ -163,8 +164,8 @@ impl World {
     }
 
     pub fn with(rules: Rules) -> Self {
-        let mut world =
-            Self { tracker: Tracker::new(&rules), events: Vec::new(), rows: BTreeMap::new(), at: 0 };
+        let tracker = Tracker::new(&rules);
+        let mut world = Self { rules, tracker, events: Vec::new(), rows: BTreeMap::new(), at: 0 };
         world.tracker.started(None, t(0), &mut world.events);
         world.connect();
         world.events.clear();
@@ -323,7 +324,7 @@ impl World {
 
     /// The process ends here, without a word, and begins again `down` seconds later.
     pub fn restart(&mut self, down: i64) {
-        let mut tracker = Tracker::new(&rules());
+        let mut tracker = Tracker::new(&self.rules);
         let rows = self.rows.iter().map(|((kind, key), value)| (*kind, key.clone(), value.clone()));
         tracker.restore(rows).unwrap();
         self.tracker = tracker;
@@ -391,5 +392,5 @@ pub fn line(event: &Event) -> String {
 }
 
 fn transition_name(transition: AlertTransition) -> String {
-    format!("{transition:?}").to_lowercase()
+    transition.as_str().to_owned()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tallyman_simulators::faults::Fault;
 
-use self::receiver::Alertmanager;
+use self::receiver::{Alertmanager, Shown};
 use crate::daemon::Daemon;
 use crate::plant::{self, Plant, now, tell};
 use crate::relay::Relay;
@@ -124,6 +124,11 @@ async fn an_alert_is_acknowledged_and_snoozed_from_the_command_line() {
     assert_eq!(known.annotation("acknowledged_note"), "looking in the yard");
     assert!(known.ends_at() > now() + HOLD - Duration::from_secs(60), "acknowledged, it still stands");
     assert!(tell(&daemon, "alerts", &[]).contains("looking in the yard"));
+    tell(&daemon, "assign", &["ghost/FL-02", "--to", "yard crew"]);
+    alertmanager
+        .until("TallymanGhost", "FL-02", |alert| alert.annotation("assigned_to") == "yard crew")
+        .await;
+    assert!(tell(&daemon, "alerts", &[]).contains("assigned to yard crew"));
 
     let until = now() + Duration::from_secs(8);
     tell(&daemon, "snooze", &["ghost/FL-02", "--until", &until.to_string()]);
@@ -156,10 +161,15 @@ async fn what_a_source_that_is_down_explains_is_told_to_nobody() {
     let ghost = alertmanager.fires("TallymanGhost", "FL-03").await;
     assert!(alertmanager.alert("TallymanSensorBad", "cold-1/temperature").await.is_none());
     plant.crib.faults().begin(Fault::Disconnect);
-    alertmanager.fires("TallymanReaderDown", "crib-reader").await;
+    // The last source of its site: the site explains both of them, and what hangs on them.
+    let explains = |site: &Shown| site.annotation("explains").parse().is_ok_and(|count: u32| count >= 4);
+    let site = alertmanager.until("TallymanSiteDown", "hamburg", explains).await;
+    assert!(site.annotation("summary").contains("other alerts, which are not told)"), "{site:?}");
     alertmanager.ends("TallymanGhost", "FL-03").await;
+    alertmanager.ends("TallymanReaderDown", "cold-1").await;
     plant.crib.faults().end(Fault::Disconnect);
-    alertmanager.ends("TallymanReaderDown", "crib-reader").await;
+    alertmanager.ends("TallymanSiteDown", "hamburg").await;
+    alertmanager.fires("TallymanReaderDown", "cold-1").await;
     let back = alertmanager.fires("TallymanGhost", "FL-03").await;
     assert_eq!(back.starts_at(), ghost.starts_at());
     assert!(alertmanager.alert("TallymanSensorBad", "cold-1/temperature").await.is_none());

@@ -84,21 +84,10 @@ fn checkout(n: u64) -> Checkout {
 }
 
 fn alert() -> Alert {
-    Alert {
-        key: AlertKey::new(Rule::Ghost, "FL-07"),
-        incident: EventId([9; 16]),
-        state: AlertState::Firing,
-        severity: Severity::Warning,
-        site: Some("north".into()),
-        summary: "FL-07 is not where it should be".to_owned(),
-        pending_since: at(1),
-        fired_at: Some(at(2)),
-        resolved_at: None,
-        acknowledged: None,
-        snoozed_until: None,
-        inhibited_by: None,
-        previous_incident: None,
-    }
+    let key = AlertKey::new(Rule::Ghost, "FL-07");
+    let (site, summary) = (Some("north".into()), "FL-07 is not where it should be".to_owned());
+    let begun = Alert::begin(key, EventId([9; 16]), Severity::Warning, site, summary, at(1));
+    Alert { state: AlertState::Firing, fired_at: Some(at(2)), ..begun }
 }
 
 /// One of each kind, about asset FL-07 and sensor cold-1, one a second.
@@ -149,7 +138,7 @@ pub fn one_of_each() -> Vec<Event> {
         (cold(), condition(ended)),
         (cold(), quality),
         (Subject::Tag(epc()), read),
-        (fl07(), EventBody::Alert { transition: AlertTransition::Fired, alert: alert() }),
+        (fl07(), EventBody::Alert { transition: AlertTransition::Fired, alert: Box::new(alert()) }),
         (
             Subject::Node,
             EventBody::Command {
