@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use sha2::{Digest, Sha256};
 
 use crate::config::Role;
+use crate::domain::time::Timestamp;
 
 /// Marks our tokens, so that secret scanners and people recognise one that has leaked.
 const PREFIX: &str = "tallyman_";
@@ -26,6 +27,17 @@ pub struct TokenArgs {
     /// What it allows: viewer, operator or admin
     #[arg(long, default_value = "operator", value_parser = role)]
     pub role: Role,
+    /// It sees, and acts on, what belongs to this site only; may be given several times
+    #[arg(long = "site", value_name = "SITE")]
+    pub sites: Vec<String>,
+    /// Not let in from then on, for instance 2027-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub expires: Option<Timestamp>,
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| "write a time with its offset, for instance 2027-01-01T00:00:00Z".to_owned())
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -51,7 +63,14 @@ fn token(random: [u8; TOKEN_BYTES]) -> String {
 fn config_lines(args: &TokenArgs, token: &str) -> String {
     let name = toml::Value::from(args.name.as_str());
     let (sha256, role) = (hash(token), args.role.as_str());
-    format!("[[web.token]]\nname = {name}\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n")
+    let mut lines = format!("[[web.token]]\nname = {name}\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n");
+    if !args.sites.is_empty() {
+        lines += &format!("sites = {}\n", toml::Value::from(args.sites.clone()));
+    }
+    if let Some(expires) = args.expires {
+        lines += &format!("expires = \"{expires}\"\n");
+    }
+    lines
 }
 
 /// The hash of a token as `web.token.sha256` holds it: SHA-256 of its text, lower-case hex.
@@ -66,11 +85,18 @@ mod tests {
     #[test]
     fn what_is_printed_loads_and_holds_the_tokens_hash() {
         let token = token([7; TOKEN_BYTES]);
-        let args = TokenArgs { name: "night shift".to_owned(), role: Role::Admin };
-        let text = format!("node = \"n\"\n{}", config_lines(&args, &token));
+        let args = TokenArgs {
+            name: "night shift".to_owned(),
+            role: Role::Admin,
+            sites: vec!["leeds".to_owned()],
+            expires: Timestamp::parse("2027-01-01T00:00:00Z"),
+        };
+        let site = "[[site]]\nname = \"leeds\"\ntimezone = \"UTC\"\n";
+        let text = format!("node = \"n\"\n{}{site}", config_lines(&args, &token));
         let config = crate::config::parse(&text, std::path::Path::new(""), &|_| None).unwrap();
         let [entry] = config.web.tokens.as_slice() else { panic!("{config:?}") };
         assert_eq!((entry.name.as_str(), entry.role), ("night shift", Role::Admin));
+        assert_eq!((entry.sites.as_ref().map(Vec::len), entry.expires), (Some(1), args.expires));
         assert_eq!(entry.sha256, hash(&token));
         assert!(!text.contains(&token));
     }

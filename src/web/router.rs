@@ -88,25 +88,26 @@ async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
             request.extensions_mut().insert(caller);
             (name, gate.run(request, next).await)
         }
-        Err(problem) => ("".into(), problem.into_response()),
+        Err((name, problem)) => (name, problem.into_response()),
     };
     asked.log(&who, response.status());
     response
 }
 
 impl Gate {
-    fn admit(&self, request: &Request, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+    /// Gives whom it lets in, or whom it refuses and why.
+    fn admit(&self, request: &Request, peer: Option<IpAddr>) -> Result<Caller, (Arc<str>, Problem)> {
         let Some(tokens) = &self.tokens else { return Ok(Caller::local()) };
         let now = self.api.clock.now();
         match Caller::authenticate(request.headers(), &tokens.known, now) {
             Ok(caller) => match tokens.requests.take(caller.name.clone(), Instant::now()) {
                 Ok(()) => Ok(caller),
-                Err(retry_after) => Err(Problem::TooMany { retry_after }),
+                Err(retry_after) => Err((caller.name, Problem::TooMany { retry_after })),
             },
             // A right token is never counted here: behind a proxy, all callers have one address.
             Err(problem) => match tokens.failures.take(peer.map(network), Instant::now()) {
-                Ok(()) => Err(problem),
-                Err(retry_after) => Err(Problem::TooMany { retry_after }),
+                Ok(()) => Err(("nobody".into(), problem)),
+                Err(retry_after) => Err(("nobody".into(), Problem::TooMany { retry_after })),
             },
         }
     }

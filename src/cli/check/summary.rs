@@ -54,7 +54,10 @@ fn stores(config: &Config, out: &mut String) -> std::fmt::Result {
         None => writeln!(out, "store: none, the journal is the database")?,
     }
     match config.web.listen {
-        Some(address) => writeln!(out, "web http://{address}, {} tokens", config.web.tokens.len())?,
+        Some(address) => {
+            let scheme = if config.web.tls.is_some() { "https" } else { "http" };
+            writeln!(out, "web {scheme}://{address}, {} tokens", config.web.tokens.len())?;
+        }
         None => writeln!(out, "web: off, commands through the control socket beside the journal")?,
     }
     match config.metrics {

@@ -10,9 +10,43 @@ use sha2::{Digest, Sha256};
 use crate::daemon::Daemon;
 use crate::servers::free_port;
 
+mod examples;
+mod fuzz;
+mod limits;
+mod reads;
+mod stream;
+mod tls;
+mod writes;
+
 const VIEWER: &str = "viewer-token";
 const OPERATOR: &str = "operator-token";
 const ADMIN: &str = "admin-token";
+
+const PLACES: &str = r#"
+[[site]]
+name = "depot"
+timezone = "UTC"
+
+[[site]]
+name = "leeds"
+timezone = "Europe/London"
+
+[[zone]]
+name = "hall"
+site = "depot"
+
+[[zone]]
+name = "yard"
+site = "leeds"
+
+[[class]]
+name = "forklift"
+"#;
+
+fn token_lines(name: &str, token: &str, role: &str) -> String {
+    let sha256 = hex::encode(Sha256::digest(token));
+    format!("[[web.token]]\nname = \"{name}\"\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n")
+}
 
 struct Api {
     daemon: Daemon,
@@ -22,18 +56,19 @@ struct Api {
 
 impl Api {
     async fn start() -> Self {
+        Self::start_with("", "").await
+    }
+
+    /// With these lines in `[web]`, and these behind the whole configuration.
+    async fn start_with(web: &str, more: &str) -> Self {
         let port = free_port();
         let tokens: String =
             [("wall", VIEWER, "viewer"), ("crib", OPERATOR, "operator"), ("erp", ADMIN, "admin")]
-                .map(|(name, token, role)| {
-                    let sha256 = hex::encode(Sha256::digest(token));
-                    format!("[[web.token]]\nname = \"{name}\"\nsha256 = \"{sha256}\"\nrole = \"{role}\"\n")
-                })
+                .map(|(name, token, role)| token_lines(name, token, role))
                 .concat();
         let mut daemon = Daemon::prepare(|place| {
             format!(
-                "node = \"n\"\n{}\n[web]\nlisten = \"127.0.0.1:{port}\"\n{tokens}\n\
-                 [[site]]\nname = \"depot\"\ntimezone = \"UTC\"\n[[class]]\nname = \"forklift\"\n",
+                "node = \"n\"\n{}\n[web]\nlisten = \"127.0.0.1:{port}\"\n{web}\n{tokens}\n{PLACES}\n{more}\n",
                 place.tables("")
             )
         });
@@ -43,8 +78,12 @@ impl Api {
         Self { daemon, client, base: format!("http://127.0.0.1:{port}") }
     }
 
+    fn request(&self, token: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(token)
+    }
+
     async fn ask(&self, token: &str, method: Method, path: &str, body: Option<&str>) -> (StatusCode, Value) {
-        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        let mut request = self.request(token, method, path);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_owned());
         }
