@@ -19,16 +19,14 @@ use siphasher::sip::SipHasher13;
 use crate::config::{IntakeConfig, Rules};
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
-use crate::domain::readings::{DeviceTime, Fix, ReaderEvent, ReaderEventKind, Reading, Sample, TagRead};
+use crate::domain::readings::Reading;
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::time::Timestamp;
 
-use clock::{ClockFault, ClockRules, ReaderClock};
+use clock::ClockRules;
 use condition::SensorPoint;
-use fixes::{FixRules, Tracker};
+use fixes::Tracker;
 use hearing::{Observed, Point};
-use portal::Heard;
-use presence::Reads;
 use rules::Compiled;
 use source::{Link, Source};
 
@@ -41,13 +39,16 @@ mod geofence;
 mod hearing;
 mod portal;
 mod presence;
+mod reads;
 mod redelivery;
 mod rows;
 mod rules;
+mod samples;
 mod source;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trackers;
 mod windows;
 
 pub use rows::CleanRestoreError;
@@ -217,181 +218,6 @@ impl Cleaner {
         sources.chain(points).min()
     }
 
-    fn tag(
-        &mut self,
-        read: &TagRead,
-        index: usize,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) -> Option<&'static str> {
-        let source = &mut self.sources[index];
-        let last = if read.last_seen == DeviceTime::None { read.first_seen } else { read.last_seen };
-        let live = source.live();
-        let observed = match source.told.clock.observe(last, received, live, &self.clock_rules) {
-            Ok(observed) => observed,
-            Err(fault) => {
-                source.dirty = true;
-                return Some(reason_of(fault));
-            }
-        };
-        if source.observe(observed, received) {
-            let reason = if source.live() { "caught up" } else { "far behind" };
-            self.relink(index, reason, received, received, out);
-        }
-        let first = observed - ReaderClock::span(read.first_seen, last);
-        let reads = Reads { first, last: observed, count: u32::from(read.seen_count.max(1)) };
-        let watches = self.sources[index].watches(read.antenna).len();
-        let mut taken = 0;
-        for nth in 0..watches {
-            taken += usize::from(self.watched(index, nth, read, reads, received, out));
-        }
-        match (watches, taken) {
-            (0, _) => Some(UNASSIGNED_ANTENNA),
-            (_, 0) => Some(TOO_MANY_TAGS),
-            _ => None,
-        }
-    }
-
-    /// A read at one of the read points that its antenna serves. `false` where it is of a new tag, and there
-    /// are too many already.
-    fn watched(
-        &mut self,
-        index: usize,
-        nth: usize,
-        read: &TagRead,
-        reads: Reads,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) -> bool {
-        let source = &self.sources[index];
-        let watch = source.watches(read.antenna)[nth];
-        let point = &mut self.points[watch.point];
-        point.advance(&self.sources, &mut self.seen);
-        if point.rule.reference.is_none_or(|reference| reference == read.epc) {
-            point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
-        }
-        self.tags = point.count(self.tags);
-        let has_room = self.tags < self.max_tags || point.windows.holds(read.epc);
-        let is_reference = self.rules.references.contains(&read.epc);
-        if has_room && !is_reference {
-            let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
-            point.read(read.epc, reads, heard, &mut self.seen);
-        }
-        self.put_out(watch.point, received, out);
-        has_room || is_reference
-    }
-
-    fn fix(
-        &mut self,
-        fix: Fix,
-        index: usize,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) -> Option<&'static str> {
-        let rules = FixRules {
-            clock: &self.clock_rules,
-            horizon: self.redelivery_horizon,
-            tracker: &self.rules.tracker,
-            fences: &self.rules.fences,
-        };
-        let device = fix.device.clone();
-        if self.trackers.len() >= self.max_trackers && !self.trackers.contains_key(&device) {
-            return Some(TOO_MANY_TRACKERS);
-        }
-        let tracker = self.trackers.entry(device.clone()).or_default();
-        let clean = !tracker.dirty;
-        let taken = tracker.take(fix, received, &rules);
-        if clean && tracker.dirty {
-            self.dirty_trackers.push(device.clone());
-        }
-        let accepted = match taken {
-            Ok(accepted) => accepted,
-            Err(reason) => return Some(reason),
-        };
-        if !accepted.fix.retained && self.sources[index].forward(accepted.fix.observed_at, received) {
-            self.relink(index, "caught up", received, received, out);
-        }
-        let source = self.sources[index].id.clone();
-        let say = |observed_at, what| Sighting {
-            source: source.clone(),
-            observed_at,
-            received_at: received,
-            late: accepted.late,
-            what,
-        };
-        out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
-        for (fence, change, fix) in accepted.changes {
-            let device = device.clone();
-            out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix }));
-        }
-        None
-    }
-
-    fn sample(
-        &mut self,
-        sample: Sample,
-        index: usize,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) -> Option<&'static str> {
-        if self.sources[index].forward(sample.observed_at, received) {
-            self.relink(index, "caught up", received, received, out);
-        }
-        let observed_at = sample.observed_at;
-        let key = (sample.device.clone(), sample.point.clone());
-        let rules = &self.rules;
-        let sensor = self
-            .sensors
-            .entry(key.clone())
-            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), rules.limits(&key.0, &key.1)));
-        let clean = !sensor.dirty;
-        let mut seen = Vec::new();
-        let late = sensor.take(sample, &mut seen);
-        if clean && sensor.dirty {
-            self.dirty_sensors.push(key);
-        }
-        let source = &self.sources[index].id;
-        out.sightings.extend(seen.into_iter().map(|what| Sighting {
-            source: source.clone(),
-            observed_at,
-            received_at: received,
-            late,
-            what,
-        }));
-        None
-    }
-
-    fn reader_event(
-        &mut self,
-        event: &ReaderEvent,
-        index: usize,
-        received: Timestamp,
-        out: &mut Cleaned,
-    ) -> Option<&'static str> {
-        let source = &mut self.sources[index];
-        match event.kind {
-            ReaderEventKind::Connected => {
-                source.told.clock.connected(event.time, received);
-                source.dirty = true;
-            }
-            ReaderEventKind::Antenna { antenna, connected } => {
-                let id = source.id.clone();
-                let watched: Vec<usize> = source.watches(antenna).iter().map(|watch| watch.point).collect();
-                for point in watched {
-                    let which = (id.clone(), antenna);
-                    self.points[point].antenna(which, connected, received, &self.sources, &mut self.seen);
-                    self.put_out(point, received, out);
-                }
-            }
-            ReaderEventKind::BufferLevel { .. }
-            | ReaderEventKind::BufferOverflow
-            | ReaderEventKind::Exception { .. }
-            | ReaderEventKind::Gpi { .. }
-            | ReaderEventKind::Other { .. } => {}
-        }
-        None
-    }
-
     /// A source's link changed: said, and told to its read points.
     fn relink(&mut self, index: usize, reason: &str, at: Timestamp, received: Timestamp, out: &mut Cleaned) {
         let source = &self.sources[index];
@@ -432,12 +258,5 @@ impl Cleaner {
         self.sources.push(Source::new(id.clone()));
         self.by_name.insert(id.clone(), self.sources.len() - 1);
         self.sources.len() - 1
-    }
-}
-
-fn reason_of(fault: ClockFault) -> &'static str {
-    match fault {
-        ClockFault::Ahead => CLOCK_AHEAD,
-        ClockFault::TooOld => TOO_OLD,
     }
 }

@@ -1,0 +1,104 @@
+//! Messages of every kind from a real broker: retained, of every QoS, too long, faster than they are taken.
+
+use std::time::Duration;
+
+use tallyman::domain::frames::Payload;
+use tallyman::source::Gate;
+
+use super::{Daemon, MAX_PAYLOAD, TOPIC, await_log, config, numbered};
+use crate::servers::Mosquitto;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_is_cut_and_holds_nothing_up() {
+    let Some(broker) = Mosquitto::start("mqtt: oversize", "allow_anonymous true") else { return };
+    let mut daemon = Daemon::start(config(broker.port), 100);
+    daemon.up().await;
+    let long = "x".repeat(2_000_000);
+    std::fs::write(broker.path("long"), &long).unwrap();
+    let file = broker.path("long");
+    let sent = std::process::Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", TOPIC, "-q", "1", "-f"])
+        .arg(file)
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    broker.publish_lines(TOPIC, &["-q", "1"], "short\n");
+    let taken = daemon.take(2).await;
+    assert_eq!((taken[0].len(), &*taken[1]), (MAX_PAYLOAD, "short"));
+    daemon.leave(&broker).await;
+
+    let mut daemon = Daemon::start(config(broker.port), 100);
+    assert!(daemon.up().await);
+    broker.publish_lines(TOPIC, &["-q", "1"], "next\n");
+    assert_eq!(daemon.take(1).await, ["next"], "the long one was acknowledged");
+    daemon.leave(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retained_messages_are_marked() {
+    let Some(broker) = Mosquitto::start("mqtt: retained", "allow_anonymous true") else { return };
+    broker.publish_lines(TOPIC, &["-q", "1", "-r"], "old\n");
+    let mut daemon = Daemon::start(config(broker.port), 100);
+    daemon.up().await;
+    let kept = daemon.frame().await;
+    assert!(matches!(&kept.payload, Payload::Mqtt { retained: true, topic, .. } if topic == TOPIC));
+    broker.publish_lines(TOPIC, &["-q", "1", "-r"], "new\n");
+    let live = daemon.frame().await;
+    assert!(matches!(live.payload, Payload::Mqtt { retained: false, .. }));
+    daemon.leave(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qos_0_asks_for_no_ack_and_qos_2_is_lowered() {
+    let Some(broker) = Mosquitto::start("mqtt: QoS", "allow_anonymous true") else { return };
+    let mut config = config(broker.port);
+    config.topics[0].qos = 2;
+    let mut daemon = Daemon::start(config, 100);
+    daemon.up().await;
+    broker.publish_lines(TOPIC, &["-q", "0"], "zero\n");
+    assert_eq!(daemon.frame().await.ack, None);
+    broker.publish_lines(TOPIC, &["-q", "2"], "two\n");
+    assert_eq!(daemon.take(1).await, ["two"]);
+    daemon.leave(&broker).await;
+    assert!(broker.log().contains("PUBACK from tallyman"), "{}", broker.log());
+}
+
+/// A queue of two and a window of four: what the pipeline does not take stays with the broker, and
+/// acknowledgements go out all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_pipeline_neither_loses_nor_deadlocks() {
+    let lines = "allow_anonymous true\nmax_inflight_messages 1000\nmax_queued_messages 0";
+    let Some(broker) = Mosquitto::start("mqtt: backpressure", lines) else { return };
+    let mut config = config(broker.port);
+    config.max_inflight = 4;
+    let mut daemon = Daemon::start(config, 2);
+    daemon.up().await;
+    let (lines, payloads) = numbered(0..5000);
+    broker.publish_lines(TOPIC, &["-q", "1"], &lines);
+    assert_eq!(daemon.take(5000).await, payloads);
+    daemon.leave(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_gate_stops_reading_and_keeps_the_connection() {
+    let Some(broker) = Mosquitto::start("mqtt: gate", "allow_anonymous true") else { return };
+    let mut config = config(broker.port);
+    // Mosquitto drops a client after one and a half keepalives without a word.
+    config.keepalive = Duration::from_secs(1);
+    let mut daemon = Daemon::start(config, 100);
+    daemon.up().await;
+    broker.publish_lines(TOPIC, &["-q", "1"], "before\n");
+    let before = daemon.frame().await;
+    daemon.gate.send(Gate::Closed).unwrap();
+    let (lines, payloads) = numbered(0..50);
+    broker.publish_lines(TOPIC, &["-q", "1"], &lines);
+    daemon.acks.send(before.ack.unwrap()).unwrap();
+    await_log(&broker, |log| {
+        log.contains("PUBACK from tallyman") && log.matches("PINGREQ from tallyman").count() >= 8
+    })
+    .await;
+    assert!(daemon.intake.try_recv().is_err(), "nothing is handed on while the gate is closed");
+    daemon.gate.send(Gate::Open).unwrap();
+    assert_eq!(daemon.take(50).await, payloads, "on the same connection");
+    daemon.leave(&broker).await;
+}
