@@ -133,6 +133,7 @@ async fn fill(path: &Path, events: u64) -> Reader {
         reserve_bytes: 1 << 20,
         keep_reads: false,
         max_dead_letters: 10,
+        max_dead_letter_bytes: 256 << 20,
         retain_events: Duration::from_secs(400 * 86_400),
         retain_measurements: Duration::from_secs(30 * 86_400),
         retain_reads: Duration::from_secs(86_400),

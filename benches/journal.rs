@@ -89,6 +89,7 @@ fn config(folder: &Path) -> JournalConfig {
         reserve_bytes: 64 << 20,
         keep_reads: false,
         max_dead_letters: 10_000,
+        max_dead_letter_bytes: 256 << 20,
         retain_events: 400 * day,
         retain_measurements: 30 * day,
         retain_reads: day,

@@ -212,23 +212,23 @@ fn spawn_sources(
     shutdown: &CancellationToken,
 ) -> BTreeMap<crate::domain::ids::SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
     let mut lanes = BTreeMap::new();
+    // What the dead letters could not hold anyhow is not kept for them.
+    let max_kept = usize::try_from(config.journal.dead_letter_bytes()).unwrap_or(usize::MAX);
+    let limits = source::mqtt::Limits {
+        max_payload: config.intake.max_payload_bytes,
+        max_kept: config.intake.max_kept_bytes.min(max_kept),
+    };
     stages.spawn_source(hold_open(mouth.clone(), shutdown.child_token()));
     for reader in config.readers.clone() {
-        stages.spawn_source(source::llrp::run(reader, mouth.clone(), shutdown.child_token()));
+        let max_kept = limits.max_kept;
+        stages.spawn_source(source::llrp::run(reader, max_kept, mouth.clone(), shutdown.child_token()));
     }
     for broker in config.brokers.clone() {
         // Unbounded by type, bounded in fact: it holds acknowledgements of frames, and those are bounded
         // by the intake queue and the groups under way. It must never make the writer wait.
         let (lane, acks) = mpsc::unbounded_channel();
         lanes.insert(broker.name.clone(), lane);
-        let max_payload = config.intake.max_payload_bytes;
-        stages.spawn_source(source::mqtt::run(
-            broker,
-            max_payload,
-            mouth.clone(),
-            acks,
-            shutdown.child_token(),
-        ));
+        stages.spawn_source(source::mqtt::run(broker, limits, mouth.clone(), acks, shutdown.child_token()));
     }
     for device in config.modbus.clone() {
         stages.spawn_source(source::modbus::run(device, mouth.clone(), shutdown.child_token()));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::geofence::{self, FenceIndex, Standing};
 use super::redelivery::{Chunk, Seen};
-use super::rows::exact_fix;
+use super::rows::{exact_fix, maybe_micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
@@ -25,14 +25,16 @@ const NULL_ISLAND_DEG: f64 = 1e-4;
 /// Fixes tell their time in whole seconds.
 const LEAST_INTERVAL_S: f64 = 1.0;
 
-#[derive(Default)]
 pub(super) struct Tracker {
     pub seen: Seen,
     clock: TrackerClock,
     last: Option<Fix>,
-    /// The newest of the fixes that agree with one another, and not with the last accepted.
-    jump: Option<Jump>,
+    /// The newest of the fixes that agree with one another, and not with the last accepted. Apart, because
+    /// nearly every tracker has none.
+    jump: Option<Box<Jump>>,
     standings: Vec<Standing>,
+    /// When its newest message came, by our clock.
+    heard: Timestamp,
     pub dirty: bool,
 }
 
@@ -49,6 +51,9 @@ pub(super) struct TrackerRow {
     clock: TrackerClock,
     last: Option<Held>,
     jump: Option<Jump>,
+    /// Not in rows of the first builds.
+    #[serde(with = "maybe_micros", default)]
+    heard: Option<Timestamp>,
     fences: Vec<Standing>,
     seen: Chunk,
     next_chunk: u64,
@@ -72,6 +77,20 @@ pub(super) struct Accepted {
     pub changes: Vec<(FenceId, FenceChange, Fix)>,
 }
 
+impl Default for Tracker {
+    fn default() -> Self {
+        Self {
+            seen: Seen::default(),
+            clock: TrackerClock::default(),
+            last: None,
+            jump: None,
+            standings: Vec::new(),
+            heard: Timestamp::MIN,
+            dirty: false,
+        }
+    }
+}
+
 impl Tracker {
     pub fn take(
         &mut self,
@@ -79,6 +98,7 @@ impl Tracker {
         received: Timestamp,
         rules: &FixRules<'_>,
     ) -> Result<Accepted, &'static str> {
+        self.heard = self.heard.max(received);
         let (told, digest) = (fix.observed_at, fix.digest);
         if self.seen.holds(told, digest) {
             return Err(DUPLICATE);
@@ -120,7 +140,7 @@ impl Tracker {
             self.jump = None;
             return Ok(());
         }
-        self.jump = Some(Jump { count, newest: fix.clone() });
+        self.jump = Some(Box::new(Jump { count, newest: fix.clone() }));
         Err(IMPOSSIBLE_JUMP)
     }
 
@@ -131,11 +151,16 @@ impl Tracker {
         self.dirty |= self.standings.len() != before;
     }
 
+    pub fn heard(&self) -> Timestamp {
+        self.heard
+    }
+
     pub fn row(&self) -> TrackerRow {
         TrackerRow {
             clock: self.clock.clone(),
             last: self.last.clone().map(Held),
-            jump: self.jump.clone(),
+            jump: self.jump.as_deref().cloned(),
+            heard: Some(self.heard),
             fences: self.standings.clone(),
             seen: self.seen.open.clone(),
             next_chunk: self.seen.next(),
@@ -143,11 +168,13 @@ impl Tracker {
     }
 
     pub fn restore(row: TrackerRow, chunks: Vec<(u64, Chunk)>) -> Self {
+        let seen = Seen::restore(row.seen, chunks, row.next_chunk);
         Self {
-            seen: Seen::restore(row.seen, chunks, row.next_chunk),
+            heard: row.heard.unwrap_or_else(|| seen.last_received()),
+            seen,
             clock: row.clock,
             last: row.last.map(|held| held.0),
-            jump: row.jump,
+            jump: row.jump.map(Box::new),
             standings: row.fences,
             dirty: false,
         }

@@ -25,10 +25,10 @@ use crate::domain::time::Timestamp;
 
 use clock::ClockRules;
 use condition::SensorPoint;
-use fixes::Tracker;
 use hearing::{Observed, Point};
 use rules::Compiled;
 use source::{Link, Source};
+use trackers::Trackers;
 
 mod clock;
 mod condition;
@@ -52,6 +52,7 @@ mod trackers;
 mod windows;
 
 pub use rows::CleanRestoreError;
+pub use trackers::Remembered;
 
 /// Reasons for which a reading is set aside, as the books and the metrics have them.
 pub const DUPLICATE: &str = "duplicate";
@@ -88,9 +89,8 @@ type Lookup<K, V> = HashMap<K, V, BuildHasherDefault<SipHasher13>>;
 pub struct Cleaner {
     clock_rules: ClockRules,
     redelivery_horizon: Duration,
-    /// Windows of all read points together, and trackers: at most.
+    /// Windows of all read points together: at most.
     max_tags: usize,
-    max_trackers: usize,
     /// Windows there are: kept by [`Point::count`].
     tags: usize,
     rules: Compiled,
@@ -99,9 +99,8 @@ pub struct Cleaner {
     by_name: BTreeMap<SourceId, usize>,
     /// By name, as the rules have them.
     points: Vec<Point>,
-    trackers: Lookup<DeviceId, Tracker>,
+    trackers: Trackers,
     sensors: Lookup<(DeviceId, PointId), SensorPoint>,
-    dirty_trackers: Vec<DeviceId>,
     dirty_sensors: Vec<(DeviceId, PointId)>,
     /// Rows of subjects that the rules no longer have.
     orphans: Vec<crate::domain::state::StateRow>,
@@ -114,15 +113,13 @@ impl Cleaner {
             clock_rules: ClockRules::from(intake),
             redelivery_horizon: intake.redelivery_horizon,
             max_tags: intake.max_tags,
-            max_trackers: intake.max_trackers,
             tags: 0,
             rules: Compiled::new(rules),
             sources: Vec::new(),
             by_name: BTreeMap::new(),
             points: Vec::new(),
-            trackers: Lookup::default(),
+            trackers: Trackers::new(intake),
             sensors: Lookup::default(),
-            dirty_trackers: Vec::new(),
             dirty_sensors: Vec::new(),
             orphans: Vec::new(),
             seen: Vec::new(),
@@ -136,11 +133,11 @@ impl Cleaner {
     pub fn set_rules(&mut self, rules: &Rules) {
         self.rules = Compiled::new(rules);
         self.build_points();
-        for (device, tracker) in &mut self.trackers {
+        for (device, tracker) in &mut self.trackers.held {
             let clean = !tracker.dirty;
             tracker.retain_fences(&self.rules.fences);
             if clean && tracker.dirty {
-                self.dirty_trackers.push(device.clone());
+                self.trackers.dirty.push(device.clone());
             }
         }
         for ((device, point), sensor) in &mut self.sensors {

@@ -4,6 +4,10 @@
 //! the message led to; a full one is written once, in a row of its own, and deleted as a whole once its
 //! newest message is older than the horizon *relative to the newest message received*: how long we were
 //! switched off does not shorten what is remembered.
+//!
+//! The full chunks of all trackers share one budget ([`Budget`]): beyond it the one that was filled first
+//! goes before its time. A message of it that comes again is then taken for a late one, makes the event that
+//! it made before, with the same id, and the journal leaves it out, for as long as it keeps that event.
 
 use std::collections::VecDeque;
 use std::hash::Hasher;
@@ -13,13 +17,17 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use super::rows::micros;
-use crate::domain::ids::Digest;
+use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::time::Timestamp;
 
-/// Messages in a chunk: what a commit rewrites, at most (1 KiB).
-const CHUNK: usize = 64;
-/// Chunks of one tracker: 16,384 messages, 4.5 hours at one a second; the oldest go first.
-pub(super) const MAX_CHUNKS: usize = 256;
+/// Messages in a chunk: what a commit rewrites, at most. The open chunk is part of what a tracker costs
+/// whatever the budget is, and all of that is to stay within a kibibyte.
+pub(super) const CHUNK: usize = 48;
+/// Chunks of one tracker: 16,416 messages, 4.5 hours at one a second; the oldest go first.
+pub(super) const MAX_CHUNKS: usize = 342;
+/// What a full chunk takes in memory: its messages, itself (in a queue that may be half empty), its place
+/// in the budget, and what the allocator adds.
+const CHUNK_BYTES: usize = 8 * CHUNK + 2 * size_of::<Chunk>() + 2 * size_of::<(DeviceId, u64)>() + 32;
 
 /// One chunk; its row.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -74,6 +82,27 @@ impl Seen {
         known(&self.open) || self.full.iter().rev().any(known)
     }
 
+    fn evict(&mut self) {
+        if self.full.pop_front().is_some() {
+            self.expired.push(self.first);
+            self.first += 1;
+        }
+    }
+
+    /// A full chunk goes before its time. `false` where it is gone already. The oldest of a device always
+    /// goes first.
+    pub fn evict_chunk(&mut self, number: u64) -> bool {
+        let is_there = self.has_chunk(number);
+        if is_there {
+            self.evict();
+        }
+        is_there
+    }
+
+    pub fn has_chunk(&self, number: u64) -> bool {
+        (self.first..self.next()).contains(&number)
+    }
+
     fn seal(&mut self) {
         self.unsaved.push(self.next());
         self.full.push_back(std::mem::take(&mut self.open));
@@ -82,10 +111,23 @@ impl Seen {
     fn expire(&mut self, horizon: Duration) {
         let from = self.open.received - horizon;
         while self.full.len() > MAX_CHUNKS || self.full.front().is_some_and(|chunk| chunk.received < from) {
-            self.full.pop_front();
-            self.expired.push(self.first);
-            self.first += 1;
+            self.evict();
         }
+    }
+
+    /// How many full chunks are held.
+    pub fn full(&self) -> usize {
+        self.full.len()
+    }
+
+    /// Numbers of the full chunks, oldest first, each with the time at which its newest message came.
+    pub fn chunks(&self) -> impl Iterator<Item = (u64, Timestamp)> {
+        (self.first..).zip(self.full.iter().map(|chunk| chunk.received))
+    }
+
+    /// When the newest remembered message came.
+    pub fn last_received(&self) -> Timestamp {
+        self.full.back().map_or(self.open.received, |last| last.received.max(self.open.received))
     }
 
     /// Number that the next full chunk gets.
@@ -124,6 +166,62 @@ impl Seen {
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.open.messages.len() + self.full.iter().map(|chunk| chunk.messages.len()).sum::<usize>()
+    }
+}
+
+/// How much memory the full chunks of all trackers may take together, and which of them goes next.
+pub(super) struct Budget {
+    most: usize,
+    held: usize,
+    /// In the order in which they were filled. Chunks that are gone already still stand here for a while.
+    order: VecDeque<(DeviceId, u64)>,
+    evicted: u64,
+}
+
+impl Budget {
+    pub fn new(bytes: usize) -> Self {
+        Self { most: bytes / CHUNK_BYTES, held: 0, order: VecDeque::new(), evicted: 0 }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.held * CHUNK_BYTES
+    }
+
+    /// Chunks that went before their time.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// A tracker holds another number of full chunks than before.
+    pub fn recount(&mut self, before: usize, after: usize) {
+        self.held = (self.held + after).saturating_sub(before);
+    }
+
+    pub fn filled(&mut self, device: &DeviceId, number: u64) {
+        self.order.push_back((device.clone(), number));
+    }
+
+    /// While more is held than may be: the chunk that was filled first, which may be gone already.
+    pub fn over(&mut self) -> Option<(DeviceId, u64)> {
+        if self.held > self.most { self.order.pop_front() } else { None }
+    }
+
+    /// A chunk that [`Budget::over`] gave was still there, and is no more.
+    pub fn evicted_one(&mut self) {
+        self.held -= 1;
+        self.evicted += 1;
+    }
+
+    #[cfg(test)]
+    pub fn places(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Drops the places of chunks that are gone, once they are many.
+    pub fn tidy(&mut self, is_there: impl Fn(&DeviceId, u64) -> bool) {
+        if self.order.len() > 2 * self.held + CHUNK {
+            self.order.retain(|(device, number)| is_there(device, *number));
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Cleaner {
         for (device, parts) in trackers {
             self.restore_tracker(device, parts);
         }
+        self.trackers.restored();
         self.count_tags();
         Ok(())
     }
@@ -122,10 +123,7 @@ impl Cleaner {
         chunks.sort_by_key(|(number, _)| *number);
         let mut tracker = Tracker::restore(row, chunks);
         tracker.retain_fences(&self.rules.fences);
-        if tracker.dirty {
-            self.dirty_trackers.push(device.clone());
-        }
-        self.trackers.insert(device, tracker);
+        self.trackers.restore(device, tracker);
     }
 
     /// Rows of subjects touched since the last call, once each, by kind and key.
@@ -158,8 +156,8 @@ impl Cleaner {
     }
 
     fn take_trackers(&mut self, rows: &mut Vec<StateRow>) {
-        for device in std::mem::take(&mut self.dirty_trackers) {
-            let Some(tracker) = self.trackers.get_mut(&device) else { continue };
+        for device in std::mem::take(&mut self.trackers.dirty) {
+            let Some(tracker) = self.trackers.held.get_mut(&device) else { continue };
             tracker.dirty = false;
             tracker.seen.take_dirty(|number, chunk| {
                 let key = seen_key(&device, number);
@@ -273,7 +271,7 @@ fn epc_of(code: &str) -> Option<Epc> {
     }
 }
 
-fn seen_key(device: &DeviceId, number: u64) -> String {
+pub(super) fn seen_key(device: &DeviceId, number: u64) -> String {
     format!("{device}#{number}")
 }
 

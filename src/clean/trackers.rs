@@ -1,12 +1,156 @@
-//! Fixes to the trackers that sent them, and how many trackers are remembered.
+//! Fixes to the trackers that sent them, and which trackers are remembered.
+//!
+//! Anybody who may publish at the broker may invent trackers, so their number is bounded, and one that is not
+//! on the register and has been silent for long is forgotten. The table is not swept for them: a hand goes
+//! round it, a few trackers further with each fix, and faster while a new one finds no room.
 
-use super::fixes::FixRules;
-use super::{Cleaned, Cleaner, TOO_MANY_TRACKERS};
+use std::collections::VecDeque;
+
+use super::fixes::{FixRules, Tracker};
+use super::redelivery::Budget;
+use super::{Cleaned, Cleaner, Lookup, TOO_MANY_TRACKERS};
+use crate::config::IntakeConfig;
+use crate::domain::ids::DeviceId;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::{Seen, Sighting};
+use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 
+/// Trackers that the hand passes with each fix, and with the fix of a new one that finds no room.
+const HAND: usize = 2;
+const HAND_IN_HASTE: usize = 64;
+
+pub(super) struct Trackers {
+    pub held: Lookup<DeviceId, Box<Tracker>>,
+    /// All of them, in the order in which they are looked at next.
+    hand: VecDeque<DeviceId>,
+    pub budget: Budget,
+    pub dirty: Vec<DeviceId>,
+    most: usize,
+    forget_after: std::time::Duration,
+    forgotten: u64,
+}
+
+/// What the memory of trackers comes to, for the metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remembered {
+    pub trackers: usize,
+    /// Trackers forgotten since the start: not on the register, and silent or in the way of one that is.
+    pub forgotten: u64,
+    /// Memory of the messages beyond the newest of each tracker.
+    pub redelivery_bytes: usize,
+    /// Chunks of messages that left memory before `intake.redelivery_horizon`.
+    pub evicted: u64,
+}
+
+impl Trackers {
+    pub fn new(intake: &IntakeConfig) -> Self {
+        Self {
+            held: Lookup::default(),
+            hand: VecDeque::new(),
+            budget: Budget::new(intake.redelivery_memory),
+            dirty: Vec::new(),
+            most: intake.max_trackers,
+            forget_after: intake.forget_trackers_after,
+            forgotten: 0,
+        }
+    }
+
+    /// Takes one up again. Call [`Trackers::restored`] after the last.
+    pub fn restore(&mut self, device: DeviceId, tracker: Tracker) {
+        self.budget.recount(0, tracker.seen.full());
+        if tracker.dirty {
+            self.dirty.push(device.clone());
+        }
+        self.hand.push_back(device.clone());
+        self.held.insert(device, Box::new(tracker));
+    }
+
+    pub fn restored(&mut self) {
+        let mut chunks = Vec::new();
+        for device in &self.hand {
+            let seen = self.held.get(device).map(|tracker| tracker.seen.chunks());
+            chunks.extend(seen.into_iter().flatten().map(|(number, at)| (at, device.clone(), number)));
+        }
+        chunks.sort();
+        for (_, device, number) in chunks {
+            self.budget.filled(&device, number);
+        }
+        self.keep_to_budget();
+    }
+
+    fn keep_to_budget(&mut self) {
+        while let Some((device, number)) = self.budget.over() {
+            let Some(tracker) = self.held.get_mut(&device) else { continue };
+            if tracker.seen.evict_chunk(number) {
+                self.budget.evicted_one();
+                if !std::mem::replace(&mut tracker.dirty, true) {
+                    self.dirty.push(device);
+                }
+            }
+        }
+        let held = &self.held;
+        self.budget
+            .tidy(|device, number| held.get(device).is_some_and(|tracker| tracker.seen.has_chunk(number)));
+    }
+
+    /// Looks at the next few. `coming` has sent a fix; `is_known` tells who is on the register.
+    fn tend(
+        &mut self,
+        coming: &DeviceId,
+        received: Timestamp,
+        is_known: impl Fn(&DeviceId) -> bool,
+        gone: &mut Vec<StateRow>,
+    ) {
+        let is_full = self.held.len() >= self.most && !self.held.contains_key(coming);
+        // Who is on the register does not wait until a stranger has been silent for long.
+        let mut needs_room = is_full && is_known(coming);
+        for _ in 0..if is_full { HAND_IN_HASTE } else { HAND } {
+            let Some(device) = self.hand.pop_front() else { return };
+            let heard = self.held.get(&device).map_or(Timestamp::MIN, |tracker| tracker.heard());
+            let is_silent = received.since(heard) > self.forget_after;
+            if device != *coming && (is_silent || needs_room) && !is_known(&device) {
+                self.forget(&device, gone);
+                needs_room = false;
+            } else {
+                self.hand.push_back(device);
+            }
+        }
+    }
+
+    fn forget(&mut self, device: &DeviceId, gone: &mut Vec<StateRow>) {
+        let Some(tracker) = self.held.remove(device) else { return };
+        self.forgotten += 1;
+        self.budget.recount(tracker.seen.full(), 0);
+        gone.push(StateRow::delete(StateKind::Tracker, device.as_str()));
+        let chunks = tracker.seen.chunks();
+        gone.extend(chunks.map(|(number, _)| {
+            StateRow::delete(StateKind::TrackerSeen, super::state::seen_key(device, number))
+        }));
+    }
+}
+
 impl Cleaner {
+    /// To be called before a fix is given: forgets trackers that `is_known` does not know and that have been
+    /// silent for `intake.forget_trackers_after`, some at a time.
+    pub fn tend_trackers(
+        &mut self,
+        coming: &DeviceId,
+        received: Timestamp,
+        is_known: impl Fn(&DeviceId) -> bool,
+    ) {
+        self.trackers.tend(coming, received, is_known, &mut self.orphans);
+    }
+
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            trackers: self.trackers.held.len(),
+            forgotten: self.trackers.forgotten,
+            redelivery_bytes: self.trackers.budget.bytes(),
+            evicted: self.trackers.budget.evicted(),
+        }
+    }
+
     pub(super) fn fix(
         &mut self,
         fix: Fix,
@@ -21,14 +165,23 @@ impl Cleaner {
             fences: &self.rules.fences,
         };
         let device = fix.device.clone();
-        if self.trackers.len() >= self.max_trackers && !self.trackers.contains_key(&device) {
-            return Some(TOO_MANY_TRACKERS);
+        let trackers = &mut self.trackers;
+        if !trackers.held.contains_key(&device) {
+            if trackers.held.len() >= trackers.most {
+                return Some(TOO_MANY_TRACKERS);
+            }
+            trackers.hand.push_back(device.clone());
         }
-        let tracker = self.trackers.entry(device.clone()).or_default();
-        let clean = !tracker.dirty;
+        let tracker = trackers.held.entry(device.clone()).or_default();
+        let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
         let taken = tracker.take(fix, received, &rules);
         if clean && tracker.dirty {
-            self.dirty_trackers.push(device.clone());
+            trackers.dirty.push(device.clone());
+        }
+        trackers.budget.recount(chunks, tracker.seen.full());
+        if tracker.seen.next() != next {
+            trackers.budget.filled(&device, next);
+            trackers.keep_to_budget();
         }
         let accepted = match taken {
             Ok(accepted) => accepted,

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::journal::{self, Reader, StoredDeadLetter};
 
-/// Letters read at once: a letter may be as large as a payload may be.
-const PAGE: usize = 50;
+/// Letters read at once. One may take as much as `intake.max_kept`.
+const PAGE: usize = 8;
 
 /// Look at frames and messages that could not be used, and have them tried again.
 #[derive(Args, Debug)]
@@ -37,7 +37,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// One letter whole, its payload as text and as hex
+    /// All that is kept of one letter, its payload as text and as hex
     Show {
         id: u64,
         /// As one JSON object, the payload in hex
@@ -105,7 +105,8 @@ async fn list(
 
 fn line(out: &mut impl Write, letter: &StoredDeadLetter) -> io::Result<()> {
     let StoredDeadLetter { id, received_at, source, protocol, payload, reason, detail, .. } = letter;
-    let (received, bytes) = (received_at.to_string(), payload.len());
+    let received = received_at.to_string();
+    let bytes = letter.cut.map_or(payload.len() as u64, |cut| cut.full_bytes);
     let detail = printable(detail.as_bytes());
     writeln!(out, "{id:>8}  {received:<27}  {source:<20}  {protocol:<8}  {bytes:>8}  {reason}: {detail}")
 }
@@ -137,6 +138,15 @@ fn whole(out: &mut impl Write, letter: &StoredDeadLetter) -> io::Result<()> {
     writeln!(out, "recorded  {}", letter.recorded_at)?;
     writeln!(out, "reason    {}", letter.reason)?;
     writeln!(out, "detail    {}", printable(letter.detail.as_bytes()))?;
+    if let Some(cut) = letter.cut {
+        writeln!(
+            out,
+            "length    {} bytes, of which the first {} are kept",
+            cut.full_bytes,
+            letter.payload.len()
+        )?;
+        writeln!(out, "sha-256   {} (of the whole)", hex::encode(cut.sha256))?;
+    }
     writeln!(out, "\ntext ({} bytes)\n{}", letter.payload.len(), printable(&letter.payload))?;
     writeln!(out, "\nhex")?;
     for (nth, row) in letter.payload.chunks(16).enumerate() {
@@ -162,14 +172,7 @@ async fn replay(out: &mut impl Write, journal: &Path, ids: Vec<u64>, all: bool) 
 
 async fn every_id(journal: &Path) -> anyhow::Result<Vec<u64>> {
     let reader = Reader::open(journal).await?;
-    let mut ids = Vec::new();
-    loop {
-        let page = reader.dead_letters(ids.last().copied(), PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        ids.extend(page.iter().map(|letter| letter.id));
-    }
+    let ids = reader.dead_letter_ids().await?;
     reader.close().await;
     Ok(ids)
 }
@@ -185,6 +188,10 @@ fn as_json(letter: &StoredDeadLetter) -> serde_json::Value {
         "reason": letter.reason,
         "detail": letter.detail,
         "payload": hex::encode(&letter.payload),
+        "cut": letter.cut.map(|cut| json!({
+            "full_bytes": cut.full_bytes,
+            "sha256": hex::encode(cut.sha256),
+        })),
     })
 }
 
@@ -210,7 +217,7 @@ mod tests {
     use crate::config::JournalConfig;
     use crate::domain::ids::NodeId;
     use crate::domain::time::Timestamp;
-    use crate::journal::{Batch, DeadLetter, Writer};
+    use crate::journal::{Batch, Cut, DeadLetter, Writer};
 
     #[derive(Parser)]
     struct Line {
@@ -226,6 +233,7 @@ mod tests {
             reserve_bytes: 1 << 20,
             keep_reads: false,
             max_dead_letters: 1000,
+            max_dead_letter_bytes: 256 << 20,
             retain_events: std::time::Duration::from_secs(3600),
             retain_measurements: std::time::Duration::from_secs(3600),
             retain_reads: std::time::Duration::from_secs(3600),
@@ -240,6 +248,7 @@ mod tests {
             protocol: "mqtt",
             topic: Some("owntracks/a/b".to_owned()),
             payload: b"{\"lat\":\x1b[31m\xff".to_vec(),
+            cut: (nth == 3).then_some(Cut { full_bytes: 20_000_000, sha256: [0xab; 32] }),
         };
         let batch = Batch { dead_letters: (1..=letters).map(letter).collect(), ..Batch::default() };
         opened.writer.commit(&batch, now).await.unwrap();
@@ -274,6 +283,23 @@ mod tests {
         assert!(text.contains(r#"{"lat":\u{1b}[31m\xff"#), "{text}");
         assert!(text.contains("00000000  7b 22 6c 61 74 22 3a 1b 5b 33 31 6d ff"), "{text}");
         assert_eq!(show(&mut Vec::new(), &path, 2, false).await.unwrap(), ExitCode::FAILURE);
+    }
+
+    #[tokio::test]
+    async fn a_letter_of_which_only_the_beginning_is_kept_says_so() {
+        let (_folder, path, _writer) = journal_with(3).await;
+        let mut out = Vec::new();
+        show(&mut out, &path, 3, false).await.unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("20000000 bytes, of which the first 13 are kept"), "{text}");
+        assert!(text.contains(&format!("sha-256   {}", "ab".repeat(32))), "{text}");
+        let mut out = Vec::new();
+        show(&mut out, &path, 3, true).await.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(json["cut"], json!({"full_bytes": 20_000_000, "sha256": "ab".repeat(32)}));
+        let mut out = Vec::new();
+        show(&mut out, &path, 2, false).await.unwrap();
+        assert!(!String::from_utf8(out).unwrap().contains("sha-256"));
     }
 
     #[tokio::test]

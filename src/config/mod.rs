@@ -66,9 +66,18 @@ pub struct JournalConfig {
     pub keep_reads: bool,
     /// Dead letters beyond this many are dropped, oldest first, and counted.
     pub max_dead_letters: u64,
+    /// So are those beyond this many bytes together; see [`JournalConfig::dead_letter_bytes`].
+    pub max_dead_letter_bytes: u64,
     pub retain_events: Duration,
     pub retain_measurements: Duration,
     pub retain_reads: Duration,
+}
+
+impl JournalConfig {
+    /// What dead letters may take together: never more than a quarter of the journal.
+    pub fn dead_letter_bytes(&self) -> u64 {
+        self.max_dead_letter_bytes.min(self.max_bytes / 4)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +144,10 @@ pub struct IntakeConfig {
     pub queue: usize,
     /// Frames folded into one commit, at most.
     pub commit_frames: usize,
+    /// A longer payload is not decoded.
     pub max_payload_bytes: usize,
+    /// A payload that is not decoded for its length is kept up to here.
+    pub max_kept_bytes: usize,
     /// A source time further ahead of ours than this is set aside.
     pub ahead_tolerance: Duration,
     /// A source time older than this is set aside.
@@ -148,6 +160,11 @@ pub struct IntakeConfig {
     pub max_tags: usize,
     /// Trackers that are remembered; the fixes of a new one beyond them are set aside.
     pub max_trackers: usize,
+    /// Memory for the messages of all trackers beyond the newest of each, to recognise them when they are
+    /// delivered again; what goes before its time is recognised by the journal.
+    pub redelivery_memory: usize,
+    /// A tracker that is not on the register and has been silent for so long is forgotten.
+    pub forget_trackers_after: Duration,
 }
 
 /// What cleaning and tracking are compiled from; a change of it is an input like any other.

@@ -29,6 +29,7 @@ impl Default for JournalConfig {
             reserve_bytes: 64 * MIB,
             keep_reads: false,
             max_dead_letters: 10_000,
+            max_dead_letter_bytes: 256 << 20,
             retain_events: 400 * DAY,
             retain_measurements: 30 * DAY,
             retain_reads: DAY,
@@ -50,6 +51,8 @@ pub(super) fn journal(section: Option<Section<'_>>, scope: &Scope<'_>) -> Journa
     }
     set(&mut journal.keep_reads, section.flag("keep_reads"));
     set(&mut journal.max_dead_letters, section.integer("max_dead_letters", 1..=100_000_000));
+    let letter_bytes = section.size("max_dead_letter_bytes", MIB..=1024 * GIB);
+    set(&mut journal.max_dead_letter_bytes, letter_bytes);
     if let Some(retention) = section.table("retention") {
         let range = || HOUR..=36_500 * DAY;
         set(&mut journal.retain_events, retention.duration("events", range()));
@@ -178,12 +181,15 @@ impl Default for IntakeConfig {
             queue: 8192,
             commit_frames: 2000,
             max_payload_bytes: 256 << 10,
+            max_kept_bytes: 16 << 20,
             ahead_tolerance: 5 * MINUTE,
             max_age: 400 * DAY,
             clock_step_confirmations: 5,
             redelivery_horizon: DAY,
             max_tags: 200_000,
             max_trackers: 100_000,
+            redelivery_memory: 64 << 20,
+            forget_trackers_after: 7 * DAY,
         }
     }
 }
@@ -195,12 +201,27 @@ pub(super) fn intake(section: Option<Section<'_>>) -> IntakeConfig {
     set(&mut intake.commit_frames, section.integer("commit_frames", 1..=100_000));
     let max_payload = section.size("max_payload", KIB..=64 * MIB);
     set(&mut intake.max_payload_bytes, max_payload.and_then(|bytes| usize::try_from(bytes).ok()));
+    let max_kept = section.size("max_kept", KIB..=256 * MIB);
+    set(&mut intake.max_kept_bytes, max_kept.and_then(|bytes| usize::try_from(bytes).ok()));
+    if intake.max_kept_bytes < intake.max_payload_bytes {
+        section.problem("max_kept", "less than max_payload", "at least max_payload");
+    }
     set(&mut intake.ahead_tolerance, section.duration("ahead_tolerance", SECOND..=DAY));
     set(&mut intake.max_age, section.duration("max_age", HOUR..=36_500 * DAY));
     set(&mut intake.clock_step_confirmations, section.integer("clock_step_confirmations", 1..=1000));
     set(&mut intake.redelivery_horizon, section.duration("redelivery_horizon", MINUTE..=30 * DAY));
     set(&mut intake.max_tags, section.integer("max_tags", 1..=10_000_000));
     set(&mut intake.max_trackers, section.integer("max_trackers", 1..=10_000_000));
+    let memory = section.size("redelivery_memory", MIB..=64 * GIB);
+    set(&mut intake.redelivery_memory, memory.and_then(|bytes| usize::try_from(bytes).ok()));
+    set(&mut intake.forget_trackers_after, section.duration("forget_trackers_after", HOUR..=36_500 * DAY));
+    if intake.forget_trackers_after < intake.redelivery_horizon {
+        section.problem(
+            "forget_trackers_after",
+            "shorter than redelivery_horizon",
+            "at least redelivery_horizon: a tracker's messages go with it",
+        );
+    }
     section.finish();
     intake
 }

@@ -9,7 +9,8 @@ pub struct Frame {
     pub source: SourceId,
     pub received_at: Timestamp,
     pub payload: Payload,
-    /// Present where the sender redelivers until told otherwise (MQTT QoS 1).
+    /// Present where the source is to be told that the frame is durable; most often because the sender
+    /// redelivers until told so (MQTT QoS 1).
     pub ack: Option<AckToken>,
 }
 
@@ -23,7 +24,27 @@ pub enum Payload {
         /// Kept by the broker from before we subscribed: a late message, never a new one.
         retained: bool,
     },
+    /// An MQTT message that is longer than any that is decoded: kept, never interpreted.
+    TooLong {
+        topic: String,
+        message: TooLong,
+    },
     Modbus(ModbusAnswer),
+}
+
+/// A payload of which, perhaps, only the beginning is kept.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TooLong {
+    pub kept: Vec<u8>,
+    /// How long it was, and the SHA-256 of all of it.
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+}
+
+impl TooLong {
+    pub fn is_whole(&self) -> bool {
+        self.kept.len() as u64 == self.bytes
+    }
 }
 
 /// The registers of one answered request, or why there is none.
@@ -64,7 +85,8 @@ pub struct AckToken {
     pub generation: u64,
     /// Receive order within the generation, from 0.
     pub ordinal: u64,
-    /// The packet id, meaningless outside its generation.
+    /// The packet id, meaningless outside its generation. 0 of a message that the sender will not redeliver,
+    /// and of which the source wants to know all the same when it is durable.
     pub packet_id: u16,
 }
 

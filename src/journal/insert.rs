@@ -58,8 +58,8 @@ static STATE_GONE: LazyLock<MultiRow> =
 static DEAD_LETTERS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
         "INSERT INTO dead_letter (recorded_at, received_at, source, protocol, topic, reason, detail, \
-         payload) VALUES",
-        8,
+         payload, full_bytes, sha256) VALUES",
+        10,
         "",
     )
 });
@@ -163,7 +163,9 @@ pub async fn dead_letters(
                 .bind(letter.topic.as_deref())
                 .bind(letter.reason.as_str())
                 .bind(letter.detail.as_str())
-                .bind(letter.payload.as_slice());
+                .bind(letter.payload.as_slice())
+                .bind(letter.cut.map(|cut| signed(cut.full_bytes)))
+                .bind(letter.cut.as_ref().map(|cut| &cut.sha256[..]));
         }
         query.execute(&mut *conn).await?;
     }

@@ -50,7 +50,7 @@ pub struct Batch {
     pub replayed: Vec<u64>,
 }
 
-/// A frame, or a message, that could not be used; kept whole.
+/// A frame, or a message, that could not be used; kept whole, or said how much is missing.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DeadLetter {
     pub source: SourceId,
@@ -64,6 +64,17 @@ pub struct DeadLetter {
     /// The MQTT topic, where there is one.
     pub topic: Option<String>,
     pub payload: Vec<u8>,
+    /// Where `payload` is only the beginning of what came.
+    pub cut: Option<Cut>,
+}
+
+/// What is known of a payload of which only the beginning is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// How long it was.
+    pub full_bytes: u64,
+    /// Of all of it.
+    pub sha256: [u8; 32],
 }
 
 /// An event as the journal holds it.
@@ -99,6 +110,8 @@ pub struct StoredDeadLetter {
     pub protocol: String,
     pub topic: Option<String>,
     pub payload: Vec<u8>,
+    /// Where `payload` is only the beginning of what came.
+    pub cut: Option<Cut>,
 }
 
 /// What the journal knows of itself.

@@ -220,6 +220,15 @@ impl Reader {
             .map_err(|source| self.failed(source))
     }
 
+    /// Every one, oldest first.
+    pub async fn dead_letter_ids(&self) -> Result<Vec<u64>, JournalError> {
+        let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM dead_letter ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(ids.into_iter().map(i64::unsigned_abs).collect())
+    }
+
     pub async fn dead_letter(&self, id: u64) -> Result<Option<StoredDeadLetter>, JournalError> {
         let text = format!("SELECT {DEAD_LETTER_COLUMNS} FROM dead_letter WHERE id = ?");
         sqlx::query(AssertSqlSafe(text))

@@ -138,7 +138,7 @@ impl Writer {
             done.more |= more;
         }
         done.dead_letters_dropped = self.cap_dead_letters().await?;
-        done.more |= self.counted.dead_letters > self.max_dead_letters;
+        done.more |= self.counted.dead_letters.exceed(&self.letter_caps);
         self.tend_log().await?;
         let used = writer::used_bytes(&mut self.conn).await?;
         self.set_usage(used);
@@ -160,15 +160,15 @@ impl Writer {
     }
 
     async fn cap_dead_letters(&mut self) -> Result<u64, sqlx::Error> {
-        if self.counted.dead_letters <= self.max_dead_letters {
+        let (held, caps) = (self.counted.dead_letters, self.letter_caps);
+        if !held.exceed(&caps) {
             return Ok(0);
         }
         self.begin().await?;
-        let (held, cap) = (self.counted.dead_letters, self.max_dead_letters);
-        let gone = dead_letters::drop_oldest(&mut self.conn, held, cap, 0).await;
+        let gone = dead_letters::drop_oldest(&mut self.conn, held, caps, 0).await;
         let gone = self.end(gone).await?;
-        self.counted.dead_letters -= gone;
-        dead_letters::dropped(gone);
-        Ok(gone)
+        self.counted.dead_letters = held.minus(gone);
+        dead_letters::dropped(gone.count);
+        Ok(gone.count)
     }
 }

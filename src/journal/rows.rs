@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{StoredDeadLetter, StoredEvent};
+use super::{Cut, StoredDeadLetter, StoredEvent};
 use crate::domain::events::EventClass;
 use crate::domain::ids::EventId;
 use crate::domain::time::Timestamp;
@@ -14,7 +14,7 @@ pub const EVENT_COLUMNS: &str = "seq, id, version, kind, site, subject, source, 
 
 /// What [`dead_letter`] reads, in its order.
 pub const DEAD_LETTER_COLUMNS: &str =
-    "id, source, received_at, recorded_at, reason, detail, protocol, topic, payload";
+    "id, source, received_at, recorded_at, reason, detail, protocol, topic, payload, full_bytes, sha256";
 
 /// The class as the journal's column has it. From [`FIRST_MEASUREMENT`] on they are the bulk, and only their number
 /// and id are indexed; the partial indexes of the schema repeat that bound.
@@ -58,6 +58,11 @@ pub fn event(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
 }
 
 pub fn dead_letter(row: &SqliteRow) -> Result<StoredDeadLetter, sqlx::Error> {
+    let (full_bytes, sha256): (Option<i64>, Option<&[u8]>) = (row.try_get(9)?, row.try_get(10)?);
+    let cut = full_bytes.zip(sha256).map(|(full_bytes, sha256)| {
+        let sha256 = sha256.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        Ok::<_, sqlx::Error>(Cut { full_bytes: full_bytes.unsigned_abs(), sha256 })
+    });
     Ok(StoredDeadLetter {
         id: unsigned(row, 0)?,
         source: row.try_get(1)?,
@@ -68,6 +73,7 @@ pub fn dead_letter(row: &SqliteRow) -> Result<StoredDeadLetter, sqlx::Error> {
         protocol: row.try_get(6)?,
         topic: row.try_get(7)?,
         payload: row.try_get(8)?,
+        cut: cut.transpose()?,
     })
 }
 

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::error::{JournalError, Operation};
 
 /// In order; the number of the last one is the format that this build reads and writes.
-pub const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_journal.sql")];
+pub const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_dead_letters_cut.sql")];
 
 /// SQLite's `application_id` of a journal: `TALY`.
 const APPLICATION_ID: i64 = 0x5441_4c59;
@@ -67,7 +68,7 @@ mod tests {
     #[tokio::test]
     async fn an_older_file_goes_forward_and_a_failed_step_leaves_no_trace() {
         let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        migrate(&mut conn, MIGRATIONS).await.unwrap();
+        migrate(&mut conn, &MIGRATIONS[..1]).await.unwrap();
         sqlx::query("INSERT INTO meta (key, value) VALUES ('node', 'n')").execute(&mut conn).await.unwrap();
 
         let broken = [MIGRATIONS[0], "ALTER TABLE meta ADD COLUMN note TEXT; INSERT INTO nowhere VALUES (1)"];

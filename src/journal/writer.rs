@@ -7,13 +7,14 @@
 //! ```
 //! What it remembers (the newest number, how many dead letters) moves only after a COMMIT.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
 
+use super::dead_letters::Letters;
 use super::error::{JournalError, Operation};
 use super::file::Lock;
 use super::insert::{self, Row};
@@ -32,9 +33,9 @@ pub struct Writer {
     pub(super) counted: Counted,
     pub(super) usage: Usage,
     pub(super) retention: Retention,
-    pub(super) max_dead_letters: u64,
-    /// Letters handed out for a replay and not yet removed by a commit.
-    pub(super) replaying: BTreeSet<u64>,
+    pub(super) letter_caps: Letters,
+    /// Letters handed out for a replay and not yet removed by a commit, with their bytes.
+    pub(super) replaying: BTreeMap<u64, u64>,
     /// Commits since the last maintenance: none means idle.
     pub(super) busy: bool,
     pub(super) wal_is_large: bool,
@@ -51,7 +52,7 @@ pub struct Writer {
 pub(super) struct Counted {
     pub last_seq: u64,
     pub forwarded_seq: u64,
-    pub dead_letters: u64,
+    pub dead_letters: Letters,
 }
 
 /// What a transaction that was not committed yet has written.
@@ -75,11 +76,15 @@ impl Writer {
         let mut writer = Self {
             path: config.path.clone(),
             conn,
-            counted: Counted { last_seq: meta.last_seq, forwarded_seq: meta.forwarded_seq, dead_letters: 0 },
+            counted: Counted {
+                last_seq: meta.last_seq,
+                forwarded_seq: meta.forwarded_seq,
+                dead_letters: Letters::default(),
+            },
             usage: Usage::default(),
             retention: Retention::new(config),
-            max_dead_letters: config.max_dead_letters,
-            replaying: BTreeSet::new(),
+            letter_caps: Letters { count: config.max_dead_letters, bytes: config.dead_letter_bytes() },
+            replaying: BTreeMap::new(),
             busy: false,
             wal_is_large: false,
             reserve_bytes: config.reserve_bytes,
@@ -163,17 +168,23 @@ impl Writer {
         counted.last_seq += rows.len() as u64;
         insert::state(conn, &batch.state).await?;
         let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
-        counted.dead_letters = counted.dead_letters.saturating_sub(letters_replayed);
         insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
-        let arrived = batch.dead_letters.len() as u64;
-        counted.dead_letters += arrived;
+        let arrived = Letters::arriving(&batch.dead_letters);
+        counted.dead_letters = counted.dead_letters.minus(letters_replayed).plus(arrived);
         let letters_dropped =
-            dead_letters::drop_oldest(conn, counted.dead_letters, self.max_dead_letters, arrived).await?;
-        counted.dead_letters -= letters_dropped;
+            dead_letters::drop_oldest(conn, counted.dead_letters, self.letter_caps, arrived.count).await?;
+        counted.dead_letters = counted.dead_letters.minus(letters_dropped);
         meta::put_commit(conn, counted.last_seq, recorded_at).await?;
         let used_bytes = used_bytes(conn).await?;
         let inserted = rows.len() as u64;
-        Ok(Written { counted, inserted, duplicates: 0, letters_dropped, letters_replayed, used_bytes })
+        Ok(Written {
+            counted,
+            inserted,
+            duplicates: 0,
+            letters_dropped: letters_dropped.count,
+            letters_replayed: letters_replayed.count,
+            used_bytes,
+        })
     }
 
     fn committed(&mut self, written: &Written) {
@@ -189,7 +200,8 @@ impl Writer {
         metrics::counter!(names::JOURNAL_COMMITS).increment(1);
         metrics::counter!(names::JOURNAL_EVENTS).increment(written.inserted);
         metrics::gauge!(names::JOURNAL_LAST_SEQ).set(self.counted.last_seq as f64);
-        metrics::gauge!(names::JOURNAL_DEAD_LETTERS).set(self.counted.dead_letters as f64);
+        metrics::gauge!(names::JOURNAL_DEAD_LETTERS).set(self.counted.dead_letters.count as f64);
+        metrics::gauge!(names::JOURNAL_DEAD_LETTER_BYTES).set(self.counted.dead_letters.bytes as f64);
     }
 
     /// Notes that the daemon lives. A commit does so too.
@@ -290,11 +302,10 @@ impl Writer {
     }
 
     async fn count_anew(&mut self) -> Result<(), sqlx::Error> {
-        let sql = "SELECT (SELECT count(*) FROM dead_letter), \
-                   max(coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_seq'), 0), \
+        let sql = "SELECT max(coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_seq'), 0), \
                        coalesce((SELECT max(seq) FROM event), 0))";
-        let (letters, last_seq): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut self.conn).await?;
-        self.counted.dead_letters = letters.unsigned_abs();
+        let last_seq: i64 = sqlx::query_scalar(sql).fetch_one(&mut self.conn).await?;
+        self.counted.dead_letters = dead_letters::held(&mut self.conn).await?;
         self.counted.last_seq = last_seq.unsigned_abs();
         let used = used_bytes(&mut self.conn).await?;
         self.set_usage(used);

@@ -15,14 +15,14 @@ use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
+use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
 use crate::domain::health::Health;
 use crate::domain::ids::{Digest, EventId, SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
 use crate::domain::readings::{DeviceTime, Reading, TagRead};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
-use crate::journal::{Batch, DeadLetter, StoredDeadLetter};
+use crate::journal::{Batch, Cut, DeadLetter, StoredDeadLetter};
 use crate::source::Intake;
 use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
@@ -36,6 +36,8 @@ const SET_ASIDE: [(&str, &str); 3] = [
     (clean::TOO_MANY_TRACKERS, "a new tracker, and there are `intake.max_trackers` already"),
 ];
 
+const NOT_REPLAYABLE: &str = "not-replayable";
+
 pub struct Core {
     decoders: BTreeMap<SourceId, Decoder>,
     cleaner: Cleaner,
@@ -44,6 +46,7 @@ pub struct Core {
     answers: Answers,
     sites: BTreeMap<SourceId, SiteId>,
     keep_reads: bool,
+    max_payload: usize,
     /// Books touched since the last batch.
     touched_books: BTreeSet<SourceId>,
     batch: Batch,
@@ -124,6 +127,7 @@ impl Core {
             answers,
             sites: config.rules.source_sites.clone(),
             keep_reads: config.journal.keep_reads,
+            max_payload: config.intake.max_payload_bytes,
             touched_books: BTreeSet::new(),
             batch: Batch::default(),
             acks: Vec::new(),
@@ -174,6 +178,10 @@ impl Core {
 
     /// A dead letter once more: what becomes of it is committed together with its removal.
     pub fn replay(&mut self, letter: StoredDeadLetter) {
+        let is_too_long = letter.protocol == "mqtt" && letter.payload.len() > self.max_payload;
+        if is_too_long || letter.cut.is_some() {
+            return self.keep_unreplayed(letter, None);
+        }
         let payload = match letter.protocol.as_str() {
             "llrp" => Payload::Llrp(letter.payload),
             "mqtt" => Payload::Mqtt {
@@ -181,15 +189,16 @@ impl Core {
                 payload: letter.payload,
                 retained: false,
             },
-            _ => return self.keep_unreplayed(letter),
+            // An answer of a Modbus device is a moment that is past.
+            _ => return self.keep_unreplayed(letter, Some(NOT_REPLAYABLE)),
         };
         self.batch.replayed.push(letter.id);
         let source = SourceId::from(letter.source);
         self.frame(Frame { source, received_at: letter.received_at, payload, ack: None });
     }
 
-    /// An answer of a Modbus device is a moment that is past; its letter comes back as a new one.
-    fn keep_unreplayed(&mut self, letter: StoredDeadLetter) {
+    /// Comes back as a new letter, set aside for `reason` or for what it was before.
+    fn keep_unreplayed(&mut self, letter: StoredDeadLetter, reason: Option<&str>) {
         self.batch.replayed.push(letter.id);
         let source = SourceId::from(letter.source);
         let book = self.book(&source);
@@ -198,12 +207,22 @@ impl Core {
         self.batch.dead_letters.push(DeadLetter {
             source,
             received_at: letter.received_at,
-            reason: "not-replayable".to_owned(),
-            detail: "letters of this kind cannot be put back; it was set aside for: ".to_owned()
-                + &letter.reason,
-            protocol: "modbus",
+            detail: match reason {
+                None => letter.detail,
+                Some(_) => format!(
+                    "letters of this kind cannot be put back; it was set aside for: {}",
+                    letter.reason
+                ),
+            },
+            reason: reason.map_or(letter.reason, str::to_owned),
+            protocol: match letter.protocol.as_str() {
+                "llrp" => "llrp",
+                "mqtt" => "mqtt",
+                _ => "modbus",
+            },
             topic: letter.topic,
             payload: letter.payload,
+            cut: letter.cut,
         });
     }
 
@@ -237,6 +256,7 @@ impl Core {
         self.cleaner.take_dirty(&mut batch.state);
         self.tracker.take_dirty(&mut batch.state);
         self.answers.take_dirty(&mut batch.state);
+        telemetry::remembered(&self.cleaner.remembered());
         for source in std::mem::take(&mut self.touched_books) {
             if let Some(book) = self.books.get(&source) {
                 telemetry::books(&source, book);
@@ -257,7 +277,7 @@ impl Core {
         self.track_cleaned();
     }
 
-    fn frame(&mut self, frame: Frame) {
+    fn frame(&mut self, mut frame: Frame) {
         let decoded = self.decode(&frame);
         let book = self.book(&frame.source);
         book.frames += 1;
@@ -266,7 +286,7 @@ impl Core {
             Err(error) => {
                 book.dead_letters += 1;
                 telemetry::dead_letter(&frame.source, error.reason, &error);
-                self.batch.dead_letters.push(dead_letter(&frame, error.reason, error.to_string()));
+                self.batch.dead_letters.push(dead_letter(&mut frame, error.reason, error.to_string()));
             }
         }
         let readings = std::mem::take(&mut self.readings);
@@ -275,7 +295,7 @@ impl Core {
             set_aside = self.reading(reading, &frame).or(set_aside);
         }
         if let (Some((reason, detail)), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
-            self.batch.dead_letters.push(dead_letter(&frame, reason, detail.to_owned()));
+            self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail.to_owned()));
         }
         if let Some(token) = frame.ack {
             self.acks.push((frame.source, token));
@@ -289,6 +309,11 @@ impl Core {
         {
             let event = raw_read(read, frame.received_at, self.sites.get(&frame.source));
             self.batch.events.push(event);
+        }
+        if let Reading::Fix(fix) = &reading {
+            let tracker = &self.tracker;
+            self.cleaner
+                .tend_trackers(&fix.device, frame.received_at, |device| tracker.knows_tracker(device));
         }
         self.cleaner.reading(reading, &frame.source, frame.received_at, &mut self.cleaned);
         let (used, filtered) = (self.cleaned.used, std::mem::take(&mut self.cleaned.filtered));
@@ -324,6 +349,9 @@ impl Core {
             (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
                 decoder.decode(answer, frame.received_at, &mut self.readings);
                 Ok(())
+            }
+            (_, Payload::TooLong { message, .. }) => {
+                Err(DecodeError { reason: "too-long", offset: self.max_payload, message: too_long(message) })
             }
             _ => Err(DecodeError {
                 reason: "no-decoder",
@@ -364,8 +392,28 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
     llrp.chain(mqtt).chain(modbus).collect()
 }
 
-fn dead_letter(frame: &Frame, reason: &str, detail: String) -> DeadLetter {
-    let (protocol, topic, payload) = match &frame.payload {
+/// What is said of a message that was not decoded for its length.
+fn too_long(message: &TooLong) -> String {
+    let TooLong { kept, bytes, sha256 } = message;
+    if message.is_whole() {
+        return format!("a message of {bytes} bytes, longer than `intake.max_payload`; it is kept whole");
+    }
+    let sha256 = hex::encode(sha256);
+    format!(
+        "a message of {bytes} bytes, longer than `intake.max_kept`: the first {} are kept; SHA-256 of the whole: {sha256}",
+        kept.len()
+    )
+}
+
+/// A payload that is too long to be decoded is taken out of the frame, not copied.
+fn dead_letter(frame: &mut Frame, reason: &str, detail: String) -> DeadLetter {
+    let mut cut = None;
+    let (protocol, topic, payload) = match &mut frame.payload {
+        Payload::TooLong { topic, message } => {
+            let whole = message.is_whole();
+            cut = (!whole).then_some(Cut { full_bytes: message.bytes, sha256: message.sha256 });
+            ("mqtt", Some(topic.clone()), std::mem::take(&mut message.kept))
+        }
         Payload::Llrp(message) => ("llrp", None, message.clone()),
         Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
         Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
@@ -378,6 +426,7 @@ fn dead_letter(frame: &Frame, reason: &str, detail: String) -> DeadLetter {
         protocol,
         topic,
         payload,
+        cut,
     }
 }
 

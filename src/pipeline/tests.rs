@@ -15,6 +15,7 @@ async fn opened(folder: &std::path::Path, clock: &WallClock) -> Opened {
         reserve_bytes: 1 << 20,
         keep_reads: false,
         max_dead_letters: 10,
+        max_dead_letter_bytes: 256 << 20,
         retain_events: DAY,
         retain_measurements: DAY,
         retain_reads: DAY,

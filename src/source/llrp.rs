@@ -33,12 +33,15 @@ use crate::domain::frames::{LinkChange, LinkState};
 use crate::telemetry::names;
 
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
-pub async fn run(config: ReaderConfig, intake: IntakeSender, shutdown: CancellationToken) {
+///
+/// A message that is longer than any we take ends the connection, and is kept as a dead letter: whole up to
+/// `max_kept` bytes.
+pub async fn run(config: ReaderConfig, max_kept: usize, intake: IntakeSender, shutdown: CancellationToken) {
     let mut backoff = Backoff::new(config.backoff);
     let mut link = Link { config: &config, intake: &intake, last: None };
     link.gauge(false);
     loop {
-        match connected(&config, &mut link, &mut backoff, &shutdown).await {
+        match connected(&config, max_kept, &mut link, &mut backoff, &shutdown).await {
             Ended::Shutdown => break info!(reader = %config.name, "session closed"),
             Ended::PipelineGone => break warn!(reader = %config.name, "the pipeline takes no more frames"),
             Ended::Lost(loss) => {
@@ -63,12 +66,13 @@ pub async fn run(config: ReaderConfig, intake: IntakeSender, shutdown: Cancellat
 /// One connection, from connecting to its end.
 async fn connected(
     config: &ReaderConfig,
+    max_kept: usize,
     link: &mut Link<'_>,
     backoff: &mut Backoff,
     shutdown: &CancellationToken,
 ) -> Ended {
     let set_up = async {
-        let mut session = Session::open(config, link.intake).await?;
+        let mut session = Session::open(config, max_kept, link.intake).await?;
         let replaying = setup::set_up(&mut session).await?;
         // In front of what the reader held, which comes as soon as it is told to.
         link.up(replaying).await?;

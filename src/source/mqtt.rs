@@ -28,11 +28,13 @@ pub mod acks;
 mod feed;
 mod handshake;
 mod ledger;
+mod long;
 mod wire;
 
 use feed::{End, Feed};
 use handshake::ConnectError;
 use wire::Connection;
+pub use wire::Limits;
 
 /// A broker that has not answered by then is treated as one that is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +51,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// messages under way, and must never make the pipeline wait.
 pub async fn run(
     config: BrokerConfig,
-    max_payload: usize,
+    limits: Limits,
     intake: IntakeSender,
     mut acks: mpsc::UnboundedReceiver<AckToken>,
     shutdown: CancellationToken,
@@ -62,7 +64,7 @@ pub async fn run(
         let end = tokio::select! {
             biased;
             () = shutdown.cancelled() => End::Shutdown,
-            end = attempt(&config, max_payload, &mut feed, &mut connection, &mut acks) => end,
+            end = attempt(&config, limits, &mut feed, &mut connection, &mut acks) => end,
         };
         let reason = match end {
             End::Shutdown | End::PipelineGone => return stop(feed, connection, acks).await,
@@ -86,12 +88,12 @@ pub async fn run(
 /// still acknowledge on it.
 async fn attempt(
     config: &BrokerConfig,
-    max_payload: usize,
+    limits: Limits,
     feed: &mut Feed,
     connection: &mut Option<Connection>,
     acks: &mut mpsc::UnboundedReceiver<AckToken>,
 ) -> End {
-    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, max_payload)).await;
+    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, limits)).await;
     let (opened, session_present) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return End::Lost(error.to_string()),

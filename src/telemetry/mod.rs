@@ -5,6 +5,7 @@
 
 use metrics::{counter, gauge};
 
+use crate::clean::Remembered;
 use crate::decode::DecodeError;
 use crate::domain::alerts::{AlertState, Rule};
 use crate::domain::books::Book;
@@ -49,6 +50,14 @@ pub fn books(source: &SourceId, book: &Book) {
     if !book.balances() {
         tracing::error!(%source, frames, readings, "the books do not balance: something was lost or counted twice");
     }
+}
+
+/// What is remembered of trackers, to know again what is delivered again.
+pub fn remembered(memory: &Remembered) {
+    gauge!(names::TRACKERS).set(memory.trackers as f64);
+    counter!(names::TRACKERS_FORGOTTEN).absolute(memory.forgotten);
+    gauge!(names::REDELIVERY_BYTES).set(memory.redelivery_bytes as f64);
+    counter!(names::REDELIVERY_EVICTED).absolute(memory.evicted);
 }
 
 /// What a commit made durable.

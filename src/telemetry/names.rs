@@ -14,6 +14,12 @@ pub const BOOKS_IMBALANCE: &str = "tallyman_books_imbalance";
 pub const QUEUE_DEPTH: &str = "tallyman_queue_depth";
 pub const EVENTS: &str = "tallyman_events_total";
 
+// What cleaning remembers.
+pub const TRACKERS: &str = "tallyman_trackers";
+pub const TRACKERS_FORGOTTEN: &str = "tallyman_trackers_forgotten_total";
+pub const REDELIVERY_BYTES: &str = "tallyman_redelivery_memory_bytes";
+pub const REDELIVERY_EVICTED: &str = "tallyman_redelivery_evicted_chunks_total";
+
 // Alerts.
 pub const ALERTS: &str = "tallyman_alerts";
 pub const NOTIFICATIONS: &str = "tallyman_notifications_total";
@@ -65,7 +71,10 @@ pub const JOURNAL_WAL_BYTES: &str = "tallyman_journal_wal_bytes";
 pub const JOURNAL_PRUNED_EVENTS: &str = "tallyman_journal_pruned_events_total";
 /// Dead letters held.
 pub const JOURNAL_DEAD_LETTERS: &str = "tallyman_journal_dead_letters";
-/// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters`.
+/// Bytes of the dead letters held.
+pub const JOURNAL_DEAD_LETTER_BYTES: &str = "tallyman_journal_dead_letter_bytes";
+/// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters` or they took more
+/// than `journal.max_dead_letter_bytes`.
 pub const JOURNAL_DEAD_LETTERS_DROPPED: &str = "tallyman_journal_dead_letters_dropped_total";
 /// Dead letters put back through the pipeline.
 pub const JOURNAL_DEAD_LETTERS_REPLAYED: &str = "tallyman_journal_dead_letters_replayed_total";

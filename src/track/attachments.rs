@@ -51,6 +51,10 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         earlier.find(|span| span.holds_at(at)).map(|span| &span.carrier)
     }
 
+    pub fn has(&self, key: &K) -> bool {
+        self.newest.contains_key(key)
+    }
+
     /// Every attachment of a key, the latest first.
     pub fn all<'a>(&'a self, key: &'a K) -> impl Iterator<Item = Attachment<K>> + 'a {
         let earlier = self.earlier.get(key).into_iter().flatten();

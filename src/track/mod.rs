@@ -55,7 +55,7 @@ use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::health::Health;
-use crate::domain::ids::{AssetId, ReadPointId, SiteId};
+use crate::domain::ids::{AssetId, DeviceId, ReadPointId, SiteId};
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::state::{Location, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -155,6 +155,11 @@ impl Tracker {
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
         }
         self.settle(&cause, out);
+    }
+
+    /// Whether the register has this tracker.
+    pub fn knows_tracker(&self, device: &DeviceId) -> bool {
+        self.register.knows_tracker(device)
     }
 
     /// A part of the daemon has trouble of its own, or is over it.

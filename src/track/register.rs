@@ -139,6 +139,11 @@ impl Register {
         self.trackers.at(device.as_str(), at)?.asset()
     }
 
+    /// Whether the register has it, on whatever it hangs or hung.
+    pub(super) fn knows_tracker(&self, device: &DeviceId) -> bool {
+        self.trackers.has(device)
+    }
+
     /// What a sensor hung on at that moment.
     pub(super) fn carrier_of_sensor(&self, device: &DeviceId, at: Timestamp) -> Option<&Carrier> {
         self.sensors.at(device.as_str(), at)

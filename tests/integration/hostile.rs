@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tallyman::domain::books::Book;
 use tallyman::domain::state::StateKind;
 use tallyman::journal::{EventQuery, Reader as Journal, StoredDeadLetter};
@@ -202,6 +203,7 @@ node = "n"
 {}{PLACES}
 [intake]
 max_payload = "4KiB"
+max_kept = "1MiB"
 {more}
 [[broker]]
 name = "fleet"
@@ -254,13 +256,14 @@ async fn hostile_mqtt_payloads_are_acknowledged_and_kept_whole_with_their_reason
     for (topic, payload, _) in &hostile {
         broker.publish(topic, payload);
     }
-    // Longer than `intake.max_payload`.
+    // Longer than `intake.max_payload`, and longer than `intake.max_kept`.
     let long = [b"{\"_type\":\"location\",\"x\":\"".as_slice(), &[b'x'; 100_000], b"\"}"].concat();
     broker.publish("owntracks/a/b", &long);
+    broker.publish("owntracks/a/b", &vec![b'y'; 2_000_000]);
     // And a sound one behind them all.
     broker.publish("owntracks/a/b", &location(&format!("\"lat\":53.5,\"lon\":10.0,\"tst\":{now}")));
     let journal = daemon.reader().await;
-    let count = hostile.len() as u64 + 2;
+    let count = hostile.len() as u64 + 3;
     let acks = "tallyman_mqtt_acks_total{source=\"fleet\"}";
     daemon
         .until("all are acknowledged", async |daemon| daemon.metric(acks).await == Some(count as f64))
@@ -278,9 +281,18 @@ async fn hostile_mqtt_payloads_are_acknowledged_and_kept_whole_with_their_reason
             letter.detail
         );
     }
-    assert_eq!(kept.len(), hostile.len() + 1, "{kept:#?}");
-    let cut = &kept.last().unwrap();
-    assert!(long.starts_with(&cut.payload) && cut.payload.len() >= 4096, "{}: {}", cut.reason, cut.detail);
+    assert_eq!(kept.len(), hostile.len() + 2);
+    let [.., whole, cut] = &kept[..] else { panic!("two long ones") };
+    assert!(whole.payload == long && whole.cut.is_none(), "{}: {}", whole.reason, whole.detail);
+    let said = cut.cut.expect("only its beginning is kept");
+    assert_eq!((said.full_bytes, cut.payload.len(), cut.reason.as_str()), (2_000_000, 1 << 20, "too-long"));
+    let sha256 = Sha256::digest(vec![b'y'; 2_000_000]);
+    assert_eq!(said.sha256[..], sha256[..]);
+    let (config, id) = (daemon.path("tallyman.toml").display().to_string(), cut.id.to_string());
+    let shown = tallyman(&["dead-letters", "-c", &config, "show", &id]);
+    let shown = shown.succeeds();
+    assert!(shown.contains("2000000 bytes, of which the first 1048576 are kept"), "{}", &shown[..600]);
+    assert!(shown.contains(&hex::encode(sha256)), "{}", &shown[..600]);
     let book = books(&journal).await["fleet"].clone();
     assert_eq!(book.frames, count, "{book:?}");
     books_balance(&journal).await;

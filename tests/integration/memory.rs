@@ -5,7 +5,13 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tallyman::clean::{Cleaned, Cleaner};
 use tallyman::cli::demo::plant::{self, Surroundings};
+use tallyman::config::{IntakeConfig, Rules};
+use tallyman::domain::geodesy::Position;
+use tallyman::domain::ids::{DeviceId, Digest, SourceId};
+use tallyman::domain::readings::{Fix, Reading};
+use tallyman::domain::time::Timestamp;
 use tallyman::pipeline;
 use tallyman::source::clock::WallClock;
 use tallyman_simulators::{Scenario, StartOptions, World};
@@ -96,6 +102,60 @@ async fn memory_of_the_demo() {
         profile()
     );
     assert!(peak < DEMO_BOUND_MB);
+}
+
+/// What a hostile fleet can make cleaning hold: 100,000 trackers, each known by its newest messages, and the
+/// budget for the rest full.
+#[test]
+#[ignore = "a measurement: deploy/dev/memory"]
+fn memory_of_a_hundred_thousand_trackers() {
+    const TRACKERS: u32 = 100_000;
+    const MESSAGES: i64 = 150;
+    let intake = IntakeConfig::default();
+    let budget = intake.redelivery_memory as f64 / 1e6;
+    let mut cleaner = Cleaner::new(&Rules::default(), &intake);
+    let (mut out, mut rows) = (Cleaned::default(), Vec::new());
+    let before = megabytes(std::process::id(), "VmRSS:").expect("Linux");
+    let source = SourceId::new("broker");
+    let started = std::time::Instant::now();
+    for message in 0..MESSAGES {
+        for tracker in 0..TRACKERS {
+            let observed_at = Timestamp::from_secs(1_780_000_000 + message * 60);
+            let fix = Fix {
+                device: DeviceId::new(format!("fleet/tracker-{tracker:06}")),
+                observed_at,
+                position: Position { lat: 53.5, lon: 10.0 },
+                accuracy_m: Some(5.0),
+                altitude_m: None,
+                speed_mps: None,
+                course_deg: None,
+                battery_percent: None,
+                digest: Digest(message as u64),
+                retained: false,
+            };
+            cleaner.tend_trackers(&fix.device, observed_at, |_| false);
+            cleaner.reading(Reading::Fix(fix), &source, observed_at, &mut out);
+            out.sightings.clear();
+            if tracker % 1000 == 0 {
+                cleaner.take_dirty(&mut rows);
+                rows.clear();
+            }
+        }
+    }
+    let took = started.elapsed();
+    let remembered = cleaner.remembered();
+    let held = megabytes(std::process::id(), "VmRSS:").expect("Linux") - before;
+    let each = (held * 1e6 - remembered.redelivery_bytes as f64) / f64::from(TRACKERS);
+    println!(
+        "{TRACKERS} trackers, {MESSAGES} messages each ({}): {held:.1} MB, of which {:.1} MB of the budget of \
+         {budget:.1} MB; without that {each:.0} bytes a tracker; {:.0} fixes/s",
+        profile(),
+        remembered.redelivery_bytes as f64 / 1e6,
+        (i64::from(TRACKERS) * MESSAGES) as f64 / took.as_secs_f64(),
+    );
+    assert_eq!((out.used, remembered.trackers), (15_000_000, 100_000));
+    assert!(remembered.redelivery_bytes <= intake.redelivery_memory && remembered.evicted > 0);
+    assert!(each <= 1024.0, "a kibibyte a tracker");
 }
 
 fn profile() -> &'static str {

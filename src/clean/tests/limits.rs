@@ -117,5 +117,5 @@ fn a_new_tracker_beyond_the_limit_is_set_aside_and_a_known_one_goes_on() {
     assert_eq!((out.used, out.filtered.clone()), (3, vec![(crate::clean::TOO_MANY_TRACKERS, 7)]));
     let known = Fix { device: "a/1".into(), ..fix(2000, 50.0) };
     cleaner.reading(Reading::Fix(known), &"broker".into(), at(2000), &mut out);
-    assert_eq!((out.used, cleaner.trackers.len()), (4, 3));
+    assert_eq!((out.used, cleaner.remembered().trackers), (4, 3));
 }

@@ -22,6 +22,7 @@ mod limits;
 mod portal;
 mod restart;
 mod stage;
+mod trackers;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -42,6 +43,7 @@ fn intake() -> IntakeConfig {
         redelivery_horizon: seconds(86_400),
         max_tags: 1000,
         max_trackers: 1000,
+        ..IntakeConfig::default()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::ids::{Digest, EventId, NodeId};
 use crate::domain::readings::Fix;
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
-use crate::journal::{Batch, DeadLetter, EventQuery, Opened, open, request_replay};
+use crate::journal::{Batch, Cut, DeadLetter, EventQuery, Opened, open, request_replay};
 
 mod faults;
 mod kill;
@@ -27,6 +27,7 @@ fn config(folder: &Path) -> JournalConfig {
         reserve_bytes: 1 << 20,
         keep_reads: false,
         max_dead_letters: 10,
+        max_dead_letter_bytes: 256 << 20,
         retain_events: 400 * DAY,
         retain_measurements: 30 * DAY,
         retain_reads: DAY,
@@ -98,6 +99,7 @@ fn letter(nth: u64) -> DeadLetter {
         protocol: "mqtt",
         topic: nth.is_multiple_of(2).then(|| "owntracks/a/b".to_owned()),
         payload: vec![nth as u8, 0, 255],
+        cut: nth.is_multiple_of(3).then_some(Cut { full_bytes: 1 << 33, sha256: [nth as u8; 32] }),
     }
 }
 
@@ -317,4 +319,60 @@ async fn an_idle_maintenance_cuts_the_log() {
     let patience: i64 =
         sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut journal.writer.conn).await.unwrap();
     assert_eq!(patience, 5000);
+}
+
+/// The newest stay, as many as fit; the figure is right after a restart and after a replay.
+#[tokio::test]
+async fn dead_letters_are_capped_by_their_bytes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = crate::config::JournalConfig {
+        max_dead_letters: 1000,
+        max_dead_letter_bytes: 1 << 20,
+        ..config(folder.path())
+    };
+    let mut journal = open(&config, &node(), noon(0)).await.unwrap();
+    let large = |nth, bytes| DeadLetter { payload: vec![0; bytes], topic: None, ..letter(nth) };
+    for nth in 0..20 {
+        let batch = Batch { dead_letters: vec![large(nth, 100_000)], ..Batch::default() };
+        journal.writer.commit(&batch, noon(0)).await.unwrap();
+    }
+    let ids = journal.reader.dead_letter_ids().await.unwrap();
+    assert_eq!(ids, (11..=20).collect::<Vec<_>>());
+    // One that is as large as ten of them.
+    let batch = Batch { dead_letters: vec![large(20, 1_000_000)], replayed: vec![20], ..Batch::default() };
+    journal.writer.commit(&batch, noon(0)).await.unwrap();
+    assert_eq!(journal.reader.dead_letter_ids().await.unwrap(), [21]);
+    let counted = journal.writer.counted.dead_letters;
+    assert_eq!((counted.count, counted.bytes), (1, 1_000_000 + 9));
+    journal.reader.close().await;
+    journal.writer.close().await.unwrap();
+
+    let small = crate::config::JournalConfig { max_bytes: 16 << 20, ..config };
+    assert_eq!(small.dead_letter_bytes(), 1 << 20);
+    let tight = crate::config::JournalConfig { max_dead_letter_bytes: 1 << 30, max_bytes: 2 << 20, ..small };
+    assert_eq!(tight.dead_letter_bytes(), 512 << 10, "a quarter of the journal");
+    let mut journal = open(&tight, &node(), noon(0)).await.unwrap();
+    assert_eq!(journal.writer.counted.dead_letters, counted);
+    assert_eq!(journal.writer.maintain(noon(0)).await.unwrap().dead_letters_dropped, 1);
+}
+
+/// A replay of many large letters does not hold all of them in memory.
+#[tokio::test]
+async fn large_letters_are_replayed_a_few_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let large = |nth| DeadLetter { payload: vec![nth as u8; 7 << 20], ..letter(nth) };
+    for nth in 1..=5 {
+        let batch = Batch { dead_letters: vec![large(nth)], ..Batch::default() };
+        journal.writer.commit(&batch, noon(0)).await.unwrap();
+    }
+    request_replay(&folder.path().join("journal.db"), &[1, 2, 3, 4, 5]).await.unwrap();
+    let ids = |letters: Vec<crate::journal::StoredDeadLetter>| -> Vec<u64> {
+        letters.iter().map(|letter| letter.id).collect()
+    };
+    assert_eq!(ids(journal.writer.take_replays().await.unwrap()), [1, 2]);
+    assert!(journal.writer.take_replays().await.unwrap().is_empty());
+    let done = Batch { replayed: vec![1, 2], ..Batch::default() };
+    journal.writer.commit(&done, noon(1)).await.unwrap();
+    assert_eq!(ids(journal.writer.take_replays().await.unwrap()), [3, 4]);
 }

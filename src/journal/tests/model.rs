@@ -247,7 +247,7 @@ impl Trial {
         let expected = Model { last_letter: 0, ..self.model.clone() };
         assert_eq!(held(&mut self.journal).await, expected);
         assert_eq!(self.journal.writer.counted.last_seq, expected.last_seq);
-        assert_eq!(self.journal.writer.counted.dead_letters, expected.letters.len() as u64);
+        assert_eq!(self.journal.writer.counted.dead_letters.count, expected.letters.len() as u64);
     }
 }
 

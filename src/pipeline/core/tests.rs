@@ -163,6 +163,7 @@ fn a_replayed_letter_goes_with_what_came_of_it() {
         protocol: "mqtt".into(),
         topic: Some(topic),
         payload,
+        cut: None,
     });
     let group = core.take_group();
     assert_eq!(group.batch.replayed, [77]);
@@ -189,6 +190,7 @@ fn letter(protocol: &str, id: u64) -> StoredDeadLetter {
         protocol: protocol.to_owned(),
         topic: None,
         payload: b"whole".to_vec(),
+        cut: None,
     }
 }
 
@@ -225,4 +227,76 @@ fn new_words_of_an_open_alert_are_told_downstream_though_they_are_no_event() {
     let group = core.take_group();
     assert_eq!(summaries(&group), ["90 % full"]);
     assert!(!group.batch.events.iter().any(|event| matches!(event.body, EventBody::Alert { .. })));
+}
+
+/// What memory had no room for is known by its event's id, which the journal holds once.
+#[test]
+fn what_is_delivered_again_after_memory_let_go_of_it_makes_the_same_event() {
+    let mut config = configuration();
+    config.intake.redelivery_memory = 0;
+    let mut core = Core::new(&config, Vec::new()).unwrap();
+    (1..=200).for_each(|nth| core.intake(fix(nth)));
+    let first = core.take_group();
+    core.intake(match (fix(3), message(300, "")) {
+        (Intake::Frame(again), Intake::Frame(later)) => {
+            Intake::Frame(Frame { received_at: later.received_at, ..again })
+        }
+        _ => unreachable!(),
+    });
+    let again = core.take_group();
+    let [event] = &again.batch.events[..] else { panic!("{:?}", again.batch.events) };
+    assert!(event.late);
+    assert!(first.batch.events.iter().any(|before| before.id == event.id && !before.late));
+    assert!(book(&core).balances());
+}
+
+fn long(kept: usize, bytes: u64) -> Intake {
+    let message = TooLong { kept: vec![b'x'; kept], bytes, sha256: [7; 32] };
+    let payload = Payload::TooLong { topic: "owntracks/fleet/truck".into(), message };
+    let ack = Some(AckToken { generation: 1, ordinal: 0, packet_id: 3 });
+    Intake::Frame(Frame { source: "fleet".into(), received_at: Timestamp::from_secs(NOON), payload, ack })
+}
+
+#[test]
+fn a_message_that_is_too_long_becomes_a_letter_that_says_how_much_of_it_is_kept() {
+    let mut core = core(Vec::new());
+    core.intake(long(300_000, 300_000));
+    core.intake(long(300_000, 20_000_000));
+    let group = core.take_group();
+    let [whole, cut] = &group.batch.dead_letters[..] else { panic!("two letters") };
+    assert_eq!((whole.payload.len(), whole.cut, whole.reason.as_str()), (300_000, None, "too-long"));
+    assert!(whole.detail.contains("kept whole"), "{}", whole.detail);
+    assert_eq!(cut.cut, Some(Cut { full_bytes: 20_000_000, sha256: [7; 32] }));
+    assert!(cut.detail.contains("20000000 bytes") && cut.detail.contains(&"07".repeat(32)), "{}", cut.detail);
+    assert_eq!(group.acks.len(), 2);
+    assert!(book(&core).balances());
+}
+
+/// A whole one can be put back once the limit was raised; of a cut one nothing can be made.
+#[test]
+fn a_letter_that_was_too_long_is_put_back_where_it_fits_now() {
+    let Intake::Frame(Frame { payload: Payload::Mqtt { payload, .. }, .. }) = fix(5) else { unreachable!() };
+    let padded = [payload, vec![b' '; 300_000]].concat();
+    let letter = |cut| StoredDeadLetter {
+        source: "fleet".into(),
+        received_at: Timestamp::from_secs(NOON + 5),
+        topic: Some("owntracks/fleet/truck".into()),
+        payload: padded.clone(),
+        cut,
+        ..letter("mqtt", 9)
+    };
+    let cut = Cut { full_bytes: 20_000_000, sha256: [7; 32] };
+    let replayed = |core: &mut Core, cut| {
+        core.replay(letter(cut));
+        let batch = core.take_group().batch;
+        assert_eq!(batch.replayed, [9]);
+        let fixes = batch.events.iter().filter(|event| matches!(event.body, EventBody::Fix(_))).count();
+        let letters = batch.dead_letters.into_iter().map(|letter| (letter.protocol, letter.cut)).collect();
+        (fixes, letters)
+    };
+    let mut core = core(Vec::new());
+    assert_eq!(replayed(&mut core, None), (0, vec![("mqtt", None)]));
+    core.max_payload = 1 << 20;
+    assert_eq!(replayed(&mut core, Some(cut)), (0, vec![("mqtt", Some(cut))]));
+    assert_eq!(replayed(&mut core, None), (1, vec![]));
 }

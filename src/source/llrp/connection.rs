@@ -16,6 +16,8 @@ pub(super) struct Connection {
     buffer: Vec<u8>,
     /// Where in the buffer the next message starts.
     start: usize,
+    /// A message that is too long to be taken is read to its end, up to here, before it is refused.
+    max_kept: usize,
 }
 
 /// Why there is no next message.
@@ -23,7 +25,15 @@ pub(super) struct Connection {
 pub(super) enum ReadError {
     /// The other side closed; bytes of an unfinished message may be left.
     Closed(Vec<u8>),
-    Io(io::Error),
+    Io {
+        error: io::Error,
+        bytes: Vec<u8>,
+    },
+    /// Nothing came to its end for so long.
+    Silent {
+        after: Duration,
+        bytes: Vec<u8>,
+    },
     /// These bytes are no message, and nothing behind them can be found.
     Framing {
         error: FramingError,
@@ -32,14 +42,14 @@ pub(super) enum ReadError {
 }
 
 impl Connection {
-    pub async fn open(address: &str, timeout: Duration) -> io::Result<Self> {
+    pub async fn open(address: &str, timeout: Duration, max_kept: usize) -> io::Result<Self> {
         let stream = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
             Ok(connected) => connected?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
         // Acknowledgements are small and must not wait for company.
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0 })
+        Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0, max_kept })
     }
 
     /// The next whole message. Cancel safe: what has been read stays.
@@ -52,7 +62,7 @@ impl Connection {
             match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) => return Err(ReadError::Closed(self.rest())),
                 Ok(_) => {}
-                Err(error) => return Err(ReadError::Io(error)),
+                Err(error) => return Err(ReadError::Io { error, bytes: self.rest() }),
             }
         }
     }
@@ -72,6 +82,11 @@ impl Connection {
                 self.start += length;
                 Ok(Some(message))
             }
+            Err(FramingError::TooLong { length, .. })
+                if waiting.len() < length as usize && length as usize <= self.max_kept =>
+            {
+                Ok(None)
+            }
             Ok(None) => {
                 // At most one unfinished message is moved to the front.
                 self.buffer.drain(..self.start);
@@ -82,7 +97,8 @@ impl Connection {
         }
     }
 
-    fn rest(&mut self) -> Vec<u8> {
+    /// What was read of a message that does not come to its end.
+    pub fn rest(&mut self) -> Vec<u8> {
         let rest = self.buffer.split_off(self.start);
         self.buffer.clear();
         self.start = 0;

@@ -37,9 +37,13 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Connects and waits until the reader announces the connection. Sends nothing.
-    pub async fn open(config: &'a ReaderConfig, intake: &'a IntakeSender) -> Result<Self, Ended> {
+    pub async fn open(
+        config: &'a ReaderConfig,
+        max_kept: usize,
+        intake: &'a IntakeSender,
+    ) -> Result<Self, Ended> {
         let within = config.connect_timeout;
-        let connection = Connection::open(&config.address, within).await.map_err(|error| {
+        let connection = Connection::open(&config.address, within, max_kept).await.map_err(|error| {
             if error.kind() == io::ErrorKind::TimedOut {
                 Loss::ConnectTimeout(within)
             } else {
@@ -155,7 +159,8 @@ impl<'a> Session<'a> {
                 biased;
                 closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
                 received = timeout(silence, self.connection.next()) => {
-                    return received.map_err(|_| Loss::Silent(silence).into());
+                    let silent = |_| Err(ReadError::Silent { after: silence, bytes: self.connection.rest() });
+                    return Ok(received.unwrap_or_else(silent));
                 }
             }
         }
@@ -200,7 +205,8 @@ impl<'a> Session<'a> {
     async fn received(&mut self, received: Result<Vec<u8>, ReadError>) -> Result<Vec<u8>, Ended> {
         let (loss, reason, bytes) = match received {
             Ok(message) => return Ok(message),
-            Err(ReadError::Io(error)) => return Err(Loss::Read(error).into()),
+            Err(ReadError::Io { error, bytes }) => (Loss::Read(error), "cut-off", bytes),
+            Err(ReadError::Silent { after, bytes }) => (Loss::Silent(after), "cut-off", bytes),
             Err(ReadError::Closed(bytes)) => (Loss::Closed, "cut-off", bytes),
             Err(ReadError::Framing { error, bytes }) => (Loss::Framing(error), error.reason(), bytes),
         };

@@ -28,6 +28,8 @@ const NOTHING: [u8; 0] = [];
 /// Types of the messages that set a reader up which has no ROSpec.
 const SET_UP: [u16; 6] = [1, 3, 26, 20, 24, 64];
 
+const MAX_KEPT: usize = 3 << 20;
+
 fn hex(text: &str) -> Vec<u8> {
     ::hex::decode(text.replace([' ', '\n'], "")).unwrap()
 }
@@ -57,6 +59,7 @@ struct Bench {
 }
 
 impl Bench {
+    /// A message longer than 2 MiB is kept whole up to [`MAX_KEPT`].
     async fn start(adjust: impl FnOnce(&mut ReaderConfig)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = ReaderConfig {
@@ -80,7 +83,7 @@ impl Bench {
         let (gate, gate_seen) = watch::channel(Gate::Open);
         let intake = IntakeSender { queue: sender, gate: gate_seen, clock: WallClock::new() };
         let shutdown = CancellationToken::new();
-        let client = tokio::spawn(run(config, intake, shutdown.clone()));
+        let client = tokio::spawn(run(config, MAX_KEPT, intake, shutdown.clone()));
         Self { listener, queue, gate, shutdown, client }
     }
 
@@ -367,6 +370,36 @@ async fn what_is_no_message_is_kept_and_the_connection_made_again() {
     drop(reader);
     assert_eq!(bench.frame().await, message(61, 1, TAG)[..20], "a message that was cut off");
     bench.down().await;
+}
+
+/// It is refused when all of it has come, so that the dead letter has it whole; a length that no reader sends
+/// is refused at once.
+#[tokio::test]
+async fn a_message_that_is_too_long_is_kept_whole_up_to_a_bound() {
+    let mut bench = Bench::start(|_| {}).await;
+    let mut reader = bench.set_up().await;
+    let mut long = message(61, 9, &"ab".repeat(MAX_KEPT - 10));
+    reader.send(&long).await;
+    assert!(bench.frame().await == long, "whole");
+    assert!(bench.down().await.contains("longer than the limit"));
+
+    let mut reader = bench.set_up().await;
+    long[2..6].copy_from_slice(&(MAX_KEPT as u32 + 1).to_be_bytes());
+    reader.send(&long[..100]).await;
+    let kept = bench.frame().await;
+    assert!(kept.len() >= 10 && long.starts_with(&kept));
+    assert!(bench.down().await.contains("longer than the limit"));
+}
+
+/// Whatever ends the connection in the middle of a message, its beginning is kept.
+#[tokio::test]
+async fn what_a_reader_began_to_say_before_it_fell_silent_is_kept() {
+    let mut bench = Bench::start(|config| config.keepalive = Duration::from_millis(20)).await;
+    let mut reader = bench.set_up().await;
+    let report = message(61, 9, "00f0");
+    reader.send(&report[..7]).await;
+    assert_eq!(bench.frame().await, report[..7]);
+    assert!(bench.down().await.contains("nothing heard"));
 }
 
 #[tokio::test]

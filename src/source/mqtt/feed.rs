@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::handshake::SubscribeError;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, NO_PACKET};
 use super::wire::{Connection, WireError};
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState};
 use crate::domain::ids::SourceId;
@@ -58,6 +58,9 @@ pub struct Feed {
     /// on of older ones.
     inbox: VecDeque<Intake>,
     link: Link,
+    /// A message over the payload limit is under way. It may be large, so that nothing more is read until
+    /// it is durable: there is one of them at a time.
+    has_long: bool,
     /// Whether the broker has held a session for us since we started.
     had_session: bool,
     /// When the bytes that are being taken apart came.
@@ -119,6 +122,7 @@ impl Feed {
             max_inflight: usize::from(max_inflight.max(1)),
             inbox: VecDeque::new(),
             link: Link::Down { told: false },
+            has_long: false,
             had_session: false,
             qos0_topics: HashSet::new(),
             meters,
@@ -209,7 +213,7 @@ impl Feed {
         let Self { intake, inbox, link, mut ledger, .. } = self;
         drop(intake);
         let held = if let Link::Subscribing { held, .. } = link { held } else { Vec::new() };
-        let never_handed_on = inbox.iter().chain(&held).filter(|item| is_redelivered(item)).count();
+        let never_handed_on = inbox.iter().chain(&held).filter(|item| has_token(item)).count();
         let mut tokens = Vec::new();
         while ledger.outstanding() > never_handed_on && acks.recv_many(&mut tokens, ACK_BATCH).await > 0 {
             ledger.acknowledge(tokens.drain(..), output)?;
@@ -222,6 +226,10 @@ impl Feed {
 
 /// Whether the broker delivers this again on the next connection.
 fn is_redelivered(item: &Intake) -> bool {
+    matches!(item, Intake::Frame(Frame { ack: Some(token), .. }) if token.packet_id != NO_PACKET)
+}
+
+fn has_token(item: &Intake) -> bool {
     matches!(item, Intake::Frame(Frame { ack: Some(_), .. }))
 }
 

@@ -8,7 +8,7 @@ use rumqttc::{
     SubscribeReasonCode,
 };
 
-use super::wire::{Connection, Incoming, WireError};
+use super::wire::{Connection, Incoming, Limits, WireError};
 use crate::config::{BrokerConfig, TopicConfig};
 
 /// Of the one SUBSCRIBE that a connection carries.
@@ -44,8 +44,8 @@ fn advice(code: ConnectReturnCode) -> &'static str {
 }
 
 /// A connection that the broker has accepted, and whether it still knew our session.
-pub async fn connect(config: &BrokerConfig, max_payload: usize) -> Result<(Connection, bool), ConnectError> {
-    let mut connection = Connection::open(&config.host, config.port, max_payload)
+pub async fn connect(config: &BrokerConfig, limits: Limits) -> Result<(Connection, bool), ConnectError> {
+    let mut connection = Connection::open(&config.host, config.port, limits)
         .await
         .map_err(|error| ConnectError::Open { host: config.host.clone(), port: config.port, error })?;
     connection.output.queue(&Packet::Connect(hello(config)))?;
@@ -61,7 +61,9 @@ pub async fn connect(config: &BrokerConfig, max_payload: usize) -> Result<(Conne
             Ok((connection, answer.session_present))
         }
         Incoming::Control(Packet::ConnAck(answer)) => Err(ConnectError::Refused(answer.code)),
-        Incoming::Control(_) | Incoming::Publish { .. } => Err(ConnectError::NotConnAck),
+        Incoming::Control(_) | Incoming::Publish(_) | Incoming::TooLong { .. } => {
+            Err(ConnectError::NotConnAck)
+        }
     }
 }
 

@@ -9,6 +9,9 @@ use crate::domain::frames::AckToken;
 use crate::domain::ids::SourceId;
 use crate::telemetry::names;
 
+/// The packet id of a message of QoS 0: it has none, and is not answered.
+pub const NO_PACKET: u16 = 0;
+
 pub struct Ledger {
     order: AckOrder,
     sent: Counter,
@@ -49,10 +52,12 @@ impl Ledger {
         self.stale.increment(stale as u64);
         let mut sent = 0;
         while let Some(Due { packet_id, exactly_once }) = self.order.next_due() {
-            output.queue(&match exactly_once {
-                false => Packet::PubAck(PubAck::new(packet_id)),
-                true => Packet::PubRec(PubRec::new(packet_id)),
-            })?;
+            let answer = match (packet_id, exactly_once) {
+                (NO_PACKET, _) => continue,
+                (_, false) => Packet::PubAck(PubAck::new(packet_id)),
+                (_, true) => Packet::PubRec(PubRec::new(packet_id)),
+            };
+            output.queue(&answer)?;
             sent += 1;
         }
         self.sent.increment(sent);

@@ -1,7 +1,7 @@
 //! One connection's bytes ↔ MQTT 3.1.1 packets, by rumqttc's codec.
 //!
 //! Reading and writing are two halves that never wait for one another, and reading can be left alone
-//! for as long as the pipeline has no room. A message beyond the payload limit is cut, not refused:
+//! for as long as the pipeline has no room. A message beyond the payload limit is taken all the same:
 //! a broker delivers a refused message again on every connection, for ever.
 
 use std::io;
@@ -9,7 +9,10 @@ use std::io;
 use rumqttc::{FixedHeader, Packet, Publish};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_util::bytes::{Buf, BytesMut};
+use tokio_util::bytes::BytesMut;
+
+use super::long::Incomplete;
+use crate::domain::frames::TooLong;
 
 /// Room for one read: some hundreds of messages of a tracker.
 const READ_BYTES: usize = 64 * 1024;
@@ -39,23 +42,33 @@ pub struct Connection {
     pub output: Output,
 }
 
+/// How much of a message is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest payload that is decoded.
+    pub max_payload: usize,
+    /// The longest that is kept whole.
+    pub max_kept: usize,
+}
+
 /// A packet as it came in.
 #[derive(Debug, PartialEq)]
 pub enum Incoming {
-    Publish {
+    Publish(Publish),
+    /// A message over the limit. Its payload is not in `publish`.
+    TooLong {
         publish: Publish,
-        /// Payload bytes on the wire, where they were more than the limit and have been cut to it.
-        cut_from: Option<usize>,
+        message: TooLong,
     },
     Control(Packet),
 }
 
 impl Connection {
-    pub async fn open(host: &str, port: u16, max_payload: usize) -> io::Result<Self> {
+    pub async fn open(host: &str, port: u16, limits: Limits) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
-        Ok(Self::over(reader, writer, max_payload))
+        Ok(Self::over(reader, writer, limits))
     }
 
     /// Writes what waits, and lets the other side close. To drop a socket with bytes unread would
@@ -76,10 +89,10 @@ impl Connection {
     fn over(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
-        max_payload: usize,
+        limits: Limits,
     ) -> Self {
         let bytes = BytesMut::with_capacity(READ_BYTES);
-        let input = Input { reader: Box::new(reader), bytes, skip: 0, max_payload };
+        let input = Input { reader: Box::new(reader), bytes, incomplete: None, limits };
         let output = Output { writer: Box::new(writer), bytes: BytesMut::new(), unflushed: false };
         Self { input, output }
     }
@@ -88,9 +101,9 @@ impl Connection {
 pub struct Input {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     bytes: BytesMut,
-    /// Bytes still to come of a message that was cut.
-    skip: usize,
-    max_payload: usize,
+    /// A message over the limit, of which more is to come.
+    incomplete: Option<Incomplete>,
+    limits: Limits,
 }
 
 impl Input {
@@ -108,26 +121,30 @@ impl Input {
 
     /// The next packet of what has been read; `None` where more bytes are wanted.
     pub fn next(&mut self) -> Result<Option<Incoming>, WireError> {
-        let skipped = self.skip.min(self.bytes.len());
-        self.bytes.advance(skipped);
-        self.skip -= skipped;
+        if self.incomplete.is_some() {
+            return Ok(self.completed());
+        }
         let Some(head) = head_of(&self.bytes)? else { return Ok(None) };
-        let longest = self.max_payload.saturating_add(PUBLISH_HEAD_BYTES);
+        let longest = self.limits.max_payload.saturating_add(PUBLISH_HEAD_BYTES);
         if head.body_bytes > longest {
-            return self.next_cut(head, longest);
+            return self.begin_long(head, longest);
         }
         if self.bytes.len() < head.bytes + head.body_bytes {
             return Ok(None);
         }
         let packet = Packet::read(&mut self.bytes, longest).map_err(WireError::Malformed)?;
         Ok(Some(match packet {
-            Packet::Publish(publish) => self.publish(publish, 0),
+            Packet::Publish(publish) if publish.payload.len() > self.limits.max_payload => {
+                let (publish, message) = Incomplete::new(publish, 0, self.limits.max_kept).finish();
+                Incoming::TooLong { publish, message }
+            }
+            Packet::Publish(publish) => Incoming::Publish(publish),
             control => Incoming::Control(control),
         }))
     }
 
-    /// The beginning of a message that is longer than any we take; the rest of it is skipped.
-    fn next_cut(&mut self, head: Head, longest: usize) -> Result<Option<Incoming>, WireError> {
+    /// The beginning of a message that is longer than any we decode.
+    fn begin_long(&mut self, head: Head, longest: usize) -> Result<Option<Incoming>, WireError> {
         let kind = self.bytes[0] >> 4;
         if kind != PUBLISH {
             return Err(WireError::TooLong { kind, bytes: head.body_bytes });
@@ -137,15 +154,21 @@ impl Input {
         }
         let fixed = FixedHeader::new(self.bytes[0], head.bytes - 1, head.body_bytes);
         let beginning = self.bytes.split_to(head.bytes + longest).freeze();
-        self.skip = head.body_bytes - longest;
         let publish = Publish::read(fixed, beginning).map_err(WireError::Malformed)?;
-        Ok(Some(self.publish(publish, self.skip)))
+        let to_come = head.body_bytes - longest;
+        self.incomplete = Some(Incomplete::new(publish, to_come, self.limits.max_kept));
+        Ok(self.completed())
     }
 
-    fn publish(&self, mut publish: Publish, skipped: usize) -> Incoming {
-        let bytes = publish.payload.len() + skipped;
-        publish.payload.truncate(self.max_payload);
-        Incoming::Publish { publish, cut_from: (bytes > self.max_payload).then_some(bytes) }
+    /// The message of which more was to come, once all of it is there.
+    fn completed(&mut self) -> Option<Incoming> {
+        let mut incomplete = self.incomplete.take()?;
+        if incomplete.take(&mut self.bytes) {
+            let (publish, message) = incomplete.finish();
+            return Some(Incoming::TooLong { publish, message });
+        }
+        self.incomplete = Some(incomplete);
+        None
     }
 }
 
@@ -212,12 +235,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rumqttc::QoS;
+    use sha2::{Digest, Sha256};
 
     const LIMIT: usize = 100;
+    const KEPT: usize = 1000;
 
     fn input() -> Input {
         let (reader, writer) = (tokio::io::empty(), tokio::io::sink());
-        Connection::over(reader, writer, LIMIT).input
+        Connection::over(reader, writer, Limits { max_payload: LIMIT, max_kept: KEPT }).input
     }
 
     fn message(payload: usize, id: u16) -> Publish {
@@ -234,32 +259,48 @@ mod tests {
         bytes
     }
 
-    /// Ids, payload lengths and cuts of all publishes, the stream coming in pieces of `step` bytes;
-    /// also the most that was ever buffered.
-    fn published(stream: &[u8], step: usize) -> (Vec<(u16, usize, Option<usize>)>, usize) {
+    /// Ids and payload lengths of all publishes, of those over the limit also how long they were, the stream
+    /// coming in pieces of `step` bytes; also the most that was ever buffered.
+    fn published(stream: &[u8], step: usize) -> (Vec<(u16, usize, Option<u64>)>, usize) {
         let (mut input, mut seen, mut buffered) = (input(), Vec::new(), 0);
         for piece in stream.chunks(step) {
             input.bytes.extend_from_slice(piece);
-            buffered = buffered.max(input.bytes.len());
             while let Some(incoming) = input.next().unwrap() {
-                if let Incoming::Publish { publish, cut_from } = incoming {
-                    seen.push((publish.pkid, publish.payload.len(), cut_from));
+                match incoming {
+                    Incoming::Publish(publish) => seen.push((publish.pkid, publish.payload.len(), None)),
+                    Incoming::TooLong { publish, message } => {
+                        let whole = vec![b'x'; usize::try_from(message.bytes).unwrap()];
+                        assert_eq!(message.sha256, <[u8; 32]>::from(Sha256::digest(&whole)));
+                        assert!(publish.payload.is_empty() && whole.starts_with(&message.kept));
+                        seen.push((publish.pkid, message.kept.len(), Some(message.bytes)));
+                    }
+                    Incoming::Control(_) => {}
                 }
             }
+            let held = input.incomplete.as_ref().map_or(0, Incomplete::held);
+            buffered = buffered.max(input.bytes.len() + held);
         }
         (seen, buffered)
     }
 
     #[test]
-    fn a_message_beyond_the_limit_is_cut_and_the_next_one_is_whole() {
-        let sizes = [LIMIT, LIMIT + 1, 3_000_000, 7];
+    fn a_message_beyond_the_limit_is_kept_as_far_as_may_be_and_the_next_one_is_whole() {
+        let sizes = [LIMIT, LIMIT + 1, KEPT, 3_000_000, 7, 70_000];
         let packets: Vec<_> = (1..).zip(sizes).map(|(id, size)| Packet::Publish(message(size, id))).collect();
         let (seen, buffered) = published(&encoded(&packets), 1000);
+        let whole = |id, size| (id, size, Some(size as u64));
         assert_eq!(
             seen,
-            [(1, LIMIT, None), (2, LIMIT, Some(LIMIT + 1)), (3, LIMIT, Some(3_000_000)), (4, 7, None)]
+            [
+                (1, LIMIT, None),
+                whole(2, LIMIT + 1),
+                whole(3, KEPT),
+                (4, KEPT, Some(3_000_000)),
+                (5, 7, None),
+                (6, KEPT, Some(70_000)),
+            ]
         );
-        assert!(buffered < LIMIT + PUBLISH_HEAD_BYTES + 2000, "{buffered} bytes were buffered");
+        assert!(buffered < LIMIT + PUBLISH_HEAD_BYTES + 2000 + KEPT, "{buffered} bytes were buffered");
     }
 
     #[test]

@@ -2,36 +2,81 @@
 
 use std::time::Duration;
 
-use tallyman::domain::frames::Payload;
+use sha2::{Digest, Sha256};
+use tallyman::domain::frames::{Frame, Payload, TooLong};
 use tallyman::source::Gate;
+use tokio::time::timeout;
 
-use super::{Daemon, MAX_PAYLOAD, TOPIC, await_log, config, numbered};
+use super::{Daemon, LIMITS, TOPIC, await_log, config, numbered};
 use crate::servers::Mosquitto;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_too_long_is_cut_and_holds_nothing_up() {
-    let Some(broker) = Mosquitto::start("mqtt: oversize", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
-    daemon.up().await;
-    let long = "x".repeat(2_000_000);
-    std::fs::write(broker.path("long"), &long).unwrap();
+fn publish_file(broker: &Mosquitto, content: &str, qos: &str) {
     let file = broker.path("long");
+    std::fs::write(&file, content).unwrap();
     let sent = std::process::Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", TOPIC, "-q", "1", "-f"])
+        .args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", TOPIC, "-q", qos, "-f"])
         .arg(file)
         .status()
         .unwrap();
     assert!(sent.success());
+}
+
+fn too_long(frame: &Frame) -> &TooLong {
+    match &frame.payload {
+        Payload::TooLong { topic, message } if topic == TOPIC => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_up() {
+    let Some(broker) = Mosquitto::start("mqtt: oversize", "allow_anonymous true") else { return };
+    let mut daemon = Daemon::start(config(broker.port), 100);
+    daemon.up().await;
+    let whole = "w".repeat(1_400_000);
+    publish_file(&broker, &whole, "1");
+    let frame = daemon.frame().await;
+    assert!(too_long(&frame).is_whole() && too_long(&frame).kept == whole.as_bytes());
+    daemon.acks.send(frame.ack.unwrap()).unwrap();
+
+    let longer = "x".repeat(2_000_000);
+    publish_file(&broker, &longer, "1");
     broker.publish_lines(TOPIC, &["-q", "1"], "short\n");
-    let taken = daemon.take(2).await;
-    assert_eq!((taken[0].len(), &*taken[1]), (MAX_PAYLOAD, "short"));
+    let frame = daemon.frame().await;
+    let cut = too_long(&frame);
+    assert_eq!((cut.kept.len(), cut.bytes), (LIMITS.max_kept, 2_000_000));
+    assert_eq!(cut.sha256[..], Sha256::digest(&longer)[..]);
+    daemon.acks.send(frame.ack.unwrap()).unwrap();
+    assert_eq!(daemon.take(1).await, ["short"]);
     daemon.leave(&broker).await;
 
     let mut daemon = Daemon::start(config(broker.port), 100);
     assert!(daemon.up().await);
     broker.publish_lines(TOPIC, &["-q", "1"], "next\n");
-    assert_eq!(daemon.take(1).await, ["next"], "the long one was acknowledged");
+    assert_eq!(daemon.take(1).await, ["next"], "the long ones were acknowledged");
     daemon.leave(&broker).await;
+}
+
+/// However many long ones a broker has, of whatever QoS: one is in the pipeline at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_long_message_at_a_time() {
+    let Some(broker) = Mosquitto::start("mqtt: long ones", "allow_anonymous true") else { return };
+    let mut daemon = Daemon::start(config(broker.port), 100);
+    daemon.up().await;
+    let long = "x".repeat(100_000);
+    for qos in ["0", "1", "0"] {
+        publish_file(&broker, &long, qos);
+    }
+    // The broker has sent all of it, and the source had time to take it: it has read what came first.
+    await_log(&broker, |log| log.matches("Sending PUBLISH to tallyman").count() == 3).await;
+    for nth in 0..3 {
+        let frame = daemon.frame().await;
+        assert_eq!(too_long(&frame).kept.len(), long.len());
+        assert!(timeout(Duration::from_millis(200), daemon.intake.recv()).await.is_err(), "message {nth}");
+        daemon.acks.send(frame.ack.expect("so as to know when it is durable")).unwrap();
+    }
+    daemon.leave(&broker).await;
+    assert_eq!(broker.log().matches("PUBACK from tallyman").count(), 1, "{}", broker.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ mod scripted;
 mod sessions;
 
 const TOPIC: &str = "owntracks/jane/phone";
-const MAX_PAYLOAD: usize = 1000;
+const LIMITS: mqtt::Limits = mqtt::Limits { max_payload: 1000, max_kept: 1_500_000 };
 
 fn config(port: u16) -> BrokerConfig {
     BrokerConfig {
@@ -53,7 +53,7 @@ impl Daemon {
         let (gate, gate_receiver) = watch::channel(Gate::Open);
         let shutdown = CancellationToken::new();
         let intake_sender = IntakeSender { queue: sender, gate: gate_receiver, clock: WallClock::new() };
-        let run = mqtt::run(config, MAX_PAYLOAD, intake_sender, acks_receiver, shutdown.clone());
+        let run = mqtt::run(config, LIMITS, intake_sender, acks_receiver, shutdown.clone());
         Self { intake, acks, gate, shutdown, task: tokio::spawn(run) }
     }
 
@@ -119,6 +119,7 @@ impl Daemon {
 fn text(frame: &Frame) -> String {
     match &frame.payload {
         Payload::Mqtt { payload, .. } => String::from_utf8(payload.clone()).expect("text"),
+        Payload::TooLong { message, .. } => String::from_utf8(message.kept.clone()).expect("text"),
         other => panic!("{other:?} instead of a message"),
     }
 }

@@ -13,8 +13,9 @@ use tracing::{error, info, warn};
 
 use super::{ACK_BATCH, End, Feed, Link};
 use crate::config::{BrokerConfig, TopicConfig};
-use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
+use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
 use crate::source::mqtt::handshake;
+use crate::source::mqtt::ledger::NO_PACKET;
 use crate::source::mqtt::wire::{Connection, Incoming, Output};
 use crate::source::{Gate, Intake};
 
@@ -73,6 +74,7 @@ impl Feed {
     /// Moves what has been read towards the queue, as far as there is room. True: more bytes are wanted.
     fn pump(&mut self, topics: &[TopicConfig], connection: &mut Connection) -> Result<bool, End> {
         loop {
+            self.has_long &= self.ledger.outstanding() > 0;
             self.hand_on()?;
             if !self.has_room() {
                 return Ok(false);
@@ -114,14 +116,21 @@ impl Feed {
             // The SUBACK lies behind them, so they are read whatever the queue looks like.
             Link::Subscribing { .. } => true,
             Link::Up => {
-                self.inbox.is_empty() && self.gate_is_open() && self.ledger.outstanding() < self.max_inflight
+                self.inbox.is_empty()
+                    && self.gate_is_open()
+                    && !self.has_long
+                    && self.ledger.outstanding() < self.max_inflight
             }
         }
     }
 
     fn take(&mut self, topics: &[TopicConfig], incoming: Incoming, output: &mut Output) -> Result<(), End> {
         match incoming {
-            Incoming::Publish { publish, cut_from } => self.message(&publish, cut_from),
+            Incoming::Publish(publish) => {
+                let payload = publish.payload.to_vec();
+                self.message(&publish, |topic| Payload::Mqtt { topic, payload, retained: publish.retain });
+            }
+            Incoming::TooLong { publish, message } => self.long_message(&publish, message),
             Incoming::Control(Packet::SubAck(answer)) => {
                 for filter in handshake::granted(topics, &answer)? {
                     warn!(source = %self.source, filter, "the broker serves this filter with QoS 0 only: \
@@ -140,25 +149,35 @@ impl Feed {
         Ok(())
     }
 
-    fn message(&mut self, publish: &Publish, cut_from: Option<usize>) {
-        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        if let Some(bytes) = cut_from {
-            self.meters.oversize.increment(1);
-            error!(source = %self.source, topic, bytes, kept = publish.payload.len(), "cut a message that is \
-                longer than `intake.max_payload_bytes`; raise it, or lower the broker's `max_packet_size`");
+    fn long_message(&mut self, publish: &Publish, message: TooLong) {
+        let (topic, bytes) = (String::from_utf8_lossy(&publish.topic), message.bytes);
+        self.meters.oversize.increment(1);
+        if message.is_whole() {
+            warn!(source = %self.source, %topic, bytes, "a message is longer than `intake.max_payload`: it is not \
+                decoded, but kept as a dead letter");
+        } else {
+            error!(source = %self.source, %topic, bytes, kept = message.kept.len(), "only the beginning of a \
+                message is kept: it is longer than `intake.max_kept`");
         }
+        self.has_long = true;
+        self.message(publish, |topic| Payload::TooLong { topic, message });
+    }
+
+    fn message(&mut self, publish: &Publish, payload: impl FnOnce(String) -> Payload) {
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
         if publish.qos == QoS::AtMostOnce {
             self.meters.qos0.increment(1);
             self.warn_of_qos0(&topic);
         }
-        let ack = (publish.qos != QoS::AtMostOnce)
-            .then(|| self.ledger.received(publish.pkid, publish.qos == QoS::ExactlyOnce));
-        let payload = Payload::Mqtt { topic, payload: publish.payload.to_vec(), retained: publish.retain };
+        let packet_id = if publish.qos == QoS::AtMostOnce { NO_PACKET } else { publish.pkid };
+        let wants_ack = packet_id != NO_PACKET || self.has_long;
+        let ack = wants_ack.then(|| self.ledger.received(packet_id, publish.qos == QoS::ExactlyOnce));
+        let payload = payload(topic);
         let frame = Frame { source: self.source.clone(), received_at: self.arrived, payload, ack };
         match &mut self.link {
             Link::Subscribing { held, .. } => {
                 held.push(Intake::Frame(frame));
-                if held.len() >= self.max_inflight {
+                if held.len() >= self.max_inflight || self.has_long {
                     // Enough to believe that the session is served; the SUBACK may still say otherwise.
                     self.report_up();
                 }

@@ -1,0 +1,191 @@
+//! What trackers may cost: strangers are forgotten, the memory of messages is bounded, and nothing of it is
+//! left behind in the journal.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::clean::DUPLICATE;
+use crate::domain::ids::DeviceId;
+use crate::domain::state::StateKind;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// A stage and the rows that it has written.
+struct Rig {
+    cleaner: Cleaner,
+    rows: BTreeMap<(StateKind, String), Vec<u8>>,
+    out: Cleaned,
+}
+
+impl Rig {
+    fn new(intake: &IntakeConfig) -> Self {
+        let cleaner = Cleaner::new(&rules(), intake);
+        Self { cleaner, rows: BTreeMap::new(), out: Cleaned::default() }
+    }
+
+    /// A fix of that device; devices with an `r` are on the register. `true` where it was used.
+    fn fix(&mut self, device: &str, ms: i64) -> bool {
+        self.fix_received(device, ms, ms)
+    }
+
+    fn fix_received(&mut self, device: &str, observed: i64, received: i64) -> bool {
+        let fix = Fix { device: device.into(), ..fix(observed, 50.0) };
+        let known = |device: &DeviceId| device.as_str().starts_with('r');
+        self.cleaner.tend_trackers(&fix.device, at(received), known);
+        let used = self.out.used;
+        self.cleaner.reading(Reading::Fix(fix), &"broker".into(), at(received), &mut self.out);
+        self.out.used > used
+    }
+
+    fn commit(&mut self) {
+        for row in rows_of(&mut self.cleaner) {
+            match row.value {
+                Some(value) => drop(self.rows.insert((row.kind, row.key), value)),
+                None => drop(self.rows.remove(&(row.kind, row.key))),
+            }
+        }
+    }
+
+    fn rows_about(&self, device: &str) -> usize {
+        let of = |key: &str| key == device || key.split('#').next() == Some(device);
+        self.rows.keys().filter(|(_, key)| of(key)).count()
+    }
+
+    fn restarted(mut self, intake: &IntakeConfig) -> Self {
+        self.commit();
+        let mut again = Self::new(intake);
+        let rows = self.rows.iter().map(|((kind, key), value)| (*kind, key.clone(), value.clone()));
+        again.cleaner.restore(rows).unwrap();
+        again.rows = self.rows;
+        again
+    }
+}
+
+fn limits(max_trackers: usize) -> IntakeConfig {
+    IntakeConfig { max_trackers, forget_trackers_after: seconds(86_400), ..intake() }
+}
+
+#[test]
+fn a_stranger_that_falls_silent_is_forgotten_with_its_rows_and_one_on_the_register_is_not() {
+    let mut rig = Rig::new(&limits(1000));
+    (0..200).for_each(|ms| assert!(rig.fix("a/stranger", ms)));
+    assert!(rig.fix("r/known", 300));
+    rig.commit();
+    assert!(rig.rows_about("a/stranger") > 2, "a row and chunks");
+
+    // Exactly a day is not longer than a day.
+    (0..2).for_each(|nth| assert!(rig.fix("r/busy", 24 * HOUR_MS + nth)));
+    assert_eq!(rig.cleaner.remembered().forgotten, 0);
+    (0..2).for_each(|nth| assert!(rig.fix("r/busy", 25 * HOUR_MS + nth)));
+    rig.commit();
+    assert_eq!((rig.cleaner.remembered().forgotten, rig.cleaner.remembered().trackers), (1, 2));
+    assert_eq!((rig.rows_about("a/stranger"), rig.rows_about("r/known")), (0, 1));
+    assert_eq!(rig.cleaner.remembered().redelivery_bytes, 0);
+}
+
+#[test]
+fn a_hostile_fleet_does_not_fill_the_table_for_ever() {
+    let mut rig = Rig::new(&limits(500));
+    for nth in 0..2000 {
+        rig.fix(&format!("a/{nth}"), nth);
+    }
+    assert_eq!(rig.cleaner.remembered().trackers, 500);
+    assert_eq!(rig.out.filtered, [(crate::clean::TOO_MANY_TRACKERS, 1500)]);
+    // A new stranger waits until others have been silent for a day; the hand needs a few fixes to come round.
+    assert!(!rig.fix("b/new", 23 * HOUR_MS));
+    let taken = (0..500 / 64 + 1).any(|nth| rig.fix("b/new", 25 * HOUR_MS + nth));
+    assert!(taken);
+    for nth in 0..500 {
+        rig.fix("b/new", 26 * HOUR_MS + nth);
+    }
+    assert_eq!(rig.cleaner.remembered().trackers, 1, "the fleet is forgotten");
+}
+
+#[test]
+fn who_is_on_the_register_finds_room_among_strangers_and_strangers_none_among_those() {
+    let mut rig = Rig::new(&limits(10));
+    (0..10).for_each(|nth| assert!(rig.fix(&format!("a/{nth}"), nth)));
+    for nth in 0..10 {
+        assert!(rig.fix(&format!("r/{nth}"), 100 + nth), "{nth}");
+    }
+    assert_eq!((rig.cleaner.remembered().trackers, rig.cleaner.remembered().forgotten), (10, 10));
+    assert!(!rig.fix("a/new", 48 * HOUR_MS), "however long they were silent");
+    assert!(rig.fix("r/3", 48 * HOUR_MS + 1));
+}
+
+#[test]
+fn a_restart_does_not_make_a_stranger_younger() {
+    let mut rig = Rig::new(&limits(10));
+    assert!(rig.fix("a/stranger", 0));
+    assert!(rig.fix("r/busy", 20 * HOUR_MS));
+    let mut rig = rig.restarted(&limits(10));
+    assert!(rig.fix("r/busy", 25 * HOUR_MS));
+    assert_eq!(rig.cleaner.remembered().forgotten, 1);
+}
+
+#[test]
+fn a_row_of_the_first_builds_counts_from_its_newest_message() {
+    let mut rig = Rig::new(&limits(10));
+    assert!(rig.fix("a/stranger", 0));
+    rig.commit();
+    let key = (StateKind::Tracker, "a/stranger".to_owned());
+    let mut row: serde_json::Value = serde_json::from_slice(&rig.rows[&key]).unwrap();
+    assert!(row.as_object_mut().unwrap().remove("heard").is_some());
+    rig.rows.insert(key, serde_json::to_vec(&row).unwrap());
+    let mut rig = rig.restarted(&limits(10));
+    assert!(rig.fix("r/busy", 23 * HOUR_MS));
+    assert_eq!(rig.cleaner.remembered().forgotten, 0);
+    assert!(rig.fix("r/busy", 25 * HOUR_MS));
+    assert_eq!(rig.cleaner.remembered().forgotten, 1);
+}
+
+/// 40 trackers with 1,000 messages each do not fit into 64 KiB: the newest of each and as many of the others as
+/// fit are known again, before and after a restart; the rest comes as late, and no row of it is left.
+#[test]
+fn the_memory_of_messages_is_bounded_and_the_oldest_go_first() {
+    let intake = IntakeConfig { redelivery_memory: 64 << 10, ..limits(1000) };
+    let mut rig = Rig::new(&intake);
+    for nth in 0..1000 {
+        for device in 0..40 {
+            assert!(rig.fix(&format!("r/{device}"), nth * 1000));
+        }
+        rig.commit();
+    }
+    let check = |rig: &mut Rig| {
+        let remembered = rig.cleaner.remembered();
+        assert!(remembered.redelivery_bytes > 60 << 10 && remembered.redelivery_bytes <= 64 << 10);
+        let chunks = rig.rows.keys().filter(|(kind, _)| *kind == StateKind::TrackerSeen).count();
+        assert!((60..130).contains(&chunks), "{chunks} rows");
+        for device in 0..40 {
+            assert!(!rig.fix_received(&format!("r/{device}"), 999_000, 1_000_000));
+            assert!(!rig.fix_received(&format!("r/{device}"), 950_000, 1_000_000));
+        }
+        assert_eq!(rig.out.filtered, [(DUPLICATE, 80)]);
+    };
+    check(&mut rig);
+    assert!(rig.cleaner.remembered().evicted > 500);
+    let mut rig = rig.restarted(&intake);
+    check(&mut rig);
+    let said = rig.out.sightings.len();
+    assert!(rig.fix_received("r/7", 0, 1_000_000));
+    assert!(rig.out.sightings[said..].iter().all(|sighting| sighting.late), "it moves nothing");
+
+    let smaller = IntakeConfig { redelivery_memory: 8 << 10, ..intake };
+    let mut rig = rig.restarted(&smaller);
+    rig.commit();
+    assert!(rig.cleaner.remembered().redelivery_bytes <= 8 << 10);
+    assert!(rig.rows.keys().filter(|(kind, _)| *kind == StateKind::TrackerSeen).count() < 16);
+}
+
+/// The order of eviction is kept in a queue that must not outgrow what it orders.
+#[test]
+fn chunks_that_expire_leave_nothing_behind() {
+    let intake = IntakeConfig { redelivery_horizon: seconds(60), ..limits(1000) };
+    let mut rig = Rig::new(&intake);
+    // One that is silent stands before all others for ever.
+    (0..100).for_each(|ms| assert!(rig.fix("r/silent", ms)));
+    (0..50_000).for_each(|second| assert!(rig.fix("r/busy", second * 1000)));
+    assert!(rig.cleaner.trackers.budget.places() < 200);
+    assert!(rig.cleaner.remembered().redelivery_bytes < 10 << 10);
+    assert_eq!(rig.cleaner.remembered().evicted, 0);
+}
