@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::core::{Core, RestoreError};
+use self::core::{Core, RestoreError, Restoring};
 use self::writer::{Downstream, Reply, Work, WriterTask};
 use crate::config::{Config, Rules};
 use crate::domain::alerts::{Alert, Rule};
@@ -33,7 +33,7 @@ use crate::domain::health::Health;
 use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
-use crate::journal::{self, JournalError, Opened, Reader, StoredDeadLetter};
+use crate::journal::{self, JournalError, Opened, Reader, StatePages, StoredDeadLetter};
 use crate::notify::{self, Board};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, Intake, IntakeSender};
@@ -50,6 +50,11 @@ const CONTROL_QUEUE: usize = 16;
 const HEALTH_QUEUE: usize = 32;
 /// Dead letters on their way back in.
 const REPLAY_QUEUE: usize = 256;
+/// Deadlines that pass in one step while nothing else waits: some 10 ms of work.
+const DEADLINES_A_STEP: usize = 500;
+/// Deadlines that pass with each intake while others wait: with 100,000 due at once, a queue of frames is
+/// still worked off at some 10,000 a second.
+const DEADLINES_AN_INTAKE: usize = 4;
 /// Before this instant (2025-01-01T00:00:00Z) our own clock cannot be right.
 const PLAUSIBLE_FROM: Timestamp = Timestamp::from_secs(1_735_689_600);
 /// The clock may lie this far behind the journal's last heartbeat, and no further.
@@ -95,11 +100,20 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         return Ok(());
     }
     opened.writer.protect_unforwarded(config.timescale.is_some());
-    let mut core = Core::new(&config, std::mem::take(&mut opened.state))?;
+    let mut core = take_up(&config, &mut opened.state).await?;
     core.started(opened.meta.last_heartbeat, clock.now());
     report_set_aside(&mut core, &opened, clock.now());
     assemble(config, core, opened, clock, ready, &mut stages, &shutdown).await?;
     stages.supervise(shutdown).await
+}
+
+/// The machine with the past that the journal holds.
+pub async fn take_up(config: &Config, state: &mut StatePages) -> Result<Core, RunError> {
+    let mut restoring = Restoring::new(config);
+    while let Some(page) = state.next().await {
+        restoring.take(page?)?;
+    }
+    Ok(restoring.finish()?)
 }
 
 /// Creates every channel and spawns every stage.
@@ -279,7 +293,7 @@ async fn drive(
                 }
                 telemetry::intake_depth(inputs.intake.len());
                 for intake in arrived.drain(..) {
-                    pass_deadlines(&mut core, &intake);
+                    pending += pass_deadlines(&mut core, &intake);
                     core.intake(intake);
                 }
                 pending += count;
@@ -299,8 +313,7 @@ async fn drive(
             }
             // Only when nothing received waits: time does not run ahead of what has been heard.
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => {
-                core.tick(clock.now());
-                pending += 1;
+                pending += core.tick(clock.now(), DEADLINES_A_STEP).max(1);
             }
         }
     }
@@ -310,15 +323,17 @@ async fn drive(
     }
 }
 
-/// Deadlines that lie before the receipt of `intake` pass before it.
-fn pass_deadlines(core: &mut Core, intake: &Intake) {
+/// Deadlines that lie before the receipt of `intake` pass before it; where very many fall due at once, a
+/// few with each intake, so that nothing waits long for them. Gives how many passed.
+fn pass_deadlines(core: &mut Core, intake: &Intake) -> usize {
     let at = match intake {
         Intake::Frame(frame) => frame.received_at,
         Intake::Link(change) => change.at,
-        Intake::Dropped { .. } => return,
+        Intake::Dropped { .. } => return 0,
     };
-    if core.next_deadline().is_some_and(|deadline| deadline <= at) {
-        core.tick(at);
+    match core.next_deadline() {
+        Some(deadline) if deadline <= at => core.tick(at, DEADLINES_AN_INTAKE),
+        _ => 0,
     }
 }
 
@@ -440,7 +455,7 @@ pub async fn offline(
 ) -> Result<Result<Outcome, Refused>, RunError> {
     let clock = WallClock::new();
     let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
-    let mut core = Core::new(config, std::mem::take(&mut opened.state))?;
+    let mut core = take_up(config, &mut opened.state).await?;
     core.started(opened.meta.last_heartbeat, clock.now());
     let answer = core.command(by, command, clock.now());
     if answer.is_ok() {

@@ -24,6 +24,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Lets the text be the pool's, so that equal names are held once.
+            pub fn share(&mut self, pool: &mut Pool) {
+                self.0 = pool.take(&self.0);
+            }
         }
 
         impl fmt::Display for $name {
@@ -91,6 +96,21 @@ name!(
     /// A condition limit of one sensor point, for instance `hi`.
     LimitId
 );
+
+/// Texts that are held once, however many names are the same. For the time of reading many rows.
+#[derive(Debug, Default)]
+pub struct Pool(std::collections::HashSet<Arc<str>>);
+
+impl Pool {
+    /// The pool's own text of this content.
+    pub fn take(&mut self, text: &Arc<str>) -> Arc<str> {
+        if let Some(held) = self.0.get(text) {
+            return held.clone();
+        }
+        self.0.insert(text.clone());
+        text.clone()
+    }
+}
 
 /// Number of an antenna port as the reader counts it (LLRP: from 1).
 pub type Antenna = u16;

@@ -28,6 +28,7 @@ mod reader;
 mod retention;
 mod rows;
 mod schema;
+mod state_pages;
 mod writer;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use dead_letters::request_replay;
 pub use error::{JournalError, Operation};
 pub use open::open;
 pub use reader::Reader;
+pub use state_pages::{StatePages, StateRowRead};
 pub use writer::Writer;
 
 /// What one commit holds. All of it becomes durable, or none.
@@ -135,8 +137,8 @@ pub struct Meta {
 pub struct Opened {
     pub writer: Writer,
     pub reader: Reader,
-    /// Every state row, by kind and key.
-    pub state: Vec<(StateKind, String, Vec<u8>)>,
+    /// Every state row, by kind and key. To be read before anything is committed.
+    pub state: StatePages,
     pub meta: Meta,
     /// A damaged file was renamed to this, and a new journal begun.
     pub set_aside: Option<PathBuf>,

@@ -8,10 +8,9 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::error::{JournalError, Operation};
 use super::file::{self, Condition};
-use super::{Opened, Reader, Writer, meta, schema};
+use super::{Opened, Reader, StatePages, Writer, meta, schema};
 use crate::config::JournalConfig;
 use crate::domain::ids::NodeId;
-use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::telemetry::names;
 
@@ -58,9 +57,9 @@ pub async fn open(config: &JournalConfig, node: &NodeId, now: Timestamp) -> Resu
     if meta.created {
         file::sync_folder(path).map_err(|source| JournalError::io(Operation::Open, path, source))?;
     }
-    let state = load_state(path, &mut conn).await?;
     let writer = Writer::new(config, conn, lock, &meta).await?;
     let reader = Reader::open(path).await?;
+    let state = StatePages::of(reader.clone());
     Ok(Opened { writer, reader, state, meta, set_aside })
 }
 
@@ -80,25 +79,6 @@ async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
         .connect()
         .await
         .map_err(|source| JournalError::sql(Operation::Open, path, source))
-}
-
-async fn load_state(
-    path: &Path,
-    conn: &mut SqliteConnection,
-) -> Result<Vec<(StateKind, String, Vec<u8>)>, JournalError> {
-    let rows: Vec<(String, String, Vec<u8>)> =
-        sqlx::query_as("SELECT kind, key, value FROM state ORDER BY kind, key")
-            .fetch_all(conn)
-            .await
-            .map_err(|source| JournalError::sql(Operation::Load, path, source))?;
-    rows.into_iter()
-        .map(|(kind, key, value)| {
-            let what = || format!("a state row of kind `{kind}`");
-            let known = StateKind::parse(&kind)
-                .ok_or_else(|| JournalError::Unreadable { path: path.to_owned(), what: what() })?;
-            Ok((known, key, value))
-        })
-        .collect()
 }
 
 /// Writes beside a running daemon: no lock of ours, one short transaction.

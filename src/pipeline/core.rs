@@ -17,12 +17,12 @@ use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
 use crate::domain::health::Health;
-use crate::domain::ids::{Digest, EventId, SiteId, SourceId};
+use crate::domain::ids::{Digest, EventId, Pool, SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
 use crate::domain::readings::{DeviceTime, Reading, TagRead};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
-use crate::journal::{Batch, Cut, DeadLetter, StoredDeadLetter};
+use crate::journal::{Batch, Cut, DeadLetter, StateRowRead, StoredDeadLetter};
 use crate::source::Intake;
 use crate::telemetry;
 use crate::track::{TrackRestoreError, Tracker};
@@ -84,47 +84,22 @@ pub struct Group {
     pub alerts: Vec<Alert>,
 }
 
-impl Core {
-    /// The machine as `config` describes it, with the past that `state` holds.
-    pub fn new(config: &Config, state: Vec<(StateKind, String, Vec<u8>)>) -> Result<Self, RestoreError> {
-        let mut cleaner = Cleaner::new(&config.rules, &config.intake);
-        let mut tracker = Tracker::new(&config.rules);
-        let mut books = BTreeMap::new();
-        let mut answers = Answers::new(config.web.idempotency_horizon);
-        let (mut clean_rows, mut track_rows) = (Vec::new(), Vec::new());
-        for (kind, key, value) in state {
-            match kind {
-                StateKind::Book => {
-                    let book = serde_json::from_slice::<Book>(&value)
-                        .map_err(|source| RestoreError::Books { source_id: key.clone(), source })?;
-                    books.insert(SourceId::from(key), book);
-                }
-                StateKind::Answer => answers
-                    .restore(&key, &value)
-                    .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
-                StateKind::Clock
-                | StateKind::TagWindow
-                | StateKind::Tracker
-                | StateKind::TrackerSeen
-                | StateKind::SensorPoint
-                | StateKind::ReadPoint => clean_rows.push((kind, key, value)),
-                StateKind::Asset
-                | StateKind::Watch
-                | StateKind::Alert
-                | StateKind::Register
-                | StateKind::Link
-                | StateKind::Sensor
-                | StateKind::Commands => track_rows.push((kind, key, value)),
-            }
-        }
-        cleaner.restore(clean_rows.into_iter())?;
-        tracker.restore(track_rows.into_iter())?;
-        let core = Self {
+/// A machine whose past is still coming in.
+pub struct Restoring {
+    core: Core,
+    clean_rows: Vec<StateRowRead>,
+    /// Names that many rows have.
+    pool: Pool,
+}
+
+impl Restoring {
+    pub fn new(config: &Config) -> Self {
+        let core = Core {
             decoders: decoders(config),
-            cleaner,
-            tracker,
-            books,
-            answers,
+            cleaner: Cleaner::new(&config.rules, &config.intake),
+            tracker: Tracker::new(&config.rules),
+            books: BTreeMap::new(),
+            answers: Answers::new(config.web.idempotency_horizon),
             sites: config.rules.source_sites.clone(),
             keep_reads: config.journal.keep_reads,
             max_payload: config.intake.max_payload_bytes,
@@ -134,7 +109,56 @@ impl Core {
             readings: Vec::new(),
             cleaned: Cleaned::default(),
         };
+        Self { core, clean_rows: Vec::new(), pool: Pool::default() }
+    }
+
+    /// Takes rows, in any order.
+    pub fn take(&mut self, rows: Vec<StateRowRead>) -> Result<(), RestoreError> {
+        for (kind, key, value) in rows {
+            match kind {
+                StateKind::Book => {
+                    let book = serde_json::from_slice::<Book>(&value)
+                        .map_err(|source| RestoreError::Books { source_id: key.clone(), source })?;
+                    self.core.books.insert(SourceId::from(key), book);
+                }
+                StateKind::Answer => self
+                    .core
+                    .answers
+                    .restore(&key, &value)
+                    .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
+                StateKind::Clock
+                | StateKind::TagWindow
+                | StateKind::Tracker
+                | StateKind::TrackerSeen
+                | StateKind::SensorPoint
+                | StateKind::ReadPoint => self.clean_rows.push((kind, key, value)),
+                StateKind::Asset
+                | StateKind::Watch
+                | StateKind::Alert
+                | StateKind::Register
+                | StateKind::Link
+                | StateKind::Sensor
+                | StateKind::Commands => self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called when all rows are in.
+    pub fn finish(self) -> Result<Core, RestoreError> {
+        let Self { mut core, clean_rows, .. } = self;
+        core.cleaner.restore(clean_rows.into_iter())?;
+        core.tracker.restored();
         Ok(core)
+    }
+}
+
+impl Core {
+    /// The machine as `config` describes it, with the past that `state` holds.
+    pub fn new(config: &Config, state: Vec<StateRowRead>) -> Result<Self, RestoreError> {
+        let mut restoring = Restoring::new(config);
+        restoring.take(state)?;
+        restoring.finish()
     }
 
     /// To be called once, before any other input: the time that we were not watching becomes a gap.
@@ -157,10 +181,11 @@ impl Core {
     }
 
     /// Lets deadlines up to `now` pass. Only to be called when everything received up to `now` is in.
-    pub fn tick(&mut self, now: Timestamp) {
+    /// Of tracking's deadlines about `most`; the rest is due then as before. Gives how many passed.
+    pub fn tick(&mut self, now: Timestamp, most: usize) -> usize {
         self.cleaner.tick(now, &mut self.cleaned);
         self.track_cleaned();
-        self.tracker.tick(now, &mut self.batch.events);
+        self.tracker.tick(now, most, &mut self.batch.events)
     }
 
     pub fn intake(&mut self, intake: Intake) {

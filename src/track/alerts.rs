@@ -98,6 +98,11 @@ impl Alerts {
         self.latest.get(key).filter(|incident| incident.is_open()).map(|incident| &incident.alert)
     }
 
+    /// Whether any alert ever was.
+    pub fn any(&self) -> bool {
+        !self.latest.is_empty()
+    }
+
     pub fn is_firing(&self, key: &AlertKey) -> bool {
         self.latest.get(key).is_some_and(|incident| incident.alert.state == AlertState::Firing)
     }

@@ -3,12 +3,15 @@
 //! The row in the journal is [`AssetCurrent`] with one more field, `memory`; who only wants the answer
 //! reads it as [`AssetCurrent`]. An asset that nothing happened to has a row and costs no memory here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::domain::epc::Epc;
-use crate::domain::ids::{AssetId, ReadPointId};
+use crate::domain::ids::{AssetId, Pool, ReadPointId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -32,14 +35,14 @@ pub struct Memory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placed_at: Option<Timestamp>,
     /// Where its tags are in presence, as cleaning told us.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub present: Vec<Present>,
+    #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
+    pub present: SmallVec<[Present; 1]>,
     /// Its last presence ended, and nothing placed it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub departed: bool,
     /// Read points of its zone that sensed it within the class's interval, newest last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lately: Vec<Lately>,
+    #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
+    pub lately: SmallVec<[Lately; 1]>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passages: Vec<Passed>,
     /// Since the checkout, while there is one.
@@ -103,7 +106,7 @@ pub enum Whereabouts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// Key of the group: its read points, joined by `+`.
-    pub group: String,
+    pub group: Arc<str>,
     /// The group's clock when the asset was last sensed.
     pub last_us: i64,
     /// How long a silence makes a ghost.
@@ -113,6 +116,9 @@ pub struct Watched {
     /// Due, and held back because the watcher is suspect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// Where it stands in its group's queue.
+    #[serde(skip)]
+    pub queued_us: Option<i64>,
 }
 
 impl AssetRow {
@@ -135,6 +141,36 @@ impl AssetRow {
             battery: None,
         };
         Self { current, memory: Memory::default() }
+    }
+
+    /// Reads a row. The two halves are read one after the other: serde's own way with a flattened field
+    /// copies every value first, which takes several times as long.
+    pub(super) fn parse(row: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Remembered {
+            #[serde(default)]
+            memory: Memory,
+        }
+        let current = serde_json::from_slice(row)?;
+        let Remembered { memory } = serde_json::from_slice(row)?;
+        Ok(Self { current, memory })
+    }
+
+    /// Names that many rows have are held once.
+    fn share(&mut self, pool: &mut Pool) {
+        let current = &mut self.current;
+        current.asset.share(pool);
+        if let Location::Zone(zone) = &mut current.location {
+            zone.share(pool);
+        }
+        if let Some(LastSensed { by: SensedBy::ReadPoint(read_point), .. }) = &mut current.last_sensed {
+            read_point.share(pool);
+        }
+        self.memory.present.iter_mut().for_each(|present| present.read_point.share(pool));
+        self.memory.lately.iter_mut().for_each(|lately| lately.read_point.share(pool));
+        if let Some(watched) = &mut self.memory.watched {
+            watched.group = pool.take(&watched.group);
+        }
     }
 
     /// Notes that it was sensed; an older sensing changes nothing.
@@ -209,7 +245,8 @@ impl AssetRow {
 /// The rows of all assets that something happened to.
 #[derive(Debug, Default)]
 pub(super) struct Assets {
-    rows: HashMap<AssetId, AssetRow>,
+    /// Densely packed: there may be a million of them.
+    rows: IndexMap<AssetId, AssetRow>,
     dirty: BTreeSet<AssetId>,
     /// Those whose readiness may be another since it was last worked out.
     touched: BTreeSet<AssetId>,
@@ -225,6 +262,11 @@ impl Assets {
         self.dirty.insert(asset.clone());
         self.touch(asset);
         self.rows.entry(asset.clone()).or_insert_with(|| AssetRow::new(asset.clone()))
+    }
+
+    /// The row to change in what is not written.
+    pub fn peek_mut(&mut self, asset: &AssetId) -> Option<&mut AssetRow> {
+        self.rows.get_mut(asset)
     }
 
     /// An asset came to the register: it gets its row.
@@ -244,19 +286,40 @@ impl Assets {
     }
 
     pub fn remove(&mut self, asset: &AssetId) {
-        self.rows.remove(asset);
+        self.rows.swap_remove(asset);
         self.dirty.insert(asset.clone());
     }
 
-    pub fn restore(&mut self, row: AssetRow) {
+    pub fn restore(&mut self, mut row: AssetRow, pool: &mut Pool) {
+        row.share(pool);
         if row != AssetRow::new(row.current.asset.clone()) {
             self.rows.insert(row.current.asset.clone(), row);
         }
     }
 
+    /// Rows are in: gives back what was kept for more.
+    pub fn restored(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+
+    /// How many rows there are, and the row at a place among them, whatever that place is.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn at_mut(&mut self, place: usize) -> Option<(&AssetId, &mut AssetRow)> {
+        self.rows.get_index_mut(place)
+    }
+
     /// Every asset that has a row, in order of name.
     pub fn ids(&self) -> Vec<AssetId> {
-        let mut ids: Vec<AssetId> = self.rows.keys().cloned().collect();
+        self.ids_where(|_, _| true)
+    }
+
+    /// Assets whose row is such, in order of name.
+    pub fn ids_where(&self, is_such: impl Fn(&AssetId, &AssetRow) -> bool) -> Vec<AssetId> {
+        let such = self.rows.iter().filter(|(asset, row)| is_such(asset, row));
+        let mut ids: Vec<AssetId> = such.map(|(asset, _)| asset.clone()).collect();
         ids.sort_unstable();
         ids
     }

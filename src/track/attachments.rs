@@ -4,8 +4,10 @@
 //! few that have more lie beside it.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
+
+use indexmap::IndexMap;
 
 use crate::domain::register::{Attachable, Attachment, Carrier};
 use crate::domain::time::Timestamp;
@@ -13,7 +15,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Attachments<K> {
     /// The one with the latest beginning.
-    newest: HashMap<K, Span>,
+    newest: IndexMap<K, Span>,
     earlier: BTreeMap<K, Vec<Span>>,
 }
 
@@ -32,7 +34,7 @@ impl Span {
 
 impl<K> Default for Attachments<K> {
     fn default() -> Self {
-        Self { newest: HashMap::new(), earlier: BTreeMap::new() }
+        Self { newest: IndexMap::new(), earlier: BTreeMap::new() }
     }
 }
 
@@ -97,7 +99,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
                 Some(earlier) => {
                     self.newest.insert(key.clone(), earlier.remove(0));
                 }
-                None => drop(self.newest.remove(key)),
+                None => drop(self.newest.swap_remove(key)),
             }
             self.drop_if_empty(key);
             return Some(removed);
@@ -107,6 +109,11 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         let removed = earlier.remove(place).attachment(key);
         self.drop_if_empty(key);
         Some(removed)
+    }
+
+    /// Gives back what was kept for more.
+    pub fn shrink_to_fit(&mut self) {
+        self.newest.shrink_to_fit();
     }
 
     /// Every attachment there is, in no order.

@@ -20,7 +20,7 @@
 
 use super::Tracker;
 use super::alerts::Details;
-use super::assets::Watched;
+use super::assets::{AssetRow, Watched};
 use super::cause::Cause;
 use super::watch::{Standing, Suspicion, group_key};
 use crate::domain::alerts::{AlertKey, Rule, Severity};
@@ -29,6 +29,9 @@ use crate::domain::ids::{AssetId, ReadPointId};
 use crate::domain::register::Criticality;
 use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
+
+/// Assets of one group that have their turn in one step.
+const TURNS: usize = 8;
 
 /// The clock that an asset should be on.
 struct Wanted {
@@ -39,7 +42,7 @@ struct Wanted {
 
 impl Wanted {
     fn is(&self, watched: &Watched) -> bool {
-        self.after_us == watched.after_us && group_key(&self.read_points) == watched.group
+        self.after_us == watched.after_us && *group_key(&self.read_points) == *watched.group
     }
 }
 
@@ -53,14 +56,23 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         self.end_ghost(asset, cause, out);
-        let before = self.strike(asset);
-        if let Some(wanted) = self.wanted(asset) {
-            let key = self.watches.ensure(&wanted.read_points, wanted.span_us, self.now);
-            let last_us = self.watches.position(&key, cause.observed_at.min(self.now));
-            let due_us = last_us.saturating_add(wanted.after_us);
-            let after_us = wanted.after_us;
-            self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held: false });
-        }
+        let before = match self.wanted(asset) {
+            None => self.strike(asset),
+            Some(wanted) => {
+                let key = self.watches.ensure(&wanted.read_points, wanted.span_us, self.now);
+                let last_us = self.watches.position(&key, cause.observed_at.min(self.now));
+                let due_us = last_us.saturating_add(wanted.after_us);
+                let after_us = wanted.after_us;
+                // Who is queued in the same group stays queued; everybody else joins anew.
+                let stays =
+                    |watched: &&Watched| !watched.held && watched.queued_us.is_some() && watched.group == key;
+                let watched = self.assets.get(asset).and_then(|row| row.memory.watched.as_ref());
+                let queued_us = watched.filter(stays).and_then(|watched| watched.queued_us);
+                let before = if queued_us.is_some() { None } else { self.strike(asset) };
+                self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held: false, queued_us });
+                before
+            }
+        };
         if let Some(read_point) = arrived {
             self.note_arrival(asset, read_point);
         }
@@ -91,9 +103,21 @@ impl Tracker {
             let due_us = last_us.saturating_add(wanted.after_us);
             let held = before.as_ref().is_some_and(|w| w.held && w.group == key);
             let after_us = wanted.after_us;
-            self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held });
+            self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held, queued_us: None });
         }
         self.left_group(before, cause, out);
+    }
+
+    /// Whether an asset is where [`Self::reconsider`] would put it.
+    pub(super) fn is_on_its_clock(&self, asset: &AssetId, row: &AssetRow) -> bool {
+        match (self.wanted(asset), &row.memory.watched) {
+            (None, None) => row.current.ghost_since.is_none(),
+            (Some(wanted), Some(watched)) => {
+                let span = self.watches.group(&watched.group).map(|group| group.span_us());
+                wanted.is(watched) && span == Some(wanted.span_us)
+            }
+            _ => false,
+        }
     }
 
     /// Takes an asset off its clock for good.
@@ -102,24 +126,41 @@ impl Tracker {
         self.left_group(before, cause, out);
     }
 
-    /// Puts a restored asset back among the clocks.
-    pub(super) fn restore_watch(&mut self, asset: &AssetId) {
-        let Some(row) = self.assets.get(asset) else { return };
-        let Some(watched) = row.memory.watched.clone() else { return };
-        let standing = standing(&watched, row.current.ghost_since.is_some());
-        self.watches.enrol(asset, &watched, standing);
+    /// Puts all restored assets back among the clocks.
+    pub(super) fn restore_watches(&mut self) {
+        for place in 0..self.assets.len() {
+            let Some((asset, row)) = self.assets.at_mut(place) else { break };
+            let Some(watched) = &mut row.memory.watched else { continue };
+            let standing = standing(watched, row.current.ghost_since.is_some());
+            self.watches.enrol(asset, watched, standing);
+        }
     }
 
-    /// The earliest group with due silences: judges them.
+    /// The earliest group with assets whose turn it is: judges those whose silence is due, queues the
+    /// others anew.
     pub(super) fn pass_silence(&mut self, until: Timestamp, now: Timestamp, out: &mut Vec<Event>) {
-        let Some((at, key, due)) = self.watches.pop_due(until) else { return };
+        let Some((at, key, turns)) = self.watches.pop_turns(until, TURNS) else { return };
         let cause = Cause::own(at, now);
-        for asset in due {
-            let watched = self.assets.get(&asset).and_then(|row| row.memory.watched.clone());
+        let position = self.watches.position(&key, at);
+        let mut due = Vec::new();
+        for asset in turns {
+            let Some(watched) = &mut self.assets.peek_mut(&asset).and_then(|row| row.memory.watched.as_mut())
+            else {
+                continue;
+            };
+            watched.queued_us = None;
+            if watched.due_us > position {
+                self.watches.enrol(&asset, watched, Standing::Due);
+            } else {
+                due.push((watched.last_us, asset));
+            }
+        }
+        for (last_us, asset) in &due {
+            let watched = self.assets.get(asset).and_then(|row| row.memory.watched.clone());
             let Some(watched) = watched.filter(|watched| !watched.held) else { continue };
-            match self.is_suspect(&key, &watched, &cause, out) {
-                true => self.hold(&asset),
-                false => self.begin_ghost(&asset, watched, &cause, out),
+            match self.is_suspect(&key, *last_us, &due, &cause, out) {
+                true => self.hold(asset),
+                false => self.begin_ghost(asset, watched, &cause, out),
             }
         }
     }
@@ -150,16 +191,16 @@ impl Tracker {
 
     fn strike(&mut self, asset: &AssetId) -> Option<Watched> {
         self.assets.get(asset)?.memory.watched.as_ref()?;
-        let watched = self.assets.change(asset).memory.watched.take()?;
-        self.watches.strike(asset, &watched);
+        let mut watched = self.assets.change(asset).memory.watched.take()?;
+        self.watches.strike(asset, &mut watched);
         Some(watched)
     }
 
-    fn enrol(&mut self, asset: &AssetId, watched: Watched) {
+    fn enrol(&mut self, asset: &AssetId, mut watched: Watched) {
         let row = self.assets.change(asset);
         let standing = standing(&watched, row.current.ghost_since.is_some());
-        row.memory.watched = Some(watched.clone());
-        self.watches.enrol(asset, &watched, standing);
+        self.watches.enrol(asset, &mut watched, standing);
+        row.memory.watched = Some(watched);
     }
 
     fn left_group(&mut self, before: Option<Watched>, cause: &Cause, out: &mut Vec<Event>) {
@@ -170,13 +211,14 @@ impl Tracker {
         self.watches.drop_if_empty(&before.group);
     }
 
-    fn begin_ghost(&mut self, asset: &AssetId, watched: Watched, cause: &Cause, out: &mut Vec<Event>) {
+    fn begin_ghost(&mut self, asset: &AssetId, mut watched: Watched, cause: &Cause, out: &mut Vec<Event>) {
         let group = watched.group.clone();
-        self.watches.strike(asset, &watched);
+        self.watches.strike(asset, &mut watched);
         let row = self.assets.change(asset);
         row.current.ghost_since = Some(cause.observed_at);
         let last = row.current.last_sensed.as_ref().map(|last| last.at);
-        self.watches.enrol(asset, &watched, Standing::Ghost);
+        self.watches.enrol(asset, &mut watched, Standing::Ghost);
+        row.memory.watched = Some(watched);
         let site = self.register.home_site(asset);
         let last = last.map_or("never".to_owned(), |last| self.register.local(site, last));
         let summary = format!(
@@ -196,32 +238,55 @@ impl Tracker {
     }
 
     /// Whether a silence that fell due is the watcher's rather than the asset's; raises the suspicion.
-    fn is_suspect(&mut self, key: &str, watched: &Watched, cause: &Cause, out: &mut Vec<Event>) -> bool {
+    /// `due`: those who fell due with it, who are not queued any more.
+    fn is_suspect(
+        &mut self,
+        key: &str,
+        last_us: i64,
+        due: &[(i64, AssetId)],
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) -> bool {
         let Some(group) = self.watches.group(key) else { return false };
         if group.suspect().is_some() {
             return true;
         }
-        if group.is_judged(watched.last_us) {
+        if group.is_judged(last_us) {
             return false;
         }
         let span_us = group.span_us();
-        let (from, to) = (watched.last_us.saturating_sub(span_us), watched.last_us.saturating_add(span_us));
-        let sensed: Vec<&(i64, AssetId)> =
-            group.sensed_from(from).filter(|(_, asset)| !group.is_ghost(asset)).collect();
-        let silent: Vec<&(i64, AssetId)> =
-            sensed.iter().copied().take_while(|(last, _)| *last <= to).collect();
+        let (from, to) = (last_us.saturating_sub(span_us), last_us.saturating_add(span_us));
+        let sensed = self.sensed_from(key, from, due);
+        let silent: Vec<&(i64, AssetId)> = sensed.iter().take_while(|(last, _)| *last <= to).collect();
         if !self.makes_suspicion(silent.len(), sensed.len()) {
-            let judged_us = watched.last_us.saturating_add(span_us / 4);
+            let judged_us = last_us.saturating_add(span_us / 4);
             if let Some(row) = self.watches.change(key) {
                 row.judged_us = judged_us;
             }
             return false;
         }
         let of = sensed.len();
-        let until_us = silent.iter().map(|(last, _)| *last).max().unwrap_or(watched.last_us);
+        let until_us = silent.last().map_or(last_us, |(last, _)| *last);
         let silent: Vec<AssetId> = silent.into_iter().map(|(_, asset)| asset.clone()).collect();
         self.raise_suspicion(key, silent, of, until_us, cause, out);
         true
+    }
+
+    /// Those of a group, ghosts aside, that were last sensed from `from` on, in order of it. This looks at
+    /// every asset of the group: it is asked for once in a quarter of a span at most, see `judged_us`.
+    fn sensed_from(&self, key: &str, from: i64, due: &[(i64, AssetId)]) -> Vec<(i64, AssetId)> {
+        let watched = self.watches.group(key).into_iter().flat_map(|group| group.watched());
+        let members = watched.chain(due.iter().map(|(_, asset)| asset));
+        let mut sensed: Vec<(i64, AssetId)> = members
+            .filter_map(|asset| {
+                let row = self.assets.get(asset).filter(|row| row.current.ghost_since.is_none())?;
+                let last_us = row.memory.watched.as_ref()?.last_us;
+                (last_us >= from).then(|| (last_us, asset.clone()))
+            })
+            .collect();
+        sensed.sort_unstable();
+        sensed.dedup();
+        sensed
     }
 
     fn makes_suspicion(&self, silent: usize, of: usize) -> bool {
@@ -262,13 +327,13 @@ impl Tracker {
         let row = self.assets.change(asset);
         let Some(watched) = &mut row.memory.watched else { return };
         watched.held = true;
-        let watched = watched.clone();
-        self.watches.strike(asset, &watched);
-        self.watches.enrol(asset, &watched, Standing::Held);
-        if let Some(row) = self.watches.change(&watched.group)
+        let (last_us, group) = (watched.last_us, watched.group.clone());
+        self.watches.strike(asset, watched);
+        self.watches.enrol(asset, watched, Standing::Held);
+        if let Some(row) = self.watches.change(&group)
             && let Some(suspect) = &mut row.suspect
         {
-            suspect.until_us = suspect.until_us.max(watched.last_us);
+            suspect.until_us = suspect.until_us.max(last_us);
         }
     }
 
@@ -302,8 +367,7 @@ impl Tracker {
             let Some(watched) = &mut row.memory.watched else { continue };
             watched.held = false;
             watched.due_us = due_us;
-            let watched = watched.clone();
-            self.watches.enrol(&asset, &watched, Standing::Due);
+            self.watches.enrol(&asset, watched, Standing::Due);
         }
         self.alerts.condition(&AlertKey::new(Rule::WatcherSuspect, key), None, cause, out);
     }

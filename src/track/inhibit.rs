@@ -83,14 +83,14 @@ impl Tracker {
 
     /// Ghosts and suspicions of every group with a read point of `source`, and its sensors.
     fn hanging_on(&self, source: &SourceId) -> Vec<AlertKey> {
-        let mut groups: Vec<String> = self
+        let mut groups: Vec<std::sync::Arc<str>> = self
             .topology
             .read_points_of(source)
             .flat_map(|read_point| self.watches.groups_of(read_point))
             .collect();
         groups.sort_unstable();
         groups.dedup();
-        let suspicions = groups.iter().map(|group| AlertKey::new(Rule::WatcherSuspect, group.as_str()));
+        let suspicions = groups.iter().map(|group| AlertKey::new(Rule::WatcherSuspect, &**group));
         let sensors = self.sensors.bad_of(source);
         suspicions.chain(groups.iter().flat_map(|group| self.ghosts_of(group))).chain(sensors).collect()
     }

@@ -64,6 +64,9 @@ use crate::domain::time::Timestamp;
 /// the process stood still, and nobody listened meanwhile.
 const STALL: std::time::Duration = std::time::Duration::from_secs(180);
 
+/// What passes the earliest deadline of its kind: up to when, at what time.
+type Pass = fn(&mut Tracker, Timestamp, Timestamp, &mut Vec<Event>);
+
 /// Everything that is known of the assets of this node.
 #[derive(Debug)]
 pub struct Tracker {
@@ -174,19 +177,25 @@ impl Tracker {
         self.settle(&cause, out);
     }
 
-    /// Lets every deadline up to `now` pass, in order of time; at the same time due silences before due
-    /// dates before inspections before the alerts' own.
-    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+    /// Lets deadlines up to `now` pass, in order of time; at the same time due silences before due dates
+    /// before inspections before the alerts' own. After `most` it stops, so that others get their turn; the
+    /// rest is due then as before. Gives how many passed.
+    pub fn tick(&mut self, now: Timestamp, most: usize, out: &mut Vec<Event>) -> usize {
         self.advance(now, out);
         let cause = Cause::own(now, now);
         if std::mem::take(&mut self.rules_changed) {
             self.reconcile(&cause, out);
         }
         self.watches.checkpoint(now);
-        while let Some((at, pass)) = self.first_deadline().filter(|(at, _)| *at <= now) {
+        let mut passed = 0;
+        while passed < most
+            && let Some((at, pass)) = self.first_deadline().filter(|(at, _)| *at <= now)
+        {
             pass(self, at, now, out);
+            passed += 1;
             self.settle(&Cause::own(at, now), out);
         }
+        passed
     }
 
     /// When [`Tracker::tick`] has something to do.
@@ -216,9 +225,8 @@ impl Tracker {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a deadline and the method that passes it")]
-    fn first_deadline(&self) -> Option<(Timestamp, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>))> {
-        let deadlines: [(Option<Timestamp>, fn(&mut Self, Timestamp, Timestamp, &mut Vec<Event>)); 4] = [
+    fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
+        let deadlines: [(Option<Timestamp>, Pass); 4] = [
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
             (self.readiness.next_deadline(), Self::pass_inspection_date),
@@ -244,7 +252,7 @@ impl Tracker {
 
     /// Works out what follows from rules that may not be those under which the state came about.
     fn reconcile(&mut self, cause: &Cause, out: &mut Vec<Event>) {
-        for asset in self.assets.ids() {
+        for asset in self.assets.ids_where(|asset, row| self.is_due_for_reconsidering(asset, row)) {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
         }
@@ -253,6 +261,15 @@ impl Tracker {
         self.review_readiness();
         self.apply_policies(cause, out);
         self.settle(cause, out);
+    }
+
+    /// Whether other rules may mean something else for an asset. Most of a large register are as they
+    /// were, and are passed over without a trace.
+    fn is_due_for_reconsidering(&self, asset: &AssetId, row: &AssetRow) -> bool {
+        let overdue = || AlertKey::new(Rule::OverdueReturn, asset.as_str());
+        row.current.checkout.is_some()
+            || !self.is_on_its_clock(asset, row)
+            || self.alerts.any() && self.alerts.open(&overdue()).is_some()
     }
 
     fn gap(&self, from: Timestamp, reason: &str, cause: &Cause, out: &mut Vec<Event>) {

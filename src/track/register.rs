@@ -2,13 +2,15 @@
 //! file are the file's own and win; everything else comes by import, checked as a whole first (see
 //! `import.rs`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
 
 use super::attachments::Attachments;
 use crate::config::Rules;
 use crate::domain::commands::Outcome;
 use crate::domain::epc::Epc;
-use crate::domain::ids::{AssetId, ClassId, DeviceId, PersonId, SiteId, ZoneId};
+use crate::domain::ids::{AssetId, ClassId, DeviceId, PersonId, Pool, SiteId, ZoneId};
 use crate::domain::register::{
     Asset, AssetClass, Carrier, Coverage, Maintenance, Person, Record, Site, Zone, split_key,
 };
@@ -20,7 +22,8 @@ pub struct Register {
     own: Declared,
     imported: Declared,
     people: BTreeMap<PersonId, Person>,
-    assets: HashMap<AssetId, Held>,
+    /// Densely packed: there may be a million of them.
+    assets: IndexMap<AssetId, Held>,
     /// Attachments that came before their asset did.
     early: BTreeMap<AssetId, u32>,
     /// The parts of each kit.
@@ -246,6 +249,18 @@ impl Register {
         self.hold(record);
     }
 
+    /// Takes a record of the journal; `pool` is the same for all of them.
+    pub(super) fn restore(&mut self, mut record: Record, pool: &mut Pool) {
+        record.share(pool);
+        self.hold(record);
+    }
+
+    /// Records are in: gives back what was kept for more.
+    pub(super) fn restored(&mut self) {
+        self.assets.shrink_to_fit();
+        self.tags.shrink_to_fit();
+    }
+
     /// Takes a record as it is in the journal.
     pub fn hold(&mut self, record: Record) {
         match record {
@@ -298,7 +313,7 @@ impl Register {
             Record::Person(person) => drop(self.people.remove(&person.id)),
             Record::Asset(asset) => {
                 self.leave_kit(&asset.id, asset.part_of.as_ref());
-                self.assets.remove(&asset.id);
+                self.assets.swap_remove(&asset.id);
             }
             Record::Tag(tag) => {
                 self.tags.remove(&tag.key, tag.from);

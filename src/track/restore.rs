@@ -6,6 +6,7 @@ use super::assets::AssetRow;
 use super::conditions::SensorRow;
 use super::links::LinkRow;
 use super::watch::WatchRow;
+use crate::domain::ids::Pool;
 use crate::domain::register::Record;
 use crate::domain::state::{AssetCurrent, StateKind};
 
@@ -32,34 +33,45 @@ impl Tracker {
         &mut self,
         rows: impl Iterator<Item = (StateKind, String, Vec<u8>)>,
     ) -> Result<(), TrackRestoreError> {
+        let mut pool = Pool::default();
         for (kind, key, value) in rows {
-            self.restore_row(kind, &key, &value)?;
+            self.restore_row(kind, &key, &value, &mut pool)?;
         }
-        for asset in self.assets.ids() {
-            self.restore_watch(&asset);
-        }
-        self.restore_readiness();
+        self.restored();
         Ok(())
     }
 
-    fn restore_row(&mut self, kind: StateKind, key: &str, value: &[u8]) -> Result<(), TrackRestoreError> {
+    /// To be called once, when every row is in.
+    pub fn restored(&mut self) {
+        self.assets.restored();
+        self.register.restored();
+        self.restore_watches();
+        self.restore_readiness();
+    }
+
+    /// Takes one row. `pool`: the same for all of them.
+    pub fn restore_row(
+        &mut self,
+        kind: StateKind,
+        key: &str,
+        value: &[u8],
+        pool: &mut Pool,
+    ) -> Result<(), TrackRestoreError> {
         let unreadable = |source| TrackRestoreError::Row { kind, key: key.to_owned(), source };
         match kind {
             StateKind::Asset => {
-                let row: AssetRow = serde_json::from_slice(value).map_err(unreadable)?;
-                self.assets.restore(row);
+                self.assets.restore(AssetRow::parse(value).map_err(unreadable)?, pool);
             }
             StateKind::Watch => {
                 let row: WatchRow = serde_json::from_slice(value).map_err(unreadable)?;
-                self.watches.restore(key.to_owned(), row);
+                self.watches.restore(pool.take(&key.into()), row);
             }
             StateKind::Alert => {
                 let incident: Incident = serde_json::from_slice(value).map_err(unreadable)?;
                 self.alerts.restore(incident);
             }
             StateKind::Register => {
-                let record: Record = serde_json::from_slice(value).map_err(unreadable)?;
-                self.register.hold(record);
+                self.register.restore(Record::parse(key, value).map_err(unreadable)?, pool);
             }
             StateKind::Link => {
                 let row: LinkRow = serde_json::from_slice(value).map_err(unreadable)?;

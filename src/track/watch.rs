@@ -2,9 +2,12 @@
 //!
 //! Assets are watched in **groups**: the set of read points that lately sensed them. A group has one
 //! clock, the time during which all its read points heard; it stops with the first that does not. An
-//! asset's last sensing and its due moment are positions on that clock, kept in order. So an outage
-//! touches the groups of a read point and no asset, silence costs nothing until it is due, and a sighting
-//! moves one asset.
+//! asset's last sensing and its due moment are positions on that clock. So an outage touches the groups
+//! of a read point and no asset, and silence costs nothing until it is due.
+//!
+//! A sighting moves an asset's due moment in its own row and touches no order: the asset stays queued
+//! where it was, and is queued anew at its due moment when its turn comes. An asset that goes on being
+//! sensed so has its turn once an interval, not once a sighting.
 //!
 //! The clock runs on our time, from calls; what it counted is written with every change and each
 //! [`CHECKPOINT`] at the latest. A crash or a restart can lose counted time, and never adds any: all
@@ -13,6 +16,7 @@
 //! This file never decides what a silence means; see `ghost.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,8 +64,8 @@ pub struct Suspicion {
 pub(super) struct Group {
     row: WatchRow,
     running_since: Option<Timestamp>,
-    by_last: BTreeSet<(i64, AssetId)>,
-    by_due: BTreeSet<(i64, AssetId)>,
+    /// Each asset whose silence is neither held nor told, at or before its due moment.
+    queue: BTreeSet<(i64, AssetId)>,
     ghosts: BTreeSet<AssetId>,
 }
 
@@ -72,8 +76,12 @@ impl Group {
     }
 
     fn wake(&self) -> Option<Timestamp> {
-        let (due, _) = self.by_due.first()?;
+        let (due, _) = self.queue.first()?;
         Some(self.running_since?.offset((due - self.row.heard_us).max(0)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.ghosts.is_empty() && self.row.suspect.is_none()
     }
 
     pub fn suspect(&self) -> Option<&Suspicion> {
@@ -93,18 +101,14 @@ impl Group {
         self.ghosts.iter()
     }
 
-    pub fn is_ghost(&self, asset: &AssetId) -> bool {
-        self.ghosts.contains(asset)
+    /// Assets of this group that are no ghosts, in no order that means anything.
+    pub fn watched(&self) -> impl Iterator<Item = &AssetId> {
+        let held = self.row.suspect.iter().flat_map(|suspect| &suspect.held);
+        self.queue.iter().map(|(_, asset)| asset).chain(held)
     }
 
     pub fn is_judged(&self, last_us: i64) -> bool {
         last_us <= self.row.judged_us
-    }
-
-    /// Those last sensed from `from` on, with the time of it.
-    pub fn sensed_from(&self, from: i64) -> impl Iterator<Item = &(i64, AssetId)> {
-        let first = AssetId::new("");
-        self.by_last.range((from, first)..)
     }
 }
 
@@ -118,12 +122,12 @@ pub(super) enum Standing {
 
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    groups: BTreeMap<String, Group>,
-    of_read_point: BTreeMap<ReadPointId, BTreeSet<String>>,
+    groups: BTreeMap<Arc<str>, Group>,
+    of_read_point: BTreeMap<ReadPointId, BTreeSet<Arc<str>>>,
     hearing: BTreeSet<ReadPointId>,
-    wakes: Deadlines<String>,
+    wakes: Deadlines<Arc<str>>,
     checkpoint_at: Option<Timestamp>,
-    dirty: BTreeSet<String>,
+    dirty: BTreeSet<Arc<str>>,
 }
 
 /// Key of a group: its read points in order, joined by `+`.
@@ -141,7 +145,7 @@ impl Watches {
     }
 
     /// Groups that a read point is in, in order.
-    pub fn groups_of(&self, read_point: &ReadPointId) -> Vec<String> {
+    pub fn groups_of(&self, read_point: &ReadPointId) -> Vec<Arc<str>> {
         self.of_read_point.get(read_point).into_iter().flatten().cloned().collect()
     }
 
@@ -154,15 +158,19 @@ impl Watches {
     }
 
     /// Makes sure that the group of these read points is there.
-    pub fn ensure(&mut self, read_points: &[ReadPointId], span_us: i64, now: Timestamp) -> String {
+    pub fn ensure(&mut self, read_points: &[ReadPointId], span_us: i64, now: Timestamp) -> Arc<str> {
         let key = group_key(read_points);
-        if let Some(group) = self.groups.get_mut(&key) {
-            if group.row.span_us != span_us {
+        if let Some((key, _)) = self.groups.get_key_value(key.as_str()) {
+            let key = key.clone();
+            if let Some(group) = self.groups.get_mut(&key)
+                && group.row.span_us != span_us
+            {
                 group.row.span_us = span_us;
                 self.dirty.insert(key.clone());
             }
             return key;
         }
+        let key: Arc<str> = key.into();
         let row = WatchRow {
             read_points: read_points.to_vec(),
             heard_us: 0,
@@ -177,11 +185,17 @@ impl Watches {
         key
     }
 
-    pub fn enrol(&mut self, asset: &AssetId, watched: &Watched, standing: Standing) {
+    /// Puts an asset into its group. One that is queued already, at or before its due moment, stays there.
+    pub fn enrol(&mut self, asset: &AssetId, watched: &mut Watched, standing: Standing) {
         let Some(group) = self.groups.get_mut(&watched.group) else { return };
-        group.by_last.insert((watched.last_us, asset.clone()));
         match standing {
-            Standing::Due => drop(group.by_due.insert((watched.due_us, asset.clone()))),
+            Standing::Due if watched.queued_us.is_some_and(|queued| queued <= watched.due_us) => return,
+            Standing::Due => {
+                if let Some(queued) = watched.queued_us.replace(watched.due_us) {
+                    group.queue.remove(&(queued, asset.clone()));
+                }
+                group.queue.insert((watched.due_us, asset.clone()));
+            }
             Standing::Ghost => drop(group.ghosts.insert(asset.clone())),
             Standing::Held => {
                 group.row.suspect.get_or_insert_default().held.insert(asset.clone());
@@ -191,10 +205,11 @@ impl Watches {
     }
 
     /// Takes an asset off its group; the group stays until [`Self::drop_if_empty`].
-    pub fn strike(&mut self, asset: &AssetId, watched: &Watched) {
+    pub fn strike(&mut self, asset: &AssetId, watched: &mut Watched) {
         let Some(group) = self.groups.get_mut(&watched.group) else { return };
-        group.by_last.remove(&(watched.last_us, asset.clone()));
-        group.by_due.remove(&(watched.due_us, asset.clone()));
+        if let Some(queued) = watched.queued_us.take() {
+            group.queue.remove(&(queued, asset.clone()));
+        }
         group.ghosts.remove(asset);
         if let Some(suspect) = &mut group.row.suspect {
             suspect.held.remove(asset);
@@ -203,18 +218,17 @@ impl Watches {
     }
 
     pub fn drop_if_empty(&mut self, key: &str) {
-        let empty = |group: &Group| group.by_last.is_empty() && group.row.suspect.is_none();
-        if !self.groups.get(key).is_some_and(empty) {
+        if !self.groups.get(key).is_some_and(Group::is_empty) {
             return;
         }
-        let Some(group) = self.groups.remove(key) else { return };
+        let Some((key, group)) = self.groups.remove_entry(key) else { return };
         for read_point in &group.row.read_points {
             if let Some(keys) = self.of_read_point.get_mut(read_point) {
-                keys.remove(key);
+                keys.remove(&key);
             }
         }
-        self.wakes.set(key.to_owned(), None);
-        self.dirty.insert(key.to_owned());
+        self.wakes.set(key.clone(), None);
+        self.dirty.insert(key);
     }
 
     /// A read point began or ceased to hear.
@@ -249,17 +263,22 @@ impl Watches {
         self.wakes.first().into_iter().chain(self.checkpoint_at).min()
     }
 
-    /// The earliest group with a due asset, and those due in it, in order of due and name.
-    pub fn pop_due(&mut self, until: Timestamp) -> Option<(Timestamp, String, Vec<AssetId>)> {
+    /// The earliest group with an asset whose turn it is, and those whose turn it is, at most `most`, in
+    /// order of turn and name. They are no longer queued; a turn may come before the due moment.
+    pub fn pop_turns(
+        &mut self,
+        until: Timestamp,
+        most: usize,
+    ) -> Option<(Timestamp, Arc<str>, Vec<AssetId>)> {
         let (at, key) = self.wakes.pop(until)?;
         let group = self.groups.get_mut(&key)?;
         let position = group.position(at);
-        let mut due = Vec::new();
-        while group.by_due.first().is_some_and(|(due_us, _)| *due_us <= position) {
-            due.extend(group.by_due.pop_first().map(|(_, asset)| asset));
+        let mut turns = Vec::new();
+        while turns.len() < most && group.queue.first().is_some_and(|(turn, _)| *turn <= position) {
+            turns.extend(group.queue.pop_first().map(|(_, asset)| asset));
         }
         self.rewake(&key);
-        Some((at, key, due))
+        Some((at, key, turns))
     }
 
     /// Lets running clocks be written, when it is time.
@@ -272,23 +291,17 @@ impl Watches {
     }
 
     pub fn change(&mut self, key: &str) -> Option<&mut WatchRow> {
-        let group = self.groups.get_mut(key)?;
-        self.dirty.insert(key.to_owned());
-        Some(&mut group.row)
+        let key = self.groups.get_key_value(key)?.0.clone();
+        self.dirty.insert(key.clone());
+        self.groups.get_mut(&key).map(|group| &mut group.row)
     }
 
-    pub fn restore(&mut self, key: String, row: WatchRow) {
+    pub fn restore(&mut self, key: Arc<str>, row: WatchRow) {
         for read_point in &row.read_points {
             self.of_read_point.entry(read_point.clone()).or_default().insert(key.clone());
         }
         let row = WatchRow { hearing: false, ..row };
-        let group = Group {
-            row,
-            running_since: None,
-            by_last: BTreeSet::new(),
-            by_due: BTreeSet::new(),
-            ghosts: BTreeSet::new(),
-        };
+        let group = Group { row, running_since: None, queue: BTreeSet::new(), ghosts: BTreeSet::new() };
         self.groups.insert(key, group);
     }
 
@@ -306,14 +319,14 @@ impl Watches {
                 Some(group) => {
                     let hearing = group.running_since.is_some();
                     let row = WatchRow { heard_us: group.position(now), hearing, ..group.row.clone() };
-                    StateRow::put(StateKind::Watch, key, &row)
+                    StateRow::put(StateKind::Watch, &*key, &row)
                 }
-                None => StateRow::delete(StateKind::Watch, key),
+                None => StateRow::delete(StateKind::Watch, &*key),
             });
         }
     }
 
-    fn run_or_stop(&mut self, key: &str, at: Timestamp) {
+    fn run_or_stop(&mut self, key: &Arc<str>, at: Timestamp) {
         let Some(group) = self.groups.get_mut(key) else { return };
         let runs = group.row.read_points.iter().all(|read_point| self.hearing.contains(read_point));
         if runs == group.running_since.is_some() {
@@ -324,12 +337,12 @@ impl Watches {
         if runs {
             self.checkpoint_at.get_or_insert(at + CHECKPOINT);
         }
-        self.dirty.insert(key.to_owned());
+        self.dirty.insert(key.clone());
         self.rewake(key);
     }
 
-    fn rewake(&mut self, key: &str) {
+    fn rewake(&mut self, key: &Arc<str>) {
         let wake = self.groups.get(key).and_then(Group::wake);
-        self.wakes.set(key.to_owned(), wake);
+        self.wakes.set(key.clone(), wake);
     }
 }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{AssetId, ClassId, ZoneId};
+use crate::domain::ids::{AssetId, ClassId, Pool, ZoneId};
 
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(from = "RawAsset", into = "RawAsset")]
@@ -91,6 +91,13 @@ impl Asset {
         }
     }
 
+    pub(super) fn share(&mut self, pool: &mut Pool) {
+        self.id.share(pool);
+        self.class.share(pool);
+        self.home_zone.iter_mut().for_each(|zone| zone.share(pool));
+        self.part_of.iter_mut().for_each(|kit| kit.share(pool));
+    }
+
     /// Out of use for good.
     pub fn is_retired(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Retired | Lifecycle::Disposed)
@@ -107,6 +114,10 @@ impl Asset {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Asset")]
 struct RawAsset {
+    /// Which table it is of, where that is known already.
+    #[schemars(skip)]
+    #[serde(default, rename = "table", skip_serializing)]
+    _table: serde::de::IgnoredAny,
     id: AssetId,
     class: ClassId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +174,7 @@ impl From<Asset> for RawAsset {
     fn from(asset: Asset) -> Self {
         let details = asset.details.map(|details| *details).unwrap_or_default();
         Self {
+            _table: serde::de::IgnoredAny,
             id: asset.id,
             class: asset.class,
             name: asset.name,

@@ -121,6 +121,9 @@ impl<K: Attachable + Serialize> Serialize for Attachment<K> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawAttachment<K> {
+    /// Which table it is of, where that is known already.
+    #[serde(default, rename = "table")]
+    _table: serde::de::IgnoredAny,
     #[serde(alias = "epc", alias = "device")]
     key: K,
     #[serde(default)]

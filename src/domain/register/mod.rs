@@ -19,7 +19,7 @@ pub use place::{Coverage, Maintained, Maintenance, Site, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{AssetId, PersonId, SiteId};
+use super::ids::{AssetId, PersonId, Pool, SiteId};
 use super::time::Timestamp;
 
 /// One row of the register. The key is unique within its table.
@@ -68,6 +68,33 @@ impl Record {
             Self::Tracker(tracker) => tracker.record_key(),
             Self::Sensor(sensor) => sensor.record_key(),
             Self::Maintenance(maintenance) => maintenance.name.clone(),
+        }
+    }
+
+    /// Reads the record of a state row. For the tables of which there are many rows this is done without
+    /// looking for the tag first, which takes several times as long.
+    pub fn parse(state_key: &str, value: &[u8]) -> Result<Self, serde_json::Error> {
+        match state_key.split_once('/').map(|(table, _)| table) {
+            Some("asset") => serde_json::from_slice(value).map(Self::Asset),
+            Some("tag") => serde_json::from_slice(value).map(Self::Tag),
+            Some("tracker") => serde_json::from_slice(value).map(Self::Tracker),
+            Some("sensor") => serde_json::from_slice(value).map(Self::Sensor),
+            _ => serde_json::from_slice(value),
+        }
+    }
+
+    /// Lets names that many records have be the pool's.
+    pub fn share(&mut self, pool: &mut Pool) {
+        let carrier = match self {
+            Self::Asset(asset) => return asset.share(pool),
+            Self::Tag(tag) => &mut tag.carrier,
+            Self::Tracker(attachment) | Self::Sensor(attachment) => &mut attachment.carrier,
+            Self::Site(_) | Self::Zone(_) | Self::Class(_) | Self::Person(_) | Self::Maintenance(_) => return,
+        };
+        match carrier {
+            Carrier::Asset(asset) => asset.share(pool),
+            Carrier::Person(person) => person.share(pool),
+            Carrier::Zone(zone) => zone.share(pool),
         }
     }
 

@@ -107,10 +107,12 @@ pub fn copy_as_after_a_crash(from: &Path, to: &Path) {
 }
 
 async fn expect_set_aside(config: &JournalConfig, damaged: &[u8], log: Option<&[u8]>) {
-    let journal = open(config, &node(), noon(0)).await.unwrap();
+    let mut journal = open(config, &node(), noon(0)).await.unwrap();
     let aside = journal.set_aside.expect("it was set aside");
     assert!(aside.to_string_lossy().ends_with(".damaged-20260529T120000Z"), "{}", aside.display());
-    assert!(journal.meta.created && journal.meta.last_seq == 0 && journal.state.is_empty());
+    assert!(
+        journal.meta.created && journal.meta.last_seq == 0 && journal.state.all().await.unwrap().is_empty()
+    );
     assert_eq!(std::fs::read(&aside).unwrap(), damaged, "the damaged file was changed");
     if let Some(log) = log {
         assert_eq!(std::fs::read(file::beside(&aside, "-wal")).unwrap(), log, "its log was changed");

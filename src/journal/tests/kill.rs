@@ -76,17 +76,17 @@ async fn every_batch_is_whole_and_what_was_durable_is_there() {
     let folder = tempfile::tempdir().unwrap();
     for kill in 0..KILLS {
         let told = commit_and_kill(folder.path(), kill * 17 % 50);
-        let journal = opened(folder.path()).await;
+        let mut journal = opened(folder.path()).await;
         assert!(journal.set_aside.is_none() && !journal.meta.created);
         let last = last_batch(&journal).await.unwrap();
         assert!(last >= told, "kill {kill}: told that {told} is durable, and {last} is the last");
-        expect_batches_up_to(&journal, last).await;
+        expect_batches_up_to(&mut journal, last).await;
         journal.reader.close().await;
         journal.writer.close().await.unwrap();
     }
 }
 
-async fn expect_batches_up_to(journal: &Opened, last: u64) {
+async fn expect_batches_up_to(journal: &mut Opened, last: u64) {
     let stored = journal.reader.events_after(0, 1_000_000).await.unwrap();
     let ids: Vec<_> = stored.iter().map(|event| event.id).collect();
     let expected: Vec<_> = (0..=last).flat_map(|nth| batch(nth).events).map(|event| event.id).collect();
@@ -99,8 +99,7 @@ async fn expect_batches_up_to(journal: &Opened, last: u64) {
     for row in (0..=last).flat_map(|nth| batch(nth).state) {
         assets.insert((row.kind, row.key), row.value);
     }
-    let state: Vec<_> =
-        journal.state.iter().map(|(kind, key, value)| (*kind, key.clone(), value.clone())).collect();
+    let state = journal.state.all().await.unwrap();
     let mut expected: Vec<_> =
         assets.into_iter().filter_map(|((kind, key), value)| Some((kind, key, value?))).collect();
     expected.sort_by_key(|(kind, key, _)| (kind.as_str(), key.clone()));

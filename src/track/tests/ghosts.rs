@@ -71,7 +71,7 @@ fn a_process_that_stood_still_did_not_listen() {
     world.events.clear();
     // No call for an hour although the clock asked for one each minute.
     world.at = 3640;
-    world.tracker.tick(t(3640), &mut world.events);
+    world.tracker.tick(t(3640), usize::MAX, &mut world.events);
     assert_eq!(world.told(), ["3640 node gap from 40 tallyman stood still"]);
     world.until(3659);
     assert!(world.alerted().is_empty());

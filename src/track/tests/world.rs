@@ -292,10 +292,10 @@ impl World {
     /// Time goes on to that second; every deadline passes on its way.
     pub fn until(&mut self, at: i64) {
         while let Some(next) = self.tracker.next_deadline().filter(|next| *next <= t(at)) {
-            self.tracker.tick(next.max(t(self.at)), &mut self.events);
+            self.tracker.tick(next.max(t(self.at)), usize::MAX, &mut self.events);
         }
         self.at = at;
-        self.tracker.tick(t(at), &mut self.events);
+        self.tracker.tick(t(at), usize::MAX, &mut self.events);
         self.save();
     }
 

@@ -1,0 +1,255 @@
+//! What a large register costs: start, memory, a sighting, and many deadlines at once.
+//!
+//! `cargo bench --bench register [-- ASSETS]`; default 1,000,000 assets with a tag each, all of which have
+//! been sensed. Each start is measured in a process of its own, so that its memory is its own. Ratios stand
+//! beside a register of 1,000 assets in the same run.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tallyman::config::{self, Config};
+use tallyman::domain::commands::Command;
+use tallyman::domain::epc::Epc;
+use tallyman::domain::events::Event;
+use tallyman::domain::ids::AssetId;
+use tallyman::domain::register::{Asset, Checkout, Record, TagAttachment};
+use tallyman::domain::sightings::{PresenceChange, Seen, Sighting};
+use tallyman::domain::state::StateRow;
+use tallyman::domain::time::Timestamp;
+use tallyman::journal::{self, Batch};
+use tallyman::pipeline;
+use tallyman::track::Tracker;
+
+const SMALL: u32 = 1_000;
+const LARGE: u32 = 1_000_000;
+const SIGHTINGS: u32 = 300_000;
+const ROUNDS: usize = 5;
+/// Sightings between two commits.
+const COMMIT: u32 = 500;
+const DEADLINES: u32 = 100_000;
+/// Deadlines that pass in one step, as the pipeline has it.
+const STEP: usize = 500;
+const ROWS_A_COMMIT: usize = 50_000;
+const START: i64 = 1_780_000_000;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [child, folder] = arguments.as_slice()
+        && child == "start"
+    {
+        return start(Path::new(folder)).await;
+    }
+    let large = arguments.first().map_or(Ok(LARGE), |count| count.parse()).context("a number of assets")?;
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    println!("{large} assets with a tag each, all of them sensed, beside {SMALL}");
+    for count in [SMALL, large] {
+        let folder = folder.path().join(count.to_string());
+        std::fs::create_dir(&folder)?;
+        let mut rows = Vec::new();
+        sensed(count)?.take_dirty(&mut rows);
+        store(&folder, rows).await?;
+        let mut child = std::process::Command::new(std::env::current_exe()?);
+        let status = child.arg("start").arg(&folder).status()?;
+        ensure!(status.success(), "the start of {count} assets failed");
+    }
+    sightings(large)?;
+    deadlines(large)
+}
+
+fn config(folder: &Path) -> Result<Config> {
+    let text = format!(
+        r#"
+node = "bench"
+[journal]
+path = "{}"
+max_bytes = "16GiB"
+[metrics]
+listen = "off"
+[[site]]
+name = "hq"
+timezone = "Europe/Berlin"
+[[zone]]
+name = "hall"
+coverage = "continuous"
+[[class]]
+name = "tool"
+ghost_after = "4h"
+[[reader]]
+name = "r1"
+protocol = "llrp"
+address = "127.0.0.1:5084"
+[[read_point]]
+name = "shelf"
+kind = "presence"
+zone = "hall"
+antennas = [{{ reader = "r1", antenna = 1 }}]
+"#,
+        folder.join("journal.db").display()
+    );
+    Ok(config::parse(&text, Path::new(""), &|_| None)?)
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_micros(START * 1_000_000 + millis * 1000)
+}
+
+fn epc(number: u32) -> Epc {
+    let mut bytes = [0x34, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    Epc::new(96, &bytes).unwrap_or_else(|| unreachable!("12 bytes hold 96 bits"))
+}
+
+fn name(number: u32) -> AssetId {
+    AssetId::from(format!("ASSET-{number:07}"))
+}
+
+fn arrival(number: u32, millis: i64) -> Sighting {
+    let what =
+        Seen::Presence { epc: epc(number), read_point: "shelf".into(), change: PresenceChange::Arrived };
+    Sighting { source: "r1".into(), observed_at: at(millis), received_at: at(millis), late: false, what }
+}
+
+/// A tracker that has sensed each of `count` assets once.
+fn sensed(count: u32) -> Result<Tracker> {
+    let mut tracker = Tracker::new(&config(Path::new("."))?.rules);
+    let mut out = Vec::new();
+    tracker.started(None, at(0), &mut out);
+    let hearing = Seen::Hearing { read_point: "shelf".into(), hearing: true };
+    let what =
+        |what| Sighting { source: "r1".into(), observed_at: at(0), received_at: at(0), late: false, what };
+    tracker.sighting(what(hearing), &mut out);
+    let records = (0..count).flat_map(|number| {
+        let asset = Asset { home_zone: Some("hall".into()), ..Asset::new(name(number), "tool".into()) };
+        [Record::Asset(asset), Record::Tag(TagAttachment::on_asset(epc(number), name(number)))]
+    });
+    let import = Command::Import { records: records.collect(), checkouts: Vec::new() };
+    tracker.command("bench", import, at(0), &mut out)?;
+    for number in 0..count {
+        out.clear();
+        tracker.sighting(arrival(number, i64::from(number % 1000)), &mut out);
+    }
+    Ok(tracker)
+}
+
+async fn store(folder: &Path, rows: Vec<StateRow>) -> Result<()> {
+    let config = config(folder)?;
+    let mut opened = journal::open(&config.journal, &config.node, at(0)).await?;
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let state = rows.by_ref().take(ROWS_A_COMMIT).collect();
+        opened.writer.commit(&Batch { state, ..Batch::default() }, at(2000)).await?;
+    }
+    opened.writer.close().await?;
+    Ok(())
+}
+
+/// From the first look at the file to a machine that takes its first frame, as `tallyman run` does it.
+async fn start(folder: &Path) -> Result<()> {
+    let config = config(folder)?;
+    let began = Instant::now();
+    let mut opened = journal::open(&config.journal, &config.node, at(3000)).await?;
+    let opened_after = began.elapsed();
+    let mut core = pipeline::take_up(&config, &mut opened.state).await?;
+    core.started(opened.meta.last_heartbeat, at(3000));
+    drop(core.take_group());
+    let took = began.elapsed();
+    println!(
+        "  start {:>7.2} s ({:.2} s to open the file), memory {:>5} MiB now, {:>5} MiB at the most",
+        took.as_secs_f64(),
+        opened_after.as_secs_f64(),
+        memory("VmRSS")?,
+        memory("VmHWM")?
+    );
+    drop(core);
+    Ok(())
+}
+
+/// Of this process, in MiB.
+fn memory(field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with(field)).context("no such field")?;
+    let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+    Ok(kib / 1024)
+}
+
+/// The cost of a sighting of any asset, with the rows that it makes, turn by turn.
+fn sightings(large: u32) -> Result<()> {
+    let mut trackers = [(SMALL, sensed(SMALL)?), (large, sensed(large)?)];
+    trackers.iter_mut().for_each(|(_, tracker)| tracker.take_dirty(&mut Vec::new()));
+    let mut costs = [Vec::new(), Vec::new()];
+    let mut millis = 10_000;
+    for _ in 0..ROUNDS {
+        for ((count, tracker), costs) in trackers.iter_mut().zip(&mut costs) {
+            millis += 10_000;
+            costs.push(round(tracker, *count, millis));
+        }
+    }
+    let [small, large_cost] = costs.map(|mut costs| {
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    });
+    println!(
+        "  a sighting with its rows: {small:.2} µs of {SMALL}, {large_cost:.2} µs of {large}: {:.2} ×",
+        large_cost / small
+    );
+    Ok(())
+}
+
+/// Microseconds a sighting.
+fn round(tracker: &mut Tracker, count: u32, millis: i64) -> f64 {
+    let mut random = 0x9e37_79b9_u32;
+    let (mut events, mut rows): (Vec<Event>, Vec<StateRow>) = Default::default();
+    let began = Instant::now();
+    for nth in 0..SIGHTINGS {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        tracker.sighting(arrival(random % count, millis + i64::from(nth / 100)), &mut events);
+        if nth % COMMIT == 0 {
+            tracker.take_dirty(&mut rows);
+            rows.clear();
+            events.clear();
+        }
+    }
+    began.elapsed().as_secs_f64() * 1e6 / f64::from(SIGHTINGS)
+}
+
+/// Many due dates in one second, while sightings go on: how long until all are told, and how long the
+/// longest step holds the others up.
+fn deadlines(large: u32) -> Result<()> {
+    let mut tracker = sensed(large)?;
+    let mut events = Vec::new();
+    let checkouts = (0..DEADLINES.min(large)).map(|number| Checkout {
+        asset: name(number),
+        holder: "night shift".to_owned(),
+        checked_out_at: at(4000),
+        due_back: Some(at(60_000 + i64::from(number % 1000))),
+        note: None,
+    });
+    let import = Command::Import { records: Vec::new(), checkouts: checkouts.collect() };
+    tracker.command("bench", import, at(5000), &mut events)?;
+    tracker.take_dirty(&mut Vec::new());
+    events.clear();
+    let began = Instant::now();
+    let mut longest = Duration::ZERO;
+    let mut told = 0;
+    let mut rows = Vec::new();
+    while tracker.next_deadline().is_some_and(|deadline| deadline <= at(61_000)) {
+        let step = Instant::now();
+        tracker.tick(at(61_000), STEP, &mut events);
+        tracker.take_dirty(&mut rows);
+        told += events.len();
+        events.clear();
+        rows.clear();
+        longest = longest.max(step.elapsed());
+    }
+    println!(
+        "  {} due dates within a second: {told} events in {:.2} s, the longest step {:.0} ms",
+        DEADLINES.min(large),
+        began.elapsed().as_secs_f64(),
+        longest.as_secs_f64() * 1e3
+    );
+    Ok(())
+}
