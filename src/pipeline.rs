@@ -160,13 +160,24 @@ async fn assemble(
             config.node.clone(),
             reader,
             committed_rx.clone(),
-            control_tx,
+            control_tx.clone(),
             health_tx,
             declared(&config.rules),
             tail.clone(),
         );
         stages.spawn("store", forwarder);
     }
+    let around = notify::Surroundings {
+        node: config.node.clone(),
+        // A pool of its own: however many receivers there are, the forwarder is not kept waiting.
+        reader: Reader::open(opened.reader.path()).await?,
+        committed: committed_rx.clone(),
+        control: control_tx,
+        clock: clock.clone(),
+        shutdown: tail.clone(),
+    };
+    let places = notify::places(&opened.reader).await?;
+    stages.spawn("couriers", notify::run(config.notify.clone(), places, around));
     if let Some(alertmanager) = config.notify.alertmanager.clone() {
         let notifier = notify::alertmanager::run(
             alertmanager,

@@ -56,7 +56,8 @@ impl Cleaner {
                 | StateKind::Sensor
                 | StateKind::Commands
                 | StateKind::Answer
-                | StateKind::Book => {}
+                | StateKind::Book
+                | StateKind::Receiver => {}
             }
         }
         for (key, value) in windows {

@@ -58,14 +58,58 @@ fn source(
 
 fn backoff(section: &Section<'_>) -> BackoffConfig {
     let mut backoff = BackoffConfig { first: SECOND, last: MINUTE };
-    let Some(table) = section.table("backoff") else { return backoff };
+    set_backoff(&mut backoff, section);
+    backoff
+}
+
+/// Overwrites the defaults by what was given.
+pub(super) fn set_backoff(backoff: &mut BackoffConfig, section: &Section<'_>) {
+    let Some(table) = section.table("backoff") else { return };
     super::node::set(&mut backoff.first, table.duration("first", 10 * MILLISECOND..=HOUR));
     super::node::set(&mut backoff.last, table.duration("last", 10 * MILLISECOND..=DAY));
     if backoff.last < backoff.first {
         table.problem("last", "shorter than first", "at least first");
     }
     table.finish();
-    backoff
+}
+
+/// Whom we are at a broker that we only publish to.
+pub(super) fn publisher(section: &Section<'_>, scope: &Scope<'_>) -> Option<BrokerConfig> {
+    let (address, client_id) = (address(section, "mqtt.example.com:1883"), client_id(section));
+    if let (Some(client_id), Some(address)) = (&client_id, address) {
+        scope.is_first(section, "client_id", "client id", &format!("{address} {client_id}"));
+    }
+    let (username, password) = login(section, scope);
+    let (host, port) = parse_host_port(address?).ok()?;
+    Some(BrokerConfig {
+        name: SourceId::new(""),
+        host,
+        port,
+        client_id: client_id?,
+        username,
+        password,
+        keepalive: MINUTE,
+        backoff: BackoffConfig { first: SECOND, last: MINUTE },
+        max_inflight: 1,
+        topics: Vec::new(),
+    })
+}
+
+fn client_id(section: &Section<'_>) -> Option<String> {
+    let allowed = "an id that no other client of the broker has";
+    let client_id = section.parsed("client_id", allowed, |text| {
+        if text.is_empty() || text.len() > 65_535 { Err("not a client id") } else { Ok(text.to_owned()) }
+    });
+    section.need("client_id", client_id, allowed)
+}
+
+fn login(section: &Section<'_>, scope: &Scope<'_>) -> (Option<String>, Option<super::Secret>) {
+    let username = section.text("username").map(str::to_owned);
+    let password = secret(section, "password", &scope.around);
+    if password.is_some() && username.is_none() {
+        section.problem("username", "missing, and there is a password", "write the user that it belongs to");
+    }
+    (username, password)
 }
 
 /// `host:port` as written; `example` is one with the protocol's own port.
@@ -122,18 +166,11 @@ fn broker(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> O
     let name = source(&section, scope, "broker", sites);
     section.choice("protocol", &[("mqtt-3.1.1", ())]);
     let address = address(&section, "mqtt.example.com:1883");
-    let client_id = section.parsed("client_id", "an id that no other client of the broker has", |text| {
-        if text.is_empty() || text.len() > 65_535 { Err("not a client id") } else { Ok(text.to_owned()) }
-    });
-    let client_id = section.need("client_id", client_id, "an id that no other client of the broker has");
+    let client_id = client_id(&section);
     if let (Some(client_id), Some(address)) = (&client_id, address) {
         scope.is_first(&section, "client_id", "client id", &format!("{address} {client_id}"));
     }
-    let username = section.text("username").map(str::to_owned);
-    let password = secret(&section, "password", &scope.around);
-    if password.is_some() && username.is_none() {
-        section.problem("username", "missing, and there is a password", "write the user that it belongs to");
-    }
+    let (username, password) = login(&section, scope);
     let keepalive = section.duration("keepalive", SECOND..=18 * HOUR).unwrap_or(30 * SECOND);
     let backoff = backoff(&section);
     let max_inflight = section.integer("max_inflight", 1..=65_535).unwrap_or(1000);

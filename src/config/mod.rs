@@ -23,6 +23,7 @@ mod names;
 mod node;
 mod places;
 mod problems;
+mod receivers;
 mod rules;
 mod secrets;
 mod validate;
@@ -32,6 +33,7 @@ mod web;
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
+pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use validate::{load, parse};
 pub use web::{Rate, Role, TlsConfig, TokenConfig, WebConfig};
@@ -107,6 +109,9 @@ pub const ALERTMANAGER: &str = "alertmanager";
 #[derive(Clone, Debug, Default)]
 pub struct NotifyConfig {
     pub alertmanager: Option<AlertmanagerConfig>,
+    pub webhooks: Vec<WebhookConfig>,
+    pub mqtt: Vec<MqttReceiverConfig>,
+    pub log: Option<ReceiverConfig>,
 }
 
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
 use super::values::parse_host_port;
 use super::{
     ALERTMANAGER, AlertmanagerConfig, IntakeConfig, JournalConfig, NotifyConfig, RegisterOwner,
-    TimescaleConfig, WebConfig,
+    TimescaleConfig, WebConfig, receivers,
 };
 
 const KIB: u64 = 1 << 10;
@@ -128,17 +128,27 @@ pub(super) fn listeners_differ(top: &Section<'_>, web: Option<&WebConfig>, metri
 
 /// The names that alerts can be sent to.
 pub(super) fn receiver_names(notify: Option<&NotifyConfig>) -> Vec<String> {
-    let alertmanager = notify.and_then(|notify| notify.alertmanager.as_ref());
-    alertmanager.map(|_| ALERTMANAGER.to_owned()).into_iter().collect()
+    let Some(notify) = notify else { return Vec::new() };
+    let alertmanager = notify.alertmanager.iter().map(|_| ALERTMANAGER.to_owned());
+    let webhooks = notify.webhooks.iter().map(|webhook| webhook.receiver.name.clone());
+    let topics = notify.mqtt.iter().map(|topic| topic.receiver.name.clone());
+    let log = notify.log.iter().map(|log| log.name.clone());
+    alertmanager.chain(webhooks).chain(topics).chain(log).collect()
 }
 
 /// `None` where there is a problem.
-pub(super) fn notify(section: Option<Section<'_>>) -> Option<NotifyConfig> {
+pub(super) fn notify(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<NotifyConfig> {
     let Some(section) = section else { return Some(NotifyConfig::default()) };
     let named = section.has("alertmanager");
     let alertmanager = section.table("alertmanager").and_then(alertmanager);
+    let webhooks = receivers::webhooks(&section, scope);
+    let mqtt = receivers::topics(&section, scope);
+    let log = receivers::log(&section, scope);
     section.finish();
-    if named && alertmanager.is_none() { None } else { Some(NotifyConfig { alertmanager }) }
+    if named && alertmanager.is_none() {
+        return None;
+    }
+    Some(NotifyConfig { alertmanager, webhooks, mqtt, log })
 }
 
 fn alertmanager(section: Section<'_>) -> Option<AlertmanagerConfig> {
@@ -163,7 +173,7 @@ fn alertmanager(section: Section<'_>) -> Option<AlertmanagerConfig> {
 }
 
 /// `http://host:port/path`, without the slash at its end. TLS is not built in.
-fn base_url(text: &str) -> Option<String> {
+pub(super) fn base_url(text: &str) -> Option<String> {
     let rest = text.strip_prefix("http://")?;
     let authority = rest.split('/').next()?;
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

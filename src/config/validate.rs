@@ -87,7 +87,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
     let web = web::web(top.table("web"), scope);
     let metrics = node::metrics(top.table("metrics"));
     node::listeners_differ(&top, web.as_ref(), metrics);
-    let notify = node::notify(top.table("notify"));
+    let notify = node::notify(top.table("notify"), scope);
     let intake = node::intake(top.table("intake"));
     let grace_period = top.duration("grace_period", SECOND..=10 * MINUTE).unwrap_or(10 * SECOND);
     let mut rules = Rules {

@@ -47,10 +47,13 @@ pub enum StateKind {
     Answer,
     /// [`super::books::Book`]; key: source.
     Book,
+    // Owned by notify.
+    /// How far a receiver of alerts has been told; key: its name.
+    Receiver,
 }
 
 impl StateKind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -66,6 +69,7 @@ impl StateKind {
         Self::Commands,
         Self::Answer,
         Self::Book,
+        Self::Receiver,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -85,6 +89,7 @@ impl StateKind {
             Self::Commands => "commands",
             Self::Answer => "answer",
             Self::Book => "book",
+            Self::Receiver => "receiver",
         }
     }
 

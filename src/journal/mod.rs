@@ -249,11 +249,13 @@ pub struct FoundRow {
     pub record: Option<Vec<u8>>,
 }
 
-/// What a store asks of the one that owns the [`Writer`].
+/// What a store or a notifier asks of the one that owns the [`Writer`].
 #[derive(Debug)]
 pub enum Control {
     /// Everything up to `seq` is in TimescaleDB.
     Forwarded { seq: u64 },
     /// The database is ahead of this journal: number on under a new epoch.
     NewEpoch { reply: oneshot::Sender<String> },
+    /// A row that no commit carries: how far a receiver has been told.
+    Note(StateRow),
 }

@@ -81,6 +81,21 @@ impl Reader {
             .map_err(|source| self.failed(source))
     }
 
+    /// The next alert transitions in order, for those who tell of them.
+    pub async fn alert_events_after(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM event INDEXED BY event_lasting \
+             WHERE class < 5 AND seq > ? AND kind = 'alert' ORDER BY seq LIMIT ?"
+        );
+        sqlx::query(AssertSqlSafe(text))
+            .bind(signed(seq))
+            .bind(signed(limit as u64))
+            .try_map(|row| rows::event(&row))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
+    }
+
     /// `None` where no event has this number, be it pruned or not yet there. Another id than the one
     /// remembered says that this is an older copy of the journal, gone on with.
     pub async fn event_id_at(&self, seq: u64) -> Result<Option<EventId>, JournalError> {

@@ -21,6 +21,7 @@ use super::insert::{self, Row};
 use super::retention::Retention;
 use super::{Batch, Committed, Meta, Usage, dead_letters, file, meta};
 use crate::config::JournalConfig;
+use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 use crate::telemetry::names;
 
@@ -214,6 +215,18 @@ impl Writer {
         self.put(Operation::Forwarded, meta::FORWARDED_SEQ, seq.to_string()).await?;
         self.counted.forwarded_seq = seq;
         Ok(())
+    }
+
+    /// Writes one state row by itself.
+    pub async fn note(&mut self, row: &StateRow) -> Result<(), JournalError> {
+        let done = match self.begin().await {
+            Ok(()) => {
+                let put = insert::state(&mut self.conn, std::slice::from_ref(row)).await;
+                self.end(put).await
+            }
+            Err(error) => Err(error),
+        };
+        done.map_err(|source| self.failed(Operation::Note, source))
     }
 
     /// Goes on under another random epoch; numbers and what was noted as forwarded stay.

@@ -8,6 +8,8 @@
 mod ledger;
 mod message;
 
+pub(super) use message::{action, summary};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +62,7 @@ pub async fn run(
     for url in &config.urls {
         let instance = Instance {
             url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
-            client: client(),
+            client: super::client(),
             ledger: Ledger::new(config.clone(), node.clone(), &alerts, last_alive, now),
             resend: config.resend,
             resolved_for: config.resolved_for,
@@ -76,12 +78,6 @@ pub async fn run(
         }
     }
     while instances.join_next().await.is_some() {}
-}
-
-/// A client that follows no redirect: a POST that is sent elsewhere becomes a GET, and would count as told.
-fn client() -> reqwest::Client {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    client.expect("a client without TLS reads nothing that could be wrong")
 }
 
 struct Instance {

@@ -126,6 +126,8 @@ impl Restoring {
                     .answers
                     .restore(&key, &value)
                     .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
+                // How far receivers were told concerns nobody here.
+                StateKind::Receiver => {}
                 StateKind::Clock
                 | StateKind::TagWindow
                 | StateKind::Tracker

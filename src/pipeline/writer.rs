@@ -150,6 +150,11 @@ impl WriterTask {
                     tracing::warn!(%error, seq, "failed to note what was forwarded; the database's own mark holds");
                 }
             }
+            Control::Note(row) => {
+                if let Err(error) = self.writer.note(&row).await {
+                    tracing::warn!(%error, receiver = row.key, "failed to note how far a receiver was told; after a restart it may be told again");
+                }
+            }
             Control::NewEpoch { reply } => match self.writer.new_epoch().await {
                 Ok(epoch) => {
                     if reply.send(epoch).is_err() {

@@ -26,10 +26,10 @@ use crate::source::backoff::Backoff;
 
 pub mod acks;
 mod feed;
-mod handshake;
+pub(crate) mod handshake;
 mod ledger;
 mod long;
-mod wire;
+pub(crate) mod wire;
 
 use feed::{End, Feed};
 use handshake::ConnectError;

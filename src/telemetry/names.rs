@@ -24,6 +24,12 @@ pub const REDELIVERY_EVICTED: &str = "tallyman_redelivery_evicted_chunks_total";
 pub const ALERTS: &str = "tallyman_alerts";
 pub const NOTIFICATIONS: &str = "tallyman_notifications_total";
 pub const NOTIFICATION_FAILURES: &str = "tallyman_notification_failures_total";
+/// Messages given up, by `reason`: `refused`, `expired`.
+pub const NOTIFICATIONS_DROPPED: &str = "tallyman_notifications_dropped_total";
+/// Age of the message that a receiver does not take.
+pub const RECEIVER_WAITING: &str = "tallyman_receiver_waiting_seconds";
+/// 0 where a receiver said that it is gone, else 1.
+pub const RECEIVER_ENABLED: &str = "tallyman_receiver_enabled";
 
 // The journal.
 // store

@@ -68,6 +68,16 @@ fn stores(config: &Config, out: &mut String) -> std::fmt::Result {
         let urls: Vec<String> = alertmanager.urls.iter().map(|url| mask_url(url)).collect();
         writeln!(out, "alerts to Alertmanager at {}", urls.join(", "))?;
     }
+    for webhook in &config.notify.webhooks {
+        writeln!(out, "alerts to the webhook {} at {}", webhook.receiver.name, mask_url(&webhook.url))?;
+    }
+    for topic in &config.notify.mqtt {
+        let (host, port) = (&topic.broker.host, topic.broker.port);
+        writeln!(out, "alerts to {} of {host}:{port} ({})", topic.topic, topic.receiver.name)?;
+    }
+    if config.notify.log.is_some() {
+        writeln!(out, "alerts to the log")?;
+    }
     Ok(())
 }
 

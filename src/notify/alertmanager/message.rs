@@ -116,7 +116,7 @@ fn alert_name(rule: Rule) -> &'static str {
 }
 
 /// The alert's own words, with how many others it stands for.
-pub(crate) fn summary(alert: &Alert) -> String {
+pub(in crate::notify) fn summary(alert: &Alert) -> String {
     match alert.explains {
         0 => alert.summary.clone(),
         1 => format!("{} (explains 1 other alert, which is not told)", alert.summary),
@@ -125,7 +125,7 @@ pub(crate) fn summary(alert: &Alert) -> String {
 }
 
 /// What to type next, for who was woken by it.
-pub(crate) fn action(key: &AlertKey) -> String {
+pub(in crate::notify) fn action(key: &AlertKey) -> String {
     let subject = word(&key.subject);
     let look = match key.rule {
         Rule::Ghost => {

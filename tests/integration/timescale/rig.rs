@@ -299,6 +299,7 @@ async fn keep(
                 }
             },
             Some(control) = controls.recv() => match control {
+                Control::Note(row) => writer.note(&row).await.unwrap(),
                 Control::Forwarded { seq } => writer.set_forwarded(seq).await.unwrap(),
                 Control::NewEpoch { reply } => reply.send(writer.new_epoch().await.unwrap()).unwrap_or(()),
             },
