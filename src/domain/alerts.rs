@@ -84,10 +84,12 @@ pub enum Rule {
     Idle,
     /// Its inspection is past due. Subject: the asset.
     OverdueInspection,
+    /// Planned work that explains others; it never is an alert itself. Subject: its name.
+    Maintenance,
 }
 
 impl Rule {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
@@ -105,6 +107,7 @@ impl Rule {
         Self::RepeatOffender,
         Self::Idle,
         Self::OverdueInspection,
+        Self::Maintenance,
     ];
 
     /// Whether its subject is an asset.
@@ -141,6 +144,7 @@ impl Rule {
             Self::RepeatOffender => "repeat-offender",
             Self::Idle => "idle",
             Self::OverdueInspection => "overdue-inspection",
+            Self::Maintenance => "maintenance",
         }
     }
 

@@ -138,6 +138,7 @@ impl Tracker {
     ) {
         let mut touched: BTreeSet<AssetId> = BTreeSet::new();
         let mut everything = false;
+        let mut planned = false;
         for record in records {
             let before = self.register.get(record.table(), &record.key());
             if before.as_ref() == Some(&record) {
@@ -145,6 +146,7 @@ impl Tracker {
             }
             match &record {
                 Record::Site(_) | Record::Zone(_) | Record::Class(_) => everything = true,
+                Record::Maintenance(_) => planned = true,
                 Record::Asset(asset) => {
                     self.assets.announce(&asset.id);
                     touched.insert(asset.id.clone());
@@ -164,6 +166,9 @@ impl Tracker {
             touched.extend(self.assets.ids());
             self.review_readiness();
         }
+        if everything || planned {
+            self.replan_maintenance(cause, out);
+        }
         for asset in touched {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
@@ -181,6 +186,7 @@ impl Tracker {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
             Record::Tag(tag) => self.end_presence(tag, cause.received_at),
             Record::Site(_) => self.refresh_timezones(),
+            Record::Maintenance(_) => self.replan_maintenance(cause, out),
             _ => {}
         }
         self.journal_change(by, Some(record), None, cause, out);

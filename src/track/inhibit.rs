@@ -1,6 +1,6 @@
 //! Which alert explains which: a site that is down explains its sources, a source that is down explains what
-//! hangs on it, a suspect watcher explains the ghosts of its read points. What is explained is kept, and
-//! nobody is told of it; what explains says how many it explains.
+//! hangs on it, a suspect watcher explains the ghosts of its read points, planned work what it makes fall
+//! silent. What is explained is kept, and nobody is told of it; what explains says how many it explains.
 
 use super::Tracker;
 use super::alerts::Details;
@@ -72,7 +72,9 @@ impl Tracker {
             pending: std::time::Duration::ZERO,
             episode: 0,
         });
-        self.alerts.condition(&AlertKey::new(Rule::SiteDown, site.as_str()), details, cause, out);
+        let key = AlertKey::new(Rule::SiteDown, site.as_str());
+        self.alerts.condition(&key, details, cause, out);
+        self.inhibit(&key, cause, out);
     }
 
     fn hanging_on_site(&self, site: &SiteId) -> Vec<AlertKey> {
@@ -102,6 +104,9 @@ impl Tracker {
 
     /// What explains an alert, of what fires now.
     pub(super) fn inhibitor(&self, key: &AlertKey) -> Option<AlertKey> {
+        if let Some(work) = self.work_behind(key) {
+            return Some(work);
+        }
         match key.rule {
             Rule::Ghost => {
                 let watched = self.assets.get(&AssetId::new(&key.subject))?.memory.watched.as_ref()?;

@@ -126,6 +126,8 @@ impl Tracker {
             pending: self.topology.alerts.reader_down_after,
             episode: changes,
         });
-        self.alerts.condition(&AlertKey::new(Rule::ReaderDown, source.as_str()), details, cause, out);
+        let key = AlertKey::new(Rule::ReaderDown, source.as_str());
+        self.alerts.condition(&key, details, cause, out);
+        self.inhibit(&key, cause, out);
     }
 }

@@ -28,6 +28,7 @@ mod import;
 mod inhibit;
 mod links;
 mod location;
+mod maintenance;
 mod overdue;
 mod permit;
 mod raise;
@@ -76,6 +77,7 @@ pub struct Tracker {
     watches: watch::Watches,
     overdue: overdue::Overdue,
     readiness: readiness::Readiness,
+    maintenances: maintenance::Maintenances,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -97,6 +99,7 @@ impl Tracker {
             watches: watch::Watches::default(),
             overdue: overdue::Overdue::default(),
             readiness: readiness::Readiness::default(),
+            maintenances: maintenance::Maintenances::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -122,6 +125,7 @@ impl Tracker {
         self.watches.silence(now);
         self.alerts.restart_pending(now);
         self.disconnect_all(&cause, out);
+        self.replan_maintenance(&cause, out);
         self.reconcile(&cause, out);
     }
 
@@ -177,13 +181,14 @@ impl Tracker {
         self.settle(&cause, out);
     }
 
-    /// Lets deadlines up to `now` pass, in order of time; at the same time due silences before due dates
-    /// before inspections before the alerts' own. After `most` it stops, so that others get their turn; the
+    /// Lets deadlines up to `now` pass, in order of time; at the same time planned work before due
+    /// silences before due dates before inspections before the alerts' own. After `most` it stops, so that others get their turn; the
     /// rest is due then as before. Gives how many passed.
     pub fn tick(&mut self, now: Timestamp, most: usize, out: &mut Vec<Event>) -> usize {
         self.advance(now, out);
         let cause = Cause::own(now, now);
         if std::mem::take(&mut self.rules_changed) {
+            self.replan_maintenance(&cause, out);
             self.reconcile(&cause, out);
         }
         self.watches.checkpoint(now);
@@ -203,6 +208,7 @@ impl Tracker {
         let reconcile = self.rules_changed.then_some(self.now);
         let deadlines = [
             reconcile,
+            self.maintenances.next_deadline(),
             self.watches.next_deadline(),
             self.overdue.next_deadline(),
             self.readiness.next_deadline(),
@@ -226,7 +232,8 @@ impl Tracker {
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 4] = [
+        let deadlines: [(Option<Timestamp>, Pass); 5] = [
+            (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
             (self.readiness.next_deadline(), Self::pass_inspection_date),

@@ -105,6 +105,14 @@ impl Tracker {
         let blind = blind.map_or(String::new(), |link| {
             format!(" ({} is down: a return may have gone unseen)", link.source)
         });
+        let blind = match self.work_in(site).filter(|_| blind.is_empty()) {
+            Some(work) => format!(
+                " (maintenance {} lasts until {}: a return may have gone unseen)",
+                work.name,
+                self.register.local(site, work.to)
+            ),
+            None => blind,
+        };
         let summary = format!(
             "{} has not come back from {}: due {}{blind}; ask {} for it, or check it in if it is here",
             self.label(asset),

@@ -113,6 +113,15 @@ impl Register {
         self.assets.values().map(|held| &held.asset)
     }
 
+    /// All planned work, past and to come, in order of name.
+    pub(super) fn maintenances(&self) -> impl Iterator<Item = &Maintenance> {
+        self.maintenance.values()
+    }
+
+    pub(super) fn maintenance(&self, name: &str) -> Option<&Maintenance> {
+        self.maintenance.get(name)
+    }
+
     pub(super) fn class_of(&self, id: &AssetId) -> Option<&AssetClass> {
         self.class(&self.asset(id)?.class)
     }

@@ -112,6 +112,18 @@ impl Topology {
         self.portals.get(read_point)
     }
 
+    /// Every read point, with its zone; of a portal, the zone inside.
+    pub fn read_points(&self) -> impl Iterator<Item = (&ReadPointId, Option<&ZoneId>)> {
+        let presence = self.presence.iter().map(|(name, point)| (name, Some(&point.zone)));
+        presence.chain(self.portals.iter().map(|(name, portal)| (name, portal.inside.as_ref())))
+    }
+
+    /// The zone of a read point; of a portal, the zone inside.
+    pub fn zone_of(&self, read_point: &ReadPointId) -> Option<&ZoneId> {
+        let presence = self.presence.get(read_point).map(|point| &point.zone);
+        presence.or_else(|| self.portals.get(read_point)?.inside.as_ref())
+    }
+
     /// The sources that a read point hears through.
     pub fn sources_of(&self, read_point: &ReadPointId) -> impl Iterator<Item = &SourceId> {
         self.sources_of.get(read_point).into_iter().flatten()

@@ -37,6 +37,9 @@ pub struct WatchRow {
     /// The clock, in microseconds of hearing.
     pub heard_us: i64,
     pub hearing: bool,
+    /// The planned work for which the clock stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<String>,
     /// A tag that stays is told of again within this much hearing.
     pub span_us: i64,
     /// Silences that began up to here were judged to be the assets' own.
@@ -125,6 +128,8 @@ pub(super) struct Watches {
     groups: BTreeMap<Arc<str>, Group>,
     of_read_point: BTreeMap<ReadPointId, BTreeSet<Arc<str>>>,
     hearing: BTreeSet<ReadPointId>,
+    /// Read points that planned work keeps from hearing, with its name.
+    standing: BTreeMap<ReadPointId, String>,
     wakes: Deadlines<Arc<str>>,
     checkpoint_at: Option<Timestamp>,
     dirty: BTreeSet<Arc<str>>,
@@ -175,6 +180,7 @@ impl Watches {
             read_points: read_points.to_vec(),
             heard_us: 0,
             hearing: false,
+            maintenance: None,
             span_us,
             judged_us: i64::MIN,
             suspect: None,
@@ -240,6 +246,13 @@ impl Watches {
         for key in self.groups_of(read_point) {
             self.run_or_stop(&key, at);
         }
+    }
+
+    /// Says which read points planned work keeps from hearing now.
+    pub fn set_standing(&mut self, standing: BTreeMap<ReadPointId, String>, at: Timestamp) {
+        self.standing = standing;
+        let groups: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        groups.iter().for_each(|key| self.run_or_stop(key, at));
     }
 
     /// Nothing was watched between the two times: no running clock counts them.
@@ -328,7 +341,13 @@ impl Watches {
 
     fn run_or_stop(&mut self, key: &Arc<str>, at: Timestamp) {
         let Some(group) = self.groups.get_mut(key) else { return };
-        let runs = group.row.read_points.iter().all(|read_point| self.hearing.contains(read_point));
+        let work = group.row.read_points.iter().find_map(|read_point| self.standing.get(read_point));
+        let hears = group.row.read_points.iter().all(|read_point| self.hearing.contains(read_point));
+        let runs = work.is_none() && hears;
+        if work != group.row.maintenance.as_ref() {
+            group.row.maintenance = work.cloned();
+            self.dirty.insert(key.to_owned());
+        }
         if runs == group.running_since.is_some() {
             return;
         }

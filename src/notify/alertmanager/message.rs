@@ -112,6 +112,7 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::RepeatOffender => "TallymanRepeatOffender",
         Rule::Idle => "TallymanIdle",
         Rule::OverdueInspection => "TallymanOverdueInspection",
+        Rule::Maintenance => "TallymanMaintenance",
     }
 }
 
@@ -155,6 +156,7 @@ pub(in crate::notify) fn action(key: &AlertKey) -> String {
             format!("`tallyman explain {subject}` tells where it stands: does anybody still need it?")
         }
         Rule::OverdueInspection => "take it out of use until it is inspected".to_owned(),
+        Rule::Maintenance => "`tallyman maintenance list`".to_owned(),
         Rule::Journal => "`df` and `journalctl -u tallyman` on the machine itself".to_owned(),
     };
     format!("{look}; `tallyman acknowledge {}` tells the others that you are on it", word(&key.to_string()))

@@ -5,6 +5,7 @@ mod custody;
 mod ghosts;
 mod lifecycle;
 mod location;
+mod maintenance;
 mod properties;
 mod readiness;
 mod register;

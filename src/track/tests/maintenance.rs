@@ -1,0 +1,137 @@
+use super::world::*;
+use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::commands::Command;
+use crate::domain::readings::Quality;
+use crate::domain::register::{Maintained, Maintenance, Record};
+use crate::domain::state::StateKind;
+use crate::track::WatchRow;
+
+fn planned(name: &str, of: Maintained, from: i64, to: i64) -> Record {
+    let reason = Some("new antenna".to_owned());
+    Record::Maintenance(Maintenance { name: name.to_owned(), of, from: t(from), to: t(to), reason })
+}
+
+fn watch(world: &World) -> WatchRow {
+    serde_json::from_slice(&world.rows[&(StateKind::Watch, "CRIB".to_owned())]).unwrap()
+}
+
+fn everything_that_concerns_the_crib() -> [Maintained; 4] {
+    [
+        Maintained::Source("r1".into()),
+        Maintained::ReadPoint("CRIB".into()),
+        Maintained::Zone("crib".into()),
+        Maintained::Site("hq".into()),
+    ]
+}
+
+#[test]
+fn a_clock_stands_still_from_the_beginning_to_the_end() {
+    for of in everything_that_concerns_the_crib() {
+        let mut world = World::stocked(1, "tool");
+        world.import(vec![planned("M-1", of.clone(), 30, 1000)]).unwrap();
+        world.arrive(1, "CRIB");
+        world.until(999);
+        assert_eq!(world.alerted(), [""; 0], "{of:?}");
+        assert_eq!(watch(&world).maintenance.as_deref(), Some("M-1"));
+        world.until(2000);
+        // 30 of its 60 seconds had passed.
+        assert_eq!(world.alerted(), ["1030 ghost/T1 fired"], "{of:?}");
+        assert_eq!(watch(&world).maintenance, None);
+    }
+}
+
+#[test]
+fn what_it_does_not_concern_goes_on() {
+    for of in [Maintained::Source("r2".into()), Maintained::Zone("annex".into())] {
+        let mut world = World::stocked(1, "tool");
+        world.import(vec![planned("M-1", of, 30, 1000)]).unwrap();
+        world.arrive(1, "CRIB");
+        world.until(100);
+        assert_eq!(world.alerted(), ["60 ghost/T1 fired"]);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_reader_in_maintenance_and_everybody_when_it_is_still_down_after() {
+    let mut world = World::new();
+    world.import(vec![planned("M-1", Maintained::Source("r1".into()), 10, 1000)]).unwrap();
+    world.events.clear();
+    world.until(20);
+    world.link("r1", false, false);
+    world.until(500);
+    let key = AlertKey::new(Rule::ReaderDown, "r1");
+    let alert = world.tracker.alerts.open(&key).unwrap();
+    assert_eq!(alert.inhibited_by, Some(AlertKey::new(Rule::Maintenance, "M-1")));
+    assert!(world.is_firing(Rule::ReaderDown, "r1") && !alert.notifies(t(500)));
+    world.until(1000);
+    let alert = world.tracker.alerts.open(&key).unwrap();
+    assert_eq!(alert.inhibited_by, None);
+    assert!(alert.notifies(t(1000)));
+    assert_eq!(world.alerted().last().unwrap(), "1000 reader-down/r1 uninhibited");
+}
+
+#[test]
+fn a_silent_sensor_and_a_suspect_watcher_are_explained_too() {
+    let mut world = World::stocked(8, "tool");
+    (1..=8).for_each(|number| world.arrive(number, "CRIB"));
+    world.hear_until(20, &[7, 8], "CRIB");
+    world.hear_until(100, &[7, 8], "CRIB");
+    world.quality(Quality::NoCommunication);
+    assert!(world.is_firing(Rule::WatcherSuspect, "CRIB"));
+    world.import(vec![planned("M-1", Maintained::Site("hq".into()), 0, 9000)]).unwrap();
+    for key in ["watcher-suspect/CRIB", "sensor-bad/cold-1/temp"] {
+        let alert = world.tracker.alerts.open(&AlertKey::parse(key).unwrap()).unwrap();
+        assert_eq!(alert.inhibited_by.as_ref().map(ToString::to_string).as_deref(), Some("maintenance/M-1"));
+    }
+}
+
+#[test]
+fn a_change_and_an_early_end_take_effect_at_once() {
+    let of = || Maintained::Zone("crib".into());
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.import(vec![planned("M-1", of(), -100, 10_000)]).unwrap();
+    world.until(500);
+    world.import(vec![planned("M-1", of(), -100, 500)]).unwrap();
+    world.until(560);
+    assert_eq!(world.alerted(), ["560 ghost/T1 fired"]);
+
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.import(vec![planned("M-1", of(), -100, 10_000)]).unwrap();
+    world.until(500);
+    world.command(Command::Remove { table: "maintenance".to_owned(), key: "M-1".to_owned() }).unwrap();
+    world.until(560);
+    assert_eq!(world.alerted(), ["560 ghost/T1 fired"]);
+}
+
+#[test]
+fn it_holds_over_a_restart_and_ends_during_one() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![planned("M-1", Maintained::Source("r1".into()), 10, 1000)]).unwrap();
+    world.arrive(1, "CRIB");
+    world.until(20);
+    world.link("r1", false, false);
+    world.until(400);
+    world.restart(10);
+    world.connect();
+    world.hearing("CRIB", true);
+    world.until(900);
+    assert!(!world.is_firing(Rule::Ghost, "T1"));
+    world.link("r1", false, false);
+    world.until(990);
+    world.restart(100);
+    let open = world.tracker.alerts.open(&AlertKey::new(Rule::ReaderDown, "r1")).unwrap();
+    assert_eq!(open.inhibited_by, None, "it was over while nothing ran");
+    assert_eq!(watch(&world).maintenance, None);
+}
+
+#[test]
+fn an_overdue_return_says_that_the_doors_were_in_maintenance() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![planned("M-1", Maintained::Source("r2".into()), 0, 9000)]).unwrap();
+    world.check_out("T1", Some(50)).unwrap();
+    world.until(100);
+    let alert = world.tracker.alerts.open(&AlertKey::new(Rule::OverdueReturn, "T1")).unwrap();
+    assert!(alert.summary.contains("maintenance M-1 lasts until 2026-05-01 10:30"), "{}", alert.summary);
+}
