@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod domain;
+pub mod epcis;
 pub mod journal;
 pub mod notify;
 pub mod pipeline;

@@ -55,6 +55,10 @@ impl Cleaner {
                 | StateKind::Link
                 | StateKind::Sensor
                 | StateKind::Commands
+                | StateKind::Audit
+                | StateKind::AuditPart
+                | StateKind::AuditItem
+                | StateKind::AuditPlan
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Receiver => {}

@@ -220,7 +220,7 @@ async fn current(config: &Config) -> anyhow::Result<Current> {
     Ok(current)
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub fn instant(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text)
         .ok_or_else(|| "write a time with its offset, for instance 2026-05-01T17:00:00+02:00".to_owned())
 }

@@ -104,6 +104,7 @@ impl Teller {
             let by = match &sensed.by {
                 SensedBy::ReadPoint(read_point) => format!("read point {read_point}"),
                 SensedBy::Tracker(device) => format!("tracker {device}"),
+                SensedBy::Hand(by) => format!("hand: {by}"),
             };
             lines.push(labelled("sensed", &format!("last {} by {by}", self.when(sensed.at))));
         }
@@ -188,6 +189,11 @@ impl Teller {
         }
         if clock.runs {
             return format!("no; {counted}, listened for at {points}");
+        }
+        if let Some(planned) = &clock.maintenance {
+            let (name, until) = (&planned.name, self.when(planned.to));
+            let reason = story::noted(planned.reason.as_deref());
+            return format!("no; {counted}, and its clock stands: maintenance {name} until {until}{reason}");
         }
         let why: Vec<String> = clock
             .not_hearing

@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::telemetry::logging::{self, LogFormat};
 
 mod alerts;
+mod audit;
 pub mod check;
 mod commands;
 mod control;
@@ -18,7 +19,9 @@ pub mod decode;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod explain;
+mod export;
 pub mod import;
+mod maintenance;
 mod run;
 mod story;
 pub mod token;
@@ -51,8 +54,10 @@ enum Sub {
     Demo(demo::DemoArgs),
     /// Say what is wrong with a configuration, or what it means; --connect tries every device
     Check(check::CheckArgs),
-    /// Bring the register and checkouts in from CSV files
+    /// Bring the register and checkouts in from CSV and JSON files
     Import(import::ImportArgs),
+    /// Write the register, or events as EPCIS 2.0, to files
+    Export(export::ExportArgs),
     /// Tell everything behind what is said of one asset
     Explain(explain::ExplainArgs),
     /// Hand an asset to somebody
@@ -69,6 +74,10 @@ enum Sub {
     Snooze(commands::SnoozeArgs),
     /// Put a tag on an asset, whatever it was on before
     Commission(commands::CommissionArgs),
+    /// Count what is there: open, count, close, report
+    Audit(audit::AuditArgs),
+    /// Plan work on readers and zones, during which nobody is told that they do not hear
+    Maintenance(maintenance::MaintenanceArgs),
     /// Take a record out of the register
     Remove(commands::RemoveArgs),
     /// Look at what could not be decoded, and try it again
@@ -144,6 +153,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Demo(args) => demo::run(args).await,
         Sub::Check(args) => check::run(args).await,
         Sub::Import(args) => commands::import(args).await,
+        Sub::Export(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| export::run(&config, args).await).await
+        }
         Sub::Explain(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
@@ -158,6 +171,14 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Assign(args) => commands::order(args).await,
         Sub::Snooze(args) => commands::order(args).await,
         Sub::Commission(args) => commands::order(args).await,
+        Sub::Audit(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| audit::run(&config, args).await).await
+        }
+        Sub::Maintenance(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| maintenance::run(&config, args).await).await
+        }
         Sub::Remove(args) => commands::order(args).await,
         Sub::DeadLetters(DeadLetters { file, args }) => {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await

@@ -9,8 +9,10 @@ use jiff::tz::TimeZone;
 use super::import::changes;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertTransition};
-use crate::domain::commands::Command;
+use crate::domain::audits::{Audit, AuditChange, Standing};
+use crate::domain::commands::{Command, HandCount, Reads};
 use crate::domain::events::{EventBody, RegisterChange};
+use crate::domain::ids::{AuditId, ZoneId};
 use crate::domain::readiness::Unready;
 use crate::domain::readings::Quality;
 use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
@@ -95,6 +97,9 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             let way = if *change == FenceChange::Entered { "enters" } else { "leaves" };
             format!("{who} {way} {fence}")
         }
+        EventBody::Counted { audit, standing, zone, how, .. } => {
+            counted_sentence(who, audit.as_ref(), *standing, zone.as_ref(), how)
+        }
         EventBody::CheckedOut(checkout) => {
             let due = checkout.due_back.map(|due| format!(", due back {}", at(due))).unwrap_or_default();
             format!("{who} is checked out to {}{due}{}", checkout.holder, noted(checkout.note.as_deref()))
@@ -133,6 +138,7 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             format!("tag {epc} is read {seen_count} times at antenna {antenna}")
         }
         EventBody::Alert { transition, alert } => alert_sentence(*transition, alert, &at),
+        EventBody::Audit { change, by, audit } => audit_sentence(*change, by, audit),
         EventBody::Register(change) => change_sentence(change),
         EventBody::Command { by, command } => format!("{by} {}", command_sentence(command, &at)),
         EventBody::Gap { from, to, reason } => {
@@ -215,7 +221,48 @@ fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> Stri
             Some(old) => format!("put tag {epc} on {asset} in place of {old}"),
             None => format!("put tag {epc} on {asset}"),
         },
+        Command::AuditOpen { audit, .. } => format!("opened audit {audit}"),
+        Command::AuditClose { audit } => format!("closed audit {audit}"),
+        Command::AuditCancel { audit } => format!("gave audit {audit} up"),
+        Command::Count(HandCount { audit, asset, missing: false, .. }) => {
+            format!("counted {asset} in audit {audit}")
+        }
+        Command::Count(HandCount { audit, asset, .. }) => format!("missed {asset} in audit {audit}"),
+        Command::Reads(Reads { zone, epcs, .. }) => format!("read {} tags in {zone}", epcs.len()),
         Command::Remove { table, key } => format!("took {table} {key} off the register"),
+    }
+}
+
+fn counted_sentence(
+    who: &str,
+    audit: Option<&AuditId>,
+    standing: Option<Standing>,
+    zone: Option<&ZoneId>,
+    how: &str,
+) -> String {
+    let place = zone.map(|zone| format!(" in {zone}")).unwrap_or_default();
+    let audit = audit.map(|audit| format!("audit {audit}: ")).unwrap_or_default();
+    match standing {
+        None => format!("{who} is there{place}: {how}"),
+        Some(Standing::Found) => format!("{audit}{who} is found{place}: {how}"),
+        Some(Standing::Unexpected) => format!("{audit}{who} is there{place} unexpectedly: {how}"),
+        Some(Standing::Missing) => format!("{audit}{who} is missing: {how}"),
+        Some(Standing::Elsewhere) => format!("{audit}{who} is elsewhere: {how}"),
+    }
+}
+
+fn audit_sentence(change: AuditChange, by: &str, audit: &Audit) -> String {
+    let Audit { id, figures, .. } = audit;
+    match change {
+        AuditChange::Opened => format!("{by} opened audit {id}: {} expected", figures.expected),
+        AuditChange::Closed => format!(
+            "{by} closed audit {id}: {} of {} found, {} missing, {} unexpected",
+            figures.found, figures.expected, figures.missing, figures.unexpected
+        ),
+        AuditChange::Cancelled => format!("{by} gave audit {id} up"),
+        AuditChange::Expired => {
+            format!("audit {id} ran out with {} of {} found", figures.found, figures.expected)
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::AlertKey;
+use super::audits::Scope;
 use super::epc::Epc;
-use super::ids::AssetId;
+use super::ids::{AssetId, AuditId, ZoneId};
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
 
@@ -48,8 +49,54 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<Epc>,
     },
+    /// Begins a count: what is expected is frozen now.
+    AuditOpen {
+        audit: AuditId,
+        scope: Scope,
+        /// When it ends if nobody ends it; not set: after seven days.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The count is complete: what was not found is missing.
+    AuditClose { audit: AuditId },
+    /// The count is given up: nothing follows from it.
+    AuditCancel { audit: AuditId },
+    /// An asset counted by hand.
+    Count(HandCount),
+    /// What a handheld reader read in a zone.
+    Reads(Reads),
     /// Removes a register record: `table` and `key` as in [`Record`].
     Remove { table: String, key: String },
+}
+
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct HandCount {
+    pub audit: AuditId,
+    pub asset: AssetId,
+    /// Needed where the audit counts several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneId>,
+    /// Somebody looked for it, and it is not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reads {
+    pub zone: ZoneId,
+    pub epcs: Vec<Epc>,
+    /// When they were read; not set: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Meant for this audit only; not set: for every open one of the zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditId>,
+    /// Name of the handheld; not set: who sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
 }
 
 /// What a command did.

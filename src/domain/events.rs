@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::{Alert, AlertTransition};
+use super::audits::{Audit, AuditChange, Standing};
 use super::commands::Command;
 use super::epc::Epc;
-use super::ids::{Antenna, AssetId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
+use super::ids::{Antenna, AssetId, AuditId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
 use super::ids::{SiteId, SourceId, ZoneId};
 use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
@@ -82,6 +83,18 @@ pub enum EventBody {
         fence: FenceId,
         fix: Fix,
     },
+    /// Somebody held a reader to it or saw it there, or an audit came to a conclusion about it.
+    Counted {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audit: Option<AuditId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standing: Option<Standing>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epc: Option<Epc>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<ZoneId>,
+        how: String,
+    },
     CheckedOut(Checkout),
     CheckedIn {
         checkout: Checkout,
@@ -126,6 +139,12 @@ pub enum EventBody {
         by: String,
         #[serde(flatten)]
         command: Command,
+    },
+    /// An audit was opened, or ended.
+    Audit {
+        change: AuditChange,
+        by: String,
+        audit: Box<Audit>,
     },
     /// A record of the register came, changed or went.
     Register(Box<RegisterChange>),
@@ -175,6 +194,7 @@ impl EventBody {
             Self::Presence { .. } => "presence",
             Self::Passage { .. } => "passage",
             Self::Geofence { .. } => "geofence",
+            Self::Counted { .. } => "counted",
             Self::CheckedOut(_) => "checked-out",
             Self::CheckedIn { .. } => "checked-in",
             Self::Readiness { .. } => "readiness",
@@ -185,6 +205,7 @@ impl EventBody {
             Self::TagRead { .. } => "tag-read",
             Self::Alert { .. } => "alert",
             Self::Command { .. } => "command",
+            Self::Audit { .. } => "audit",
             Self::Register(_) => "register",
             Self::Gap { .. } => "gap",
             Self::Link { .. } => "link",
@@ -199,7 +220,7 @@ impl EventBody {
 impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
-            "presence" | "passage" | "geofence" | "checked-out" | "checked-in" | "readiness" => {
+            "presence" | "passage" | "geofence" | "counted" | "checked-out" | "checked-in" | "readiness" => {
                 Self::Location
             }
             "condition" | "sensor-quality" => Self::Condition,
@@ -207,7 +228,7 @@ impl EventClass {
             "sample" => Self::Sample,
             "tag-read" => Self::Read,
             "alert" => Self::Alert,
-            "command" | "register" => Self::Command,
+            "command" | "register" | "audit" => Self::Command,
             "gap" | "link" => Self::Gap,
             _ => return None,
         })

@@ -91,6 +91,10 @@ name!(
     /// Somebody who takes things: the company's own number for them, better than a name.
     PersonId
 );
+name!(
+    /// A cycle count: a name that people give it.
+    AuditId
+);
 name!(FenceId);
 name!(
     /// A condition limit of one sensor point, for instance `hi`.

@@ -3,6 +3,7 @@
 //! Everything here is plain data. Nothing in this module does I/O or looks at a clock.
 
 pub mod alerts;
+pub mod audits;
 pub mod books;
 pub mod calendar;
 pub mod commands;

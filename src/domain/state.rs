@@ -42,6 +42,14 @@ pub enum StateKind {
     Sensor,
     /// How many commands were taken, a number; key: `taken`.
     Commands,
+    /// [`super::audits::Audit`]; key: audit.
+    Audit,
+    /// [`super::audits::AuditPart`]; key: `audit#part`.
+    AuditPart,
+    /// [`super::audits::Item`] of an open audit; key: `audit/asset:…` or `audit/tag:…`.
+    AuditItem,
+    /// [`super::audits::AuditPlan`]; key: class.
+    AuditPlan,
     // Owned by the pipeline.
     /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
     Answer,
@@ -53,7 +61,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -67,6 +75,10 @@ impl StateKind {
         Self::Link,
         Self::Sensor,
         Self::Commands,
+        Self::Audit,
+        Self::AuditPart,
+        Self::AuditItem,
+        Self::AuditPlan,
         Self::Answer,
         Self::Book,
         Self::Receiver,
@@ -87,6 +99,10 @@ impl StateKind {
             Self::Link => "link",
             Self::Sensor => "sensor",
             Self::Commands => "commands",
+            Self::Audit => "audit",
+            Self::AuditPart => "audit-part",
+            Self::AuditItem => "audit-item",
+            Self::AuditPlan => "audit-plan",
             Self::Answer => "answer",
             Self::Book => "book",
             Self::Receiver => "receiver",
@@ -174,6 +190,8 @@ pub struct LastSensed {
 pub enum SensedBy {
     ReadPoint(ReadPointId),
     Tracker(DeviceId),
+    /// A handheld, or a person who saw it.
+    Hand(String),
 }
 
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]

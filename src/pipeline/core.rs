@@ -140,7 +140,13 @@ impl Restoring {
                 | StateKind::Register
                 | StateKind::Link
                 | StateKind::Sensor
-                | StateKind::Commands => self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?,
+                | StateKind::Commands
+                | StateKind::Audit
+                | StateKind::AuditPart
+                | StateKind::AuditItem
+                | StateKind::AuditPlan => {
+                    self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?;
+                }
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::domain::epc::Epc;
-use crate::domain::ids::{AssetId, Pool, ReadPointId};
+use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -60,6 +60,9 @@ pub struct Memory {
     /// Changes of its readiness so far; numbers their events.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub readiness_changes: u64,
+    /// The audit that did not find it; set while it is a ghost for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_in: Option<AuditId>,
     /// Its place among the ghost clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,

@@ -169,6 +169,9 @@ impl Tracker {
         if everything || planned {
             self.replan_maintenance(cause, out);
         }
+        if everything {
+            self.replan_audits(cause.received_at);
+        }
         for asset in touched {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
@@ -187,6 +190,7 @@ impl Tracker {
             Record::Tag(tag) => self.end_presence(tag, cause.received_at),
             Record::Site(_) => self.refresh_timezones(),
             Record::Maintenance(_) => self.replan_maintenance(cause, out),
+            Record::Class(_) => self.replan_audits(cause.received_at),
             _ => {}
         }
         self.journal_change(by, Some(record), None, cause, out);

@@ -8,7 +8,8 @@ use super::Tracker;
 use super::cause::Cause;
 use super::import::{conflict, invalid};
 use crate::domain::alerts::AlertKey;
-use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::audits::AuditState;
+use crate::domain::commands::{Command, HandCount, Outcome, Reads, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::AssetId;
 use crate::domain::register::Checkout;
@@ -77,6 +78,15 @@ impl Tracker {
                 self.check_commission(epc, asset, replaces.as_ref(), now)?;
                 Ok(updated)
             }
+            Command::AuditOpen { audit, scope, expires_at, .. } => {
+                self.check_open_audit(audit, scope, *expires_at, now)?;
+                Ok(Outcome { created: 1, ..Outcome::default() })
+            }
+            Command::AuditClose { audit } | Command::AuditCancel { audit } => {
+                self.check_audit_is_open(audit).map(|()| updated)
+            }
+            Command::Count(count) => self.check_count(count).map(|()| updated),
+            Command::Reads(reads) => self.check_reads(reads, now),
             Command::Remove { table, key } => {
                 self.check_remove(table, key)?;
                 Ok(Outcome { removed: 1, ..Outcome::default() })
@@ -96,7 +106,8 @@ impl Tracker {
         let subject = match &command {
             Command::Checkout { asset, .. }
             | Command::CheckIn { asset, .. }
-            | Command::Commission { asset, .. } => Subject::Asset(asset.clone()),
+            | Command::Commission { asset, .. }
+            | Command::Count(HandCount { asset, .. }) => Subject::Asset(asset.clone()),
             _ => Subject::Node,
         };
         let site = match &subject {
@@ -135,6 +146,15 @@ impl Tracker {
                 let records = self.commissioned(epc, &asset, replaces, cause.received_at);
                 self.import(by, records, Vec::new(), cause, out);
             }
+            Command::AuditOpen { audit, scope, expires_at, note } => {
+                self.open_audit(by, audit, scope, expires_at, note, cause, out);
+            }
+            Command::AuditClose { audit } => self.end_audit(by, &audit, AuditState::Closed, cause, out),
+            Command::AuditCancel { audit } => {
+                self.end_audit(by, &audit, AuditState::Cancelled, cause, out);
+            }
+            Command::Count(count) => self.count_by_hand(by, count, cause, out),
+            Command::Reads(reads) => self.take_reads(by, reads, cause, out),
             Command::Remove { table, key } => {
                 if let Some(record) = self.register.get(&table, &key) {
                     self.remove(by, record, cause, out);
@@ -151,13 +171,18 @@ impl Tracker {
     }
 }
 
-/// What is journaled of a command as it was given: an import's checkouts in chunks, of what changes the
+/// What is journaled of a command as it was given: an import's checkouts and reads in chunks, of what changes the
 /// register nothing, of anything else the whole.
 fn journaled(command: &Command) -> Vec<Command> {
     match command {
         Command::Import { checkouts, .. } => checkouts
             .chunks(CHUNK)
             .map(|chunk| Command::Import { records: Vec::new(), checkouts: chunk.to_vec() })
+            .collect(),
+        Command::Reads(reads) => reads
+            .epcs
+            .chunks(CHUNK)
+            .map(|chunk| Command::Reads(Reads { epcs: chunk.to_vec(), ..reads.clone() }))
             .collect(),
         Command::Remove { .. } => Vec::new(),
         other => vec![other.clone()],

@@ -25,7 +25,7 @@ use super::cause::Cause;
 use super::watch::{Standing, Suspicion, group_key};
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::Event;
-use crate::domain::ids::{AssetId, ReadPointId};
+use crate::domain::ids::{AssetId, AuditId, ReadPointId};
 use crate::domain::register::Criticality;
 use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
@@ -87,6 +87,8 @@ impl Tracker {
         let wanted = self.wanted(asset);
         let now = self.now;
         match (&wanted, self.assets.get(asset).and_then(|row| row.memory.watched.as_ref())) {
+            // What an audit missed stays missing until it is sensed or accounted for.
+            (None, _) if self.is_missed(asset) => {}
             (None, _) => self.end_ghost(asset, cause, out),
             (Some(wanted), Some(watched)) if wanted.is(watched) => {
                 self.watches.ensure(&wanted.read_points, wanted.span_us, now);
@@ -229,11 +231,48 @@ impl Tracker {
         self.raise_for_asset(Rule::Ghost, asset, summary, cause, out);
     }
 
+    /// A closed audit did not find it: it is a ghost, whatever covers its zone.
+    pub(super) fn confirm_missing(
+        &mut self,
+        asset: &AssetId,
+        audit: &AuditId,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let row = self.assets.change(asset);
+        row.memory.missing_in = Some(audit.clone());
+        row.current.ghost_since.get_or_insert(cause.observed_at);
+        let last = row.current.last_sensed.as_ref().map(|last| last.at);
+        if let Some(watched) = self.strike(asset) {
+            self.enrol(asset, Watched { held: false, ..watched.clone() });
+            if watched.held {
+                self.review_suspicion(&watched.group, cause, out);
+            }
+        }
+        let site = self.register.home_site(asset);
+        let last = last.map_or("never".to_owned(), |last| self.register.local(site, last));
+        let summary = format!(
+            "{} was not found in audit {audit}: last sensed {last}; look for it, and check it out to whoever \
+             has it, or retire it",
+            self.label(asset)
+        );
+        self.raise_for_asset(Rule::Ghost, asset, summary, cause, out);
+    }
+
+    /// An audit missed it, and nothing accounts for that yet.
+    fn is_missed(&self, asset: &AssetId) -> bool {
+        let expected = self.register.asset(asset).is_some_and(|held| held.is_expected());
+        let row = self.assets.get(asset);
+        expected && row.is_some_and(|row| row.memory.missing_in.is_some() && row.current.checkout.is_none())
+    }
+
     fn end_ghost(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         if self.assets.get(asset).is_none_or(|row| row.current.ghost_since.is_none()) {
             return;
         }
-        self.assets.change(asset).current.ghost_since = None;
+        let row = self.assets.change(asset);
+        row.current.ghost_since = None;
+        row.memory.missing_in = None;
         self.alerts.condition(&AlertKey::new(Rule::Ghost, asset.as_str()), None, cause, out);
     }
 

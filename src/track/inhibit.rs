@@ -73,8 +73,10 @@ impl Tracker {
             episode: 0,
         });
         let key = AlertKey::new(Rule::SiteDown, site.as_str());
-        self.alerts.condition(&key, details, cause, out);
-        self.inhibit(&key, cause, out);
+        match details {
+            Some(details) => self.raise(&key, details, cause, out),
+            None => self.alerts.condition(&key, None, cause, out),
+        }
     }
 
     fn hanging_on_site(&self, site: &SiteId) -> Vec<AlertKey> {

@@ -127,7 +127,9 @@ impl Tracker {
             episode: changes,
         });
         let key = AlertKey::new(Rule::ReaderDown, source.as_str());
-        self.alerts.condition(&key, details, cause, out);
-        self.inhibit(&key, cause, out);
+        match details {
+            Some(details) => self.raise(&key, details, cause, out),
+            None => self.alerts.condition(&key, None, cause, out),
+        }
     }
 }

@@ -29,6 +29,9 @@ impl Tracker {
         if change != PresenceChange::Refreshed {
             self.tell_presence(asset.as_ref(), epc, &read_point, change, cause, out);
         }
+        if change != PresenceChange::Departed {
+            self.count_at(epc, asset.as_ref(), &read_point, cause, out);
+        }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
         match change {
             PresenceChange::Arrived => self.heard(&asset, epc, &read_point, true, cause, out),
@@ -64,6 +67,10 @@ impl Tracker {
         let mut event = cause.event(site, subject, body, &parts);
         event.confidence = Some(confidence);
         out.push(event);
+        if let Some(zone) = &to {
+            let how = format!("passed in through {portal}");
+            self.count_in(epc, asset.as_ref(), zone, &how, None, cause, out);
+        }
         if let Some(asset) = asset.filter(|_| !cause.late) {
             self.passed(&asset, &portal, direction, to, confidence, cause, out);
         }

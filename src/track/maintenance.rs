@@ -78,8 +78,7 @@ impl Tracker {
             }
         }
         self.watches.set_standing(standing, cause.observed_at.min(self.now));
-        let open: Vec<AlertKey> =
-            EXPLAINED.into_iter().flat_map(|rule| self.alerts.open_of(rule)).collect();
+        let open: Vec<AlertKey> = EXPLAINED.into_iter().flat_map(|rule| self.alerts.open_of(rule)).collect();
         open.iter().for_each(|key| self.inhibit(key, cause, out));
     }
 

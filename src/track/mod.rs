@@ -17,6 +17,9 @@
 mod alerts;
 mod assets;
 mod attachments;
+mod audit;
+mod audit_count;
+mod audit_life;
 mod cause;
 mod changes;
 mod commands;
@@ -40,6 +43,8 @@ mod watch;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::rules as tests_rules;
 
 pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
@@ -78,6 +83,7 @@ pub struct Tracker {
     overdue: overdue::Overdue,
     readiness: readiness::Readiness,
     maintenances: maintenance::Maintenances,
+    audits: audit::Audits,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -100,6 +106,7 @@ impl Tracker {
             overdue: overdue::Overdue::default(),
             readiness: readiness::Readiness::default(),
             maintenances: maintenance::Maintenances::default(),
+            audits: audit::Audits::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -126,6 +133,7 @@ impl Tracker {
         self.alerts.restart_pending(now);
         self.disconnect_all(&cause, out);
         self.replan_maintenance(&cause, out);
+        self.replan_audits(now);
         self.reconcile(&cause, out);
     }
 
@@ -181,14 +189,15 @@ impl Tracker {
         self.settle(&cause, out);
     }
 
-    /// Lets deadlines up to `now` pass, in order of time; at the same time planned work before due
-    /// silences before due dates before inspections before the alerts' own. After `most` it stops, so that others get their turn; the
-    /// rest is due then as before. Gives how many passed.
+    /// Lets deadlines up to `now` pass, in order of time; at the same time planned work before due silences
+    /// before due dates before inspections before audits before the alerts' own. After `most` it stops, so
+    /// that others get their turn; the rest is due then as before. Gives how many passed.
     pub fn tick(&mut self, now: Timestamp, most: usize, out: &mut Vec<Event>) -> usize {
         self.advance(now, out);
         let cause = Cause::own(now, now);
         if std::mem::take(&mut self.rules_changed) {
             self.replan_maintenance(&cause, out);
+            self.replan_audits(now);
             self.reconcile(&cause, out);
         }
         self.watches.checkpoint(now);
@@ -212,6 +221,8 @@ impl Tracker {
             self.watches.next_deadline(),
             self.overdue.next_deadline(),
             self.readiness.next_deadline(),
+            self.audits.deadlines.first(),
+            self.audits.due.first(),
             self.alerts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -229,14 +240,17 @@ impl Tracker {
         if std::mem::take(&mut self.commands_dirty) {
             out.push(StateRow::put(StateKind::Commands, restore::COMMANDS_KEY, &self.commands));
         }
+        self.audits.take_dirty(out);
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 5] = [
+        let deadlines: [(Option<Timestamp>, Pass); 7] = [
             (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
             (self.readiness.next_deadline(), Self::pass_inspection_date),
+            (self.audits.deadlines.first(), Self::pass_audit),
+            (self.audits.due.first(), Self::pass_audit_plan),
             (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
         ];
         // `min_by_key` takes the first of equals.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::Tracker;
-use crate::domain::commands::{Command, Refused};
+use crate::domain::commands::{Command, HandCount, Refused};
 use crate::domain::ids::{AssetId, PersonId, SiteId, ZoneId};
 use crate::domain::orders::{Expected, Precondition, Scope, revision};
 use crate::domain::register::{Asset, Carrier, Maintained, Person, Record};
@@ -70,6 +70,26 @@ impl Tracker {
                     None => Ok(()),
                 }
             }
+            Command::AuditOpen { scope: counted, .. } => {
+                let zones = self.zones_of(counted);
+                let all = zones.iter().all(|zone| scope.covers(self.register.site_of_zone(zone)));
+                let reason = "it counts zones of sites that this token is not for".to_owned();
+                if all { Ok(()) } else { Err(Refused::Forbidden { reason }) }
+            }
+            Command::AuditClose { audit }
+            | Command::AuditCancel { audit }
+            | Command::Count(HandCount { audit, .. }) => {
+                let zones = self.audits.header(audit).map(|held| held.zones.as_slice()).unwrap_or_default();
+                let mut sites = zones.iter().map(|zone| self.register.site_of_zone(zone));
+                match !zones.is_empty() && sites.all(|site| scope.covers(site)) {
+                    true => Ok(()),
+                    false => Err(not_found("audit", audit.to_string())),
+                }
+            }
+            Command::Reads(reads) => match scope.covers(self.register.site_of_zone(&reads.zone)) {
+                true => Ok(()),
+                false => Err(not_found("zone", reads.zone.to_string())),
+            },
             Command::Remove { table, key } => match self.register.get(table, key) {
                 Some(Record::Class(_)) => Err(shared_by_all()),
                 Some(record) if self.covers(scope, &record, &Brought::default()) => Ok(()),

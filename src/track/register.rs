@@ -100,6 +100,18 @@ impl Register {
         self.own.classes.get(name).or_else(|| self.imported.classes.get(name))
     }
 
+    /// Every zone, in order of name within the file's and the imported ones.
+    pub(super) fn zones(&self) -> impl Iterator<Item = &Zone> {
+        let imported = self.imported.zones.values().filter(|zone| !self.own.zones.contains_key(&zone.name));
+        self.own.zones.values().chain(imported)
+    }
+
+    pub(super) fn classes(&self) -> impl Iterator<Item = &AssetClass> {
+        let imported = self.imported.classes.values();
+        let imported = imported.filter(|class| !self.own.classes.contains_key(&class.name));
+        self.own.classes.values().chain(imported)
+    }
+
     pub fn person(&self, id: &str) -> Option<&Person> {
         self.people.get(id)
     }

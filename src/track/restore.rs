@@ -6,6 +6,7 @@ use super::assets::AssetRow;
 use super::conditions::SensorRow;
 use super::links::LinkRow;
 use super::watch::WatchRow;
+use crate::domain::audits::{Audit, AuditPart, AuditPlan, Item};
 use crate::domain::ids::Pool;
 use crate::domain::register::Record;
 use crate::domain::state::{AssetCurrent, StateKind};
@@ -45,6 +46,7 @@ impl Tracker {
     pub fn restored(&mut self) {
         self.assets.restored();
         self.register.restored();
+        self.audits.restored();
         self.restore_watches();
         self.restore_readiness();
     }
@@ -80,6 +82,22 @@ impl Tracker {
             StateKind::Sensor => {
                 let row: SensorRow = serde_json::from_slice(value).map_err(unreadable)?;
                 self.sensors.restore(key.to_owned(), row);
+            }
+            StateKind::Audit => {
+                let audit: Audit = serde_json::from_slice(value).map_err(unreadable)?;
+                self.restore_audit(audit);
+            }
+            StateKind::AuditPart => {
+                let part: AuditPart = serde_json::from_slice(value).map_err(unreadable)?;
+                self.audits.restore_part(key, part);
+            }
+            StateKind::AuditItem => {
+                let item: Item = serde_json::from_slice(value).map_err(unreadable)?;
+                self.audits.restore_item(key, item);
+            }
+            StateKind::AuditPlan => {
+                let plan: AuditPlan = serde_json::from_slice(value).map_err(unreadable)?;
+                self.audits.restore_plan(plan);
             }
             StateKind::Commands => self.commands = serde_json::from_slice(value).map_err(unreadable)?,
             _ => return Err(TrackRestoreError::Foreign { kind, key: key.to_owned() }),

@@ -47,7 +47,12 @@ fn role_for(command: &Command) -> Role {
         | Command::CheckIn { .. }
         | Command::Acknowledge { .. }
         | Command::Assign { .. }
-        | Command::Snooze { .. } => Role::Operator,
+        | Command::Snooze { .. }
+        | Command::AuditOpen { .. }
+        | Command::AuditClose { .. }
+        | Command::AuditCancel { .. }
+        | Command::Count(_)
+        | Command::Reads(_) => Role::Operator,
     }
 }
 

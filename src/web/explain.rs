@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertKey, Rule};
 use crate::domain::ids::{ClassId, ReadPointId, SourceId, ZoneId};
-use crate::domain::register::{Asset, Record};
+use crate::domain::register::{Asset, Maintenance, Record};
 use crate::domain::state::{AssetCurrent, LinkCurrent, Location, StateKind};
 use crate::journal::{EventQuery, Reader};
 use crate::track::{AssetRow, WatchRow, Watched};
@@ -43,6 +43,9 @@ pub struct GhostClock {
     /// It runs while all of these hear.
     pub read_points: Vec<ReadPointId>,
     pub runs: bool,
+    /// The planned work for which it stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
     /// Silence that counted so far, in seconds; the clock may have gone on since.
     pub silent_s: f64,
     /// How much of it makes a ghost.
@@ -111,9 +114,17 @@ async fn ghost_clock(
             }
         }
     }
+    let maintenance = match &row.maintenance {
+        Some(name) => match record(reader, &format!("maintenance/{name}")).await? {
+            Some(Record::Maintenance(planned)) => Some(planned),
+            _ => None,
+        },
+        None => None,
+    };
     let seconds = |micros: i64| micros.max(0) as f64 / 1e6;
     Ok(Some(GhostClock {
         runs: row.hearing,
+        maintenance,
         silent_s: seconds(row.heard_us.saturating_sub(watched.last_us)),
         ghost_after_s: seconds(watched.after_us),
         held_back: watched.held,

@@ -26,10 +26,12 @@ use crate::source::clock::WallClock;
 
 mod alerts;
 mod assets;
+pub mod audits;
 mod auth;
 mod command;
 mod custody;
 mod dead_letters;
+pub mod epcis;
 mod etag;
 mod events;
 pub mod explain;
@@ -108,6 +110,8 @@ fn operations(config: &WebConfig) -> Vec<routes::Operation> {
     operations.extend(events::operations());
     operations.extend(stream::operations());
     operations.extend(alerts::operations());
+    operations.extend(audits::operations());
+    operations.extend(epcis::operations());
     operations.extend(dead_letters::operations());
     operations
 }

@@ -10,13 +10,14 @@ use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::routes::{Answer, BASE, Operation};
 
 /// What a path's parameters are, with an example.
-const PATH_PARAMETERS: [(&str, &str, &str); 7] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 8] = [
     ("asset", "The asset's number on the register.", "FL-07"),
     ("table", "zone, class, asset, tag, tracker, sensor and so on.", "asset"),
     ("key", "The record's key in its table.", "FL-07"),
     ("rule", "The rule of an alert.", "ghost"),
     ("subject", "What an alert is about.", "FL-07"),
     ("id", "An id as a list gives it.", "0"),
+    ("audit", "The name of an audit.", "crib-2026-05"),
     ("event", "The id of an event.", "0196889f2c00a1b2c3d4e5f60718293a"),
 ];
 

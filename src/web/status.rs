@@ -1,5 +1,6 @@
 //! How the daemon itself is doing: its sources and their books.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,15 +14,23 @@ use super::Api;
 use super::auth::Caller;
 use super::problem::Problem;
 use super::routes::Operation;
+use super::sites::Sites;
+use crate::domain::alerts::{Alert, Rule};
 use crate::domain::books::Book;
 use crate::domain::ids::SourceId;
+use crate::domain::register::{Maintained, Maintenance, Record};
 use crate::domain::state::{LinkCurrent, StateKind};
 use crate::domain::time::Timestamp;
+use crate::journal::StateRows;
+
+/// Plans, and alerts of devices, that are looked through.
+const PLANS: usize = 10_000;
 
 pub(super) fn operations() -> Vec<Operation> {
     let example = json!({
         "node": "hamburg-1", "epoch": "5f2d7c0e9a1b4c3d8e6f7a8b9c0d1e2f", "now": "2026-05-01T06:00:00Z",
         "last_seq": 1042, "forwarded_seq": 1042, "sources": [],
+        "maintenance": [],
     });
     vec![
         Operation::get("/status", "status", "How the daemon is doing: sources and their books", status)
@@ -39,6 +48,15 @@ pub(super) struct Status {
     /// Everything up to here is in TimescaleDB.
     forwarded_seq: u64,
     sources: Vec<SourceStatus>,
+    /// Planned work that is in force.
+    maintenance: Vec<InForce>,
+}
+
+/// Planned work, and how many alerts it keeps quiet.
+#[derive(Serialize, JsonSchema)]
+struct InForce {
+    planned: Maintenance,
+    inhibited: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -62,6 +80,7 @@ async fn status(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Stat
         let link = link.map(|row| serde_json::from_slice(&row)).transpose()?;
         sources.push(SourceStatus { balances: book.balances(), name, link, book });
     }
+    let maintenance = in_force(&api, &caller).await?;
     Ok(Json(Status {
         node: meta.node.to_string(),
         epoch: meta.epoch,
@@ -69,5 +88,43 @@ async fn status(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Stat
         last_seq: meta.last_seq,
         forwarded_seq: meta.forwarded_seq,
         sources,
+        maintenance,
     }))
+}
+
+/// Planned work that is in force now and concerns the caller's sites.
+async fn in_force(api: &Api, caller: &Caller) -> Result<Vec<InForce>, Problem> {
+    let now = api.clock.now();
+    let rows = StateRows::Of { kind: StateKind::Register, prefix: "maintenance/" };
+    let mut planned = Vec::new();
+    for row in api.reader.state_rows(rows, None, PLANS).await? {
+        if let Record::Maintenance(one) = serde_json::from_slice(&row.value)? {
+            planned.push(one);
+        }
+    }
+    planned.retain(|one| one.from <= now && now < one.to);
+    if planned.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sites = Sites::load(api).await?;
+    let mut quiet: BTreeMap<String, usize> = BTreeMap::new();
+    for rule in [Rule::ReaderDown, Rule::SensorBad, Rule::WatcherSuspect] {
+        let prefix = format!("{}/", rule.as_str());
+        let rows = StateRows::Of { kind: StateKind::Alert, prefix: &prefix };
+        for row in api.reader.state_rows(rows, None, PLANS).await? {
+            let alert: Alert = serde_json::from_slice(&row.value)?;
+            if let Some(by) = alert.inhibited_by.filter(|by| by.rule == Rule::Maintenance) {
+                *quiet.entry(by.subject).or_default() += 1;
+            }
+        }
+    }
+    let shown = planned.into_iter().filter(|one| match &one.of {
+        Maintained::Site(site) => caller.scope.covers(Some(site)),
+        Maintained::Zone(zone) => caller.scope.covers(sites.of_zone(Some(zone))),
+        Maintained::Source(source) => caller.scope.covers(api.rules.source_sites.get(source)),
+        Maintained::ReadPoint(_) => caller.scope.is_everywhere(),
+    });
+    Ok(shown
+        .map(|planned| InForce { inhibited: quiet.get(&planned.name).copied().unwrap_or(0), planned })
+        .collect())
 }

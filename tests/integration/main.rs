@@ -6,6 +6,7 @@
 
 mod alerting;
 mod api;
+mod audits;
 mod bad_input;
 mod captures;
 mod cli;

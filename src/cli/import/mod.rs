@@ -1,4 +1,4 @@
-//! `tallyman import`: CSV files into the register, all of them or nothing.
+//! `tallyman import`: CSV and JSON files into the register, all of them or nothing.
 //!
 //! Reading and checking are pure (`parse`, `references`); how the import reaches the daemon is the
 //! caller's.
@@ -17,17 +17,20 @@ use crate::domain::register::{Checkout, Record};
 use crate::source::clock::WallClock;
 
 mod diff;
+mod json;
 mod parse;
 mod problem;
 mod references;
 mod rows;
 mod tables;
 mod times;
+mod write;
 
 pub use diff::{Diff, changes, diff};
 pub use parse::{CsvFile, Import, Known, parse_files};
 pub use problem::ImportProblem;
 pub use tables::Kind;
+pub use write::{header, kind_of, row};
 
 /// Files whose content cannot be used (`EX_DATAERR`).
 pub const EXIT_BAD_DATA: u8 = 65;
@@ -35,7 +38,7 @@ pub const EXIT_BAD_DATA: u8 = 65;
 /// More problems than this are counted, not printed.
 const PRINTED_PROBLEMS: usize = 1000;
 
-/// Import the register and checkouts from CSV files.
+/// Import the register and checkouts from CSV and JSON files.
 ///
 /// All files are checked together, and imported together or not at all. Each problem is printed with
 /// file, line and column; the exit code is then 65. Importing the same files again changes nothing.
@@ -61,20 +64,24 @@ const PRINTED_PROBLEMS: usize = 1000;
 ///
 /// Times: 2026-05-01T17:00:00+02:00, or 2026-05-01 17:00 by the clock of the asset's site. Commas,
 /// semicolons or tabs separate; UTF-8.
+///
+/// A file whose name ends in .json, .jsonl or .ndjson holds an array of records in the API's shape, or one a
+/// line: {"table": "asset", "id": "FL-07", "class": "forklift"}; a checkout has the table `checkout`. This is
+/// what `tallyman export register` writes, in either format.
 #[derive(clap::Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ImportArgs {
     /// The configuration, TOML
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
-    /// What all of the files hold
+    /// What all of the CSV files hold
     #[arg(long)]
     pub kind: Option<Kind>,
     /// Print what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// CSV files
-    #[arg(required = true, value_name = "FILE.csv")]
+    /// CSV and JSON files
+    #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
@@ -144,5 +151,7 @@ fn read(
     Ok(parse_files(&files, &known, &mut |file, rows| eprintln!("{file}: {rows} rows")))
 }
 
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod tests;

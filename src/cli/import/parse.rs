@@ -1,8 +1,9 @@
-//! CSV files → one import, or every problem in them. Pure: what is known already, and the time, are
+//! CSV and JSON files → one import, or every problem in them. Pure: what is known already, and the time, are
 //! arguments; no bytes make it panic.
 
 use std::collections::BTreeMap;
 
+use super::json;
 use super::problem::{Cells, ImportProblem, Sheet};
 use super::references;
 use super::rows::Rows;
@@ -101,7 +102,10 @@ fn parse_file(
     problems: &mut Vec<ImportProblem>,
     progress: &mut dyn FnMut(&str, usize),
 ) {
-    let mut sheet = Sheet { file: file.name.clone(), header: Vec::new() };
+    if json::is_json(&file.name) {
+        return json::parse(&file.name, file.bytes, parsed, problems, progress);
+    }
+    let mut sheet = Sheet { file: file.name.clone(), header: Vec::new(), json: false };
     if file.bytes.starts_with(&[0xff, 0xfe]) || file.bytes.starts_with(&[0xfe, 0xff]) {
         problems.push(sheet.problem(1, "", None, "UTF-16 text", "save it as CSV in UTF-8"));
         return;

@@ -8,7 +8,7 @@ pub struct ImportProblem {
     pub file: String,
     /// The line that the row begins in, from 1.
     pub line: usize,
-    /// Number, from 1, and name.
+    /// Number, from 1, and name; number 0 where columns have none.
     pub column: Option<(usize, String)>,
     pub value: Option<String>,
     pub wrong: String,
@@ -19,6 +19,7 @@ impl fmt::Display for ImportProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: ", self.file, self.line)?;
         match &self.column {
+            Some((0, name)) => write!(f, "{name}: ")?,
             Some((number, name)) if name.is_empty() => write!(f, "column {number}: ")?,
             Some((number, name)) => write!(f, "column {number} ({name}): ")?,
             None => {}
@@ -35,6 +36,8 @@ impl fmt::Display for ImportProblem {
 pub struct Sheet {
     pub file: String,
     pub header: Vec<String>,
+    /// Its columns have names and no numbers.
+    pub json: bool,
 }
 
 impl Sheet {
@@ -57,7 +60,10 @@ impl Sheet {
         ImportProblem {
             file: self.file.clone(),
             line,
-            column: self.column(column).map(|index| (index + 1, column.to_owned())),
+            column: match self.json {
+                true => Some((0, column.to_owned())).filter(|_| !column.is_empty()),
+                false => self.column(column).map(|index| (index + 1, column.to_owned())),
+            },
             value,
             wrong: wrong.into(),
             allowed: allowed.into(),

@@ -31,6 +31,14 @@ pub struct Passage {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+pub struct Counted {
+    pub standing: Text,
+    pub epc: Text,
+    pub zone: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub struct Geofence {
     pub change: Text,
     pub fence: Text,

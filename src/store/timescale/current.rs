@@ -110,6 +110,7 @@ impl Current {
         match event.kind.as_str() {
             "presence" => asset.presence(event),
             "passage" => asset.passage(event),
+            "counted" => asset.counted(event),
             "geofence" => asset.position(event, read::<bodies::Geofence>(event).fix),
             "fix" => asset.position(event, read(event)),
             "checked-out" => asset.custody(event, Some(read(event))),
@@ -187,6 +188,15 @@ impl Current {
 }
 
 impl Asset {
+    /// Read by hand or found in an audit; what an audit missed has no zone.
+    fn counted(&mut self, event: &StoredEvent) {
+        let body: bodies::Counted = read(event);
+        if body.zone.is_some() {
+            self.zone = body.zone;
+            self.located_at = Some(event.observed_at);
+        }
+    }
+
     fn presence(&mut self, event: &StoredEvent) {
         let body: bodies::Presence = read(event);
         let departed = body.change.as_deref() == Some("departed");

@@ -180,6 +180,10 @@ fn location_columns(event: &StoredEvent) -> Location {
             let bodies::Geofence { change, fence, fix } = read(event);
             Location { change, fence, fix, ..empty }
         }
+        "counted" => {
+            let bodies::Counted { standing, epc, zone } = read(event);
+            Location { change: standing, epc, zone, ..empty }
+        }
         "checked-out" => Location { checkout: read(event), ..empty },
         "checked-in" => Location { checkout: read::<bodies::CheckedIn>(event).checkout, ..empty },
         _ => empty,

@@ -135,3 +135,21 @@ fn an_overdue_return_says_that_the_doors_were_in_maintenance() {
     let alert = world.tracker.alerts.open(&AlertKey::new(Rule::OverdueReturn, "T1")).unwrap();
     assert!(alert.summary.contains("maintenance M-1 lasts until 2026-05-01 10:30"), "{}", alert.summary);
 }
+
+#[test]
+fn a_site_in_maintenance_may_be_down_as_a_whole() {
+    let mut world = World::new();
+    world.import(vec![planned("M-1", Maintained::Site("hq".into()), 0, 9000)]).unwrap();
+    for source in ["r1", "r2", "r3", "cold-1"] {
+        world.link(source, false, false);
+    }
+    world.until(500);
+    assert!(world.is_firing(Rule::SiteDown, "hq"));
+    let now = t(500);
+    let told = |key: &AlertKey| world.tracker.alerts.open(key).is_some_and(|alert| alert.notifies(now));
+    let keys = Rule::ALL.into_iter().flat_map(|rule| world.tracker.alerts.open_of(rule));
+    assert_eq!(keys.filter(told).collect::<Vec<_>>(), []);
+    world.until(9000);
+    let open = world.tracker.alerts.open(&AlertKey::new(Rule::SiteDown, "hq")).unwrap();
+    assert!(open.notifies(t(9000)));
+}

@@ -1,6 +1,7 @@
 //! Tables of inputs and the events they make, one file a rule.
 
 mod alerting;
+mod audits;
 mod custody;
 mod ghosts;
 mod lifecycle;
@@ -11,3 +12,5 @@ mod readiness;
 mod register;
 mod sensors;
 mod world;
+
+pub(crate) use world::rules;
