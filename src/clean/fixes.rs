@@ -24,6 +24,8 @@ use crate::domain::time::Timestamp;
 const NULL_ISLAND_DEG: f64 = 1e-4;
 /// Fixes tell their time in whole seconds.
 const LEAST_INTERVAL_S: f64 = 1.0;
+/// That a tracker lives is said no more often than this.
+const SAY_ALIVE: Duration = Duration::from_secs(60);
 
 pub(super) struct Tracker {
     pub seen: Seen,
@@ -35,6 +37,8 @@ pub(super) struct Tracker {
     standings: Vec<Standing>,
     /// When its newest message came, by our clock.
     heard: Timestamp,
+    /// The time of which it was last said that it lives.
+    alive: Option<Timestamp>,
     pub dirty: bool,
 }
 
@@ -57,6 +61,8 @@ pub(super) struct TrackerRow {
     fences: Vec<Standing>,
     seen: Chunk,
     next_chunk: u64,
+    #[serde(with = "maybe_micros", default)]
+    alive: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +92,7 @@ impl Default for Tracker {
             jump: None,
             standings: Vec::new(),
             heard: Timestamp::MIN,
+            alive: None,
             dirty: false,
         }
     }
@@ -123,6 +130,18 @@ impl Tracker {
         let changes = geofence::judge(&mut self.standings, rules.fences, &fix);
         self.last = Some(fix.clone());
         Ok(Accepted { fix, late: false, changes })
+    }
+
+    /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
+    /// comes is sent now (`live`), else when the message says, for a broker may have kept it.
+    pub fn lives(&mut self, told: Timestamp, received: Timestamp, live: bool) -> Option<Timestamp> {
+        let at = if live { received } else { told.min(received) };
+        if self.alive.is_some_and(|alive| alive <= received && at < alive + SAY_ALIVE) {
+            return None;
+        }
+        self.alive = Some(at);
+        self.dirty = true;
+        Some(at)
     }
 
     fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
@@ -164,6 +183,7 @@ impl Tracker {
             fences: self.standings.clone(),
             seen: self.seen.open.clone(),
             next_chunk: self.seen.next(),
+            alive: self.alive,
         }
     }
 
@@ -176,6 +196,7 @@ impl Tracker {
             last: row.last.map(|held| held.0),
             jump: row.jump.map(Box::new),
             standings: row.fences,
+            alive: row.alive,
             dirty: false,
         }
     }

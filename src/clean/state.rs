@@ -54,6 +54,11 @@ impl Cleaner {
                 | StateKind::Register
                 | StateKind::Link
                 | StateKind::Sensor
+                | StateKind::Stranger
+                | StateKind::TrackerHeard
+                | StateKind::SourceClock
+                | StateKind::Holder
+                | StateKind::Away
                 | StateKind::Commands
                 | StateKind::Audit
                 | StateKind::AuditPart

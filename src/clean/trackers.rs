@@ -174,6 +174,8 @@ impl Cleaner {
         }
         let tracker = trackers.held.entry(device.clone()).or_default();
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
+        let live = self.sources[index].live();
+        let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
@@ -183,6 +185,13 @@ impl Cleaner {
             trackers.budget.filled(&device, next);
             trackers.keep_to_budget();
         }
+        out.sightings.extend(alive.map(|observed_at| Sighting {
+            source: self.sources[index].id.clone(),
+            observed_at,
+            received_at: received,
+            late: false,
+            what: Seen::Heard { device: device.clone() },
+        }));
         let accepted = match taken {
             Ok(accepted) => accepted,
             Err(reason) => return Some(reason),

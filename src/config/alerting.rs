@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 
+use super::asset_rules::{AssetRules, asset_rules};
 use super::document::Section;
 use super::node::set;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
@@ -29,6 +30,7 @@ pub struct AlertRules {
     pub flap_window: Duration,
     /// and then stays firing until its condition has stayed away for this long.
     pub flap_quiet: Duration,
+    pub assets: AssetRules,
     /// In the order of the file: of each key, the last that fits counts.
     pub policies: Vec<AlertPolicy>,
     pub quiet_hours: Vec<QuietHours>,
@@ -44,6 +46,7 @@ impl Default for AlertRules {
             flap_count: 5,
             flap_window: HOUR,
             flap_quiet: 15 * MINUTE,
+            assets: AssetRules::default(),
             policies: Vec::new(),
             quiet_hours: Vec::new(),
         }
@@ -92,6 +95,7 @@ pub(super) fn alerts(section: Option<Section<'_>>, scope: &Scope<'_>, receivers:
     set(&mut rules.sensor_bad_after, section.duration("sensor_bad_after", SECOND..=DAY));
     set(&mut rules.flap_count, section.integer("flap_count", 1..=100));
     set(&mut rules.flap_window, section.duration("flap_window", SECOND..=30 * DAY));
+    rules.assets = asset_rules(&section);
     set(&mut rules.flap_quiet, section.duration("flap_quiet", SECOND..=30 * DAY));
     rules.policies = section.tables("rule").into_iter().map(|s| policy(s, scope, receivers)).collect();
     rules.quiet_hours =

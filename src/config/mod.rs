@@ -17,6 +17,7 @@ use crate::domain::ids::{
 use crate::domain::register::{AssetClass, Site, Zone};
 
 mod alerting;
+mod asset_rules;
 mod devices;
 mod document;
 mod names;
@@ -31,6 +32,7 @@ pub mod values;
 mod web;
 
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
+pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};

@@ -435,3 +435,24 @@ proptest::proptest! {
         parse(&lines.join("\n"), Path::new(""), &no_env).ok();
     }
 }
+
+#[test]
+fn rules_of_assets_and_tags_are_read_and_their_faults_told() {
+    let text = |body: &str| format!("node = \"n\"\n{body}");
+    let config = parse(
+        &text(
+            "[alerts]\nwrong_zone_after = \"0s\"\nkit_window = \"5m\"\n\
+             [alerts.zombie]\nignore = [\"30??257b*\"]\nsingle_alerts = 0\n\
+             [alerts.repeat_offender]\nincidents = 9\n",
+        ),
+        Path::new("/"),
+        &no_env,
+    );
+    let rules = config.unwrap().rules.alerts.assets;
+    assert_eq!((rules.wrong_zone_after, rules.kit_window), (Duration::ZERO, Duration::from_secs(300)));
+    assert_eq!((rules.zombie.single_alerts, rules.zombie.ignore.len()), (0, 1));
+    assert_eq!(rules.repeat_offender.incidents, 9);
+    let wrong = problems(&text("[alerts.zombie]\nignore = [\"30*\", \"30*4\"]\nstay = \"1m\"\n"));
+    let told = wrong.join("\n");
+    assert!(told.contains("alerts.zombie.ignore[1]") && told.contains("alerts.zombie.stay"), "{told}");
+}

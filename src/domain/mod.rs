@@ -8,6 +8,7 @@ pub mod books;
 pub mod calendar;
 pub mod commands;
 pub mod epc;
+pub mod epc_pattern;
 pub mod events;
 pub mod frames;
 pub mod geodesy;

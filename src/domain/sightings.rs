@@ -49,6 +49,11 @@ pub enum Seen {
         read_point: ReadPointId,
         hearing: bool,
     },
+    /// A tracker sent something, whatever became of it; said at most once a minute. The sighting's time is
+    /// when it lived, which for what its broker kept is when it was written.
+    Heard {
+        device: DeviceId,
+    },
     /// A source's connection, as the alerts see it. `caught_up` is false while it replays.
     Link {
         up: bool,

@@ -40,6 +40,16 @@ pub enum StateKind {
     Link,
     /// The last known of a sensor point; key: `device/point`.
     Sensor,
+    /// A tag that is on no asset in use, while it is about; key: EPC.
+    Stranger,
+    /// When a tracker was last heard, by its source's clock; key: device.
+    TrackerHeard,
+    /// For how long a source worked; key: source.
+    SourceClock,
+    /// Checkouts and incidents of a holder, by day; key: the holder.
+    Holder,
+    /// For how long we were away, all in all; key: `total`.
+    Away,
     /// How many commands were taken, a number; key: `taken`.
     Commands,
     /// [`super::audits::Audit`]; key: audit.
@@ -61,7 +71,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -74,6 +84,11 @@ impl StateKind {
         Self::Register,
         Self::Link,
         Self::Sensor,
+        Self::Stranger,
+        Self::TrackerHeard,
+        Self::SourceClock,
+        Self::Holder,
+        Self::Away,
         Self::Commands,
         Self::Audit,
         Self::AuditPart,
@@ -98,6 +113,11 @@ impl StateKind {
             Self::Register => "register",
             Self::Link => "link",
             Self::Sensor => "sensor",
+            Self::Stranger => "stranger",
+            Self::TrackerHeard => "tracker-heard",
+            Self::SourceClock => "source-clock",
+            Self::Holder => "holder",
+            Self::Away => "away",
             Self::Commands => "commands",
             Self::Audit => "audit",
             Self::AuditPart => "audit-part",

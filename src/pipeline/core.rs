@@ -140,6 +140,11 @@ impl Restoring {
                 | StateKind::Register
                 | StateKind::Link
                 | StateKind::Sensor
+                | StateKind::Stranger
+                | StateKind::TrackerHeard
+                | StateKind::SourceClock
+                | StateKind::Holder
+                | StateKind::Away
                 | StateKind::Commands
                 | StateKind::Audit
                 | StateKind::AuditPart

@@ -10,7 +10,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::exits::Left;
 use crate::domain::epc::Epc;
+use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
@@ -63,6 +65,20 @@ pub struct Memory {
     /// The audit that did not find it; set while it is a ghost for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_in: Option<AuditId>,
+    /// When its last checkout ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_at: Option<Timestamp>,
+    /// How it left, while it is out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Box<Left>>,
+    /// When it was last used, where its class wants to know, and how long we had been away by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub used_away_us: i64,
+    /// Where its tracker was when it last drove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood_at: Option<Position>,
     /// Its place among the ghost clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,
@@ -70,6 +86,10 @@ pub struct Memory {
 
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+fn is_never(micros: &i64) -> bool {
+    *micros == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

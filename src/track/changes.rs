@@ -10,7 +10,7 @@ use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::{Outcome, Refused};
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, RegisterChange, Subject};
-use crate::domain::ids::AssetId;
+use crate::domain::ids::{AssetId, DeviceId};
 use crate::domain::register::{Asset, Attachment, Checkout, Record, TagAttachment};
 use crate::domain::time::Timestamp;
 
@@ -139,6 +139,7 @@ impl Tracker {
         let mut touched: BTreeSet<AssetId> = BTreeSet::new();
         let mut everything = false;
         let mut planned = false;
+        let mut devices: Vec<DeviceId> = Vec::new();
         for record in records {
             let before = self.register.get(record.table(), &record.key());
             if before.as_ref() == Some(&record) {
@@ -150,7 +151,9 @@ impl Tracker {
                 Record::Asset(asset) => {
                     self.assets.announce(&asset.id);
                     touched.insert(asset.id.clone());
+                    self.note_service(before.as_ref(), asset, cause);
                 }
+                Record::Tracker(tracker) => devices.push(tracker.key.clone()),
                 _ => {}
             }
             self.touch_kit(before.as_ref());
@@ -165,6 +168,7 @@ impl Tracker {
             self.refresh_timezones();
             touched.extend(self.assets.ids());
             self.review_readiness();
+            devices = self.silence.devices();
         }
         if everything || planned {
             self.replan_maintenance(cause, out);
@@ -176,6 +180,11 @@ impl Tracker {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
         }
+        if everything {
+            self.begin_idle_clocks(cause, out);
+        }
+        self.review_trackers(&devices, cause, out);
+        self.review_strangers(cause, out);
         for checkout in checkouts {
             self.import_checkout(checkout, cause, out);
         }
@@ -191,6 +200,8 @@ impl Tracker {
             Record::Site(_) => self.refresh_timezones(),
             Record::Maintenance(_) => self.replan_maintenance(cause, out),
             Record::Class(_) => self.replan_audits(cause.received_at),
+            Record::Tracker(tracker) => self.review_trackers(std::slice::from_ref(&tracker.key), cause, out),
+            Record::Person(person) => self.forget_holder(person.id.as_str(), cause, out),
             _ => {}
         }
         self.journal_change(by, Some(record), None, cause, out);
@@ -214,6 +225,8 @@ impl Tracker {
         }
         self.overdue.forget(asset);
         self.readiness.forget(asset);
+        self.idle.forget(asset);
+        self.forget_exit(asset);
         self.assets.remove(asset);
     }
 

@@ -112,6 +112,7 @@ impl Tracker {
                 row.current.observed_at = cause.observed_at;
             }
         }
+        self.ran(&sample, cause, out);
         let (site, subject, _) = self.sensor_place(&sample.device, cause);
         let value = sample.value.unwrap_or(f64::NAN).to_bits().to_be_bytes();
         let key = key(&sample.device, &sample.point);

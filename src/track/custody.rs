@@ -106,7 +106,9 @@ impl Tracker {
         row.current.checkout = Some(checkout.clone());
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(&asset).cloned();
+        let (holder, at) = (checkout.holder.clone(), checkout.checked_out_at);
         out.push(cause.event(site, Subject::Asset(asset.clone()), EventBody::CheckedOut(checkout), &[&act]));
+        self.note_checkout(&holder, at, cause, out);
         self.reconsider(&asset, cause, out);
         self.schedule_overdue(&asset, cause, out);
     }
@@ -116,6 +118,7 @@ impl Tracker {
         let row = self.assets.change(asset);
         let Some(checkout) = row.current.checkout.take() else { return };
         row.memory.closed_checkout = Some(checkout.checked_out_at);
+        row.memory.returned_at = Some(cause.observed_at);
         row.memory.whereabouts = Whereabouts::AtHome;
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();

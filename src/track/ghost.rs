@@ -26,7 +26,8 @@ use super::watch::{Standing, Suspicion, group_key};
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, AuditId, ReadPointId};
-use crate::domain::register::Criticality;
+use crate::domain::readiness::HoldKind;
+use crate::domain::register::{Asset, Criticality, Lifecycle};
 use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
@@ -82,8 +83,14 @@ impl Tracker {
     }
 
     /// Something other than a sensing changed: puts the asset on the clock it should be on, with the
-    /// silence it already has, or takes it off.
+    /// silence it already has, or takes it off. What else rests on who has it, and what it is, follows.
     pub(super) fn reconsider(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        self.reconsider_watch(asset, cause, out);
+        self.review(asset, cause, out);
+        self.review_idle(asset, cause, out);
+    }
+
+    fn reconsider_watch(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         let wanted = self.wanted(asset);
         let now = self.now;
         match (&wanted, self.assets.get(asset).and_then(|row| row.memory.watched.as_ref())) {
@@ -169,7 +176,9 @@ impl Tracker {
 
     fn wanted(&self, asset: &AssetId) -> Option<Wanted> {
         let held = self.register.asset(asset).filter(|held| held.is_expected())?;
-        let ghost_after = self.register.class(&held.class)?.ghost_after?;
+        let class = self.register.class(&held.class)?;
+        let in_maintenance = self.is_in_maintenance(held);
+        let ghost_after = class.ghost_after_in_maintenance.filter(|_| in_maintenance).or(class.ghost_after)?;
         let row = self.assets.get(asset)?;
         let Location::Zone(zone) = &row.current.location else { return None };
         if row.current.checkout.is_some() || !self.register.is_continuous(zone) {
@@ -429,19 +438,43 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let severity = match self.register.class_of(asset).map(|class| class.criticality).unwrap_or_default()
-        {
+        self.raise_for_asset_after(rule, asset, summary, std::time::Duration::ZERO, cause, out);
+    }
+
+    /// The same, to fire when it has lasted for `pending`.
+    pub(super) fn raise_for_asset_after(
+        &mut self,
+        rule: Rule,
+        asset: &AssetId,
+        summary: String,
+        pending: std::time::Duration,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        // A ghost is looked for where it was, an overdue return is asked for where it belongs.
+        let site = match rule {
+            Rule::Ghost | Rule::WrongZone => self.site_of_asset(asset),
+            _ => self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset)),
+        };
+        let severity = self.severity_for(asset);
+        let details = Details { site, severity, summary, pending, episode: 0 };
+        self.raise(&AlertKey::new(rule, asset.as_str()), details, cause, out);
+    }
+
+    /// In the workshop, says the register, or who put it there.
+    pub(super) fn is_in_maintenance(&self, asset: &Asset) -> bool {
+        let row = self.assets.get(&asset.id);
+        let mut holds = row.into_iter().flat_map(|row| &row.current.holds);
+        asset.lifecycle == Lifecycle::InMaintenance || holds.any(|hold| hold.kind == HoldKind::Maintenance)
+    }
+
+    /// How severe it is what befalls an asset.
+    pub(super) fn severity_for(&self, asset: &AssetId) -> Severity {
+        match self.register.class_of(asset).map(|class| class.criticality).unwrap_or_default() {
             Criticality::Low => Severity::Info,
             Criticality::Normal => Severity::Warning,
             Criticality::High => Severity::Critical,
-        };
-        // A ghost is looked for where it was, an overdue return is asked for where it belongs.
-        let site = match rule {
-            Rule::Ghost => self.site_of_asset(asset),
-            _ => self.register.home_site(asset).cloned().or_else(|| self.site_of_asset(asset)),
-        };
-        let details = Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 };
-        self.raise(&AlertKey::new(rule, asset.as_str()), details, cause, out);
+        }
     }
 }
 

@@ -96,7 +96,11 @@ impl Tracker {
         groups.dedup();
         let suspicions = groups.iter().map(|group| AlertKey::new(Rule::WatcherSuspect, &**group));
         let sensors = self.sensors.bad_of(source);
-        suspicions.chain(groups.iter().flat_map(|group| self.ghosts_of(group))).chain(sensors).collect()
+        // Few are open of these, and each knows what it hangs on.
+        let others = [Rule::WrongZone, Rule::Zombie, Rule::TrackerSilent].into_iter();
+        let others = others.flat_map(|rule| self.alerts.open_of(rule));
+        let ghosts = groups.iter().flat_map(|group| self.ghosts_of(group));
+        suspicions.chain(ghosts).chain(sensors).chain(others).collect()
     }
 
     fn ghosts_of(&self, group: &str) -> Vec<AlertKey> {
@@ -120,6 +124,10 @@ impl Tracker {
             Rule::WatcherSuspect => self.reader_down(self.watches.group(&key.subject)?.read_points()),
             Rule::SensorBad => self.firing_down(self.sensors.source_of(&key.subject)?),
             Rule::ReaderDown => self.site_down(&SourceId::new(&key.subject)),
+            // What these last heard may be over, and nobody would hear of it.
+            Rule::WrongZone => self.reader_down(&[self.sensed_at(&key.subject)?.clone()]),
+            Rule::Zombie => self.reader_down(&[self.strangers.read_point_of(&key.subject)?]),
+            Rule::TrackerSilent => self.firing_down(self.silence.source_of(&key.subject)?),
             _ => None,
         }
     }

@@ -90,8 +90,10 @@ impl Tracker {
             out.push(cause.event(site, subject, body, &[&changes.to_be_bytes()]));
         }
         self.say_down(&source, (!up).then_some(reason.as_str()), changes, cause, out);
+        self.silence.set_working(&source, up && caught_up, cause.observed_at.min(self.now));
         self.settle(cause, out);
         self.release_overdue(cause, out);
+        self.release_exits(&source, cause, out);
     }
 
     /// After a start nobody is connected, and nobody was heard while we were away.

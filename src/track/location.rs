@@ -32,6 +32,9 @@ impl Tracker {
         if change != PresenceChange::Departed {
             self.count_at(epc, asset.as_ref(), &read_point, cause, out);
         }
+        if !cause.late {
+            self.stranger_present(epc, &read_point, change, cause, out);
+        }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
         match change {
             PresenceChange::Arrived => self.heard(&asset, epc, &read_point, true, cause, out),
@@ -70,6 +73,9 @@ impl Tracker {
         if let Some(zone) = &to {
             let how = format!("passed in through {portal}");
             self.count_in(epc, asset.as_ref(), zone, &how, None, cause, out);
+        }
+        if !cause.late {
+            self.stranger_passed(epc, &portal, cause, out);
         }
         if let Some(asset) = asset.filter(|_| !cause.late) {
             self.passed(&asset, &portal, direction, to, confidence, cause, out);
@@ -155,9 +161,14 @@ impl Tracker {
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
         if let Some(point) = point {
             let zone = Location::Zone(point.zone.clone());
+            let elsewhere = row.current.location != zone;
             if places && row.may_place(at) {
                 row.place(zone.clone(), at, format!("heard at {read_point}"), None);
+                if elsewhere {
+                    self.relocated(asset, cause, out);
+                }
             }
+            let row = self.assets.change(asset);
             if row.current.location == zone {
                 row.memory.departed = false;
                 row.note_lately(read_point, at);
@@ -224,9 +235,11 @@ impl Tracker {
             let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
             row.place(location, at, format!("passed {portal} {way}"), Some(confidence));
             self.note_leaving(asset);
-            if let Some(zone) = to {
-                self.passed_into(asset, &zone, &format!("sensed passing {portal} {way}"), cause, out);
+            if let Some(zone) = &to {
+                self.passed_into(asset, zone, &format!("sensed passing {portal} {way}"), cause, out);
             }
+            self.crossed(asset, portal, direction, to.as_ref(), cause, out);
+            self.relocated(asset, cause, out);
         }
         self.sensed(asset, None, cause, out);
     }
@@ -246,10 +259,29 @@ impl Tracker {
             row.current.battery = Some(Battery { device: fix.device.clone(), percent });
         }
         if !heard && row.may_place(at) {
+            let zones = (&row.current.location, &location);
+            let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
             row.place(location, at, reason, None);
             self.note_leaving(asset);
+            if relocated {
+                self.relocated(asset, cause, out);
+            }
         }
+        self.drove(asset, fix, cause, out);
         self.sensed(asset, None, cause, out);
+    }
+
+    /// It is somewhere else than it was.
+    fn relocated(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        self.moved(asset, cause, out);
+        self.review(asset, cause, out);
+        self.part_moved(asset, cause, out);
+    }
+
+    /// Alerts that rest on where it is, who has it and what it is.
+    pub(super) fn review(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        self.review_exit(asset, cause, out);
+        self.review_zone(asset, cause, out);
     }
 
     /// Site of an event at a read point: its zone's, else its source's.

@@ -26,20 +26,27 @@ mod commands;
 mod conditions;
 mod custody;
 mod deadlines;
+mod exits;
 mod ghost;
+mod idle;
 mod import;
 mod inhibit;
+mod kits;
 mod links;
 mod location;
 mod maintenance;
+mod offenders;
 mod overdue;
 mod permit;
 mod raise;
 mod readiness;
 mod register;
 mod restore;
+mod silence;
 mod topology;
 mod watch;
+mod zombie;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -49,11 +56,15 @@ pub(crate) use tests::rules as tests_rules;
 pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
 pub use conditions::SensorRow;
+pub use exits::Left;
 pub use import::{Fault, Staged, faults};
 pub use links::LinkRow;
+pub use offenders::HolderRow;
 pub use register::Register;
 pub use restore::TrackRestoreError;
+pub use silence::{HeardRow, SourceClock};
 pub use watch::{Suspicion, WatchRow};
+pub use zombie::StrangerRow;
 
 use cause::Cause;
 
@@ -84,6 +95,12 @@ pub struct Tracker {
     readiness: readiness::Readiness,
     maintenances: maintenance::Maintenances,
     audits: audit::Audits,
+    exits: exits::Exits,
+    kits: kits::Kits,
+    idle: idle::Idle,
+    strangers: zombie::Strangers,
+    silence: silence::Silence,
+    offenders: offenders::Offenders,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -107,6 +124,12 @@ impl Tracker {
             readiness: readiness::Readiness::default(),
             maintenances: maintenance::Maintenances::default(),
             audits: audit::Audits::default(),
+            exits: exits::Exits::default(),
+            kits: kits::Kits::default(),
+            idle: idle::Idle::default(),
+            strangers: zombie::Strangers::default(),
+            silence: silence::Silence::default(),
+            offenders: offenders::Offenders::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -128,8 +151,10 @@ impl Tracker {
         self.refresh_timezones();
         if let Some(from) = down_since.filter(|from| *from < now) {
             self.gap(from, "tallyman was not running", &cause, out);
+            self.idle.was_away(from, now);
         }
         self.watches.silence(now);
+        self.silence.stop(now);
         self.alerts.restart_pending(now);
         self.disconnect_all(&cause, out);
         self.replan_maintenance(&cause, out);
@@ -167,6 +192,7 @@ impl Tracker {
                 let at = if hearing { self.now } else { cause.observed_at.min(self.now) };
                 self.watches.set_hearing(&read_point, hearing, at);
             }
+            Seen::Heard { device } => self.tracker_heard(&device, &cause, out),
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
         }
         self.settle(&cause, out);
@@ -201,6 +227,7 @@ impl Tracker {
             self.reconcile(&cause, out);
         }
         self.watches.checkpoint(now);
+        self.silence.checkpoint(now);
         let mut passed = 0;
         while passed < most
             && let Some((at, pass)) = self.first_deadline().filter(|(at, _)| *at <= now)
@@ -223,6 +250,11 @@ impl Tracker {
             self.readiness.next_deadline(),
             self.audits.deadlines.first(),
             self.audits.due.first(),
+            self.kits.due.first(),
+            self.silence.next_deadline(),
+            self.strangers.next_deadline(),
+            self.idle.next_deadline(),
+            self.offenders.next_deadline(),
             self.alerts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -237,6 +269,11 @@ impl Tracker {
         self.register.take_dirty(out);
         self.links.take_dirty(out);
         self.sensors.take_dirty(out);
+        self.strangers.take_dirty(out);
+        self.silence.take_dirty(out);
+        self.silence.take_clocks(self.now, out);
+        self.offenders.take_dirty(out);
+        self.idle.take_dirty(out);
         if std::mem::take(&mut self.commands_dirty) {
             out.push(StateRow::put(StateKind::Commands, restore::COMMANDS_KEY, &self.commands));
         }
@@ -244,13 +281,18 @@ impl Tracker {
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 7] = [
+        let deadlines: [(Option<Timestamp>, Pass); 12] = [
             (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
             (self.readiness.next_deadline(), Self::pass_inspection_date),
             (self.audits.deadlines.first(), Self::pass_audit),
             (self.audits.due.first(), Self::pass_audit_plan),
+            (self.kits.due.first(), Self::pass_kit),
+            (self.silence.next_wake(), Self::pass_tracker),
+            (self.strangers.next_deadline(), Self::pass_stranger),
+            (self.idle.next_deadline(), Self::pass_idle),
+            (self.offenders.next_deadline(), Self::pass_day),
             (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
         ];
         // `min_by_key` takes the first of equals.
@@ -265,8 +307,11 @@ impl Tracker {
             return;
         }
         self.now = now;
-        if last != Timestamp::MIN && now.since(last) > STALL && self.watches.is_running() {
+        let running = self.watches.is_running() || self.silence.is_running();
+        if last != Timestamp::MIN && now.since(last) > STALL && running {
             self.watches.skip(last, now);
+            self.silence.skip(last, now);
+            self.idle.was_away(last, now);
             self.gap(last, "tallyman stood still", &Cause::own(now, now), out);
         }
     }
@@ -277,6 +322,15 @@ impl Tracker {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
         }
+        for rule in [Rule::UnauthorisedExit, Rule::NotReadyExit, Rule::WrongZone] {
+            for key in self.alerts.open_of(rule) {
+                self.review(&AssetId::new(&key.subject), cause, out);
+            }
+        }
+        self.begin_idle_clocks(cause, out);
+        let devices = self.silence.devices();
+        self.review_trackers(&devices, cause, out);
+        self.review_strangers(cause, out);
         self.end_orphaned_suspicions(cause, out);
         self.end_orphaned_conditions(cause, out);
         self.review_readiness();

@@ -85,7 +85,7 @@ impl Tracker {
     }
 
     /// Whether a source of that site (of any, where the site is not known) may hold an unread return.
-    fn may_return_unread(&self, site: Option<&SiteId>) -> bool {
+    pub(super) fn may_return_unread(&self, site: Option<&SiteId>) -> bool {
         self.links.iter().any(|link| {
             let there = site.is_none() || self.topology.site_of_source(&link.source) == site;
             let waited_for =
@@ -105,6 +105,7 @@ impl Tracker {
         let blind = blind.map_or(String::new(), |link| {
             format!(" ({} is down: a return may have gone unseen)", link.source)
         });
+        let seen = blind.is_empty();
         let blind = match self.work_in(site).filter(|_| blind.is_empty()) {
             Some(work) => format!(
                 " (maintenance {} lasts until {}: a return may have gone unseen)",
@@ -120,6 +121,10 @@ impl Tracker {
             self.register.local(site, due),
             checkout.holder
         );
+        let new = self.alerts.open(&AlertKey::new(Rule::OverdueReturn, asset.as_str())).is_none();
         self.raise_for_asset(Rule::OverdueReturn, asset, summary, cause, out);
+        if new && seen {
+            self.note_incident(asset, cause, out);
+        }
     }
 }

@@ -269,6 +269,7 @@ impl Tracker {
         let cause = Cause { late: false, ..cause.clone() };
         let site = self.site_of_asset(asset);
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&change]));
+        self.review_exit(asset, &cause, out);
     }
 
     /// Sets the date of the next inspection; one that has passed is an alert.

@@ -5,9 +5,13 @@ use super::alerts::Incident;
 use super::assets::AssetRow;
 use super::conditions::SensorRow;
 use super::links::LinkRow;
+use super::offenders::HolderRow;
+use super::silence::{HeardRow, SourceClock};
 use super::watch::WatchRow;
+use super::zombie::StrangerRow;
 use crate::domain::audits::{Audit, AuditPart, AuditPlan, Item};
-use crate::domain::ids::Pool;
+use crate::domain::epc::Epc;
+use crate::domain::ids::{DeviceId, Pool, SourceId};
 use crate::domain::register::Record;
 use crate::domain::state::{AssetCurrent, StateKind};
 
@@ -48,6 +52,9 @@ impl Tracker {
         self.register.restored();
         self.audits.restored();
         self.restore_watches();
+        for asset in self.assets.ids_where(|_, row| row.memory.left.is_some()) {
+            self.restore_exit(&asset);
+        }
         self.restore_readiness();
     }
 
@@ -99,6 +106,25 @@ impl Tracker {
                 let plan: AuditPlan = serde_json::from_slice(value).map_err(unreadable)?;
                 self.audits.restore_plan(plan);
             }
+            StateKind::Stranger => {
+                let row: StrangerRow = serde_json::from_slice(value).map_err(unreadable)?;
+                let epc = Epc::from_hex(key).ok_or_else(|| unreadable(serde::de::Error::custom("no EPC")))?;
+                self.restore_stranger(epc, row);
+            }
+            StateKind::TrackerHeard => {
+                let row: HeardRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.silence.restore(DeviceId::new(key), row);
+            }
+            StateKind::SourceClock => {
+                let row: SourceClock = serde_json::from_slice(value).map_err(unreadable)?;
+                self.silence.restore_clock(SourceId::new(key), row);
+            }
+            StateKind::Holder => {
+                let row: HolderRow = serde_json::from_slice(value).map_err(unreadable)?;
+                let window = self.topology.alerts.assets.repeat_offender.window;
+                self.offenders.restore(key.to_owned(), row, window);
+            }
+            StateKind::Away => self.idle.away_us = serde_json::from_slice(value).map_err(unreadable)?,
             StateKind::Commands => self.commands = serde_json::from_slice(value).map_err(unreadable)?,
             _ => return Err(TrackRestoreError::Foreign { kind, key: key.to_owned() }),
         }

@@ -232,6 +232,7 @@ fn line(sighting: &Sighting) -> String {
             format!("{} passes {} {:?}", short(&passage.epc), passage.portal, passage.direction)
         }
         Seen::Fix(fix) => format!("fix {}", fix.position.lat),
+        Seen::Heard { device } => format!("{device} lives"),
         Seen::Fence { fence, change, .. } => format!("{change:?} {fence}"),
         Seen::Sample(sample) => format!("sample {:?}", sample.value),
         Seen::Condition(change) => match change.change {

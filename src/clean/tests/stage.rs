@@ -199,7 +199,7 @@ fn fixes_enter_and_leave_and_late_ones_do_not() {
             At(30_000, 30_100, 50.0),
             At(30_000, 30_200, 50.0),
         ],
-        &["0 fix 50.01", "10000 fix 50.009", "5000 fix 50 late", "30000 fix 50"],
+        &["0 truck lives", "0 fix 50.01", "10000 fix 50.009", "5000 fix 50 late", "30000 fix 50"],
     );
 }
 

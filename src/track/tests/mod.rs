@@ -3,14 +3,21 @@
 mod alerting;
 mod audits;
 mod custody;
+mod exits;
 mod ghosts;
+mod idle;
+mod kits;
 mod lifecycle;
 mod location;
 mod maintenance;
+mod offenders;
 mod properties;
 mod readiness;
 mod register;
 mod sensors;
+mod silence;
+mod strangers;
 mod world;
 
 pub(crate) use world::rules;
+mod zones;

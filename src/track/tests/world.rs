@@ -269,6 +269,18 @@ impl World {
         self.see_from("mqtt", self.at, false, Seen::Fix(fix));
     }
 
+    /// A message of the tracker came, whatever was in it.
+    pub fn tracker_speaks(&mut self, device: &str, observed: i64) {
+        self.see_from("mqtt", observed, false, Seen::Heard { device: device.into() });
+    }
+
+    /// The rules of [`rules`], with this class beside the others.
+    pub fn with_class(class: AssetClass) -> Self {
+        let mut rules = rules();
+        rules.classes.push(class);
+        Self::with(rules)
+    }
+
     pub fn fence(&mut self, device: &str, fence: &str, change: FenceChange) {
         let fix = self.fix_of(device, self.at);
         let device = DeviceId::new(device);
@@ -354,6 +366,14 @@ impl World {
     pub fn alerted(&mut self) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
         events.iter().filter(|e| matches!(e.body, EventBody::Alert { .. })).map(line).collect()
+    }
+}
+
+impl World {
+    /// The same, alerts of one rule only.
+    pub fn alerted_of(&mut self, rule: Rule) -> Vec<String> {
+        let prefix = format!(" {}/", rule.as_str());
+        self.alerted().into_iter().filter(|line| line.contains(&prefix)).collect()
     }
 }
 

@@ -1,0 +1,51 @@
+use super::world::*;
+use crate::domain::alerts::Rule;
+
+const DAY: i64 = 86_400;
+
+fn late_once(world: &mut World, asset: &str) {
+    world.check_out(asset, Some(60)).unwrap();
+    world.until(world.at + 1000);
+    world.check_in(asset).unwrap();
+}
+
+#[test]
+fn a_holder_with_whom_it_goes_wrong_again_and_again_is_told_until_the_window_has_passed() {
+    let mut world = World::stocked(3, "tool");
+    late_once(&mut world, "T1");
+    late_once(&mut world, "T2");
+    world.restart(0);
+    world.connect();
+    let offends = |world: &mut World| world.alerted_of(Rule::RepeatOffender);
+    assert!(offends(&mut world).is_empty());
+    late_once(&mut world, "T3");
+    assert_eq!(offends(&mut world), ["2090 repeat-offender/bob fired"]);
+    late_once(&mut world, "T3");
+    assert!(offends(&mut world).is_empty());
+    world.until(89 * DAY);
+    assert!(offends(&mut world).is_empty());
+    world.until(91 * DAY);
+    assert_eq!(offends(&mut world).len(), 1);
+    assert!(!world.rows.keys().any(|(kind, _)| *kind == crate::domain::state::StateKind::Holder));
+}
+
+#[test]
+fn checkouts_that_go_well_weigh_against_it_and_returns_that_nobody_could_see_do_not_count() {
+    let mut world = World::stocked(3, "tool");
+    for _ in 0..10 {
+        world.check_out("T1", Some(60)).unwrap();
+        world.until(world.at + 30);
+        world.check_in("T1").unwrap();
+    }
+    for _ in 0..3 {
+        late_once(&mut world, "T1");
+    }
+    assert!(!world.is_firing(Rule::RepeatOffender, "bob"), "3 of 13");
+    let mut world = World::stocked(3, "tool");
+    world.link("r2", false, false);
+    world.until(100);
+    for _ in 0..4 {
+        late_once(&mut world, "T1");
+    }
+    assert!(!world.is_firing(Rule::RepeatOffender, "bob"), "the door was blind");
+}

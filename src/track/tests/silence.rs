@@ -1,0 +1,105 @@
+use super::world::*;
+use crate::domain::alerts::Rule;
+use crate::domain::register::{Asset, AssetClass, Lifecycle, Record};
+
+/// `T1` with the tracker `van/1`, silent after an hour.
+fn company() -> World {
+    let mut world = World::with_class(AssetClass {
+        tracker_silent_after: Some(secs(3600)),
+        ..AssetClass::new("van".into())
+    });
+    world.stock(1..=1, "van");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.link("mqtt", true, true);
+    world.tracker_speaks("van/1", 0);
+    world.events.clear();
+    world
+}
+
+#[test]
+fn a_tracker_that_stops_is_silent_and_no_ghost_and_any_message_ends_it() {
+    let mut world = company();
+    world.fix("van/1");
+    world.until(10_000);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["3600 tracker-silent/van/1 fired"]);
+    world.tracker_speaks("van/1", 10_000);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["10000 tracker-silent/van/1 resolved"]);
+    world.until(13_000);
+    world.tracker_speaks("van/1", 13_000);
+    world.until(16_000);
+    assert!(world.alerted_of(Rule::TrackerSilent).is_empty());
+    world.until(16_600);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["16600 tracker-silent/van/1 fired"]);
+}
+
+#[test]
+fn outages_of_the_broker_and_of_ours_are_nobodys_silence() {
+    let mut world = company();
+    world.until(1000);
+    world.link("mqtt", false, false);
+    world.until(100_000);
+    world.link("mqtt", true, false);
+    world.until(101_000);
+    world.link("mqtt", true, true);
+    world.until(102_000);
+    // Half of it is over. The checkpoint wrote all but the last seconds.
+    world.restart(50_000);
+    world.until(152_100);
+    world.link("mqtt", true, true);
+    world.until(153_600);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(152_100 + 1600 + 60);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+    assert!(!world.is_firing(Rule::Ghost, "T1"));
+}
+
+#[test]
+fn after_an_outage_trackers_have_time_to_come_back() {
+    let mut world = company();
+    world.until(3590);
+    world.link("mqtt", false, false);
+    world.until(9000);
+    world.link("mqtt", true, true);
+    world.until(9000 + 899);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(9000 + 900);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+#[test]
+fn what_a_broker_kept_counts_from_when_it_was_sent() {
+    let mut world = company();
+    world.until(2000);
+    world.tracker_speaks("van/1", 1000);
+    // Older than what is known: says nothing.
+    world.tracker_speaks("van/1", 500);
+    world.until(4599);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(4600);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+#[test]
+fn what_hangs_on_nothing_in_use_is_not_waited_for() {
+    let mut world = company();
+    world.tracker_speaks("stranger/1", 0);
+    world.until(4000);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["3600 tracker-silent/van/1 fired"]);
+    let shop = Asset { lifecycle: Lifecycle::InMaintenance, ..Asset::new("T1".into(), "van".into()) };
+    world.import(vec![Record::Asset(shop)]).unwrap();
+    world.until(20_000);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["4000 tracker-silent/van/1 resolved"]);
+}
+
+#[test]
+fn a_process_that_stood_still_heard_nobody() {
+    let mut world = company();
+    world.until(1000);
+    let mut events = Vec::new();
+    world.tracker.tick(t(50_000), usize::MAX, &mut events);
+    world.at = 50_000;
+    world.until(50_000 + 2500);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(50_000 + 2700);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
