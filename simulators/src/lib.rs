@@ -16,6 +16,7 @@ mod listening;
 pub mod llrp;
 pub mod load;
 pub mod modbus;
+pub mod month;
 pub mod mqtt;
 pub mod scenario;
 mod sync;

@@ -20,6 +20,7 @@ mod llrp_properties;
 mod memory;
 mod metrics;
 mod modbus_source;
+mod month;
 mod mqtt_source;
 mod outage;
 mod plant;

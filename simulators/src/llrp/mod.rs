@@ -9,7 +9,7 @@ mod capabilities;
 mod connection;
 mod dispatch;
 mod reader;
-mod report;
+pub(crate) mod report;
 mod rospec;
 mod settings;
 mod state;

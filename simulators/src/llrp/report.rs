@@ -20,7 +20,7 @@ pub struct TagObservation {
 
 /// A read that the reader holds until its report is written.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct HeldRead {
+pub(crate) struct HeldRead {
     pub observation: TagObservation,
     pub stamp: Stamp,
     pub channel: u16,
@@ -30,7 +30,7 @@ pub(super) struct HeldRead {
 
 /// TagReportContentSelector's flags (section 14.2.1.1), most significant bit first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Selector(pub u16);
+pub(crate) struct Selector(pub u16);
 
 impl Selector {
     pub const ROSPEC_ID: u16 = 1 << 15;
@@ -54,7 +54,7 @@ impl Selector {
 /// The parameters that a client may be left to remember: "absent" then means "as last time"
 /// (section 14.2.3.2). Holds what the connected client was last told.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Economy {
+pub(crate) struct Economy {
     on: bool,
     last: [Option<u32>; 7],
 }
@@ -136,7 +136,7 @@ impl HeldRead {
 }
 
 /// One RO_ACCESS_REPORT with these reads, in order.
-pub(super) fn ro_access_report<'a>(
+pub(crate) fn ro_access_report<'a>(
     id: u32,
     reads: impl IntoIterator<Item = &'a HeldRead>,
     selector: Selector,

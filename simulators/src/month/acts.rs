@@ -1,0 +1,217 @@
+//! What people do in their working hours: take things and bring them back, tell it or forget to.
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rand::RngExt;
+
+use super::truth::Entry;
+use super::world::{DAY, Event, HOUR, MINUTE, Month, Place, SECOND, What, instant, us};
+
+/// Tries to find something that nobody is busy with.
+const TRIES: usize = 50;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Act {
+    /// Somebody at this site does this with something.
+    CheckOut(usize),
+    Move(usize),
+    Borrow(usize),
+    /// Carried through a door of that zone.
+    Out(usize, usize),
+    In(usize, usize),
+    CheckIn(usize),
+    /// Is over: somebody else can have it.
+    Done(usize),
+}
+
+impl Month {
+    pub(super) fn plan_acts(&mut self) {
+        let habits = self.company.scenario.habits;
+        for site in 0..self.company.scenario.sites.len() {
+            let assets =
+                self.company.things.iter().filter(|t| self.company.zones[t.zone].site == site).count();
+            let days = self.company.scenario.sites[site].work_days.len().max(1) as f64;
+            let per_day = assets as f64 / 30.0 * 7.0 / days;
+            for (from, to) in self.shifts(site) {
+                for (rate, act) in [
+                    (habits.checkouts, Act::CheckOut(site)),
+                    (habits.moves, Act::Move(site)),
+                    (habits.borrows, Act::Borrow(site)),
+                ] {
+                    for _ in 0..self.how_many(rate * per_day) {
+                        let at = self.rng.random_range(from..to);
+                        self.queue.put(at, Event::Act(act));
+                    }
+                }
+            }
+        }
+    }
+
+    /// About so many: the fraction is drawn.
+    pub(super) fn how_many(&mut self, mean: f64) -> usize {
+        mean as usize + usize::from(self.rng.random_bool(mean.fract()))
+    }
+
+    /// The shifts of a site, from the first to the last day.
+    fn shifts(&self, site: usize) -> Vec<(i64, i64)> {
+        let site = &self.company.scenario.sites[site];
+        let Ok(timezone) = TimeZone::get(&site.timezone) else { return Vec::new() };
+        let first = self.company.scenario.start.to_zoned(timezone.clone()).date();
+        let dates =
+            (-1..=i64::from(self.company.scenario.days)).filter_map(|day| first.checked_add(day.days()).ok());
+        let works = |date: &Date| site.work_days.contains(&date.weekday().to_monday_one_offset());
+        let shifts = dates.filter(works).filter_map(|date| {
+            let from = wall(date, site.work_from, &timezone)?;
+            let ends = if site.work_to > site.work_from { date } else { date.tomorrow().ok()? };
+            Some((from.max(self.starts + HOUR), wall(ends, site.work_to, &timezone)?))
+        });
+        shifts.filter(|(from, to)| from < to).collect()
+    }
+
+    pub(super) fn is_working_hour(&self, site: usize) -> bool {
+        let site = &self.company.scenario.sites[site];
+        let Ok(timezone) = TimeZone::get(&site.timezone) else { return false };
+        let wall = instant(self.now).to_zoned(timezone);
+        let hour = f64::from(wall.hour()) + f64::from(wall.minute()) / 60.0;
+        let today = site.work_days.contains(&wall.weekday().to_monday_one_offset());
+        let within = if site.work_to > site.work_from {
+            (site.work_from..site.work_to).contains(&hour)
+        } else {
+            hour >= site.work_from || hour < site.work_to
+        };
+        today && within
+    }
+
+    pub(super) fn act(&mut self, act: Act) {
+        match act {
+            Act::CheckOut(site) => self.check_out(site),
+            Act::Move(site) => self.move_on(site),
+            Act::Borrow(site) => self.borrow(site),
+            Act::Out(thing, zone) => drop(self.carry(thing, zone, false)),
+            Act::In(thing, zone) => drop(self.carry(thing, zone, true)),
+            Act::CheckIn(thing) => self.check_in(thing),
+            Act::Done(thing) => self.things[thing].busy = false,
+        }
+    }
+
+    fn check_out(&mut self, site: usize) {
+        let habits = self.company.scenario.habits;
+        let Some(thing) = self.pick(Some(site)).filter(|_| self.daemon_up) else { return };
+        let home = self.company.things[thing].zone;
+        let due = self.between(habits.due_h, HOUR);
+        let due_us = self.now + due;
+        let holder = format!("P-{:03}", self.rng.random_range(1..=200));
+        let asset = self.company.things[thing].id.clone();
+        self.tell(What::CheckOut { asset, holder, due_us });
+        self.took(thing, due_us);
+        self.things[thing].busy = true;
+        let leaves = self.now + self.rng.random_range(2 * MINUTE..10 * MINUTE);
+        self.later(leaves, Act::Out(thing, home));
+        if self.rng.random_bool(habits.never_returned) {
+            return;
+        }
+        let back = if self.rng.random_bool(habits.late) {
+            due_us + self.between(habits.late_h, HOUR)
+        } else {
+            self.now + (due as f64 * self.rng.random_range(0.6..0.99)) as i64
+        };
+        let back = back.max(leaves + 30 * MINUTE);
+        self.later(back, Act::In(thing, home));
+        let tidy = back + self.rng.random_range(2 * MINUTE..20 * MINUTE);
+        if !self.rng.random_bool(habits.forgets_check_in) {
+            self.later(tidy, Act::CheckIn(thing));
+        }
+        self.later(tidy + HOUR, Act::Done(thing));
+    }
+
+    fn check_in(&mut self, thing: usize) {
+        if self.daemon_up {
+            let asset = self.company.things[thing].id.clone();
+            self.tell(What::CheckIn { asset });
+            self.checked_in(thing);
+        }
+    }
+
+    fn move_on(&mut self, site: usize) {
+        let Some(thing) = self.pick(Some(site)) else { return };
+        let home = self.company.things[thing].zone;
+        let others: Vec<usize> = (0..self.company.zones.len())
+            .filter(|zone| *zone != home && self.company.zones[*zone].site == site)
+            .filter(|zone| !self.company.zones[*zone].doors.is_empty())
+            .collect();
+        if others.is_empty() {
+            return;
+        }
+        let there = others[self.rng.random_range(0..others.len())];
+        self.things[thing].busy = true;
+        let back = self.now + self.between(self.company.scenario.habits.move_days, DAY).max(HOUR);
+        self.later(self.now, Act::Out(thing, home));
+        self.later(self.now + 5 * MINUTE, Act::In(thing, there));
+        self.later(back, Act::Out(thing, there));
+        self.later(back + 5 * MINUTE, Act::In(thing, home));
+        self.later(back + HOUR, Act::Done(thing));
+    }
+
+    fn borrow(&mut self, site: usize) {
+        let Some(thing) = self.pick(Some(site)) else { return };
+        let home = self.company.things[thing].zone;
+        self.things[thing].busy = true;
+        let back = self.now + self.between(self.company.scenario.habits.borrow_h, HOUR).max(30 * MINUTE);
+        let heard = self.carry(thing, home, false);
+        if heard {
+            let subject = self.company.things[thing].id.clone();
+            let why = "without a checkout";
+            self.truths.borrowed.push(Entry { subject, why, from_us: self.now, to_us: Some(back) });
+        }
+        self.later(back, Act::In(thing, home));
+        self.later(back + HOUR, Act::Done(thing));
+    }
+
+    /// Through a door of that zone; whether the door hears it.
+    fn carry(&mut self, thing: usize, zone: usize, inward: bool) -> bool {
+        let doors = &self.company.zones[zone].doors;
+        let is_there = self.things[thing].place == Place::Zone(zone);
+        if doors.is_empty() || inward == is_there {
+            return false;
+        }
+        let door = doors[self.rng.random_range(0..doors.len())];
+        let device = &self.devices[self.company.doors[door].reader];
+        let hears = device.powered && device.cut.is_empty();
+        self.pass_door(thing, door, inward);
+        hears
+    }
+
+    pub(super) fn later(&mut self, at: i64, act: Act) {
+        self.queue.put(at, Event::Act(act));
+    }
+
+    /// Something that is at home, and nobody is busy with.
+    pub(super) fn pick(&mut self, site: Option<usize>) -> Option<usize> {
+        for _ in 0..TRIES {
+            if self.things.is_empty() {
+                return None;
+            }
+            let thing = self.rng.random_range(0..self.things.len());
+            let home = self.company.things[thing].zone;
+            let state = &self.things[thing];
+            let there = site.is_none_or(|site| self.company.zones[home].site == site);
+            let free = !state.busy && state.seen.out.is_none() && !state.tags.is_empty();
+            if there && free && state.place == Place::Zone(home) {
+                return Some(thing);
+            }
+        }
+        None
+    }
+
+    pub(super) fn between(&mut self, [least, most]: [f64; 2], unit: i64) -> i64 {
+        let drawn = if most > least { self.rng.random_range(least..most) } else { least };
+        us(drawn * (unit / SECOND) as f64)
+    }
+}
+
+fn wall(date: Date, hours: f64, timezone: &TimeZone) -> Option<i64> {
+    let minutes = (hours * 60.0) as i64;
+    let wall = date.at(0, 0, 0, 0).checked_add(minutes.minutes()).ok()?;
+    Some(timezone.to_ambiguous_timestamp(wall).compatible().ok()?.as_microsecond())
+}

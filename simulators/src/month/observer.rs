@@ -1,0 +1,144 @@
+//! Who could know what: follows what the devices delivered, and says from it and from the world who is lost,
+//! and whose return could be sensed.
+
+use super::truth::{Lost, Out};
+use super::world::{MINUTE, Month, Place, us};
+use crate::scenario::Coverage;
+
+/// What was delivered of an asset.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    known: Known,
+    known_at: i64,
+    /// Its open entries in the truth.
+    pub lost: Option<usize>,
+    pub out: Option<usize>,
+    /// When it really left home, since the checkout; and whether that could be known.
+    left_at: Option<i64>,
+    noticed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Known {
+    #[default]
+    Unknown,
+    /// In a zone, and heard on its shelf.
+    On(usize),
+    /// It passed a door.
+    Passed,
+}
+
+impl Month {
+    pub(super) fn sensed_on_shelf(&mut self, thing: usize, shelf: usize, at_us: i64) {
+        let zone = self.company.shelves[shelf].zone;
+        let home = self.company.things[thing].zone == zone;
+        let seen = &mut self.things[thing].seen;
+        if at_us >= seen.known_at {
+            (seen.known, seen.known_at) = (Known::On(zone), at_us);
+        }
+        if let Some(left_at) = seen.left_at.filter(|left| home && at_us > *left)
+            && seen.out.is_some()
+        {
+            let listening = self.company.scenario.listening;
+            let to_notice = us(listening.lost_after_s + listening.read_every_s) + 5 * MINUTE;
+            let reader = self.company.shelves[shelf].reader;
+            let noticed = self.things[thing].seen.noticed || self.worked_us(reader, left_at) >= to_notice;
+            self.close(thing, at_us, !noticed);
+        }
+        self.review(thing, "");
+    }
+
+    pub(super) fn sensed_passing(&mut self, thing: usize, door: usize, inward: bool, at_us: i64) {
+        let home = self.company.things[thing].zone == self.company.doors[door].zone;
+        let seen = &mut self.things[thing].seen;
+        if at_us >= seen.known_at {
+            (seen.known, seen.known_at) = (Known::Passed, at_us);
+        }
+        if inward && home && seen.left_at.is_some_and(|left| at_us > left) {
+            self.close(thing, at_us, false);
+        } else if !inward {
+            self.things[thing].seen.noticed = true;
+        }
+        self.review(thing, "");
+    }
+
+    /// It really went out of its home, or into a zone.
+    pub(super) fn left_or_came(&mut self, thing: usize, inward: bool) {
+        if !inward {
+            self.things[thing].seen.left_at = Some(self.now);
+        }
+        self.review(thing, "passed a door that did not hear it");
+    }
+
+    pub(super) fn took(&mut self, thing: usize, due_us: i64) {
+        let class = &self.company.scenario.classes[self.company.things[thing].class];
+        let site = self.company.zones[self.company.things[thing].zone].site;
+        let out = Out {
+            asset: self.company.things[thing].id.clone(),
+            site: self.company.scenario.sites[site].name.clone(),
+            at_us: self.now,
+            overdue_at_us: due_us + us(class.overdue_grace_s),
+            closed_us: None,
+            returned_us: None,
+            unknowable: false,
+        };
+        let seen = &mut self.things[thing].seen;
+        (seen.out, seen.left_at, seen.noticed) = (Some(self.truths.out.len()), None, false);
+        self.truths.out.push(out);
+        self.review(thing, "");
+    }
+
+    pub(super) fn checked_in(&mut self, thing: usize) {
+        self.close(thing, self.now, false);
+        self.review(thing, "");
+    }
+
+    fn close(&mut self, thing: usize, returned_us: i64, unknowable: bool) {
+        let seen = &mut self.things[thing].seen;
+        seen.left_at = None;
+        if let Some(out) = seen.out.take() {
+            self.truths.out[out].closed_us = Some(self.now);
+            self.truths.out[out].returned_us = Some(returned_us);
+            self.truths.out[out].unknowable = unknowable;
+        }
+    }
+
+    /// Opens or closes the entry that says that it is lost.
+    pub(super) fn review(&mut self, thing: usize, why: &'static str) {
+        let state = &self.things[thing];
+        let class = &self.company.scenario.classes[self.company.things[thing].class];
+        let missing = match state.seen.known {
+            Known::On(zone) => {
+                let there = state.place == Place::Zone(zone) && !state.tags.is_empty();
+                let watched = self.company.zones[zone].coverage == Coverage::Continuous;
+                (watched && !there && class.ghost_after_s.is_some() && state.seen.out.is_none())
+                    .then_some(zone)
+            }
+            Known::Unknown | Known::Passed => None,
+        };
+        let now = self.now;
+        match (missing, state.seen.lost) {
+            (Some(zone), None) => self.open_lost(thing, zone, why),
+            (None, Some(lost)) => {
+                self.truths.lost[lost].until_us = Some(now);
+                self.things[thing].seen.lost = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn open_lost(&mut self, thing: usize, zone: usize, why: &'static str) {
+        let Some(shelf) = self.company.zones[zone].shelf else { return };
+        let class = &self.company.scenario.classes[self.company.things[thing].class];
+        self.things[thing].seen.lost = Some(self.truths.lost.len());
+        self.truths.lost.push(Lost {
+            asset: self.company.things[thing].id.clone(),
+            class: class.name.clone(),
+            zone: self.company.zones[zone].name.clone(),
+            source: self.devices[self.company.shelves[shelf].reader].name.clone(),
+            why,
+            since_us: self.now,
+            until_us: None,
+        });
+    }
+}

@@ -1,0 +1,156 @@
+//! The grades as a table for people and as JSON for programs, and whether the goals are met.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Share of the ghosts told that must be true.
+const PRECISION: f64 = 0.98;
+/// Examples shown of each kind of mistake.
+const EXAMPLES: usize = 5;
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub scenario: String,
+    pub seed: u64,
+    pub days: u32,
+    pub ghosts: Ghosts,
+    pub overdue: Overdue,
+    pub reader_down: Simple,
+    pub tracker_silent: Simple,
+    pub repeated: usize,
+    pub watcher_suspect: usize,
+    pub zombies: Simple,
+    pub unauthorised: Simple,
+    pub second_tags: usize,
+    pub cuts: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Ghosts {
+    /// Times that an asset was lost, and of those, how many lasted for the interval and an hour of coverage.
+    pub lost: usize,
+    pub due: usize,
+    pub raised: usize,
+    pub true_ones: usize,
+    pub missed: Vec<String>,
+    pub false_ones: Vec<String>,
+    pub early: Vec<String>,
+    pub repeated: Vec<String>,
+    /// Working coverage from the loss to the alert, less the class's interval.
+    pub beyond_us: Vec<i64>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Overdue {
+    pub checkouts: usize,
+    pub due: usize,
+    /// Told when the sources had caught up.
+    pub held: usize,
+    pub missed: Vec<String>,
+    pub inexact: Vec<String>,
+    pub spurious: Vec<String>,
+    pub repeated: Vec<String>,
+    /// Nobody could have known, or the return lies within seconds of the due time.
+    pub undecided: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Simple {
+    pub truth: usize,
+    pub raised: usize,
+    pub missed: Vec<String>,
+    pub spurious: Vec<String>,
+}
+
+impl Ghosts {
+    pub fn recall(&self) -> f64 {
+        share(self.due - self.missed.len(), self.due)
+    }
+
+    pub fn precision(&self) -> f64 {
+        share(self.true_ones, self.raised)
+    }
+}
+
+impl Report {
+    /// The goals that were not met, in words.
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut goal = |met: bool, what: &str| {
+            if !met {
+                failures.push(what.to_owned());
+            }
+        };
+        let (ghosts, overdue) = (&self.ghosts, &self.overdue);
+        goal(ghosts.missed.is_empty(), "ghost recall 1.0");
+        goal(ghosts.precision() >= PRECISION, "ghost precision 0.98");
+        let wrong = [&overdue.missed, &overdue.inexact, &overdue.spurious];
+        goal(wrong.iter().all(|wrong| wrong.is_empty()), "overdue exact");
+        let repeated = self.repeated + ghosts.repeated.len() + overdue.repeated.len();
+        goal(repeated == 0, "no alert repeated");
+        goal(self.reader_down.missed.is_empty(), "each outage told");
+        if self.tracker_silent.raised > 0 {
+            goal(self.tracker_silent.missed.is_empty(), "each dead tracker told");
+            goal(self.tracker_silent.spurious.is_empty(), "no tracker silent that speaks");
+        }
+        failures
+    }
+}
+
+fn share(part: usize, of: usize) -> f64 {
+    if of == 0 { 1.0 } else { part as f64 / of as f64 }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ghosts, overdue) = (&self.ghosts, &self.overdue);
+        writeln!(f, "{}, {} days, seed {}", self.scenario, self.days, self.seed)?;
+        writeln!(f, "| what | truth | told | missed | wrong | |")?;
+        writeln!(f, "| --- | ---: | ---: | ---: | ---: | --- |")?;
+        let wrong = ghosts.false_ones.len() + ghosts.early.len();
+        write!(f, "| ghost | {} | {} | {} | {wrong} |", ghosts.due, ghosts.raised, ghosts.missed.len())?;
+        write!(f, " recall {:.3}, precision {:.3}", ghosts.recall(), ghosts.precision())?;
+        let median = ghosts.beyond_us.get(ghosts.beyond_us.len() / 2).copied().unwrap_or_default();
+        let most = ghosts.beyond_us.last().copied().unwrap_or_default();
+        writeln!(f, "; {} and at most {} min beyond the interval |", median / 60_000_000, most / 60_000_000)?;
+        let wrong = overdue.inexact.len() + overdue.spurious.len();
+        write!(f, "| overdue-return | {} | {} ", overdue.due + overdue.missed.len(), overdue.due)?;
+        write!(f, "| {} | {wrong} | of {} checkouts;", overdue.missed.len(), overdue.checkouts)?;
+        writeln!(f, " {} held until caught up, {} not decidable |", overdue.held, overdue.undecided)?;
+        simple(f, "reader-down", &self.reader_down, "")?;
+        let said = if self.tracker_silent.raised == 0 { "not raised" } else { "" };
+        simple(f, "tracker-silent", &self.tracker_silent, said)?;
+        let said = if self.zombies.raised == 0 { "not raised" } else { "" };
+        simple(f, "zombie", &self.zombies, said)?;
+        let said = if self.unauthorised.raised == 0 { "no class asks for it" } else { "" };
+        simple(f, "unauthorised-exit", &self.unauthorised, said)?;
+        let repeated = self.repeated + ghosts.repeated.len() + overdue.repeated.len();
+        writeln!(f, "| repeated alerts | 0 | {repeated} | 0 | {repeated} | |")?;
+        let (suspect, cuts) = (self.watcher_suspect, self.cuts);
+        writeln!(f, "| watcher-suspect | | {suspect} | | | {cuts} antennas cut |")?;
+        for (what, examples) in [
+            ("ghost missed", &ghosts.missed),
+            ("ghost false", &ghosts.false_ones),
+            ("ghost early", &ghosts.early),
+            ("ghost repeated", &ghosts.repeated),
+            ("overdue missed", &overdue.missed),
+            ("overdue inexact", &overdue.inexact),
+            ("overdue spurious", &overdue.spurious),
+            ("overdue repeated", &overdue.repeated),
+            ("reader-down missed", &self.reader_down.missed),
+            ("tracker-silent missed", &self.tracker_silent.missed),
+            ("tracker-silent spurious", &self.tracker_silent.spurious),
+        ] {
+            for example in examples.iter().take(EXAMPLES) {
+                writeln!(f, "  {what}: {example}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn simple(f: &mut fmt::Formatter<'_>, what: &str, graded: &Simple, said: &str) -> fmt::Result {
+    let (missed, spurious) = (graded.missed.len(), graded.spurious.len());
+    writeln!(f, "| {what} | {} | {} | {missed} | {spurious} | {said} |", graded.truth, graded.raised)
+}
