@@ -20,6 +20,8 @@ use super::company::hex;
 
 /// State is committed at least this often; before each stop it is in any case.
 const COMMIT_US: i64 = 1_800_000_000;
+/// Deadlines that pass in one call, at most.
+const DEADLINES: usize = 1000;
 /// A deadline that passes this often without going away would keep the daemon busy for ever.
 const SPINS: u32 = 1000;
 
@@ -137,7 +139,7 @@ impl Machine {
             ensure!(self.spins.1 < SPINS, "the deadline of {due} does not pass");
             // Our clock goes on between two calls.
             let now = (self.spins.0 + i64::from(self.spins.1) * 1000).min(until_us.max(due));
-            core.tick(Timestamp::from_micros(now));
+            core.tick(Timestamp::from_micros(now), DEADLINES);
         }
         Ok(())
     }
