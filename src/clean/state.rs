@@ -64,6 +64,7 @@ impl Cleaner {
                 | StateKind::AuditPart
                 | StateKind::AuditItem
                 | StateKind::AuditPlan
+                | StateKind::Badges
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Receiver => {}

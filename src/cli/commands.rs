@@ -14,6 +14,8 @@ use crate::domain::epc::Epc;
 use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
+use crate::source::clock::WallClock;
+use crate::web::due;
 
 #[derive(clap::Args)]
 pub struct CheckoutArgs {
@@ -24,11 +26,89 @@ pub struct CheckoutArgs {
     /// A person, a team or a project
     #[arg(long, value_name = "HOLDER")]
     to: String,
-    /// Due back, for instance 2026-05-01T17:00:00+02:00
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    due: Option<Timestamp>,
+    /// Due back: 2026-05-01T17:00:00+02:00, "2026-05-01 17:00" by the site's clock, 2026-05-01 for the end
+    /// of that working day, "+3 working days", +8h
+    #[arg(long, value_name = "WHEN")]
+    due: Option<String>,
+    /// Why it has to go out although it is not ready
+    #[arg(long = "override", value_name = "REASON")]
+    override_reason: Option<String>,
     #[arg(long)]
     note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct HandOverArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The asset's number on the register
+    asset: String,
+    /// A person, a team or a project
+    #[arg(long, value_name = "HOLDER")]
+    to: String,
+    /// Who has it now; refused where somebody else does
+    #[arg(long, value_name = "HOLDER")]
+    from: Option<String>,
+    /// Due back, as for a checkout; not given, it stays as it was
+    #[arg(long, value_name = "WHEN")]
+    due: Option<String>,
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct AcceptArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The asset's number on the register
+    asset: String,
+    /// Who took it, where several passed with it
+    #[arg(long, value_name = "PERSON")]
+    to: Option<String>,
+    /// Why it has to go out although it is not ready
+    #[arg(long = "override", value_name = "REASON")]
+    override_reason: Option<String>,
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct NotedArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The asset's number on the register
+    asset: String,
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The asset's number on the register
+    asset: String,
+    /// It is fit for use
+    #[arg(long, conflicts_with = "failed", required_unless_present = "failed")]
+    passed: bool,
+    /// It is not, and is quarantined
+    #[arg(long)]
+    failed: bool,
+    /// When it was inspected, if not now
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<Timestamp>,
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct HoldArgs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// The asset's number on the register
+    asset: String,
+    #[arg(long)]
+    reason: String,
 }
 
 #[derive(clap::Args)]
@@ -37,6 +117,9 @@ pub struct CheckInArgs {
     pub file: ConfigFile,
     /// The asset's number on the register
     asset: String,
+    /// What is broken; it is quarantined for it
+    #[arg(long, value_name = "TEXT")]
+    damage: Option<String>,
     #[arg(long)]
     note: Option<String>,
 }
@@ -103,8 +186,13 @@ pub struct CommissionArgs {
 pub trait Order {
     fn file(&self) -> &ConfigFile;
 
-    /// The command, and what to say when it is done.
-    fn command(self) -> (Command, String);
+    /// The command, and what to say when it is done. A due date is told by [`Self::due`].
+    fn command(self, due: Option<Timestamp>) -> (Command, String);
+
+    /// When which asset is due back, as it was written.
+    fn due(&self) -> Option<(&str, &str)> {
+        None
+    }
 }
 
 impl Order for CheckoutArgs {
@@ -112,10 +200,111 @@ impl Order for CheckoutArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
-        let Self { asset, to, due, note, .. } = self;
-        let done = format!("{asset} is checked out to {to}");
-        (Command::Checkout { asset: asset.into(), holder: to, due_back: due, note }, done)
+    fn command(self, due_back: Option<Timestamp>) -> (Command, String) {
+        let Self { asset, to, override_reason, note, .. } = self;
+        let done = format!("{asset} is checked out to {to}{}", until(due_back));
+        (Command::Checkout { asset: asset.into(), holder: to, due_back, note, override_reason }, done)
+    }
+
+    fn due(&self) -> Option<(&str, &str)> {
+        Some((&self.asset, self.due.as_deref()?))
+    }
+}
+
+impl Order for HandOverArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self, due_back: Option<Timestamp>) -> (Command, String) {
+        let Self { asset, to, from, note, .. } = self;
+        let done = format!("{asset} is handed over to {to}{}", until(due_back));
+        (Command::HandOver { asset: asset.into(), holder: to, from, due_back, note }, done)
+    }
+
+    fn due(&self) -> Option<(&str, &str)> {
+        Some((&self.asset, self.due.as_deref()?))
+    }
+}
+
+impl Order for AcceptArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let Self { asset, to, override_reason, note, .. } = self;
+        let done = format!("the hand-over of {asset} is accepted");
+        (Command::Accept { asset: asset.into(), to: to.map(Into::into), override_reason, note }, done)
+    }
+}
+
+/// Says that a proposed hand-over is not true.
+pub struct Reject(pub NotedArgs);
+
+impl Order for Reject {
+    fn file(&self) -> &ConfigFile {
+        &self.0.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let done = format!("the hand-over of {} is rejected", self.0.asset);
+        (Command::Reject { asset: self.0.asset.into(), note: self.0.note }, done)
+    }
+}
+
+/// Lifts quarantine and maintenance.
+pub struct Release(pub NotedArgs);
+
+impl Order for Release {
+    fn file(&self) -> &ConfigFile {
+        &self.0.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let done = format!("{} is released", self.0.asset);
+        (Command::Release { asset: self.0.asset.into(), note: self.0.note }, done)
+    }
+}
+
+impl Order for InspectArgs {
+    fn file(&self) -> &ConfigFile {
+        &self.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let Self { asset, passed, at, note, .. } = self;
+        let done = if passed { "passed its inspection" } else { "failed its inspection and is quarantined" };
+        let done = format!("{asset} {done}");
+        (Command::Inspect { asset: asset.into(), passed, at, note }, done)
+    }
+}
+
+/// Puts an asset in quarantine.
+pub struct Quarantine(pub HoldArgs);
+
+impl Order for Quarantine {
+    fn file(&self) -> &ConfigFile {
+        &self.0.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let done = format!("{} is quarantined", self.0.asset);
+        (Command::Quarantine { asset: self.0.asset.into(), reason: self.0.reason }, done)
+    }
+}
+
+/// Takes an asset into maintenance.
+pub struct Maintain(pub HoldArgs);
+
+impl Order for Maintain {
+    fn file(&self) -> &ConfigFile {
+        &self.0.file
+    }
+
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
+        let done = format!("{} is in maintenance", self.0.asset);
+        (Command::Maintain { asset: self.0.asset.into(), reason: self.0.reason }, done)
     }
 }
 
@@ -124,9 +313,9 @@ impl Order for CheckInArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} is checked in", self.asset);
-        (Command::CheckIn { asset: self.asset.into(), note: self.note }, done)
+        (Command::CheckIn { asset: self.asset.into(), note: self.note, damage: self.damage }, done)
     }
 }
 
@@ -135,7 +324,7 @@ impl Order for AcknowledgeArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} is acknowledged", self.alert);
         (Command::Acknowledge { alert: self.alert, note: self.note }, done)
     }
@@ -146,7 +335,7 @@ impl Order for AssignArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} is assigned to {}", self.alert, self.to);
         (Command::Assign { alert: self.alert, to: self.to }, done)
     }
@@ -157,7 +346,7 @@ impl Order for SnoozeArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} is snoozed until {}", self.alert, self.until);
         (Command::Snooze { alert: self.alert, until: self.until }, done)
     }
@@ -168,7 +357,7 @@ impl Order for CommissionArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("tag {} is on {}", self.epc, self.asset);
         (Command::Commission { epc: self.epc, asset: self.asset.into(), replaces: self.replaces }, done)
     }
@@ -179,7 +368,7 @@ impl Order for RemoveArgs {
         &self.file
     }
 
-    fn command(self) -> (Command, String) {
+    fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} {} is off the register", self.table, self.key);
         (Command::Remove { table: self.table, key: self.key }, done)
     }
@@ -189,12 +378,29 @@ impl Order for RemoveArgs {
 pub async fn order(order: impl Order) -> anyhow::Result<ExitCode> {
     let file = order.file().clone();
     with_config(&file, async |config| {
-        let (command, done) = order.command();
+        let due = match order.due() {
+            Some((asset, text)) => Some(due_back(&config, asset, text).await?),
+            None => None,
+        };
+        let (command, done) = order.command(due);
         control::carry_out(&config, command).await?;
         println!("{done}");
         Ok(ExitCode::SUCCESS)
     })
     .await
+}
+
+/// A due date by the clock and the calendar of the asset's site.
+async fn due_back(config: &Config, asset: &str, text: &str) -> anyhow::Result<Timestamp> {
+    let reader = Reader::open(&config.journal.path).await?;
+    let now = WallClock::new().now();
+    due::due_back(&reader, &config.rules, &asset.into(), text, now)
+        .await
+        .context("failed to read when it is due back")
+}
+
+fn until(due: Option<Timestamp>) -> String {
+    due.map(|due| format!(", due back {due}")).unwrap_or_default()
 }
 
 pub async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {

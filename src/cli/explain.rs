@@ -109,6 +109,12 @@ impl Teller {
             lines.push(labelled("sensed", &format!("last {} by {by}", self.when(sensed.at))));
         }
         lines.push(labelled("who", &self.holder(current)));
+        if let Some(proposal) = &current.proposal {
+            let passed = self.when(proposal.passed_at);
+            lines.push(labelled("proposal", &format!("{}, {passed}", story::proposed(proposal))));
+            let accept = format!("`tallyman accept {}` or `tallyman reject {0}`", current.asset);
+            lines.push(labelled("", &accept));
+        }
         lines.extend(self.readiness(current));
         lines
     }
@@ -119,7 +125,7 @@ impl Teller {
             return vec![labelled("ready", "yes")];
         }
         let at = |time| self.clocks.at(self.site.as_deref(), time);
-        let reasons = current.not_ready.iter().map(|reason| labelled("", &story::unready(reason, &at)));
+        let reasons = current.not_ready.iter().map(|reason| labelled("", &reason.told(&at)));
         std::iter::once(labelled("ready", "NO")).chain(reasons).collect()
     }
 

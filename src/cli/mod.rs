@@ -64,6 +64,20 @@ enum Sub {
     Checkout(commands::CheckoutArgs),
     /// Take an asset back
     CheckIn(commands::CheckInArgs),
+    /// Hand an asset over from whoever has it to somebody else
+    HandOver(commands::HandOverArgs),
+    /// Take a hand-over that was sensed for true
+    Accept(commands::AcceptArgs),
+    /// Take a hand-over that was sensed for false
+    Reject(commands::NotedArgs),
+    /// Say how an asset's inspection went
+    Inspect(commands::InspectArgs),
+    /// Keep an asset from going out until it is released
+    Quarantine(commands::HoldArgs),
+    /// Say that an asset is being worked on, until it is released
+    Maintain(commands::HoldArgs),
+    /// Lift an asset's quarantine or maintenance
+    Release(commands::NotedArgs),
     /// List the alerts that are open
     Alerts(alerts::AlertsArgs),
     /// Say that somebody is on an alert
@@ -163,6 +177,13 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         }
         Sub::Checkout(args) => commands::order(args).await,
         Sub::CheckIn(args) => commands::order(args).await,
+        Sub::HandOver(args) => commands::order(args).await,
+        Sub::Accept(args) => commands::order(args).await,
+        Sub::Reject(args) => commands::order(commands::Reject(args)).await,
+        Sub::Inspect(args) => commands::order(args).await,
+        Sub::Quarantine(args) => commands::order(commands::Quarantine(args)).await,
+        Sub::Maintain(args) => commands::order(commands::Maintain(args)).await,
+        Sub::Release(args) => commands::order(commands::Release(args)).await,
         Sub::Alerts(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| alerts::run(&config, args).await).await

@@ -13,7 +13,7 @@ use crate::domain::audits::{Audit, AuditChange, Standing};
 use crate::domain::commands::{Command, HandCount, Reads};
 use crate::domain::events::{EventBody, RegisterChange};
 use crate::domain::ids::{AuditId, ZoneId};
-use crate::domain::readiness::Unready;
+use crate::domain::proposals::{Proposal, ProposalChange};
 use crate::domain::readings::Quality;
 use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use crate::domain::time::Timestamp;
@@ -107,9 +107,14 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
         EventBody::CheckedIn { checkout, how } => {
             format!("{who} is back from {}: {how}", checkout.holder)
         }
+        EventBody::HandedOver { checkout, from, how } => {
+            let due = checkout.due_back.map(|due| format!(", due back {}", at(due))).unwrap_or_default();
+            format!("{who} goes from {from} to {}{due}: {how}", checkout.holder)
+        }
+        EventBody::Proposal { change, proposal } => proposal_sentence(who, *change, proposal),
         EventBody::Readiness { ready: true, .. } => format!("{who} is ready to go out"),
         EventBody::Readiness { reasons, .. } => {
-            let reasons: Vec<String> = reasons.iter().map(|reason| unready(reason, &at)).collect();
+            let reasons: Vec<String> = reasons.iter().map(|reason| reason.told(&at)).collect();
             format!("{who} is not ready: {}", reasons.join("; "))
         }
         EventBody::Condition { device, point, limit, episode, .. } => match episode {
@@ -153,15 +158,27 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
     text
 }
 
-/// Why an asset may not go out, with times by the site's clock.
-pub fn unready(reason: &Unready, at: &dyn Fn(Timestamp) -> String) -> String {
-    match reason {
-        Unready::AwaitingInspection { since } => {
-            format!("it waits for its inspection since it came back, {}", at(*since))
-        }
-        Unready::InspectionDue { since } => format!("its inspection was due {}", at(*since)),
-        other => other.to_string(),
+fn proposal_sentence(who: &str, change: ProposalChange, proposal: &Proposal) -> String {
+    let took = proposed(proposal);
+    match change {
+        ProposalChange::Made => format!("{who} seems to have changed hands: {took}"),
+        ProposalChange::Accepted => format!("it is taken for true that {who} changed hands: {took}"),
+        ProposalChange::Rejected => format!("it is not true that {who} changed hands: {took}"),
+        ProposalChange::Lapsed => format!("whether {who} changed hands no longer matters: {took}"),
     }
+}
+
+/// What a proposal says, and how sure it is.
+pub fn proposed(proposal: &Proposal) -> String {
+    let names: Vec<&str> = proposal.candidates.iter().map(|candidate| candidate.person.as_str()).collect();
+    let way = if proposal.direction == Direction::In { "in" } else { "out" };
+    let from = proposal.from.as_ref().map_or(String::new(), |from| format!(" from {from}"));
+    format!(
+        "{} took it{from}, passing {way} through {} with it ({:.0} % sure)",
+        names.join(" or "),
+        proposal.portal,
+        proposal.confidence * 100.0
+    )
 }
 
 /// How many reads a passage rests on, and how sure it is.
@@ -207,10 +224,31 @@ fn alert_sentence(transition: AlertTransition, alert: &Alert, at: &dyn Fn(Timest
 
 fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> String {
     match command {
-        Command::Checkout { asset, holder, note, .. } => {
-            format!("checked {asset} out to {holder}{}", noted(note.as_deref()))
+        Command::Checkout { asset, holder, note, override_reason, .. } => {
+            let anyway = override_reason.as_ref().map(|why| format!(" though it is not ready: {why}"));
+            format!("checked {asset} out to {holder}{}{}", anyway.unwrap_or_default(), noted(note.as_deref()))
         }
-        Command::CheckIn { asset, note } => format!("checked {asset} in{}", noted(note.as_deref())),
+        Command::CheckIn { asset, note, damage } => {
+            let damaged = damage.as_ref().map(|damage| format!(", damaged: {damage}")).unwrap_or_default();
+            format!("checked {asset} in{damaged}{}", noted(note.as_deref()))
+        }
+        Command::HandOver { asset, holder, note, .. } => {
+            format!("handed {asset} over to {holder}{}", noted(note.as_deref()))
+        }
+        Command::Accept { asset, to, .. } => {
+            let to = to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+            format!("accepted the hand-over of {asset}{to}")
+        }
+        Command::Reject { asset, note } => {
+            format!("rejected the hand-over of {asset}{}", noted(note.as_deref()))
+        }
+        Command::Inspect { asset, passed, note, .. } => {
+            let how = if *passed { "passed" } else { "failed" };
+            format!("inspected {asset}, which {how}{}", noted(note.as_deref()))
+        }
+        Command::Quarantine { asset, reason } => format!("quarantined {asset}: {reason}"),
+        Command::Maintain { asset, reason } => format!("took {asset} into maintenance: {reason}"),
+        Command::Release { asset, note } => format!("released {asset}{}", noted(note.as_deref())),
         Command::Acknowledge { alert, note } => format!("acknowledged {alert}{}", noted(note.as_deref())),
         Command::Assign { alert, to } => format!("assigned {alert} to {to}"),
         Command::Snooze { alert, until } => format!("snoozed {alert} until {}", at(*until)),

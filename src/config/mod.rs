@@ -27,6 +27,7 @@ mod problems;
 mod receivers;
 mod rules;
 mod secrets;
+pub mod times;
 mod validate;
 pub mod values;
 mod web;
@@ -225,6 +226,8 @@ pub enum ReadPointKind {
         static_after: Duration,
         /// Two tags of one asset that pass within this of one another make one passage.
         merge: Duration,
+        /// An asset and a badge that pass within this of one another pass together.
+        handover_within: Duration,
     },
 }
 

@@ -121,6 +121,7 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
     let settle = section.duration("settle", 10 * MILLISECOND..=HOUR).unwrap_or(2 * SECOND);
     let static_after = section.duration("static_after", 100 * MILLISECOND..=HOUR).unwrap_or(30 * SECOND);
     let merge = section.duration("merge_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
+    let handover_within = section.duration("handover_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
     if !wanted {
         return None;
     }
@@ -139,6 +140,7 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
         settle,
         static_after,
         merge,
+        handover_within,
     })
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::AlertKey;
 use super::audits::Scope;
 use super::epc::Epc;
-use super::ids::{AssetId, AuditId, ZoneId};
+use super::ids::{AssetId, AuditId, PersonId, ZoneId};
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
 
@@ -21,8 +21,65 @@ pub enum Command {
         due_back: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        /// Why it goes out although it is not ready.
+        #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
     },
     CheckIn {
+        asset: AssetId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        /// What is broken; it is quarantined for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damage: Option<String>,
+    },
+    /// From whoever has it to somebody else.
+    HandOver {
+        asset: AssetId,
+        holder: String,
+        /// Refused where somebody else has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// Not set: it stays as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_back: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Takes a proposed hand-over for true.
+    Accept {
+        asset: AssetId,
+        /// Who took it, where several passed with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<PersonId>,
+        /// Why it goes out although it is not ready.
+        #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Takes a proposed hand-over for false.
+    Reject {
+        asset: AssetId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Somebody looked at it. Passed, it need not be inspected for a while; failed, it is quarantined.
+    Inspect {
+        asset: AssetId,
+        passed: bool,
+        /// When; not set: now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// It is not to be used until it is released.
+    Quarantine { asset: AssetId, reason: String },
+    /// It is being worked on until it is released.
+    Maintain { asset: AssetId, reason: String },
+    /// Lifts quarantine and maintenance.
+    Release {
         asset: AssetId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -69,6 +126,34 @@ pub enum Command {
     Reads(Reads),
     /// Removes a register record: `table` and `key` as in [`Record`].
     Remove { table: String, key: String },
+}
+
+impl Command {
+    /// The asset that it is about, where it is about one.
+    pub fn asset(&self) -> Option<&AssetId> {
+        match self {
+            Self::Checkout { asset, .. }
+            | Self::CheckIn { asset, .. }
+            | Self::HandOver { asset, .. }
+            | Self::Accept { asset, .. }
+            | Self::Reject { asset, .. }
+            | Self::Inspect { asset, .. }
+            | Self::Quarantine { asset, .. }
+            | Self::Maintain { asset, .. }
+            | Self::Release { asset, .. }
+            | Self::Commission { asset, .. }
+            | Self::Count(HandCount { asset, .. }) => Some(asset),
+            Self::Acknowledge { .. }
+            | Self::Assign { .. }
+            | Self::Snooze { .. }
+            | Self::Import { .. }
+            | Self::AuditOpen { .. }
+            | Self::AuditClose { .. }
+            | Self::AuditCancel { .. }
+            | Self::Reads(_)
+            | Self::Remove { .. } => None,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]

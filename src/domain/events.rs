@@ -8,7 +8,8 @@ use super::audits::{Audit, AuditChange, Standing};
 use super::commands::Command;
 use super::epc::Epc;
 use super::ids::{Antenna, AssetId, AuditId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
-use super::ids::{SiteId, SourceId, ZoneId};
+use super::ids::{PersonId, SiteId, SourceId, ZoneId};
+use super::proposals::{Proposal, ProposalChange};
 use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
 use super::register::{Checkout, Record};
@@ -39,6 +40,8 @@ pub enum Subject {
     Asset(AssetId),
     /// A tag that is not on the register.
     Tag(Epc),
+    /// Somebody whose badge was sensed.
+    Person(PersonId),
     Device(DeviceId),
     Source(SourceId),
     /// A record of the register that is about no asset: its table and key.
@@ -52,6 +55,7 @@ impl std::fmt::Display for Subject {
         match self {
             Self::Asset(asset) => write!(f, "asset:{asset}"),
             Self::Tag(epc) => write!(f, "tag:{epc}"),
+            Self::Person(person) => write!(f, "person:{person}"),
             Self::Device(device) => write!(f, "device:{device}"),
             Self::Source(source) => write!(f, "source:{source}"),
             Self::Record(table, key) => write!(f, "{table}:{key}"),
@@ -100,6 +104,21 @@ pub enum EventBody {
         checkout: Checkout,
         /// `command`, or what sensed the return.
         how: String,
+    },
+    /// It went from one holder to another.
+    HandedOver {
+        #[serde(flatten)]
+        checkout: Checkout,
+        /// Who had it before.
+        from: String,
+        /// `command`, or what sensed it.
+        how: String,
+    },
+    /// A hand-over that was sensed, and what became of it.
+    Proposal {
+        change: ProposalChange,
+        #[serde(flatten)]
+        proposal: Proposal,
     },
     /// Whether it may go out changed, or why it may not.
     Readiness {
@@ -197,6 +216,8 @@ impl EventBody {
             Self::Counted { .. } => "counted",
             Self::CheckedOut(_) => "checked-out",
             Self::CheckedIn { .. } => "checked-in",
+            Self::HandedOver { .. } => "handed-over",
+            Self::Proposal { .. } => "proposal",
             Self::Readiness { .. } => "readiness",
             Self::Condition { .. } => "condition",
             Self::SensorQuality { .. } => "sensor-quality",
@@ -220,9 +241,8 @@ impl EventBody {
 impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
-            "presence" | "passage" | "geofence" | "counted" | "checked-out" | "checked-in" | "readiness" => {
-                Self::Location
-            }
+            "presence" | "passage" | "geofence" | "counted" | "checked-out" | "checked-in"
+            | "handed-over" | "proposal" | "readiness" => Self::Location,
             "condition" | "sensor-quality" => Self::Condition,
             "fix" => Self::Fix,
             "sample" => Self::Sample,

@@ -15,6 +15,7 @@ pub mod geodesy;
 pub mod health;
 pub mod ids;
 pub mod orders;
+pub mod proposals;
 pub mod readiness;
 pub mod readings;
 pub mod register;

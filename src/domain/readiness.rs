@@ -102,8 +102,20 @@ pub enum PartTrouble {
     CheckedOut(String),
 }
 
-/// A clause that stands behind the asset's name and a colon. Times are UTC; who knows the site's clock tells
-/// them by it.
+impl Unready {
+    /// As a clause, with times as `at` writes them: by the site's clock.
+    pub fn told(&self, at: &dyn Fn(Timestamp) -> String) -> String {
+        match self {
+            Self::AwaitingInspection { since } => {
+                format!("it waits for its inspection since it came back, {}", at(*since))
+            }
+            Self::InspectionDue { since } => format!("its inspection was due {}", at(*since)),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// A clause, with times in UTC.
 impl fmt::Display for Unready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let because = |why: &Option<String>| why.as_ref().map_or(String::new(), |why| format!(": {why}"));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::geodesy::Position;
 use super::ids::{AssetId, DeviceId, FenceId, PointId, ReadPointId, SourceId, ZoneId};
+use super::proposals::Proposal;
 use super::readiness::{Battery, Hold, Unready};
 use super::readings::Quality;
 use super::register::Checkout;
@@ -60,6 +61,8 @@ pub enum StateKind {
     AuditItem,
     /// [`super::audits::AuditPlan`]; key: class.
     AuditPlan,
+    /// The badges that lately passed a portal; key: portal.
+    Badges,
     // Owned by the pipeline.
     /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
     Answer,
@@ -71,7 +74,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -94,6 +97,7 @@ impl StateKind {
         Self::AuditPart,
         Self::AuditItem,
         Self::AuditPlan,
+        Self::Badges,
         Self::Answer,
         Self::Book,
         Self::Receiver,
@@ -123,6 +127,7 @@ impl StateKind {
             Self::AuditPart => "audit-part",
             Self::AuditItem => "audit-item",
             Self::AuditPlan => "audit-plan",
+            Self::Badges => "badges",
             Self::Answer => "answer",
             Self::Book => "book",
             Self::Receiver => "receiver",
@@ -189,6 +194,9 @@ pub struct AssetCurrent {
     /// When it last passed an inspection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inspected_at: Option<Timestamp>,
+    /// A hand-over that was sensed and that nobody has accepted or rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Box<Proposal>>,
     /// What its tracker last said of its own battery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub battery: Option<Battery>,

@@ -149,7 +149,8 @@ impl Restoring {
                 | StateKind::Audit
                 | StateKind::AuditPart
                 | StateKind::AuditItem
-                | StateKind::AuditPlan => {
+                | StateKind::AuditPlan
+                | StateKind::Badges => {
                     self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?;
                 }
             }

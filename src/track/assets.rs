@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::exits::Left;
+use super::handover::Carried;
 use crate::domain::epc::Epc;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
@@ -79,6 +80,9 @@ pub struct Memory {
     /// Where its tracker was when it last drove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_at: Option<Position>,
+    /// Its last passage, until it is judged who was with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Box<Carried>>,
     /// Its place among the ghost clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched: Option<Watched>,
@@ -161,6 +165,7 @@ impl AssetRow {
             holds: Vec::new(),
             awaiting_inspection: None,
             inspected_at: None,
+            proposal: None,
             battery: None,
         };
         Self { current, memory: Memory::default() }

@@ -227,6 +227,7 @@ impl Tracker {
         self.readiness.forget(asset);
         self.idle.forget(asset);
         self.forget_exit(asset);
+        self.company.forget(asset);
         self.assets.remove(asset);
     }
 

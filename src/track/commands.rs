@@ -6,12 +6,15 @@
 
 use super::Tracker;
 use super::cause::Cause;
+use super::custody::Return;
 use super::import::{conflict, invalid};
 use crate::domain::alerts::AlertKey;
 use crate::domain::audits::AuditState;
-use crate::domain::commands::{Command, HandCount, Outcome, Reads, Refused};
+use crate::domain::commands::{Command, Outcome, Reads, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::AssetId;
+use crate::domain::proposals::ProposalChange;
+use crate::domain::readiness::HoldKind;
 use crate::domain::register::Checkout;
 use crate::domain::time::Timestamp;
 
@@ -41,7 +44,7 @@ impl Tracker {
     fn check(&self, command: &Command, now: Timestamp) -> Result<Outcome, Refused> {
         let updated = Outcome { updated: 1, ..Outcome::default() };
         match command {
-            Command::Checkout { asset, holder, due_back, note } => {
+            Command::Checkout { asset, holder, due_back, note, override_reason } => {
                 let checkout = Checkout {
                     asset: asset.clone(),
                     holder: holder.clone(),
@@ -50,6 +53,7 @@ impl Tracker {
                     note: note.clone(),
                 };
                 self.check_checkout(&checkout, now)?;
+                self.check_gate(asset, override_reason.as_deref(), now)?;
                 Ok(updated)
             }
             Command::CheckIn { asset, .. } => {
@@ -59,6 +63,21 @@ impl Tracker {
                     None => Err(conflict(format!("`{asset}` is not checked out"))),
                 }
             }
+            Command::HandOver { asset, holder, from, due_back, .. } => {
+                self.check_hand_over(asset, from.as_deref(), holder, *due_back, now).map(|()| updated)
+            }
+            Command::Accept { asset, to, override_reason, .. } => {
+                self.check_accept(asset, to.as_ref(), override_reason.as_deref(), now).map(|_| updated)
+            }
+            Command::Reject { asset, .. } => self.standing_proposal(asset).map(|_| updated),
+            Command::Inspect { asset, at, .. } => self.check_inspect(asset, *at, now).map(|()| updated),
+            Command::Quarantine { asset, reason } => {
+                self.check_hold(asset, HoldKind::Quarantine, reason).map(|()| updated)
+            }
+            Command::Maintain { asset, reason } => {
+                self.check_hold(asset, HoldKind::Maintenance, reason).map(|()| updated)
+            }
+            Command::Release { asset, .. } => self.check_release(asset).map(|()| updated),
             Command::Acknowledge { alert, .. } => self.check_open(alert).map(|()| updated),
             Command::Snooze { alert, until } => {
                 self.check_open(alert)?;
@@ -103,13 +122,7 @@ impl Tracker {
 
     fn journal_command(&mut self, by: &str, command: Command, cause: &Cause, out: &mut Vec<Event>) {
         let number = self.number_command();
-        let subject = match &command {
-            Command::Checkout { asset, .. }
-            | Command::CheckIn { asset, .. }
-            | Command::Commission { asset, .. }
-            | Command::Count(HandCount { asset, .. }) => Subject::Asset(asset.clone()),
-            _ => Subject::Node,
-        };
+        let subject = command.asset().cloned().map_or(Subject::Node, Subject::Asset);
         let site = match &subject {
             Subject::Asset(asset) => self.register.home_site(asset).cloned(),
             _ => None,
@@ -127,11 +140,39 @@ impl Tracker {
 
     fn carry_out(&mut self, by: &str, command: Command, cause: &Cause, out: &mut Vec<Event>) {
         match command {
-            Command::Checkout { asset, holder, due_back, note } => {
+            Command::Checkout { asset, holder, due_back, note, .. } => {
                 let checked_out_at = cause.received_at;
                 self.check_out(Checkout { asset, holder, checked_out_at, due_back, note }, cause, out);
             }
-            Command::CheckIn { asset, .. } => self.check_in(&asset, "command", cause, out),
+            Command::CheckIn { asset, damage, .. } => {
+                let back = Return { how: "command", damage: damage.as_deref(), by };
+                self.check_in(&asset, back, cause, out);
+            }
+            Command::HandOver { asset, holder, due_back, note, .. } => {
+                let Some(held) = self.checkout_of(&asset).cloned() else { return };
+                let due_back = due_back.or(held.due_back);
+                let checkout = Checkout { asset, holder, checked_out_at: cause.received_at, due_back, note };
+                self.hand_over(checkout, "command", cause, out);
+            }
+            Command::Accept { asset, to, override_reason, note } => {
+                let overriding = override_reason.as_deref();
+                if let Ok(person) = self.check_accept(&asset, to.as_ref(), overriding, cause.received_at) {
+                    self.accept(&asset, &person, note, by, cause, out);
+                }
+            }
+            Command::Reject { asset, .. } => {
+                self.end_proposal(&asset, ProposalChange::Rejected, cause, out);
+            }
+            Command::Inspect { asset, passed, at, note } => {
+                self.inspect(&asset, passed, at, note.as_deref(), by, cause);
+            }
+            Command::Quarantine { asset, reason } => {
+                self.hold_back(&asset, HoldKind::Quarantine, reason, by, cause);
+            }
+            Command::Maintain { asset, reason } => {
+                self.hold_back(&asset, HoldKind::Maintenance, reason, by, cause);
+            }
+            Command::Release { asset, .. } => self.release(&asset),
             Command::Acknowledge { alert, note } => {
                 self.alerts.acknowledge(&alert, by, note, cause, out);
             }

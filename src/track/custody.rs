@@ -4,16 +4,20 @@
 //! means: it was elsewhere at the checkout, or has departed, passed out or been sensed elsewhere since.
 //! Being still heard at the crib right after a checkout is no return. Where nobody knew where it was at
 //! the checkout, the first hearing at home decides: within one presence span of the checkout it was
-//! there all along, later it came back.
+//! there all along, later it came back. A class may say that its returns are not sensed at all.
+//!
+//! Only what is ready goes out by command, see `readiness.rs`. An import says what happened already, and
+//! is not asked. Hand-overs are in `handover.rs`, what follows a return in `holds.rs`.
 
 use super::Tracker;
 use super::assets::{AssetRow, Whereabouts};
-use super::cause::Cause;
+use super::cause::{Cause, OWN_SOURCE};
 use super::import::{conflict, invalid};
 use crate::domain::commands::{Outcome, Refused};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, ZoneId};
-use crate::domain::register::{Asset, Checkout};
+use crate::domain::proposals::ProposalChange;
+use crate::domain::register::{Asset, Checkout, Returns};
 use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
@@ -29,6 +33,26 @@ impl Tracker {
             Some(held) => Err(already(held)),
             None => Ok(()),
         }
+    }
+
+    /// What is not ready does not go out, unless somebody says why it has to.
+    pub(super) fn check_gate(
+        &self,
+        asset: &AssetId,
+        overriding: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        if overriding.is_some_and(|why| why.trim().is_empty()) {
+            return Err(invalid(format!("`{asset}`: it is not said why it has to go out")));
+        }
+        let reasons = self.readiness_at(asset, now);
+        if reasons.is_empty() || overriding.is_some() {
+            return Ok(());
+        }
+        let reasons = self.reasons_of(asset, &reasons);
+        Err(conflict(format!(
+            "`{asset}` is not ready: {reasons}; where it has to go out, override with a reason"
+        )))
     }
 
     /// An import may repeat a checkout: as it is, with a new due date or note, or one long closed.
@@ -100,6 +124,7 @@ impl Tracker {
     pub(super) fn check_out(&mut self, checkout: Checkout, cause: &Cause, out: &mut Vec<Event>) {
         let asset = checkout.asset.clone();
         let home = self.register.asset(&asset).and_then(|asset| asset.home_zone.clone());
+        self.end_proposal(&asset, ProposalChange::Lapsed, cause, out);
         let row = self.assets.change(&asset);
         row.memory.whereabouts = whereabouts(row, home.as_ref());
         row.memory.custody_acts += 1;
@@ -113,8 +138,23 @@ impl Tracker {
         self.schedule_overdue(&asset, cause, out);
     }
 
-    /// Ends the checkout, if there is one. `how`: `command`, or what sensed the return.
-    pub(super) fn check_in(&mut self, asset: &AssetId, how: &str, cause: &Cause, out: &mut Vec<Event>) {
+    /// Ends the checkout, if there is one, because it was sensed to be back.
+    fn returned(&mut self, asset: &AssetId, how: &str, cause: &Cause, out: &mut Vec<Event>) {
+        self.check_in(asset, Return { how, damage: None, by: OWN_SOURCE }, cause, out);
+    }
+
+    /// Ends the checkout, if there is one.
+    pub(super) fn check_in(
+        &mut self,
+        asset: &AssetId,
+        back: Return<'_>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        if self.checkout_of(asset).is_none() {
+            return;
+        }
+        self.end_proposal(asset, ProposalChange::Lapsed, cause, out);
         let row = self.assets.change(asset);
         let Some(checkout) = row.current.checkout.take() else { return };
         row.memory.closed_checkout = Some(checkout.checked_out_at);
@@ -123,8 +163,9 @@ impl Tracker {
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(asset).cloned();
-        let body = EventBody::CheckedIn { checkout, how: how.to_owned() };
+        let body = EventBody::CheckedIn { checkout, how: back.how.to_owned() };
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&act]));
+        self.begin_restore(asset, back.damage, back.by, cause);
         self.schedule_overdue(asset, cause, out);
         self.reconsider(asset, cause, out);
     }
@@ -162,7 +203,7 @@ impl Tracker {
             Whereabouts::Unknown if there_all_along => {
                 self.assets.change(asset).memory.whereabouts = Whereabouts::AtHome;
             }
-            Whereabouts::Unknown | Whereabouts::Away => self.check_in(asset, how, cause, out),
+            Whereabouts::Unknown | Whereabouts::Away => self.returned(asset, how, cause, out),
         }
     }
 
@@ -176,16 +217,27 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         if self.out_of(asset, zone).is_some_and(|checked_out_at| cause.observed_at > checked_out_at) {
-            self.check_in(asset, how, cause, out);
+            self.returned(asset, how, cause, out);
         }
     }
 
-    /// When it was checked out, where it is, and where `zone` is its home.
+    /// When it was checked out, where it is, and where `zone` is its home; not for a class whose returns
+    /// somebody has to say.
     fn out_of(&self, asset: &AssetId, zone: &ZoneId) -> Option<Timestamp> {
         let checkout = self.checkout_of(asset)?;
-        let home = self.register.asset(asset)?.home_zone.as_ref()?;
-        (home == zone).then_some(checkout.checked_out_at)
+        let held = self.register.asset(asset)?;
+        let home = held.home_zone.as_ref()?;
+        let sensed = self.register.class(&held.class).is_none_or(|class| class.returns == Returns::Sensed);
+        (home == zone && sensed).then_some(checkout.checked_out_at)
     }
+}
+
+/// How a checkout ends.
+pub(super) struct Return<'a> {
+    /// `command`, or what sensed it.
+    pub how: &'a str,
+    pub damage: Option<&'a str>,
+    pub by: &'a str,
 }
 
 fn whereabouts(row: &AssetRow, home: Option<&ZoneId>) -> Whereabouts {

@@ -13,6 +13,7 @@ use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
 use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
+use crate::domain::register::Carrier;
 use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
 use crate::domain::state::{Location, SensedBy};
 
@@ -25,10 +26,12 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let asset = self.register.asset_of_tag(&epc, cause.observed_at).cloned();
+        let carrier = self.register.tags.at(&epc, cause.observed_at).cloned();
+        let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
         if change != PresenceChange::Refreshed {
-            self.tell_presence(asset.as_ref(), epc, &read_point, change, cause, out);
+            self.tell_presence(subject.clone(), epc, &read_point, change, cause, out);
         }
+        let asset = carrier.as_ref().and_then(Carrier::asset).cloned();
         if change != PresenceChange::Departed {
             self.count_at(epc, asset.as_ref(), &read_point, cause, out);
         }
@@ -41,7 +44,7 @@ impl Tracker {
             PresenceChange::Refreshed => {
                 let moves = self.refresh_moves(&asset, &read_point, cause);
                 if moves {
-                    self.tell_presence(Some(&asset), epc, &read_point, change, cause, out);
+                    self.tell_presence(subject, epc, &read_point, change, cause, out);
                 }
                 self.heard(&asset, epc, &read_point, moves, cause, out);
             }
@@ -51,10 +54,11 @@ impl Tracker {
 
     pub(super) fn passage(&mut self, passage: Passage, cause: &Cause, out: &mut Vec<Event>) {
         let Passage { epc, portal, direction, confidence, evidence } = passage;
-        let asset = self.register.asset_of_tag(&epc, cause.observed_at).cloned();
+        let carrier = self.register.tags.at(&epc, cause.observed_at).cloned();
         let sides = self.topology.portal(&portal);
         let (from, to) = sides.map(|sides| sides.crossing(direction)).unwrap_or_default();
         let merge = sides.map(|sides| sides.merge).unwrap_or_default();
+        let asset = carrier.as_ref().and_then(Carrier::asset).cloned();
         if let Some(asset) = &asset {
             let at = cause.observed_at;
             let passed = Passed { portal: portal.clone(), direction, at, epcs: vec![epc] };
@@ -63,7 +67,7 @@ impl Tracker {
             }
         }
         let site = self.site_at(&portal, to.as_ref().or(from.as_ref()), cause);
-        let subject = subject(asset.as_ref(), epc);
+        let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
         let parts: [&[u8]; 3] = [epc.bytes(), portal.as_str().as_bytes(), &[direction as u8]];
         let body =
             EventBody::Passage { direction, epc, portal: portal.clone(), from, to: to.clone(), evidence };
@@ -74,10 +78,15 @@ impl Tracker {
             let how = format!("passed in through {portal}");
             self.count_in(epc, asset.as_ref(), zone, &how, None, cause, out);
         }
-        if !cause.late {
-            self.stranger_passed(epc, &portal, cause, out);
+        if cause.late {
+            return;
         }
-        if let Some(asset) = asset.filter(|_| !cause.late) {
+        self.stranger_passed(epc, &portal, cause, out);
+        if let Some(Carrier::Person(person)) = carrier {
+            self.badge_passed(person, &portal, direction, confidence, cause);
+        }
+        if let Some(asset) = asset {
+            self.carried_through(&asset, &portal, direction, confidence, cause);
             self.passed(&asset, &portal, direction, to, confidence, cause, out);
         }
     }
@@ -130,7 +139,7 @@ impl Tracker {
 
     fn tell_presence(
         &self,
-        asset: Option<&AssetId>,
+        subject: Subject,
         epc: Epc,
         read_point: &ReadPointId,
         change: PresenceChange,
@@ -141,7 +150,7 @@ impl Tracker {
         let site = self.site_at(read_point, zone.as_ref(), cause);
         let parts: [&[u8]; 3] = [epc.bytes(), read_point.as_str().as_bytes(), &[change as u8]];
         let body = EventBody::Presence { change, epc, read_point: read_point.clone(), zone };
-        out.push(cause.event(site, subject(asset, epc), body, &parts));
+        out.push(cause.event(site, subject, body, &parts));
     }
 
     /// A tag is heard where assets stay. `places`: that moves the answer, if nothing newer did.
@@ -302,8 +311,12 @@ impl Tracker {
     }
 }
 
-fn subject(asset: Option<&AssetId>, epc: Epc) -> Subject {
-    asset.cloned().map_or(Subject::Tag(epc), Subject::Asset)
+fn subject_of(carrier: &Carrier, epc: Epc) -> Subject {
+    match carrier {
+        Carrier::Asset(asset) => Subject::Asset(asset.clone()),
+        Carrier::Person(person) => Subject::Person(person.clone()),
+        Carrier::Zone(_) => Subject::Tag(epc),
+    }
 }
 
 fn tracked(asset: Option<&AssetId>, device: &DeviceId) -> Subject {

@@ -28,6 +28,8 @@ mod custody;
 mod deadlines;
 mod exits;
 mod ghost;
+mod handover;
+mod holds;
 mod idle;
 mod import;
 mod inhibit;
@@ -57,6 +59,7 @@ pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
 pub use conditions::SensorRow;
 pub use exits::Left;
+pub use handover::{BadgePassing, Carried};
 pub use import::{Fault, Staged, faults};
 pub use links::LinkRow;
 pub use offenders::HolderRow;
@@ -101,6 +104,7 @@ pub struct Tracker {
     strangers: zombie::Strangers,
     silence: silence::Silence,
     offenders: offenders::Offenders,
+    company: handover::Company,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -130,6 +134,7 @@ impl Tracker {
             strangers: zombie::Strangers::default(),
             silence: silence::Silence::default(),
             offenders: offenders::Offenders::default(),
+            company: handover::Company::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -216,7 +221,7 @@ impl Tracker {
     }
 
     /// Lets deadlines up to `now` pass, in order of time; at the same time planned work before due silences
-    /// before due dates before inspections before audits before the alerts' own. After `most` it stops, so
+    /// before due dates before inspections, audits, hand-overs and the alerts' own. After `most` it stops, so
     /// that others get their turn; the rest is due then as before. Gives how many passed.
     pub fn tick(&mut self, now: Timestamp, most: usize, out: &mut Vec<Event>) -> usize {
         self.advance(now, out);
@@ -255,6 +260,7 @@ impl Tracker {
             self.strangers.next_deadline(),
             self.idle.next_deadline(),
             self.offenders.next_deadline(),
+            self.company.next_deadline(),
             self.alerts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -278,10 +284,11 @@ impl Tracker {
             out.push(StateRow::put(StateKind::Commands, restore::COMMANDS_KEY, &self.commands));
         }
         self.audits.take_dirty(out);
+        self.company.take_dirty(out);
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 12] = [
+        let deadlines: [(Option<Timestamp>, Pass); 13] = [
             (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
@@ -293,6 +300,7 @@ impl Tracker {
             (self.strangers.next_deadline(), Self::pass_stranger),
             (self.idle.next_deadline(), Self::pass_idle),
             (self.offenders.next_deadline(), Self::pass_day),
+            (self.company.next_deadline(), Self::pass_judgement),
             (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
         ];
         // `min_by_key` takes the first of equals.

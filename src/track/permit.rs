@@ -38,7 +38,15 @@ impl Tracker {
 
     fn check_scope(&self, scope: &Scope, command: &Command, now: Timestamp) -> Result<(), Refused> {
         match command {
-            Command::Checkout { asset, .. } | Command::CheckIn { asset, .. } => self.visible(scope, asset),
+            Command::Checkout { asset, .. }
+            | Command::CheckIn { asset, .. }
+            | Command::HandOver { asset, .. }
+            | Command::Accept { asset, .. }
+            | Command::Reject { asset, .. }
+            | Command::Inspect { asset, .. }
+            | Command::Quarantine { asset, .. }
+            | Command::Maintain { asset, .. }
+            | Command::Release { asset, .. } => self.visible(scope, asset),
             Command::Acknowledge { alert, .. }
             | Command::Assign { alert, .. }
             | Command::Snooze { alert, .. } => {

@@ -69,7 +69,11 @@ impl Tracker {
         let unreadable = |source| TrackRestoreError::Row { kind, key: key.to_owned(), source };
         match kind {
             StateKind::Asset => {
-                self.assets.restore(AssetRow::parse(value).map_err(unreadable)?, pool);
+                let row = AssetRow::parse(value).map_err(unreadable)?;
+                if let Some(carried) = &row.memory.carried {
+                    self.company.restore_carried(&row.current.asset, carried);
+                }
+                self.assets.restore(row, pool);
             }
             StateKind::Watch => {
                 let row: WatchRow = serde_json::from_slice(value).map_err(unreadable)?;
@@ -125,6 +129,10 @@ impl Tracker {
                 self.offenders.restore(key.to_owned(), row, window);
             }
             StateKind::Away => self.idle.away_us = serde_json::from_slice(value).map_err(unreadable)?,
+            StateKind::Badges => {
+                let badges = serde_json::from_slice(value).map_err(unreadable)?;
+                self.company.restore(key.into(), badges);
+            }
             StateKind::Commands => self.commands = serde_json::from_slice(value).map_err(unreadable)?,
             _ => return Err(TrackRestoreError::Foreign { kind, key: key.to_owned() }),
         }

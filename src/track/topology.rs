@@ -50,6 +50,7 @@ pub(super) struct Portal {
     inside: Option<ZoneId>,
     outside: Option<ZoneId>,
     pub merge: Duration,
+    pub handover_within: Duration,
 }
 
 impl Portal {
@@ -93,8 +94,13 @@ impl Topology {
                 };
                 self.presence.insert(point.name.clone(), presence);
             }
-            ReadPointKind::Portal { inside, outside, merge, .. } => {
-                let portal = Portal { inside: inside.clone(), outside: outside.clone(), merge: *merge };
+            ReadPointKind::Portal { inside, outside, merge, handover_within, .. } => {
+                let portal = Portal {
+                    inside: inside.clone(),
+                    outside: outside.clone(),
+                    merge: *merge,
+                    handover_within: *handover_within,
+                };
                 self.portals.insert(point.name.clone(), portal);
             }
         }

@@ -45,6 +45,13 @@ fn role_for(command: &Command) -> Role {
         Command::Import { .. } | Command::Remove { .. } | Command::Commission { .. } => Role::Admin,
         Command::Checkout { .. }
         | Command::CheckIn { .. }
+        | Command::HandOver { .. }
+        | Command::Accept { .. }
+        | Command::Reject { .. }
+        | Command::Inspect { .. }
+        | Command::Quarantine { .. }
+        | Command::Maintain { .. }
+        | Command::Release { .. }
         | Command::Acknowledge { .. }
         | Command::Assign { .. }
         | Command::Snooze { .. }

@@ -1,4 +1,4 @@
-//! Checkouts and check-ins.
+//! Checkouts, hand-overs and check-ins.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Api;
 use super::command::Done;
+use super::due;
 use super::extract::{Body, Path, Writing};
 use super::problem::Problem;
 use super::routes::Operation;
@@ -34,8 +35,17 @@ pub(super) fn operations() -> Vec<Operation> {
         .command(StatusCode::CREATED, updated()),
         Operation::post("/assets/{asset}/check-in", "checkIn", "Checks an asset in", check_in)
             .role(Role::Operator)
-            .body::<Note>(json!({ "note": "left at the gate" }))
+            .body::<Back>(json!({ "note": "left at the gate" }))
             .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/hand-over",
+            "handOver",
+            "Hands an asset over to somebody else",
+            hand_over,
+        )
+        .role(Role::Operator)
+        .body::<NewHandOver>(json!({ "holder": "P-7", "from": "night shift", "due_back": "+2 working days" }))
+        .command(StatusCode::OK, updated()),
     ]
 }
 
@@ -45,25 +55,49 @@ pub(super) struct NewCheckout {
     asset: AssetId,
     /// A person, a team or a project.
     holder: String,
+    /// A time, with an offset or by the clock of the asset's site; a date, for the end of that working day;
+    /// `+3 working days`; or a time from now, such as `+8h`.
     #[serde(default)]
-    due_back: Option<Timestamp>,
+    due_back: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
+    /// Why it goes out although it is not ready.
+    #[serde(default, rename = "override")]
+    override_reason: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewHandOver {
+    /// A person, a team or a project.
+    holder: String,
+    /// Refused where somebody else has it.
+    #[serde(default)]
+    from: Option<String>,
+    /// As of a checkout; not set: it stays as it was.
+    #[serde(default)]
+    due_back: Option<String>,
     #[serde(default)]
     note: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Note {
+pub(super) struct Back {
     #[serde(default)]
     note: Option<String>,
+    /// What is broken; it is quarantined for it.
+    #[serde(default)]
+    damage: Option<String>,
 }
 
 async fn check_out(
     State(api): State<Arc<Api>>,
     writing: Writing,
-    Body(NewCheckout { asset, holder, due_back, note }): Body<NewCheckout>,
+    Body(NewCheckout { asset, holder, due_back, note, override_reason }): Body<NewCheckout>,
 ) -> Result<Done, Problem> {
-    let command = Command::Checkout { asset, holder, due_back, note };
+    let due_back = api.due_back(&asset, due_back).await?;
+    let command = Command::Checkout { asset, holder, due_back, note, override_reason };
     Ok(api.give(writing, command, None).await?.created())
 }
 
@@ -71,7 +105,30 @@ async fn check_in(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Note { note }): Body<Note>,
+    Body(Back { note, damage }): Body<Back>,
 ) -> Result<Done, Problem> {
-    api.give(writing, Command::CheckIn { asset, note }, None).await
+    api.give(writing, Command::CheckIn { asset, note, damage }, None).await
+}
+
+async fn hand_over(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(NewHandOver { holder, from, due_back, note }): Body<NewHandOver>,
+) -> Result<Done, Problem> {
+    let due_back = api.due_back(&asset, due_back).await?;
+    api.give(writing, Command::HandOver { asset, holder, from, due_back, note }, None).await
+}
+
+impl Api {
+    async fn due_back(&self, asset: &AssetId, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = text else { return Ok(None) };
+        match due::due_back(&self.reader, &self.rules, asset, &text, self.clock.now()).await {
+            Ok(due) => Ok(Some(due)),
+            Err(due::DueError::Journal(error)) => Err(error.into()),
+            Err(error @ due::DueError::Text { .. }) => {
+                Err(Problem::Unprocessable(format!("due_back {error}")))
+            }
+        }
+    }
 }

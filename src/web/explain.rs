@@ -173,7 +173,7 @@ async fn zone(reader: &Reader, rules: &Rules, name: Option<&ZoneId>) -> Result<O
     }
 }
 
-async fn record(reader: &Reader, key: &str) -> Result<Option<Record>, ExplainError> {
+pub(super) async fn record(reader: &Reader, key: &str) -> Result<Option<Record>, ExplainError> {
     let row = reader.state(StateKind::Register, key).await?;
     Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
 }

@@ -31,6 +31,7 @@ mod auth;
 mod command;
 mod custody;
 mod dead_letters;
+pub mod due;
 pub mod epcis;
 mod etag;
 mod events;

@@ -64,6 +64,7 @@ fn rules() -> Rules {
         settle: seconds(2),
         static_after: seconds(30),
         merge: seconds(2),
+        handover_within: Duration::from_secs(5),
     };
     let point = |name: &str, kind, reference_tag, antennas| ReadPointConfig {
         name: name.into(),

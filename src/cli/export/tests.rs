@@ -41,7 +41,9 @@ async fn the_register_and_its_checkouts_come_back_from_the_files() {
     let config = config(folder.path());
     give(&config, Command::Import { records: records(), checkouts: Vec::new() }).await;
     let asset = "T2".into();
-    give(&config, Command::Checkout { asset, holder: "ann".to_owned(), due_back: None, note: None }).await;
+    let holder = "ann".to_owned();
+    let command = Command::Checkout { asset, holder, due_back: None, note: None, override_reason: None };
+    give(&config, command).await;
     let reader = Reader::open(&config.journal.path).await.unwrap();
     for format in ["csv", "json"] {
         let out = folder.path().join(format);

@@ -23,7 +23,6 @@ mod problem;
 mod references;
 mod rows;
 mod tables;
-mod times;
 mod write;
 
 pub use diff::{Diff, changes, diff};

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use super::parse::{Import, Known, Parsed, Place, TimelessCheckout};
 use super::problem::{ImportProblem, Sheet};
 use super::tables::{Kind, RawCheckout};
-use super::times::parse_time;
-use crate::domain::register::{Asset, Checkout, Record};
+use crate::config::times::{TimeFault, parse_due, parse_time};
+use crate::domain::register::{Asset, Checkout, Record, Site};
 use crate::domain::time::Timestamp;
 use crate::track::{Register, Staged, faults};
 
@@ -105,13 +105,15 @@ fn check_checkout(
     if asset.is_retired() {
         row.problem("asset", &id, "retired", "a retired asset is not checked out");
     }
-    let timezone = timezone(asset, staged, register);
-    let due_back = time("due_back", told.due_back, timezone, row);
+    let site = site(asset, staged, register);
+    let timezone = site.map(|site| &site.timezone);
+    let due_back = time("due_back", told.due_back, timezone, row, |text| parse_due(text, known.now, site));
     let held = known.held.get(&id);
     let same_holder = held.filter(|held| held.holder == holder);
-    let checked_out_at = time("checked_out_at", told.checked_out_at, timezone, row)?
-        .or_else(|| same_holder.map(|held| held.checked_out_at))
-        .unwrap_or(known.now);
+    let checked_out_at =
+        time("checked_out_at", told.checked_out_at, timezone, row, |text| parse_time(text, timezone))?
+            .or_else(|| same_holder.map(|held| held.checked_out_at))
+            .unwrap_or(known.now);
     if checked_out_at > known.now {
         row.problem("checked_out_at", checked_out_at, "in the future", "a time that has been");
     }
@@ -130,11 +132,11 @@ fn check_checkout(
     Some(Checkout { asset: id, holder, checked_out_at, due_back, note })
 }
 
-/// Of the asset's home zone, or of the only site.
-fn timezone<'a>(asset: &Asset, staged: &'a Staged<'_>, register: &'a Register) -> Option<&'a TimeZone> {
+/// Of the asset's home zone, or the only one.
+fn site<'a>(asset: &Asset, staged: &'a Staged<'_>, register: &'a Register) -> Option<&'a Site> {
     match asset.home_zone.as_ref().and_then(|zone| staged.site_of_zone(zone)) {
-        Some(site) => staged.site(site).map(|site| &site.timezone),
-        None => register.only_site().map(|site| &site.timezone),
+        Some(site) => staged.site(site),
+        None => register.only_site(),
     }
 }
 
@@ -144,9 +146,10 @@ fn time(
     text: Option<String>,
     timezone: Option<&TimeZone>,
     row: &mut RowCheck<'_>,
+    parse: impl Fn(&str) -> Result<Timestamp, TimeFault>,
 ) -> Option<Option<Timestamp>> {
     let Some(text) = text else { return Some(None) };
-    match parse_time(&text, timezone) {
+    match parse(&text) {
         Ok(time) => Some(Some(time)),
         Err(fault) => {
             let (wrong, allowed) = fault.in_words(timezone);

@@ -113,7 +113,7 @@ impl Current {
             "counted" => asset.counted(event),
             "geofence" => asset.position(event, read::<bodies::Geofence>(event).fix),
             "fix" => asset.position(event, read(event)),
-            "checked-out" => asset.custody(event, Some(read(event))),
+            "checked-out" | "handed-over" => asset.custody(event, Some(read(event))),
             "checked-in" => asset.custody(event, None),
             // A kind of location event that has no column here: it is in `last_kind`.
             _ => {}

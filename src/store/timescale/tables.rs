@@ -184,7 +184,7 @@ fn location_columns(event: &StoredEvent) -> Location {
             let bodies::Counted { standing, epc, zone } = read(event);
             Location { change: standing, epc, zone, ..empty }
         }
-        "checked-out" => Location { checkout: read(event), ..empty },
+        "checked-out" | "handed-over" => Location { checkout: read(event), ..empty },
         "checked-in" => Location { checkout: read::<bodies::CheckedIn>(event).checkout, ..empty },
         _ => empty,
     }

@@ -5,6 +5,8 @@ mod audits;
 mod custody;
 mod exits;
 mod ghosts;
+mod handovers;
+mod holds;
 mod idle;
 mod kits;
 mod lifecycle;

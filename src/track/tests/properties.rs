@@ -9,6 +9,7 @@ use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Rule};
 use crate::domain::commands::Command;
 use crate::domain::events::{Event, EventBody};
 use crate::domain::readings::Quality;
+use crate::domain::register::*;
 use crate::domain::sightings::{Direction, FenceChange};
 
 #[derive(Clone, Debug)]
@@ -21,6 +22,12 @@ enum Step {
     Fix(bool),
     CheckOut(u16, i64),
     CheckIn(u16),
+    HandOver(u16),
+    Badge(bool),
+    Accept(u16),
+    Hold(u16),
+    Release(u16),
+    Inspect(u16, bool),
     Link(u8, bool, bool),
     Hearing(u8, bool),
     Quality(bool),
@@ -28,6 +35,7 @@ enum Step {
     Snooze(u8, i64),
 }
 
+const BADGE: u16 = 102;
 const PLACES: [&str; 3] = ["CRIB", "CRIB-B", "ANNEX"];
 const SOURCES: [&str; 4] = ["r1", "r2", "r3", "cold-1"];
 const ALERTS: [&str; 5] =
@@ -43,7 +51,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (tag.clone(), any::<bool>(), any::<bool>()).prop_map(|(n, way, door)| Step::Pass(n, way, door)),
         1 => any::<bool>().prop_map(Step::Fix),
         1 => (tag.clone(), 1..200i64).prop_map(|(n, due)| Step::CheckOut(n, due)),
-        1 => tag.prop_map(Step::CheckIn),
+        1 => tag.clone().prop_map(Step::CheckIn),
+        1 => tag.clone().prop_map(Step::HandOver),
+        1 => any::<bool>().prop_map(Step::Badge),
+        1 => tag.clone().prop_map(Step::Accept),
+        1 => tag.clone().prop_map(Step::Hold),
+        1 => tag.clone().prop_map(Step::Release),
+        1 => (tag, any::<bool>()).prop_map(|(n, passed)| Step::Inspect(n, passed)),
         1 => (0..4u8, any::<bool>(), any::<bool>()).prop_map(|(s, up, caught)| Step::Link(s, up, caught)),
         1 => (0..3u8, any::<bool>()).prop_map(|(place, hearing)| Step::Hearing(place, hearing)),
         1 => any::<bool>().prop_map(Step::Quality),
@@ -74,6 +88,29 @@ fn take(world: &mut World, step: &Step) {
         // Refusals are as good as any answer here.
         Step::CheckOut(tag, due) => drop(world.check_out(asset_name(tag).as_str(), Some(due))),
         Step::CheckIn(tag) => drop(world.check_in(asset_name(tag).as_str())),
+        Step::HandOver(tag) => {
+            let (asset, holder) = (asset_name(tag), "cy".to_owned());
+            drop(world.command(Command::HandOver { asset, holder, from: None, due_back: None, note: None }));
+        }
+        Step::Badge(inward) => {
+            world.until(world.at + 1);
+            world.pass(BADGE, "DOCK", if inward { Direction::In } else { Direction::Out });
+        }
+        Step::Accept(tag) => {
+            let asset = asset_name(tag);
+            drop(world.command(Command::Accept { asset, to: None, override_reason: None, note: None }));
+        }
+        Step::Hold(tag) => {
+            let (asset, reason) = (asset_name(tag), "leaks".to_owned());
+            drop(world.command(Command::Quarantine { asset, reason }));
+        }
+        Step::Release(tag) => {
+            drop(world.command(Command::Release { asset: asset_name(tag), note: None }));
+        }
+        Step::Inspect(tag, passed) => {
+            let asset = asset_name(tag);
+            drop(world.command(Command::Inspect { asset, passed, at: None, note: None }));
+        }
         Step::Link(source, up, caught_up) => world.link(SOURCES[usize::from(source)], up, up && caught_up),
         Step::Hearing(place, hearing) => world.hearing(PLACES[usize::from(place)], hearing),
         Step::Quality(good) => {
@@ -93,8 +130,48 @@ fn take(world: &mut World, step: &Step) {
 
 fn world() -> World {
     let mut world = World::stocked(8, "tool");
-    world.import(vec![tag(101, "T1"), tracker("van/1", "T8")]).unwrap();
+    let person = Person { id: "ann".into(), name: None, team: None, site: None };
+    let badge = TagAttachment::new(epc(BADGE), Carrier::Person("ann".into()));
+    // Inspected often and after each return, accepted by itself, and three of them a kit's parts.
+    let class = AssetClass {
+        inspect_every: Some(secs(600)),
+        inspect_on_return: true,
+        handover: Handover::Accept,
+        ghost_after: Some(secs(60)),
+        ..AssetClass::new("watched".into())
+    };
+    let kit = AssetClass { needs: vec!["watched".into(), "tool".into()], ..AssetClass::new("kit".into()) };
+    let part = |name: &str, class: &str| {
+        Record::Asset(Asset {
+            home_zone: Some("crib".into()),
+            part_of: Some("K".into()),
+            ..Asset::new(name.into(), class.into())
+        })
+    };
     world
+        .import(vec![
+            tag(101, "T1"),
+            tracker("van/1", "T8"),
+            Record::Person(person),
+            Record::Tag(badge),
+            Record::Class(Box::new(class)),
+            Record::Class(Box::new(kit)),
+            asset("K", "kit"),
+            part("T2", "watched"),
+            part("T3", "watched"),
+            part("T4", "tool"),
+        ])
+        .unwrap();
+    world
+}
+
+/// What each row says of readiness is what follows from everything else that is known.
+fn check_readiness(world: &World) {
+    for name in ["K", "T1", "T2", "T3", "T4", "T8"] {
+        let current = world.current(name);
+        assert_eq!(current.not_ready, world.tracker.readiness(&name.into()), "{name}");
+        assert_eq!(current.ready, current.not_ready.is_empty());
+    }
 }
 
 fn json(event: &Event) -> String {
@@ -141,7 +218,10 @@ proptest! {
     #[test]
     fn alerts_follow_the_machine_and_ids_differ(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = world();
-        steps.iter().for_each(|step| take(&mut world, step));
+        for step in &steps {
+            take(&mut world, step);
+            check_readiness(&world);
+        }
         let open = check_alerts(&world.events);
         let held: BTreeMap<AlertKey, AlertState> = Rule::ALL
             .into_iter()

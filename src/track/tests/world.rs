@@ -58,6 +58,7 @@ fn portal(name: &str, inside: &str, outside: Option<&str>) -> ReadPointConfig {
         settle: secs(2),
         static_after: secs(60),
         merge: secs(5),
+        handover_within: secs(5),
     };
     read_point(name, kind, "r2")
 }
@@ -207,11 +208,17 @@ impl World {
 
     pub fn check_out(&mut self, name: &str, due_in: Option<i64>) -> Result<Outcome, Refused> {
         let due_back = due_in.map(|due| t(self.at + due));
-        self.command(Command::Checkout { asset: name.into(), holder: "bob".to_owned(), due_back, note: None })
+        self.command(Command::Checkout {
+            asset: name.into(),
+            holder: "bob".to_owned(),
+            due_back,
+            note: None,
+            override_reason: None,
+        })
     }
 
     pub fn check_in(&mut self, name: &str) -> Result<Outcome, Refused> {
-        self.command(Command::CheckIn { asset: name.into(), note: None })
+        self.command(Command::CheckIn { asset: name.into(), note: None, damage: None })
     }
 
     pub fn see_from(&mut self, source: &str, observed: i64, late: bool, what: Seen) {
@@ -391,6 +398,12 @@ pub fn line(event: &Event) -> String {
         }
         EventBody::Geofence { change, fence, .. } => format!("{change:?} {fence}"),
         EventBody::CheckedOut(checkout) => format!("checked-out {}", checkout.holder),
+        EventBody::HandedOver { checkout, from, .. } => format!("handed over {from}>{}", checkout.holder),
+        EventBody::Proposal { change, proposal } => {
+            let names: Vec<&str> = proposal.candidates.iter().map(|c| c.person.as_str()).collect();
+            let from = proposal.from.as_deref().unwrap_or("-");
+            format!("{change:?} {from}>{}", names.join("|"))
+        }
         EventBody::CheckedIn { how, .. } => format!("checked-in {how}"),
         EventBody::Readiness { ready: true, .. } => "ready".to_owned(),
         EventBody::Readiness { reasons, .. } => format!("not ready: {}", told_together(reasons)),

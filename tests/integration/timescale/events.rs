@@ -143,7 +143,7 @@ pub fn one_of_each() -> Vec<Event> {
             Subject::Node,
             EventBody::Command {
                 by: "ada".to_owned(),
-                command: Command::CheckIn { asset: "FL-07".into(), note: None },
+                command: Command::CheckIn { asset: "FL-07".into(), note: None, damage: None },
             },
         ),
         (Subject::Node, EventBody::Gap { from: at(1), to: at(2), reason: "restart".to_owned() }),
