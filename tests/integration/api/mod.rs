@@ -262,16 +262,16 @@ async fn the_control_socket_needs_no_token_and_is_nobody_elses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_ready_is_kept_in_and_due_dates_are_read_as_people_write_them() {
     let mut api = Api::start().await;
-    let zone = json!({ "table": "zone", "name": "hall", "site": "hamburg" });
-    let site = json!({ "table": "site", "name": "hamburg", "timezone": "Europe/Berlin",
+    let zone = json!({ "table": "zone", "name": "quay", "site": "kiel" });
+    let site = json!({ "table": "site", "name": "kiel", "timezone": "Europe/Berlin",
         "calendar": { "working_hours": "mon-fri 07:00-17:00" } });
-    let asset = json!({ "table": "asset", "id": "FL-1", "class": "forklift", "home_zone": "hall" });
+    let asset = json!({ "table": "asset", "id": "FL-9", "class": "forklift", "home_zone": "quay" });
     let records = json!({ "records": [site, zone, asset] });
     assert_eq!(api.post(ADMIN, "/api/v1/register", records).await.0, StatusCode::OK);
-    let quarantine = json!({ "command": "quarantine", "asset": "FL-1", "reason": "the mast leaks" });
+    let quarantine = json!({ "command": "quarantine", "asset": "FL-9", "reason": "the mast leaks" });
     assert_eq!(api.post(VIEWER, "/api/v1/commands", quarantine.clone()).await.0, StatusCode::FORBIDDEN);
     assert_eq!(api.post(OPERATOR, "/api/v1/commands", quarantine).await.0, StatusCode::OK);
-    let mut checkout = json!({ "asset": "FL-1", "holder": "Ada", "due_back": "2031-07-04" });
+    let mut checkout = json!({ "asset": "FL-9", "holder": "Ada", "due_back": "2031-07-04" });
     let (status, problem) = api.post(OPERATOR, "/api/v1/checkouts", checkout.clone()).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(problem["detail"].as_str().unwrap().contains("the mast leaks"), "{problem}");
@@ -289,7 +289,7 @@ async fn what_is_not_ready_is_kept_in_and_due_dates_are_read_as_people_write_the
     }
     checkout["due_back"] = json!("2031-07-04");
     assert_eq!(api.post(OPERATOR, "/api/v1/checkouts", checkout).await.0, StatusCode::CREATED);
-    let (_, told) = api.get(VIEWER, "/api/v1/assets/FL-1").await;
+    let (_, told) = api.get(VIEWER, "/api/v1/assets/FL-9").await;
     assert_eq!(
         told["current"]["checkout"]["due_back"], "2031-07-04T15:00:00Z",
         "the end of that working day"
@@ -297,10 +297,10 @@ async fn what_is_not_ready_is_kept_in_and_due_dates_are_read_as_people_write_the
     assert_eq!(told["current"]["ready"], false);
     assert_eq!(told["current"]["not_ready"][0]["why"], "the mast leaks");
     let hand_over = json!({ "holder": "Bob", "from": "Ada", "due_back": "2031-07-04 09:30" });
-    let path = "/api/v1/assets/FL-1/hand-over";
+    let path = "/api/v1/assets/FL-9/hand-over";
     assert_eq!(api.post(OPERATOR, path, hand_over.clone()).await.0, StatusCode::OK);
     assert_eq!(api.post(OPERATOR, path, hand_over).await.0, StatusCode::CONFLICT, "Ada no longer has it");
-    let (_, told) = api.get(VIEWER, "/api/v1/assets/FL-1").await;
+    let (_, told) = api.get(VIEWER, "/api/v1/assets/FL-9").await;
     assert_eq!(told["current"]["checkout"]["holder"], "Bob");
     assert_eq!(told["current"]["checkout"]["due_back"], "2031-07-04T07:30:00Z");
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
