@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError, Restoring};
 use self::writer::{Downstream, Reply, Work, WriterTask};
-use crate::config::{Config, Rules};
+use crate::config::{Config, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::health::Health;
@@ -37,6 +37,7 @@ use crate::journal::{self, JournalError, Opened, Reader, StatePages, StoredDeadL
 use crate::notify::{self, Board};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, Intake, IntakeSender};
+use crate::store::timescale::{Follower, RegisterRequest};
 use crate::web::{self, CommandRequest};
 use crate::{store, telemetry};
 
@@ -44,6 +45,8 @@ use crate::{store, telemetry};
 const WORK_QUEUE: usize = 1;
 /// Commands of people and programs; each waits for its commit, so few are ever under way.
 const COMMAND_QUEUE: usize = 64;
+/// What the follower of the register brings: one at a time, and it waits for each.
+const REGISTER_QUEUE: usize = 4;
 /// Words of the forwarder to the journal; it sends one a batch.
 const CONTROL_QUEUE: usize = 16;
 /// Reports of our own trouble; a handful of reporters, each seldom.
@@ -129,6 +132,7 @@ async fn assemble(
     let (intake_tx, intake_rx) = mpsc::channel(config.intake.queue);
     let (work_tx, work_rx) = mpsc::channel(WORK_QUEUE);
     let (command_tx, command_rx) = mpsc::channel(COMMAND_QUEUE);
+    let (register_tx, register_rx) = mpsc::channel(REGISTER_QUEUE);
     let (control_tx, control_rx) = mpsc::channel(CONTROL_QUEUE);
     let (health_tx, health_rx) = mpsc::channel(HEALTH_QUEUE);
     let (replay_tx, replay_rx) = mpsc::channel(REPLAY_QUEUE);
@@ -149,10 +153,32 @@ async fn assemble(
     };
     let writer = WriterTask::new(opened.writer, clock.clone(), downstream);
     stages.spawn("writer", writer.run(work_rx, control_rx));
-    let inputs = Inputs { intake: intake_rx, replays: replay_rx, commands: command_rx, health: health_rx };
+    let inputs = Inputs {
+        intake: intake_rx,
+        replays: replay_rx,
+        commands: command_rx,
+        register: register_rx,
+        health: health_rx,
+    };
     stages.spawn("core", drive(core, inputs, work_tx, clock.clone(), config.intake.commit_frames));
 
     let tail = stages.tail.clone();
+    let mut command_tx = command_tx;
+    if let Some(timescale) = config.timescale.clone().filter(|it| it.register == RegisterOwner::Database) {
+        // Who wants to change the register comes past its follower, which writes to the database.
+        let (desk_tx, desk_rx) = mpsc::channel(COMMAND_QUEUE);
+        let onward = std::mem::replace(&mut command_tx, desk_tx);
+        let follower = Follower {
+            config: timescale,
+            node: config.node.clone(),
+            journal: Reader::open(opened.reader.path()).await?,
+            core: register_tx,
+            onward,
+            health: health_tx.clone(),
+            timing: store::timescale::Timing::default(),
+        };
+        stages.spawn("register", follower.run(desk_rx, tail.clone()));
+    }
     if let Some(timescale) = config.timescale.clone() {
         let reader = opened.reader.clone();
         let forwarder = store::timescale::run(
@@ -272,6 +298,7 @@ struct Inputs {
     intake: mpsc::Receiver<Intake>,
     replays: mpsc::Receiver<StoredDeadLetter>,
     commands: mpsc::Receiver<CommandRequest>,
+    register: mpsc::Receiver<RegisterRequest>,
     health: mpsc::Receiver<Health>,
 }
 
@@ -315,7 +342,11 @@ async fn drive(
             }
             Some(request) = inputs.commands.recv(), if accepting => {
                 let answer = core.order(request.order, clock.now());
-                replies.push(Reply { to: request.reply, answer });
+                replies.push(Reply::Answer { to: request.reply, answer });
+                pending += 1;
+            }
+            Some(request) = inputs.register.recv(), if accepting => {
+                replies.extend(take_register(&mut core, request, clock.now()));
                 pending += 1;
             }
             Some(health) = inputs.health.recv(), if accepting => {
@@ -331,6 +362,27 @@ async fn drive(
     let last = Work { group: core.take_group(), replies };
     if work.send(last).await.is_err() {
         tracing::error!("the writer had ended before the last group; what it held will be redelivered");
+    }
+}
+
+fn take_register(core: &mut Core, request: RegisterRequest, now: Timestamp) -> Option<Reply> {
+    match request {
+        RegisterRequest::Plan { order, reply } => {
+            if reply.send(core.plan(&order, now)).is_err() {
+                tracing::debug!("nobody waits for the plan of a change of the register any more");
+            }
+            None
+        }
+        RegisterRequest::Answered { order, result } => {
+            core.answered(&order, &result, now);
+            None
+        }
+        RegisterRequest::Custody { order, reply } => {
+            Some(Reply::Answer { to: reply, answer: core.order(order, now) })
+        }
+        RegisterRequest::Follow { news, reply } => {
+            Some(Reply::Followed { to: reply, misfits: core.follow(news, now) })
+        }
     }
 }
 
@@ -464,6 +516,11 @@ pub async fn offline(
     by: &str,
     command: Command,
 ) -> Result<Result<Outcome, Refused>, RunError> {
+    let databases = config.timescale.as_ref().is_some_and(|it| it.register == RegisterOwner::Database);
+    if databases && command.changes_register() {
+        let reason = "the register belongs to the database: start the daemon, which writes it there, or write it there";
+        return Ok(Err(Refused::Unavailable { reason: reason.to_owned() }));
+    }
     let clock = WallClock::new();
     let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
     let mut core = take_up(config, &mut opened.state).await?;

@@ -67,6 +67,7 @@ impl Cleaner {
                 | StateKind::Badges
                 | StateKind::Answer
                 | StateKind::Book
+                | StateKind::Followed
                 | StateKind::Receiver => {}
             }
         }

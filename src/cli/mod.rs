@@ -22,6 +22,7 @@ mod explain;
 mod export;
 pub mod import;
 mod maintenance;
+mod register;
 mod run;
 mod story;
 pub mod token;
@@ -94,6 +95,8 @@ enum Sub {
     Maintenance(maintenance::MaintenanceArgs),
     /// Take a record out of the register
     Remove(commands::RemoveArgs),
+    /// Say whose register holds
+    Register(register::RegisterArgs),
     /// Look at what could not be decoded, and try it again
     DeadLetters(DeadLetters),
     /// Turn captured bytes into JSON, one object a line
@@ -204,6 +207,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::DeadLetters(DeadLetters { file, args }) => {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
         }
+        Sub::Register(args) => register::run(args).await,
         Sub::Decode(args) => decode::run(args),
         Sub::Token(args) => token::run(&args),
     }

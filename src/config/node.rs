@@ -89,13 +89,15 @@ pub(super) fn timescale(store: Option<Section<'_>>, scope: &Scope<'_>) -> Option
     let batch_rows = section.integer("batch_rows", 1..=1_000_000);
     let chunk_interval = section.duration("chunk_interval", HOUR..=366 * DAY);
     let statement_timeout = section.duration("statement_timeout", SECOND..=HOUR);
+    let owners = [("journal", RegisterOwner::Journal), ("database", RegisterOwner::Database)];
+    let register = section.choice("register", &owners);
     section.finish();
     Some(Some(TimescaleConfig {
         url: url?,
         batch_rows: batch_rows.unwrap_or(20_000),
         chunk_interval: chunk_interval.unwrap_or(DAY),
         statement_timeout: statement_timeout.unwrap_or(30 * SECOND),
-        register: RegisterOwner::default(),
+        register: register.unwrap_or_default(),
     }))
 }
 

@@ -184,6 +184,18 @@ pub struct Reads {
     pub reader: Option<String>,
 }
 
+impl Command {
+    /// Whether it changes what things are, rather than what becomes of them.
+    pub fn changes_register(&self) -> bool {
+        match self {
+            Self::Import { records, .. } => !records.is_empty(),
+            Self::Commission { .. } | Self::Remove { .. } => true,
+            // Custody and alerts are the journal's, whoever owns the register.
+            _ => false,
+        }
+    }
+}
+
 /// What a command did.
 #[derive(Clone, PartialEq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct Outcome {
@@ -212,6 +224,9 @@ pub enum Refused {
     /// The key stands for another command of the same caller.
     #[error("the idempotency key `{key}` was used for another command")]
     KeyReused { key: String },
+    /// What it would be written to cannot be reached.
+    #[error("{reason}")]
+    Unavailable { reason: String },
     #[error("the journal did not take it: {reason}")]
     NotCommitted { reason: String },
 }

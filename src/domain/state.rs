@@ -66,6 +66,9 @@ pub enum StateKind {
     // Owned by the pipeline.
     /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
     Answer,
+    /// How far a register that a database owns was followed, and what of it does not fit; keys: `seen`,
+    /// `unfit/table/key`.
+    Followed,
     /// [`super::books::Book`]; key: source.
     Book,
     // Owned by notify.
@@ -74,7 +77,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -99,6 +102,7 @@ impl StateKind {
         Self::AuditPlan,
         Self::Badges,
         Self::Answer,
+        Self::Followed,
         Self::Book,
         Self::Receiver,
     ];
@@ -129,6 +133,7 @@ impl StateKind {
             Self::AuditPlan => "audit-plan",
             Self::Badges => "badges",
             Self::Answer => "answer",
+            Self::Followed => "followed",
             Self::Book => "book",
             Self::Receiver => "receiver",
         }

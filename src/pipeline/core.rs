@@ -20,6 +20,7 @@ use crate::domain::health::Health;
 use crate::domain::ids::{Digest, EventId, Pool, SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
 use crate::domain::readings::{DeviceTime, Reading, TagRead};
+use crate::domain::register::{Misfit, News, Plan};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 use crate::journal::{Batch, Cut, DeadLetter, StateRowRead, StoredDeadLetter};
@@ -44,6 +45,8 @@ pub struct Core {
     tracker: Tracker,
     books: BTreeMap<SourceId, Book>,
     answers: Answers,
+    /// Rows of [`StateKind::Followed`] to write.
+    followed: BTreeMap<String, Option<Vec<u8>>>,
     sites: BTreeMap<SourceId, SiteId>,
     keep_reads: bool,
     max_payload: usize,
@@ -100,6 +103,7 @@ impl Restoring {
             tracker: Tracker::new(&config.rules),
             books: BTreeMap::new(),
             answers: Answers::new(config.web.idempotency_horizon),
+            followed: BTreeMap::new(),
             sites: config.rules.source_sites.clone(),
             keep_reads: config.journal.keep_reads,
             max_payload: config.intake.max_payload_bytes,
@@ -128,6 +132,8 @@ impl Restoring {
                     .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
                 // How far receivers were told concerns nobody here.
                 StateKind::Receiver => {}
+                // Its follower reads it.
+                StateKind::Followed => {}
                 StateKind::Clock
                 | StateKind::TagWindow
                 | StateKind::Tracker
@@ -285,6 +291,56 @@ impl Core {
         Answer { result, repeated: false }
     }
 
+    /// What an order would write to the owner of the register; nothing of it is done yet.
+    ///
+    /// # Errors
+    /// The answer, where there is one already: it is refused, or was given before.
+    pub fn plan(&mut self, order: &Order, now: Timestamp) -> Result<Plan, Answer> {
+        if let Some(once) = &order.once
+            && let Some(result) = self.answers.recall(&order.by, once, now)
+        {
+            return Err(Answer { result, repeated: true });
+        }
+        let permitted = self.tracker.permit(&order.scope, &order.command, order.only_if.as_ref(), now);
+        let planned = permitted.and_then(|()| self.tracker.plan_change(&order.command, now));
+        planned.map(Option::unwrap_or_default).map_err(|refused| {
+            let result = Err(refused);
+            self.answered(order, &result, now);
+            Answer { result, repeated: false }
+        })
+    }
+
+    /// Remembers what was said to an order that went to the owner of the register.
+    pub fn answered(&mut self, order: &Order, result: &Result<Outcome, Refused>, now: Timestamp) {
+        if let Some(once) = order.once.clone() {
+            self.answers.keep(&order.by, once, result, now);
+        }
+    }
+
+    /// Takes up what the owner of the register tells; gives what does not fit.
+    pub fn follow(&mut self, news: News, now: Timestamp) -> Vec<Misfit> {
+        let News { changes, seen, mut unfit } = news;
+        let mut misfits = self.tracker.follow(changes, now, &mut self.batch.events);
+        for misfit in &mut misfits {
+            let key = misfit.change.state_key();
+            match unfit.remove(&key) {
+                Some(known) if known.change == misfit.change && known.reason == misfit.reason => {
+                    misfit.since = known.since;
+                }
+                _ => {
+                    let row = StateRow::put(StateKind::Followed, format!("unfit/{key}"), misfit);
+                    self.followed.insert(row.key, row.value);
+                }
+            }
+        }
+        self.followed.extend(unfit.into_keys().map(|key| (format!("unfit/{key}"), None)));
+        if let Some(seen) = seen {
+            let row = StateRow::put(StateKind::Followed, "seen", &seen);
+            self.followed.insert(row.key, row.value);
+        }
+        misfits
+    }
+
     pub fn health(&mut self, health: Health, now: Timestamp) {
         self.tracker.health(health, now, &mut self.batch.events);
     }
@@ -296,6 +352,9 @@ impl Core {
         self.tracker.take_dirty(&mut batch.state);
         self.answers.take_dirty(&mut batch.state);
         telemetry::remembered(&self.cleaner.remembered());
+        for (key, value) in std::mem::take(&mut self.followed) {
+            batch.state.push(StateRow { kind: StateKind::Followed, key, value });
+        }
         for source in std::mem::take(&mut self.touched_books) {
             if let Some(book) = self.books.get(&source) {
                 telemetry::books(&source, book);

@@ -17,6 +17,7 @@ use crate::domain::frames::AckToken;
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::orders::Answer;
+use crate::domain::register::Misfit;
 use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
 use crate::notify::Board;
 use crate::source::Gate;
@@ -41,9 +42,28 @@ pub(super) struct Work {
 }
 
 /// An answer that waits for the commit of what it speaks of.
-pub(super) struct Reply {
-    pub to: oneshot::Sender<Answer>,
-    pub answer: Answer,
+pub(super) enum Reply {
+    Answer {
+        to: oneshot::Sender<Answer>,
+        answer: Answer,
+    },
+    /// What did not fit of the news of the register.
+    Followed {
+        to: oneshot::Sender<Vec<Misfit>>,
+        misfits: Vec<Misfit>,
+    },
+}
+
+impl Reply {
+    fn send(self) {
+        let heard = match self {
+            Self::Answer { to, answer } => to.send(answer).is_ok(),
+            Self::Followed { to, misfits } => to.send(misfits).is_ok(),
+        };
+        if !heard {
+            tracing::debug!("who gave the command did not wait for its answer");
+        }
+    }
 }
 
 /// Where the writer tells what has been committed.
@@ -125,9 +145,7 @@ impl WriterTask {
             self.acknowledge(&source, token);
         }
         for reply in work.replies {
-            if reply.to.send(reply.answer).is_err() {
-                tracing::debug!("who gave the command did not wait for its answer");
-            }
+            reply.send();
         }
         self.downstream.board.update(work.group.alerts);
         self.downstream.committed.send_replace(committed.last_seq);

@@ -69,6 +69,11 @@ const HELP: &[(&str, Kind, &str)] = &[
         Counter,
         "Times that the journal was not the one that the database was filled from",
     ),
+    (
+        names::REGISTER_PROBLEMS,
+        Gauge,
+        "Rows of a register that the database owns which do not fit, see tallyman.register_problem",
+    ),
     (names::JOURNAL_COMMITS, Counter, "Commits that became durable"),
     (names::JOURNAL_COMMIT_FAILURES, Counter, "Commits that failed and were rolled back"),
     (names::JOURNAL_COMMIT_SECONDS, Histogram, "Time of one commit to the journal, fsync included"),

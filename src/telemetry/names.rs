@@ -54,6 +54,9 @@ pub const STORE_MISSING: &str = "tallyman_store_missing_events_total";
 /// Times that the journal was found not to be the one that the database was filled from.
 pub const STORE_EPOCHS: &str = "tallyman_store_divergences_total";
 
+/// Rows of a register that the database owns which do not fit and were not taken up.
+pub const REGISTER_PROBLEMS: &str = "tallyman_register_problems";
+
 // journal
 /// Commits that became durable.
 pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";

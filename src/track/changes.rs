@@ -45,7 +45,7 @@ impl Tracker {
         Ok(outcome)
     }
 
-    fn check_retirements(&self, records: &[Record]) -> Result<(), Refused> {
+    pub(super) fn check_retirements(&self, records: &[Record]) -> Result<(), Refused> {
         for record in records {
             let Record::Asset(asset) = record else { continue };
             if let Some(checkout) = self.checkout_of(&asset.id).filter(|_| asset.is_retired()) {

@@ -27,6 +27,7 @@ mod conditions;
 mod custody;
 mod deadlines;
 mod exits;
+mod follow;
 mod ghost;
 mod handover;
 mod holds;
@@ -213,7 +214,9 @@ impl Tracker {
         self.advance(now, out);
         let cause = Cause::own(now, now);
         let Health { rule, subject, site, problem } = health;
-        let severity = if rule == Rule::Journal { Severity::Critical } else { Severity::Warning };
+        // A row that a job wrote and that does not fit can wait until the morning.
+        let critical = rule == Rule::Journal && subject != "register-rows";
+        let severity = if critical { Severity::Critical } else { Severity::Warning };
         let pending = std::time::Duration::ZERO;
         let details = problem.map(|summary| alerts::Details { site, severity, summary, pending, episode: 0 });
         self.alerts.condition(&AlertKey::new(rule, subject), details, &cause, out);

@@ -95,6 +95,7 @@ impl Problem {
             Self::Refused(Refused::Changed { .. }) => (StatusCode::PRECONDITION_FAILED, "changed"),
             Self::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate"),
             Self::NoStreamLeft => (StatusCode::SERVICE_UNAVAILABLE, "streams"),
+            Self::Refused(Refused::Unavailable { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "register-away"),
             Self::TimedOut => (StatusCode::SERVICE_UNAVAILABLE, "time"),
             Self::Refused(Refused::NotCommitted { .. }) | Self::Journal(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "journal")

@@ -7,6 +7,7 @@
 mod asset;
 mod attachment;
 mod class;
+mod following;
 mod place;
 
 pub use asset::{Asset, Details, Lifecycle};
@@ -14,6 +15,7 @@ pub use attachment::{
     Attachable, Attachment, Carrier, SensorAttachment, TagAttachment, TrackerAttachment, split_key,
 };
 pub use class::{AssetClass, Criticality, Handover, Returns, Utilisation};
+pub use following::{Change, Misfit, News, Plan, Reached};
 pub use place::{Coverage, Maintained, Maintenance, Site, Zone};
 
 use schemars::JsonSchema;

@@ -71,6 +71,15 @@ impl Connection {
         row.map_err(|source| StoreError::Statement { operation, source })
     }
 
+    pub async fn rows(
+        &mut self,
+        operation: &'static str,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let rows = self.progress.of(operation, self.connection.fetch_all(query)).await;
+        rows.map_err(|source| StoreError::Statement { operation, source })
+    }
+
     /// `COPY target FROM STDIN (FORMAT BINARY)`; gives the number of rows.
     pub async fn copy(&mut self, target: &str, rows: &[u8]) -> Result<u64, StoreError> {
         /// One message: large enough that their headers do not count, small enough not to be copied whole.

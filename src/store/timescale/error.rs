@@ -49,6 +49,8 @@ pub enum StoreError {
         "tallyman.register_owner has no row; it was made with one: put it back with `INSERT INTO tallyman.register_owner DEFAULT VALUES`"
     )]
     NoRegister,
+    #[error("the register in the database is another one now, or no longer the database's")]
+    OtherRegister,
     #[error("the journal's writer is gone")]
     WriterGone,
     #[error("the journal's epoch stayed {0} though a new one was asked for")]
@@ -69,7 +71,7 @@ impl StoreError {
             Self::Occupied { .. } => "occupied",
             Self::Contested { .. } => "contested",
             Self::Current(_) => "current",
-            Self::NoRegister => "register",
+            Self::NoRegister | Self::OtherRegister => "register",
             Self::Journal(_) | Self::JournalEpoch(_) => "journal",
             Self::WriterGone | Self::EpochUnchanged(_) => "epoch",
         }
@@ -96,6 +98,11 @@ impl StoreError {
     /// documentation, appendix A.
     pub fn is_about_the_data(&self) -> bool {
         self.sqlstate().is_some_and(|code| matches!(code.get(..2), Some("22" | "23" | "54")))
+    }
+
+    /// The same, or a trigger of ours that says no (55000).
+    pub fn is_a_refusal(&self) -> bool {
+        self.is_about_the_data() || self.sqlstate().is_some_and(|code| code == "55000")
     }
 
     /// `statement_timeout` (57014): less at once may do.

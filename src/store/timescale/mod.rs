@@ -37,6 +37,7 @@ pub use error::StoreError;
 pub use forwarder::{Forwarder, Timing};
 /// The newest version of the database's schema that this build writes.
 pub use migrations::KNOWN as KNOWN_SCHEMA;
+pub use register::{Follower, RegisterRequest, ask_to_adopt};
 
 use crate::config::TimescaleConfig;
 use crate::domain::health::Health;

@@ -1,6 +1,7 @@
 //! Forwarding into a real TimescaleDB: every test in a database of its own.
 
 mod events;
+mod follow;
 pub mod proxy;
 pub mod rig;
 
