@@ -25,6 +25,7 @@ use crate::journal::Reader;
 use crate::source::clock::WallClock;
 
 mod alerts;
+mod answers;
 mod assets;
 pub mod audits;
 mod auth;
@@ -108,6 +109,7 @@ fn operations(config: &WebConfig) -> Vec<routes::Operation> {
     operations.extend(command::operations(config.max_import_bytes));
     operations.extend(custody::operations());
     operations.extend(register::operations(config.max_import_bytes));
+    operations.extend(answers::operations());
     operations.extend(events::operations());
     operations.extend(stream::operations());
     operations.extend(alerts::operations());

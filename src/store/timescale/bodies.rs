@@ -72,6 +72,13 @@ pub struct CheckedIn {
     pub checkout: Checkout,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Readiness {
+    pub ready: Option<bool>,
+    pub reasons: Vec<serde_json::Value>,
+}
+
 /// A condition's episode, a sample, or a change of a sensor point's quality.
 #[derive(Deserialize, Default)]
 #[serde(default)]

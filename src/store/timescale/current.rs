@@ -41,6 +41,9 @@ pub struct Asset {
     custody_at: Option<Timestamp>,
     sensed_at: Option<Timestamp>,
     sensed_by: Option<String>,
+    ready: Option<bool>,
+    not_ready: Option<Value>,
+    ready_at: Option<Timestamp>,
     last_kind: String,
     last_event_id: String,
     seq: u64,
@@ -115,6 +118,7 @@ impl Current {
             "fix" => asset.position(event, read(event)),
             "checked-out" | "handed-over" => asset.custody(event, Some(read(event))),
             "checked-in" => asset.custody(event, None),
+            "readiness" => asset.readiness(event),
             // A kind of location event that has no column here: it is in `last_kind`.
             _ => {}
         }
@@ -232,6 +236,13 @@ impl Asset {
         self.custody_at = Some(event.observed_at);
     }
 
+    fn readiness(&mut self, event: &StoredEvent) {
+        let body: bodies::Readiness = read(event);
+        self.ready = body.ready;
+        self.not_ready = Some(Value::Array(body.reasons));
+        self.ready_at = Some(event.observed_at);
+    }
+
     fn sensed(&mut self, event: &StoredEvent, by: &Option<String>) {
         self.sensed_at = Some(event.observed_at);
         self.sensed_by.clone_from(by);
@@ -242,13 +253,14 @@ impl Asset {
 pub const ASSETS: &str = "
 INSERT INTO tallyman.asset_current AS t
   (asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at,
-   holder, due_back, custody_at, sensed_at, sensed_by, last_kind, last_event_id, node, epoch, seq, recorded_at)
+   holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at,
+   last_kind, last_event_id, node, epoch, seq, recorded_at)
 SELECT asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at,
-   holder, due_back, custody_at, sensed_at, sensed_by, last_kind, last_event_id, $2, $3::uuid, seq, recorded_at
+   holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at, last_kind, last_event_id, $2, $3::uuid, seq, recorded_at
 FROM jsonb_to_recordset($1::jsonb) AS p(asset text, site text, zone text, present boolean, read_point text,
    located_at timestamptz, lat double precision, lon double precision, accuracy_m double precision,
    positioned_at timestamptz, holder text, due_back timestamptz, custody_at timestamptz,
-   sensed_at timestamptz, sensed_by text, last_kind text, last_event_id uuid, seq bigint, recorded_at timestamptz)
+   sensed_at timestamptz, sensed_by text, ready boolean, not_ready jsonb, ready_at timestamptz, last_kind text, last_event_id uuid, seq bigint, recorded_at timestamptz)
 ON CONFLICT (asset) DO UPDATE SET
   site = coalesce(excluded.site, t.site),
   zone = CASE WHEN excluded.located_at IS NULL THEN t.zone ELSE excluded.zone END,
@@ -264,6 +276,9 @@ ON CONFLICT (asset) DO UPDATE SET
   custody_at = coalesce(excluded.custody_at, t.custody_at),
   sensed_at = coalesce(excluded.sensed_at, t.sensed_at),
   sensed_by = CASE WHEN excluded.sensed_at IS NULL THEN t.sensed_by ELSE excluded.sensed_by END,
+  ready = CASE WHEN excluded.ready_at IS NULL THEN t.ready ELSE excluded.ready END,
+  not_ready = CASE WHEN excluded.ready_at IS NULL THEN t.not_ready ELSE excluded.not_ready END,
+  ready_at = coalesce(excluded.ready_at, t.ready_at),
   last_kind = excluded.last_kind, last_event_id = excluded.last_event_id,
   node = excluded.node, epoch = excluded.epoch, seq = excluded.seq, recorded_at = excluded.recorded_at
 WHERE CASE WHEN t.node = excluded.node AND t.epoch = excluded.epoch THEN excluded.seq > t.seq

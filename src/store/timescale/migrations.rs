@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_events.sql"),
     include_str!("migrations/0002_register.sql"),
     include_str!("migrations/0003_answers.sql"),
+    include_str!("migrations/0004_readiness.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

@@ -236,3 +236,36 @@ async fn texts_and_bodies_with_nul_arrive() {
     node.close().await;
     db.drop().await;
 }
+
+/// What the daemon says of readiness stands in the current row, and in the answer, until it says otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_moves_forward() {
+    let Some(db) = Database::create("readiness").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let said =
+        |n: u64, body: serde_json::Value| event(n, asset("FL-07"), serde_json::from_value(body).unwrap());
+    let not = json!({"kind": "readiness", "ready": false, "reasons": [{"reason": "kit-misses", "class": "charger"}]});
+    let last = node.commit(Batch { events: vec![said(1, not)], ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+    db.execute_all(
+        "BEGIN; SET LOCAL tallyman.writer = 'mirror';
+         INSERT INTO tallyman.asset (id, class) VALUES ('FL-07', 'forklift'); COMMIT",
+    )
+    .await;
+    let current = "SELECT ready, not_ready FROM tallyman.asset_current";
+    assert_eq!(
+        db.json(current).await,
+        json!({"ready": false, "not_ready": [{"reason": "kit-misses", "class": "charger"}]})
+    );
+    let answer = "SELECT ready, reasons FROM tallyman.readiness_at(now())";
+    assert_eq!(db.json(answer).await, json!({"ready": false, "reasons": ["kit-misses charger"]}));
+    let ready = said(2, json!({"kind": "readiness", "ready": true}));
+    let moved = Event { id: EventId([9; 16]), observed_at: at(3), ..one_of_each()[0].clone() };
+    let last = node.commit(Batch { events: vec![ready, moved], ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+    assert_eq!(db.json(current).await, json!({"ready": true, "not_ready": []}));
+    assert_eq!(db.json(answer).await, json!({"ready": true, "reasons": []}));
+    node.close().await;
+    db.drop().await;
+}
