@@ -12,6 +12,8 @@
 
 mod answers;
 pub mod core;
+mod driving;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,11 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError, Restoring};
-use self::writer::{Downstream, Reply, Work, WriterTask};
+use self::driving::{Inputs, drive};
+use self::stages::Stages;
+use self::writer::{Downstream, WriterTask};
 use crate::config::{Config, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
@@ -33,12 +36,12 @@ use crate::domain::health::Health;
 use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
-use crate::journal::{self, JournalError, Opened, Reader, StatePages, StoredDeadLetter};
+use crate::journal::{self, JournalError, Opened, Reader, StatePages};
 use crate::notify::{self, Board};
 use crate::source::clock::WallClock;
-use crate::source::{self, Gate, Intake, IntakeSender};
-use crate::store::timescale::{Follower, RegisterRequest};
-use crate::web::{self, CommandRequest};
+use crate::source::{self, Gate, IntakeSender};
+use crate::store::timescale::Follower;
+use crate::web;
 use crate::{store, telemetry};
 
 /// Groups on their way to the journal: one is being committed, one is waiting; the next forms meanwhile.
@@ -53,11 +56,6 @@ const CONTROL_QUEUE: usize = 16;
 const HEALTH_QUEUE: usize = 32;
 /// Dead letters on their way back in.
 const REPLAY_QUEUE: usize = 256;
-/// Deadlines that pass in one step while nothing else waits: some 10 ms of work.
-const DEADLINES_A_STEP: usize = 500;
-/// Deadlines that pass with each intake while others wait: with 100,000 due at once, a queue of frames is
-/// still worked off at some 10,000 a second.
-const DEADLINES_AN_INTAKE: usize = 4;
 /// Before this instant (2025-01-01T00:00:00Z) our own clock cannot be right.
 const PLAUSIBLE_FROM: Timestamp = Timestamp::from_secs(1_735_689_600);
 /// The clock may lie this far behind the journal's last heartbeat, and no further.
@@ -88,7 +86,7 @@ pub enum RunError {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     let clock = WallClock::new();
     let ready = telemetry::Readiness::default();
-    let mut stages = Stages { grace: config.grace_period, ..Stages::default() };
+    let mut stages = Stages::within(config.grace_period);
     if let Some(address) = config.metrics {
         telemetry::install();
         let listener = listen("metrics", address).await?;
@@ -292,178 +290,6 @@ fn spawn_sources(
 async fn hold_open(mouth: IntakeSender, shutdown: CancellationToken) {
     shutdown.cancelled().await;
     drop(mouth);
-}
-
-struct Inputs {
-    intake: mpsc::Receiver<Intake>,
-    replays: mpsc::Receiver<StoredDeadLetter>,
-    commands: mpsc::Receiver<CommandRequest>,
-    register: mpsc::Receiver<RegisterRequest>,
-    health: mpsc::Receiver<Health>,
-}
-
-/// Feeds the core and hands its groups to the writer: a group forms while the one before is committed,
-/// with no lingering, and is bounded by `commit_frames`. Ends when every source has ended.
-async fn drive(
-    mut core: Core,
-    mut inputs: Inputs,
-    work: mpsc::Sender<Work>,
-    clock: WallClock,
-    commit_frames: usize,
-) {
-    let mut arrived = Vec::with_capacity(commit_frames);
-    let mut replies = Vec::new();
-    // What `started` left is the first group.
-    let mut pending = 1;
-    loop {
-        let deadline = core.next_deadline().map(|at| at.since(clock.now()));
-        let accepting = pending < commit_frames;
-        tokio::select! {
-            biased;
-            permit = work.reserve(), if pending > 0 => {
-                let Ok(permit) = permit else { return };
-                permit.send(Work { group: core.take_group(), replies: std::mem::take(&mut replies) });
-                pending = 0;
-            }
-            count = inputs.intake.recv_many(&mut arrived, commit_frames), if accepting => {
-                if count == 0 {
-                    break;
-                }
-                telemetry::intake_depth(inputs.intake.len());
-                for intake in arrived.drain(..) {
-                    pending += pass_deadlines(&mut core, &intake);
-                    core.intake(intake);
-                }
-                pending += count;
-            }
-            Some(letter) = inputs.replays.recv(), if accepting => {
-                core.replay(letter);
-                pending += 1;
-            }
-            Some(request) = inputs.commands.recv(), if accepting => {
-                let answer = core.order(request.order, clock.now());
-                replies.push(Reply::Answer { to: request.reply, answer });
-                pending += 1;
-            }
-            Some(request) = inputs.register.recv(), if accepting => {
-                replies.extend(take_register(&mut core, request, clock.now()));
-                pending += 1;
-            }
-            Some(health) = inputs.health.recv(), if accepting => {
-                core.health(health, clock.now());
-                pending += 1;
-            }
-            // Only when nothing received waits: time does not run ahead of what has been heard.
-            () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => {
-                pending += core.tick(clock.now(), DEADLINES_A_STEP).max(1);
-            }
-        }
-    }
-    let last = Work { group: core.take_group(), replies };
-    if work.send(last).await.is_err() {
-        tracing::error!("the writer had ended before the last group; what it held will be redelivered");
-    }
-}
-
-fn take_register(core: &mut Core, request: RegisterRequest, now: Timestamp) -> Option<Reply> {
-    match request {
-        RegisterRequest::Plan { order, reply } => {
-            if reply.send(core.plan(&order, now)).is_err() {
-                tracing::debug!("nobody waits for the plan of a change of the register any more");
-            }
-            None
-        }
-        RegisterRequest::Answered { order, result } => {
-            core.answered(&order, &result, now);
-            None
-        }
-        RegisterRequest::Custody { order, reply } => {
-            Some(Reply::Answer { to: reply, answer: core.order(order, now) })
-        }
-        RegisterRequest::Follow { news, reply } => {
-            Some(Reply::Followed { to: reply, misfits: core.follow(news, now) })
-        }
-    }
-}
-
-/// Deadlines that lie before the receipt of `intake` pass before it; where very many fall due at once, a
-/// few with each intake, so that nothing waits long for them. Gives how many passed.
-fn pass_deadlines(core: &mut Core, intake: &Intake) -> usize {
-    let at = match intake {
-        Intake::Frame(frame) => frame.received_at,
-        Intake::Link(change) => change.at,
-        Intake::Dropped { .. } => return 0,
-    };
-    match core.next_deadline() {
-        Some(deadline) if deadline <= at => core.tick(at, DEADLINES_AN_INTAKE),
-        _ => 0,
-    }
-}
-
-/// Stages by name, and the token that ends those behind the journal.
-#[derive(Default)]
-struct Stages {
-    sources: JoinSet<()>,
-    stages: JoinSet<&'static str>,
-    /// Cancelled when the pipeline has drained.
-    tail: CancellationToken,
-    grace: Duration,
-}
-
-impl Stages {
-    fn spawn(&mut self, name: &'static str, stage: impl Future<Output = ()> + Send + 'static) {
-        self.stages.spawn(async move {
-            stage.await;
-            name
-        });
-    }
-
-    fn spawn_source(&mut self, source: impl Future<Output = ()> + Send + 'static) {
-        self.sources.spawn(source);
-    }
-
-    async fn supervise(mut self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let early = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => None,
-            Some(ended) = self.stages.join_next() => Some(ended),
-            Some(ended) = self.sources.join_next() => Some(ended.map(|()| "source")),
-        };
-        if let Some(ended) = early {
-            // A stop may end the first stages before we hear of the stop itself.
-            if !shutdown.is_cancelled() {
-                shutdown.cancel();
-                return Err(RunError::StageEnded(ended.unwrap_or("unknown (it panicked)")));
-            }
-            self.ended(&ended)?;
-        }
-        tracing::info!("stopping: sources first, then what they sent is committed");
-        let grace = self.grace;
-        match tokio::time::timeout(grace, self.drain()).await {
-            Ok(drained) => drained,
-            Err(_) => Err(RunError::GraceExceeded(grace)),
-        }
-    }
-
-    async fn drain(&mut self) -> Result<(), RunError> {
-        let mut panicked = false;
-        while let Some(ended) = self.sources.join_next().await {
-            panicked |= ended.is_err();
-        }
-        while let Some(ended) = self.stages.join_next().await {
-            panicked |= self.ended(&ended).is_err();
-        }
-        if panicked { Err(RunError::StageEnded("unknown (it panicked)")) } else { Ok(()) }
-    }
-
-    /// Those behind the journal end with the writer; and with a stage that panicked, which the writer may
-    /// have been.
-    fn ended(&self, ended: &Result<&'static str, tokio::task::JoinError>) -> Result<(), RunError> {
-        if matches!(ended, Ok("writer") | Err(_)) {
-            self.tail.cancel();
-        }
-        if ended.is_err() { Err(RunError::StageEnded("unknown (it panicked)")) } else { Ok(()) }
-    }
 }
 
 async fn listen(

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::clean::{self, CleanRestoreError, Cleaned, Cleaner};
+use crate::clean::{self, Cleaned, Cleaner};
 use crate::config::{Config, Rules, TopicFormat};
 use crate::decode::DecodeError;
 use crate::decode::gps::owntracks;
@@ -14,21 +14,27 @@ use crate::decode::modbus::PointDecoder;
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
-use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
+use crate::domain::events::EventBody;
+use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
 use crate::domain::health::Health;
-use crate::domain::ids::{Digest, EventId, Pool, SiteId, SourceId};
+use crate::domain::ids::{SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
-use crate::domain::readings::{DeviceTime, Reading, TagRead};
+use crate::domain::readings::Reading;
 use crate::domain::register::{Misfit, News, Plan};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
-use crate::journal::{Batch, Cut, DeadLetter, StateRowRead, StoredDeadLetter};
+use crate::journal::{Batch, StateRowRead, StoredDeadLetter};
 use crate::source::Intake;
 use crate::telemetry;
-use crate::track::{TrackRestoreError, Tracker};
+use crate::track::Tracker;
 
 use super::answers::Answers;
+
+mod letters;
+mod restoring;
+
+use letters::{dead_letter, raw_read, too_long, unreplayed};
+pub use restoring::{RestoreError, Restoring};
 
 /// Reasons for which a fix is set aside rather than judged: its message is kept whole.
 const SET_ASIDE: [(&str, &str); 3] = [
@@ -64,19 +70,6 @@ enum Decoder {
     Modbus(PointDecoder),
 }
 
-/// The committed past could not be taken up again.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    #[error("failed to restore the state of cleaning")]
-    Clean(#[from] CleanRestoreError),
-    #[error("failed to restore the state of tracking")]
-    Track(#[from] TrackRestoreError),
-    #[error("failed to restore the answer to `{key}`")]
-    Answer { key: String, source: serde_json::Error },
-    #[error("failed to restore the books of `{source_id}`")]
-    Books { source_id: String, source: serde_json::Error },
-}
-
 /// A batch with what may only happen after its commit.
 #[derive(Default)]
 pub struct Group {
@@ -85,92 +78,6 @@ pub struct Group {
     pub acks: Vec<(SourceId, AckToken)>,
     /// Alerts that moved, as they stand after this group.
     pub alerts: Vec<Alert>,
-}
-
-/// A machine whose past is still coming in.
-pub struct Restoring {
-    core: Core,
-    clean_rows: Vec<StateRowRead>,
-    /// Names that many rows have.
-    pool: Pool,
-}
-
-impl Restoring {
-    pub fn new(config: &Config) -> Self {
-        let core = Core {
-            decoders: decoders(config),
-            cleaner: Cleaner::new(&config.rules, &config.intake),
-            tracker: Tracker::new(&config.rules),
-            books: BTreeMap::new(),
-            answers: Answers::new(config.web.idempotency_horizon),
-            followed: BTreeMap::new(),
-            sites: config.rules.source_sites.clone(),
-            keep_reads: config.journal.keep_reads,
-            max_payload: config.intake.max_payload_bytes,
-            touched_books: BTreeSet::new(),
-            batch: Batch::default(),
-            acks: Vec::new(),
-            readings: Vec::new(),
-            cleaned: Cleaned::default(),
-        };
-        Self { core, clean_rows: Vec::new(), pool: Pool::default() }
-    }
-
-    /// Takes rows, in any order.
-    pub fn take(&mut self, rows: Vec<StateRowRead>) -> Result<(), RestoreError> {
-        for (kind, key, value) in rows {
-            match kind {
-                StateKind::Book => {
-                    let book = serde_json::from_slice::<Book>(&value)
-                        .map_err(|source| RestoreError::Books { source_id: key.clone(), source })?;
-                    self.core.books.insert(SourceId::from(key), book);
-                }
-                StateKind::Answer => self
-                    .core
-                    .answers
-                    .restore(&key, &value)
-                    .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
-                // How far receivers were told concerns nobody here.
-                StateKind::Receiver => {}
-                // Its follower reads it.
-                StateKind::Followed => {}
-                StateKind::Clock
-                | StateKind::TagWindow
-                | StateKind::Tracker
-                | StateKind::TrackerSeen
-                | StateKind::SensorPoint
-                | StateKind::ReadPoint => self.clean_rows.push((kind, key, value)),
-                StateKind::Asset
-                | StateKind::Watch
-                | StateKind::Alert
-                | StateKind::Register
-                | StateKind::Link
-                | StateKind::Sensor
-                | StateKind::Stranger
-                | StateKind::TrackerHeard
-                | StateKind::SourceClock
-                | StateKind::Holder
-                | StateKind::Away
-                | StateKind::Commands
-                | StateKind::Audit
-                | StateKind::AuditPart
-                | StateKind::AuditItem
-                | StateKind::AuditPlan
-                | StateKind::Badges => {
-                    self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// To be called when all rows are in.
-    pub fn finish(self) -> Result<Core, RestoreError> {
-        let Self { mut core, clean_rows, .. } = self;
-        core.cleaner.restore(clean_rows.into_iter())?;
-        core.tracker.restored();
-        Ok(core)
-    }
 }
 
 impl Core {
@@ -245,30 +152,11 @@ impl Core {
     /// Comes back as a new letter, set aside for `reason` or for what it was before.
     fn keep_unreplayed(&mut self, letter: StoredDeadLetter, reason: Option<&str>) {
         self.batch.replayed.push(letter.id);
-        let source = SourceId::from(letter.source);
-        let book = self.book(&source);
+        let letter = unreplayed(letter, reason);
+        let book = self.book(&letter.source);
         book.frames += 1;
         book.dead_letters += 1;
-        self.batch.dead_letters.push(DeadLetter {
-            source,
-            received_at: letter.received_at,
-            detail: match reason {
-                None => letter.detail,
-                Some(_) => format!(
-                    "letters of this kind cannot be put back; it was set aside for: {}",
-                    letter.reason
-                ),
-            },
-            reason: reason.map_or(letter.reason, str::to_owned),
-            protocol: match letter.protocol.as_str() {
-                "llrp" => "llrp",
-                "mqtt" => "mqtt",
-                _ => "modbus",
-            },
-            topic: letter.topic,
-            payload: letter.payload,
-            cut: letter.cut,
-        });
+        self.batch.dead_letters.push(letter);
     }
 
     pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {
@@ -488,81 +376,6 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
         .iter()
         .map(|device| (device.name.clone(), Decoder::Modbus(PointDecoder::new(&device.points))));
     llrp.chain(mqtt).chain(modbus).collect()
-}
-
-/// What is said of a message that was not decoded for its length.
-fn too_long(message: &TooLong) -> String {
-    let TooLong { kept, bytes, sha256 } = message;
-    if message.is_whole() {
-        return format!("a message of {bytes} bytes, longer than `intake.max_payload`; it is kept whole");
-    }
-    let sha256 = hex::encode(sha256);
-    format!(
-        "a message of {bytes} bytes, longer than `intake.max_kept`: the first {} are kept; SHA-256 of the whole: {sha256}",
-        kept.len()
-    )
-}
-
-/// A payload that is too long to be decoded is taken out of the frame, not copied.
-fn dead_letter(frame: &mut Frame, reason: &str, detail: String) -> DeadLetter {
-    let mut cut = None;
-    let (protocol, topic, payload) = match &mut frame.payload {
-        Payload::TooLong { topic, message } => {
-            let whole = message.is_whole();
-            cut = (!whole).then_some(Cut { full_bytes: message.bytes, sha256: message.sha256 });
-            ("mqtt", Some(topic.clone()), std::mem::take(&mut message.kept))
-        }
-        Payload::Llrp(message) => ("llrp", None, message.clone()),
-        Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
-        Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
-    };
-    DeadLetter {
-        source: frame.source.clone(),
-        received_at: frame.received_at,
-        reason: reason.to_owned(),
-        detail,
-        protocol,
-        topic,
-        payload,
-        cut,
-    }
-}
-
-/// The event of one raw read, with the reader's own time where it has a clock.
-fn raw_read(read: &TagRead, received_at: Timestamp, site: Option<&SiteId>) -> Event {
-    let observed_at = match read.last_seen {
-        DeviceTime::Utc(at) => at,
-        DeviceTime::Uptime(_) | DeviceTime::None => received_at,
-    };
-    let uptime = match read.last_seen {
-        DeviceTime::Uptime(micros) => micros,
-        DeviceTime::Utc(_) | DeviceTime::None => 0,
-    };
-    let discriminator = format!("{}/{uptime}", read.antenna);
-    Event {
-        id: EventId::derive(
-            observed_at,
-            &[
-                read.source.as_str().as_bytes(),
-                b"tag-read",
-                discriminator.as_bytes(),
-                &Digest::of(read.epc.bytes()).bytes(),
-            ],
-        ),
-        site: site.cloned(),
-        subject: Subject::Tag(read.epc),
-        source: read.source.clone(),
-        observed_at,
-        received_at,
-        late: false,
-        confidence: None,
-        body: EventBody::TagRead {
-            epc: read.epc,
-            antenna: read.antenna,
-            seen_count: read.seen_count,
-            peak_rssi_dbm: read.peak_rssi_dbm,
-        },
-    }
 }
 
 #[cfg(test)]

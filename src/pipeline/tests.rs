@@ -27,7 +27,7 @@ async fn opened(folder: &std::path::Path, clock: &WallClock) -> Opened {
 #[tokio::test]
 async fn a_stage_that_ends_with_the_stop_is_no_failure() {
     for _ in 0..64 {
-        let mut stages = Stages { grace: Duration::from_secs(10), ..Stages::default() };
+        let mut stages = Stages::within(Duration::from_secs(10));
         let shutdown = CancellationToken::new();
         stages.spawn("core", std::future::ready(()));
         shutdown.cancel();

@@ -5,6 +5,8 @@ use std::path::Path;
 use super::*;
 use crate::config;
 use crate::domain::frames::LinkState;
+use crate::domain::frames::TooLong;
+use crate::journal::Cut;
 
 const CONFIG: &str = r#"
 node = "test"
