@@ -43,7 +43,7 @@ pub async fn api(daemon: &Daemon, path: &str) -> Value {
 /// The alerts that are open, `rule/subject`, with their summaries.
 pub async fn alerts(daemon: &Daemon) -> BTreeMap<String, String> {
     let answer = api(daemon, "alerts?limit=1000").await;
-    let open = answer["alerts"].as_array().unwrap().iter().filter(|alert| alert["state"] != "resolved");
+    let open = answer["items"].as_array().unwrap().iter().filter(|alert| alert["state"] != "resolved");
     open.map(|alert| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let key = format!("{}/{}", text(&alert["key"]["rule"]), text(&alert["key"]["subject"]));
