@@ -56,18 +56,24 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        self.end_ghost(asset, cause, out);
+        // What a source held back may be older than what others told meanwhile: it ends no silence that
+        // began after it, and makes none longer.
+        let last = self.assets.get(asset).and_then(|row| row.current.last_sensed.as_ref());
+        if last.is_none_or(|last| last.at <= cause.observed_at) {
+            self.end_ghost(asset, cause, out);
+        }
         let before = match self.wanted(asset) {
             None => self.strike(asset),
             Some(wanted) => {
                 let key = self.watches.ensure(&wanted.read_points, wanted.span_us, self.now);
-                let last_us = self.watches.position(&key, cause.observed_at.min(self.now));
+                let watched = self.assets.get(asset).and_then(|row| row.memory.watched.as_ref());
+                let watched = watched.filter(|watched| watched.group == key);
+                let sensed_us = self.watches.position(&key, cause.observed_at.min(self.now));
+                let last_us = watched.map_or(sensed_us, |watched| watched.last_us.max(sensed_us));
                 let due_us = last_us.saturating_add(wanted.after_us);
                 let after_us = wanted.after_us;
                 // Who is queued in the same group stays queued; everybody else joins anew.
-                let stays =
-                    |watched: &&Watched| !watched.held && watched.queued_us.is_some() && watched.group == key;
-                let watched = self.assets.get(asset).and_then(|row| row.memory.watched.as_ref());
+                let stays = |watched: &&Watched| !watched.held && watched.queued_us.is_some();
                 let queued_us = watched.filter(stays).and_then(|watched| watched.queued_us);
                 let before = if queued_us.is_some() { None } else { self.strike(asset) };
                 self.enrol(asset, Watched { group: key, last_us, after_us, due_us, held: false, queued_us });

@@ -19,6 +19,33 @@ fn silent_for_the_class_interval_while_others_are_heard_is_a_ghost_until_sensed(
 }
 
 #[test]
+fn what_a_door_held_back_makes_no_silence_longer() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.hear_until(100, &[1], "CRIB");
+    world.pass_at(20, false, 1, "DOCK", Direction::In);
+    world.until(155);
+    assert!(world.alerted().is_empty(), "it was heard until 100, and the class waits for 60 s");
+    world.until(200);
+    assert_eq!(world.alerted(), ["160 ghost/T1 fired"]);
+}
+
+#[test]
+fn what_a_door_held_back_ends_no_silence_that_began_after_it() {
+    let mut world = World::stocked(2, "tool");
+    world.arrive(1, "CRIB");
+    world.arrive(2, "CRIB");
+    world.hear_until(200, &[2], "CRIB");
+    assert_eq!(world.alerted(), ["60 ghost/T1 fired"]);
+    world.pass_at(-10, false, 1, "DOCK", Direction::In);
+    world.hear_until(300, &[2], "CRIB");
+    assert!(world.alerted().is_empty());
+    assert!(world.is_firing(Rule::Ghost, "T1"));
+    world.pass_at(280, false, 1, "DOCK", Direction::In);
+    assert_eq!(world.alerted(), ["280 ghost/T1 resolved"]);
+}
+
+#[test]
 fn an_outage_stops_the_clock_and_it_goes_on_where_it_was() {
     let mut world = World::stocked(1, "tool");
     world.arrive(1, "CRIB");
