@@ -227,6 +227,7 @@ fn deadlines(large: u32) -> Result<()> {
         checked_out_at: at(4000),
         due_back: Some(at(60_000 + i64::from(number % 1000))),
         note: None,
+        waived: Vec::new(),
     });
     let import = Command::Import { records: Vec::new(), checkouts: checkouts.collect() };
     tracker.command("bench", import, at(5000), &mut events)?;

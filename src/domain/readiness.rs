@@ -103,6 +103,17 @@ pub enum PartTrouble {
 }
 
 impl Unready {
+    /// Whether both are the same trouble, whatever it measures or says by now.
+    pub fn is_same_trouble(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::InMaintenance { .. }, Self::InMaintenance { .. })
+            | (Self::Quarantined { .. }, Self::Quarantined { .. }) => true,
+            (Self::BatteryLow { device, .. }, Self::BatteryLow { device: of, .. }) => device == of,
+            (Self::KitPart { part, .. }, Self::KitPart { part: of, .. }) => part == of,
+            (this, other) => this == other,
+        }
+    }
+
     /// As a clause, with times as `at` writes them: by the site's clock.
     pub fn told(&self, at: &dyn Fn(Timestamp) -> String) -> String {
         match self {

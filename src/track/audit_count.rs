@@ -13,7 +13,6 @@ use crate::domain::commands::{HandCount, Outcome, Reads, Refused};
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, AuditId, ReadPointId, ZoneId};
-use crate::domain::register::Carrier;
 use crate::domain::state::{Location, SensedBy};
 use crate::domain::time::Timestamp;
 
@@ -77,9 +76,8 @@ impl Tracker {
         }
         let classes = &header.scope.classes;
         let Some(asset) = asset else {
-            let badge = matches!(self.register.tags.at(&epc, cause.observed_at), Some(Carrier::Person(_)));
             let why = "on nothing on the register".to_owned();
-            let strange = !badge && classes.is_empty();
+            let strange = classes.is_empty() && self.is_stranger(&epc, cause.observed_at);
             return strange.then_some((Counted::Tag(epc), Standing::Unexpected, why));
         };
         let what = Counted::Asset(asset.clone());
@@ -230,9 +228,14 @@ impl Tracker {
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Hand(by.to_owned()));
         if row.may_place(at) {
-            row.place(Location::Zone(zone.clone()), at, how.to_owned(), None);
+            let location = Location::Zone(zone.clone());
+            let elsewhere = row.current.location != location;
+            row.place(location, at, how.to_owned(), None);
             self.note_leaving(asset);
             self.heard_in(asset, zone, std::time::Duration::ZERO, how, cause, out);
+            if elsewhere {
+                self.relocated(asset, cause, out);
+            }
         }
         self.sensed(asset, None, cause, out);
         true

@@ -295,7 +295,7 @@ impl Tracker {
     /// A tag that is on nothing on the register lay where it was counted.
     fn confirm_zombie(&mut self, audit: &AuditId, item: &Item, cause: &Cause, out: &mut Vec<Event>) {
         let Counted::Tag(epc) = &item.what else { return };
-        if self.register.tags.at(epc, self.now).is_some() {
+        if !self.is_stranger(epc, self.now) {
             return;
         }
         let zone = item.zone.as_ref();

@@ -51,6 +51,7 @@ impl Tracker {
                     checked_out_at: now,
                     due_back: *due_back,
                     note: note.clone(),
+                    waived: Vec::new(),
                 };
                 self.check_checkout(&checkout, now)?;
                 self.check_gate(asset, override_reason.as_deref(), now)?;
@@ -142,7 +143,10 @@ impl Tracker {
         match command {
             Command::Checkout { asset, holder, due_back, note, .. } => {
                 let checked_out_at = cause.received_at;
-                self.check_out(Checkout { asset, holder, checked_out_at, due_back, note }, cause, out);
+                // There is something only where the gate was overridden.
+                let waived = self.readiness(&asset);
+                let checkout = Checkout { asset, holder, checked_out_at, due_back, note, waived };
+                self.check_out(checkout, cause, out);
             }
             Command::CheckIn { asset, damage, .. } => {
                 let back = Return { how: "command", damage: damage.as_deref(), by };
@@ -151,7 +155,8 @@ impl Tracker {
             Command::HandOver { asset, holder, due_back, note, .. } => {
                 let Some(held) = self.checkout_of(&asset).cloned() else { return };
                 let due_back = due_back.or(held.due_back);
-                let checkout = Checkout { asset, holder, checked_out_at: cause.received_at, due_back, note };
+                let checked_out_at = cause.received_at;
+                let checkout = Checkout { asset, holder, checked_out_at, due_back, note, ..held };
                 self.hand_over(checkout, "command", cause, out);
             }
             Command::Accept { asset, to, override_reason, note } => {

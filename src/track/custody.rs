@@ -69,7 +69,7 @@ impl Tracker {
         }
         match self.checkout_of(&checkout.asset) {
             None => Ok(Outcome { created: 1, ..Outcome::default() }),
-            Some(held) if held == checkout => Ok(unchanged),
+            Some(held) if same_terms(held, checkout) => Ok(unchanged),
             Some(held) if same_act(held, checkout) => Ok(Outcome { updated: 1, ..Outcome::default() }),
             Some(held) => Err(already(held)),
         }
@@ -109,7 +109,7 @@ impl Tracker {
 
     pub(super) fn import_checkout(&mut self, checkout: Checkout, cause: &Cause, out: &mut Vec<Event>) {
         let held = self.checkout_of(&checkout.asset);
-        if self.is_closed(&checkout) || held == Some(&checkout) {
+        if self.is_closed(&checkout) || held.is_some_and(|held| same_terms(held, &checkout)) {
             return;
         }
         if held.is_none() {
@@ -117,7 +117,8 @@ impl Tracker {
             return;
         }
         let asset = checkout.asset.clone();
-        self.assets.change(&asset).current.checkout = Some(checkout);
+        let waived = held.map(|held| held.waived.clone()).unwrap_or_default();
+        self.assets.change(&asset).current.checkout = Some(Checkout { waived, ..checkout });
         self.schedule_overdue(&asset, cause, out);
     }
 
@@ -250,6 +251,11 @@ fn whereabouts(row: &AssetRow, home: Option<&ZoneId>) -> Whereabouts {
 
 fn same_act(held: &Checkout, told: &Checkout) -> bool {
     held.holder == told.holder && held.checked_out_at == told.checked_out_at
+}
+
+/// What was waived is no term of a checkout, and no import names it.
+fn same_terms(held: &Checkout, told: &Checkout) -> bool {
+    same_act(held, told) && held.due_back == told.due_back && held.note == told.note
 }
 
 fn already(held: &Checkout) -> Refused {

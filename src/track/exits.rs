@@ -5,7 +5,8 @@
 //! or is sensed in a zone other than the one that it left to.
 //!
 //! An exit is judged once, when it is told, by what held when it was observed: without a checkout where the
-//! class needs one, or while not ready. Who let it go all the same (a checkout with an override) knew. The
+//! class needs one, or while not ready. What spoke against a checkout that was overridden is not told again
+//! when it leaves: who let it go all the same knew. What came up since then is. The
 //! exit of a source that still replays what it held waits until that has caught up: by then it may be back.
 //! Afterwards an alert only ends: checked out, handed over, back, ready, or out of use.
 
@@ -201,8 +202,10 @@ impl Tracker {
 
     /// In words, where it may not go out and nobody let it go all the same.
     fn why_not_ready(&self, asset: &AssetId) -> Option<String> {
+        let waived = self.checkout_of(asset).map_or(&[][..], |checkout| &checkout.waived);
+        let known = |reason: &Unready| waived.iter().any(|waived| waived.is_same_trouble(reason));
         let mut reasons = self.readiness(asset);
-        reasons.retain(|reason| !is_of_a_kit(reason));
+        reasons.retain(|reason| !is_of_a_kit(reason) && !known(reason));
         (!reasons.is_empty()).then(|| told_together(&reasons))
     }
 }

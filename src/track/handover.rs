@@ -241,7 +241,9 @@ impl Tracker {
             None => {
                 let (asset, note) = (asset.clone(), note.or(Some(how)));
                 let checked_out_at = proposal.passed_at;
-                self.check_out(Checkout { asset, holder, checked_out_at, due_back: None, note }, cause, out);
+                let waived = self.readiness(&asset);
+                let checkout = Checkout { asset, holder, checked_out_at, due_back: None, note, waived };
+                self.check_out(checkout, cause, out);
             }
         }
     }
@@ -284,8 +286,10 @@ impl Tracker {
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(&asset).cloned();
+        let (holder, at) = (checkout.holder.clone(), checkout.checked_out_at);
         let body = EventBody::HandedOver { checkout, from: before.holder, how: how.to_owned() };
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&act]));
+        self.note_checkout(&holder, at, cause, out);
         self.schedule_overdue(&asset, cause, out);
     }
 

@@ -281,7 +281,7 @@ impl Tracker {
     }
 
     /// It is somewhere else than it was.
-    fn relocated(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+    pub(super) fn relocated(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         self.moved(asset, cause, out);
         self.review(asset, cause, out);
         self.part_moved(asset, cause, out);

@@ -40,7 +40,8 @@ impl Tracker {
         let deadline = self.overdue_at(asset);
         let open = self.alerts.open(&key).is_some();
         match deadline {
-            Some(at) if open && at <= cause.received_at => {}
+            // Whom to ask may be somebody else by now.
+            Some(at) if open && at <= cause.received_at => drop(self.say_overdue(asset, cause, out)),
             deadline => {
                 self.alerts.condition(&key, None, cause, out);
                 self.overdue.deadlines.set(asset.clone(), deadline);
@@ -95,8 +96,16 @@ impl Tracker {
     }
 
     fn fire_overdue(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        let Some(checkout) = self.checkout_of(asset).cloned() else { return };
-        let Some(due) = checkout.due_back else { return };
+        let new = self.alerts.open(&AlertKey::new(Rule::OverdueReturn, asset.as_str())).is_none();
+        if self.say_overdue(asset, cause, out) && new {
+            self.note_incident(asset, cause, out);
+        }
+    }
+
+    /// Whether a return would have been seen.
+    fn say_overdue(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) -> bool {
+        let Some(checkout) = self.checkout_of(asset).cloned() else { return false };
+        let Some(due) = checkout.due_back else { return false };
         let site = self.register.home_site(asset);
         let blind = self
             .links
@@ -121,10 +130,7 @@ impl Tracker {
             self.register.local(site, due),
             checkout.holder
         );
-        let new = self.alerts.open(&AlertKey::new(Rule::OverdueReturn, asset.as_str())).is_none();
         self.raise_for_asset(Rule::OverdueReturn, asset, summary, cause, out);
-        if new && seen {
-            self.note_incident(asset, cause, out);
-        }
+        seen
     }
 }

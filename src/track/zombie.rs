@@ -214,7 +214,7 @@ impl Tracker {
     }
 
     /// On no asset in use and no badge, at that time and now.
-    fn is_stranger(&self, epc: &Epc, at: Timestamp) -> bool {
+    pub(super) fn is_stranger(&self, epc: &Epc, at: Timestamp) -> bool {
         let ours = |at| match self.register.tags.at(epc, at) {
             None => false,
             Some(Carrier::Asset(_)) => self.out_of_use(epc, at).is_none(),

@@ -190,6 +190,7 @@ pub fn checkouts(plant: &Plant, begin: Timestamp) -> Command {
         checked_out_at: begin - OUT_SINCE,
         due_back: Some(begin.offset((checkout.due_s * 1e6) as i64)),
         note: None,
+        waived: Vec::new(),
     });
     Command::Import { records: Vec::new(), checkouts: checkouts.collect() }
 }

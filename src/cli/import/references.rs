@@ -129,7 +129,7 @@ fn check_checkout(
         let wrong = format!("checked out to {} since {}", held.holder, held.checked_out_at);
         row.problem("asset", &id, wrong, "check it in first");
     }
-    Some(Checkout { asset: id, holder, checked_out_at, due_back, note })
+    Some(Checkout { asset: id, holder, checked_out_at, due_back, note, waived: Vec::new() })
 }
 
 /// Of the asset's home zone, or the only one.

@@ -90,6 +90,7 @@ fn files_in_any_order_make_one_import() {
             // By Leeds' clock: its home zone is there.
             due_back: Some(at("2026-05-02T16:00:00Z")),
             note: Some("ramp, left".to_owned()),
+            waived: Vec::new(),
         }]
     );
 }

@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AssetId, PersonId, Pool, SiteId};
+use super::readiness::Unready;
 use super::time::Timestamp;
 
 /// One row of the register. The key is unique within its table.
@@ -140,6 +141,9 @@ pub struct Checkout {
     pub due_back: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What spoke against it when it was checked out, where somebody overrode that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waived: Vec<Unready>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::world::*;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::audits::{Audit, AuditPart, AuditState, Counted, Item, Scope, Standing};
 use crate::domain::commands::{Command, HandCount, Outcome, Reads, Refused};
+use crate::domain::epc_pattern::EpcPattern;
 use crate::domain::events::EventBody;
 use crate::domain::ids::{AssetId, AuditId};
 use crate::domain::register::*;
@@ -338,4 +339,36 @@ proptest! {
             prop_assert_eq!(ghost, missing.contains(&Counted::Asset(asset).to_string()));
         }
     }
+}
+
+#[test]
+fn what_the_configuration_ignores_is_nothing_to_an_audit() {
+    let mut rules = rules();
+    rules.alerts.assets.zombie.ignore =
+        vec![EpcPattern::parse(&format!("{}*", &epc(9).to_string()[..22])).unwrap()];
+    let mut world = World::with(rules);
+    world.stock(1..=1, "tool");
+    open(&mut world, "A", &["crib"]).unwrap();
+    read(&mut world, "crib", &[9, 700], 0).unwrap();
+    assert_eq!(items(&world, "A"), [(format!("tag:{}", epc(700)), Standing::Unexpected)].into());
+    close(&mut world, "A");
+    assert!(world.is_firing(Rule::Zombie, &epc(700).to_string()));
+    assert!(!world.is_firing(Rule::Zombie, &epc(9).to_string()));
+}
+
+#[test]
+fn what_a_handheld_finds_where_it_should_not_be_is_in_the_wrong_zone() {
+    let mut world = World::with_class(AssetClass {
+        allowed_zones: ["crib".into()].into(),
+        ..AssetClass::new("guarded".into())
+    });
+    world.stock(1..=1, "guarded");
+    open(&mut world, "A", &["annex"]).unwrap();
+    world.until(10);
+    read(&mut world, "annex", &[1], 10).unwrap();
+    assert_eq!(items(&world, "A"), [("asset:T1".to_owned(), Standing::Unexpected)].into());
+    world.until(10_000);
+    assert!(world.is_firing(Rule::WrongZone, "T1"));
+    read(&mut world, "crib", &[1], 10_000).unwrap();
+    assert!(!world.is_firing(Rule::WrongZone, "T1"));
 }

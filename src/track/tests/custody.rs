@@ -90,6 +90,7 @@ fn an_import_of_checkouts_is_idempotent_and_does_not_reopen() {
         checked_out_at: t(50),
         due_back: Some(t(500)),
         note: None,
+        waived: Vec::new(),
     };
     let import = |checkout: &Checkout| Command::Import { records: vec![], checkouts: vec![checkout.clone()] };
     assert_eq!(world.command(import(&checkout)).unwrap().created, 1);

@@ -1,5 +1,6 @@
 use super::world::*;
-use crate::domain::alerts::Rule;
+use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::commands::Command;
 use crate::domain::register::{Asset, AssetClass, Lifecycle, Record};
 use crate::domain::sightings::Direction::{In, Out};
 use crate::domain::sightings::PresenceChange;
@@ -139,4 +140,46 @@ fn leaving_while_not_ready_is_told_until_it_is_ready_or_back() {
     world.pass(1, "GATE", Out);
     world.import(vec![of("T1", shut)]).unwrap();
     assert!(world.alerted_of(Rule::NotReadyExit).is_empty());
+}
+
+#[test]
+fn what_somebody_overrode_is_not_told_at_the_door_and_what_came_up_since_is() {
+    let mut world = World::stocked(2, "tool");
+    let quarantine = |name: &str| Command::Quarantine { asset: name.into(), reason: "cracked".to_owned() };
+    for name in ["T1", "T2"] {
+        world.command(quarantine(name)).unwrap();
+        let why = Some("nothing else is left".to_owned());
+        let checkout = Command::Checkout {
+            asset: name.into(),
+            holder: "bob".to_owned(),
+            due_back: None,
+            note: None,
+            override_reason: why,
+        };
+        world.command(checkout).unwrap();
+    }
+    world.command(Command::Maintain { asset: "T2".into(), reason: "oil".to_owned() }).unwrap();
+    // Whom it is handed to takes it as it is.
+    let hand_over = Command::HandOver {
+        asset: "T1".into(),
+        holder: "cy".to_owned(),
+        from: None,
+        due_back: None,
+        note: None,
+    };
+    world.command(hand_over).unwrap();
+    world.restart(0);
+    world.connect();
+    world.until(10);
+    world.pass(1, "DOCK", Out);
+    world.pass(2, "DOCK", Out);
+    assert_eq!(world.alerted_of(Rule::NotReadyExit), ["10 not-ready-exit/T2 fired"]);
+    let key = AlertKey::new(Rule::NotReadyExit, "T2");
+    let summary = world.tracker.alerts.open(&key).unwrap().summary.clone();
+    assert!(summary.contains("oil") && !summary.contains("cracked"), "{summary}");
+    // The next one who takes it is asked anew.
+    world.pass(1, "DOCK", In);
+    world.until(100);
+    world.pass(1, "DOCK", Out);
+    assert_eq!(world.alerted_of(Rule::NotReadyExit), ["100 not-ready-exit/T1 fired"]);
 }

@@ -1,7 +1,7 @@
 //! Hand-overs, said and sensed.
 
 use super::world::*;
-use crate::domain::alerts::Rule;
+use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::register::*;
 use crate::domain::sightings::Direction::{self, In, Out};
@@ -89,6 +89,7 @@ fn a_hand_over_goes_from_who_has_it_and_keeps_or_moves_the_date() {
         checked_out_at: t(0),
         due_back: Some(t(500)),
         note: None,
+        waived: Vec::new(),
     };
     let again = Command::Import { records: vec![], checkouts: vec![before] };
     assert_eq!(world.command(again).unwrap().unchanged, 1);
@@ -239,4 +240,28 @@ fn badges_of_a_crowd_are_bounded() {
     let row = &world.rows[&(crate::domain::state::StateKind::Badges, "DOCK".to_owned())];
     let kept: Vec<serde_json::Value> = serde_json::from_slice(row).unwrap();
     assert_eq!(kept.len(), 64);
+}
+
+#[test]
+fn an_overdue_return_names_whoever_has_it_by_now() {
+    let mut world = World::stocked(1, "tool");
+    world.check_out("T1", Some(60)).unwrap();
+    world.until(200);
+    let summary = |world: &World| {
+        let key = AlertKey::new(Rule::OverdueReturn, "T1");
+        world.tracker.alerts.open(&key).unwrap().summary.clone()
+    };
+    assert!(summary(&world).contains("ask bob"), "{}", summary(&world));
+    world.alerted();
+    world
+        .command(Command::HandOver {
+            asset: "T1".into(),
+            holder: "cy".to_owned(),
+            from: None,
+            due_back: None,
+            note: None,
+        })
+        .unwrap();
+    assert!(summary(&world).contains("ask cy"), "{}", summary(&world));
+    assert!(world.alerted().is_empty(), "the same incident goes on");
 }

@@ -92,6 +92,30 @@ fn what_nobody_acknowledges_escalates_once_to_more_people_and_more_loudly() {
 }
 
 #[test]
+fn an_overdue_return_escalates_until_it_is_back() {
+    let mut rules = rules();
+    rules.alerts.policies = vec![AlertPolicy {
+        escalate_after: Some(secs(600)),
+        escalate_to: Some(vec!["manager".to_owned()]),
+        receivers: Some(vec!["crew".to_owned()]),
+        ..policy(Rule::OverdueReturn)
+    }];
+    let mut world = World::with(rules);
+    world.stock(1..=2, "tool");
+    world.check_out("T1", Some(60)).unwrap();
+    world.check_out("T2", Some(60)).unwrap();
+    world.events.clear();
+    // Told at due back and 30 s of grace.
+    world.until(400);
+    world.check_in("T2").unwrap();
+    world.until(10_000);
+    assert_eq!(alert(&world, "overdue-return/T1").escalated_at, Some(t(690)));
+    assert_eq!(alert(&world, "overdue-return/T1").receivers, ["crew", "manager"]);
+    let escalations: Vec<String> = world.alerted().into_iter().filter(|l| l.ends_with("escalated")).collect();
+    assert_eq!(escalations, ["690 overdue-return/T1 escalated"]);
+}
+
+#[test]
 fn nobody_is_late_with_what_nobody_was_told() {
     let mut world = world_with(|rules| {
         rules.alerts.policies =

@@ -1,5 +1,6 @@
 use super::world::*;
 use crate::domain::alerts::Rule;
+use crate::domain::commands::Command;
 
 const DAY: i64 = 86_400;
 
@@ -48,4 +49,32 @@ fn checkouts_that_go_well_weigh_against_it_and_returns_that_nobody_could_see_do_
         late_once(&mut world, "T1");
     }
     assert!(!world.is_firing(Rule::RepeatOffender, "bob"), "the door was blind");
+}
+
+#[test]
+fn what_is_handed_over_counts_for_whoever_takes_it() {
+    let mut world = World::stocked(1, "tool");
+    let hand_over = |to: &str| Command::HandOver {
+        asset: "T1".into(),
+        holder: to.to_owned(),
+        from: None,
+        due_back: None,
+        note: None,
+    };
+    // Bob brings three of ten back late; cy is handed ten, of which three are late.
+    for round in 0..20 {
+        world.check_out("T1", Some(if round % 6 == 0 { 40 } else { 5000 })).unwrap();
+        if round % 2 == 0 {
+            world.command(hand_over("cy")).unwrap();
+        }
+        world.until(world.at + 1000);
+        world.check_in("T1").unwrap();
+    }
+    let row = |world: &World| {
+        let row = &world.rows[&(crate::domain::state::StateKind::Holder, "cy".to_owned())];
+        String::from_utf8(row.clone()).unwrap()
+    };
+    assert!(row(&world).contains(r#""checkouts":10"#), "{}", row(&world));
+    assert!(!row(&world).contains(r#""incidents":0"#), "{}", row(&world));
+    assert!(!world.is_firing(Rule::RepeatOffender, "cy"), "4 of 10 are less than its share");
 }

@@ -80,6 +80,7 @@ fn checkout(n: u64) -> Checkout {
         checked_out_at: at(n),
         due_back: Some(at(n + 3600)),
         note: None,
+        waived: Vec::new(),
     }
 }
 
