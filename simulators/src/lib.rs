@@ -18,6 +18,7 @@ pub mod load;
 pub mod modbus;
 pub mod month;
 pub mod mqtt;
+pub mod portal;
 pub mod scenario;
 mod sync;
 pub mod truth;

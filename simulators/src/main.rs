@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tallyman_simulators::load::{Load, LoadOptions};
+use tallyman_simulators::portal;
 use tallyman_simulators::{Parts, Scenario, StartOptions, World};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +35,10 @@ enum Command {
     },
     /// The scenario's cold rooms, over Modbus TCP
     Modbus(Scene),
+    /// One run of a portal that is physics: reads, light barriers and the truth, as JSON lines
+    ///
+    /// Time is virtual: the whole run is printed at once.
+    Portal(PortalRun),
     /// Tag reports and fixes at a steady rate, every one of them in the truth
     Load(LoadArguments),
 }
@@ -61,6 +66,15 @@ struct Scene {
     /// Begin once every device has a client, rather than at once; give up after this many seconds
     #[arg(long, value_parser = seconds)]
     wait: Option<Duration>,
+}
+
+#[derive(Args)]
+struct PortalRun {
+    /// TOML file; `scenarios/portal/standard/one_pallet.toml` explains the keys
+    #[arg(long)]
+    scenario: PathBuf,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
 }
 
 #[derive(Args)]
@@ -125,7 +139,16 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Modbus(scene) => act_out(scene, Parts { modbus: true, ..none }, None).await,
         Command::Load(arguments) => load(arguments).await,
+        Command::Portal(run) => act_out_portal(&run),
     }
+}
+
+fn act_out_portal(run: &PortalRun) -> anyhow::Result<()> {
+    let path = run.scenario.display();
+    let text = std::fs::read_to_string(&run.scenario).with_context(|| format!("failed to read {path}"))?;
+    let scenario = portal::Scenario::parse(&text).with_context(|| format!("{path} cannot be acted out"))?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    scenario.run(run.seed).write(&mut out).context("failed to write the run")
 }
 
 async fn act_out(scene: Scene, parts: Parts, broker: Option<SocketAddr>) -> anyhow::Result<()> {
