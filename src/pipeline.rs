@@ -12,6 +12,7 @@
 
 mod answers;
 pub mod core;
+mod doors;
 mod driving;
 mod stages;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use crate::config::{Config, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::health::Health;
+use crate::domain::ids::SourceId;
 use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
@@ -139,11 +141,13 @@ async fn assemble(
     let board = Arc::new(Board::new(open_alerts(&opened.reader).await?));
 
     let mouth = IntakeSender { queue: intake_tx, gate: gate_rx, clock: clock.clone() };
-    let acks = spawn_sources(&config, mouth, stages, shutdown);
+    let (outputs, bell) = doors::spawn(&config, &clock, stages);
+    let acks = spawn_sources(&config, mouth, outputs, stages, shutdown);
     let downstream = Downstream {
         acks,
         committed: committed_tx,
         board: board.clone(),
+        bell,
         gate: gate_tx,
         health: health_tx.clone(),
         replays: replay_tx,
@@ -257,9 +261,10 @@ async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Resul
 fn spawn_sources(
     config: &Config,
     mouth: IntakeSender,
+    mut outputs: BTreeMap<SourceId, source::llrp::Outputs>,
     stages: &mut Stages,
     shutdown: &CancellationToken,
-) -> BTreeMap<crate::domain::ids::SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
+) -> BTreeMap<SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
     let mut lanes = BTreeMap::new();
     // What the dead letters could not hold anyhow is not kept for them.
     let max_kept = usize::try_from(config.journal.dead_letter_bytes()).unwrap_or(usize::MAX);
@@ -270,7 +275,9 @@ fn spawn_sources(
     stages.spawn_source(hold_open(mouth.clone(), shutdown.child_token()));
     for reader in config.readers.clone() {
         let max_kept = limits.max_kept;
-        stages.spawn_source(source::llrp::run(reader, max_kept, mouth.clone(), shutdown.child_token()));
+        let Some(outputs) = outputs.remove(&reader.name) else { continue };
+        let reader = source::llrp::run(reader, max_kept, outputs, mouth.clone(), shutdown.child_token());
+        stages.spawn_source(reader);
     }
     for broker in config.brokers.clone() {
         // Unbounded by type, bounded in fact: it holds acknowledgements of frames, and those are bounded

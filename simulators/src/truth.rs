@@ -50,6 +50,13 @@ pub enum Truth {
         from: Timestamp,
         to: Timestamp,
     },
+    /// An output of a reader, a light or a buzzer, was switched.
+    Output {
+        reader: String,
+        port: u16,
+        on: bool,
+        at: Timestamp,
+    },
     /// One raw read. `at` is unique among a reader's reads; `wire_us` is what the report said (UTC, or since
     /// boot); `sent_at` is when its report had been written to a socket whole.
     Read {

@@ -20,6 +20,7 @@ mod alerting;
 mod asset_rules;
 mod devices;
 mod document;
+mod doors;
 mod names;
 mod node;
 mod places;
@@ -34,6 +35,7 @@ mod web;
 
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
+pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
@@ -55,6 +57,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     pub intake: IntakeConfig,
     pub rules: Rules,
+    /// Lights and buzzers at doors.
+    pub doors: DoorsConfig,
     pub readers: Vec<ReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,

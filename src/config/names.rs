@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 /// Kinds of tables with a `name`.
-const KINDS: [&str; 9] =
-    ["site", "zone", "read_point", "class", "fence", "reader", "broker", "modbus", "profile"];
+const KINDS: [&str; 10] =
+    ["site", "zone", "read_point", "class", "fence", "reader", "broker", "modbus", "profile", "output"];
 
 /// Connections share one name space: a source is known by its name alone.
 const SOURCES: [&str; 3] = ["reader", "broker", "modbus"];

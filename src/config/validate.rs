@@ -13,7 +13,7 @@ use super::document::Section;
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, Rules, alerting, devices, node, places, rules, web};
+use super::{Config, Rules, alerting, devices, doors, node, places, rules, web};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -101,6 +101,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         alerts: alerting::alerts(top.table("alerts"), scope, &node::receiver_names(notify.as_ref())),
         ..Rules::default()
     };
+    let doors = doors::doors(&top, scope);
     let mut devices = devices::Devices::new(&top, scope);
     rules.source_sites = std::mem::take(&mut devices.sites);
     for device in &devices.modbus {
@@ -121,6 +122,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         notify: notify?,
         intake,
         rules,
+        doors,
         readers,
         brokers,
         modbus,

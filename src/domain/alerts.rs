@@ -13,11 +13,12 @@
 //! for a while.
 
 use std::fmt;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{EventId, SiteId};
+use super::ids::{EventId, ReadPointId, SiteId};
 use super::time::Timestamp;
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, JsonSchema, Deserialize)]
@@ -125,6 +126,18 @@ impl Rule {
         )
     }
 
+    /// Whether it may be raised by something that passes a door, and then names that door.
+    pub fn is_at_door(self) -> bool {
+        matches!(
+            self,
+            Self::UnauthorisedExit
+                | Self::NotReadyExit
+                | Self::KitIncomplete
+                | Self::WrongZone
+                | Self::Zombie
+        )
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ghost => "ghost",
@@ -220,6 +233,17 @@ pub struct Alert {
     /// Receivers that are told of it; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receivers: Vec<String>,
+    /// The door that its subject passed, where passing it is what raised the alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<AtDoor>,
+}
+
+/// A door that something passed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema, Deserialize)]
+pub struct AtDoor {
+    pub read_point: ReadPointId,
+    /// When that was; for a rule that waits before it judges, when that wait was over.
+    pub at: Timestamp,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -317,7 +341,15 @@ impl Alert {
             flapping_since: None,
             explains: 0,
             receivers: Vec::new(),
+            door: None,
         }
+    }
+
+    /// How long before `now` it could have fired, had its passage been heard as it happened. Long, where a
+    /// reader held it back or we were away: nobody stands at that door any more.
+    pub fn behind_its_door(&self, now: Timestamp) -> Option<Duration> {
+        let waited = self.fired_at?.since(self.pending_since);
+        Some(now.since(self.door.as_ref()?.at + waited))
     }
 
     /// Whether somebody should be told of it at `now`.

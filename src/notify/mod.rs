@@ -12,9 +12,11 @@ use crate::journal::JournalError;
 pub mod alertmanager;
 mod board;
 mod courier;
+pub mod doors;
 mod log;
 mod mqtt;
 mod notice;
+mod publisher;
 mod webhook;
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ async fn no_heartbeat_goes_before_the_first_group() {
         acks: BTreeMap::new(),
         committed,
         board: Arc::new(Board::new(Vec::new())),
+        bell: None,
         gate: watch::channel(Gate::Open).0,
         health,
         replays,

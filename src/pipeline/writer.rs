@@ -20,6 +20,7 @@ use crate::domain::orders::Answer;
 use crate::domain::register::Misfit;
 use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
 use crate::notify::Board;
+use crate::notify::doors::Bell;
 use crate::source::Gate;
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
@@ -71,6 +72,8 @@ pub(super) struct Downstream {
     pub acks: BTreeMap<SourceId, mpsc::UnboundedSender<AckToken>>,
     pub committed: watch::Sender<u64>,
     pub board: Arc<Board>,
+    /// Where any door acts.
+    pub bell: Option<Bell>,
     pub gate: watch::Sender<Gate>,
     /// Our own trouble, on its way to become an alert.
     pub health: mpsc::Sender<Health>,
@@ -139,6 +142,9 @@ impl WriterTask {
                 }
             }
         };
+        if let Some(bell) = &self.downstream.bell {
+            bell.ring(&work.group.batch.events);
+        }
         telemetry::committed(&work.group.batch);
         self.downstream.ready.set_journal(true);
         for (source, token) in work.group.acks {

@@ -6,6 +6,8 @@
 //!    └── wait ◀┴────────────────────────── Link(Down) ◀───────────────────────────────────────┘
 //! ```
 //!
+//! Outputs of the reader are switched in between (`outputs.rs`), also while nothing is read.
+//!
 //! Nothing is sent before the reader has announced the connection. RO_ACCESS_REPORT and
 //! READER_EVENT_NOTIFICATION go on as whole messages; nothing in them is interpreted here but the
 //! connection's own events. While the queue is full or the gate is closed the socket is not read, so
@@ -15,6 +17,7 @@
 mod connection;
 mod loss;
 mod messages;
+mod outputs;
 mod session;
 mod setup;
 #[cfg(test)]
@@ -23,6 +26,8 @@ mod tests;
 use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+pub use self::outputs::{Outputs, Switch};
 
 use self::loss::Ended;
 use self::session::Session;
@@ -36,12 +41,18 @@ use crate::telemetry::names;
 ///
 /// A message that is longer than any we take ends the connection, and is kept as a dead letter: whole up to
 /// `max_kept` bytes.
-pub async fn run(config: ReaderConfig, max_kept: usize, intake: IntakeSender, shutdown: CancellationToken) {
+pub async fn run(
+    config: ReaderConfig,
+    max_kept: usize,
+    mut outputs: Outputs,
+    intake: IntakeSender,
+    shutdown: CancellationToken,
+) {
     let mut backoff = Backoff::new(config.backoff);
     let mut link = Link { config: &config, intake: &intake, last: None };
     link.gauge(false);
     loop {
-        match connected(&config, max_kept, &mut link, &mut backoff, &shutdown).await {
+        match connected(&config, max_kept, &mut outputs, &mut link, &mut backoff, &shutdown).await {
             Ended::Shutdown => break info!(reader = %config.name, "session closed"),
             Ended::PipelineGone => break warn!(reader = %config.name, "the pipeline takes no more frames"),
             Ended::Lost(loss) => {
@@ -56,6 +67,7 @@ pub async fn run(config: ReaderConfig, max_kept: usize, intake: IntakeSender, sh
                 tokio::select! {
                     () = shutdown.cancelled() => break,
                     () = tokio::time::sleep(delay) => {}
+                    never = outputs.away() => match never {},
                 }
             }
         }
@@ -67,15 +79,17 @@ pub async fn run(config: ReaderConfig, max_kept: usize, intake: IntakeSender, sh
 async fn connected(
     config: &ReaderConfig,
     max_kept: usize,
+    outputs: &mut Outputs,
     link: &mut Link<'_>,
     backoff: &mut Backoff,
     shutdown: &CancellationToken,
 ) -> Ended {
     let set_up = async {
-        let mut session = Session::open(config, max_kept, link.intake).await?;
+        let mut session = Session::open(config, max_kept, outputs, link.intake).await?;
         let replaying = setup::set_up(&mut session).await?;
         // In front of what the reader held, which comes as soon as it is told to.
         link.up(replaying).await?;
+        session.show_outputs().await?;
         setup::enable_events_and_reports(&mut session).await?;
         Ok(session)
     };

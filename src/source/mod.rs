@@ -11,6 +11,7 @@ pub mod clock;
 pub mod llrp;
 pub mod modbus;
 pub mod mqtt;
+pub mod outputs;
 
 /// What a source puts into the pipeline, in the order in which it happened.
 #[derive(Clone, PartialEq, Debug)]

@@ -93,7 +93,7 @@ async fn attempt(
     connection: &mut Option<Connection>,
     acks: &mut mpsc::UnboundedReceiver<AckToken>,
 ) -> End {
-    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, limits)).await;
+    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, limits, None)).await;
     let (opened, session_present) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return End::Lost(error.to_string()),

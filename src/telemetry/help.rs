@@ -97,6 +97,8 @@ const HELP: &[(&str, Kind, &str)] = &[
     ),
     (names::JOURNAL_DEAD_LETTERS_REPLAYED, Counter, "Dead letters put back through the pipeline"),
     (names::JOURNAL_SET_ASIDE, Counter, "Damaged journals set aside at a start"),
+    (names::DOOR_ACTS, Counter, "Times that a light or buzzer at a door was to be on, by what became of it"),
+    (names::DOOR_ON, Gauge, "1 while a light or buzzer at a door is to be on"),
     (names::SOURCE_UP, Gauge, "1 while the source is connected and set up"),
     (names::SOURCE_CONNECTIONS, Counter, "Connections to the source that were set up"),
     (

@@ -57,6 +57,13 @@ pub const STORE_EPOCHS: &str = "tallyman_store_divergences_total";
 /// Rows of a register that the database owns which do not fit and were not taken up.
 pub const REGISTER_PROBLEMS: &str = "tallyman_register_problems";
 
+// lights and buzzers at doors: label `output`
+/// Times that an output was to be on, by `outcome`: `made`, `extended` (it was on), `late` (nobody stands there any
+/// more), `dropped` (a queue was full), `failed` (its time was over before it was reached).
+pub const DOOR_ACTS: &str = "tallyman_door_acts_total";
+/// 1 while an output is to be on.
+pub const DOOR_ON: &str = "tallyman_door_on";
+
 // journal
 /// Commits that became durable.
 pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::cause::Cause;
 use super::deadlines::Deadlines;
 use crate::domain::alerts::{
-    Acknowledgement, Alert, AlertKey, AlertState, AlertTransition, Assignment, Rule, Severity,
+    Acknowledgement, Alert, AlertKey, AlertState, AlertTransition, Assignment, AtDoor, Rule, Severity,
 };
 use crate::domain::events::Event;
 use crate::domain::ids::{ClassId, SiteId};
@@ -36,6 +36,15 @@ pub(super) struct Details {
     pub pending: Duration,
     /// Tells this occurrence from others of the same key and moment that were cancelled.
     pub episode: u64,
+}
+
+/// What is known of the subject of an alert when it is raised.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub class: Option<ClassId>,
+    /// What explains it from the start.
+    pub by: Option<AlertKey>,
+    pub door: Option<AtDoor>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -69,28 +78,27 @@ impl Alerts {
     /// [`Self::raise`].
     pub fn condition(&mut self, key: &AlertKey, holds: Option<Details>, cause: &Cause, out: &mut Vec<Event>) {
         match holds {
-            Some(details) => self.raise(key, details, None, None, cause, out),
+            Some(details) => self.raise(key, details, About::default(), cause, out),
             None => self.ends(key, false, cause, out),
         }
     }
 
-    /// The condition of `key` holds, for something of that class. `by`: what explains it from the start.
+    /// The condition of `key` holds, for something that this is known of.
     pub fn raise(
         &mut self,
         key: &AlertKey,
         details: Details,
-        class: Option<&ClassId>,
-        by: Option<AlertKey>,
+        about: About,
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let policy = self.policies.of(key, class, details.site.as_ref());
+        let policy = self.policies.of(key, about.class.as_ref(), details.site.as_ref());
         if policy.disabled {
             self.ends(key, true, cause, out);
         } else if self.open(key).is_some() {
             self.renew(key, details, &policy, cause, out);
         } else {
-            self.begin(key, details, policy, by, cause, out);
+            self.begin(key, details, policy, about, cause, out);
         }
     }
 

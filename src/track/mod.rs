@@ -26,6 +26,7 @@ mod commands;
 mod conditions;
 mod custody;
 mod deadlines;
+mod doors;
 mod exits;
 mod follow;
 mod ghost;

@@ -1,7 +1,7 @@
-//! Raising alerts: what is known of their subject (class, explanation) goes with them from the start.
+//! Raising alerts: what is known of their subject (class, explanation, door) goes with them from the start.
 
 use super::Tracker;
-use super::alerts::Details;
+use super::alerts::{About, Details};
 use super::cause::Cause;
 use crate::domain::alerts::AlertKey;
 use crate::domain::events::Event;
@@ -11,8 +11,8 @@ impl Tracker {
     /// The condition of an alert holds. Nobody hears of it where something explains it.
     pub(super) fn raise(&mut self, key: &AlertKey, details: Details, cause: &Cause, out: &mut Vec<Event>) {
         let by = self.inhibitor(key);
-        let class = self.class_of_alert(key);
-        self.alerts.raise(key, details, class.as_ref(), by.clone(), cause, out);
+        let about = About { class: self.class_of_alert(key), by: by.clone(), door: self.door_of(key) };
+        self.alerts.raise(key, details, about, cause, out);
         self.alerts.inhibit(key, by, cause, out);
     }
 

@@ -74,6 +74,12 @@ impl Strangers {
         }
     }
 
+    /// Where the tag of an alert about it alone was heard, and when last.
+    pub fn told_of_at(&self, subject: &str) -> Option<(ReadPointId, Timestamp)> {
+        let row = self.rows.get(&Epc::from_hex(subject)?)?;
+        Some((row.told_at.clone()?, row.last_at))
+    }
+
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
         let dirty = std::mem::take(&mut self.dirty);
         // By the text of the key, as the journal orders rows.

@@ -11,6 +11,7 @@ mod bad_input;
 mod captures;
 mod cli;
 mod daemon;
+mod door;
 mod hostile;
 mod journal_faults;
 mod kill;

@@ -1,5 +1,6 @@
 //! The reader as others see it: a listening socket, a feed of reads, and what is known of both.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -72,6 +73,8 @@ pub(super) struct Shared {
     truth: Arc<TruthLog>,
     /// Whether an ROSpec is active.
     active: watch::Sender<bool>,
+    /// Outputs that are on.
+    outputs: watch::Sender<BTreeSet<u16>>,
 }
 
 impl Reader {
@@ -95,6 +98,7 @@ impl Reader {
             urgent: Mutex::default(),
             truth,
             active: watch::Sender::new(false),
+            outputs: watch::Sender::new(BTreeSet::new()),
         });
         let stop = CancellationToken::new();
         let task = tokio::spawn(accept(shared.clone(), gate, stop.clone()));
@@ -142,6 +146,11 @@ impl Reader {
         }
     }
 
+    /// The outputs that are on, and each change of them.
+    pub fn outputs(&self) -> watch::Receiver<BTreeSet<u16>> {
+        self.shared.outputs.subscribe()
+    }
+
     /// Ends connections and the listener. Reads that were never sent go to the truth as such.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -176,10 +185,32 @@ impl Shared {
         }));
     }
 
-    /// Tells whoever waits whether an ROSpec is active.
+    /// Tells whoever waits whether an ROSpec is active, and which outputs are on.
     pub fn changed(&self) {
-        let active = locked(&self.state).active().is_some();
+        let state = locked(&self.state);
+        let (active, outputs) = (state.active().is_some(), state.settings.outputs_on.clone());
+        drop(state);
         self.active.send_if_modified(|was| std::mem::replace(was, active) != active);
+        self.switched(outputs);
+    }
+
+    /// What an output does is truth: somebody at the door sees the light. It is recorded before anybody who
+    /// waits for it is told.
+    fn switched(&self, now: BTreeSet<u16>) {
+        let at = wall_now();
+        self.outputs.send_if_modified(|before| {
+            let changes: Vec<Truth> = before
+                .symmetric_difference(&now)
+                .map(|port| {
+                    let (reader, on) = (self.options.name.clone(), now.contains(port));
+                    Truth::Output { reader, port: *port, on, at }
+                })
+                .collect();
+            before.clone_from(&now);
+            let changed = !changes.is_empty();
+            self.truth.record_all(changes);
+            changed
+        });
     }
 
     fn reboot(&self) {

@@ -1,6 +1,6 @@
 //! The reader's configuration: what SET_READER_CONFIG changes and GET_READER_CONFIG shows (section 12).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::report::Selector;
@@ -12,6 +12,8 @@ use crate::truth::fnv1a;
 pub(super) const ROSPEC_EVENT: usize = 2;
 pub(super) const BUFFER_WARNING: usize = 3;
 const EVENT_TYPES: usize = 9;
+/// Outputs that there are; others are accepted and do nothing.
+const GPOS: u16 = 4;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Settings {
@@ -22,6 +24,8 @@ pub(super) struct Settings {
     pub notify: [bool; EVENT_TYPES],
     /// For ROSpecs that bring no ROReportSpec of their own.
     pub report: ReportRule,
+    /// Outputs that are on. They stay so when the connection goes, and not when the power does.
+    pub outputs_on: BTreeSet<u16>,
     /// AntennaConfiguration as set, by antenna.
     antennas: BTreeMap<u16, Vec<u8>>,
 }
@@ -29,7 +33,14 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let report = ReportRule { at_end_of_rospec: true, every: 1, selector: Selector::DEFAULT };
-        Self { keepalive: None, hold: false, notify: [false; EVENT_TYPES], report, antennas: BTreeMap::new() }
+        Self {
+            keepalive: None,
+            hold: false,
+            notify: [false; EVENT_TYPES],
+            report,
+            outputs_on: BTreeSet::new(),
+            antennas: BTreeMap::new(),
+        }
     }
 }
 
@@ -48,6 +59,14 @@ impl Settings {
     pub fn set(&mut self, parameter: &Parameter<'_>, antennas: u16) -> Result<(), WireError> {
         let mut body = In(parameter.body);
         match parameter.kind {
+            219 => {
+                let (port, on) = (body.u16()?, body.u8()? & 0x80 != 0);
+                if on && (1..=GPOS).contains(&port) {
+                    self.outputs_on.insert(port);
+                } else {
+                    self.outputs_on.remove(&port);
+                }
+            }
             220 => {
                 let (periodic, interval_ms) = (body.u8()? == 1, body.u32()?);
                 let wanted = periodic && interval_ms > 0;
@@ -139,9 +158,9 @@ impl Settings {
             }
         }
         if wanted(10) {
-            for port in 1..=4 {
+            for port in 1..=GPOS {
                 out.tlv(219, |out| {
-                    out.u16(port).u8(0);
+                    out.u16(port).u8(u8::from(self.outputs_on.contains(&port)) << 7);
                 });
             }
         }

@@ -125,3 +125,24 @@ async fn a_power_cut_ends_the_rospec_and_what_was_held() {
     assert_eq!(read(&reader, 2), Taken::NotListening);
     assert!(matches!(truth.kept()[..], [Truth::Read { sent_at: None, .. }]));
 }
+
+#[tokio::test]
+async fn an_output_stays_as_it_is_when_the_connection_goes_and_not_when_the_power_does() {
+    let (reader, truth) = reader().await;
+    let mut client = Client::connect(reader.address()).await;
+    let write = |port: u8, on: bool| [0, 0, 219, 0, 7, 0, port, u8::from(on) << 7];
+    for (port, on) in [(2, true), (1, true), (1, true), (1, false), (9, true)] {
+        assert_eq!(client.ask(3, &write(port, on)).await.status(), 0);
+    }
+    drop(client);
+    Client::connect(reader.address()).await;
+    assert_eq!(reader.outputs().borrow().iter().copied().collect::<Vec<_>>(), [2]);
+    reader.faults().begin(Fault::PowerOff);
+    let mut outputs = reader.outputs();
+    outputs.wait_for(|on| on.is_empty()).await.unwrap();
+    let told = truth.kept().into_iter().filter_map(|truth| match truth {
+        Truth::Output { port, on, .. } => Some((port, on)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(2, true), (1, true), (1, false), (2, false)]);
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::config::values::{duration_text, mask_url, size_text};
-use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind};
+use crate::config::{Config, Drive, LimitKind, ReadPointConfig, ReadPointKind};
 use crate::domain::ids::SourceId;
 use crate::domain::register::Coverage;
 
@@ -20,6 +20,7 @@ fn write_all(config: &Config, out: &mut String) -> std::fmt::Result {
     stores(config, out)?;
     places(config, out)?;
     sources(config, out)?;
+    doors(config, out)?;
     for limit in &config.rules.limits {
         let kind = match limit.kind {
             LimitKind::High => "above",
@@ -77,6 +78,26 @@ fn stores(config: &Config, out: &mut String) -> std::fmt::Result {
     }
     if config.notify.log.is_some() {
         writeln!(out, "alerts to the log")?;
+    }
+    Ok(())
+}
+
+fn doors(config: &Config, out: &mut String) -> std::fmt::Result {
+    for output in &config.doors.outputs {
+        match &output.drive {
+            Drive::Gpo { reader, port } => {
+                writeln!(out, "output {}: {port} of reader {reader}", output.name)?
+            }
+            Drive::Topic(topic) => {
+                let (host, port) = (&topic.broker.host, topic.broker.port);
+                writeln!(out, "output {}: {} of {host}:{port}", output.name, topic.topic)?;
+            }
+        }
+    }
+    for door in &config.doors.doors {
+        let rules: Vec<&str> = door.rules.iter().map(|rule| rule.as_str()).collect();
+        let (outputs, hold) = (door.outputs.join(", "), duration_text(door.hold));
+        writeln!(out, "door {}: {} switches {outputs} for {hold}", door.read_point, rules.join(", "))?;
     }
     Ok(())
 }

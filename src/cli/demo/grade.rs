@@ -112,7 +112,7 @@ pub fn fact_of_truth(truth: &Truth, device_of: impl Fn(&str) -> String) -> Optio
         }
         Truth::Ghost { asset, gone_at } => (Kind::Ghost, asset.clone(), gone_at),
         Truth::Overdue { asset, due_at } => (Kind::Overdue, asset.clone(), due_at),
-        Truth::Outage { .. } | Truth::Read { .. } | Truth::Fix { .. } => return None,
+        Truth::Outage { .. } | Truth::Output { .. } | Truth::Read { .. } | Truth::Fix { .. } => return None,
     };
     Some(Fact { kind, key, at: Timestamp::from_micros(at.as_microsecond()) })
 }

@@ -48,6 +48,7 @@ pub mod parameter {
     pub const AISPEC: u16 = 183;
     pub const AISPEC_STOP_TRIGGER: u16 = 184;
     pub const INVENTORY_PARAMETER_SPEC: u16 = 186;
+    pub const GPO_WRITE_DATA: u16 = 219;
     pub const KEEPALIVE_SPEC: u16 = 220;
     pub const ANTENNA_CONFIGURATION: u16 = 222;
     pub const RF_TRANSMITTER: u16 = 224;

@@ -48,6 +48,9 @@ impl Message {
         if let Some(previous) = alert.previous_incident {
             annotations["previous_incident"] = previous.to_string().into();
         }
+        if let Some(door) = &alert.door {
+            annotations["door"] = door.read_point.as_str().into();
+        }
         if alert.explains > 0 {
             annotations["explains"] = alert.explains.to_string().into();
         }

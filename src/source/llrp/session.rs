@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::connection::{Connection, ReadError};
 use super::loss::{Ended, Loss};
+use super::outputs::{Outputs, Turn};
 use crate::config::ReaderConfig;
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
@@ -33,6 +34,9 @@ pub(super) struct Session<'a> {
     intake: &'a IntakeSender,
     connection: Connection,
     last_id: u32,
+    outputs: &'a mut Outputs,
+    /// They have been brought to what they should be.
+    shows_outputs: bool,
 }
 
 impl<'a> Session<'a> {
@@ -40,6 +44,7 @@ impl<'a> Session<'a> {
     pub async fn open(
         config: &'a ReaderConfig,
         max_kept: usize,
+        outputs: &'a mut Outputs,
         intake: &'a IntakeSender,
     ) -> Result<Self, Ended> {
         let within = config.connect_timeout;
@@ -50,7 +55,7 @@ impl<'a> Session<'a> {
                 Loss::Connect(error)
             }
         })?;
-        let mut session = Self { config, intake, connection, last_id: 0 };
+        let mut session = Self { config, intake, connection, last_id: 0, outputs, shows_outputs: false };
         let announced = timeout(within, session.announced()).await;
         announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;
         Ok(session)
@@ -133,42 +138,57 @@ impl<'a> Session<'a> {
         };
         let mut gate = self.intake.gate.clone();
         loop {
-            let heard = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.close(&gate).await,
-                heard = self.hear(&mut gate, silence) => heard,
+                turn = self.outputs.next() => Next::Turn(turn),
+                heard = hear(&mut self.connection, &mut gate, silence) => Next::Heard(heard),
             };
-            if let Err(ended) = self.heard(heard).await {
+            let done = match next {
+                Next::Turn(turn) => self.turn(turn).await,
+                Next::Heard(heard) => self.heard(heard).await,
+            };
+            if let Err(ended) = done {
                 return ended;
             }
         }
     }
 
-    /// What the socket gives next, read only while the gate is open; that it is closed is not counted as
-    /// the reader's silence. Cancel safe.
-    async fn hear(
-        &mut self,
-        gate: &mut watch::Receiver<Gate>,
-        silence: Duration,
-    ) -> Result<Result<Vec<u8>, ReadError>, Ended> {
-        loop {
-            if !reaches(gate, Gate::Open).await {
-                return Err(Ended::PipelineGone);
-            }
-            tokio::select! {
-                biased;
-                closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
-                received = timeout(silence, self.connection.next()) => {
-                    let silent = |_| Err(ReadError::Silent { after: silence, bytes: self.connection.rest() });
-                    return Ok(received.unwrap_or_else(silent));
-                }
-            }
+    /// Brings every output to what it should be.
+    pub async fn show_outputs(&mut self) -> Result<(), Ended> {
+        for turn in self.outputs.begin() {
+            self.turn(turn).await?;
         }
+        self.shows_outputs = true;
+        Ok(())
+    }
+
+    /// Switches an output. Whether the reader did it is told by its answer, for which nothing waits.
+    async fn turn(&mut self, turn: Turn) -> Result<(), Ended> {
+        let write = build::parameter(number::GPO_WRITE_DATA, [turn.port.into(), turn.on.into()], vec![]);
+        let id = self.send(message::SET_READER_CONFIG, vec![false.into()], vec![write]).await?;
+        self.outputs.told(id, turn);
+        Ok(())
+    }
+
+    /// What the reader says of an output. One that it cannot switch is no reason to end the session.
+    fn note_turn(&mut self, answer: &[u8]) -> bool {
+        let Some(header) = Header::read(answer) else { return false };
+        let status = Message::decode(answer).map(|answer| status_of(&answer.body));
+        let taken = header.message_type != message::ERROR_MESSAGE && matches!(status, Ok((0, _)));
+        let Some((turn, output)) = self.outputs.answered(header.id, taken) else { return false };
+        if !taken {
+            let (reader, port, on) = (&self.config.name, turn.port, turn.on);
+            warn!(%reader, output, port, on, ?status, "the reader did not switch an output");
+        }
+        true
     }
 
     async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
         let message = self.received(heard?).await?;
-        if let Some(message) = self.deal_with(message).await? {
+        if let Some(message) = self.deal_with(message).await?
+            && !self.note_turn(&message)
+        {
             debug!(reader = %self.config.name, kind = type_of(&message), "a message that answers nothing");
         }
         Ok(())
@@ -177,6 +197,12 @@ impl<'a> Session<'a> {
     /// Takes leave, so that the reader frees the session at once. What it still sends is passed on.
     async fn close(&mut self, gate: &watch::Receiver<Gate>) -> Ended {
         let reader = self.config.name.clone();
+        for turn in self.outputs.end() {
+            if let Err(ended) = self.turn(turn).await {
+                warn!(%reader, ?ended, "the reader's outputs could not be switched off");
+                return Ended::Shutdown;
+            }
+        }
         if let Err(ended) = self.send(message::CLOSE_CONNECTION, vec![], vec![]).await {
             debug!(%reader, ?ended, "the reader could not be told that we leave");
             return Ended::Shutdown;
@@ -240,7 +266,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for room in the queue; meanwhile the socket is not read.
+    /// Waits for room in the queue; meanwhile the socket is not read, and outputs are switched all the same.
     async fn forward(&mut self, message: Vec<u8>) -> Result<(), Ended> {
         let frame = Frame {
             source: self.config.name.clone(),
@@ -248,7 +274,45 @@ impl<'a> Session<'a> {
             payload: Payload::Llrp(message),
             ack: None,
         };
-        self.intake.queue.send(Intake::Frame(frame)).await.map_err(|_| Ended::PipelineGone)
+        let mut sent = std::pin::pin!(self.intake.queue.send(Intake::Frame(frame)));
+        let mut switched = Ok(());
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut sent => return sent.map_err(|_| Ended::PipelineGone).and(switched),
+                turn = self.outputs.next(), if self.shows_outputs && switched.is_ok() => {
+                    // Also where the connection is lost meanwhile, what came of it goes on first.
+                    switched = self.turn(turn).await;
+                }
+            }
+        }
+    }
+}
+
+enum Next {
+    Turn(Turn),
+    Heard(Result<Result<Vec<u8>, ReadError>, Ended>),
+}
+
+/// What the socket gives next, read only while the gate is open; that it is closed is not counted as the
+/// reader's silence. Cancel safe.
+async fn hear(
+    connection: &mut Connection,
+    gate: &mut watch::Receiver<Gate>,
+    silence: Duration,
+) -> Result<Result<Vec<u8>, ReadError>, Ended> {
+    loop {
+        if !reaches(gate, Gate::Open).await {
+            return Err(Ended::PipelineGone);
+        }
+        tokio::select! {
+            biased;
+            closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
+            received = timeout(silence, connection.next()) => {
+                let silent = |_| Err(ReadError::Silent { after: silence, bytes: connection.rest() });
+                return Ok(received.unwrap_or_else(silent));
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rumqttc::{
-    Connect, ConnectAuth, ConnectReturnCode, Packet, QoS, SubAck, Subscribe, SubscribeFilter,
+    Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, QoS, SubAck, Subscribe, SubscribeFilter,
     SubscribeReasonCode,
 };
 
@@ -43,12 +43,17 @@ fn advice(code: ConnectReturnCode) -> &'static str {
     }
 }
 
-/// A connection that the broker has accepted, and whether it still knew our session.
-pub async fn connect(config: &BrokerConfig, limits: Limits) -> Result<(Connection, bool), ConnectError> {
+/// A connection that the broker has accepted, and whether it still knew our session. `will`: what the broker
+/// publishes where the connection ends without our leave.
+pub async fn connect(
+    config: &BrokerConfig,
+    limits: Limits,
+    will: Option<LastWill>,
+) -> Result<(Connection, bool), ConnectError> {
     let mut connection = Connection::open(&config.host, config.port, limits)
         .await
         .map_err(|error| ConnectError::Open { host: config.host.clone(), port: config.port, error })?;
-    connection.output.queue(&Packet::Connect(hello(config)))?;
+    connection.output.queue(&Packet::Connect(hello(config, will)))?;
     connection.output.write().await?;
     let answer = loop {
         match connection.input.next()? {
@@ -67,7 +72,7 @@ pub async fn connect(config: &BrokerConfig, limits: Limits) -> Result<(Connectio
     }
 }
 
-fn hello(config: &BrokerConfig) -> Connect {
+fn hello(config: &BrokerConfig, last_will: Option<LastWill>) -> Connect {
     let auth = match (&config.username, &config.password) {
         (Some(username), Some(password)) => ConnectAuth::UsernamePassword {
             username: username.clone(),
@@ -80,7 +85,7 @@ fn hello(config: &BrokerConfig) -> Connect {
         keep_alive: u16::try_from(config.keepalive.as_secs()).unwrap_or(u16::MAX),
         client_id: config.client_id.clone(),
         clean_session: false,
-        last_will: None,
+        last_will,
         auth,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::policy::Policy;
-use super::{Alerts, Details, Due, Incident};
+use super::{About, Alerts, Details, Due, Incident};
 use crate::domain::alerts::{Alert, AlertKey, AlertState, AlertTransition, Rule, Severity};
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
@@ -17,12 +17,13 @@ impl Alerts {
         key: &AlertKey,
         details: Details,
         policy: Policy,
-        by: Option<AlertKey>,
+        about: About,
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
         let pending = policy.pending.unwrap_or(details.pending);
-        let incident = self.open_incident(key, Details { pending, ..details }, &policy, by.clone(), cause);
+        let by = about.by.clone();
+        let incident = self.open_incident(key, Details { pending, ..details }, &policy, about, cause);
         let fires_at = incident.fires_at;
         self.latest.insert(key.clone(), incident);
         self.dirty.insert(key.clone());
@@ -81,7 +82,7 @@ impl Alerts {
         key: &AlertKey,
         details: Details,
         policy: &Policy,
-        by: Option<AlertKey>,
+        about: About,
         cause: &Cause,
     ) -> Incident {
         let before = self.latest.get(key);
@@ -100,7 +101,7 @@ impl Alerts {
         let incident = EventId::derive(cause.observed_at, &parts);
         let Details { site, severity, summary, pending, .. } = details;
         let begun = Alert::begin(key.clone(), incident, severity, site, summary, cause.observed_at);
-        let alert = Alert { inhibited_by: by, previous_incident: previous, ..begun };
+        let alert = Alert { inhibited_by: about.by, previous_incident: previous, door: about.door, ..begun };
         let pending_us = u64::try_from(pending.as_micros()).unwrap_or(u64::MAX);
         let mut incident = Incident::past(alert, 0, fired);
         incident.pending_us = pending_us;

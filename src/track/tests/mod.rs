@@ -3,6 +3,7 @@
 mod alerting;
 mod audits;
 mod custody;
+mod doors;
 mod exits;
 mod ghosts;
 mod handovers;

@@ -1,0 +1,103 @@
+//! A light or buzzer that listens to an MQTT topic: told `on`, and `off` when its time is over, each until
+//! the broker has taken it.
+//!
+//! Connected while it is on, with `off` as the will: where this process dies, the broker switches it off.
+
+use std::time::Duration;
+
+use rumqttc::{LastWill, QoS};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::config::{BackoffConfig, TopicOutputConfig};
+use crate::notify::publisher::Publisher;
+use crate::source::backoff::Backoff;
+use crate::source::outputs::Lamp;
+
+/// Well within the keep-alive that the broker was told.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Somebody stands at the door: a broker that is away is tried again soon.
+const RETRY: BackoffConfig =
+    BackoffConfig { first: Duration::from_millis(100), last: Duration::from_secs(10) };
+/// A stop switches it off, if that takes no longer than this; if it does, the will does it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// On until each of the moments that come on `lane`; off from the start, and at its end.
+pub(super) async fn run(name: String, config: TopicOutputConfig, mut lane: mpsc::Receiver<Instant>) {
+    let mut light = Light::new(name, config);
+    loop {
+        let pause = light.tell().await;
+        tokio::select! {
+            rung = lane.recv() => match rung {
+                Some(until) => drop(light.lamp.ring(until)),
+                None => break,
+            },
+            () = over(light.lamp.until()) => light.lamp.end(),
+            () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            () = sleep(PING_EVERY), if light.publisher.is_connected() => light.ping().await,
+        }
+    }
+    light.lamp.end();
+    if timeout(FAREWELL, light.tell()).await.is_err() {
+        tracing::warn!(output = light.lamp.name(), "the broker was not reached to switch it off");
+    }
+}
+
+struct Light {
+    config: TopicOutputConfig,
+    publisher: Publisher,
+    lamp: Lamp,
+    /// What the broker took last.
+    told: Option<bool>,
+    backoff: Backoff,
+}
+
+impl Light {
+    fn new(name: String, config: TopicOutputConfig) -> Self {
+        let will = LastWill::new(&config.topic, config.off.as_str(), QoS::AtLeastOnce, config.retain);
+        let publisher = Publisher::new(config.broker.clone(), Some(will));
+        Self { config, publisher, lamp: Lamp::new(name), told: None, backoff: Backoff::new(RETRY) }
+    }
+
+    /// Brings the topic to what it should be; gives when to try again, where it could not.
+    async fn tell(&mut self) -> Option<Duration> {
+        let on = self.lamp.is_on();
+        if self.told == Some(on) {
+            return None;
+        }
+        let word = if on { &self.config.on } else { &self.config.off };
+        match self.publisher.publish(self.config.topic.clone(), word.clone(), self.config.retain).await {
+            Ok(()) => {
+                self.told = Some(on);
+                self.backoff.reset();
+                if on {
+                    self.lamp.took();
+                } else {
+                    self.publisher.leave().await;
+                }
+                None
+            }
+            Err(error) => {
+                // What it was told may have been undone by the will.
+                self.told = None;
+                let again_in = self.backoff.next_delay();
+                tracing::warn!(output = self.lamp.name(), on, %error, ?again_in, "failed to switch an output; it is tried again");
+                Some(again_in)
+            }
+        }
+    }
+
+    async fn ping(&mut self) {
+        if let Err(error) = self.publisher.ping().await {
+            tracing::warn!(output = self.lamp.name(), %error, "lost the broker of an output that is on; it is told again");
+            self.told = None;
+        }
+    }
+}
+
+async fn over(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}

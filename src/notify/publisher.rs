@@ -1,0 +1,99 @@
+//! What we publish to a broker, with QoS 1: one message at a time, each until it is acknowledged.
+
+use std::time::Duration;
+
+use rumqttc::{LastWill, Packet, Publish, QoS};
+use tokio::time::timeout;
+
+use crate::config::BrokerConfig;
+use crate::source::mqtt::handshake::{self, ConnectError};
+use crate::source::mqtt::wire::{Connection, Incoming, Limits, WireError};
+
+/// Connecting, or one message and its acknowledgement.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing that a broker sends to one who subscribes to nothing is near this.
+const LIMITS: Limits = Limits { max_payload: 64 << 10, max_kept: 64 << 10 };
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("the broker did not answer within {PATIENCE:?}")]
+    Silent,
+}
+
+/// Connected from the first message until it is told to leave, or something fails.
+pub struct Publisher {
+    broker: BrokerConfig,
+    /// What the broker publishes where we go without leave.
+    will: Option<LastWill>,
+    connection: Option<Connection>,
+    last_id: u16,
+}
+
+impl Publisher {
+    pub fn new(broker: BrokerConfig, will: Option<LastWill>) -> Self {
+        Self { broker, will, connection: None, last_id: 0 }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Returns when the broker has taken it.
+    pub async fn publish(
+        &mut self,
+        topic: String,
+        payload: String,
+        retain: bool,
+    ) -> Result<(), PublishError> {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+        publish.pkid = self.last_id;
+        publish.retain = retain;
+        let id = self.last_id;
+        self.ask(Packet::Publish(publish), |answer| matches!(answer, Packet::PubAck(ack) if ack.pkid == id))
+            .await
+    }
+
+    /// Keeps the connection alive.
+    pub async fn ping(&mut self) -> Result<(), PublishError> {
+        self.ask(Packet::PingReq, |answer| matches!(answer, Packet::PingResp)).await
+    }
+
+    /// Goes with leave: no will is published.
+    pub async fn leave(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let leave = async {
+            connection.output.queue(&Packet::Disconnect)?;
+            connection.close().await
+        };
+        if !matches!(timeout(PATIENCE, leave).await, Ok(Ok(()))) {
+            tracing::debug!(host = self.broker.host, "the broker did not take leave");
+        }
+    }
+
+    /// Where it fails, the connection is over.
+    async fn ask(&mut self, packet: Packet, is_answer: impl Fn(&Packet) -> bool) -> Result<(), PublishError> {
+        let asked = async {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => handshake::connect(&self.broker, LIMITS, self.will.clone()).await?.0,
+            };
+            connection.output.queue(&packet)?;
+            connection.output.write().await?;
+            loop {
+                match connection.input.next()? {
+                    Some(Incoming::Control(answer)) if is_answer(&answer) => break,
+                    Some(_) => {}
+                    None => connection.input.fill().await?,
+                }
+            }
+            self.connection = Some(connection);
+            Ok(())
+        };
+        timeout(PATIENCE, asked).await.unwrap_or(Err(PublishError::Silent))
+    }
+}
