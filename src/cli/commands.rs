@@ -436,6 +436,7 @@ fn alert_key(text: &str) -> Result<AlertKey, String> {
 }
 
 fn epc(text: &str) -> Result<Epc, String> {
-    let epc = Epc::from_hex(text).filter(|epc| epc.bits() > 0);
-    epc.ok_or_else(|| "write the EPC as hex digits, an even number, at most 124".to_owned())
+    crate::decode::epc::parse(text, &Default::default()).map_err(|error| {
+        format!("{error}; write the EPC as hex digits, an even number, at most 124, or as urn:epc:tag:…")
+    })
 }

@@ -27,13 +27,19 @@ pub struct DecodeArgs {
     /// The captured bytes; `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// epc: a company prefix; the number of a barcode or Digital Link does not say where its own ends
+    #[arg(long = "company-prefix", value_name = "DIGITS")]
+    pub company_prefixes: Vec<String>,
+    /// epc: the filter value of codes whose names leave it out
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=7))]
+    pub filter: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Protocol {
     /// LLRP messages one behind the other, headers included: an object a message
     Llrp,
-    /// EPC codes in hex, one a line: what they identify
+    /// EPCs, one a line, in hex or by name (EPC URI, element string, Digital Link): what they identify
     Epc,
     /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
     #[value(name = "owntracks")]
@@ -48,7 +54,7 @@ pub enum Protocol {
 pub fn run(args: DecodeArgs) -> anyhow::Result<ExitCode> {
     let bytes = read(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?;
     let mut lines = Lines(BufWriter::new(io::stdout().lock()));
-    match decode(args.protocol, &bytes, &mut lines).and_then(|()| lines.0.flush()) {
+    match decode(&args, &bytes, &mut lines).and_then(|()| lines.0.flush()) {
         // Whoever read our output has seen enough of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         written => written.context("failed to write to standard output")?,
@@ -65,10 +71,10 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode<W: Write>(protocol: Protocol, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
-    match protocol {
+fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
+    match args.protocol {
         Protocol::Llrp => llrp::decode(bytes, out),
-        Protocol::Epc => epc::decode(bytes, out),
+        Protocol::Epc => epc::decode(bytes, &args.company_prefixes, args.filter, out),
         Protocol::OwnTracks => owntracks::decode(bytes, out),
     }
 }

@@ -3,8 +3,16 @@ use serde_json::{Value, json};
 use super::*;
 
 fn objects(protocol: Protocol, bytes: &[u8]) -> Vec<Value> {
+    objects_of(&args(protocol), bytes)
+}
+
+fn args(protocol: Protocol) -> DecodeArgs {
+    DecodeArgs { protocol, file: PathBuf::new(), company_prefixes: Vec::new(), filter: 0 }
+}
+
+fn objects_of(args: &DecodeArgs, bytes: &[u8]) -> Vec<Value> {
     let mut lines = Lines(Vec::new());
-    decode(protocol, bytes, &mut lines).unwrap();
+    decode(args, bytes, &mut lines).unwrap();
     let text = String::from_utf8(lines.0).unwrap();
     text.lines().map(|line| serde_json::from_str(line).expect("a line is one object")).collect()
 }
@@ -45,7 +53,7 @@ fn a_message_is_an_object_with_every_field_by_its_name() {
 #[test]
 fn fields_keep_the_order_of_the_wire() {
     let mut lines = Lines(Vec::new());
-    decode(Protocol::Llrp, &hex(REPORT), &mut lines).unwrap();
+    decode(&args(Protocol::Llrp), &hex(REPORT), &mut lines).unwrap();
     let text = String::from_utf8(lines.0).unwrap();
     let places: Vec<_> = ["message", "EPC_96", "AntennaID", "PeakRSSI", "FirstSeen"]
         .map(|name| text.find(name).unwrap())
@@ -102,6 +110,8 @@ fn codes_are_named_or_said_to_be_nothing() {
         "epc": "3074257bf7194e4000001a85", "scheme": "sgtin-96",
         "uri": "urn:epc:id:sgtin:0614141.812345.6789",
         "tag_uri": "urn:epc:tag:sgtin-96:3.0614141.812345.6789",
+        "digital_link": "https://id.gs1.org/01/80614141123458/21/6789",
+        "element_string": "(01)80614141123458(21)6789", "check_digit": "8",
         "filter": "3", "company_prefix": "0614141", "item_reference": "812345", "serial": "6789",
     });
     assert_eq!(objects[0], named);
@@ -109,8 +119,31 @@ fn codes_are_named_or_said_to_be_nothing() {
         (&objects[1]["epc"], &objects[1]["reason"], &objects[1]["offset"]),
         (&json!("e2003412"), &json!("unknown-header"), &json!(29))
     );
-    assert_eq!((&objects[2]["reason"], &objects[2]["offset"]), (&json!("hex"), &json!(38)));
+    assert_eq!((&objects[2]["reason"], &objects[2]["offset"]), (&json!("text"), &json!(38)));
     assert_eq!(objects.len(), 3);
+}
+
+#[test]
+fn a_name_is_as_good_as_a_code() {
+    let names = b"urn:epc:tag:sgtin-96:3.0614141.812345.6789
+urn:epc:id:sgtin:0614141.812345.6789
+https://example.com/shop/01/80614141123458/21/6789
+(01)80614141123458(21)6789
+(01)80614141123457(21)6789
+urn:epc:raw:96.x3074257BF7194E4000001A85\n";
+    let args = DecodeArgs { company_prefixes: vec!["0614141".into()], filter: 3, ..args(Protocol::Epc) };
+    let with_prefix = objects_of(&args, names);
+    for nth in [0, 1, 2, 3, 5] {
+        assert_eq!(with_prefix[nth]["epc"], "3074257bf7194e4000001a85", "{nth}");
+    }
+    assert_eq!((&with_prefix[4]["reason"], &with_prefix[4]["offset"]), (&json!("check-digit"), &json!(158)));
+    assert!(with_prefix[4]["error"].as_str().unwrap().ends_with("is 8"), "{}", with_prefix[4]);
+    // Without the prefix it is the code that needs none.
+    let without = objects(Protocol::Epc, names);
+    assert_eq!(without[2]["scheme"], "sgtin+");
+    assert_eq!(without[2]["digital_link"], with_prefix[2]["digital_link"]);
+    assert_eq!(without[2]["gtin"], "80614141123458");
+    assert!(without[2]["tag_uri"].is_null());
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! | `classes.csv` | `name`* and what a `[[class]]` of the configuration has |
 //! | `people.csv` | `id`* `name` `team` `site` |
 //! | `assets.csv` | `id`* `class`* `name` `home_zone` `lifecycle` `part_of` and the books' (see [`Kind::columns`]), any `attributes.…` |
-//! | `tags.csv` | `epc`*, `asset` or `person`, `from` `to` |
+//! | `tags.csv` | `epc`*, `asset` or `person`, `from` `to`; for codes by name `filter` `company_prefix` |
 //! | `trackers.csv` | `device`* `asset`* `from` `to` |
 //! | `sensors.csv` | `device`*, `asset` or `zone`, `from` `to` |
 //! | `maintenance.csv` | `name`*, one of `source` `read_point` `zone` `site`, `from`* `to`* `reason` |
@@ -23,6 +23,7 @@ use jiff::tz::TimeZone;
 use super::problem::Cells;
 use crate::config::values::{DURATION_ALLOWED, parse_duration};
 use crate::config::{COVERAGES, CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
+use crate::decode::epc::{self, EpcError, Hints};
 use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{AssetId, ClassId, DeviceId, PersonId, SiteId, ZoneId};
@@ -87,7 +88,7 @@ impl Kind {
             Self::Classes => (&["name"], &CLASS_COLUMNS),
             Self::People => (&["id"], &["name", "team", "site"]),
             Self::Assets => (&["id", "class"], &ASSET_COLUMNS),
-            Self::Tags => (&["epc"], &["asset", "person", "from", "to"]),
+            Self::Tags => (&["epc"], &["asset", "person", "from", "to", "filter", "company_prefix"]),
             Self::Trackers => (&["device", "asset"], &["from", "to"]),
             Self::Sensors => (&["device"], &["asset", "zone", "from", "to"]),
             Self::Maintenance => {
@@ -303,9 +304,14 @@ fn asset(cells: &mut Cells<'_>) -> Option<Asset> {
     })
 }
 
+/// In hexadecimal or by name. The code must be the one in the tag to the bit, so what a name leaves open
+/// stands in columns of its own and is never guessed.
 fn epc(cells: &mut Cells<'_>) -> Option<Epc> {
-    cells.id("epc");
-    let allowed = "the EPC as hex digits, an even number, at most 124";
+    let text = cells.id("epc")?;
+    if epc::is_name(text) {
+        return named_epc(text, cells);
+    }
+    let allowed = "the EPC as hex digits, an even number, at most 124, or by name (urn:epc:tag:…)";
     let epc = cells.parsed("epc", allowed, |text| {
         // A spreadsheet takes a code of digits and one E for a number: 3.03E+23.
         let mangled = text.contains(['.', ',', '+']);
@@ -316,6 +322,28 @@ fn epc(cells: &mut Cells<'_>) -> Option<Epc> {
         })
     });
     epc?
+}
+
+fn named_epc(text: &str, cells: &mut Cells<'_>) -> Option<Epc> {
+    let filter = cells.parsed("filter", "a number from 0 to 7", |text| {
+        text.parse().ok().filter(|filter| *filter <= 7).ok_or("not a filter value")
+    });
+    let company_prefixes = cells.text("company_prefix").map(str::to_owned).into_iter().collect();
+    let hints = Hints { filter: filter?, company_prefixes, plus: false };
+    match epc::parse(text, &hints) {
+        Ok(epc) => Some(epc),
+        Err(error) => {
+            let allowed = match error {
+                EpcError::NoFilter => "fill in the column filter, or write the tag's own URI, urn:epc:tag:…",
+                EpcError::NoCompanyPrefix(_) | EpcError::CompanyPrefix(_) => {
+                    "fill in the column company_prefix with its 6 to 12 digits, or write urn:epc:tag:…"
+                }
+                _ => "write a tag URI (urn:epc:tag:…), a pure identity, a Digital Link or the hex digits",
+            };
+            cells.problem("epc", error.to_string(), allowed);
+            None
+        }
+    }
 }
 
 /// Attached to what stands in one of the `carriers`' columns.

@@ -114,8 +114,8 @@ fn every_problem_has_its_place_and_all_are_told_at_once() {
             "assets.csv:3: column 4 (retired): \"maybe\": unknown value; write true, yes, 1, false, no, 0",
             "assets.csv:4: 2 cells, and the header has 4; as many cells as the header; a cell with a separator in it stands in quotes",
             "assets.csv:5: column 1 (id): \"A-1\": there twice, first at assets.csv:2; each only once",
-            "tags.csv:2: column 1 (epc): \"3.03E+23\": a spreadsheet made a number of it; write the EPC as hex digits, an even number, at most 124",
-            "tags.csv:3: column 1 (epc): \"abc\": not an EPC; write the EPC as hex digits, an even number, at most 124",
+            "tags.csv:2: column 1 (epc): \"3.03E+23\": a spreadsheet made a number of it; write the EPC as hex digits, an even number, at most 124, or by name (urn:epc:tag:…)",
+            "tags.csv:3: column 1 (epc): \"abc\": not an EPC; write the EPC as hex digits, an even number, at most 124, or by name (urn:epc:tag:…)",
             "tags.csv:4: column 2 (asset): \"A-9\": there is no such asset; import it beside this, or write the id of one that is there",
             "zones.csv:2: column 1 (name): \"hall\": the configuration file declares this zone; change it there",
             "zones.csv:3: column 2 (site): \"paris\": there is no such site; there are: hamburg, leeds",
@@ -167,7 +167,7 @@ fn one_fault_each() {
         (
             "tags.csv",
             "epc,asset,colour\n",
-            "tags.csv:1: column 3 (colour): an unknown column; tags have: epc, asset, person, from, to",
+            "tags.csv:1: column 3 (colour): an unknown column; tags have: epc, asset, person, from, to, filter, company_prefix",
         ),
         ("tags.csv", "epc,epc,asset\n", "tags.csv:1: column 2 (epc): a column that is there twice"),
         ("trackers.csv", "device\n", "trackers.csv:1: no column \"asset\""),
@@ -313,6 +313,27 @@ async fn nothing_is_sent_when_dry_or_when_there_is_a_problem() {
 fn assets() -> impl Strategy<Value = Vec<(String, Option<String>, bool)>> {
     let name = prop::option::of("[a-zA-Zäß\"',; ]{1,12}");
     prop::collection::vec(("[A-Z]{1,3}-[0-9]{1,6}", name, any::<bool>()), 0..20)
+}
+
+#[test]
+fn a_tag_may_be_named() {
+    let tags = "epc,asset,filter,company_prefix
+urn:epc:tag:giai-96:3.0614141.5678,FL-01,,
+urn:epc:id:giai:0614141.5679,FL-01,3,
+https://id.gs1.org/8004/06141415680,FL-01,3,0614141
+";
+    let mut files = GOOD.to_vec();
+    files[1].1 = tags;
+    let keys: Vec<String> = import(&files).unwrap().records.iter().map(Record::state_key).collect();
+    for tag in ["3474257bf40000000000162e", "3474257bf40000000000162f", "3474257bf400000000001630"] {
+        assert!(keys.contains(&format!("tag/{tag}")), "{tag}: {keys:?}");
+    }
+    // What a name leaves open is never guessed: the code would be another one than the tag's.
+    files[1].1 = "epc,asset,filter\nurn:epc:id:giai:0614141.5679,FL-01,\nhttps://id.gs1.org/8004/06141415680,FL-01,3\nurn:epc:tag:giai-96:3.0614141.05678,FL-01,\n";
+    let found = import(&files).unwrap_err();
+    let ends = ["fill in the column filter, or", "fill in the column company_prefix", "has leading zeros"];
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found.iter().zip(ends).all(|(found, end)| found.contains(end)), "{found:#?}");
 }
 
 proptest! {
