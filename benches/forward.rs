@@ -90,8 +90,19 @@ async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duratio
     tokio::spawn(async move { while controls.recv().await.is_some() {} });
     let started = Instant::now();
     let shutdown = CancellationToken::new();
-    timescale::run(config, node.into(), reader.clone(), committed, control, health, Vec::new(), shutdown)
-        .await;
+    let keep_people = Duration::from_secs(90 * 86_400);
+    timescale::run(
+        config,
+        node.into(),
+        reader.clone(),
+        committed,
+        control,
+        health,
+        Vec::new(),
+        keep_people,
+        shutdown,
+    )
+    .await;
     started.elapsed()
 }
 
@@ -135,6 +146,7 @@ async fn fill(path: &Path, events: u64) -> Reader {
         max_dead_letters: 10,
         max_dead_letter_bytes: 256 << 20,
         retain_events: Duration::from_secs(400 * 86_400),
+        retain_people: Duration::from_secs(400 * 86_400),
         retain_measurements: Duration::from_secs(30 * 86_400),
         retain_reads: Duration::from_secs(86_400),
     };

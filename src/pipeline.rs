@@ -191,6 +191,7 @@ async fn assemble(
             control_tx.clone(),
             health_tx,
             declared(&config.rules),
+            config.journal.retain_people,
             tail.clone(),
         );
         stages.spawn("store", forwarder);
@@ -356,11 +357,15 @@ pub async fn offline(
     }
     let clock = WallClock::new();
     let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
+    opened.writer.protect_unforwarded(config.timescale.is_some());
+    let command = journal::whole_erasure(&opened.reader, command).await?;
     let mut core = take_up(config, &mut opened.state).await?;
     core.started(opened.meta.last_heartbeat, clock.now());
     let answer = core.command(by, command, clock.now());
     if answer.is_ok() {
         opened.writer.commit(&core.take_group().batch, clock.now()).await?;
+        // What TimescaleDB has is for the daemon to erase.
+        while opened.writer.erase().await? {}
     }
     opened.writer.close().await?;
     Ok(answer)

@@ -68,7 +68,8 @@ impl Cleaner {
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Followed
-                | StateKind::Receiver => {}
+                | StateKind::Receiver
+                | StateKind::Erasure => {}
             }
         }
         for (key, value) in windows {
@@ -206,6 +207,14 @@ impl Cleaner {
             let codes = held.into_iter().map(|held| held.epc).chain(removed);
             self.orphans.extend(codes.map(|epc| StateRow::delete(StateKind::TagWindow, key_of(&name, &epc))));
         }
+    }
+
+    /// Forgets tags wherever they are, and tells nobody.
+    pub fn forget_tags(&mut self, epcs: &[Epc]) {
+        for point in &mut self.points {
+            epcs.iter().for_each(|epc| point.windows.forget(*epc));
+        }
+        self.count_tags();
     }
 
     fn count_tags(&mut self) {

@@ -203,6 +203,13 @@ impl Windows {
         }
     }
 
+    /// Forgets a tag's window, and tells nobody.
+    pub fn forget(&mut self, epc: Epc) {
+        if let Some(slot) = self.index.get(&Key(epc)).copied() {
+            self.remove(slot);
+        }
+    }
+
     /// What changed since the last call, by code: the window, or that it is gone.
     pub fn take_dirty(&mut self, mut each: impl FnMut(Epc, Option<&Window>)) {
         let mut changed: Vec<(Epc, Option<Slot>)> =

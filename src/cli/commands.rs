@@ -435,7 +435,7 @@ fn alert_key(text: &str) -> Result<AlertKey, String> {
     AlertKey::parse(text).ok_or_else(|| "write rule/subject as `tallyman alerts` lists it".to_owned())
 }
 
-fn epc(text: &str) -> Result<Epc, String> {
+pub fn epc(text: &str) -> Result<Epc, String> {
     crate::decode::epc::parse(text, &Default::default()).map_err(|error| {
         format!("{error}; write the EPC as hex digits, an even number, at most 124, or as urn:epc:tag:…")
     })

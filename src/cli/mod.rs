@@ -18,6 +18,7 @@ pub mod dead_letters;
 pub mod decode;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod erase;
 mod explain;
 mod export;
 pub mod import;
@@ -95,6 +96,8 @@ enum Sub {
     Maintenance(maintenance::MaintenanceArgs),
     /// Take a record out of the register
     Remove(commands::RemoveArgs),
+    /// Take somebody out of everything that is kept
+    ErasePerson(erase::EraseArgs),
     /// Say whose register holds
     Register(register::RegisterArgs),
     /// Look at what could not be decoded, and try it again
@@ -204,6 +207,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             with_config(&file, async |config| maintenance::run(&config, args).await).await
         }
         Sub::Remove(args) => commands::order(args).await,
+        Sub::ErasePerson(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| erase::run(&config, args).await).await
+        }
         Sub::DeadLetters(DeadLetters { file, args }) => {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
         }

@@ -268,6 +268,7 @@ fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> Stri
         Command::Count(HandCount { audit, asset, .. }) => format!("missed {asset} in audit {audit}"),
         Command::Reads(Reads { zone, epcs, .. }) => format!("read {} tags in {zone}", epcs.len()),
         Command::Remove { table, key } => format!("took {table} {key} off the register"),
+        Command::ErasePerson(erase) => format!("had somebody erased, who is {} since", erase.label),
     }
 }
 

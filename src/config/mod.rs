@@ -80,6 +80,8 @@ pub struct JournalConfig {
     pub retain_events: Duration,
     pub retain_measurements: Duration,
     pub retain_reads: Duration,
+    /// What names people by their badges: their passages, and proposed hand-overs.
+    pub retain_people: Duration,
 }
 
 impl JournalConfig {

@@ -33,6 +33,7 @@ impl Default for JournalConfig {
             retain_events: 400 * DAY,
             retain_measurements: 30 * DAY,
             retain_reads: DAY,
+            retain_people: 90 * DAY,
         }
     }
 }
@@ -58,6 +59,7 @@ pub(super) fn journal(section: Option<Section<'_>>, scope: &Scope<'_>) -> Journa
         set(&mut journal.retain_events, retention.duration("events", range()));
         set(&mut journal.retain_measurements, retention.duration("measurements", range()));
         set(&mut journal.retain_reads, retention.duration("reads", range()));
+        set(&mut journal.retain_people, retention.duration("people", range()));
         retention.finish();
     }
     section.finish();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::AlertKey;
 use super::audits::Scope;
 use super::epc::Epc;
+use super::erasure::Erase;
 use super::ids::{AssetId, AuditId, PersonId, ZoneId};
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
@@ -126,6 +127,8 @@ pub enum Command {
     Reads(Reads),
     /// Removes a register record: `table` and `key` as in [`Record`].
     Remove { table: String, key: String },
+    /// Takes somebody out of everything that is kept: a label stands where they stood.
+    ErasePerson(Erase),
 }
 
 impl Command {
@@ -151,7 +154,8 @@ impl Command {
             | Self::AuditClose { .. }
             | Self::AuditCancel { .. }
             | Self::Reads(_)
-            | Self::Remove { .. } => None,
+            | Self::Remove { .. }
+            | Self::ErasePerson(_) => None,
         }
     }
 }
@@ -189,7 +193,7 @@ impl Command {
     pub fn changes_register(&self) -> bool {
         match self {
             Self::Import { records, .. } => !records.is_empty(),
-            Self::Commission { .. } | Self::Remove { .. } => true,
+            Self::Commission { .. } | Self::Remove { .. } | Self::ErasePerson(_) => true,
             // Custody and alerts are the journal's, whoever owns the register.
             _ => false,
         }

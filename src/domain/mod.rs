@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod commands;
 pub mod epc;
 pub mod epc_pattern;
+pub mod erasure;
 pub mod events;
 pub mod frames;
 pub mod geodesy;

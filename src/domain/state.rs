@@ -74,10 +74,13 @@ pub enum StateKind {
     // Owned by notify.
     /// How far a receiver of alerts has been told; key: its name.
     Receiver,
+    // Owned by the journal's writer.
+    /// [`super::erasure::Erasure`] under way; key: its label.
+    Erasure,
 }
 
 impl StateKind {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -105,6 +108,7 @@ impl StateKind {
         Self::Followed,
         Self::Book,
         Self::Receiver,
+        Self::Erasure,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -136,6 +140,7 @@ impl StateKind {
             Self::Followed => "followed",
             Self::Book => "book",
             Self::Receiver => "receiver",
+            Self::Erasure => "erasure",
         }
     }
 

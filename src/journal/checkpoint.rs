@@ -39,6 +39,11 @@ impl Writer {
 
     /// Folds the whole log into the file and cuts it to nothing; where a reader is in the way, as much as goes.
     pub(super) async fn truncate_log(&mut self) -> Result<(), sqlx::Error> {
+        self.cut_log().await.map(drop)
+    }
+
+    /// The same; says whether the log is empty now.
+    pub(super) async fn cut_log(&mut self) -> Result<bool, sqlx::Error> {
         self.set_patience(PATIENCE).await?;
         let (refused, _, _): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await?;
@@ -46,7 +51,7 @@ impl Writer {
         if refused != 0 {
             tracing::debug!(journal = %self.path.display(), "a reader keeps the log from being cut");
         }
-        Ok(())
+        Ok(refused == 0)
     }
 
     async fn set_patience(&mut self, patience: Duration) -> Result<(), sqlx::Error> {

@@ -18,6 +18,7 @@ use crate::domain::time::Timestamp;
 
 mod checkpoint;
 mod dead_letters;
+mod erase;
 mod error;
 mod file;
 mod insert;
@@ -29,6 +30,7 @@ mod retention;
 mod rows;
 mod schema;
 mod state_pages;
+mod trace;
 mod writer;
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ pub use error::{JournalError, Operation};
 pub use open::open;
 pub use reader::Reader;
 pub use state_pages::{StatePages, StateRowRead};
+pub use trace::whole_erasure;
 pub use writer::Writer;
 
 /// What one commit holds. All of it becomes durable, or none.
@@ -258,4 +261,6 @@ pub enum Control {
     NewEpoch { reply: oneshot::Sender<String> },
     /// A row that no commit carries: how far a receiver has been told.
     Note(StateRow),
+    /// TimescaleDB no longer names the person for whom this label stands.
+    Erased { label: String },
 }

@@ -263,7 +263,7 @@ impl Reader {
         self.pool.close().await;
     }
 
-    fn failed(&self, source: sqlx::Error) -> JournalError {
+    pub(super) fn failed(&self, source: sqlx::Error) -> JournalError {
         JournalError::sql(Operation::Read, &self.path, source)
     }
 }

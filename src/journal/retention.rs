@@ -20,11 +20,14 @@ use crate::telemetry::names;
 /// Rows that one step of one group looks at: some ten milliseconds of deleting, between two commits.
 const STEP_ROWS: usize = 10_000;
 
+/// Where somebody's badge was, and whom a badge made a candidate of.
+const OF_PEOPLE: &str = "class = 0 AND (kind = 'proposal' OR substr(subject, 1, 7) = 'person:')";
+
 #[derive(Debug)]
 pub struct Retention {
     /// Nothing beyond what was forwarded is deleted.
     pub protect_unforwarded: bool,
-    groups: [Group; 3],
+    groups: [Group; 4],
 }
 
 /// Classes that are kept for the same time.
@@ -57,6 +60,7 @@ impl Retention {
                 group("reads", "pruned_reads", "class = 7", config.retain_reads),
                 group("measurements", "pruned_measurements", "class IN (5, 6)", config.retain_measurements),
                 group("events", "pruned_events", "class < 5", config.retain_events),
+                group("people", "pruned_people", OF_PEOPLE, config.retain_people),
             ],
         }
     }
@@ -81,7 +85,7 @@ impl Group {
         let condition = self.condition;
         // Both stop early: at the first young row, and after a step's rows.
         let young = format!(
-            "SELECT seq FROM (SELECT seq, class, recorded_at FROM event WHERE seq > ? AND seq <= ? \
+            "SELECT seq FROM (SELECT seq, class, kind, subject, recorded_at FROM event WHERE seq > ? AND seq <= ? \
              ORDER BY seq LIMIT {STEP_ROWS}) WHERE {condition} AND recorded_at >= ? LIMIT 1"
         );
         let young: Option<i64> = sqlx::query_scalar(AssertSqlSafe(young))

@@ -21,6 +21,7 @@ use super::insert::{self, Row};
 use super::retention::Retention;
 use super::{Batch, Committed, Meta, Usage, dead_letters, file, meta};
 use crate::config::JournalConfig;
+use crate::domain::erasure::Erasure;
 use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 use crate::telemetry::names;
@@ -40,6 +41,10 @@ pub struct Writer {
     /// Commits since the last maintenance: none means idle.
     pub(super) busy: bool,
     pub(super) wal_is_large: bool,
+    /// Under way, in the order in which they were asked for.
+    pub(super) erasures: Vec<Erasure>,
+    /// The file was rewritten for the first of them, and the log is yet to be cut.
+    pub(super) rewritten: bool,
     reserve_bytes: u64,
     max_bytes: u64,
     /// A transaction was begun and not seen to end.
@@ -88,6 +93,8 @@ impl Writer {
             replaying: BTreeMap::new(),
             busy: false,
             wal_is_large: false,
+            erasures: Vec::new(),
+            rewritten: false,
             reserve_bytes: config.reserve_bytes,
             max_bytes: config.max_bytes,
             unsettled: false,
@@ -95,6 +102,7 @@ impl Writer {
         };
         writer.count_anew().await.map_err(|source| writer.failed(Operation::Load, source))?;
         writer.retention.restore(&mut writer.conn, &writer.path).await?;
+        writer.restore_erasures().await?;
         metrics::gauge!(names::JOURNAL_MAX_BYTES).set(config.max_bytes as f64);
         Ok(writer)
     }
@@ -126,6 +134,7 @@ impl Writer {
             }
         };
         self.committed(&written);
+        self.note_erasures(batch);
         for id in &batch.replayed {
             self.replaying.remove(id);
         }
@@ -314,7 +323,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn count_anew(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn count_anew(&mut self) -> Result<(), sqlx::Error> {
         let sql = "SELECT max(coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_seq'), 0), \
                        coalesce((SELECT max(seq) FROM event), 0))";
         let last_seq: i64 = sqlx::query_scalar(sql).fetch_one(&mut self.conn).await?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::commands::{Outcome, Refused};
+use crate::domain::erasure::Eraser;
 use crate::domain::orders::Once;
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -61,6 +62,16 @@ impl Answers {
         while self.rows.len() > MOST {
             let Some((_, oldest)) = self.by_age.pop_first() else { return };
             self.forget(oldest);
+        }
+    }
+
+    /// What was said stays, without the one who is erased.
+    pub fn erase(&mut self, eraser: &Eraser) {
+        for (key, row) in &mut self.rows {
+            if let Some(erased) = eraser.value(row) {
+                *row = erased;
+                self.dirty.insert(key.clone());
+            }
         }
     }
 

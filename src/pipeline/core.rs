@@ -14,6 +14,7 @@ use crate::decode::modbus::PointDecoder;
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::erasure::Eraser;
 use crate::domain::events::EventBody;
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
 use crate::domain::health::Health;
@@ -160,7 +161,16 @@ impl Core {
     }
 
     pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {
-        self.tracker.command(by, command, now, &mut self.batch.events)
+        let erasure = match &command {
+            Command::ErasePerson(erase) => Some(self.tracker.erasure_of(erase, now)),
+            _ => None,
+        };
+        let outcome = self.tracker.command(by, command, now, &mut self.batch.events)?;
+        if let Some(erasure) = erasure {
+            self.answers.erase(&Eraser::new(&erasure));
+            self.cleaner.forget_tags(&erasure.badges);
+        }
+        Ok(outcome)
     }
 
     /// Carries out a command on its conditions; one that was given before is answered as it was then.

@@ -33,6 +33,10 @@ const RETRY: BackoffConfig =
     BackoffConfig { first: Duration::from_millis(100), last: Duration::from_secs(5) };
 /// Steps of pruning a heartbeat may take; each deletes at most 10,000 rows a kind of retention.
 const PRUNE_STEPS: usize = 3;
+/// Steps of erasing people that a heartbeat may take; each looks at some 2,000 rows.
+const ERASE_STEPS: usize = 10;
+/// An erasure that failed (a disk too full to rewrite the file) is tried again after so long.
+const ERASE_RETRY: Duration = Duration::from_secs(300);
 /// Share of the journal's bound at which an alert says so.
 const SPACE_ALERT: f64 = 0.8;
 
@@ -87,11 +91,13 @@ pub(super) struct WriterTask {
     pub clock: WallClock,
     pub downstream: Downstream,
     space_alert: bool,
+    /// Not before this is an erasure tried again.
+    erase_from: tokio::time::Instant,
 }
 
 impl WriterTask {
     pub fn new(writer: Writer, clock: WallClock, downstream: Downstream) -> Self {
-        Self { writer, clock, downstream, space_alert: false }
+        Self { writer, clock, downstream, space_alert: false, erase_from: tokio::time::Instant::now() }
     }
 
     /// Runs until the work ends, and gives the journal back closed.
@@ -179,6 +185,11 @@ impl WriterTask {
                     tracing::warn!(%error, receiver = row.key, "failed to note how far a receiver was told; after a restart it may be told again");
                 }
             }
+            Control::Erased { label } => {
+                if let Err(error) = self.writer.erased_in_database(&label).await {
+                    tracing::warn!(%error, label, "failed to note that a person is erased in the database; it is done there again");
+                }
+            }
             Control::NewEpoch { reply } => match self.writer.new_epoch().await {
                 Ok(epoch) => {
                     if reply.send(epoch).is_err() {
@@ -200,6 +211,7 @@ impl WriterTask {
         }
         self.downstream.ready.set_journal(true);
         self.prune().await;
+        self.erase().await;
         self.watch_space();
         self.take_replays().await;
     }
@@ -212,6 +224,24 @@ impl WriterTask {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "failed to prune the journal; it will be tried again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A bounded share of what there is to erase.
+    async fn erase(&mut self) {
+        if tokio::time::Instant::now() < self.erase_from {
+            return;
+        }
+        for _ in 0..ERASE_STEPS {
+            match self.writer.erase().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(%error, "a person who is to be erased is not gone yet; trying again in some minutes");
+                    self.erase_from = tokio::time::Instant::now() + ERASE_RETRY;
                     return;
                 }
             }

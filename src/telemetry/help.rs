@@ -89,6 +89,7 @@ const HELP: &[(&str, Kind, &str)] = &[
         "Events deleted because they were older than their retention, by class",
     ),
     (names::JOURNAL_DEAD_LETTERS, Gauge, "Dead letters held"),
+    (names::ERASURES_PENDING, Gauge, "People who are being erased and are not gone from everywhere yet"),
     (names::JOURNAL_DEAD_LETTER_BYTES, Gauge, "Bytes of the dead letters held"),
     (
         names::JOURNAL_DEAD_LETTERS_DROPPED,

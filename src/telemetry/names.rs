@@ -88,6 +88,7 @@ pub const JOURNAL_PRUNED_EVENTS: &str = "tallyman_journal_pruned_events_total";
 /// Dead letters held.
 pub const JOURNAL_DEAD_LETTERS: &str = "tallyman_journal_dead_letters";
 /// Bytes of the dead letters held.
+pub const ERASURES_PENDING: &str = "tallyman_erasures_pending";
 pub const JOURNAL_DEAD_LETTER_BYTES: &str = "tallyman_journal_dead_letter_bytes";
 /// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters` or they took more
 /// than `journal.max_dead_letter_bytes`.

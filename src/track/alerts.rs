@@ -13,6 +13,7 @@ use super::deadlines::Deadlines;
 use crate::domain::alerts::{
     Acknowledgement, Alert, AlertKey, AlertState, AlertTransition, Assignment, AtDoor, Rule, Severity,
 };
+use crate::domain::erasure::Eraser;
 use crate::domain::events::Event;
 use crate::domain::ids::{ClassId, SiteId};
 use crate::domain::state::{StateKind, StateRow};
@@ -285,6 +286,28 @@ impl Alerts {
             self.deadlines.set((key.clone(), due), at.filter(|_| open));
         }
         self.latest.insert(key, incident);
+    }
+
+    /// Every incident without the one who is erased. What was about them or their badge has ended before, and
+    /// goes under its new name.
+    pub fn erase(&mut self, eraser: &Eraser) {
+        let keys: Vec<AlertKey> = self.latest.keys().cloned().collect();
+        for key in keys {
+            let Some(erased) = self.latest.get(&key).and_then(|incident| eraser.value(incident)) else {
+                continue;
+            };
+            let renamed = erased.alert.key.clone();
+            self.dirty.extend([key.clone(), renamed.clone()]);
+            if renamed != key {
+                self.latest.remove(&key);
+                for due in Due::ALL {
+                    self.deadlines.set((key.clone(), due), None);
+                }
+                self.restore(erased);
+            } else {
+                self.latest.insert(key, erased);
+            }
+        }
     }
 
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::audits::{Audit, AuditPart, AuditPlan, AuditState, Counted, Item, Standing};
+use crate::domain::erasure::Eraser;
 use crate::domain::ids::{AssetId, AuditId, ClassId, ZoneId};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -256,6 +257,30 @@ impl Audits {
         let headers = &self.headers;
         let open = |audit: &AuditId| headers.get(audit).is_some_and(|held| held.state == AuditState::Open);
         self.counts.retain(|audit, _| open(audit));
+    }
+
+    /// Who opened, ended and counted, without the one who is erased. Lists of audits that ended are not
+    /// here: the journal rewrites them.
+    pub fn erase(&mut self, eraser: &Eraser) {
+        for (id, header) in &mut self.headers {
+            if let Some(erased) = eraser.value(header) {
+                *header = erased;
+                self.dirty.insert(id.clone());
+            }
+        }
+        for (audit, count) in &mut self.counts {
+            for (what, item) in std::mem::take(&mut count.items) {
+                let item = match eraser.value(&item) {
+                    Some(erased) => {
+                        self.dirty_items.insert((audit.clone(), what));
+                        self.dirty_items.insert((audit.clone(), erased.what.clone()));
+                        erased
+                    }
+                    None => item,
+                };
+                count.items.insert(item.what.clone(), item);
+            }
+        }
     }
 
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {

@@ -111,6 +111,7 @@ impl Tracker {
                 self.check_remove(table, key)?;
                 Ok(Outcome { removed: 1, ..Outcome::default() })
             }
+            Command::ErasePerson(erase) => self.check_erase(erase, now),
         }
     }
 
@@ -206,6 +207,7 @@ impl Tracker {
                     self.remove(by, record, cause, out);
                 }
             }
+            Command::ErasePerson(erase) => self.erase(by, &erase, cause, out),
         }
     }
 
@@ -231,6 +233,7 @@ fn journaled(command: &Command) -> Vec<Command> {
             .map(|chunk| Command::Reads(Reads { epcs: chunk.to_vec(), ..reads.clone() }))
             .collect(),
         Command::Remove { .. } => Vec::new(),
+        Command::ErasePerson(erase) => vec![Command::ErasePerson(erase.told())],
         other => vec![other.clone()],
     }
 }

@@ -150,6 +150,7 @@ impl Tracker {
                 let outcome = Outcome { updated: 1, ..Default::default() };
                 Plan { puts, outcome, ..Plan::default() }
             }
+            Command::ErasePerson(erase) => self.plan_erase(erase, now)?,
             _ => return Ok(None),
         };
         Ok(Some(plan))

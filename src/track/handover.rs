@@ -75,6 +75,17 @@ impl Company {
         self.judged.set(asset.clone(), Some(carried.judged_at));
     }
 
+    /// Nobody is remembered of whose badge it was.
+    pub fn forget_person(&mut self, person: &str) {
+        for (portal, badges) in &mut self.badges {
+            let before = badges.len();
+            badges.retain(|badge| badge.person.as_str() != person);
+            if badges.len() != before {
+                self.dirty.insert(portal.clone());
+            }
+        }
+    }
+
     /// Notes a badge; drops those too old to have company any more.
     fn note(&mut self, portal: &ReadPointId, passing: BadgePassing, within: Duration) {
         let badges = self.badges.entry(portal.clone()).or_default();

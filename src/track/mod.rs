@@ -27,6 +27,7 @@ mod conditions;
 mod custody;
 mod deadlines;
 mod doors;
+mod erase;
 mod exits;
 mod follow;
 mod ghost;
@@ -110,6 +111,8 @@ pub struct Tracker {
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
+    /// Rows of erasures that were asked for since the last call.
+    erasures: Vec<StateRow>,
     /// Commands taken so far; numbers their events.
     commands: u64,
     commands_dirty: bool,
@@ -140,6 +143,7 @@ impl Tracker {
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
+            erasures: Vec::new(),
             commands: 0,
             commands_dirty: false,
             now: Timestamp::MIN,
@@ -289,6 +293,7 @@ impl Tracker {
         }
         self.audits.take_dirty(out);
         self.company.take_dirty(out);
+        out.append(&mut self.erasures);
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {

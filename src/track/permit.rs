@@ -103,6 +103,11 @@ impl Tracker {
                 Some(record) if self.covers(scope, &record, &Brought::default()) => Ok(()),
                 _ => Err(not_found(table, key.clone())),
             },
+            Command::ErasePerson(_) => {
+                let reason =
+                    "a person is erased everywhere: it takes a token that is not for some sites only";
+                Err(Refused::Forbidden { reason: reason.to_owned() })
+            }
         }
     }
 

@@ -80,6 +80,22 @@ impl Strangers {
         Some((row.told_at.clone()?, row.last_at))
     }
 
+    /// As if they had never been heard.
+    pub fn forget_tags(&mut self, epcs: &[Epc]) {
+        for epc in epcs {
+            let Some(row) = self.rows.remove(epc) else { continue };
+            self.gone.set(*epc, None);
+            self.dirty.insert(*epc);
+            if let Some(read_point) = &row.told_at {
+                if let Some(crowd) = self.crowds.get_mut(read_point).filter(|_| row.in_crowd) {
+                    crowd.remove(epc);
+                } else if let Some(single) = self.single.get_mut(read_point).filter(|_| !row.in_crowd) {
+                    *single = single.saturating_sub(1);
+                }
+            }
+        }
+    }
+
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
         let dirty = std::mem::take(&mut self.dirty);
         // By the text of the key, as the journal orders rows.

@@ -16,6 +16,7 @@ use super::{Api, CommandRequest};
 use crate::config::Role;
 use crate::domain::commands::{Command, Outcome};
 use crate::domain::orders::{Once, Order, Precondition, fingerprint};
+use crate::journal::whole_erasure;
 
 pub(super) fn operations(max_import_bytes: usize) -> Vec<Operation> {
     let example = json!({ "command": "check-in", "asset": "FL-07", "note": "left at the gate" });
@@ -42,7 +43,10 @@ async fn command(
 /// What changes the register is the administrators'.
 fn role_for(command: &Command) -> Role {
     match command {
-        Command::Import { .. } | Command::Remove { .. } | Command::Commission { .. } => Role::Admin,
+        Command::Import { .. }
+        | Command::Remove { .. }
+        | Command::Commission { .. }
+        | Command::ErasePerson(_) => Role::Admin,
         Command::Checkout { .. }
         | Command::CheckIn { .. }
         | Command::HandOver { .. }
@@ -71,6 +75,11 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// Carried out, and there is more to do.
+    pub fn accepted(self) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..self }
+    }
+
     pub fn created(self) -> Self {
         Self { status: StatusCode::CREATED, ..self }
     }
@@ -96,6 +105,7 @@ impl Api {
     ) -> Result<Done, Problem> {
         let Writing { caller, key, .. } = writing;
         let once = key.map(|key| Once { key, fingerprint: fingerprint(&command) });
+        let command = whole_erasure(&self.reader, command).await?;
         let order = Order { by: caller.name.to_string(), scope: caller.scope, command, once, only_if };
         let (reply, answer) = oneshot::channel();
         self.commands.send(CommandRequest { order, reply }).await.map_err(|_| Problem::Stopping)?;

@@ -42,6 +42,7 @@ mod limits;
 mod lists;
 mod openapi;
 mod page;
+mod people;
 mod problem;
 mod register;
 mod router;
@@ -109,6 +110,7 @@ fn operations(config: &WebConfig) -> Vec<routes::Operation> {
     operations.extend(command::operations(config.max_import_bytes));
     operations.extend(custody::operations());
     operations.extend(register::operations(config.max_import_bytes));
+    operations.extend(people::operations());
     operations.extend(answers::operations());
     operations.extend(events::operations());
     operations.extend(stream::operations());

@@ -24,6 +24,7 @@ mod modbus_source;
 mod month;
 mod mqtt_source;
 mod outage;
+mod people;
 mod plant;
 mod purity;
 mod readme;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Checkout, Record};
 use crate::domain::commands::Outcome;
+use crate::domain::erasure::Erase;
 use crate::domain::time::Timestamp;
 
 /// One record as its owner has it now.
@@ -65,5 +66,7 @@ pub struct Plan {
     pub removals: Vec<(String, String)>,
     /// To be opened when the records are there.
     pub checkouts: Vec<Checkout>,
+    /// To be erased when the records are gone, with everything that the register had of them.
+    pub erase: Option<Erase>,
     pub outcome: Outcome,
 }

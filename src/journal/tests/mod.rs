@@ -13,6 +13,7 @@ use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 use crate::journal::{Batch, Cut, DeadLetter, EventQuery, Opened, open, request_replay};
 
+mod erase;
 mod faults;
 mod kill;
 mod model;
@@ -29,6 +30,7 @@ fn config(folder: &Path) -> JournalConfig {
         max_dead_letters: 10,
         max_dead_letter_bytes: 256 << 20,
         retain_events: 400 * DAY,
+        retain_people: 400 * DAY,
         retain_measurements: 30 * DAY,
         retain_reads: DAY,
     }

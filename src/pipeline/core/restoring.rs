@@ -72,6 +72,8 @@ impl Restoring {
                 StateKind::Receiver => {}
                 // Its follower reads it.
                 StateKind::Followed => {}
+                // The writer carries them through.
+                StateKind::Erasure => {}
                 StateKind::Clock
                 | StateKind::TagWindow
                 | StateKind::Tracker

@@ -41,6 +41,8 @@ pub struct Timing {
     pub stall_margin: Duration,
     /// For what is under way at shutdown.
     pub stop_within: Duration,
+    /// Between two looks for people who are to be erased.
+    pub tend_every: Duration,
 }
 
 impl Default for Timing {
@@ -52,6 +54,7 @@ impl Default for Timing {
             history_hold: Duration::from_secs(3600),
             stall_margin: Duration::from_secs(15),
             stop_within: Duration::from_secs(10),
+            tend_every: Duration::from_secs(2),
         }
     }
 }
@@ -65,6 +68,8 @@ pub struct Forwarder {
     pub health: mpsc::Sender<Health>,
     /// What the configuration file declares of the register.
     pub declared: Vec<Record>,
+    /// How long what names people by their badges is kept.
+    pub keep_people: Duration,
     pub timing: Timing,
 }
 
@@ -135,6 +140,8 @@ impl Supervisor {
             committed: of.committed.clone(),
             control: of.control.clone(),
             declared: of.declared.clone(),
+            keep_people: of.keep_people,
+            tend_every: of.timing.tend_every,
             notes,
             forwarded: self.forwarded.clone(),
             progress: self.progress.clone(),

@@ -18,6 +18,7 @@ mod capabilities;
 mod connection;
 mod current;
 mod encode;
+mod erase;
 mod error;
 mod feed;
 mod forwarder;
@@ -29,6 +30,8 @@ mod tables;
 mod troubles;
 mod watermark;
 mod write;
+
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -46,7 +49,8 @@ use crate::domain::register::Record;
 use crate::journal::{Control, Reader};
 
 /// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
-/// all is written. `declared` is what the configuration file declares of the register.
+/// all is written. `declared` is what the configuration file declares of the register; what names people
+/// is kept for `keep_people`.
 #[expect(clippy::too_many_arguments, reason = "the ends of the channels that `pipeline.rs` joins")]
 pub async fn run(
     config: TimescaleConfig,
@@ -56,8 +60,11 @@ pub async fn run(
     control: mpsc::Sender<Control>,
     health: mpsc::Sender<Health>,
     declared: Vec<Record>,
+    keep_people: Duration,
     shutdown: CancellationToken,
 ) {
     let timing = Timing::default();
-    Forwarder { config, node, journal, committed, control, health, declared, timing }.run(shutdown).await;
+    Forwarder { config, node, journal, committed, control, health, declared, keep_people, timing }
+        .run(shutdown)
+        .await;
 }

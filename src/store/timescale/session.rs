@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,11 +20,16 @@ use super::watermark::{self, Resume, Watermark, resume};
 use super::write::{Hole, Writer, note_gap};
 use super::{capabilities, migrations};
 use crate::config::TimescaleConfig;
+use crate::domain::erasure::{Erasure, Stage};
 use crate::domain::ids::NodeId;
 use crate::domain::register::Record;
+use crate::domain::state::StateKind;
 use crate::journal::{Control, Meta, Reader};
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
+
+/// What is older than it is kept goes this often.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the session tells its supervisor.
 pub enum Note {
@@ -40,6 +46,10 @@ pub struct Session {
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub declared: Vec<Record>,
+    /// How long what names people by their badges is kept.
+    pub keep_people: Duration,
+    /// How often it looks for people to erase.
+    pub tend_every: Duration,
     pub notes: mpsc::Sender<Note>,
     pub forwarded: Arc<AtomicU64>,
     pub progress: Progress,
@@ -63,8 +73,39 @@ impl Session {
         };
         // It ends when `ready` is dropped: never aborted, because it reads the journal.
         tokio::spawn(feed.run(writer.mark(), batches));
-        while let Some(batch) = ready.recv().await {
-            self.write(&mut writer, batch?).await?;
+        let mut tick = tokio::time::interval(self.tend_every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut prune_at = Instant::now();
+        loop {
+            // Only channels and the timer are awaited here: no database future is ever dropped half way.
+            tokio::select! {
+                batch = ready.recv() => match batch {
+                    Some(batch) => self.write(&mut writer, batch?).await?,
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => {
+                    self.erase(&mut writer).await?;
+                    if prune_at <= Instant::now() {
+                        prune_at = Instant::now() + PRUNE_EVERY;
+                        writer.prune_people(self.clock.now() - self.keep_people).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Erases those whom the journal no longer names, once everything that it read before is here.
+    async fn erase(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        for (_, row) in self.journal.all_states(StateKind::Erasure).await? {
+            let erasure: Erasure = serde_json::from_slice(&row).map_err(StoreError::Current)?;
+            let Stage::Database { seq } = erasure.stage else { continue };
+            if writer.mark().seq < seq {
+                continue;
+            }
+            let rows = writer.erase(&erasure).await?;
+            tracing::info!(label = erasure.label, rows, "a person is erased from the database");
+            let done = Control::Erased { label: erasure.label };
+            self.control.send(done).await.map_err(|_| StoreError::WriterGone)?;
         }
         Ok(())
     }

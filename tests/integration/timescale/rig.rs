@@ -42,6 +42,7 @@ pub fn timing() -> Timing {
         history_hold: Duration::from_secs(3600),
         stall_margin: Duration::from_secs(1),
         stop_within: Duration::from_secs(10),
+        tend_every: Duration::from_millis(20),
     }
 }
 
@@ -154,6 +155,7 @@ pub fn journal_config(path: PathBuf) -> JournalConfig {
         max_dead_letters: 10,
         max_dead_letter_bytes: 256 << 20,
         retain_events: Duration::from_secs(400 * 86_400),
+        retain_people: Duration::from_secs(400 * 86_400),
         retain_measurements: Duration::from_secs(30 * 86_400),
         retain_reads: Duration::from_secs(86_400),
     }
@@ -228,6 +230,7 @@ impl Node {
             control: self.control.clone(),
             health: self.health_sender.clone(),
             declared: self.declared.clone(),
+            keep_people: journal_config(PathBuf::new()).retain_people,
             timing: timing(),
         }
     }
@@ -301,6 +304,7 @@ async fn keep(
             Some(control) = controls.recv() => match control {
                 Control::Note(row) => writer.note(&row).await.unwrap(),
                 Control::Forwarded { seq } => writer.set_forwarded(seq).await.unwrap(),
+                Control::Erased { label } => writer.erased_in_database(&label).await.unwrap(),
                 Control::NewEpoch { reply } => reply.send(writer.new_epoch().await.unwrap()).unwrap_or(()),
             },
             else => break,

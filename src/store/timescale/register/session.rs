@@ -359,6 +359,9 @@ impl Following<'_> {
         if let Some(misfit) = puts.chain(gone).find_map(|key| self.misfits.get(&key)) {
             return Ok(Err(Refused::Conflict { reason: misfit.reason.clone() }));
         }
+        if let Some(erase) = plan.erase {
+            return self.hand_on(order, Command::ErasePerson(erase), plan.outcome).await;
+        }
         if plan.checkouts.is_empty() {
             return Ok(Ok(plan.outcome));
         }
@@ -368,6 +371,16 @@ impl Following<'_> {
     /// The records are there: what of an import is custody goes to the core itself.
     async fn check_out(&mut self, order: &Order, plan: Plan) -> Result<Result<Outcome, Refused>, StoreError> {
         let command = Command::Import { records: Vec::new(), checkouts: plan.checkouts };
+        self.hand_on(order, command, plan.outcome).await
+    }
+
+    /// What of an order is not the register's goes to the core itself.
+    async fn hand_on(
+        &mut self,
+        order: &Order,
+        command: Command,
+        outcome: Outcome,
+    ) -> Result<Result<Outcome, Refused>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let request = RegisterRequest::Custody {
             order: Order { once: None, only_if: None, command, ..order.clone() },
@@ -375,7 +388,7 @@ impl Following<'_> {
         };
         self.session.core.send(request).await.map_err(|_| StoreError::WriterGone)?;
         let answer = answer.await.map_err(|_| StoreError::WriterGone)?;
-        Ok(answer.result.map(|_| plan.outcome))
+        Ok(answer.result.map(|_| outcome))
     }
 
     async fn write(&mut self, by: &str, writes: &Writes) -> Result<Result<(), Refused>, StoreError> {

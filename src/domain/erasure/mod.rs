@@ -1,0 +1,84 @@
+//! Taking a person out of what is kept: who it is, what stands in their place, and how far it has come.
+//!
+//! A label, made up at random for each erasure, stands where the person's number, name or badge stood, so that a
+//! thing's history still says that somebody had it from when to when, and nothing leads from there to whom.
+//! [`Eraser`] rewrites text and JSON; who keeps something passes it by there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::epc::Epc;
+use super::ids::PersonId;
+use super::time::Timestamp;
+
+mod eraser;
+
+pub use eraser::Eraser;
+
+/// What is asked for.
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct Erase {
+    pub person: PersonId,
+    /// Whatever else they were called: an earlier name, an address. Whole words are replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// Badges that they had and that the register no longer has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub badges: Vec<Epc>,
+    /// What stands where they stood: the daemon makes it up, whatever is said here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(skip)]
+    pub label: String,
+}
+
+impl Erase {
+    /// As it is journaled: without whom it was about.
+    pub fn told(&self) -> Self {
+        let (person, label) = (PersonId::new(&self.label), self.label.clone());
+        Self { person, also: Vec::new(), badges: Vec::new(), label }
+    }
+}
+
+/// An erasure under way. Its row in the journal is the only place that still names the person, and is itself
+/// erased before it goes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Erasure {
+    pub label: String,
+    pub asked_at: Timestamp,
+    pub person: String,
+    /// The number, the names and whatever else they were called.
+    pub texts: Vec<String>,
+    /// Badges that were theirs alone.
+    pub badges: Vec<Epc>,
+    pub stage: Stage,
+}
+
+/// How far it has come: each stage is done in steps, and begun again where it was when the daemon died.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "at", rename_all = "kebab-case")]
+pub enum Stage {
+    /// Events of the journal, of which those up to `after` are done. `until`: the newest when it began.
+    Events { after: u64, until: Option<u64> },
+    /// Dead letters of the journal.
+    DeadLetters { after: u64 },
+    /// Rows of state that nobody holds in memory.
+    State { kind: String, key: String },
+    /// TimescaleDB: as soon as everything up to `seq` is there.
+    Database { seq: u64 },
+    /// The file is rewritten, so that nothing of it is left between its rows.
+    File,
+}
+
+impl Erasure {
+    pub fn new(label: String, person: String, texts: Vec<String>, badges: Vec<Epc>, at: Timestamp) -> Self {
+        let stage = Stage::Events { after: 0, until: None };
+        Self { label, asked_at: at, person, texts, badges, stage }
+    }
+
+    /// What is left to say of it once everything is replaced.
+    pub fn forgotten(&self) -> Self {
+        let Self { label, asked_at, .. } = self;
+        let (label, asked_at, stage) = (label.clone(), *asked_at, Stage::File);
+        Self { label, asked_at, person: String::new(), texts: Vec::new(), badges: Vec::new(), stage }
+    }
+}

@@ -1,0 +1,177 @@
+//! A person is gone from the file, byte for byte, however often the daemon died meanwhile; what names nobody stays.
+
+use std::path::Path;
+
+use super::*;
+use crate::domain::erasure::{Erasure, Stage};
+use crate::domain::events::RegisterChange;
+use crate::domain::ids::PersonId;
+use crate::domain::register::{Checkout, Person, Record};
+use crate::domain::sightings::{Direction, PassageEvidence};
+
+const ID: &str = "P-4711-Q";
+const NAME: &str = "Zelda Quixote";
+const BADGE: &str = "3034257bf7194e40000099aa";
+const LABEL: &str = "erased-00112233aabbccdd";
+
+fn badge() -> Epc {
+    Epc::from_hex(BADGE).unwrap()
+}
+
+fn passage(nth: u64) -> Event {
+    let at = noon(nth as i64);
+    let evidence = PassageEvidence { started_at: at, ended_at: at, antennas: Vec::new() };
+    let (epc, portal, direction) = (badge(), "dock".into(), Direction::Out);
+    let body = EventBody::Passage { direction, epc, portal, from: None, to: None, evidence };
+    event(nth, Subject::Person(PersonId::new(ID)), body)
+}
+
+fn checkout(nth: u64) -> Event {
+    let note = Some(format!("for {NAME}, badge {BADGE}"));
+    let (asset, holder, checked_out_at) = ("A-1".into(), ID.to_owned(), noon(nth as i64));
+    let held = Checkout { asset, holder, checked_out_at, due_back: None, note, waived: Vec::new() };
+    event(nth, Subject::Asset("A-1".into()), EventBody::CheckedOut(held))
+}
+
+fn registered(nth: u64) -> Event {
+    let person = Person { id: ID.into(), name: Some(NAME.to_owned()), team: None, site: None };
+    let (by, table, key) = ("erp".to_owned(), "person".to_owned(), ID.to_owned());
+    let change = RegisterChange { by, table, key, before: None, after: Some(Record::Person(person)) };
+    event(nth, Subject::Record("person", ID.to_owned()), EventBody::Register(Box::new(change)))
+}
+
+fn everything() -> Batch {
+    let mut batch = events((0..3000).map(location).chain([passage(3000), checkout(3001), registered(3002)]));
+    batch.events.extend((4000..6500).map(location));
+    let mut onair = vec![4, 61];
+    onair.extend(badge().bytes());
+    batch.dead_letters = vec![
+        DeadLetter { payload: format!("{{\"who\":\"{NAME}\"}}").into_bytes(), ..letter(1) },
+        letter(2),
+        DeadLetter { payload: onair, protocol: "llrp", topic: None, ..letter(3) },
+    ];
+    batch.state = vec![
+        StateRow::put(
+            StateKind::AuditPart,
+            "a#00000",
+            &serde_json::json!({ "items": [{ "how": format!("by {NAME}") }] }),
+        ),
+        StateRow::put(StateKind::Holder, ID, &serde_json::json!({})),
+        StateRow::put(
+            StateKind::Register,
+            format!("tag/{BADGE}@2026-01-01T00:00:00Z"),
+            &serde_json::json!({}),
+        ),
+        StateRow::put(
+            StateKind::Asset,
+            ID,
+            &serde_json::json!({ "asset": ID.to_lowercase(), "zone": "yard" }),
+        ),
+    ];
+    batch
+}
+
+fn asked() -> Batch {
+    let texts = vec![ID.to_owned(), NAME.to_owned()];
+    let erasure = Erasure::new(LABEL.to_owned(), ID.to_owned(), texts, vec![badge()], noon(0));
+    let row = StateRow::put(StateKind::Erasure, LABEL, &erasure);
+    Batch { state: vec![row], ..Batch::default() }
+}
+
+/// Files beside one another that hold `needle`, in any case.
+fn holding(folder: &Path, needle: &[u8]) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let holds = |path: &std::path::PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+    };
+    files.filter(holds).map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_erasure_goes_on_after_every_crash_and_leaves_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    // Pages of theirs that were freed long ago, and rows that were rewritten.
+    journal.writer.commit(&events((10_000..10_400).map(checkout)), noon(1)).await.unwrap();
+    let old = "DELETE FROM event";
+    sqlx::Executor::execute(&mut journal.writer.conn, old).await.unwrap();
+    journal.writer.commit(&everything(), noon(2)).await.unwrap();
+    journal.writer.commit(&asked(), noon(3)).await.unwrap();
+    for needle in [ID, NAME, BADGE] {
+        assert!(!holding(folder.path(), needle.as_bytes()).is_empty(), "{needle} was there");
+    }
+    let mut steps = 0;
+    let mut more = true;
+    while more {
+        more = journal.writer.erase().await.unwrap();
+        steps += 1;
+        // As if killed: nothing is closed in order.
+        drop(journal);
+        journal = opened(folder.path()).await;
+    }
+    assert!(steps > 6, "{steps} steps");
+    assert_eq!(journal.reader.all_states(StateKind::Erasure).await.unwrap(), []);
+    for needle in [NAME.as_bytes(), BADGE.as_bytes(), badge().bytes()] {
+        assert_eq!(
+            holding(folder.path(), needle),
+            Vec::<String>::new(),
+            "{}",
+            String::from_utf8_lossy(needle)
+        );
+    }
+    // The number is still there as that of an asset that has the same, and nowhere else.
+    assert_eq!(journal.reader.all_states(StateKind::Asset).await.unwrap().len(), 1);
+    assert_eq!(journal.reader.all_states(StateKind::Holder).await.unwrap(), []);
+    assert_eq!(journal.reader.all_states(StateKind::Register).await.unwrap(), []);
+    assert_eq!(journal.reader.dead_letter_ids().await.unwrap().len(), 1);
+
+    let stored = journal.reader.events_after(0, 10_000).await.unwrap();
+    assert_eq!(stored.len(), 5503);
+    let held = stored.iter().find(|event| event.kind == "checked-out").unwrap();
+    let body: serde_json::Value = serde_json::from_str(&held.body).unwrap();
+    assert_eq!((&*held.subject, &body["holder"]), ("asset:A-1", &LABEL.into()));
+    assert_eq!(body["note"], format!("for {LABEL}, badge 00112233aabbccdd"));
+    assert_eq!(held.id, checkout(3001).id);
+    let passed = stored.iter().find(|event| event.kind == "passage").unwrap();
+    assert_eq!(passed.subject, format!("person:{LABEL}"));
+    serde_json::from_str::<EventBody>(&passed.body).unwrap();
+}
+
+#[tokio::test]
+async fn where_events_are_forwarded_it_waits_for_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.protect_unforwarded(true);
+    journal.writer.commit(&everything(), noon(2)).await.unwrap();
+    journal.writer.commit(&asked(), noon(3)).await.unwrap();
+    while journal.writer.erase().await.unwrap() {}
+    let rows = journal.reader.all_states(StateKind::Erasure).await.unwrap();
+    let [(_, row)] = &rows[..] else { panic!("{rows:?}") };
+    let waiting: Erasure = serde_json::from_slice(row).unwrap();
+    let newest = journal.reader.meta().await.unwrap().last_seq;
+    assert_eq!(waiting.stage, Stage::Database { seq: newest });
+    assert_eq!(waiting.person, ID);
+
+    journal.writer.erased_in_database(LABEL).await.unwrap();
+    while journal.writer.erase().await.unwrap() {}
+    assert_eq!(holding(folder.path(), NAME.as_bytes()), Vec::<String>::new());
+    assert_eq!(journal.reader.all_states(StateKind::Erasure).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_names_people_by_their_badges_is_kept_for_a_shorter_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = JournalConfig { retain_people: DAY, ..config(folder.path()) };
+    let mut journal = open(&config, &node(), noon(0)).await.unwrap();
+    journal.writer.commit(&events([passage(1), checkout(2), location(3)]), noon(0)).await.unwrap();
+    journal.writer.commit(&events([passage(4)]), noon(2 * 86_400 - 10)).await.unwrap();
+    let kinds = async |journal: &Opened| {
+        let stored = journal.reader.events_after(0, 10).await.unwrap();
+        stored.iter().map(|event| event.kind.clone()).collect::<Vec<_>>()
+    };
+    journal.writer.maintain(noon(86_399)).await.unwrap();
+    assert_eq!(kinds(&journal).await, ["passage", "checked-out", "link", "passage"]);
+    while journal.writer.maintain(noon(2 * 86_400)).await.unwrap().more {}
+    assert_eq!(kinds(&journal).await, ["checked-out", "link", "passage"]);
+}
