@@ -1,6 +1,6 @@
 //! Answers about the register as it stands, by class and home site: what is ready, what was sensed, what is
-//! a ghost, what is out. What needs the history (who brings things back late, how fast alerts are answered) is
-//! a view in the database.
+//! a ghost, what is out. What needs the history is below: `answers/history.rs` by holder, place, rule and audit,
+//! `answers/assets.rs` by asset.
 //!
 //! Each looks once through the assets, in windows, with the long looks of lists; what has to be read is
 //! bounded by [`LOOK_ROWS`], and an answer that stopped there says so.
@@ -28,6 +28,9 @@ use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::StateRows;
 
+mod assets;
+mod history;
+
 /// Assets looked through in one answer.
 const LOOK_ROWS: usize = 2_000_000;
 /// Read by one statement.
@@ -41,14 +44,13 @@ pub(super) fn operations() -> Vec<Operation> {
     let example = json!({
         "at": "2026-05-01T06:00:00Z", "complete": true,
         "groups": [{ "class": "forklift", "site": "hamburg", "assets": 12, "ready": 9, "sensed": 11, "ghosts": 1,
-            "checked_out": 3, "overdue": 1 }],
+            "checked_out": 3, "overdue": 1, "sensed_share": 0.917, "ghost_share": 0.083 }],
     });
     let summary = "How the register stands, by class and home site: ready, sensed within the class's interval, ghosts, out";
-    vec![
-        Operation::get("/answers/register", "answerRegister", summary, register)
-            .query::<Filter>()
-            .answers::<Answer>(StatusCode::OK, "The answer.", example),
-    ]
+    let register = Operation::get("/answers/register", "answerRegister", summary, register)
+        .query::<Filter>()
+        .answers::<Answer>(StatusCode::OK, "The answer.", example);
+    std::iter::once(register).chain(assets::operations()).chain(history::operations()).collect()
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,6 +79,8 @@ struct Group {
     site: Option<SiteId>,
     #[serde(flatten)]
     counts: Counts,
+    sensed_share: f64,
+    ghost_share: f64,
 }
 
 #[derive(Default, Debug, PartialEq, Serialize, JsonSchema)]
@@ -145,7 +149,11 @@ async fn register(
             break end;
         }
     };
-    let groups = groups.into_iter().map(|((class, site), counts)| Group { class, site, counts });
+    let groups = groups.into_iter().map(|((class, site), counts)| {
+        let share = |part: u64| part as f64 / counts.assets.max(1) as f64;
+        let (sensed_share, ghost_share) = (share(counts.sensed), share(counts.ghosts));
+        Group { class, site, counts, sensed_share, ghost_share }
+    });
     Ok(Json(Answer { at: now, complete, groups: groups.collect() }))
 }
 
@@ -158,19 +166,22 @@ impl Filter {
 
 /// How long each class may go unsensed.
 async fn intervals(api: &Api) -> Result<BTreeMap<ClassId, Duration>, Problem> {
+    let within = |class: AssetClass| class.ghost_after.unwrap_or(SENSED_WITHIN);
+    Ok(classes(api).await?.into_iter().map(|(name, class)| (name, within(class))).collect())
+}
+
+/// Every class, of the configuration and of the register.
+async fn classes(api: &Api) -> Result<BTreeMap<ClassId, AssetClass>, Problem> {
     let rows = StateRows::Of { kind: StateKind::Register, prefix: "class/" };
-    let mut intervals = BTreeMap::new();
-    let mut note = |class: &AssetClass| {
-        intervals.insert(class.name.clone(), class.ghost_after.unwrap_or(SENSED_WITHIN));
-    };
+    let mut classes = BTreeMap::new();
     for row in api.reader.state_rows(rows, None, CLASSES).await? {
         if let Record::Class(class) = serde_json::from_slice(&row.value)? {
-            note(&class);
+            classes.insert(class.name.clone(), *class);
         }
     }
     // What the configuration file declares, the file owns.
-    api.rules.classes.iter().for_each(&mut note);
-    Ok(intervals)
+    classes.extend(api.rules.classes.iter().map(|class| (class.name.clone(), class.clone())));
+    Ok(classes)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::routes::Operation;
 use super::sites::Sites;
 use crate::domain::ids::{ClassId, SiteId, ZoneId};
+use crate::domain::readiness::Unready;
 use crate::domain::register::{Asset, Record};
 use crate::domain::state::{AssetCurrent, Location};
 use crate::journal::StateRows;
@@ -70,6 +71,10 @@ pub(super) struct AssetFilter {
     holder: Option<String>,
     /// One of these, separated by commas.
     state: Option<List<AssetStanding>>,
+    /// Whether it may go out.
+    ready: Option<bool>,
+    /// Not ready for one of these reasons, separated by commas.
+    reason: Option<List<Reason>>,
     cursor: Option<Cursor>,
     limit: Option<Limit>,
 }
@@ -84,6 +89,39 @@ enum AssetStanding {
     Retired,
     /// Nobody knows where it is.
     Unknown,
+}
+
+/// Why it may not go out.
+#[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Reason {
+    Ordered,
+    Retired,
+    InMaintenance,
+    Quarantined,
+    AwaitingInspection,
+    InspectionDue,
+    ConditionAlarm,
+    BatteryLow,
+    KitMisses,
+    KitPart,
+}
+
+impl Reason {
+    fn of(unready: &Unready) -> Self {
+        match unready {
+            Unready::Ordered => Self::Ordered,
+            Unready::Retired => Self::Retired,
+            Unready::InMaintenance { .. } => Self::InMaintenance,
+            Unready::Quarantined { .. } => Self::Quarantined,
+            Unready::AwaitingInspection { .. } => Self::AwaitingInspection,
+            Unready::InspectionDue { .. } => Self::InspectionDue,
+            Unready::ConditionAlarm { .. } => Self::ConditionAlarm,
+            Unready::BatteryLow { .. } => Self::BatteryLow,
+            Unready::KitMisses { .. } => Self::KitMisses,
+            Unready::KitPart { .. } => Self::KitPart,
+        }
+    }
 }
 
 /// The current answer for an asset, beside what the register has of it.
@@ -123,6 +161,10 @@ impl AssetFilter {
             && same(self.zone.as_ref().map(ZoneId::as_str), zone)
             && same(self.class.as_ref().map(ClassId::as_str), class)
             && same(self.holder.as_deref(), holder)
+            && self.ready.is_none_or(|ready| ready == view.current.ready)
+            && self.reason.as_ref().is_none_or(|list| {
+                view.current.not_ready.iter().any(|unready| list.words().contains(&Reason::of(unready)))
+            })
             && self.state.as_ref().is_none_or(|list| list.words().iter().any(|word| view.stands(*word)))
     }
 }

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::routes::Operation;
 use crate::config::Role;
 use crate::domain::commands::Command;
-use crate::domain::ids::AssetId;
+use crate::domain::ids::{AssetId, PersonId};
 use crate::domain::time::Timestamp;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -46,6 +46,50 @@ pub(super) fn operations() -> Vec<Operation> {
         .role(Role::Operator)
         .body::<NewHandOver>(json!({ "holder": "P-7", "from": "night shift", "due_back": "+2 working days" }))
         .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/accept",
+            "acceptHandOver",
+            "Takes a hand-over that was sensed for true",
+            accept,
+        )
+        .role(Role::Operator)
+        .body::<Acceptance>(json!({ "to": "P-7" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/reject",
+            "rejectHandOver",
+            "Takes a hand-over that was sensed for false",
+            reject,
+        )
+        .role(Role::Operator)
+        .body::<Noted>(json!({ "note": "they only walked beside it" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post("/assets/{asset}/inspections", "inspect", "Says how an inspection went", inspect)
+            .role(Role::Operator)
+            .body::<Inspection>(json!({ "passed": true, "note": "chain replaced" }))
+            .command(StatusCode::CREATED, updated()),
+        Operation::post(
+            "/assets/{asset}/quarantine",
+            "quarantine",
+            "Keeps an asset in until it is released",
+            quarantine,
+        )
+        .role(Role::Operator)
+        .body::<Held>(json!({ "reason": "fork bent" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/maintenance",
+            "maintain",
+            "An asset is worked on until it is released",
+            maintain,
+        )
+        .role(Role::Operator)
+        .body::<Held>(json!({ "reason": "yearly service" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post("/assets/{asset}/release", "release", "Lifts quarantine and maintenance", release)
+            .role(Role::Operator)
+            .body::<Noted>(json!({ "note": "as new" }))
+            .command(StatusCode::OK, updated()),
     ]
 }
 
@@ -131,4 +175,96 @@ impl Api {
             }
         }
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acceptance {
+    /// Who took it, where several passed with it.
+    #[serde(default)]
+    to: Option<PersonId>,
+    /// Why it goes out although it is not ready.
+    #[serde(default, rename = "override")]
+    override_reason: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Noted {
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Held {
+    reason: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inspection {
+    /// Passed, it need not be inspected for a while; failed, it is quarantined.
+    passed: bool,
+    /// When; not set: now.
+    #[serde(default)]
+    at: Option<Timestamp>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+async fn accept(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Acceptance { to, override_reason, note }): Body<Acceptance>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Accept { asset, to, override_reason, note }, None).await
+}
+
+async fn reject(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Noted { note }): Body<Noted>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Reject { asset, note }, None).await
+}
+
+async fn inspect(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Inspection { passed, at, note }): Body<Inspection>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Inspect { asset, passed, at, note }, None).await.map(Done::created)
+}
+
+async fn quarantine(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Held { reason }): Body<Held>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Quarantine { asset, reason }, None).await
+}
+
+async fn maintain(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Held { reason }): Body<Held>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Maintain { asset, reason }, None).await
+}
+
+async fn release(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Noted { note }): Body<Noted>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Release { asset, note }, None).await
 }

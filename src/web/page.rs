@@ -67,6 +67,11 @@ impl JsonSchema for Cursor {
 pub(super) struct Limit(u32);
 
 impl Limit {
+    /// Where an item costs more than a look at its row.
+    pub fn at_most(given: Option<Self>, most: u32) -> Self {
+        Self(given.map_or(most, |limit| limit.0.min(most)))
+    }
+
     pub fn of(given: Option<Self>) -> usize {
         given.map_or(DEFAULT_PAGE, |limit| limit.0 as usize).clamp(1, MAX_PAGE)
     }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_answers.sql"),
     include_str!("migrations/0004_readiness.sql"),
     include_str!("migrations/0005_people.sql"),
+    include_str!("migrations/0006_audits.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

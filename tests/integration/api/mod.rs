@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::daemon::Daemon;
 use crate::servers::free_port;
 
+mod answers;
 mod examples;
 mod fuzz;
 mod limits;

@@ -69,7 +69,30 @@ async fn the_answers_are_right() {
     custody(&db).await;
     register(&db).await;
     readiness(&db).await;
+    audits(&db).await;
     db.drop().await;
+}
+
+async fn audits(db: &Database) {
+    let audit = |ago: &str, change: &str, found: u32| {
+        format!(
+            "INSERT INTO tallyman.command_log (event_id, node, epoch, seq, version, kind, subject, source, observed_at,
+               received_at, recorded_at, late, given_by, body)
+             VALUES (gen_random_uuid(), 'n1', gen_random_uuid(), 1, 1, 'audit', 'node', 's', now() - interval '{ago}', now(),
+               now(), false, 'crib', '{{\"change\": \"{change}\", \"audit\": {{\"id\": \"a-{found}\", \"zones\": [\"hall\"],
+               \"figures\": {{\"expected\": 9, \"found\": {found}, \"missing\": 2, \"elsewhere\": 1, \"unexpected\": 3}}}}}}')"
+        )
+    };
+    for sql in [audit("2 days", "closed", 6), audit("1 day", "closed", 8), audit("1 hour", "cancelled", 7)] {
+        db.execute(&sql).await;
+    }
+    assert_eq!(
+        db.rows_of("SELECT audit, zones, expected, found, unexpected, accuracy FROM tallyman.audit_accuracy ORDER BY ended_at").await,
+        json!([
+            {"audit": "a-6", "zones": ["hall"], "expected": 9, "found": 6, "unexpected": 3, "accuracy": 0.75},
+            {"audit": "a-8", "zones": ["hall"], "expected": 9, "found": 8, "unexpected": 3, "accuracy": 1.0},
+        ])
+    );
 }
 
 async fn custody(db: &Database) {
