@@ -17,6 +17,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use crate::config::{IntakeConfig, Rules};
+use crate::domain::epc::Epc;
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 use crate::domain::readings::Reading;
@@ -25,6 +26,7 @@ use crate::domain::time::Timestamp;
 
 use clock::ClockRules;
 use condition::SensorPoint;
+use doubt::Doubts;
 use hearing::{Observed, Point};
 use rules::Compiled;
 use source::{Link, Source};
@@ -34,6 +36,7 @@ mod clock;
 mod condition;
 mod crossing;
 mod deadlines;
+mod doubt;
 mod fixes;
 mod geofence;
 mod hearing;
@@ -64,6 +67,13 @@ pub const TOO_OLD: &str = "too-old";
 pub const UNASSIGNED_ANTENNA: &str = "unassigned-antenna";
 pub const TOO_MANY_TAGS: &str = "too-many-tags";
 pub const TOO_MANY_TRACKERS: &str = "too-many-trackers";
+/// A read that fails the tag's own CRC.
+pub const PHANTOM: &str = "phantom";
+/// A read of a code that nobody knows, and that was not read often enough to exist.
+pub const UNCONFIRMED: &str = "unconfirmed";
+/// Tags that do not concern us, at a reader or a read point.
+pub const EXCLUDED: &str = "excluded";
+pub const NOT_INCLUDED: &str = "not-included";
 
 /// What cleaning put out. Calls append; whoever takes it empties it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -94,6 +104,7 @@ pub struct Cleaner {
     /// Windows there are: kept by [`Point::count`].
     tags: usize,
     rules: Compiled,
+    doubts: Doubts,
     sources: Vec<Source>,
     /// Where a source is in `sources`; the order in which they are ticked.
     by_name: BTreeMap<SourceId, usize>,
@@ -115,6 +126,7 @@ impl Cleaner {
             max_tags: intake.max_tags,
             tags: 0,
             rules: Compiled::new(rules),
+            doubts: Doubts::new(intake),
             sources: Vec::new(),
             by_name: BTreeMap::new(),
             points: Vec::new(),
@@ -149,7 +161,7 @@ impl Cleaner {
         }
     }
 
-    /// One reading. `received_at` must not go back within a source.
+    /// One reading. `received_at` must not go back within a source. Every tag is taken for known.
     pub fn reading(
         &mut self,
         reading: Reading,
@@ -157,10 +169,23 @@ impl Cleaner {
         received_at: Timestamp,
         out: &mut Cleaned,
     ) {
+        self.reading_where(reading, source, received_at, |_| true, out);
+    }
+
+    /// The same, where `is_known` says whether a tag is heard of elsewhere: one that is not has to be read more
+    /// than once before it exists. Asked for a tag that comes up at a read point, not for every read.
+    pub fn reading_where(
+        &mut self,
+        reading: Reading,
+        source: &SourceId,
+        received_at: Timestamp,
+        is_known: impl Fn(&Epc) -> bool,
+        out: &mut Cleaned,
+    ) {
         let source = self.source(source);
         self.sources[source].hear(received_at);
         let filtered = match reading {
-            Reading::Tag(read) => self.tag(&read, source, received_at, out),
+            Reading::Tag(read) => self.tag(&read, source, received_at, &is_known, out),
             Reading::Fix(fix) => self.fix(fix, source, received_at, out),
             Reading::Sample(sample) => self.sample(sample, source, received_at, out),
             Reading::Reader(event) => self.reader_event(&event, source, received_at, out),
@@ -252,7 +277,7 @@ impl Cleaner {
         if let Some(index) = self.by_name.get(id) {
             return *index;
         }
-        self.sources.push(Source::new(id.clone()));
+        self.sources.push(Source::new(id.clone(), self.rules.reads(id)));
         self.by_name.insert(id.clone(), self.sources.len() - 1);
         self.sources.len() - 1
     }

@@ -3,8 +3,13 @@
 use super::clock::{ClockFault, ReaderClock};
 use super::portal::Heard;
 use super::presence::Reads;
-use super::{CLOCK_AHEAD, Cleaned, Cleaner, TOO_MANY_TAGS, TOO_OLD, UNASSIGNED_ANTENNA};
+use super::{
+    CLOCK_AHEAD, Cleaned, Cleaner, EXCLUDED, NOT_INCLUDED, PHANTOM, TOO_MANY_TAGS, TOO_OLD,
+    UNASSIGNED_ANTENNA, UNCONFIRMED,
+};
+use crate::domain::epc::Epc;
 use crate::domain::readings::{DeviceTime, ReaderEvent, ReaderEventKind, TagRead};
+use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
 impl Cleaner {
@@ -13,6 +18,7 @@ impl Cleaner {
         read: &TagRead,
         index: usize,
         received: Timestamp,
+        is_known: &dyn Fn(&Epc) -> bool,
         out: &mut Cleaned,
     ) -> Option<&'static str> {
         let source = &mut self.sources[index];
@@ -31,20 +37,43 @@ impl Cleaner {
         }
         let first = observed - ReaderClock::span(read.first_seen, last);
         let reads = Reads { first, last: observed, count: u32::from(read.seen_count.max(1)) };
+        if self.sources[index].is_phantom(read) {
+            return Some(PHANTOM);
+        }
+        let reads =
+            if self.exists(read, index, is_known) { Some(reads) } else { self.doubts.hear(read.epc, reads) };
+        let Some(reads) = reads else { return Some(UNCONFIRMED) };
         let watches = self.sources[index].watches(read.antenna).len();
-        let mut taken = 0;
+        let mut set_aside = (watches == 0).then_some(UNASSIGNED_ANTENNA);
+        let mut is_taken = false;
         for nth in 0..watches {
-            taken += usize::from(self.watched(index, nth, read, reads, received, out));
+            match self.watched(index, nth, read, reads, received, out) {
+                Ok(()) => is_taken = true,
+                Err(reason) => set_aside = set_aside.or(Some(reason)),
+            }
         }
-        match (watches, taken) {
-            (0, _) => Some(UNASSIGNED_ANTENNA),
-            (_, 0) => Some(TOO_MANY_TAGS),
-            _ => None,
-        }
+        set_aside.filter(|_| !is_taken)
     }
 
-    /// A read at one of the read points that its antenna serves. `false` where it is of a new tag, and there
-    /// are too many already.
+    /// Whether the code needs no further read to be believed: it is known, expected, no matter to us, or heard
+    /// here just now. The cheapest question comes first.
+    fn exists(&self, read: &TagRead, index: usize, is_known: &dyn Fn(&Epc) -> bool) -> bool {
+        let source = &self.sources[index];
+        let epc = &read.epc;
+        let watches = source.watches(read.antenna);
+        let points = || watches.iter().map(|watch| &self.points[watch.point]);
+        self.doubts.is_off()
+            || watches.is_empty()
+            || points().any(|point| point.windows.holds(*epc))
+            || is_known(epc)
+            || self.rules.references.contains(epc)
+            || source.refuses(epc).is_some()
+            || source.names(epc)
+            || points().any(|point| point.rule.tags.names(epc))
+    }
+
+    /// A read at one of the read points that its antenna serves. Set aside where it does not concern us there,
+    /// or is of a new tag, and there are too many already.
     fn watched(
         &mut self,
         index: usize,
@@ -53,8 +82,9 @@ impl Cleaner {
         reads: Reads,
         received: Timestamp,
         out: &mut Cleaned,
-    ) -> bool {
+    ) -> Result<(), &'static str> {
         let source = &self.sources[index];
+        let refused = source.refuses(&read.epc);
         let watch = source.watches(read.antenna)[nth];
         let point = &mut self.points[watch.point];
         point.advance(&self.sources, &mut self.seen);
@@ -62,14 +92,20 @@ impl Cleaner {
             point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
         }
         self.tags = point.count(self.tags);
-        let has_room = self.tags < self.max_tags || point.windows.holds(read.epc);
         let is_reference = self.rules.references.contains(&read.epc);
-        if has_room && !is_reference {
+        let refused = refused.or_else(|| point.rule.tags.refuses(&read.epc)).filter(|_| !is_reference);
+        let has_room = refused.is_some() || self.tags < self.max_tags || point.windows.holds(read.epc);
+        if has_room && !is_reference && refused.is_none() {
             let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
             point.read(read.epc, reads, heard, &mut self.seen);
         }
         self.put_out(watch.point, received, out);
-        has_room || is_reference
+        match refused {
+            Some(Refused::Excluded) => Err(EXCLUDED),
+            Some(Refused::NotIncluded) => Err(NOT_INCLUDED),
+            None if has_room || is_reference => Ok(()),
+            None => Err(TOO_MANY_TAGS),
+        }
     }
 
     pub(super) fn reader_event(

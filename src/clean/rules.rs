@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::geofence::FenceIndex;
-use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, Rules, TrackerRules};
+use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
+use crate::domain::tag_filter::TagFilter;
 
 pub(super) struct Compiled {
     pub points: Vec<PointRule>,
@@ -18,6 +19,7 @@ pub(super) struct Compiled {
     pub references: BTreeSet<Epc>,
     pub fences: FenceIndex,
     pub tracker: TrackerRules,
+    reads: BTreeMap<SourceId, Arc<ReadRules>>,
     limits: BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>>,
 }
 
@@ -25,6 +27,7 @@ pub(super) struct Compiled {
 pub(super) struct PointRule {
     pub name: ReadPointId,
     pub kind: PointKind,
+    pub tags: Arc<TagFilter>,
     pub reference: Option<Epc>,
     pub hearing_timeout: Duration,
     /// Antennas, each with whether it watches the inside.
@@ -61,8 +64,17 @@ impl Compiled {
             points,
             fences: FenceIndex::new(&rules.fences),
             tracker: rules.tracker.clone(),
+            reads: rules
+                .reads
+                .iter()
+                .map(|(source, rules)| (source.clone(), Arc::new(rules.clone())))
+                .collect(),
             limits: limits(&rules.limits),
         }
+    }
+
+    pub fn reads(&self, source: &SourceId) -> Option<Arc<ReadRules>> {
+        self.reads.get(source).map(Arc::clone)
     }
 
     pub fn limits(&self, device: &DeviceId, point: &PointId) -> Arc<[LimitConfig]> {
@@ -104,6 +116,7 @@ impl PointRule {
         Self {
             name: config.name.clone(),
             kind,
+            tags: Arc::new(config.tags.clone()),
             reference: config.reference_tag,
             hearing_timeout: config.hearing_timeout,
             antennas: antennas.map(|a| (a.source.clone(), a.antenna, a.inside)).collect(),

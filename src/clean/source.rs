@@ -10,13 +10,19 @@
 //! report. While it replays what it held, only the readings' own times move it; while it is down,
 //! nothing does. Never decides what silence means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::ReaderClock;
+use super::doubt::Checks;
 use super::rows::{maybe_micros, micros};
+use crate::config::ReadRules;
+use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, SourceId};
+use crate::domain::readings::TagRead;
+use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
 /// Reports of one source may be out of order by this much, and take this long to reach us.
@@ -61,6 +67,8 @@ pub(super) struct Source {
     /// What the row holds.
     pub told: Told,
     last_received: Timestamp,
+    /// What is thought of its reads, where that is not what is usual; from the rules.
+    pub reads: Option<Arc<ReadRules>>,
     /// Read points that have an antenna of this source, and those of each antenna; from the rules.
     pub points: Vec<usize>,
     pub antennas: Vec<(Antenna, Vec<Watch>)>,
@@ -76,6 +84,8 @@ pub(super) struct Told {
     #[serde(with = "maybe_micros")]
     newest: Option<Timestamp>,
     lag: Lag,
+    #[serde(default)]
+    pub checks: Checks,
 }
 
 /// The greatest delay between observation and receipt, of the current window and the last.
@@ -88,14 +98,21 @@ struct Lag {
 }
 
 impl Source {
-    pub fn new(id: SourceId) -> Self {
+    pub fn new(id: SourceId, reads: Option<Arc<ReadRules>>) -> Self {
         let lag = Lag { since: Timestamp::MIN, ..Lag::default() };
-        let told = Told { clock: ReaderClock::default(), watermark: Timestamp::MIN, newest: None, lag };
+        let told = Told {
+            clock: ReaderClock::default(),
+            watermark: Timestamp::MIN,
+            newest: None,
+            lag,
+            checks: Checks::default(),
+        };
         Self {
             id,
             link: Link::Down,
             told,
             last_received: Timestamp::MIN,
+            reads,
             points: Vec::new(),
             antennas: Vec::new(),
             dirty: false,
@@ -108,6 +125,26 @@ impl Source {
 
     pub fn up(&self) -> bool {
         self.link != Link::Down
+    }
+
+    /// Why its reads of a tag do not concern us.
+    pub fn refuses(&self, epc: &Epc) -> Option<Refused> {
+        self.reads.as_ref()?.tags.refuses(epc)
+    }
+
+    /// Whether somebody wrote down that such tags are expected of it.
+    pub fn names(&self, epc: &Epc) -> bool {
+        self.reads.as_ref().is_some_and(|rules| rules.tags.names(epc))
+    }
+
+    /// Whether a read fails the tag's own check.
+    pub fn is_phantom(&mut self, read: &TagRead) -> bool {
+        if self.reads.as_ref().is_some_and(|rules| !rules.check_crc) {
+            return false;
+        }
+        let (phantom, changed) = self.told.checks.judge(read);
+        self.dirty |= changed;
+        phantom
     }
 
     pub fn watches(&self, antenna: Antenna) -> &[Watch] {
@@ -247,7 +284,7 @@ mod tests {
     }
 
     fn source(replaying: bool) -> Source {
-        let mut source = Source::new("dock".into());
+        let mut source = Source::new("dock".into(), None);
         source.set_up(replaying, at(0));
         source
     }

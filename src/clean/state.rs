@@ -188,6 +188,7 @@ impl Cleaner {
         for source in &mut self.sources {
             source.points.clear();
             source.antennas.clear();
+            source.reads = self.rules.reads(&source.id);
         }
         let old = std::mem::take(&mut self.points);
         let mut old: BTreeMap<ReadPointId, Point> =

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::document::Section;
 use super::node::set;
+use super::tags::patterns;
 use super::validate::{DAY, HOUR, MINUTE, SECOND};
 use crate::domain::epc_pattern::EpcPattern;
 
@@ -82,7 +83,6 @@ fn zombie(zombie: &mut ZombieRules, section: Section<'_>) {
     set(&mut zombie.gone_after, section.duration("gone_after", SECOND..=30 * DAY));
     set(&mut zombie.single_alerts, section.integer("single_alerts", 0..=10_000));
     set(&mut zombie.max_tags, section.integer("max_tags", 1..=1_000_000));
-    let ignore = section.list("ignore", EpcPattern::ALLOWED, |value| EpcPattern::parse(value.as_str()?).ok());
-    set(&mut zombie.ignore, ignore);
+    set(&mut zombie.ignore, patterns(&section, "ignore"));
     section.finish();
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::document::Section;
 use super::secrets::secret;
+use super::tags::read_rules;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
 use super::values::parse_host_port;
 use super::{
-    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReaderConfig, RegisterType,
+    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReadRules, ReaderConfig, RegisterType,
     RoSpecConfig, TopicConfig, TopicFormat,
 };
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{Antenna, DeviceId, PointId, SourceId};
+use crate::domain::tag_filter::TagFilter;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -21,14 +23,20 @@ pub(super) struct Devices {
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
     pub sites: SourceSites,
+    pub reads: BTreeMap<SourceId, ReadRules>,
 }
 
 impl Devices {
     pub fn new(top: &Section<'_>, scope: &Scope<'_>) -> Self {
-        let mut devices =
-            Self { readers: Vec::new(), brokers: Vec::new(), modbus: Vec::new(), sites: BTreeMap::new() };
+        let mut devices = Self {
+            readers: Vec::new(),
+            brokers: Vec::new(),
+            modbus: Vec::new(),
+            sites: BTreeMap::new(),
+            reads: BTreeMap::new(),
+        };
         for section in top.tables("reader") {
-            devices.readers.extend(reader(section, scope, &mut devices.sites));
+            devices.readers.extend(reader(section, scope, &mut devices.sites, &mut devices.reads));
         }
         for section in top.tables("broker") {
             devices.brokers.extend(broker(section, scope, &mut devices.sites));
@@ -122,7 +130,12 @@ fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
     section.need("address", address, &allowed)
 }
 
-fn reader(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> Option<ReaderConfig> {
+fn reader(
+    section: Section<'_>,
+    scope: &Scope<'_>,
+    sites: &mut SourceSites,
+    reads: &mut BTreeMap<SourceId, ReadRules>,
+) -> Option<ReaderConfig> {
     let name = source(&section, scope, "reader", sites);
     section.need("protocol", section.choice("protocol", &[("llrp", ())]), "\"llrp\"");
     let address = address(&section, "10.0.0.5:5084");
@@ -133,14 +146,21 @@ fn reader(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> O
     let keepalive = section.duration("keepalive", SECOND..=HOUR);
     let backoff = backoff(&section);
     let rospec = rospec(&section);
+    let rules = read_rules(&section);
+    let select = section.flag("filter_at_reader").unwrap_or(true);
+    let select = if select { rules.tags.clone() } else { TagFilter::default() };
     section.finish();
+    let name = name?;
+    reads.insert(name.clone(), rules);
     Some(ReaderConfig {
-        name: name?,
+        name,
         address: address?.to_owned(),
         connect_timeout: connect_timeout.unwrap_or(10 * SECOND),
         keepalive: keepalive.unwrap_or(10 * SECOND),
         backoff,
         rospec,
+        select,
+        references: Vec::new(),
     })
 }
 

@@ -9,12 +9,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::epc::Epc;
 use crate::domain::frames::ModbusTable;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
 };
 use crate::domain::register::{AssetClass, Site, Zone};
+use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
 mod asset_rules;
@@ -28,6 +30,7 @@ mod problems;
 mod receivers;
 mod rules;
 mod secrets;
+mod tags;
 pub mod times;
 mod validate;
 pub mod values;
@@ -172,6 +175,11 @@ pub struct IntakeConfig {
     pub redelivery_horizon: Duration,
     /// Tags that are remembered at read points, all together; a new one beyond them is set aside.
     pub max_tags: usize,
+    /// Reads that make a code exist that nobody knows, within `stranger_within`; 1: every code exists.
+    pub stranger_reads: u32,
+    pub stranger_within: Duration,
+    /// Codes that wait for their next read, all together; the one that came first gives way.
+    pub max_unconfirmed: usize,
     /// Trackers that are remembered; the fixes of a new one beyond them are set aside.
     pub max_trackers: usize,
     /// Memory for the messages of all trackers beyond the newest of each, to recognise them when they are
@@ -192,6 +200,8 @@ pub struct Rules {
     pub limits: Vec<LimitConfig>,
     pub tracker: TrackerRules,
     pub alerts: AlertRules,
+    /// What is thought of the reads of a source; of others everything that is usual.
+    pub reads: BTreeMap<SourceId, ReadRules>,
     /// Where a source stands; its alerts belong to that site.
     pub source_sites: BTreeMap<SourceId, SiteId>,
     /// Unit of each sensor point, for people.
@@ -199,9 +209,19 @@ pub struct Rules {
 }
 
 #[derive(Clone, Debug)]
+pub struct ReadRules {
+    /// Tags that concern us.
+    pub tags: TagFilter,
+    /// Whether a read that fails the tag's own CRC is set aside.
+    pub check_crc: bool,
+}
+
+#[derive(Clone, Debug)]
 pub struct ReadPointConfig {
     pub name: ReadPointId,
     pub kind: ReadPointKind,
+    /// Tags that concern us here, of those that do at the readers.
+    pub tags: TagFilter,
     /// A tag whose silence says that nothing is heard here.
     pub reference_tag: Option<crate::domain::epc::Epc>,
     /// Without traffic (or the reference tag) for this long, nothing is heard here.
@@ -312,6 +332,10 @@ pub struct ReaderConfig {
     pub keepalive: Duration,
     pub backoff: BackoffConfig,
     pub rospec: RoSpecConfig,
+    /// Tags that the reader itself is told to choose, as far as it can; empty where it is not to.
+    pub select: TagFilter,
+    /// Tags that it has to hear whatever it chooses: the reference tags of its read points.
+    pub references: Vec<Epc>,
 }
 
 #[derive(Clone, Debug)]

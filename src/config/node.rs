@@ -201,6 +201,9 @@ impl Default for IntakeConfig {
             clock_step_confirmations: 5,
             redelivery_horizon: DAY,
             max_tags: 200_000,
+            stranger_reads: 2,
+            stranger_within: 10 * SECOND,
+            max_unconfirmed: 10_000,
             max_trackers: 100_000,
             redelivery_memory: 64 << 20,
             forget_trackers_after: 7 * DAY,
@@ -225,6 +228,9 @@ pub(super) fn intake(section: Option<Section<'_>>) -> IntakeConfig {
     set(&mut intake.clock_step_confirmations, section.integer("clock_step_confirmations", 1..=1000));
     set(&mut intake.redelivery_horizon, section.duration("redelivery_horizon", MINUTE..=30 * DAY));
     set(&mut intake.max_tags, section.integer("max_tags", 1..=10_000_000));
+    set(&mut intake.stranger_reads, section.integer("stranger_reads", 1..=1000));
+    set(&mut intake.stranger_within, section.duration("stranger_within", SECOND..=HOUR));
+    set(&mut intake.max_unconfirmed, section.integer("max_unconfirmed", 1..=1_000_000));
     set(&mut intake.max_trackers, section.integer("max_trackers", 1..=10_000_000));
     let memory = section.size("redelivery_memory", MIB..=64 * GIB);
     set(&mut intake.redelivery_memory, memory.and_then(|bytes| usize::try_from(bytes).ok()));

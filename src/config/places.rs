@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::document::Section;
 use super::node::set;
+use super::tags::tag_filter;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
 use super::{AntennaConfig, FenceConfig, ReadPointConfig, ReadPointKind};
 use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
@@ -76,6 +77,7 @@ fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig
     let epc_allowed = "the EPC as hex digits, for instance \"3034257bf7194e4000001a85\"";
     let reference_tag =
         section.parsed("reference_tag", epc_allowed, |text| Epc::from_hex(text).ok_or("not an EPC"));
+    let tags = tag_filter(&section);
     let hearing_timeout = section.duration("hearing_timeout", SECOND..=7 * DAY).unwrap_or(5 * MINUTE);
     let antennas: Vec<_> = section
         .tables("antennas")
@@ -90,6 +92,7 @@ fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig
     Some(ReadPointConfig {
         name: ReadPointId::new(name?),
         kind: kind?,
+        tags,
         reference_tag,
         hearing_timeout,
         antennas,

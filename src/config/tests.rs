@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::validate::read;
 use super::*;
+use crate::domain::tag_filter::Refused;
 
 fn no_env(_: &str) -> Option<String> {
     None
@@ -138,7 +139,7 @@ adress = "10.0.0.5:5084"
             "journal.keep_reads: \"yes\": wrong type: string; write true or false (line 5)",
             "site[0].timezone: \"Europe/Berlim\": not a known time zone; write an IANA time zone, for instance \"Europe/Berlin\" (line 8)",
             "reader[1].address: \"10.0.0.5\": no port; write host:port, for instance 10.0.0.5:5084 (line 16)",
-            "reader[1].adress: unknown key \"adress\"; did you mean \"address\"? allowed: address, antennas, backoff, connect_timeout, hold_on_disconnect, keepalive, name, protocol, report_every, rospec_id, session, site, tag_population, transmit_power_index (line 17)",
+            "reader[1].adress: unknown key \"adress\"; did you mean \"address\"? allowed: address, antennas, backoff, check_crc, connect_timeout, filter_at_reader, hold_on_disconnect, keepalive, name, protocol, report_every, rospec_id, session, site, tag_population, tags, transmit_power_index (line 17)",
         ]
     );
 }
@@ -452,7 +453,32 @@ fn rules_of_assets_and_tags_are_read_and_their_faults_told() {
     assert_eq!((rules.wrong_zone_after, rules.kit_window), (Duration::ZERO, Duration::from_secs(300)));
     assert_eq!((rules.zombie.single_alerts, rules.zombie.ignore.len()), (0, 1));
     assert_eq!(rules.repeat_offender.incidents, 9);
+    let config = parse(&text("[alerts.zombie]\nignore = [\"company:0614141\"]"), Path::new("/"), &no_env);
+    assert!(config.unwrap().rules.alerts.assets.zombie.ignore.len() > 10, "a pattern a scheme");
     let wrong = problems(&text("[alerts.zombie]\nignore = [\"30*\", \"30*4\"]\nstay = \"1m\"\n"));
     let told = wrong.join("\n");
     assert!(told.contains("alerts.zombie.ignore[1]") && told.contains("alerts.zombie.stay"), "{told}");
+}
+
+#[test]
+fn tags_that_concern_a_reader_and_a_read_point() {
+    let epc = |hex| crate::domain::epc::Epc::from_hex(hex).unwrap();
+    let (giai, sgtin) = (epc("3474257bf40000000000162e"), epc("3074257bf7194e4000001a85"));
+    let tags =
+        "tags = { include = [\"company:0614141\"], exclude = [\"urn:epc:idpat:sgtin:0614141.*.*\"] }\n";
+    let point = "[[read_point]]\nname = \"p\"\nkind = \"presence\"\nzone = \"z\"\nreference_tag = \"ee\"\n\
+                 antennas = [{ reader = \"r\", antenna = 1 }]\ntags = { exclude = [\"3474*\"] }\n";
+    let config =
+        parse(&around(&format!("{tags}check_crc = false\n{point}")), Path::new("/"), &no_env).unwrap();
+    let rules = &config.rules.reads[&SourceId::new("r")];
+    assert_eq!((rules.tags.refuses(&giai), rules.check_crc), (None, false));
+    assert_eq!(rules.tags.refuses(&sgtin), Some(Refused::Excluded));
+    let reader = &config.readers[0];
+    assert_eq!((&reader.select, &reader.references), (&rules.tags, &vec![epc("ee")]));
+    assert_eq!(config.rules.read_points[0].tags.refuses(&giai), Some(Refused::Excluded));
+    let config =
+        parse(&around(&format!("{tags}filter_at_reader = false\n")), Path::new("/"), &no_env).unwrap();
+    assert!(config.readers[0].select.is_empty() && config.rules.reads[&SourceId::new("r")].check_crc);
+    let wrong = problems(&around("tags = { include = [\"company:1\"], only = [] }\n")).join("\n");
+    assert!(wrong.contains("reader[0].tags.include[0]") && wrong.contains("reader[0].tags.only"), "{wrong}");
 }

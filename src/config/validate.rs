@@ -13,7 +13,7 @@ use super::document::Section;
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, Rules, alerting, devices, doors, node, places, rules, web};
+use super::{Config, ReadPointConfig, Rules, alerting, devices, doors, node, places, rules, web};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -104,6 +104,11 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
     let doors = doors::doors(&top, scope);
     let mut devices = devices::Devices::new(&top, scope);
     rules.source_sites = std::mem::take(&mut devices.sites);
+    rules.reads = std::mem::take(&mut devices.reads);
+    for reader in &mut devices.readers {
+        let mine = |point: &&ReadPointConfig| point.antennas.iter().any(|a| a.source == reader.name);
+        reader.references = rules.read_points.iter().filter(mine).filter_map(|p| p.reference_tag).collect();
+    }
     for device in &devices.modbus {
         for point in &device.points {
             if let Some(unit) = &point.unit {

@@ -14,6 +14,7 @@ use crate::decode::modbus::PointDecoder;
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::epc::Epc;
 use crate::domain::erasure::Eraser;
 use crate::domain::events::EventBody;
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
@@ -311,7 +312,9 @@ impl Core {
             self.cleaner
                 .tend_trackers(&fix.device, frame.received_at, |device| tracker.knows_tracker(device));
         }
-        self.cleaner.reading(reading, &frame.source, frame.received_at, &mut self.cleaned);
+        let tracker = &self.tracker;
+        let is_known = |epc: &Epc| tracker.knows_tag(epc);
+        self.cleaner.reading_where(reading, &frame.source, frame.received_at, is_known, &mut self.cleaned);
         let (used, filtered) = (self.cleaned.used, std::mem::take(&mut self.cleaned.filtered));
         let book = self.book(&frame.source);
         book.readings += 1;

@@ -18,6 +18,7 @@ mod connection;
 mod loss;
 mod messages;
 mod outputs;
+mod select;
 mod session;
 mod setup;
 #[cfg(test)]

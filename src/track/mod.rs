@@ -76,6 +76,7 @@ use cause::Cause;
 
 use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
+use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::health::Health;
 use crate::domain::ids::{AssetId, DeviceId, ReadPointId, SiteId};
@@ -207,6 +208,11 @@ impl Tracker {
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
         }
         self.settle(&cause, out);
+    }
+
+    /// Whether the register has this tag, or it was heard before and is followed as a stranger.
+    pub fn knows_tag(&self, epc: &Epc) -> bool {
+        self.register.tags.has(epc) || self.strangers.follows(epc)
     }
 
     /// Whether the register has this tracker.

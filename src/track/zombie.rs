@@ -66,6 +66,10 @@ impl Strangers {
         self.gone.first()
     }
 
+    pub fn follows(&self, epc: &Epc) -> bool {
+        self.rows.contains_key(epc)
+    }
+
     /// Where an open alert's tag was heard.
     pub fn read_point_of(&self, subject: &str) -> Option<ReadPointId> {
         match subject.strip_prefix(CROWD) {

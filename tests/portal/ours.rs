@@ -112,6 +112,7 @@ fn rules(scenario: &Scenario) -> Rules {
                 merge: Duration::from_secs(5),
                 handover_within: Duration::from_secs(5),
             },
+            tags: Default::default(),
             reference_tag: None,
             hearing_timeout: Duration::from_secs(300),
             antennas: antennas

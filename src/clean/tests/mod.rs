@@ -16,8 +16,10 @@ use crate::domain::readings::{
 };
 use crate::domain::sightings::{Episode, Seen, Sighting};
 use crate::domain::state::StateRow;
+use crate::domain::tag_filter::TagFilter;
 use crate::domain::time::Timestamp;
 
+mod doubt;
 mod limits;
 mod portal;
 mod restart;
@@ -69,6 +71,7 @@ fn rules() -> Rules {
     let point = |name: &str, kind, reference_tag, antennas| ReadPointConfig {
         name: name.into(),
         kind,
+        tags: TagFilter::default(),
         reference_tag,
         hearing_timeout: seconds(10),
         antennas,

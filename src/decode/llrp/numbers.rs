@@ -69,6 +69,9 @@ pub mod parameter {
     pub const CONNECTION_CLOSE_EVENT: u16 = 257;
     pub const LLRP_STATUS: u16 = 287;
     pub const C1G2_INVENTORY_COMMAND: u16 = 330;
+    pub const C1G2_FILTER: u16 = 331;
+    pub const C1G2_TAG_INVENTORY_MASK: u16 = 332;
+    pub const C1G2_STATE_UNAWARE_FILTER_ACTION: u16 = 334;
     pub const C1G2_SINGULATION_CONTROL: u16 = 336;
     pub const C1G2_EPC_MEMORY_SELECTOR: u16 = 348;
 }

@@ -24,6 +24,8 @@ pub(super) struct Capabilities {
     pub holds_events_and_reports: bool,
     pub warns_of_filling_buffer: bool,
     pub max_rospecs: u64,
+    /// C1G2Filters that one inventory may have.
+    pub max_filters: u64,
     /// Hop table (0 without hopping) and channel to name when the transmit power is set.
     pub hop_table: u16,
     pub channel: u16,
@@ -43,6 +45,10 @@ impl Capabilities {
             holds_events_and_reports: can("SupportsEventAndReportHolding"),
             warns_of_filling_buffer: can("CanReportBufferFillWarning"),
             max_rospecs: llrp.and_then(|body| body.number("MaxNumROSpecs")).unwrap_or(u64::MAX),
+            max_filters: response
+                .first(327)
+                .and_then(|body| body.number("MaxNumSelectFiltersPerQuery"))
+                .unwrap_or(0),
             hop_table: if hops { table } else { 0 },
             channel: if hops { 0 } else { 1 },
         }
@@ -77,8 +83,12 @@ const READER_EXCEPTION: u16 = 4;
 const ANTENNA: u16 = 8;
 
 /// Our ROSpec, disabled, as ADD_ROSPEC wants it: it starts when it is enabled and goes on for ever. Where
-/// a report is not sent for each tag, it does so in rounds.
-pub(super) fn rospec(config: &RoSpecConfig, capabilities: &Capabilities) -> Parameter {
+/// a report is not sent for each tag, it does so in rounds. Of the tags, those that `filters` let through.
+pub(super) fn rospec(
+    config: &RoSpecConfig,
+    filters: Vec<Parameter>,
+    capabilities: &Capabilities,
+) -> Parameter {
     let in_rounds = config.report_every_n != 1;
     let round_ms = if in_rounds { ROUND.as_millis() as u32 } else { 0 };
     let bounds = vec![
@@ -87,7 +97,7 @@ pub(super) fn rospec(config: &RoSpecConfig, capabilities: &Capabilities) -> Para
     ];
     let parts = vec![
         parameter(number::RO_BOUNDARY_SPEC, [], bounds),
-        antenna_inventory(config, capabilities),
+        antenna_inventory(config, filters, capabilities),
         report_spec(config.report_every_n),
     ];
     parameter(number::ROSPEC, [config.id.into(), 0u8.into(), 0u8.into()], parts)
@@ -96,17 +106,25 @@ pub(super) fn rospec(config: &RoSpecConfig, capabilities: &Capabilities) -> Para
 /// ROSpecStartTriggerType.
 const IMMEDIATE: u8 = 1;
 
-fn antenna_inventory(config: &RoSpecConfig, capabilities: &Capabilities) -> Parameter {
+fn antenna_inventory(
+    config: &RoSpecConfig,
+    filters: Vec<Parameter>,
+    capabilities: &Capabilities,
+) -> Parameter {
     // Antenna 0 stands for all of them.
     let antennas: &[u16] = if config.antennas.is_empty() { &[0] } else { &config.antennas };
     let never = parameter(number::AISPEC_STOP_TRIGGER, [0u8.into(), 0u32.into()], vec![]);
-    let settings = antenna_settings(config, capabilities);
+    let settings = antenna_settings(config, filters, capabilities);
     let inventory = parameter(number::INVENTORY_PARAMETER_SPEC, [1u16.into(), C1G2.into()], settings);
     parameter(number::AISPEC, [antennas.into()], vec![never, inventory])
 }
 
 /// One AntennaConfiguration for all antennas, or none where everything stays as the reader is set.
-fn antenna_settings(config: &RoSpecConfig, capabilities: &Capabilities) -> Vec<Parameter> {
+fn antenna_settings(
+    config: &RoSpecConfig,
+    mut command: Vec<Parameter>,
+    capabilities: &Capabilities,
+) -> Vec<Parameter> {
     let mut settings = Vec::new();
     if let Some(power) = config.transmit_power_index {
         let values = [capabilities.hop_table, capabilities.channel, power].map(Value::from);
@@ -116,8 +134,10 @@ fn antenna_settings(config: &RoSpecConfig, capabilities: &Capabilities) -> Vec<P
         let session = config.session.unwrap_or(DEFAULT_SESSION);
         let population = config.tag_population.unwrap_or(DEFAULT_POPULATION);
         let values = [session.into(), population.into(), 0u32.into()];
-        let singulation = parameter(number::C1G2_SINGULATION_CONTROL, values, vec![]);
-        settings.push(parameter(number::C1G2_INVENTORY_COMMAND, [false.into()], vec![singulation]));
+        command.push(parameter(number::C1G2_SINGULATION_CONTROL, values, vec![]));
+    }
+    if !command.is_empty() {
+        settings.push(parameter(number::C1G2_INVENTORY_COMMAND, [false.into()], command));
     }
     if settings.is_empty() {
         return settings;

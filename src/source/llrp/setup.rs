@@ -4,7 +4,9 @@ use tracing::{debug, info, warn};
 
 use super::loss::{Ended, Loss};
 use super::messages::{self, Capabilities};
+use super::select;
 use super::session::Session;
+use crate::config::ReaderConfig;
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Parameter};
 
@@ -27,7 +29,7 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     let settings = messages::settings(config.keepalive, hold, &capabilities);
     session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await?;
 
-    let ours = messages::rospec(&config.rospec, &capabilities);
+    let ours = messages::rospec(&config.rospec, filters(config, &capabilities), &capabilities);
     let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
     let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
     if held.body.all(number::ROSPEC).any(|body| is_running(body, &ours.body)) {
@@ -37,6 +39,20 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
         add(session, ours).await?;
     }
     Ok(hold && capabilities.holds_events_and_reports && had_ours)
+}
+
+/// What the reader can choose of the tags that concern us; the daemon filters the rest.
+fn filters(config: &ReaderConfig, capabilities: &Capabilities) -> Vec<Parameter> {
+    if config.select.is_empty() {
+        return Vec::new();
+    }
+    match select::filters(&config.select, &config.references, capabilities.max_filters) {
+        Ok(filters) => filters,
+        Err(why) => {
+            info!(reader = %config.name, "every tag is reported and filtered here: {why}");
+            Vec::new()
+        }
+    }
 }
 
 /// From here on reports come; what the reader held comes first.

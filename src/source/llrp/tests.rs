@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::config::{BackoffConfig, RoSpecConfig};
+use crate::domain::epc_pattern::EpcPattern;
 use crate::domain::frames::{Frame, Payload};
 use crate::domain::ids::SourceId;
+use crate::domain::tag_filter::TagFilter;
 use crate::source::Gate;
 use crate::source::clock::WallClock;
 
@@ -82,6 +84,8 @@ impl Bench {
                 tag_population: None,
                 hold_on_disconnect: true,
             },
+            select: TagFilter::default(),
+            references: Vec::new(),
         };
         adjust(&mut config);
         let (sender, queue) = mpsc::channel(64);
@@ -97,7 +101,13 @@ impl Bench {
 
     async fn accept(&self) -> Reader {
         let (stream, _) = soon("a connection", self.listener.accept()).await.unwrap();
-        Reader { stream, rospecs: String::new(), refuse: None, seen: Vec::new() }
+        Reader {
+            stream,
+            capabilities: CAPABILITIES.to_owned(),
+            rospecs: String::new(),
+            refuse: None,
+            seen: Vec::new(),
+        }
     }
 
     /// A reader that was connected to and set up, its link's first words taken off the queue.
@@ -142,6 +152,7 @@ impl Bench {
 /// The scripted reader's end of one connection.
 struct Reader {
     stream: TcpStream,
+    capabilities: String,
     /// What it answers to GET_ROSPECS, behind the status.
     rospecs: String,
     /// A type that it refuses once.
@@ -176,7 +187,7 @@ impl Reader {
             self.seen.push((kind, content));
             let answer = match kind {
                 _ if self.refuse == Some(kind) => "011f 000c 0065 0004 62757379".to_owned(),
-                1 => SUCCESS.to_owned() + CAPABILITIES,
+                1 => SUCCESS.to_owned() + &self.capabilities,
                 26 => SUCCESS.to_owned() + &self.rospecs,
                 3 | 20 | 21 | 24 => SUCCESS.to_owned(),
                 64 => break,
@@ -235,6 +246,20 @@ async fn the_reader_is_set_up_in_order_and_then_the_link_is_up() {
 
 fn without_blanks(text: &str) -> String {
     text.replace([' ', '\n'], "")
+}
+
+#[tokio::test]
+async fn the_reader_is_told_whom_to_choose() {
+    let include = vec![EpcPattern::parse("34*").unwrap()];
+    let mut bench = Bench::start(|config| config.select = TagFilter { include, exclude: vec![] }).await;
+    let mut reader = bench.accept().await;
+    reader.capabilities = format!("{CAPABILITIES}01470007000002");
+    reader.announce(0).await;
+    reader.answer_until_enabled().await;
+    // In front of the singulation: bank 1, from bit 32, 8 bits 34; select these and no other.
+    let filter = "014b 0014 40 014c 000a 40 0020 0008 34 014e 0005 00 0150 000b";
+    assert!(reader.content(20).contains(&without_blanks(filter)), "{}", reader.content(20));
+    bench.frame().await;
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::domain::readings::{Fix, Quality};
 use crate::domain::register::*;
 use crate::domain::sightings::*;
 use crate::domain::state::{AssetCurrent, StateKind, StateRow};
+use crate::domain::tag_filter::TagFilter;
 use crate::domain::time::Timestamp;
 use crate::track::Tracker;
 
@@ -65,7 +66,14 @@ fn portal(name: &str, inside: &str, outside: Option<&str>) -> ReadPointConfig {
 
 fn read_point(name: &str, kind: ReadPointKind, source: &str) -> ReadPointConfig {
     let antennas = vec![AntennaConfig { source: source.into(), antenna: 1, inside: true }];
-    ReadPointConfig { name: name.into(), kind, reference_tag: None, hearing_timeout: secs(30), antennas }
+    ReadPointConfig {
+        name: name.into(),
+        kind,
+        tags: TagFilter::default(),
+        reference_tag: None,
+        hearing_timeout: secs(30),
+        antennas,
+    }
 }
 
 fn class(name: &str, ghost_after: u64, criticality: Criticality) -> AssetClass {
@@ -103,6 +111,7 @@ pub fn rules() -> Rules {
             zone("yard", Coverage::None),
             zone("coldroom", Coverage::None),
         ],
+        reads: BTreeMap::new(),
         read_points: vec![
             presence("CRIB", "crib", "r1"),
             presence("CRIB-B", "crib", "r3"),
