@@ -44,6 +44,7 @@ fn text(company: &Company) -> Result<String> {
     for class in &scenario.classes {
         writeln!(text, "[[class]]\nname = \"{}\"", class.name)?;
         writeln!(text, "overdue_grace = \"{}ms\"", (class.overdue_grace_s * 1e3) as u64)?;
+        writeln!(text, "needs_checkout = {}", class.needs_checkout)?;
         for (key, value) in
             [("ghost_after", class.ghost_after_s), ("tracker_silent_after", class.tracker_silent_after_s)]
         {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tallyman::domain::alerts::{AlertTransition, Rule};
-use tallyman_simulators::month::{Entry, Lost, Out, Scenario, Truths};
+use tallyman_simulators::month::{Entry, HELD_BACK, Lost, Out, Scenario, Truths};
 
 use super::machine::Told;
 use super::report::{Ghosts, Overdue, Report, Simple};
@@ -38,8 +38,9 @@ pub fn grade(scenario: &Scenario, seed: u64, truths: &Truths, told: &[Told], end
         tracker_silent: silent,
         repeated: grader.repeated(),
         watcher_suspect: grader.fired(Rule::WatcherSuspect).len(),
-        zombies: grader.by_subject(Rule::Zombie, &truths.strangers),
-        unauthorised: grader.by_subject(Rule::UnauthorisedExit, &truths.borrowed),
+        zombies: grader.zombies(),
+        unauthorised: grader.exits(Rule::UnauthorisedExit, &truths.borrowed),
+        not_ready: grader.exits(Rule::NotReadyExit, &truths.taken_unready),
         second_tags: truths.second_tags.len(),
         cuts: truths.outages.iter().filter(|outage| outage.why.starts_with("antenna")).count(),
     }
@@ -54,6 +55,12 @@ impl Grader<'_> {
     fn interval_us(&self, lost: &Lost) -> i64 {
         let class = self.scenario.classes.iter().find(|class| class.name == lost.class);
         class.and_then(|class| class.ghost_after_s).map_or(0, |seconds| (seconds * 1e6) as i64)
+    }
+
+    /// Where most of a zone went at once the watcher may be suspected, for so long.
+    fn held_us(&self, lost: &Lost) -> i64 {
+        let rules = tallyman::config::AlertRules::default();
+        if lost.why == "mass theft" { rules.watcher_suspect_for.as_micros() as i64 } else { 0 }
     }
 
     fn ghosts(&self) -> Ghosts {
@@ -102,7 +109,8 @@ impl Grader<'_> {
     }
 
     fn judge_recall(&self, lost: &Lost, fired: Option<i64>, ghosts: &mut Ghosts) {
-        let by = self.truths.worked_by(&lost.source, lost.since_us, self.interval_us(lost) + WITHIN);
+        let enough = self.interval_us(lost) + self.held_us(lost) + WITHIN;
+        let by = self.truths.worked_by(&lost.source, lost.since_us, enough);
         let ends = lost.until_us.unwrap_or(self.ends_us).min(self.ends_us);
         let Some(by) = by.filter(|by| *by + MINUTE < ends) else { return };
         ghosts.due += 1;
@@ -148,8 +156,14 @@ impl Grader<'_> {
             fired_of.entry(&told.subject).or_default().push(told);
         }
         let mut graded = Overdue { checkouts: self.truths.out.len(), ..Overdue::default() };
-        for out in &self.truths.out {
-            let ends = out.closed_us.map_or(self.ends_us, |closed| closed + TOO_CLOSE);
+        for (index, out) in self.truths.out.iter().enumerate() {
+            // Of a return that nobody can know of, the checkout stays open until somebody says something.
+            let next = || self.truths.out[index + 1..].iter().find(|next| next.asset == out.asset);
+            let ends = match out.closed_us {
+                Some(_) if out.unknowable => next().map_or(self.ends_us, |next| next.at_us),
+                Some(closed) => closed + TOO_CLOSE,
+                None => self.ends_us,
+            };
             let fired: Vec<&Told> = fired_of
                 .get_mut(out.asset.as_str())
                 .map(|fired| {
@@ -247,12 +261,73 @@ impl Grader<'_> {
         graded
     }
 
-    fn by_subject(&self, rule: Rule, truth: &[Entry]) -> Simple {
-        let fired = self.fired(rule);
+    /// A stranger that its reader could hear for long enough, of which nobody was told; and who is none.
+    fn zombies(&self) -> Simple {
+        let fired = self.fired(Rule::Zombie);
         let subjects: BTreeSet<&str> = fired.iter().map(|told| told.subject.as_str()).collect();
-        let missed = truth.iter().filter(|entry| !subjects.contains(entry.subject.as_str()));
-        let missed = missed.map(|entry| entry.subject.clone()).collect();
-        Simple { truth: truth.len(), raised: fired.len(), missed, ..Simple::default() }
+        let mut graded = Simple { raised: fired.len(), ..Simple::default() };
+        let listening = &self.scenario.listening;
+        // It is told with its second word, of which one is due within a span, of hearing at a stretch.
+        let enough = 2 * ((listening.refresh_s + listening.lost_after_s) * 1e6) as i64;
+        for stranger in &self.truths.strangers {
+            let to_us = stranger.to_us.min(self.ends_us);
+            let working = self.truths.working.iter().filter(|working| working.source == stranger.source);
+            let heard = working.map(|w| w.to_us.min(to_us) - w.from_us.max(stranger.from_us)).max();
+            if heard.is_some_and(|heard| heard >= enough) {
+                graded.truth += 1;
+                if !subjects.contains(stranger.epc.as_str()) {
+                    graded.missed.push(format!("{} at {}", stranger.epc, stranger.source));
+                }
+            }
+        }
+        let strangers: BTreeSet<&str> = self.truths.strangers.iter().map(|one| one.epc.as_str()).collect();
+        let known = subjects.difference(&strangers);
+        graded.spurious = known.map(|subject| (*subject).to_owned()).collect();
+        graded
+    }
+
+    /// Each exit is told within minutes, unless the daemon was away or its door was cut off meanwhile.
+    fn exits(&self, rule: Rule, truth: &[Entry]) -> Simple {
+        let fired = self.fired(rule);
+        let mut graded = Simple { raised: fired.len(), ..Simple::default() };
+        let asked = |entry: &Entry| rule == Rule::NotReadyExit || self.needs_checkout(&entry.subject);
+        for exit in truth.iter().filter(|entry| asked(entry)) {
+            let soon = exit.from_us + 5 * MINUTE;
+            let off = within(&self.truths.daemon_off, exit.from_us, 2 * MINUTE, 2 * MINUTE);
+            let is_told =
+                fired.iter().any(|t| t.subject == exit.subject && (exit.from_us..=soon).contains(&t.at_us));
+            graded.truth += usize::from(is_told);
+            // What its door holds back may be back when it comes; what is told already is not told again.
+            let must = exit.why != HELD_BACK && !off && soon < self.ends_us;
+            if !is_told && must && !self.is_open(rule, &exit.subject, exit.from_us) {
+                graded.truth += 1;
+                graded.missed.push(format!("{} at {}", exit.subject, at(exit.from_us)));
+            }
+        }
+        for told in fired {
+            let gone = |entry: &Entry| entry.subject == told.subject && entry.from_us <= told.at_us;
+            if !truth.iter().any(gone) {
+                graded.spurious.push(format!("{} at {}", told.subject, at(told.at_us)));
+            }
+        }
+        graded
+    }
+
+    /// Whether an alert that fired before then has not ended.
+    fn is_open(&self, rule: Rule, subject: &str, at_us: i64) -> bool {
+        let of = self.told.iter().filter(|told| told.rule == rule && told.subject == subject);
+        let mut before = of.filter(|told| told.at_us < at_us && told.transition != AlertTransition::Explains);
+        before.next_back().is_some_and(|told| {
+            !matches!(told.transition, AlertTransition::Resolved | AlertTransition::Cancelled)
+        })
+    }
+
+    fn needs_checkout(&self, asset: &str) -> bool {
+        let prefix = asset.rsplit_once('-').map_or(asset, |(prefix, _)| prefix);
+        let group = self.scenario.assets.iter().find(|group| group.prefix == prefix);
+        let class =
+            group.and_then(|group| self.scenario.classes.iter().find(|class| class.name == group.class));
+        class.is_some_and(|class| class.needs_checkout)
     }
 
     /// Incidents that fired or ended twice.

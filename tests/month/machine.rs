@@ -85,6 +85,13 @@ impl Machine {
             What::CheckIn { asset } => {
                 return self.command(json!({ "command": "check-in", "asset": asset }), at, false);
             }
+            What::Quarantine { asset } => {
+                let command = json!({ "command": "quarantine", "asset": asset, "reason": "damaged" });
+                return self.command(command, at, true);
+            }
+            What::Release { asset } => {
+                return self.command(json!({ "command": "release", "asset": asset }), at, true);
+            }
             What::Commission { asset, epc, replaces } => {
                 let (epc, replaces) = (hex(&epc), hex(&replaces));
                 let command =

@@ -22,6 +22,7 @@ pub struct Report {
     pub watcher_suspect: usize,
     pub zombies: Simple,
     pub unauthorised: Simple,
+    pub not_ready: Simple,
     pub second_tags: usize,
     pub cuts: usize,
 }
@@ -90,9 +91,14 @@ impl Report {
         let repeated = self.repeated + ghosts.repeated.len() + overdue.repeated.len();
         goal(repeated == 0, "no alert repeated");
         goal(self.reader_down.missed.is_empty(), "each outage told");
-        if self.tracker_silent.raised > 0 {
-            goal(self.tracker_silent.missed.is_empty(), "each dead tracker told");
-            goal(self.tracker_silent.spurious.is_empty(), "no tracker silent that speaks");
+        for (graded, missed, spurious) in [
+            (&self.tracker_silent, "each dead tracker told", "no tracker silent that speaks"),
+            (&self.zombies, "each stranger that stays told", "no stranger that is none"),
+            (&self.unauthorised, "each unauthorised exit told", "no exit told that was none"),
+            (&self.not_ready, "each exit of what is not ready told", "no exit told of what was ready"),
+        ] {
+            goal(graded.missed.is_empty(), missed);
+            goal(graded.spurious.is_empty(), spurious);
         }
         failures
     }
@@ -121,10 +127,9 @@ impl fmt::Display for Report {
         simple(f, "reader-down", &self.reader_down, "")?;
         let said = if self.tracker_silent.raised == 0 { "not raised" } else { "" };
         simple(f, "tracker-silent", &self.tracker_silent, said)?;
-        let said = if self.zombies.raised == 0 { "not raised" } else { "" };
-        simple(f, "zombie", &self.zombies, said)?;
-        let said = if self.unauthorised.raised == 0 { "no class asks for it" } else { "" };
-        simple(f, "unauthorised-exit", &self.unauthorised, said)?;
+        simple(f, "zombie", &self.zombies, "")?;
+        simple(f, "unauthorised-exit", &self.unauthorised, "")?;
+        simple(f, "not-ready-exit", &self.not_ready, "")?;
         let repeated = self.repeated + ghosts.repeated.len() + overdue.repeated.len();
         writeln!(f, "| repeated alerts | 0 | {repeated} | 0 | {repeated} | |")?;
         let (suspect, cuts) = (self.watcher_suspect, self.cuts);
@@ -141,6 +146,12 @@ impl fmt::Display for Report {
             ("reader-down missed", &self.reader_down.missed),
             ("tracker-silent missed", &self.tracker_silent.missed),
             ("tracker-silent spurious", &self.tracker_silent.spurious),
+            ("zombie missed", &self.zombies.missed),
+            ("zombie spurious", &self.zombies.spurious),
+            ("unauthorised-exit missed", &self.unauthorised.missed),
+            ("unauthorised-exit spurious", &self.unauthorised.spurious),
+            ("not-ready-exit missed", &self.not_ready.missed),
+            ("not-ready-exit spurious", &self.not_ready.spurious),
         ] {
             for example in examples.iter().take(EXAMPLES) {
                 writeln!(f, "  {what}: {example}")?;

@@ -8,6 +8,8 @@ use rand::RngExt;
 use super::truth::Entry;
 use super::world::{DAY, Event, HOUR, MINUTE, Month, Place, SECOND, What, instant, us};
 
+/// Why an exit is told late: its reader cannot reach us.
+pub const HELD_BACK: &str = "held back";
 /// Tries to find something that nobody is busy with.
 const TRIES: usize = 50;
 
@@ -17,6 +19,8 @@ pub(super) enum Act {
     CheckOut(usize),
     Move(usize),
     Borrow(usize),
+    TakeUnready(usize),
+    Release(usize),
     /// Carried through a door of that zone.
     Out(usize, usize),
     In(usize, usize),
@@ -38,6 +42,7 @@ impl Month {
                     (habits.checkouts, Act::CheckOut(site)),
                     (habits.moves, Act::Move(site)),
                     (habits.borrows, Act::Borrow(site)),
+                    (habits.takes_unready, Act::TakeUnready(site)),
                 ] {
                     for _ in 0..self.how_many(rate * per_day) {
                         let at = self.rng.random_range(from..to);
@@ -88,6 +93,8 @@ impl Month {
             Act::CheckOut(site) => self.check_out(site),
             Act::Move(site) => self.move_on(site),
             Act::Borrow(site) => self.borrow(site),
+            Act::TakeUnready(site) => self.take_unready(site),
+            Act::Release(thing) => self.release(thing),
             Act::Out(thing, zone) => drop(self.carry(thing, zone, false)),
             Act::In(thing, zone) => drop(self.carry(thing, zone, true)),
             Act::CheckIn(thing) => self.check_in(thing),
@@ -153,33 +160,59 @@ impl Month {
         self.later(back + HOUR, Act::Done(thing));
     }
 
+    fn take_unready(&mut self, site: usize) {
+        let Some(thing) = self.pick(Some(site)).filter(|_| self.daemon_up) else { return };
+        let asset = self.company.things[thing].id.clone();
+        self.tell(What::Quarantine { asset });
+        let until = self.borrow_this(thing, true);
+        self.later(until, Act::Release(thing));
+    }
+
+    fn release(&mut self, thing: usize) {
+        if !self.daemon_up {
+            return self.later(self.now + HOUR, Act::Release(thing));
+        }
+        let asset = self.company.things[thing].id.clone();
+        self.tell(What::Release { asset });
+        self.things[thing].busy = false;
+    }
+
     fn borrow(&mut self, site: usize) {
         let Some(thing) = self.pick(Some(site)) else { return };
+        let until = self.borrow_this(thing, false);
+        self.later(until, Act::Done(thing));
+    }
+
+    /// Takes it out without a word, and gives when it is long back.
+    fn borrow_this(&mut self, thing: usize, unready: bool) -> i64 {
         let home = self.company.things[thing].zone;
         self.things[thing].busy = true;
         let back = self.now + self.between(self.company.scenario.habits.borrow_h, HOUR).max(30 * MINUTE);
-        let heard = self.carry(thing, home, false);
-        if heard {
-            let subject = self.company.things[thing].id.clone();
-            let why = "without a checkout";
-            self.truths.borrowed.push(Entry { subject, why, from_us: self.now, to_us: Some(back) });
-        }
+        let exit = self.carry(thing, home, false);
+        self.truths.taken_unready.extend(exit.filter(|_| unready));
         self.later(back, Act::In(thing, home));
-        self.later(back + HOUR, Act::Done(thing));
+        back + HOUR
     }
 
-    /// Through a door of that zone; whether the door hears it.
-    fn carry(&mut self, thing: usize, zone: usize, inward: bool) -> bool {
+    /// Through a door of that zone. Gives the exit that the door hears, and notes it where nobody said a word.
+    fn carry(&mut self, thing: usize, zone: usize, inward: bool) -> Option<Entry> {
         let doors = &self.company.zones[zone].doors;
         let is_there = self.things[thing].place == Place::Zone(zone);
         if doors.is_empty() || inward == is_there {
-            return false;
+            return None;
         }
         let door = doors[self.rng.random_range(0..doors.len())];
         let device = &self.devices[self.company.doors[door].reader];
-        let hears = device.powered && device.cut.is_empty();
+        let hears = device.powered && device.cut.is_empty() && !self.things[thing].tags.is_empty();
+        let why = if device.reaches_us() { "told at once" } else { HELD_BACK };
         self.pass_door(thing, door, inward);
-        hears
+        let subject = self.company.things[thing].id.clone();
+        let exit = Entry { subject, why, from_us: self.now, to_us: None };
+        let exit = (hears && !inward).then_some(exit);
+        if self.things[thing].seen.out.is_none() {
+            self.truths.borrowed.extend(exit.clone());
+        }
+        exit
     }
 
     pub(super) fn later(&mut self, at: i64, act: Act) {

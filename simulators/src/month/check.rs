@@ -125,6 +125,7 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
         ("habits.never_returned", habits.never_returned),
         ("habits.forgets_check_in", habits.forgets_check_in),
         ("losses.recovered", losses.recovered),
+        ("losses.mass_share", losses.mass_share),
         ("outages.cuts_reported", outages.cuts_reported),
     ] {
         checked.share(key, value);
@@ -133,6 +134,8 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
         ("habits.checkouts", habits.checkouts),
         ("habits.moves", habits.moves),
         ("habits.borrows", habits.borrows),
+        ("habits.takes_unready", habits.takes_unready),
+        ("losses.mass_thefts", losses.mass_thefts),
         ("losses.thefts", losses.thefts),
         ("losses.lost_tags", losses.lost_tags),
         ("losses.second_tags", losses.second_tags),

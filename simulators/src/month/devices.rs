@@ -71,7 +71,7 @@ impl Device {
         }
     }
 
-    fn reaches_us(&self) -> bool {
+    pub fn reaches_us(&self) -> bool {
         self.connected && self.powered && self.networked
     }
 }
@@ -86,7 +86,10 @@ impl Month {
             for thing in self.shelved[shelf].iter().copied().collect::<Vec<_>>() {
                 self.hear(thing, shelf, listening.miss, &mut says);
             }
-            for (_, code) in self.strangers.clone().into_iter().filter(|(at, _)| *at == shelf) {
+            // Strangers lie before the first antenna.
+            let strangers =
+                if self.devices[device].cut.contains(&1) { Vec::new() } else { self.strangers.clone() };
+            for (_, code) in strangers.into_iter().filter(|(at, _)| *at == shelf) {
                 says.push(self.read(device, 1, code, None));
             }
             self.say(device, says);

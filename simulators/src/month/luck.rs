@@ -2,12 +2,14 @@
 
 use rand::RngExt;
 
-use super::truth::Entry;
+use super::truth::{Entry, Stranger};
 use super::world::{DAY, Event, HOUR, MINUTE, Month, Place, SECOND, What, us};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Misfortune {
     Theft,
+    /// Most of what is in a zone, at once.
+    MassTheft,
     Recovered(usize),
     LostTag,
     NewTag(usize),
@@ -16,11 +18,30 @@ pub(super) enum Misfortune {
     Charged(usize),
     Stranger,
     StrangerGone([u8; 12]),
-    Fails { device: usize, power: bool, for_us: i64 },
-    Restored { device: usize, power: bool },
-    Cut { device: usize, antenna: u16, for_us: i64, told: bool },
-    Mended { device: usize, antenna: u16, told: bool },
-    Stop { for_us: i64, why: &'static str },
+    Fails {
+        device: usize,
+        power: bool,
+        for_us: i64,
+    },
+    Restored {
+        device: usize,
+        power: bool,
+    },
+    Cut {
+        device: usize,
+        antenna: u16,
+        for_us: i64,
+        told: bool,
+    },
+    Mended {
+        device: usize,
+        antenna: u16,
+        told: bool,
+    },
+    Stop {
+        for_us: i64,
+        why: &'static str,
+    },
     Start,
 }
 
@@ -30,6 +51,7 @@ impl Month {
         let losses = self.company.scenario.losses;
         for (rate, misfortune) in [
             (losses.thefts, Misfortune::Theft),
+            (losses.mass_thefts, Misfortune::MassTheft),
             (losses.lost_tags, Misfortune::LostTag),
             (losses.second_tags, Misfortune::SecondTag),
             (losses.tracker_batteries, Misfortune::FlatBattery),
@@ -85,6 +107,7 @@ impl Month {
     pub(super) fn suffer(&mut self, misfortune: Misfortune) {
         match misfortune {
             Misfortune::Theft => self.theft(),
+            Misfortune::MassTheft => self.mass_theft(),
             Misfortune::Recovered(thing) => {
                 self.place(thing, Place::Zone(self.company.things[thing].zone));
                 self.review(thing, "");
@@ -116,6 +139,25 @@ impl Month {
         if self.rng.random_bool(losses.recovered) {
             let found = self.between(losses.found_days, DAY);
             self.after(found, Misfortune::Recovered(thing));
+        }
+    }
+
+    fn mass_theft(&mut self) {
+        let zones: Vec<usize> =
+            (0..self.company.zones.len()).filter(|zone| self.company.zones[*zone].shelf.is_some()).collect();
+        if zones.is_empty() {
+            return;
+        }
+        let zone = zones[self.rng.random_range(0..zones.len())];
+        let share = self.company.scenario.losses.mass_share;
+        for thing in 0..self.things.len() {
+            let state = &self.things[thing];
+            let free = !state.busy && state.seen.out.is_none() && !state.tags.is_empty();
+            if free && state.place == Place::Zone(zone) && self.rng.random_bool(share) {
+                self.things[thing].busy = true;
+                self.place(thing, Place::Away);
+                self.review(thing, "mass theft");
+            }
         }
     }
 
@@ -176,9 +218,10 @@ impl Month {
         let (shelf, code) = (self.rng.random_range(0..self.company.shelves.len()), self.codes.next());
         self.strangers.push((shelf, code));
         let stays = self.rng.random_range(4 * HOUR..2 * DAY);
-        let subject = code.iter().map(|byte| format!("{byte:02x}")).collect();
-        let to_us = Some(self.now + stays);
-        self.truths.strangers.push(Entry { subject, why: "unknown", from_us: self.now, to_us });
+        let epc = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        let source = self.devices[self.company.shelves[shelf].reader].name.clone();
+        let (from_us, to_us) = (self.now, self.now + stays);
+        self.truths.strangers.push(Stranger { epc, source, from_us, to_us });
         self.after(stays, Misfortune::StrangerGone(code));
     }
 

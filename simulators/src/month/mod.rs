@@ -20,7 +20,8 @@ mod truth;
 mod wire;
 mod world;
 
+pub use acts::HELD_BACK;
 pub use company::{Company, Door, Shelf, Thing, Vehicle};
 pub use scenario::Scenario;
-pub use truth::{Entry, Lost, Out, Truths, Working};
+pub use truth::{Entry, Lost, Out, Stranger, Truths, Working};
 pub use world::{Input, Month, What};

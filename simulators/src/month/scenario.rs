@@ -96,6 +96,9 @@ pub struct Class {
     #[serde(default)]
     pub overdue_grace_s: f64,
     pub tracker_silent_after_s: Option<f64>,
+    /// Whoever takes one out without a checkout is told of; so is one that is not fit to go out.
+    #[serde(default)]
+    pub needs_checkout: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -140,6 +143,8 @@ pub struct Habits {
     /// Taken out through a door without a checkout, and brought back.
     pub borrows: f64,
     pub borrow_h: [f64; 2],
+    /// Put into quarantine, and taken out all the same; back as what is borrowed.
+    pub takes_unready: f64,
 }
 
 impl Default for Habits {
@@ -155,6 +160,7 @@ impl Default for Habits {
             move_days: [0.2, 4.0],
             borrows: 0.1,
             borrow_h: [1.0, 30.0],
+            takes_unready: 0.0,
         }
     }
 }
@@ -164,6 +170,9 @@ impl Default for Habits {
 #[serde(deny_unknown_fields, default)]
 pub struct Losses {
     pub thefts: f64,
+    /// Times that a zone is emptied, and the share of what is there that is taken then.
+    pub mass_thefts: f64,
+    pub mass_share: f64,
     pub recovered: f64,
     pub lost_tags: f64,
     pub second_tags: f64,
@@ -176,6 +185,8 @@ impl Default for Losses {
     fn default() -> Self {
         Self {
             thefts: 60.0,
+            mass_thefts: 0.0,
+            mass_share: 0.8,
             recovered: 0.3,
             lost_tags: 60.0,
             second_tags: 30.0,
@@ -275,6 +286,19 @@ mod tests {
             .map(|zone| zone.count * (zone.doors + usize::from(zone.coverage == Coverage::Continuous)))
             .sum();
         assert_eq!(readers, 40);
+    }
+
+    #[test]
+    fn every_company_of_the_folder_is_read() {
+        for text in [
+            include_str!("../../scenarios/autumn.toml"),
+            include_str!("../../scenarios/doors.toml"),
+            include_str!("../../scenarios/fleet.toml"),
+            include_str!("../../scenarios/large.toml"),
+            include_str!("../../scenarios/small.toml"),
+        ] {
+            assert!(Scenario::parse(text).is_ok_and(|scenario| scenario.days >= 7));
+        }
     }
 
     #[test]

@@ -17,9 +17,11 @@ pub struct Truths {
     pub outages: Vec<Entry>,
     pub dead_trackers: Vec<Entry>,
     /// Tags that nobody knows, by their code.
-    pub strangers: Vec<Entry>,
-    /// Taken out through a door that worked, without a checkout.
+    pub strangers: Vec<Stranger>,
+    /// Taken out through a door that heard it, without a checkout.
     pub borrowed: Vec<Entry>,
+    /// Taken out through a door that worked, while it was in quarantine.
+    pub taken_unready: Vec<Entry>,
     pub daemon_off: Vec<Entry>,
     /// One of two tags died; nothing is to be told of it.
     pub second_tags: Vec<Entry>,
@@ -62,6 +64,15 @@ pub struct Working {
 }
 
 #[derive(Clone, Debug, Serialize)]
+pub struct Stranger {
+    pub epc: String,
+    /// The reader that hears it.
+    pub source: String,
+    pub from_us: i64,
+    pub to_us: i64,
+}
+
+#[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     pub subject: String,
     pub why: &'static str,
@@ -77,8 +88,9 @@ enum Line<'a> {
     Working(&'a Working),
     Outage(&'a Entry),
     DeadTracker(&'a Entry),
-    Stranger(&'a Entry),
+    Stranger(&'a Stranger),
     Borrowed(&'a Entry),
+    TakenUnready(&'a Entry),
     DaemonOff(&'a Entry),
     SecondTag(&'a Entry),
 }
@@ -96,6 +108,7 @@ impl Truths {
             .chain(self.dead_trackers.iter().map(Line::DeadTracker))
             .chain(self.strangers.iter().map(Line::Stranger))
             .chain(self.borrowed.iter().map(Line::Borrowed))
+            .chain(self.taken_unready.iter().map(Line::TakenUnready))
             .chain(self.daemon_off.iter().map(Line::DaemonOff))
             .chain(self.second_tags.iter().map(Line::SecondTag));
         for line in lines {

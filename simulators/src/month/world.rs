@@ -52,6 +52,12 @@ pub enum What {
     CheckIn {
         asset: String,
     },
+    Quarantine {
+        asset: String,
+    },
+    Release {
+        asset: String,
+    },
     /// This tag is on that asset now, in place of another.
     Commission {
         asset: String,
