@@ -106,8 +106,12 @@ fn name(number: u32) -> AssetId {
 }
 
 fn arrival(number: u32, millis: i64) -> Sighting {
-    let what =
-        Seen::Presence { epc: epc(number), read_point: "shelf".into(), change: PresenceChange::Arrived };
+    let what = Seen::Presence {
+        epc: epc(number),
+        read_point: "shelf".into(),
+        change: PresenceChange::Arrived,
+        ears: Default::default(),
+    };
     Sighting { source: "r1".into(), observed_at: at(millis), received_at: at(millis), late: false, what }
 }
 

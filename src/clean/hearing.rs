@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
+use super::antennas::Antennas;
 use super::deadlines::Slot;
 use super::portal::{Crossing, Heard, Judged};
-use super::presence::{Presence, Reads, Told};
+use super::presence::{HeardBy, Presence, Reads, Told};
 use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule, PortalRule, PresenceRule};
 use super::source::{MIN_SLACK, Source};
@@ -57,6 +59,9 @@ pub(super) struct Ears {
     /// Antennas that their reader has reported as disconnected.
     #[serde(default)]
     pub cut: BTreeSet<(SourceId, Antenna)>,
+    /// Each of its antennas.
+    #[serde(default)]
+    pub antennas: Antennas,
 }
 
 /// How far the time of a read point has come, and what moves it.
@@ -76,11 +81,13 @@ impl Ears {
 
 impl Point {
     pub fn new(rule: PointRule, sources: Vec<usize>) -> Self {
+        let mut ears = Ears::default();
+        ears.antennas.fit(&rule);
         Self {
             rule,
             sources,
             hearing: false,
-            ears: Ears::default(),
+            ears,
             windows: Windows::default(),
             dirty: false,
             due: Vec::new(),
@@ -116,7 +123,7 @@ impl Point {
         let lapse = self.lapse();
         let windows = self.windows.next_deadline();
         let windows = if self.is_portal() || self.hearing { windows } else { None };
-        let next = [lapse, windows].into_iter().flatten().min()?;
+        let next = [lapse, windows, self.ears.antennas.next()].into_iter().flatten().min()?;
         let slack = self.sources.iter().map(|source| sources[*source].slack()).max();
         Some(next + slack.unwrap_or(MIN_SLACK))
     }
@@ -137,13 +144,20 @@ impl Point {
             Line::Live(until) => {
                 self.advance(sources, seen);
                 self.try_hear(at, until, seen);
+                self.ears.antennas.begin(&self.rule, at, until, seen);
+                self.dirty = true;
             }
-            Line::Replaying(_) => self.stop_hearing(at, seen),
+            Line::Replaying(_) => self.stop_all(at, seen),
             Line::Down => {
                 self.go_deaf();
-                self.stop_hearing(at, seen);
+                self.stop_all(at, seen);
             }
         }
+    }
+
+    fn stop_all(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
+        self.stop_hearing(at, seen);
+        self.ears.antennas.stop(&self.rule, at, seen);
     }
 
     /// From here on silence is no evidence.
@@ -185,11 +199,12 @@ impl Point {
         sources: &[Source],
         seen: &mut Vec<Observed>,
     ) {
+        self.ears.antennas.plugged(&self.rule, &antenna, connected, at, seen);
+        self.dirty = true;
         let changed = if connected { self.ears.cut.remove(&antenna) } else { self.ears.cut.insert(antenna) };
         if !changed {
             return;
         }
-        self.dirty = true;
         if !connected {
             self.go_deaf();
             self.stop_hearing(at, seen);
@@ -225,30 +240,56 @@ impl Point {
         }
     }
 
-    /// One report of a tag that is no reference.
-    pub fn read(&mut self, epc: Epc, reads: Reads, heard: Heard, seen: &mut Vec<Observed>) {
+    /// One of its antennas heard something.
+    pub fn heard(
+        &mut self,
+        ear: usize,
+        heard: (Timestamp, bool),
+        sources: &[Source],
+        seen: &mut Vec<Observed>,
+    ) {
+        let until = match self.line(sources) {
+            Line::Live(until) => Some(until),
+            Line::Replaying(_) | Line::Down => None,
+        };
+        self.dirty = true;
+        self.ears.antennas.heard(&self.rule, ear, heard, until, seen);
+    }
+
+    /// One report of a tag that is no reference, of one of its antennas.
+    pub fn read(&mut self, epc: Epc, reads: Reads, ear: usize, heard: Heard, seen: &mut Vec<Observed>) {
         match self.rule.kind {
-            PointKind::Presence(rule) => self.read_presence(epc, reads, &rule, seen),
+            PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
             PointKind::Portal(rule) => self.read_portal(epc, reads, heard, &rule, seen),
         }
     }
 
-    fn read_presence(&mut self, epc: Epc, reads: Reads, rule: &PresenceRule, seen: &mut Vec<Observed>) {
+    fn read_presence(
+        &mut self,
+        epc: Epc,
+        reads: Reads,
+        ear: usize,
+        rule: &PresenceRule,
+        seen: &mut Vec<Observed>,
+    ) {
         let new = || Window::Presence(Presence::new(reads.first));
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
-        let told = presence.read(reads, rule);
+        let ear = if self.rule.ears.is_empty() { HeardBy::default() } else { HeardBy::ear(ear) };
+        let told = presence.read(reads, ear, rule);
         let deadline = presence.deadline(rule, self.ears.heard_since);
         let is_candidate = !presence.is_present();
         self.windows.arm(slot, deadline);
         if is_candidate {
             self.windows.arm_candidate(slot, deadline);
         }
-        let (at, change) = match told {
-            Some(Told::Arrived { first }) => (first, PresenceChange::Arrived),
-            Some(Told::Refreshed { last }) => (last, PresenceChange::Refreshed),
+        let (at, change, by) = match told {
+            Some(Told::Arrived { first, by }) => (first, PresenceChange::Arrived, by),
+            Some(Told::Refreshed { last, by }) => (last, PresenceChange::Refreshed, by),
             None => return,
         };
-        seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change }));
+        let names = self.rule.ears.iter().enumerate();
+        let ears = names.filter(|(nth, _)| by.has(*nth)).map(|(_, name)| name.clone()).collect();
+        seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
     }
 
     fn read_portal(
@@ -299,6 +340,9 @@ impl Point {
         // Nobody was told of a candidate: it goes in its time, whether or not anything hears.
         if let Line::Replaying(until) | Line::Live(until) = line {
             self.forget_candidates(until);
+        }
+        if let Line::Live(until) = line {
+            self.dirty |= self.ears.antennas.pass(&self.rule, until, seen);
         }
         match (line, lapse) {
             (Line::Live(until), Some(lapse)) if until >= lapse => self.stop_hearing(lapse, seen),
@@ -363,7 +407,8 @@ impl Point {
                 self.windows.remove(slot);
                 let read_point = self.rule.name.clone();
                 let change = PresenceChange::Departed;
-                seen.extend(left.map(|at| (at, Seen::Presence { epc, read_point, change })));
+                let ears = SmallVec::new();
+                seen.extend(left.map(|at| (at, Seen::Presence { epc, read_point, change, ears })));
             }
             (Window::Portal(_), PointKind::Presence(_)) => self.windows.remove(slot),
         }

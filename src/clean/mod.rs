@@ -32,6 +32,7 @@ use rules::Compiled;
 use source::{Link, Source};
 use trackers::Trackers;
 
+mod antennas;
 mod clock;
 mod condition;
 mod crossing;

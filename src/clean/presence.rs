@@ -19,6 +19,30 @@ pub(super) struct Presence {
     #[serde(with = "micros")]
     pub last: Timestamp,
     stage: Stage,
+    /// The antennas that heard it since the last word of it, and those that the last words named.
+    #[serde(default, skip_serializing_if = "HeardBy::is_empty")]
+    heard: HeardBy,
+    #[serde(default, skip_serializing_if = "HeardBy::is_empty")]
+    named: HeardBy,
+}
+
+/// Antennas of one read point, by their place in its rule; those beyond the last bit share it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct HeardBy(u16);
+
+impl HeardBy {
+    pub fn ear(nth: usize) -> Self {
+        Self(1 << nth.min(15))
+    }
+
+    pub fn has(self, nth: usize) -> bool {
+        self.0 & Self::ear(nth).0 != 0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -43,33 +67,43 @@ pub(super) struct Reads {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Told {
-    Arrived { first: Timestamp },
-    Refreshed { last: Timestamp },
+    Arrived { first: Timestamp, by: HeardBy },
+    Refreshed { last: Timestamp, by: HeardBy },
 }
 
 impl Presence {
     pub fn new(at: Timestamp) -> Self {
-        Self { last: at, stage: Stage::Candidate(Vec::new()) }
+        let (heard, named) = Default::default();
+        Self { last: at, stage: Stage::Candidate(Vec::new()), heard, named }
     }
 
     pub fn is_present(&self) -> bool {
         matches!(self.stage, Stage::Present { .. })
     }
 
-    pub fn read(&mut self, reads: Reads, rule: &PresenceRule) -> Option<Told> {
+    /// `ear`: the antenna that heard it, where there are several.
+    pub fn read(&mut self, reads: Reads, ear: HeardBy, rule: &PresenceRule) -> Option<Told> {
         self.last = self.last.max(reads.last);
+        self.heard.0 |= ear.0;
         match &mut self.stage {
             Stage::Present { refreshed } => {
-                let due = self.last.since(*refreshed) >= rule.refresh && self.last > *refreshed;
-                due.then(|| {
-                    *refreshed = self.last;
-                    Told::Refreshed { last: self.last }
-                })
+                let due = self.last.since(*refreshed) >= rule.refresh;
+                // An antenna that nobody knows of yet: what hangs on it is to be known before it is cut off.
+                let new = ear.0 & !self.named.0 != 0;
+                if !(due || new) || self.last <= *refreshed {
+                    return None;
+                }
+                *refreshed = self.last;
+                let by = std::mem::take(&mut self.heard);
+                self.named.0 = if due { by.0 } else { self.named.0 | by.0 };
+                Some(Told::Refreshed { last: self.last, by })
             }
             Stage::Candidate(seen) => {
                 let first = gather(seen, reads, rule)?;
                 self.stage = Stage::Present { refreshed: self.last };
-                Some(Told::Arrived { first })
+                let by = std::mem::take(&mut self.heard);
+                self.named = by;
+                Some(Told::Arrived { first, by })
             }
         }
     }
@@ -133,7 +167,7 @@ mod tests {
         let mut arrived = None;
         for (first, last, count) in reports {
             let reads = Reads { first: at(*first), last: at(*last), count: *count };
-            if let Some(Told::Arrived { first }) = presence.read(reads, &RULE) {
+            if let Some(Told::Arrived { first, .. }) = presence.read(reads, HeardBy::default(), &RULE) {
                 arrived = Some(first.as_micros() / 1000);
             }
         }
@@ -157,18 +191,37 @@ mod tests {
         let told: Vec<_> = (0..40)
             .filter_map(|second| {
                 let now = at(second * 1000);
-                presence.read(Reads { first: now, last: now, count: 3 }, &RULE)
+                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::default(), &RULE)
             })
             .collect();
-        let refreshed = |seconds: i64| Told::Refreshed { last: at(seconds * 1000) };
-        assert_eq!(told, [Told::Arrived { first: at(0) }, refreshed(10), refreshed(20), refreshed(30)]);
+        let by = HeardBy::default();
+        let refreshed = |seconds: i64| Told::Refreshed { last: at(seconds * 1000), by };
+        assert_eq!(told, [Told::Arrived { first: at(0), by }, refreshed(10), refreshed(20), refreshed(30)]);
     }
 
     #[test]
     fn silence_counts_from_when_it_was_heard() {
         let mut presence = Presence::new(at(0));
-        presence.read(Reads { first: at(0), last: at(0), count: 3 }, &RULE);
+        presence.read(Reads { first: at(0), last: at(0), count: 3 }, HeardBy::default(), &RULE);
         assert_eq!(presence.deadline(&RULE, None), at(5_000));
         assert_eq!(presence.deadline(&RULE, Some(at(60_000))), at(65_000));
+    }
+
+    #[test]
+    fn an_antenna_that_hears_it_anew_is_told_at_once_and_then_with_the_refresh() {
+        let mut presence = Presence::new(at(0));
+        let mut read = |second: i64, ear: usize| {
+            let now = at(second * 1000);
+            let told = presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::ear(ear), &RULE);
+            told.map(|told| match told {
+                Told::Arrived { by, .. } | Told::Refreshed { by, .. } => by.0,
+            })
+        };
+        assert_eq!(
+            (read(0, 0), read(1, 0), read(2, 1), read(3, 1), read(4, 0)),
+            (Some(1), None, Some(3), None, None)
+        );
+        assert_eq!(read(12, 1), Some(3), "both heard it since");
+        assert_eq!((read(22, 0), read(23, 1)), (Some(1), Some(2)));
     }
 }

@@ -91,13 +91,15 @@ impl Cleaner {
         if point.rule.reference.is_none_or(|reference| reference == read.epc) {
             point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
         }
+        let is_own_reference = point.rule.reference == Some(read.epc);
+        point.heard(watch.ear, (reads.last, is_own_reference), &self.sources, &mut self.seen);
         self.tags = point.count(self.tags);
         let is_reference = self.rules.references.contains(&read.epc);
         let refused = refused.or_else(|| point.rule.tags.refuses(&read.epc)).filter(|_| !is_reference);
         let has_room = refused.is_some() || self.tags < self.max_tags || point.windows.holds(read.epc);
         if has_room && !is_reference && refused.is_none() {
             let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
-            point.read(read.epc, reads, heard, &mut self.seen);
+            point.read(read.epc, reads, watch.ear, heard, &mut self.seen);
         }
         self.put_out(watch.point, received, out);
         match refused {

@@ -32,6 +32,10 @@ pub(super) struct PointRule {
     pub hearing_timeout: Duration,
     /// Antennas, each with whether it watches the inside.
     pub antennas: Vec<(SourceId, Antenna, bool)>,
+    /// The names of their shares, where there are several.
+    pub ears: Vec<ReadPointId>,
+    /// After so long, a silent antenna is taken to have nothing to hear.
+    pub silent_for: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +60,11 @@ pub(super) struct PortalRule {
 
 impl Compiled {
     pub fn new(rules: &Rules) -> Self {
-        let mut points: Vec<PointRule> = rules.read_points.iter().map(PointRule::new).collect();
+        let mut points: Vec<PointRule> = rules
+            .read_points
+            .iter()
+            .map(|point| PointRule::new(point, rules.alerts.antenna_silent_for))
+            .collect();
         points.sort_by(|a, b| a.name.cmp(&b.name));
         points.dedup_by(|a, b| a.name == b.name);
         Self {
@@ -103,7 +111,7 @@ fn limits(limits: &[LimitConfig]) -> BTreeMap<DeviceId, BTreeMap<PointId, Arc<[L
 }
 
 impl PointRule {
-    fn new(config: &ReadPointConfig) -> Self {
+    fn new(config: &ReadPointConfig, silent_for: Duration) -> Self {
         let kind = match config.kind {
             ReadPointKind::Presence { observed_reads, observed_within, lost_after, refresh, .. } => {
                 PointKind::Presence(PresenceRule { observed_reads, observed_within, lost_after, refresh })
@@ -120,6 +128,8 @@ impl PointRule {
             reference: config.reference_tag,
             hearing_timeout: config.hearing_timeout,
             antennas: antennas.map(|a| (a.source.clone(), a.antenna, a.inside)).collect(),
+            ears: config.ears(),
+            silent_for,
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Replay {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watch {
     pub point: usize,
+    /// Its place among the antennas of the read point.
+    pub ear: usize,
     pub inside: bool,
 }
 

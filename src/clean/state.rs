@@ -93,7 +93,11 @@ impl Cleaner {
     fn restore_point(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
         let ears: Ears = parse(StateKind::ReadPoint, &key, value)?;
         match self.rules.point_named(&key) {
-            Some(point) => self.points[point].ears = ears,
+            Some(point) => {
+                let point = &mut self.points[point];
+                point.ears = ears;
+                point.ears.antennas.fit(&point.rule);
+            }
             None => self.orphans.push(StateRow::delete(StateKind::ReadPoint, key)),
         }
         Ok(())
@@ -225,10 +229,10 @@ impl Cleaner {
     fn new_point(&mut self, index: usize) -> Point {
         let rule = self.rules.points[index].clone();
         let mut sources = Vec::new();
-        for (id, antenna, inside) in &rule.antennas {
+        for (ear, (id, antenna, inside)) in rule.antennas.iter().enumerate() {
             let at = self.source(id);
             let source = &mut self.sources[at];
-            let watch = Watch { point: index, inside: *inside };
+            let watch = Watch { point: index, ear, inside: *inside };
             match source.antennas.binary_search_by_key(antenna, |(number, _)| *number) {
                 Ok(place) => source.antennas[place].1.push(watch),
                 Err(place) => source.antennas.insert(place, (*antenna, vec![watch])),
@@ -250,6 +254,7 @@ impl Cleaner {
             antennas.iter().any(|(id, antenna, _)| (id, antenna) == (source, number))
         };
         point.ears.cut.retain(there);
+        point.ears.antennas.fit(&point.rule);
         let (held, removed) = old.windows.into_parts();
         removed.into_iter().for_each(|epc| point.windows.forget_row(epc));
         for held in held {

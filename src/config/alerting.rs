@@ -23,6 +23,11 @@ pub struct AlertRules {
     pub watcher_suspect_assets: usize,
     /// Share of the assets lately sensed at a read point, silent at once, that points at it.
     pub watcher_suspect_share: f64,
+    /// For so long, of hearing, a suspect watcher holds its ghosts back.
+    pub watcher_suspect_for: Duration,
+    /// An antenna that hears nothing at all is taken for cut off; after so long, its reader being connected
+    /// all the while, there is taken to be nothing to hear.
+    pub antenna_silent_for: Duration,
     /// A sensor without a good sample for longer than this is an alert.
     pub sensor_bad_after: Duration,
     /// An alert that fires more often than this within the window is flapping,
@@ -42,6 +47,8 @@ impl Default for AlertRules {
             reader_down_after: Duration::from_secs(30),
             watcher_suspect_assets: 5,
             watcher_suspect_share: 0.5,
+            watcher_suspect_for: 4 * HOUR,
+            antenna_silent_for: DAY,
             sensor_bad_after: Duration::from_secs(60),
             flap_count: 5,
             flap_window: HOUR,
@@ -92,6 +99,8 @@ pub(super) fn alerts(section: Option<Section<'_>>, scope: &Scope<'_>, receivers:
     set(&mut rules.reader_down_after, section.duration("reader_down_after", SECOND..=DAY));
     set(&mut rules.watcher_suspect_assets, section.integer("watcher_suspect_assets", 1..=1_000_000));
     set(&mut rules.watcher_suspect_share, section.number("watcher_suspect_share", 0.01..=1.0));
+    set(&mut rules.watcher_suspect_for, section.duration("watcher_suspect_for", MINUTE..=400 * DAY));
+    set(&mut rules.antenna_silent_for, section.duration("antenna_silent_for", MINUTE..=400 * DAY));
     set(&mut rules.sensor_bad_after, section.duration("sensor_bad_after", SECOND..=DAY));
     set(&mut rules.flap_count, section.integer("flap_count", 1..=100));
     set(&mut rules.flap_window, section.duration("flap_window", SECOND..=30 * DAY));

@@ -257,6 +257,20 @@ pub enum ReadPointKind {
     },
 }
 
+impl ReadPointConfig {
+    /// The *ears* of a read point with several antennas: the name of each antenna's share, in the order of
+    /// `antennas`. Empty where there is one antenna, which is the read point itself.
+    pub fn ears(&self) -> Vec<ReadPointId> {
+        if self.antennas.len() < 2 {
+            return Vec::new();
+        }
+        let first = &self.antennas[0].source;
+        let several = self.antennas.iter().any(|antenna| antenna.source != *first);
+        let name = |of: &AntennaConfig| self.name.of_antenna(several.then_some(&of.source), of.antenna);
+        self.antennas.iter().map(name).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct AntennaConfig {
     pub source: SourceId,

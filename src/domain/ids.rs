@@ -116,6 +116,17 @@ impl Pool {
     }
 }
 
+impl ReadPointId {
+    /// The share of one antenna in a read point that has several: `NAME#2`, or `NAME#READER/2` where they are
+    /// not all of one reader.
+    pub fn of_antenna(&self, reader: Option<&SourceId>, antenna: Antenna) -> Self {
+        match reader {
+            Some(reader) => Self::from(format!("{self}#{reader}/{antenna}")),
+            None => Self::from(format!("{self}#{antenna}")),
+        }
+    }
+}
+
 /// Number of an antenna port as the reader counts it (LLRP: from 1).
 pub type Antenna = u16;
 

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::epc::Epc;
 use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
@@ -25,6 +26,9 @@ pub enum Seen {
         epc: Epc,
         read_point: ReadPointId,
         change: PresenceChange,
+        /// Which antennas heard it since the last word of it, by the names of their shares in the read point;
+        /// empty where it has one antenna.
+        ears: SmallVec<[ReadPointId; 1]>,
     },
     Passage(Passage),
     /// An accepted fix: no duplicate, no impossible jump.
@@ -44,10 +48,19 @@ pub enum Seen {
         point: PointId,
         quality: Quality,
     },
-    /// A read point began or ceased to hear: link up, caught up, and traffic (or its reference tag).
+    /// A read point, or one antenna's share of it, began or ceased to hear: link up, caught up, and traffic
+    /// (or its reference tag).
     Hearing {
         read_point: ReadPointId,
         hearing: bool,
+    },
+    /// An antenna of a reader that is up has fallen silent, or hears again. `ear` is its read point, or its
+    /// share of it; the sighting's time is when it last heard something.
+    Antenna {
+        source: SourceId,
+        antenna: Antenna,
+        ear: ReadPointId,
+        silence: Option<AntennaSilence>,
     },
     /// A tracker sent something, whatever became of it; said at most once a minute. The sighting's time is
     /// when it lived, which for what its broker kept is when it was written.
@@ -62,11 +75,22 @@ pub enum Seen {
     },
 }
 
+/// How it is known that an antenna is silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AntennaSilence {
+    /// Its reader says that nothing is connected.
+    Disconnected,
+    /// It used to hear the reference tag.
+    Reference,
+    /// It used to hear something.
+    Traffic,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PresenceChange {
     Arrived,
-    /// Still there; said at most once a refresh interval.
+    /// Still there; said once a refresh interval, and once more for each antenna that hears it anew.
     Refreshed,
     Departed,
 }

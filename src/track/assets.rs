@@ -19,8 +19,8 @@ use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
 
-/// Read points that are remembered as having lately sensed an asset: overlapping fields are few.
-const LATELY: usize = 4;
+/// Read points and antennas that are remembered as having lately sensed an asset: overlapping fields are few.
+const LATELY: usize = 8;
 /// Passages remembered per asset, to fold the other tags' into them.
 const PASSAGES: usize = 4;
 
@@ -43,7 +43,8 @@ pub struct Memory {
     /// Its last presence ended, and nothing placed it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub departed: bool,
-    /// Read points of its zone that sensed it within the class's interval, newest last.
+    /// Read points of its zone (and the shares of their antennas) that sensed it within the class's interval,
+    /// newest last.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub lately: SmallVec<[Lately; 1]>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -140,6 +141,9 @@ pub struct Watched {
     pub after_us: i64,
     /// The group's clock when the asset's silence becomes a ghost.
     pub due_us: i64,
+    /// How long it usually takes until it is told of again; 0: not known yet.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub usual_us: i64,
     /// Due, and held back because the watcher is suspect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,

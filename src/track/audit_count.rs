@@ -237,7 +237,7 @@ impl Tracker {
                 self.relocated(asset, cause, out);
             }
         }
-        self.sensed(asset, None, cause, out);
+        self.sensed(asset, &[], cause, out);
         true
     }
 

@@ -89,7 +89,8 @@ impl Tracker {
     fn hanging_on(&self, source: &SourceId) -> Vec<AlertKey> {
         let mut groups: Vec<std::sync::Arc<str>> = self
             .topology
-            .read_points_of(source)
+            .heard_through(source)
+            .iter()
             .flat_map(|read_point| self.watches.groups_of(read_point))
             .collect();
         groups.sort_unstable();
@@ -100,6 +101,8 @@ impl Tracker {
         let others = [Rule::WrongZone, Rule::Zombie, Rule::TrackerSilent].into_iter();
         let others = others.flat_map(|rule| self.alerts.open_of(rule));
         let ghosts = groups.iter().flat_map(|group| self.ghosts_of(group));
+        let antennas = self.alerts.open_of(Rule::ReaderDown).into_iter();
+        let others = others.chain(antennas.filter(|key| self.topology.antenna_of(key).is_some()));
         suspicions.chain(ghosts).chain(sensors).chain(others).collect()
     }
 
@@ -123,7 +126,10 @@ impl Tracker {
             }
             Rule::WatcherSuspect => self.reader_down(self.watches.group(&key.subject)?.read_points()),
             Rule::SensorBad => self.firing_down(self.sensors.source_of(&key.subject)?),
-            Rule::ReaderDown => self.site_down(&SourceId::new(&key.subject)),
+            Rule::ReaderDown => match self.topology.antenna_of(key) {
+                Some((source, _)) => self.firing_down(&source),
+                None => self.site_down(&SourceId::new(&key.subject)),
+            },
             // What these last heard may be over, and nobody would hear of it.
             Rule::WrongZone => self.reader_down(&[self.sensed_at(&key.subject)?.clone()]),
             Rule::Zombie => self.reader_down(&[self.strangers.read_point_of(&key.subject)?]),

@@ -23,9 +23,11 @@ impl Tracker {
         epc: Epc,
         read_point: ReadPointId,
         change: PresenceChange,
+        ears: &[ReadPointId],
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
+        let heard_by = if ears.is_empty() { std::slice::from_ref(&read_point) } else { ears };
         let carrier = self.register.tags.at(&epc, cause.observed_at).cloned();
         let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
         if change != PresenceChange::Refreshed {
@@ -40,13 +42,13 @@ impl Tracker {
         }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
         match change {
-            PresenceChange::Arrived => self.heard(&asset, epc, &read_point, true, cause, out),
+            PresenceChange::Arrived => self.heard(&asset, epc, (&read_point, heard_by), true, cause, out),
             PresenceChange::Refreshed => {
                 let moves = self.refresh_moves(&asset, &read_point, cause);
                 if moves {
                     self.tell_presence(subject, epc, &read_point, change, cause, out);
                 }
-                self.heard(&asset, epc, &read_point, moves, cause, out);
+                self.heard(&asset, epc, (&read_point, heard_by), moves, cause, out);
             }
             PresenceChange::Departed => self.departed(&asset, epc, &read_point, cause),
         }
@@ -158,7 +160,7 @@ impl Tracker {
         &mut self,
         asset: &AssetId,
         epc: Epc,
-        read_point: &ReadPointId,
+        (read_point, heard_by): (&ReadPointId, &[ReadPointId]),
         places: bool,
         cause: &Cause,
         out: &mut Vec<Event>,
@@ -180,13 +182,13 @@ impl Tracker {
             let row = self.assets.change(asset);
             if row.current.location == zone {
                 row.memory.departed = false;
-                row.note_lately(read_point, at);
+                heard_by.iter().for_each(|ear| row.note_lately(ear, at));
                 let how = format!("sensed at {read_point}");
                 self.note_leaving(asset);
                 self.heard_in(asset, &point.zone, point.span(), &how, cause, out);
             }
         }
-        self.sensed(asset, Some(read_point), cause, out);
+        self.sensed(asset, heard_by, cause, out);
     }
 
     fn refresh_moves(&self, asset: &AssetId, read_point: &ReadPointId, cause: &Cause) -> bool {
@@ -250,7 +252,7 @@ impl Tracker {
             self.crossed(asset, portal, direction, to.as_ref(), cause, out);
             self.relocated(asset, cause, out);
         }
-        self.sensed(asset, None, cause, out);
+        self.sensed(asset, &[], cause, out);
     }
 
     fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
@@ -277,7 +279,7 @@ impl Tracker {
             }
         }
         self.drove(asset, fix, cause, out);
-        self.sensed(asset, None, cause, out);
+        self.sensed(asset, &[], cause, out);
     }
 
     /// It is somewhere else than it was.

@@ -75,6 +75,8 @@ impl Tracker {
         for (read_point, zone) in self.topology.read_points() {
             if let Some(work) = self.work_at(read_point, zone) {
                 standing.insert(read_point.clone(), work.name.clone());
+                let shares = self.topology.shares_of(read_point);
+                standing.extend(shares.map(|share| (share.clone(), work.name.clone())));
             }
         }
         self.watches.set_standing(standing, cause.observed_at.min(self.now));
@@ -88,12 +90,21 @@ impl Tracker {
             return None;
         }
         let work = match key.rule {
-            Rule::ReaderDown => self.work_on(&SourceId::new(&key.subject)),
+            Rule::ReaderDown => match self.topology.antenna_of(key) {
+                Some((source, antenna)) => {
+                    let point = self.topology.whole(self.topology.ear(&source, antenna)?);
+                    self.work_at(point, self.topology.zone_of(point))
+                }
+                None => self.work_on(&SourceId::new(&key.subject)),
+            },
             Rule::SiteDown => self.work_all_over(&SiteId::new(&key.subject)),
             Rule::SensorBad => self.work_at_sensor(&key.subject),
             Rule::WatcherSuspect => {
                 let mut read_points = self.watches.group(&key.subject)?.read_points().iter();
-                read_points.find_map(|point| self.work_at(point, self.topology.zone_of(point)))
+                read_points.find_map(|point| {
+                    let point = self.topology.whole(point);
+                    self.work_at(point, self.topology.zone_of(point))
+                })
             }
             _ => None,
         };

@@ -15,6 +15,7 @@
 //! [`Tracker::take_dirty`] hands those over, each once, for the same commit as the events.
 
 mod alerts;
+mod antennas;
 mod assets;
 mod attachments;
 mod audit;
@@ -48,8 +49,10 @@ mod readiness;
 mod register;
 mod restore;
 mod silence;
+mod suspicion;
 mod topology;
 mod watch;
+mod watched;
 mod zombie;
 mod zones;
 
@@ -98,6 +101,7 @@ pub struct Tracker {
     register: register::Register,
     assets: assets::Assets,
     watches: watch::Watches,
+    silent: antennas::Silent,
     overdue: overdue::Overdue,
     readiness: readiness::Readiness,
     maintenances: maintenance::Maintenances,
@@ -130,6 +134,7 @@ impl Tracker {
             register: register::Register::new(rules),
             assets: assets::Assets::default(),
             watches: watch::Watches::default(),
+            silent: antennas::Silent::default(),
             overdue: overdue::Overdue::default(),
             readiness: readiness::Readiness::default(),
             maintenances: maintenance::Maintenances::default(),
@@ -188,8 +193,8 @@ impl Tracker {
         self.advance(sighting.received_at, out);
         let cause = Cause::of(&sighting);
         match sighting.what {
-            Seen::Presence { epc, read_point, change } => {
-                self.presence(epc, read_point, change, &cause, out);
+            Seen::Presence { epc, read_point, change, ears } => {
+                self.presence(epc, read_point, change, &ears, &cause, out);
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
             Seen::Fix(fix) => self.fix(fix, &cause, out),
@@ -203,6 +208,9 @@ impl Tracker {
                 // Told with the moment from which it holds, which for a silence lies back.
                 let at = if hearing { self.now } else { cause.observed_at.min(self.now) };
                 self.watches.set_hearing(&read_point, hearing, at);
+            }
+            Seen::Antenna { source, antenna, ear, silence } => {
+                self.antenna(source, antenna, ear, silence, &cause, out);
             }
             Seen::Heard { device } => self.tracker_heard(&device, &cause, out),
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
@@ -355,6 +363,7 @@ impl Tracker {
         self.review_trackers(&devices, cause, out);
         self.review_strangers(cause, out);
         self.end_orphaned_suspicions(cause, out);
+        self.end_orphaned_antennas(cause, out);
         self.end_orphaned_conditions(cause, out);
         self.review_readiness();
         self.apply_policies(cause, out);
@@ -395,6 +404,7 @@ impl Tracker {
     }
 
     fn site_of_read_point(&self, read_point: &ReadPointId) -> Option<SiteId> {
+        let read_point = self.topology.whole(read_point);
         let zone = self.topology.presence(read_point).map(|point| &point.zone);
         let mut sources = self.topology.sources_of(read_point);
         zone.and_then(|zone| self.register.site_of_zone(zone))

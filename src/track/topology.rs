@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::{AlertRules, ReadPointKind, Rules};
-use crate::domain::alerts::Severity;
-use crate::domain::ids::{DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId};
+use crate::domain::alerts::{AlertKey, Severity};
+use crate::domain::ids::{
+    Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
+};
 use crate::domain::sightings::Direction;
 
 #[derive(Debug, Default)]
@@ -15,6 +17,10 @@ pub(super) struct Topology {
     portals: BTreeMap<ReadPointId, Portal>,
     sources_of: BTreeMap<ReadPointId, BTreeSet<SourceId>>,
     read_points_of: BTreeMap<SourceId, BTreeSet<ReadPointId>>,
+    /// Of read points with several antennas: the share of each, and whose it is.
+    whole_of: BTreeMap<ReadPointId, ReadPointId>,
+    /// What an antenna hears for: its read point, or its share of it.
+    ears: BTreeMap<(SourceId, Antenna), ReadPointId>,
     fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
     limits: BTreeMap<(DeviceId, PointId, LimitId), Severity>,
     source_sites: BTreeMap<SourceId, SiteId>,
@@ -104,7 +110,14 @@ impl Topology {
                 self.portals.insert(point.name.clone(), portal);
             }
         }
-        for antenna in &point.antennas {
+        let ears = point.ears();
+        for (nth, antenna) in point.antennas.iter().enumerate() {
+            let ear = ears.get(nth).unwrap_or(&point.name).clone();
+            if ear != point.name {
+                self.whole_of.insert(ear.clone(), point.name.clone());
+                self.sources_of.entry(ear.clone()).or_default().insert(antenna.source.clone());
+            }
+            self.ears.insert((antenna.source.clone(), antenna.antenna), ear);
             self.sources_of.entry(point.name.clone()).or_default().insert(antenna.source.clone());
             self.read_points_of.entry(antenna.source.clone()).or_default().insert(point.name.clone());
         }
@@ -112,6 +125,35 @@ impl Topology {
 
     pub fn presence(&self, read_point: &ReadPointId) -> Option<&PresencePoint> {
         self.presence.get(read_point)
+    }
+
+    /// The read point of an antenna's share; everything else is whole itself.
+    pub fn whole<'a>(&'a self, read_point: &'a ReadPointId) -> &'a ReadPointId {
+        self.whole_of.get(read_point).unwrap_or(read_point)
+    }
+
+    /// What an antenna hears for: its read point, or its share of it.
+    pub fn ear(&self, source: &SourceId, antenna: Antenna) -> Option<&ReadPointId> {
+        self.ears.get(&(source.clone(), antenna))
+    }
+
+    /// The antenna that a `reader-down` alert is about, where it is about one.
+    pub fn antenna_of(&self, alert: &AlertKey) -> Option<(SourceId, Antenna)> {
+        let (source, antenna) = alert.subject.rsplit_once('/')?;
+        let antenna = (SourceId::new(source), antenna.parse().ok()?);
+        self.ears.contains_key(&antenna).then_some(antenna)
+    }
+
+    /// The antennas' shares of a read point that has several.
+    pub fn shares_of(&self, read_point: &ReadPointId) -> impl Iterator<Item = &ReadPointId> {
+        self.whole_of.iter().filter(move |(_, whole)| *whole == read_point).map(|(ear, _)| ear)
+    }
+
+    /// What hears through a source: read points and antennas' shares of them.
+    pub fn heard_through(&self, source: &SourceId) -> Vec<ReadPointId> {
+        let first = (source.clone(), Antenna::MIN);
+        let ears = self.ears.range(first..).take_while(|((of, _), _)| of == source).map(|(_, ear)| ear);
+        self.read_points_of(source).chain(ears).cloned().collect()
     }
 
     pub fn portal(&self, read_point: &ReadPointId) -> Option<&Portal> {

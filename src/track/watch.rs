@@ -1,7 +1,8 @@
 //! Ghost clocks (contract 9): silence counts only while those hear who lately heard.
 //!
-//! Assets are watched in **groups**: the set of read points that lately sensed them. A group has one
-//! clock, the time during which all its read points heard; it stops with the first that does not. An
+//! Assets are watched in **groups**: the set of read points that lately sensed them; of a read point with
+//! several antennas, the shares of those that did. A group has one
+//! clock, the time during which all of these heard; it stops with the first that does not. An
 //! asset's last sensing and its due moment are positions on that clock. So an outage touches the groups
 //! of a read point and no asset, and silence costs nothing until it is due.
 //!
@@ -13,7 +14,7 @@
 //! [`CHECKPOINT`] at the latest. A crash or a restart can lose counted time, and never adds any: all
 //! groups stand still until told that their read points hear.
 //!
-//! This file never decides what a silence means; see `ghost.rs`.
+//! This file never decides who is watched (`watched.rs`), nor what a silence means (`ghost.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,6 +57,9 @@ pub struct Suspicion {
     pub of: usize,
     /// The latest last sensing among the silent, on the group's clock.
     pub until_us: i64,
+    /// The group's clock when it has stood for long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_us: Option<i64>,
     /// Assets that arrived at these read points since: they hear what is there.
     pub arrivals: BTreeSet<AssetId>,
     /// The silent; rebuilt from the assets' own rows.
@@ -79,8 +83,10 @@ impl Group {
     }
 
     fn wake(&self) -> Option<Timestamp> {
-        let (due, _) = self.queue.first()?;
-        Some(self.running_since?.offset((due - self.row.heard_us).max(0)))
+        let turn = self.queue.first().map(|(due, _)| *due);
+        let ends = self.row.suspect.as_ref().and_then(|suspect| suspect.ends_us);
+        let due = [turn, ends].into_iter().flatten().min()?;
+        Some(self.running_since?.offset(due.saturating_sub(self.row.heard_us).max(0)))
     }
 
     fn is_empty(&self) -> bool {
@@ -307,6 +313,17 @@ impl Watches {
         let key = self.groups.get_key_value(key)?.0.clone();
         self.dirty.insert(key.clone());
         self.groups.get_mut(&key).map(|group| &mut group.row)
+    }
+
+    /// Takes note of when a suspicion ends; to be called where one begins.
+    pub fn suspect(&mut self, key: &str, suspicion: Suspicion) {
+        if let Some(row) = self.change(key) {
+            row.suspect = Some(suspicion);
+        }
+        if let Some((key, _)) = self.groups.get_key_value(key) {
+            let key = key.clone();
+            self.rewake(&key);
+        }
     }
 
     pub fn restore(&mut self, key: Arc<str>, row: WatchRow) {

@@ -133,9 +133,11 @@ async fn ghost_clock(
     }))
 }
 
-/// The readers of some read points, in order of name.
+/// The readers of some read points, or of the shares of their antennas, in order of name.
 fn sources(rules: &Rules, read_points: &[ReadPointId]) -> BTreeSet<SourceId> {
-    let points = rules.read_points.iter().filter(|point| read_points.contains(&point.name));
+    let named = |name: &ReadPointId| read_points.contains(name);
+    let points =
+        rules.read_points.iter().filter(|point| named(&point.name) || point.ears().iter().any(named));
     points.flat_map(|point| &point.antennas).map(|antenna| antenna.source.clone()).collect()
 }
 

@@ -19,6 +19,7 @@ use crate::domain::state::StateRow;
 use crate::domain::tag_filter::TagFilter;
 use crate::domain::time::Timestamp;
 
+mod antennas;
 mod doubt;
 mod limits;
 mod portal;
@@ -104,6 +105,18 @@ fn rules() -> Rules {
         }],
         ..Rules::default()
     }
+}
+
+/// The same, and a shelf with two antennas (5 and 6).
+fn rules_with_shelf() -> Rules {
+    let mut rules = rules();
+    let mut shelf = rules.read_points[0].clone();
+    shelf.name = "shelf".into();
+    shelf.antennas =
+        [5, 6].map(|antenna| AntennaConfig { source: "reader".into(), antenna, inside: true }).to_vec();
+    rules.read_points.push(shelf);
+    rules.alerts.antenna_silent_for = seconds(100);
+    rules
 }
 
 fn epc(tag: &str) -> Epc {
@@ -231,7 +244,7 @@ fn line(sighting: &Sighting) -> String {
     let late = if sighting.late { " late" } else { "" };
     let short = |epc: &Epc| epc.to_string()[20..].to_owned();
     let what = match &sighting.what {
-        Seen::Presence { epc, read_point, change } => format!("{} {change:?} {read_point}", short(epc)),
+        Seen::Presence { epc, read_point, change, .. } => format!("{} {change:?} {read_point}", short(epc)),
         Seen::Passage(passage) => {
             format!("{} passes {} {:?}", short(&passage.epc), passage.portal, passage.direction)
         }
@@ -247,6 +260,10 @@ fn line(sighting: &Sighting) -> String {
         Seen::Hearing { read_point, hearing } => {
             format!("{read_point} {}", if *hearing { "hears" } else { "is deaf" })
         }
+        Seen::Antenna { source, antenna, silence, .. } => match silence {
+            Some(how) => format!("{source}/{antenna} is silent ({how:?})"),
+            None => format!("{source}/{antenna} hears again"),
+        },
         Seen::Link { up, caught_up, reason } => {
             format!(
                 "link {} {} ({reason})",

@@ -14,7 +14,7 @@ const SOURCES: [&str; 3] = ["broker", "cold", "reader"];
 
 /// Steps at growing times; what they say is not always plausible.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let kinds = (0..100_u8, 0..4_usize, 1..6_u16, 0..3_000_i64, -20.0..20.0_f64);
+    let kinds = (0..100_u8, 0..4_usize, 1..8_u16, 0..3_000_i64, -20.0..20.0_f64);
     prop::collection::vec((1..1500_i64, kinds), 1..120).prop_map(|steps| {
         let mut now = 0;
         steps
@@ -52,7 +52,7 @@ fn commit(cleaner: &mut Cleaner, journal: &mut Journal) {
 }
 
 fn restored(journal: &Journal) -> Cleaner {
-    let mut cleaner = Cleaner::new(&rules(), &intake());
+    let mut cleaner = Cleaner::new(&rules_with_shelf(), &intake());
     let rows = journal.iter().map(|((kind, key), value)| (*kind, key.clone(), value.clone().into_bytes()));
     cleaner.restore(rows).unwrap();
     cleaner
@@ -72,7 +72,7 @@ proptest! {
     fn a_crash_is_a_loss_of_the_links(steps in steps(), crash in 0..120_usize) {
         let (before, after) = steps.split_at(crash.min(steps.len()));
         let mut journal = Journal::new();
-        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut cleaner = Cleaner::new(&rules_with_shelf(), &intake());
         let mut ignored = Cleaned::default();
         for step in before {
             run(&mut cleaner, std::slice::from_ref(step), &mut ignored);
@@ -102,7 +102,7 @@ proptest! {
 
     #[test]
     fn every_reading_is_accounted_for_and_presence_alternates(steps in steps()) {
-        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut cleaner = Cleaner::new(&rules_with_shelf(), &intake());
         let mut out = Cleaned::default();
         run(&mut cleaner, &steps, &mut out);
         let readings = steps.iter().filter(|step| step.reading().is_some()).count() as u64;
@@ -111,7 +111,7 @@ proptest! {
         let mut hearing = BTreeSet::new();
         for sighting in &out.sightings {
             match &sighting.what {
-                Seen::Presence { epc, read_point, change } => {
+                Seen::Presence { epc, read_point, change, .. } => {
                     let key = (*epc, read_point.clone());
                     let as_it_should = match change {
                         PresenceChange::Arrived => present.insert(key),
@@ -135,7 +135,7 @@ proptest! {
     fn any_times_at_all_are_survived(
         times in prop::collection::vec((any::<i64>(), any::<i64>(), any::<u64>(), any::<u16>()), 1..40),
     ) {
-        let mut cleaner = Cleaner::new(&rules(), &intake());
+        let mut cleaner = Cleaner::new(&rules_with_shelf(), &intake());
         let mut out = Cleaned::default();
         Step::Up(0).run(&mut cleaner, &mut out);
         for (told, received, uptime, count) in times {

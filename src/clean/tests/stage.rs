@@ -44,7 +44,7 @@ fn a_tag_arrives_is_refreshed_and_departs() {
 fn one_read_is_no_presence() {
     check(
         &[Up(0), Connected(0), Read("01", 1, 1000, 1010), Tick(20_000)],
-        &[UP, "1000 crib hears", "11000 crib is deaf"],
+        &[UP, "1000 crib hears", "1000 reader/1 is silent (Traffic)", "11000 crib is deaf"],
     );
 }
 
@@ -82,7 +82,16 @@ fn silence_of_all_is_deafness_before_it_is_departure() {
     let mut out = Cleaned::default();
     run(&mut cleaner, &steps, &mut out);
     let lines: Vec<_> = out.sightings.iter().map(line).collect();
-    assert_eq!(lines, [UP, "1000 crib hears", "1000 01 Arrived crib", "5750 crib is deaf"]);
+    assert_eq!(
+        lines,
+        [
+            UP,
+            "1000 crib hears",
+            "1000 01 Arrived crib",
+            "2750 reader/1 is silent (Traffic)",
+            "5750 crib is deaf"
+        ]
+    );
 }
 
 #[test]
@@ -172,7 +181,9 @@ fn a_cut_antenna_deafens_its_read_point() {
             UP,
             "1000 crib hears",
             "1000 01 Arrived crib",
+            "3000 reader/1 is silent (Disconnected)",
             "3000 crib is deaf",
+            "61000 reader/1 hears again",
             "62000 crib hears",
             "62000 02 Arrived crib",
             "1750 01 Departed crib",

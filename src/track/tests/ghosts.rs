@@ -305,3 +305,60 @@ fn severity_follows_criticality() {
         assert_eq!(alert.severity, severity, "{class}");
     }
 }
+
+#[test]
+fn a_suspicion_that_stands_for_long_was_a_theft() {
+    let mut rules = rules();
+    rules.alerts.watcher_suspect_for = secs(1000);
+    let mut world = World::with(rules);
+    world.stock(1..=8, "tool");
+    world.events.clear();
+    for number in 1..=8 {
+        world.arrive(number, "CRIB");
+    }
+    world.hear_until(300, &[7, 8], "CRIB");
+    // The time of an outage does not count.
+    world.hearing("CRIB", false);
+    world.until(5000);
+    world.restart(0);
+    world.connect();
+    world.events.clear();
+    world.hear_until(5755, &[7, 8], "CRIB");
+    assert_eq!(world.alerted(), [""; 0]);
+    world.hear_until(5900, &[7, 8], "CRIB");
+    let mut told = world.alerted();
+    assert!(told.remove(0).ends_with("watcher-suspect/CRIB resolved"));
+    let ghosts: Vec<_> = told.iter().filter_map(|line| line.split_once(' ')).map(|(_, what)| what).collect();
+    let expect: Vec<String> = (1..=6).map(|number| format!("ghost/T{number} fired")).collect();
+    assert_eq!(ghosts, expect);
+}
+
+#[test]
+fn a_silence_of_a_few_usual_gaps_is_no_ghost() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    for read in 1..=10 {
+        world.until(read * 50);
+        world.refresh(1, "CRIB");
+    }
+    // Refreshed with the first read after 10 s, that is after 50: eight times 40 s more than those.
+    world.until(829);
+    assert_eq!(world.alerted(), [""; 0]);
+    world.until(830);
+    assert_eq!(world.alerted(), ["830 ghost/T1 fired"]);
+}
+
+#[test]
+fn no_gap_delays_a_ghost_by_more_than_its_patience() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    for read in 1..=10 {
+        world.until(read * 1000);
+        world.refresh(1, "CRIB");
+    }
+    world.events.clear();
+    world.until(10_000 + 60 + 45 * 60 - 1);
+    assert!(!world.is_firing(Rule::Ghost, "T1"));
+    world.until(10_000 + 60 + 45 * 60);
+    assert!(world.is_firing(Rule::Ghost, "T1"));
+}

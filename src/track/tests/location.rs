@@ -178,6 +178,7 @@ fn ten_thousand_assets_and_a_sighting_touches_one_row() {
         epc: epc(77),
         read_point: "CRIB".into(),
         change: PresenceChange::Refreshed,
+        ears: Default::default(),
     };
     let sighting = crate::domain::sightings::Sighting {
         source: "r1".into(),

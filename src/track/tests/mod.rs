@@ -1,6 +1,7 @@
 //! Tables of inputs and the events they make, one file a rule.
 
 mod alerting;
+mod antennas;
 mod audits;
 mod custody;
 mod doors;

@@ -238,7 +238,15 @@ impl World {
     }
 
     pub fn presence_at(&mut self, observed: i64, late: bool, tag: u16, place: &str, change: PresenceChange) {
-        let what = Seen::Presence { epc: epc(tag), read_point: place.into(), change };
+        // `CRIB#2`: heard by antenna 2 of it.
+        let ears = place.contains('#').then(|| place.into());
+        let place = place.split('#').next().unwrap_or(place);
+        let what = Seen::Presence {
+            epc: epc(tag),
+            read_point: place.into(),
+            change,
+            ears: ears.into_iter().collect(),
+        };
         self.see_from("r1", observed, late, what);
     }
 

@@ -1,0 +1,323 @@
+//! The antennas of one read point: which of them hear, and which have fallen silent.
+//!
+//! Others may go on hearing while one is cut off, so each has its own word. An antenna *hears* while its read
+//! point's sources are live, its reader does not call it disconnected, and it heard something within its
+//! *patience*: four times the longest silence that is usual for it, at least the read point's hearing timeout,
+//! at most the time within which whatever stays is heard (`lost_after`). A reference tag in its field makes the
+//! usual silence short. At a portal, where nothing stays, only the reference tag says anything.
+//!
+//! ```text
+//! (nothing known) ──heard──▶ hears ──patience over──▶ silent ──heard──▶ hears
+//!                                                       └──silent_for──▶ taken to hear: nothing is there
+//! ```
+//! Patience begins anew whenever its sources come back. Never decides what a silence means for an asset.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::hearing::Observed;
+use super::rows::{maybe_micros, micros};
+use super::rules::{PointKind, PointRule};
+use crate::domain::ids::{Antenna, ReadPointId, SourceId};
+use crate::domain::sightings::{AntennaSilence, Seen};
+use crate::domain::time::Timestamp;
+
+/// An antenna is silent after so many times its usual silence.
+const PATIENCE: i64 = 4;
+/// What is usual is learned over one to two times so many times the longest patience.
+const WINDOW: u32 = 4;
+
+/// What is known of one antenna; part of its read point's row.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Ear {
+    source: SourceId,
+    antenna: Antenna,
+    /// When it last heard anything.
+    #[serde(with = "maybe_micros", default)]
+    last: Option<Timestamp>,
+    /// When it last heard the reference tag.
+    #[serde(with = "maybe_micros", default)]
+    reference: Option<Timestamp>,
+    /// The longest silence since then, and in the time before: the longer is what is usual for it; 0: not known.
+    #[serde(with = "micros")]
+    usual_since: Timestamp,
+    usual_us: i64,
+    usual_before_us: i64,
+    /// It was said to be silent;
+    #[serde(default)]
+    silent: bool,
+    /// its reader says that it is cut off.
+    #[serde(default)]
+    cut: bool,
+    #[serde(skip)]
+    hears: Hears,
+    /// When its reader called it connected again, since its sources are live.
+    #[serde(skip)]
+    plugged_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Hears {
+    #[default]
+    No,
+    Yes,
+    /// It is silent, and has been for so long that nothing is taken to be there.
+    Believed,
+}
+
+/// All of a read point's, in the order of its rule.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Antennas {
+    ears: Vec<Ear>,
+    /// Since when all their sources are live.
+    #[serde(skip)]
+    live_since: Option<Timestamp>,
+    /// Nothing changes by time alone before this.
+    #[serde(skip)]
+    next: Option<Timestamp>,
+}
+
+impl Ear {
+    fn patience(&self, rule: &PointRule) -> Duration {
+        let most = most_patience(rule);
+        match u64::try_from(self.usual_us().saturating_mul(PATIENCE)) {
+            Ok(0) | Err(_) => most,
+            Ok(usual) => Duration::from_micros(usual).clamp(rule.hearing_timeout, most),
+        }
+    }
+
+    fn usual_us(&self) -> i64 {
+        self.usual_us.max(self.usual_before_us)
+    }
+
+    fn learn(&mut self, at: Timestamp, gap_us: i64, rule: &PointRule) {
+        if at.since(self.usual_since) > most_patience(rule).saturating_mul(WINDOW) {
+            self.usual_before_us = std::mem::take(&mut self.usual_us);
+            self.usual_since = at;
+        }
+        // One that was too long to be usual may still become so, but not at once.
+        let believable = if self.silent { gap_us.min(self.usual_us().saturating_mul(2)) } else { gap_us };
+        self.usual_us = self.usual_us.max(believable);
+    }
+
+    fn how(&self) -> AntennaSilence {
+        match (self.reference, self.last) {
+            (Some(reference), Some(last)) if last.micros_after(reference) <= self.usual_us() => {
+                AntennaSilence::Reference
+            }
+            _ => AntennaSilence::Traffic,
+        }
+    }
+
+    /// Lets time pass, and gives when it next changes something; `None`: never, as before it ever heard anything.
+    fn pass(
+        &mut self,
+        voice: &Voice<'_>,
+        live_since: Timestamp,
+        until: Timestamp,
+        seen: &mut Vec<Observed>,
+    ) -> Option<Timestamp> {
+        let last = self.last?;
+        if self.hears == Hears::Believed || (self.silent && self.cut) {
+            return None;
+        }
+        let begins = last.max(live_since).max(self.plugged_at.unwrap_or(last));
+        let lapse = begins + self.patience(voice.rule);
+        if !self.silent {
+            if lapse > until {
+                return Some(lapse);
+            }
+            self.silent = true;
+            if std::mem::take(&mut self.hears) != Hears::No {
+                voice.hearing(false, last, seen);
+            }
+            voice.silence(Some(self.how()), last, seen);
+        }
+        let believed = begins + voice.rule.silent_for.max(self.patience(voice.rule));
+        if believed > until {
+            return Some(believed);
+        }
+        self.hears = Hears::Believed;
+        voice.hearing(true, believed, seen);
+        None
+    }
+}
+
+fn most_patience(rule: &PointRule) -> Duration {
+    match rule.kind {
+        PointKind::Presence(presence) => rule.hearing_timeout.max(presence.lost_after),
+        PointKind::Portal(_) => rule.hearing_timeout,
+    }
+}
+
+/// What one of them has to say.
+struct Voice<'a> {
+    rule: &'a PointRule,
+    nth: usize,
+}
+
+impl Voice<'_> {
+    fn name(&self) -> &ReadPointId {
+        self.rule.ears.get(self.nth).unwrap_or(&self.rule.name)
+    }
+
+    /// The only antenna of a read point is the read point, which speaks for itself.
+    fn hearing(&self, hearing: bool, at: Timestamp, seen: &mut Vec<Observed>) {
+        if !self.rule.ears.is_empty() && matches!(self.rule.kind, PointKind::Presence(_)) {
+            seen.push((at, Seen::Hearing { read_point: self.name().clone(), hearing }));
+        }
+    }
+
+    fn silence(&self, silence: Option<AntennaSilence>, at: Timestamp, seen: &mut Vec<Observed>) {
+        let (source, antenna, _) = &self.rule.antennas[self.nth];
+        let (source, ear) = (source.clone(), self.name().clone());
+        seen.push((at, Seen::Antenna { source, antenna: *antenna, ear, silence }));
+    }
+}
+
+impl Antennas {
+    /// As the rule has them, of what is known from before.
+    pub fn fit(&mut self, rule: &PointRule) {
+        let known = std::mem::take(&mut self.ears);
+        let of = |source: &SourceId, antenna: Antenna| {
+            known.iter().find(|ear| ear.source == *source && ear.antenna == antenna).cloned()
+        };
+        let new = |source: &SourceId, antenna: Antenna| Ear {
+            source: source.clone(),
+            antenna,
+            last: None,
+            reference: None,
+            usual_since: Timestamp::MIN,
+            usual_us: 0,
+            usual_before_us: 0,
+            silent: false,
+            cut: false,
+            hears: Hears::No,
+            plugged_at: None,
+        };
+        let antennas = rule.antennas.iter();
+        self.ears = antennas
+            .map(|(source, antenna, _)| of(source, *antenna).unwrap_or_else(|| new(source, *antenna)))
+            .collect();
+        self.next = self.live_since;
+    }
+
+    pub fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    /// Its sources are live, up to `until`.
+    pub fn begin(&mut self, rule: &PointRule, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
+        if self.live_since.is_some() {
+            return;
+        }
+        self.live_since = Some(until);
+        for (nth, ear) in self.ears.iter_mut().enumerate() {
+            let lately = ear.last.is_some_and(|last| last + ear.patience(rule) > until);
+            if lately && !ear.cut {
+                ear.hears = Hears::Yes;
+                Voice { rule, nth }.hearing(true, at, seen);
+                if std::mem::take(&mut ear.silent) {
+                    Voice { rule, nth }.silence(None, at, seen);
+                }
+            }
+            // Whoever was told may have been restarted since.
+            if ear.silent {
+                let how = if ear.cut { AntennaSilence::Disconnected } else { ear.how() };
+                Voice { rule, nth }.silence(Some(how), ear.last.unwrap_or(at), seen);
+            }
+        }
+        self.next = Some(until);
+    }
+
+    /// Its sources are not live any more.
+    pub fn stop(&mut self, rule: &PointRule, at: Timestamp, seen: &mut Vec<Observed>) {
+        self.live_since = None;
+        self.next = None;
+        for (nth, ear) in self.ears.iter_mut().enumerate() {
+            ear.plugged_at = None;
+            if std::mem::take(&mut ear.hears) != Hears::No {
+                Voice { rule, nth }.hearing(false, at, seen);
+            }
+        }
+    }
+
+    /// One of them heard something, at `at`. `until`: their sources' time, where they are live.
+    pub fn heard(
+        &mut self,
+        rule: &PointRule,
+        nth: usize,
+        (at, is_reference): (Timestamp, bool),
+        until: Option<Timestamp>,
+        seen: &mut Vec<Observed>,
+    ) {
+        let Some(ear) = self.ears.get_mut(nth) else { return };
+        if is_reference {
+            ear.reference = ear.reference.max(Some(at));
+        } else if ear.reference.is_none() && matches!(rule.kind, PointKind::Portal(_)) {
+            return;
+        }
+        if let Some(last) = ear.last
+            && self.live_since.is_some_and(|since| since <= last)
+        {
+            ear.learn(at, at.micros_after(last), rule);
+        }
+        ear.last = ear.last.max(Some(at));
+        ear.cut = false;
+        let Some(lapse) = ear.last.map(|last| last + ear.patience(rule)) else { return };
+        if until.is_none_or(|until| lapse <= until) {
+            return;
+        }
+        self.next = Some(self.next.map_or(lapse, |next| next.min(lapse)));
+        if std::mem::replace(&mut ear.hears, Hears::Yes) == Hears::No {
+            Voice { rule, nth }.hearing(true, at, seen);
+        }
+        if std::mem::take(&mut ear.silent) {
+            Voice { rule, nth }.silence(None, at, seen);
+        }
+    }
+
+    /// The reader says that one of them is cut off, or connected again.
+    pub fn plugged(
+        &mut self,
+        rule: &PointRule,
+        of: &(SourceId, Antenna),
+        connected: bool,
+        at: Timestamp,
+        seen: &mut Vec<Observed>,
+    ) {
+        let Some(nth) = self.ears.iter().position(|ear| (&ear.source, ear.antenna) == (&of.0, of.1)) else {
+            return;
+        };
+        let ear = &mut self.ears[nth];
+        ear.cut = !connected;
+        ear.plugged_at = (connected && self.live_since.is_some()).then_some(at);
+        if !connected && std::mem::take(&mut ear.hears) != Hears::No {
+            Voice { rule, nth }.hearing(false, at, seen);
+        }
+        // Whether it hears, the next thing that it hears will say.
+        if std::mem::replace(&mut ear.silent, !connected) == connected {
+            let silence = (!connected).then_some(AntennaSilence::Disconnected);
+            Voice { rule, nth }.silence(silence, at, seen);
+        }
+        self.next = self.live_since;
+    }
+
+    /// Their sources' time has come to `until`, live all the while.
+    /// Gives whether anything may have changed.
+    pub fn pass(&mut self, rule: &PointRule, until: Timestamp, seen: &mut Vec<Observed>) -> bool {
+        if self.next.is_none_or(|next| next > until) {
+            return false;
+        }
+        let Some(live_since) = self.live_since else { return false };
+        let mut next: Option<Timestamp> = None;
+        for (nth, ear) in self.ears.iter_mut().enumerate() {
+            let at = ear.pass(&Voice { rule, nth }, live_since, until, seen);
+            next = [next, at].into_iter().flatten().min();
+        }
+        self.next = next;
+        true
+    }
+}

@@ -1,0 +1,141 @@
+//! One antenna of several: its own hearing, its own silence.
+
+use super::*;
+use Step::{Antenna as Cable, Connected, Down, Read, Tick, Up};
+
+/// Every second a read of tag 1 by antenna 5 and of tag 2 by antenna 6, each up to its own end, in seconds.
+fn shelf(from: i64, until_5: i64, until_6: i64) -> Vec<Step> {
+    (from..until_5.max(until_6))
+        .flat_map(|second| {
+            let at = second * 1000;
+            let five = (second < until_5).then_some(Read("01", 5, at, at + 20));
+            five.into_iter().chain((second < until_6).then_some(Read("02", 6, at + 100, at + 120)))
+        })
+        .collect()
+}
+
+/// What is said of the hearing of antennas.
+fn said(steps: &[Step]) -> Vec<String> {
+    said_by(&rules_with_shelf(), steps)
+}
+
+fn said_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
+    let mut cleaner = Cleaner::new(rules, &intake());
+    let mut out = Cleaned::default();
+    run(&mut cleaner, steps, &mut out);
+    let lines = out.sightings.iter().map(line);
+    lines
+        .filter(|line| line.contains("shelf#") || line.contains("reader/") || line.contains("door#"))
+        .collect()
+}
+
+const BOTH_HEAR: [&str; 2] = ["0 shelf#5 hears", "100 shelf#6 hears"];
+
+#[test]
+fn one_that_hears_nothing_while_others_do_is_deaf_since_it_last_heard() {
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 40, 20));
+    let told = said(&steps);
+    assert_eq!(told[..2], BOTH_HEAR);
+    assert_eq!(told[2..], ["19100 shelf#6 is deaf", "19100 reader/6 is silent (Traffic)"]);
+    steps.push(Read("02", 6, 40_500, 40_520));
+    let told = said(&steps);
+    assert_eq!(told[4..], ["40500 shelf#6 hears", "40500 reader/6 hears again"]);
+}
+
+#[test]
+fn what_hears_a_tag_is_told_with_it() {
+    let mut cleaner = Cleaner::new(&rules_with_shelf(), &intake());
+    let mut out = Cleaned::default();
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 4, 4));
+    steps.push(Read("01", 6, 5000, 5020));
+    run(&mut cleaner, &steps, &mut out);
+    let heard = out.sightings.iter().filter_map(|sighting| match &sighting.what {
+        Seen::Presence { epc: heard, change, ears, .. } if *heard == epc("01") => {
+            Some((*change, ears.iter().map(|ear| ear.to_string()).collect::<Vec<_>>().join(" ")))
+        }
+        _ => None,
+    });
+    use crate::domain::sightings::PresenceChange::{Arrived, Refreshed};
+    let expect = [(Arrived, "shelf#5".to_owned()), (Refreshed, "shelf#5 shelf#6".to_owned())];
+    assert_eq!(heard.collect::<Vec<_>>(), expect);
+}
+
+#[test]
+fn what_its_reader_calls_disconnected_is_deaf_at_once_and_the_others_hear_on() {
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 5, 5));
+    steps.push(Cable(6, false, 5000));
+    steps.extend(shelf(6, 60, 0));
+    let told = said(&steps);
+    assert_eq!(told[2..], ["5000 shelf#6 is deaf", "5000 reader/6 is silent (Disconnected)"]);
+    steps.push(Cable(6, true, 60_000));
+    assert_eq!(said(&steps)[4..], ["60000 reader/6 hears again"]);
+}
+
+#[test]
+fn a_slow_antenna_is_given_the_time_that_it_usually_takes() {
+    let mut rules = rules_with_shelf();
+    if let ReadPointKind::Presence { lost_after, .. } = &mut rules.read_points[3].kind {
+        *lost_after = seconds(60);
+    }
+    let mut steps = vec![Up(0), Connected(0)];
+    // A read each twelve seconds is slower than the hearing timeout of ten; four times that is 48.
+    steps.extend((0..20).map(|nth| Read("02", 6, nth * 12_000, nth * 12_000 + 20)));
+    steps.extend((1..290).map(|second| Read("01", 5, second * 1000, second * 1000 + 20)));
+    steps.sort_by_key(Step::at);
+    let told = said_by(&rules, &steps);
+    let of_six: Vec<_> = told.iter().filter(|line| line.contains('6')).collect();
+    assert_eq!(of_six, ["0 shelf#6 hears", "228000 shelf#6 is deaf", "228000 reader/6 is silent (Traffic)"]);
+}
+
+#[test]
+fn a_silence_that_lasts_is_taken_for_nothing_to_hear() {
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 130, 20));
+    assert_eq!(said(&steps)[4..], ["119100 shelf#6 hears"]);
+    // An interruption of the link begins the wait anew.
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 60, 20));
+    steps.extend([Down(60_000), Up(61_000), Connected(61_000)]);
+    steps.extend(shelf(62, 150, 0));
+    let told = said(&steps);
+    assert!(told[4..].iter().all(|line| !line.contains("shelf#6 hears")), "{told:?}");
+}
+
+#[test]
+fn the_reference_tag_says_which_antenna_is_cut_off() {
+    let mut rules = rules_with_shelf();
+    // The dock's antennas (2 and 3) both see a tag of this code.
+    rules.read_points[1].reference_tag = Some(epc("dd"));
+    let mut steps = vec![Up(0), Connected(0)];
+    for second in 0..60 {
+        let at = second * 1000;
+        steps.push(Read("dd", 2, at, at + 20));
+        steps.extend((second < 30).then_some(Read("dd", 3, at + 100, at + 120)));
+    }
+    steps.push(Tick(61_000));
+    assert_eq!(said_by(&rules, &steps), ["29100 reader/3 is silent (Reference)"]);
+}
+
+#[test]
+fn what_is_silent_is_said_again_when_its_reader_is_back_unless_it_was_heard_meanwhile() {
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 40, 20));
+    steps.push(Down(40_000));
+    let mut heard = steps.clone();
+    steps.extend([Up(41_000), Connected(41_000), Tick(41_100)]);
+    let told = said(&steps);
+    assert!(told.contains(&"40000 shelf#5 is deaf".to_owned()), "{told:?}");
+    assert_eq!(
+        told.iter().filter(|line| *line == "19100 reader/6 is silent (Traffic)").count(),
+        2,
+        "{told:?}"
+    );
+    // The reader held what antenna 6 heard after its cable was mended.
+    heard.extend([Step::Replaying(50_000), Connected(50_000), Read("02", 6, 45_000, 50_050)]);
+    heard.extend([Read("02", 6, 49_000, 50_100), Tick(60_000)]);
+    let told = said(&heard);
+    assert!(told.contains(&"50100 reader/6 hears again".to_owned()), "{told:?}");
+}
