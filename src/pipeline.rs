@@ -1,10 +1,11 @@
 //! The one place where stages are created and joined.
 //!
 //! ```text
-//!  llrp ─┐                                      ┌─▶ acknowledgements, replies
-//!  mqtt ─┼─▶ intake queue ─▶ core ─▶ work ─▶ writer ─▶ committed ─▶ store · notify · web
-//! modbus ┘   (intake.queue)   ▲      (1)                     
-//!                 commands ───┘
+//!   llrp ─┐                                      ┌─▶ acknowledgements, replies
+//! serial ─┤                                      │
+//!   mqtt ─┼─▶ intake queue ─▶ core ─▶ work ─▶ writer ─▶ committed ─▶ store · notify · web
+//! modbus ─┘   (intake.queue)   ▲      (1)
+//!                  commands ───┘
 //! ```
 //!
 //! Shutdown: the token stops the sources; each later stage ends when its input closes; a stage that
@@ -279,6 +280,9 @@ fn spawn_sources(
         let Some(outputs) = outputs.remove(&reader.name) else { continue };
         let reader = source::llrp::run(reader, max_kept, outputs, mouth.clone(), shutdown.child_token());
         stages.spawn_source(reader);
+    }
+    for reader in config.serial_readers.clone() {
+        stages.spawn_source(source::serial::run(reader, mouth.clone(), shutdown.child_token()));
     }
     for broker in config.brokers.clone() {
         // Unbounded by type, bounded in fact: it holds acknowledgements of frames, and those are bounded

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! scenario (TOML) + seed → World::plan → { plant: what stands where · script: what happens when · truth }
-//! World::start → LLRP readers (TCP) · trackers (MQTT client) · Modbus devices (TCP) → begin → truth, counts
+//! World::start → LLRP readers (TCP) · serial readers (pseudo-terminals) · trackers (MQTT client) · Modbus devices (TCP) → begin → truth, counts
 //! ```
 //!
 //! This crate knows nothing of the daemon that it is used to test: LLRP frames, MQTT packets and Modbus
@@ -20,6 +20,7 @@ pub mod month;
 pub mod mqtt;
 pub mod portal;
 pub mod scenario;
+pub mod serial;
 mod sync;
 pub mod truth;
 pub mod world;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tallyman_simulators::load::{Load, LoadOptions};
 use tallyman_simulators::portal;
+use tallyman_simulators::serial::Protocol;
 use tallyman_simulators::{Parts, Scenario, StartOptions, World};
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,19 @@ enum Command {
     ///
     /// Prints one JSON line with the address of each reader. Reads are made while a client has an ROSpec active.
     Llrp(Scene),
+    /// The scenario's serial readers, each on a pseudo-terminal
+    ///
+    /// Prints one JSON line with the path of each reader's line. Reads are made while a client makes it read.
+    Serial {
+        #[command(flatten)]
+        scene: Scene,
+        /// Every reader of the scenario speaks this, the LLRP ones too: line, mercury, r2000, chafon, r200
+        #[arg(long, value_parser = protocol)]
+        protocol: Option<Protocol>,
+        /// Where the lines are found
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
     /// The scenario's GPS trackers, as OwnTracks messages over MQTT
     Gps {
         #[command(flatten)]
@@ -121,6 +135,11 @@ struct LoadArguments {
 /// Emission "until Ctrl-C" is planned this far ahead.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
+fn protocol(text: &str) -> Result<Protocol, String> {
+    let quoted = serde_json::Value::String(text.to_owned());
+    serde_json::from_value(quoted).map_err(|_| "line, mercury, r2000, chafon or r200".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let digits = text.strip_suffix('s').unwrap_or(text);
     let seconds: f64 = digits.parse().map_err(|_| format!("{text} is not a number of seconds"))?;
@@ -131,13 +150,27 @@ fn seconds(text: &str) -> Result<Duration, String> {
 async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let none = Parts { readers: false, trackers: false, modbus: false };
+    let none = Parts { readers: false, serial: false, trackers: false, modbus: false };
     match Arguments::parse().command {
-        Command::Llrp(scene) => act_out(scene, Parts { readers: true, ..none }, None).await,
-        Command::Gps { scene, broker } => {
-            act_out(scene, Parts { trackers: true, ..none }, Some(broker)).await
+        Command::Llrp(scene) => {
+            let (scenario, options) = prepare(&scene, Parts { readers: true, ..none })?;
+            act_out(scene, scenario, options).await
         }
-        Command::Modbus(scene) => act_out(scene, Parts { modbus: true, ..none }, None).await,
+        Command::Serial { scene, protocol, folder } => {
+            let (mut scenario, options) = prepare(&scene, Parts { serial: true, ..none })?;
+            for reader in scenario.readers.iter_mut().filter(|_| protocol.is_some()) {
+                reader.serial = protocol;
+            }
+            act_out(scene, scenario, StartOptions { serial_folder: folder, ..options }).await
+        }
+        Command::Gps { scene, broker } => {
+            let (scenario, options) = prepare(&scene, Parts { trackers: true, ..none })?;
+            act_out(scene, scenario, StartOptions { broker: Some(broker), ..options }).await
+        }
+        Command::Modbus(scene) => {
+            let (scenario, options) = prepare(&scene, Parts { modbus: true, ..none })?;
+            act_out(scene, scenario, options).await
+        }
         Command::Load(arguments) => load(arguments).await,
         Command::Portal(run) => act_out_portal(&run),
     }
@@ -151,21 +184,28 @@ fn act_out_portal(run: &PortalRun) -> anyhow::Result<()> {
     scenario.run(run.seed).write(&mut out).context("failed to write the run")
 }
 
-async fn act_out(scene: Scene, parts: Parts, broker: Option<SocketAddr>) -> anyhow::Result<()> {
-    let scenario = read_scenario(scene.scenario.as_ref())?;
-    let seed = scene.seed.unwrap_or_else(rand::random);
-    let emit_for = if scene.emit_for.is_zero() { A_DAY } else { scene.emit_for };
-    let world = World::plan(&scenario, seed, emit_for);
+fn prepare(scene: &Scene, parts: Parts) -> anyhow::Result<(Scenario, StartOptions)> {
     let options = StartOptions {
-        broker,
         parts,
         raw: scene.raw,
-        truth_file: scene.truth,
+        truth_file: scene.truth.clone(),
         first_port: scene.port,
         ..StartOptions::default()
     };
+    Ok((read_scenario(scene.scenario.as_ref())?, options))
+}
+
+async fn act_out(scene: Scene, scenario: Scenario, options: StartOptions) -> anyhow::Result<()> {
+    let seed = scene.seed.unwrap_or_else(rand::random);
+    let emit_for = if scene.emit_for.is_zero() { A_DAY } else { scene.emit_for };
+    let world = World::plan(&scenario, seed, emit_for);
     let mut running = world.start(options).await?;
-    println!("{}", serde_json::json!({ "seed": seed, "listening": running.addresses() }));
+    println!(
+        "{}",
+        serde_json::json!({
+            "seed": seed, "listening": running.addresses(), "lines": running.lines(),
+        })
+    );
     if let Some(wait) = scene.wait {
         let missing = running.clients(wait).await;
         anyhow::ensure!(missing.is_empty(), "nobody came to {}", missing.join(", "));

@@ -6,6 +6,7 @@
 mod epc;
 mod llrp;
 mod owntracks;
+mod serial;
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
+
+use crate::decode::serial::{LinePattern, Protocol as Serial};
 
 /// Turn captured bytes into JSON, one object a line.
 ///
@@ -33,6 +36,13 @@ pub struct DecodeArgs {
     /// epc: the filter value of codes whose names leave it out
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=7))]
     pub filter: u8,
+    /// line: how a read looks, a regular expression with a group named epc, and perhaps antenna, rssi, time
+    #[arg(long, value_name = "REGEX", value_parser = pattern)]
+    pub pattern: Option<LinePattern>,
+}
+
+fn pattern(text: &str) -> Result<LinePattern, String> {
+    LinePattern::new(text, &[])
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -41,6 +51,16 @@ pub enum Protocol {
     Llrp,
     /// EPCs, one a line, in hex or by name (EPC URI, element string, Digital Link): what they identify
     Epc,
+    /// Lines of text, a read each; see --pattern
+    Line,
+    /// ThingMagic's serial protocol (M6e, Nano)
+    Mercury,
+    /// Modules around Impinj's R2000 (Invelion, Rodinbell)
+    R2000,
+    /// Chafon UHFReader18 and UHFReader288
+    Chafon,
+    /// R200, YRM100, M100 modules
+    R200,
     /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
     #[value(name = "owntracks")]
     OwnTracks,
@@ -75,6 +95,14 @@ fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::
     match args.protocol {
         Protocol::Llrp => llrp::decode(bytes, out),
         Protocol::Epc => epc::decode(bytes, &args.company_prefixes, args.filter, out),
+        Protocol::Line => {
+            let pattern = args.pattern.clone().or_else(|| pattern(LinePattern::DEFAULT).ok());
+            pattern.map_or(Ok(()), |pattern| serial::decode(&Serial::Line(pattern), bytes, out))
+        }
+        Protocol::Mercury => serial::decode(&Serial::Mercury, bytes, out),
+        Protocol::R2000 => serial::decode(&Serial::R2000, bytes, out),
+        Protocol::Chafon => serial::decode(&Serial::Chafon, bytes, out),
+        Protocol::R200 => serial::decode(&Serial::R200, bytes, out),
         Protocol::OwnTracks => owntracks::decode(bytes, out),
     }
 }

@@ -5,21 +5,33 @@ use std::time::Duration;
 
 use super::document::Section;
 use super::secrets::secret;
+use super::serial::{SerialKind, serial_reader};
 use super::tags::read_rules;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
 use super::values::parse_host_port;
 use super::{
     BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReadRules, ReaderConfig, RegisterType,
-    RoSpecConfig, TopicConfig, TopicFormat,
+    RoSpecConfig, SerialReaderConfig, TopicConfig, TopicFormat,
 };
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{Antenna, DeviceId, PointId, SourceId};
 use crate::domain::tag_filter::TagFilter;
 
+/// LLRP, or what a serial reader speaks.
+const READER_PROTOCOLS: [(&str, Option<SerialKind>); 6] = [
+    ("llrp", None),
+    ("line", Some(SerialKind::Line)),
+    ("mercury", Some(SerialKind::Mercury)),
+    ("r2000", Some(SerialKind::R2000)),
+    ("chafon", Some(SerialKind::Chafon)),
+    ("r200", Some(SerialKind::R200)),
+];
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 pub(super) struct Devices {
     pub readers: Vec<ReaderConfig>,
+    pub serial_readers: Vec<SerialReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
     pub sites: SourceSites,
@@ -30,13 +42,24 @@ impl Devices {
     pub fn new(top: &Section<'_>, scope: &Scope<'_>) -> Self {
         let mut devices = Self {
             readers: Vec::new(),
+            serial_readers: Vec::new(),
             brokers: Vec::new(),
             modbus: Vec::new(),
             sites: BTreeMap::new(),
             reads: BTreeMap::new(),
         };
         for section in top.tables("reader") {
-            devices.readers.extend(reader(section, scope, &mut devices.sites, &mut devices.reads));
+            let name = source(&section, scope, "reader", &mut devices.sites);
+            let protocol = section.choice("protocol", &READER_PROTOCOLS);
+            let rules = read_rules(&section);
+            let tags = rules.tags.clone();
+            devices.reads.extend(name.clone().map(|name| (name, rules)));
+            match section.need("protocol", protocol, "\"llrp\", or what a serial reader speaks") {
+                Some(Some(kind)) => devices.serial_readers.extend(serial_reader(section, scope, name, kind)),
+                Some(None) => devices.readers.extend(reader(section, scope, name, tags)),
+                // Which keys would be allowed is not known.
+                None => {}
+            }
         }
         for section in top.tables("broker") {
             devices.brokers.extend(broker(section, scope, &mut devices.sites));
@@ -64,7 +87,7 @@ fn source(
     name
 }
 
-fn backoff(section: &Section<'_>) -> BackoffConfig {
+pub(super) fn backoff(section: &Section<'_>) -> BackoffConfig {
     let mut backoff = BackoffConfig { first: SECOND, last: MINUTE };
     set_backoff(&mut backoff, section);
     backoff
@@ -121,7 +144,7 @@ fn login(section: &Section<'_>, scope: &Scope<'_>) -> (Option<String>, Option<su
 }
 
 /// `host:port` as written; `example` is one with the protocol's own port.
-fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
+pub(super) fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
     let allowed = format!("host:port, for instance {example}");
     let address = section.parsed("address", &allowed, |text| match parse_host_port(text) {
         Ok(_) => Ok(text),
@@ -133,11 +156,9 @@ fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
 fn reader(
     section: Section<'_>,
     scope: &Scope<'_>,
-    sites: &mut SourceSites,
-    reads: &mut BTreeMap<SourceId, ReadRules>,
+    name: Option<SourceId>,
+    tags: TagFilter,
 ) -> Option<ReaderConfig> {
-    let name = source(&section, scope, "reader", sites);
-    section.need("protocol", section.choice("protocol", &[("llrp", ())]), "\"llrp\"");
     let address = address(&section, "10.0.0.5:5084");
     if let Some(address) = address {
         scope.is_first(&section, "address", "reader address", address);
@@ -146,14 +167,11 @@ fn reader(
     let keepalive = section.duration("keepalive", SECOND..=HOUR);
     let backoff = backoff(&section);
     let rospec = rospec(&section);
-    let rules = read_rules(&section);
     let select = section.flag("filter_at_reader").unwrap_or(true);
-    let select = if select { rules.tags.clone() } else { TagFilter::default() };
+    let select = if select { tags } else { TagFilter::default() };
     section.finish();
-    let name = name?;
-    reads.insert(name.clone(), rules);
     Some(ReaderConfig {
-        name,
+        name: name?,
         address: address?.to_owned(),
         connect_timeout: connect_timeout.unwrap_or(10 * SECOND),
         keepalive: keepalive.unwrap_or(10 * SECOND),

@@ -30,6 +30,7 @@ mod problems;
 mod receivers;
 mod rules;
 mod secrets;
+mod serial;
 mod tags;
 pub mod times;
 mod validate;
@@ -43,6 +44,7 @@ pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
+pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
 pub use validate::{load, parse};
 pub use web::{Rate, Role, TlsConfig, TokenConfig, WebConfig};
 
@@ -62,7 +64,9 @@ pub struct Config {
     pub rules: Rules,
     /// Lights and buzzers at doors.
     pub doors: DoorsConfig,
+    /// Over LLRP.
     pub readers: Vec<ReaderConfig>,
+    pub serial_readers: Vec<SerialReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
     /// How long a clean stop may take.

@@ -482,3 +482,52 @@ fn tags_that_concern_a_reader_and_a_read_point() {
     let wrong = problems(&around("tags = { include = [\"company:1\"], only = [] }\n")).join("\n");
     assert!(wrong.contains("reader[0].tags.include[0]") && wrong.contains("reader[0].tags.only"), "{wrong}");
 }
+
+#[test]
+fn serial_readers_take_what_their_kind_does_and_nothing_else() {
+    let site = "[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n";
+    let reader = |text: &str| format!("node = \"n\"\n{site}[[reader]]\nname = \"r\"\n{text}");
+    let text = reader("protocol = \"r200\"\nport = \"/dev/ttyUSB0\"");
+    let config = parse(&text, Path::new("."), &|_| None).unwrap();
+    let serial = &config.serial_readers[0];
+    let port = SerialLine::Port {
+        path: "/dev/ttyUSB0".into(),
+        baud: 115_200,
+        data_bits: 8,
+        stop_bits: 1,
+        parity: Parity::None,
+    };
+    assert_eq!((&serial.line, serial.silent_after), (&port, Some(Duration::from_secs(30))));
+    assert!(!serial.commands.start.is_empty() && config.readers.is_empty());
+    let text = reader(
+        "protocol = \"line\"\naddress = \"h:4001\"\nstart = \"GO\\r\\n\"\nignore = [\"^#\"]\n\
+         pattern = \"^(?P<epc>[0-9a-f]+)$\"",
+    );
+    let config = parse(&text, Path::new("."), &|_| None).unwrap();
+    let serial = &config.serial_readers[0];
+    assert_eq!(serial.line, SerialLine::Tcp("h:4001".to_owned()));
+    assert_eq!((&serial.commands.start[..], serial.silent_after), (&b"GO\r\n"[..], None));
+    let cases = [
+        ("protocol = \"r200\"", "reader[0].port: missing"),
+        (
+            "protocol = \"r200\"\nport = \"/dev/a\"\naddress = \"h:1\"",
+            "reader[0].port: \"/dev/a\": given, and address too",
+        ),
+        ("protocol = \"r200\"\nport = \"/dev/a\"\nbaud = 12", "reader[0].baud: 12"),
+        (
+            "protocol = \"r200\"\nport = \"/dev/a\"\nstart = \"hello\"",
+            "reader[0].start: \"hello\": not hexadecimal",
+        ),
+        ("protocol = \"r200\"\nport = \"/dev/a\"\npattern = \"x\"", "reader[0].pattern: unknown key"),
+        (
+            "protocol = \"line\"\nport = \"/dev/a\"\npattern = \"x\"",
+            "reader[0].pattern: \"x\": the pattern has no group",
+        ),
+        ("protocol = \"line\"\nport = \"/dev/a\"\nignore = [\"(\"]", "reader[0].ignore[0]"),
+        ("protocol = \"morse\"\nport = \"/dev/a\"", "reader[0].protocol: \"morse\""),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&reader(text));
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{text}: {found:#?}");
+    }
+}

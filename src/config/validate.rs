@@ -116,7 +116,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
             }
         }
     }
-    let devices::Devices { readers, brokers, modbus, .. } = devices;
+    let devices::Devices { readers, serial_readers, brokers, modbus, .. } = devices;
     top.finish();
     Some(Config {
         node: NodeId::new(name?),
@@ -129,6 +129,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         rules,
         doors,
         readers,
+        serial_readers,
         brokers,
         modbus,
         grace_period,

@@ -4,6 +4,7 @@ pub mod epc;
 pub mod gps;
 pub mod llrp;
 pub mod modbus;
+pub mod serial;
 
 /// Why a frame did not decode. The frame goes to the dead letters whole.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -18,6 +18,11 @@ pub struct Frame {
 pub enum Payload {
     /// One whole LLRP message, header included.
     Llrp(Vec<u8>),
+    /// One whole frame of a serial reader; or, where `fault` says so, bytes that are none.
+    Serial {
+        bytes: Vec<u8>,
+        fault: Option<&'static str>,
+    },
     Mqtt {
         topic: String,
         payload: Vec<u8>,

@@ -11,6 +11,7 @@ use crate::decode::DecodeError;
 use crate::decode::gps::owntracks;
 use crate::decode::llrp::ReportDecoder;
 use crate::decode::modbus::PointDecoder;
+use crate::decode::serial::SerialDecoder;
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
@@ -68,6 +69,7 @@ pub struct Core {
 
 enum Decoder {
     Llrp(Box<ReportDecoder>),
+    Serial(SerialDecoder),
     Mqtt(TopicFormat),
     Modbus(PointDecoder),
 }
@@ -138,6 +140,7 @@ impl Core {
         }
         let payload = match letter.protocol.as_str() {
             "llrp" => Payload::Llrp(letter.payload),
+            "serial" => Payload::Serial { bytes: letter.payload, fault: None },
             "mqtt" => Payload::Mqtt {
                 topic: letter.topic.unwrap_or_default(),
                 payload: letter.payload,
@@ -342,6 +345,13 @@ impl Core {
             (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
                 decoder.decode(message, &mut self.readings)
             }
+            (Some(Decoder::Serial(_)), Payload::Serial { bytes, fault: Some(reason) }) => {
+                let message = format!("{} bytes that are no frame", bytes.len());
+                Err(DecodeError { reason, offset: 0, message })
+            }
+            (Some(Decoder::Serial(decoder)), Payload::Serial { bytes, fault: None }) => {
+                decoder.decode(bytes, &mut self.readings)
+            }
             (Some(Decoder::Mqtt(TopicFormat::OwnTracks)), Payload::Mqtt { topic, payload, retained }) => {
                 owntracks::decode(topic, payload, *retained, &mut self.readings)
             }
@@ -382,13 +392,17 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
     let llrp = config.readers.iter().map(|reader| {
         (reader.name.clone(), Decoder::Llrp(Box::new(ReportDecoder::new(reader.name.clone()))))
     });
+    let serial = config.serial_readers.iter().map(|reader| {
+        let decoder = SerialDecoder::new(reader.name.clone(), reader.protocol.clone());
+        (reader.name.clone(), Decoder::Serial(decoder))
+    });
     let mqtt =
         config.brokers.iter().map(|broker| (broker.name.clone(), Decoder::Mqtt(TopicFormat::OwnTracks)));
     let modbus = config
         .modbus
         .iter()
         .map(|device| (device.name.clone(), Decoder::Modbus(PointDecoder::new(&device.points))));
-    llrp.chain(mqtt).chain(modbus).collect()
+    llrp.chain(serial).chain(mqtt).chain(modbus).collect()
 }
 
 #[cfg(test)]

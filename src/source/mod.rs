@@ -11,7 +11,9 @@ pub mod clock;
 pub mod llrp;
 pub mod modbus;
 pub mod mqtt;
+mod outbox;
 pub mod outputs;
+pub mod serial;
 
 /// What a source puts into the pipeline, in the order in which it happened.
 #[derive(Clone, PartialEq, Debug)]

@@ -22,14 +22,13 @@ use crate::config::ModbusConfig;
 use crate::domain::frames::{Frame, LinkState, ModbusAnswer, ModbusFailure, Payload};
 use crate::source::IntakeSender;
 use crate::source::backoff::Backoff;
+use crate::source::outbox::Outbox;
 use crate::telemetry::names;
 
 mod line;
-mod outbox;
 pub mod plan;
 
 use line::Line;
-use outbox::Outbox;
 use plan::{PlannedRequest, plan_requests};
 
 /// Runs until `shutdown`, or until nobody takes the frames.
@@ -80,9 +79,10 @@ impl Poller {
     fn new(config: ModbusConfig, intake: IntakeSender) -> Self {
         let meters = Meters::new(config.name.as_str());
         meters.up.set(0.0);
+        let drops = counter!(names::MODBUS_DROPPED, "source" => config.name.as_str().to_owned());
         Self {
             plan: plan_requests(&config.points),
-            outbox: Outbox::new(config.name.clone(), intake),
+            outbox: Outbox::new(config.name.clone(), intake, drops),
             state: connecting(&config, ModbusFailure::Transport("not connected yet".into())),
             told_up: None,
             backoff: Backoff::new(config.backoff),

@@ -119,6 +119,14 @@ pub const MQTT_QOS0: &str = "tallyman_mqtt_qos0_messages_total";
 /// Reconnections on which the broker no longer knew our session.
 pub const MQTT_SESSIONS_LOST: &str = "tallyman_mqtt_sessions_lost_total";
 
+// source, serial: label `source`
+/// Frames and garbage dropped, because the pipeline had no room.
+pub const SERIAL_DROPPED: &str = "tallyman_serial_dropped_frames_total";
+/// Bytes that belonged to no frame.
+pub const SERIAL_GARBAGE: &str = "tallyman_serial_garbage_bytes_total";
+/// Times that a reader was asked again, because nothing had come of it.
+pub const SERIAL_NUDGES: &str = "tallyman_serial_nudges_total";
+
 // source, Modbus: label `source`
 /// Requests, by `result`: `ok`, `exception`, `timeout`, `transport`.
 pub const MODBUS_REQUESTS: &str = "tallyman_modbus_requests_total";

@@ -29,6 +29,7 @@ mod plant;
 mod purity;
 mod readme;
 mod relay;
+mod serial_source;
 mod servers;
 mod stopping;
 mod timescale;

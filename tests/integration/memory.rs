@@ -36,7 +36,7 @@ async fn memory_of_run_under_the_load_of_the_demo() {
     let world = World::plan(&Scenario::demo(), SEED, EMISSION);
     let options = StartOptions { broker: Some(broker), ..StartOptions::default() };
     let mut running = world.start(options).await.expect("simulated devices");
-    let addresses = running.addresses();
+    let (addresses, lines) = (running.addresses().clone(), running.lines());
     let mut daemon = Daemon::prepare(|place| {
         let around = Surroundings {
             node: "memory",
@@ -44,6 +44,7 @@ async fn memory_of_run_under_the_load_of_the_demo() {
             broker,
             timescale: None,
             address: &|name| addresses.get(name).copied(),
+            line: &|name| lines.get(name).cloned(),
         };
         let text = plant::config(running.plant(), &around).expect("a configuration");
         text.replace("127.0.0.1:0", &format!("127.0.0.1:{}", place.metrics_port))

@@ -104,6 +104,8 @@ pub enum Coverage {
 #[serde(deny_unknown_fields)]
 pub struct Reader {
     pub name: String,
+    /// Absent: LLRP. Else what it speaks on a serial line.
+    pub serial: Option<crate::serial::Protocol>,
     #[serde(default = "four")]
     pub antennas: u16,
     #[serde(default)]

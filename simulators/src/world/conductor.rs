@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::any_reader::AnyReader;
 use super::happening::{Device, What};
 use super::running::Devices;
 use super::script::{Act, Script};
 use crate::clock::{after, wall_now};
 use crate::faults::FaultSwitch;
-use crate::llrp::{Reader, TagObservation};
+use crate::llrp::TagObservation;
 use crate::modbus;
 use crate::mqtt::{Position, Tracker};
 use crate::truth::TruthLog;
@@ -108,7 +109,7 @@ impl Conductor {
 
     fn with_switch(&self, device: Device, change: impl FnOnce(&FaultSwitch)) {
         let switch = match device {
-            Device::Reader(index) => self.devices.readers[index].as_ref().map(Reader::faults),
+            Device::Reader(index) => self.devices.readers[index].as_ref().map(AnyReader::faults),
             Device::Truck(index) => self.devices.trackers[index].as_ref().map(Tracker::faults),
             Device::Room(index) => self.devices.rooms[index].as_ref().map(modbus::Device::faults),
         };

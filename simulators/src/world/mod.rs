@@ -1,5 +1,6 @@
 //! A company and what happens to it: planned from a scenario and a seed, then acted out on real sockets.
 
+mod any_reader;
 mod cold;
 mod conductor;
 pub mod happening;

@@ -47,6 +47,8 @@ pub struct Zone {
 pub struct Reader {
     pub name: String,
     pub site: String,
+    /// What it speaks on a serial line; `None`: LLRP.
+    pub serial: Option<crate::serial::Protocol>,
     pub antennas: u16,
     /// The reader reports microseconds since it booted, not UTC.
     pub uptime_only: bool,
@@ -237,6 +239,7 @@ fn readers(scenario: &Scenario, points: &[ReadPoint]) -> Vec<Reader> {
             .iter()
             .find(|point| point.reader == reader.name)
             .map_or_else(|| first_site.clone(), |point| point.site.clone()),
+        serial: reader.serial,
         antennas: reader.antennas,
         uptime_only: reader.uptime_only,
     });

@@ -12,12 +12,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::any_reader::AnyReader;
 use super::conductor::{Conductor, instant_of};
 use super::{World, plant};
 use crate::clock::{DeviceClock, wall_now};
 use crate::llrp::{Reader, ReaderOptions};
 use crate::modbus::{self, ColdRoom, DeviceOptions};
 use crate::mqtt::{PublisherOptions, Tracker, TrackerOptions};
+use crate::serial::{SerialOptions, SerialReader};
 use crate::truth::{Emitted, Truth, TruthLog};
 
 /// How long devices may take to get rid of what they hold once emission is over.
@@ -30,13 +32,15 @@ const UPTIME: Duration = Duration::from_secs(5 * 3600);
 /// Which devices are acted out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Parts {
+    /// Over LLRP.
     pub readers: bool,
+    pub serial: bool,
     pub trackers: bool,
     pub modbus: bool,
 }
 
 impl Parts {
-    pub const ALL: Self = Self { readers: true, trackers: true, modbus: true };
+    pub const ALL: Self = Self { readers: true, serial: true, trackers: true, modbus: true };
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub struct StartOptions {
     /// JSON lines, written as things happen.
     pub truth_file: Option<PathBuf>,
     pub listen: IpAddr,
+    /// Where the lines of serial readers are found; `None`: among the temporary files.
+    pub serial_folder: Option<PathBuf>,
     /// Devices listen on this port and the following ones; `None`: on any that are free.
     pub first_port: Option<u16>,
 }
@@ -61,6 +67,7 @@ impl Default for StartOptions {
             raw: false,
             truth_file: None,
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            serial_folder: None,
             first_port: None,
         }
     }
@@ -75,6 +82,13 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    #[error("failed to open a serial line for {device} at {}", path.display())]
+    Serial {
+        device: String,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("failed to open the truth file")]
     Truth(#[source] std::io::Error),
 }
@@ -82,7 +96,7 @@ pub enum StartError {
 /// By index into the plant's tables; `None` where a part is left out.
 #[derive(Debug)]
 pub(super) struct Devices {
-    pub readers: Vec<Option<Reader>>,
+    pub readers: Vec<Option<AnyReader>>,
     pub trackers: Vec<Option<Tracker>>,
     pub rooms: Vec<Option<modbus::Device>>,
 }
@@ -127,11 +141,31 @@ impl World {
         options: &StartOptions,
         ports: &mut Ports,
         log: &Arc<TruthLog>,
-    ) -> Result<Vec<Option<Reader>>, StartError> {
+    ) -> Result<Vec<Option<AnyReader>>, StartError> {
         let mut readers = Vec::new();
+        let folder = options.serial_folder.clone().unwrap_or_else(std::env::temp_dir);
         for plan in &self.scenario.readers {
-            if !options.parts.readers {
+            let wanted = if plan.serial.is_some() { options.parts.serial } else { options.parts.readers };
+            if !wanted {
                 readers.push(None);
+                continue;
+            }
+            if let Some(protocol) = plan.serial {
+                // The process is part of it: several worlds may run beside one another.
+                let path = folder.join(format!("tallyman-sim-{}-{}", std::process::id(), plan.name));
+                let serial = SerialOptions {
+                    name: plan.name.clone(),
+                    protocol,
+                    path: path.clone(),
+                    buffer_reads: plan.buffer_reads,
+                };
+                let started = SerialReader::start(serial, log.clone()).await;
+                let started = started.map_err(|source| StartError::Serial {
+                    device: plan.name.clone(),
+                    path,
+                    source,
+                })?;
+                readers.push(Some(AnyReader::Serial(started)));
                 continue;
             }
             let booted = wall_now() - UPTIME;
@@ -152,7 +186,8 @@ impl World {
                 listen,
             };
             let started = Reader::start(reader, log.clone()).await;
-            readers.push(Some(started.map_err(|source| listening(&plan.name, listen, source))?));
+            let started = started.map_err(|source| listening(&plan.name, listen, source))?;
+            readers.push(Some(AnyReader::Llrp(started)));
         }
         Ok(readers)
     }
@@ -195,7 +230,7 @@ impl World {
     fn addresses(&self, devices: &Devices) -> BTreeMap<String, SocketAddr> {
         let readers = self.plant.readers.iter().zip(&devices.readers);
         let readers =
-            readers.filter_map(|(plan, reader)| Some((plan.name.clone(), reader.as_ref()?.address())));
+            readers.filter_map(|(plan, reader)| Some((plan.name.clone(), reader.as_ref()?.address()?)));
         let rooms = self.plant.modbus.iter().zip(&devices.rooms);
         let rooms = rooms.filter_map(|(plan, room)| Some((plan.name.clone(), room.as_ref()?.address())));
         readers.chain(rooms).collect()
@@ -231,6 +266,12 @@ impl Running {
     /// Where readers and Modbus devices listen, by name.
     pub fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
         &self.addresses
+    }
+
+    /// Where the lines of serial readers are, by name.
+    pub fn lines(&self) -> BTreeMap<String, PathBuf> {
+        let readers = self.world.plant.readers.iter().zip(&self.devices.readers);
+        readers.filter_map(|(plan, reader)| Some((plan.name.clone(), reader.as_ref()?.path()?))).collect()
     }
 
     /// Waits until every reader has an active ROSpec, every Modbus device was polled and every tracker is
@@ -276,7 +317,7 @@ impl Running {
         self.devices.rooms.iter().flatten().for_each(|room| room.begin(begun));
         let conductor = Conductor {
             devices: self.devices.clone(),
-            listening: self.addresses.keys().cloned().collect(),
+            listening: self.addresses.keys().cloned().chain(self.lines().into_keys()).collect(),
             log: self.log.clone(),
             begun,
             started: instant_of(begun),

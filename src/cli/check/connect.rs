@@ -53,6 +53,10 @@ fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
         let what = format!("reader {} ({})", reader.name, reader.address);
         probes.push((what, Box::pin(probes::llrp(reader.address.clone()))));
     }
+    for reader in &config.serial_readers {
+        let what = format!("reader {} ({} on {})", reader.name, reader.protocol.name(), reader.line);
+        probes.push((what, Box::pin(probes::serial(reader.clone(), timeout))));
+    }
     for broker in &config.brokers {
         let what = format!("broker {} ({}:{})", broker.name, broker.host, broker.port);
         probes.push((what, Box::pin(probes::mqtt(broker.clone()))));

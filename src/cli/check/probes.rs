@@ -13,9 +13,10 @@ use tokio_modbus::client::{Context, Reader, tcp};
 use tokio_modbus::slave::Slave;
 
 use crate::config::values::mask_url;
-use crate::config::{BrokerConfig, ModbusConfig, Secret};
+use crate::config::{BrokerConfig, ModbusConfig, Secret, SerialCommands, SerialReaderConfig};
+use crate::decode::serial::{Framed, Framer, Side};
 use crate::domain::frames::ModbusTable;
-use crate::store;
+use crate::{source, store};
 
 const LLRP_HEADER_BYTES: usize = 10;
 /// A first message is a few dozen bytes; this is what we are willing to believe.
@@ -75,6 +76,43 @@ fn parameter(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
         bytes = bytes.get(length..)?;
     }
     None
+}
+
+/// Opens the line, makes the reader read, and waits for its first frame.
+pub async fn serial(config: SerialReaderConfig, limit: Duration) -> Result<String, String> {
+    let mut line = source::serial::open(&config.line, config.connect_timeout.min(limit)).await?;
+    let SerialCommands { start, stop, .. } = &config.commands;
+    line.write_all(start).await.map_err(|error| format!("failed to write: {error}"))?;
+    let mut framer = Framer::new(config.protocol.clone(), Side::Reader);
+    let mut buffer = [0; 1024];
+    let (mut frames, mut garbage) = (0, 0);
+    // Leaves time for the last word.
+    let deadline = tokio::time::Instant::now() + limit.mul_f32(0.7);
+    while frames == 0 {
+        let count = match tokio::time::timeout_at(deadline, line.read(&mut buffer)).await {
+            Err(_) => break,
+            Ok(Ok(0)) => return Err("the line was closed".to_owned()),
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => return Err(format!("failed to read: {error}")),
+        };
+        framer.push(&buffer[..count]);
+        while let Some(framed) = framer.next_piece() {
+            match framed {
+                Framed::Frame { .. } => frames += 1,
+                Framed::Garbage { bytes, .. } => garbage += bytes.len(),
+            }
+        }
+    }
+    line.write_all(stop).await.map_err(|error| format!("failed to write: {error}"))?;
+    let name = config.protocol.name();
+    match (frames, garbage) {
+        (0, 0) if config.silent_after.is_none() => Ok("open, nothing was read yet".to_owned()),
+        (0, 0) => {
+            Err(format!("open, and the reader says nothing: is it on, is it {name}, is the baud rate right?"))
+        }
+        (0, bytes) => Err(format!("{bytes} bytes came that are no {name}: is the baud rate right?")),
+        _ => Ok(format!("it speaks {name}")),
+    }
 }
 
 fn attempt_in_words(status: u16) -> Result<&'static str, String> {

@@ -146,6 +146,10 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
     for reader in &config.readers {
         writeln!(out, "reader {}{}: LLRP {}", reader.name, at(&reader.name), reader.address)?;
     }
+    for reader in &config.serial_readers {
+        let (name, protocol, line) = (&reader.name, reader.protocol.name(), &reader.line);
+        writeln!(out, "reader {name}{}: serial ({protocol}) {line}", at(name))?;
+    }
     for broker in &config.brokers {
         let filters: Vec<&str> = broker.topics.iter().map(|topic| topic.filter.as_str()).collect();
         let (host, port) = (&broker.host, broker.port);

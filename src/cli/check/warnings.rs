@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::values::duration_text;
-use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind};
+use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind, SerialLine};
 use crate::domain::ids::{SourceId, ZoneId};
 use crate::domain::register::Coverage;
 
@@ -96,11 +96,23 @@ fn readers(config: &Config, found: &mut Vec<String>) {
         .flat_map(|point| &point.antennas)
         .map(|antenna| &antenna.source)
         .collect();
-    for reader in config.readers.iter().filter(|reader| !used.contains(&reader.name)) {
-        found.push(format!(
-            "reader {}: no read point has one of its antennas: its reads go nowhere",
-            reader.name
-        ));
+    let llrp = config.readers.iter().map(|reader| &reader.name);
+    let serial = config.serial_readers.iter().map(|reader| &reader.name);
+    for reader in llrp.chain(serial).filter(|reader| !used.contains(reader)) {
+        found.push(format!("reader {reader}: no read point has one of its antennas: its reads go nowhere"));
+    }
+    for reader in &config.serial_readers {
+        if let SerialLine::Port { path, .. } = &reader.line
+            && path
+                .to_str()
+                .is_some_and(|path| path.starts_with("/dev/ttyUSB") || path.starts_with("/dev/ttyACM"))
+        {
+            found.push(format!(
+                "reader {}: {} may be another device after a restart: use its link in /dev/serial/by-id",
+                reader.name,
+                path.display()
+            ));
+        }
     }
 }
 
@@ -160,7 +172,11 @@ fn classes(config: &Config, found: &mut Vec<String>) {
 }
 
 fn node(config: &Config, found: &mut Vec<String>) {
-    if config.readers.is_empty() && config.brokers.is_empty() && config.modbus.is_empty() {
+    if config.readers.is_empty()
+        && config.serial_readers.is_empty()
+        && config.brokers.is_empty()
+        && config.modbus.is_empty()
+    {
         found.push("no reader, broker or modbus: nothing comes in".to_owned());
     }
     if config.notify.alertmanager.is_none() {

@@ -7,7 +7,7 @@ fn objects(protocol: Protocol, bytes: &[u8]) -> Vec<Value> {
 }
 
 fn args(protocol: Protocol) -> DecodeArgs {
-    DecodeArgs { protocol, file: PathBuf::new(), company_prefixes: Vec::new(), filter: 0 }
+    DecodeArgs { protocol, file: PathBuf::new(), company_prefixes: Vec::new(), filter: 0, pattern: None }
 }
 
 fn objects_of(args: &DecodeArgs, bytes: &[u8]) -> Vec<Value> {
@@ -162,4 +162,25 @@ fn payloads_of_trackers_with_and_without_a_topic() {
     assert_eq!(objects[2], json!({"type": "lwt", "device": "bob/van"}));
     assert!(objects[3]["error"].is_string() && objects[3]["offset"].is_u64());
     assert_eq!(objects.len(), 4);
+}
+
+#[test]
+fn serial_frames_are_objects_and_what_is_between_them_has_its_place() {
+    let tag = "AA02220011C9340030751FEB705C5904E3D50D703A76EFDD";
+    let found = objects(Protocol::R200, &capture(&["0102", tag, "AA02220011C9", "AA0127000100", "29DD"]));
+    assert_eq!(
+        found[1],
+        json!({"type": "tag", "epc": "30751feb705c5904e3d50d70", "antenna": 1, "rssi_dbm": -55.0,
+            "pc": "3400", "crc": "3a76"})
+    );
+    assert_eq!(
+        found[0],
+        json!({"error": "2 bytes that are no frame", "reason": "garbage", "offset": 0, "bytes": "0102"})
+    );
+    assert_eq!((&found[2]["offset"], &found[2]["bytes"]), (&json!(26), &json!("aa02220011c9")));
+    assert_eq!(found[3], json!({"type": "answer"}));
+    assert_eq!(found.len(), 4);
+    let found = objects(Protocol::Line, b"E28011606000020000000001,2,-50\nhello\n");
+    assert_eq!((&found[0]["epc"], &found[0]["antenna"]), (&json!("e28011606000020000000001"), &json!(2)));
+    assert_eq!((&found[1]["reason"], &found[1]["offset"]), (&json!("no-match"), &json!(31)));
 }

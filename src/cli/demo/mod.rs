@@ -113,9 +113,10 @@ impl Stage {
 
         let (folder, temporary) = folder(args.keep.as_deref())?;
         let broker = broker::start().await?;
-        let options = StartOptions { broker: Some(broker), ..StartOptions::default() };
+        let serial_folder = Some(folder.clone());
+        let options = StartOptions { broker: Some(broker), serial_folder, ..StartOptions::default() };
         let running = world.start(options).await.context("failed to start the simulated devices")?;
-        let addresses = running.addresses();
+        let (addresses, lines) = (running.addresses(), running.lines());
         let node = format!("demo-{seed}-{}", std::process::id());
         let around = Surroundings {
             node: &node,
@@ -123,6 +124,7 @@ impl Stage {
             broker,
             timescale: args.timescale.as_deref(),
             address: &|name| addresses.get(name).copied(),
+            line: &|name| lines.get(name).cloned(),
         };
         let text = plant::config(running.plant(), &around)?;
         let path = folder.join("tallyman.toml");
@@ -167,7 +169,8 @@ impl Stage {
 
     /// Waits until the daemon hears every device.
     async fn connected(&self, daemon: &JoinHandle<Result<(), RunError>>) -> anyhow::Result<Reader> {
-        let sources = self.config.readers.len() + self.config.brokers.len() + self.config.modbus.len();
+        let readers = self.config.readers.len() + self.config.serial_readers.len();
+        let sources = readers + self.config.brokers.len() + self.config.modbus.len();
         let reader = Reader::open(&self.config.journal.path).await?;
         let deadline = tokio::time::Instant::now() + CONNECT;
         while tokio::time::Instant::now() < deadline {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -26,6 +26,8 @@ pub struct Surroundings<'a> {
     pub timescale: Option<&'a str>,
     /// The address of a simulated device, by name.
     pub address: &'a dyn Fn(&str) -> Option<SocketAddr>,
+    /// The serial line of a simulated reader, by name.
+    pub line: &'a dyn Fn(&str) -> Option<PathBuf>,
 }
 
 /// The configuration file's text.
@@ -111,7 +113,13 @@ fn devices(out: &mut String, plant: &Plant, around: &Surroundings<'_>) -> std::f
     let address = |name: &str| (around.address)(name).map(|at| at.to_string()).unwrap_or_default();
     let backoff = "backoff = { first = \"200ms\", last = \"1s\" }";
     for reader in &plant.readers {
-        writeln!(out, "[[reader]]\nname = {:?}\nsite = {:?}\nprotocol = \"llrp\"", reader.name, reader.site)?;
+        writeln!(out, "[[reader]]\nname = {:?}\nsite = {:?}", reader.name, reader.site)?;
+        if let Some(protocol) = reader.serial {
+            let line = (around.line)(&reader.name).unwrap_or_default();
+            writeln!(out, "protocol = {}\nport = {line:?}\n{backoff}\n", json!(protocol))?;
+            continue;
+        }
+        writeln!(out, "protocol = \"llrp\"")?;
         writeln!(out, "address = {:?}\nkeepalive = \"2s\"\n{backoff}\n", address(&reader.name))?;
     }
     if let Some(site) = plant.sites.first() {

@@ -30,6 +30,7 @@ pub(super) fn dead_letter(frame: &mut Frame, reason: &str, detail: String) -> De
             ("mqtt", Some(topic.clone()), std::mem::take(&mut message.kept))
         }
         Payload::Llrp(message) => ("llrp", None, message.clone()),
+        Payload::Serial { bytes, .. } => ("serial", None, bytes.clone()),
         Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
         Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
     };
@@ -97,6 +98,7 @@ pub(super) fn unreplayed(letter: StoredDeadLetter, reason: Option<&str>) -> Dead
         protocol: match letter.protocol.as_str() {
             "llrp" => "llrp",
             "mqtt" => "mqtt",
+            "serial" => "serial",
             _ => "modbus",
         },
         topic: letter.topic,

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use metrics::{Counter, counter};
+use metrics::Counter;
 use tracing::error;
 
 use crate::domain::frames::{Frame, LinkChange, LinkState};
 use crate::domain::ids::SourceId;
 use crate::source::{Gate, Intake, IntakeSender};
-use crate::telemetry::names;
 
 pub struct Outbox {
     source: SourceId,
@@ -24,8 +23,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(source: SourceId, intake: IntakeSender) -> Self {
-        let drops = counter!(names::MODBUS_DROPPED, "source" => source.as_str().to_owned());
+    /// `drops` counts what finds no room.
+    pub fn new(source: SourceId, intake: IntakeSender, drops: Counter) -> Self {
         let (links, dropped, unlogged) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         Self { source, intake, links, dropped, unlogged, drops }
     }
@@ -64,17 +63,17 @@ impl Outbox {
         self.flush();
     }
 
-    /// Answers, or polls, that the pipeline will not see.
+    /// Frames, or polls, that the pipeline will not see.
     pub fn drop(&mut self, reason: &'static str, count: u64) {
         *self.dropped.entry(reason).or_default() += count;
         *self.unlogged.entry(reason).or_default() += count;
     }
 
-    /// At the end of a poll: one line and one count for each reason.
+    /// Now and then, at the end of a poll for instance: one line and one count for each reason.
     pub fn log_drops(&mut self) {
         for (reason, count) in std::mem::take(&mut self.unlogged) {
             self.drops.increment(count);
-            error!(source = %self.source, reason, count, "dropped answers of a Modbus device");
+            error!(source = %self.source, reason, count, "dropped what a device said");
         }
     }
 
@@ -112,7 +111,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(queue);
         let gate = watch::channel(Gate::Open).1;
         let intake = IntakeSender { queue: sender, gate, clock: WallClock::new() };
-        (Outbox::new(SourceId::new("m"), intake), receiver)
+        (Outbox::new(SourceId::new("m"), intake, Counter::noop()), receiver)
     }
 
     fn frame(outbox: &Outbox) -> Frame {

@@ -1,0 +1,278 @@
+//! A reader on a serial line, or behind a TCP address with the same bytes: keeps it reading and passes its
+//! frames on.
+//!
+//! ```text
+//! open ─▶ start ─▶ first frame ─▶ Link(Up) ─▶ listen ── nothing for ask_again_after, or a round is over ─▶ ask again
+//!   ▲                                           │
+//!   └── wait ◀── Link(Down) ◀── unplugged, closed, nothing for silent_after
+//! ```
+//!
+//! Where no silence is too long (`silent_after` not set, as with readers that print lines when there is
+//! something to read) an open line is as much as one can know, and counts as up at once.
+//!
+//! The line cannot be slowed: where the pipeline has no room, frames are dropped and counted.
+
+mod line;
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use self::line::{Line, open};
+use super::IntakeSender;
+use super::backoff::Backoff;
+use super::outbox::Outbox;
+use crate::config::{SerialLine, SerialReaderConfig};
+use crate::decode::serial::{Framed, Framer, Heard, Side};
+use crate::domain::frames::{Frame, LinkState, Payload};
+use crate::telemetry::names;
+
+/// Longer than any pause within a frame: on a line of its own, and where a network is between.
+const QUIET_ON_A_PORT: Duration = Duration::from_millis(250);
+const QUIET_OVER_TCP: Duration = Duration::from_secs(2);
+/// The last word to the reader may take this long.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Runs until `shutdown` is cancelled, or the pipeline is gone.
+pub async fn run(config: SerialReaderConfig, intake: IntakeSender, shutdown: CancellationToken) {
+    let mut reader = Reader::new(config, intake);
+    while !reader.outbox.is_closed() {
+        let session = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            opened = line::open(&reader.config.line, reader.config.connect_timeout) => opened,
+        };
+        let lost = match session {
+            Ok(mut line) => match reader.listen(&mut *line, &shutdown).await {
+                Ended::Shutdown => {
+                    reader.say_goodbye(&mut *line).await;
+                    break;
+                }
+                Ended::Lost(reason) => reason,
+            },
+            Err(reason) => reason,
+        };
+        let delay = reader.lost(lost);
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+    reader.meters.up.set(0.0);
+}
+
+struct Reader {
+    config: SerialReaderConfig,
+    outbox: Outbox,
+    backoff: Backoff,
+    /// What the pipeline knows; `None` at first.
+    told_up: Option<bool>,
+    /// Of one frame, looked at for the end of a round.
+    heard: Vec<Heard>,
+    meters: Meters,
+}
+
+enum Ended {
+    Shutdown,
+    Lost(String),
+}
+
+/// When what happened last.
+struct Times {
+    byte: Instant,
+    frame: Instant,
+    asked: Instant,
+}
+
+impl Reader {
+    fn new(config: SerialReaderConfig, intake: IntakeSender) -> Self {
+        let meters = Meters::new(config.name.as_str());
+        meters.up.set(0.0);
+        let drops = counter!(names::SERIAL_DROPPED, "source" => config.name.as_str().to_owned());
+        Self {
+            outbox: Outbox::new(config.name.clone(), intake, drops),
+            backoff: Backoff::new(config.backoff),
+            told_up: None,
+            heard: Vec::new(),
+            meters,
+            config,
+        }
+    }
+
+    /// One open line, from the first command to its end.
+    async fn listen(&mut self, line: &mut dyn Line, shutdown: &CancellationToken) -> Ended {
+        self.meters.connections.increment(1);
+        let start = self.config.commands.start.clone();
+        if let Err(reason) = send(line, &start).await {
+            return Ended::Lost(reason);
+        }
+        if self.config.silent_after.is_none() {
+            self.proven();
+        }
+        let now = Instant::now();
+        let mut times = Times { byte: now, frame: now, asked: now };
+        let mut framer = Framer::new(self.config.protocol.clone(), Side::Reader);
+        let mut buffer = [0; 4096];
+        loop {
+            let wake = self.next_wake(&times, &framer);
+            let read = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ended::Shutdown,
+                read = line.read(&mut buffer) => Some(read),
+                () = tokio::time::sleep_until(wake) => None,
+            };
+            let now = Instant::now();
+            match read {
+                Some(Ok(0)) => return Ended::Lost("the line was closed".to_owned()),
+                Some(Err(error)) => return Ended::Lost(format!("failed to read: {error}")),
+                Some(Ok(count)) => {
+                    times.byte = now;
+                    framer.push(&buffer[..count]);
+                }
+                None if framer.is_waiting() && now >= times.byte + self.quiet() => framer.quiet(),
+                None => {}
+            }
+            let round_over = self.hand_on(&mut framer, &mut times, now);
+            self.outbox.log_drops();
+            if self.outbox.is_closed() {
+                return Ended::Lost("the pipeline takes no more frames".to_owned());
+            }
+            if let Some(limit) = self.config.silent_after.filter(|limit| now >= times.frame + *limit) {
+                return Ended::Lost(format!("nothing came for {limit:?}"));
+            }
+            let overdue = now >= times.frame.max(times.asked) + self.config.ask_again_after;
+            if overdue || (round_over && self.config.commands.each_round) {
+                times.asked = now;
+                if overdue && !self.config.commands.again.is_empty() {
+                    self.meters.nudges.increment(1);
+                }
+                let again = self.config.commands.again.clone();
+                if let Err(reason) = send(line, &again).await {
+                    return Ended::Lost(reason);
+                }
+            }
+        }
+    }
+
+    /// When there is something to do though no byte comes.
+    fn next_wake(&self, times: &Times, framer: &Framer) -> Instant {
+        let ask = times.frame.max(times.asked) + self.config.ask_again_after;
+        let quiet = framer.is_waiting().then(|| times.byte + self.quiet());
+        let silent = self.config.silent_after.map(|limit| times.frame + limit);
+        [quiet, silent].into_iter().flatten().fold(ask, Instant::min)
+    }
+
+    fn quiet(&self) -> Duration {
+        match self.config.line {
+            SerialLine::Port { .. } => QUIET_ON_A_PORT,
+            SerialLine::Tcp(_) => QUIET_OVER_TCP,
+        }
+    }
+
+    /// Passes on every piece that is whole; whether one of them ends a round.
+    fn hand_on(&mut self, framer: &mut Framer, times: &mut Times, now: Instant) -> bool {
+        let mut round_over = false;
+        while let Some(framed) = framer.next_piece() {
+            let payload = match framed {
+                Framed::Frame { bytes, .. } => {
+                    times.frame = now;
+                    self.proven();
+                    round_over |= self.ends_round(&bytes);
+                    Payload::Serial { bytes, fault: None }
+                }
+                Framed::Garbage { bytes, reason, .. } => {
+                    self.meters.garbage.increment(bytes.len() as u64);
+                    Payload::Serial { bytes, fault: Some(reason) }
+                }
+            };
+            if self.outbox.gate_is_open() {
+                let (source, received_at) = (self.config.name.clone(), self.outbox.now());
+                self.outbox.frame(Frame { source, received_at, payload, ack: None });
+            } else {
+                self.outbox.drop("journal-full", 1);
+            }
+        }
+        round_over
+    }
+
+    fn ends_round(&mut self, frame: &[u8]) -> bool {
+        self.heard.clear();
+        // A frame that does not decode is the core's business.
+        self.config.commands.each_round
+            && self.config.protocol.decode(frame, &mut self.heard).is_ok()
+            && self.heard.iter().any(|heard| matches!(heard, Heard::RoundEnd { .. } | Heard::Trouble(_)))
+    }
+
+    fn proven(&mut self) {
+        self.backoff.reset();
+        if self.told_up == Some(true) {
+            return;
+        }
+        self.told_up = Some(true);
+        self.meters.up.set(1.0);
+        info!(reader = %self.config.name, line = %self.config.line, "reading");
+        self.outbox.link(LinkState::Up { replaying: false });
+    }
+
+    /// How long to wait before the line is opened again.
+    fn lost(&mut self, reason: String) -> Duration {
+        self.meters.failures.increment(1);
+        self.meters.up.set(0.0);
+        let delay = self.backoff.next_delay();
+        warn!(reader = %self.config.name, line = %self.config.line, reason, retry_in = ?delay, "the reader is not heard");
+        if self.told_up != Some(false) {
+            self.told_up = Some(false);
+            self.outbox.link(LinkState::Down { reason });
+        }
+        delay
+    }
+
+    async fn say_goodbye(&self, line: &mut dyn Line) {
+        let stop = &self.config.commands.stop;
+        match timeout(GOODBYE, send(line, stop)).await {
+            Ok(Ok(())) => info!(reader = %self.config.name, "line closed"),
+            Ok(Err(reason)) => warn!(reader = %self.config.name, reason, "the reader was not told to stop"),
+            Err(_) => warn!(reader = %self.config.name, "the reader was not told to stop: the line is stuck"),
+        }
+    }
+}
+
+async fn send(line: &mut dyn Line, bytes: &[u8]) -> Result<(), String> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let sent = async {
+        line.write_all(bytes).await?;
+        line.flush().await
+    };
+    match timeout(line::WRITE_TIMEOUT, sent).await {
+        Ok(sent) => sent.map_err(|error| format!("failed to write: {error}")),
+        Err(_) => Err("failed to write: the line is stuck".to_owned()),
+    }
+}
+
+struct Meters {
+    up: Gauge,
+    connections: Counter,
+    failures: Counter,
+    garbage: Counter,
+    nudges: Counter,
+}
+
+impl Meters {
+    fn new(source: &str) -> Self {
+        let source = || source.to_owned();
+        Self {
+            up: gauge!(names::SOURCE_UP, "source" => source()),
+            connections: counter!(names::SOURCE_CONNECTIONS, "source" => source()),
+            failures: counter!(names::SOURCE_CONNECTION_FAILURES, "source" => source()),
+            garbage: counter!(names::SERIAL_GARBAGE, "source" => source()),
+            nudges: counter!(names::SERIAL_NUDGES, "source" => source()),
+        }
+    }
+}
