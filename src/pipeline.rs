@@ -40,7 +40,7 @@ use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::journal::{self, JournalError, Opened, Reader, StatePages};
-use crate::notify::{self, Board};
+use crate::notify::{self, Board, Receivers};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, IntakeSender};
 use crate::store::timescale::Follower;
@@ -197,6 +197,7 @@ async fn assemble(
         );
         stages.spawn("store", forwarder);
     }
+    let receivers = Receivers::default();
     let around = notify::Surroundings {
         node: config.node.clone(),
         // A pool of its own: however many receivers there are, the forwarder is not kept waiting.
@@ -204,6 +205,7 @@ async fn assemble(
         committed: committed_rx.clone(),
         control: control_tx,
         clock: clock.clone(),
+        receivers: receivers.clone(),
         shutdown: tail.clone(),
     };
     let places = notify::places(&opened.reader).await?;
@@ -215,6 +217,7 @@ async fn assemble(
             board,
             opened.meta.last_heartbeat,
             clock.clone(),
+            receivers.clone(),
             tail.clone(),
         );
         stages.spawn("notify", notifier);
@@ -227,6 +230,7 @@ async fn assemble(
         clock,
         config: config.web.clone(),
         committed: committed_rx,
+        receivers,
         stopping: tail,
     });
     spawn_web(&config, api, stages).await?;

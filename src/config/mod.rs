@@ -134,6 +134,8 @@ pub struct NotifyConfig {
 pub struct AlertmanagerConfig {
     /// Base addresses, every instance of the cluster.
     pub urls: Vec<String>,
+    /// Authorities that are trusted instead of the machine's.
+    pub ca_file: Option<PathBuf>,
     /// A firing alert is sent again this often.
     pub resend: Duration,
     /// `endsAt` of a firing alert lies this far ahead: a daemon that dies does not resolve its alerts.
@@ -150,6 +152,7 @@ impl std::fmt::Debug for AlertmanagerConfig {
         let urls: Vec<String> = self.urls.iter().map(|url| values::mask_url(url)).collect();
         f.debug_struct("AlertmanagerConfig")
             .field("urls", &urls)
+            .field("ca_file", &self.ca_file)
             .field("resend", &self.resend)
             .field("hold", &self.hold)
             .field("resolved_for", &self.resolved_for)

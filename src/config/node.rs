@@ -144,7 +144,7 @@ pub(super) fn receiver_names(notify: Option<&NotifyConfig>) -> Vec<String> {
 pub(super) fn notify(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<NotifyConfig> {
     let Some(section) = section else { return Some(NotifyConfig::default()) };
     let named = section.has("alertmanager");
-    let alertmanager = section.table("alertmanager").and_then(alertmanager);
+    let alertmanager = section.table("alertmanager").and_then(|table| alertmanager(table, scope));
     let webhooks = receivers::webhooks(&section, scope);
     let mqtt = receivers::topics(&section, scope);
     let log = receivers::log(&section, scope);
@@ -155,13 +155,15 @@ pub(super) fn notify(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<
     Some(NotifyConfig { alertmanager, webhooks, mqtt, log })
 }
 
-fn alertmanager(section: Section<'_>) -> Option<AlertmanagerConfig> {
-    let allowed = "http://host:port, one for each instance of the cluster";
+fn alertmanager(section: Section<'_>, scope: &Scope<'_>) -> Option<AlertmanagerConfig> {
+    let allowed = "http://host:port or https://host:port, one for each instance of the cluster";
     let urls = section.list("urls", allowed, |value| base_url(value.as_str()?));
     let urls = section.need("urls", urls, &format!("an array of {allowed}"));
     if urls.as_ref().is_some_and(Vec::is_empty) {
         section.problem("urls", "empty", format!("write {allowed}"));
     }
+    let secure = urls.iter().flatten().any(|url| url.starts_with(HTTPS));
+    let ca_file = ca_file(&section, scope, secure);
     let resend = section.duration("resend", SECOND..=4 * MINUTE).unwrap_or(MINUTE);
     let hold = section.duration("hold", MINUTE..=30 * DAY).unwrap_or(DAY);
     if hold < 2 * resend {
@@ -173,12 +175,27 @@ fn alertmanager(section: Section<'_>) -> Option<AlertmanagerConfig> {
         if web { Ok(text.to_owned()) } else { Err("not a web address") }
     });
     section.finish();
-    Some(AlertmanagerConfig { urls: urls?, resend, hold, resolved_for, generator_url })
+    Some(AlertmanagerConfig { urls: urls?, ca_file, resend, hold, resolved_for, generator_url })
 }
 
-/// `http://host:port/path`, without the slash at its end. TLS is not built in.
+pub(super) const HTTPS: &str = "https://";
+
+/// The authorities that a receiver's certificate may come from, where it is not those of the machine.
+pub(super) fn ca_file(section: &Section<'_>, scope: &Scope<'_>, secure: bool) -> Option<PathBuf> {
+    let file = section.parsed("ca_file", "the path of a PEM file", |text| match text.is_empty() {
+        true => Err("empty"),
+        false => Ok(scope.around.path(text)),
+    });
+    if section.has("ca_file") && !secure {
+        section.problem("ca_file", "without an https:// address", "https://, or take it out");
+    }
+    file
+}
+
+/// `http://host:port/path` or `https://…`, without the slash at its end.
 pub(super) fn base_url(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("http://")?;
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix(HTTPS))?;
+    text.parse::<hyper::Uri>().ok()?;
     let authority = rest.split('/').next()?;
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host_port = match host_port.rsplit_once(':') {

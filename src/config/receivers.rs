@@ -1,5 +1,6 @@
 //! Who is told of alerts beside Alertmanager: webhooks, MQTT topics, the log.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
@@ -50,6 +51,8 @@ pub struct ReceiverConfig {
 pub struct WebhookConfig {
     pub receiver: ReceiverConfig,
     pub url: String,
+    /// Authorities that are trusted instead of the machine's.
+    pub ca_file: Option<PathBuf>,
     /// The key itself, out of its text form.
     pub key: Vec<u8>,
     pub timeout: Duration,
@@ -61,6 +64,7 @@ impl std::fmt::Debug for WebhookConfig {
         f.debug_struct("WebhookConfig")
             .field("receiver", &self.receiver)
             .field("url", &values::mask_url(&self.url))
+            .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -83,8 +87,10 @@ pub(super) fn webhooks(notify: &Section<'_>, scope: &Scope<'_>) -> Vec<WebhookCo
 
 fn webhook(section: Section<'_>, scope: &Scope<'_>) -> Option<WebhookConfig> {
     let receiver = receiver(&section, scope);
-    let allowed = "http://host:port/path";
+    let allowed = "http://host:port/path or https://host:port/path";
     let url = section.parsed("url", allowed, |text| node::base_url(text).ok_or("not such an address"));
+    let secure = url.as_ref().is_some_and(|url| url.starts_with(node::HTTPS));
+    let ca_file = node::ca_file(&section, scope, secure);
     let url = section.need("url", url, allowed);
     let key = secret(&section, "secret", &scope.around);
     let forms = ["secret", "secret_file", "secret_env", "secret_credential"];
@@ -100,7 +106,7 @@ fn webhook(section: Section<'_>, scope: &Scope<'_>) -> Option<WebhookConfig> {
     });
     let timeout = section.duration("timeout", SECOND..=5 * MINUTE).unwrap_or(10 * SECOND);
     section.finish();
-    Some(WebhookConfig { receiver: receiver?, url: url?, key: key?, timeout })
+    Some(WebhookConfig { receiver: receiver?, url: url?, ca_file, key: key?, timeout })
 }
 
 fn key_of(secret: &Secret) -> Option<Vec<u8>> {

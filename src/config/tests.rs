@@ -288,8 +288,8 @@ fn one_fault_each() {
         ),
         ("[store.timescale]".to_owned(), "store.timescale.url: missing"),
         (
-            "[notify.alertmanager]\nurls = [\"https://a:1\"]".to_owned(),
-            "notify.alertmanager.urls[0]: \"https://a:1\": not understood",
+            "[notify.alertmanager]\nurls = [\"ftp://a:1\"]".to_owned(),
+            "notify.alertmanager.urls[0]: \"ftp://a:1\": not understood",
         ),
         ("colour = 1".to_owned(), "reader[0].colour: unknown key \"colour\"; allowed: address"),
         (

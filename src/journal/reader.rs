@@ -96,6 +96,19 @@ impl Reader {
             .map_err(|source| self.failed(source))
     }
 
+    /// How many alert transitions follow; at most `limit` are counted.
+    pub async fn count_alert_events_after(&self, seq: u64, limit: usize) -> Result<u64, JournalError> {
+        let text = "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_lasting \
+                    WHERE class < 5 AND seq > ? AND kind = 'alert' LIMIT ?)";
+        let count: i64 = sqlx::query_scalar(text)
+            .bind(signed(seq))
+            .bind(signed(limit as u64))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// `None` where no event has this number, be it pruned or not yet there. Another id than the one
     /// remembered says that this is an older copy of the journal, gone on with.
     pub async fn event_id_at(&self, seq: u64) -> Result<Option<EventId>, JournalError> {

@@ -10,9 +10,11 @@ mod message;
 
 pub(super) use message::{action, summary};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::{Method, StatusCode};
 use metrics::counter;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -20,8 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::ledger::{Due, Ledger};
 use super::Board;
+use super::http::{HttpClient, HttpError};
+use super::receivers::{Entry, Receivers};
 use crate::config::values::mask_url;
-use crate::config::{AlertmanagerConfig, BackoffConfig};
+use crate::config::{ALERTMANAGER, AlertmanagerConfig, BackoffConfig};
 use crate::domain::ids::NodeId;
 use crate::domain::time::Timestamp;
 use crate::source::backoff::Backoff;
@@ -41,9 +45,9 @@ const RETRY: BackoffConfig = BackoffConfig { first: Duration::from_secs(1), last
 #[derive(Debug, thiserror::Error)]
 enum PostError {
     #[error("failed to reach it")]
-    Unreachable(#[from] reqwest::Error),
+    Unreachable(#[from] HttpError),
     #[error("it answered {status}: {body}")]
-    Refused { status: reqwest::StatusCode, body: String },
+    Refused { status: StatusCode, body: String },
 }
 
 /// Tells every instance until `shutdown`. Each has a task of its own: one that is away delays no other.
@@ -54,6 +58,7 @@ pub async fn run(
     board: Arc<Board>,
     last_alive: Option<Timestamp>,
     clock: WallClock,
+    receivers: Receivers,
     shutdown: CancellationToken,
 ) {
     let mut instances = tokio::task::JoinSet::new();
@@ -62,8 +67,11 @@ pub async fn run(
     for url in &config.urls {
         let instance = Instance {
             url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
-            client: super::client(),
+            ca_file: config.ca_file.clone(),
+            client: None,
+            standing: receivers.enter(ALERTMANAGER, "alertmanager", &mask_url(url)),
             ledger: Ledger::new(config.clone(), node.clone(), &alerts, last_alive, now),
+            waiting_since: None,
             resend: config.resend,
             resolved_for: config.resolved_for,
             board: board.clone(),
@@ -82,8 +90,13 @@ pub async fn run(
 
 struct Instance {
     url: String,
-    client: reqwest::Client,
+    ca_file: Option<PathBuf>,
+    /// Made at the first post.
+    client: Option<HttpClient>,
+    standing: Entry,
     ledger: Ledger,
+    /// Since when something is not taken.
+    waiting_since: Option<Timestamp>,
     resend: Duration,
     resolved_for: Duration,
     board: Arc<Board>,
@@ -120,6 +133,7 @@ impl Instance {
 
     fn failed(&self, error: &PostError, again_in: Duration) {
         counter!(names::NOTIFICATION_FAILURES, "receiver" => "alertmanager").increment(1);
+        self.standing.refused(self.clock.now(), &in_words(error));
         let error: &dyn std::error::Error = error;
         tracing::warn!(url = %mask_url(&self.url), error, ?again_in, "failed to tell Alertmanager; the journal keeps what it has to be told");
     }
@@ -130,25 +144,52 @@ impl Instance {
         self.board.forget_resolved(now - self.resolved_for);
         let due = self.ledger.due(&self.board.snapshot(), now);
         let mut outcome = Ok(());
+        let mut untold = due.len();
         for part in due.chunks(POST_ALERTS) {
             match self.post(part).await {
-                Ok(()) => self.ledger.taken(part, now),
+                Ok(()) => {
+                    untold -= part.len();
+                    self.ledger.taken(part, now);
+                    self.standing.took(now);
+                }
                 Err(refused @ PostError::Refused { .. }) => outcome = Err(refused),
-                Err(unreachable) => return Err(unreachable),
+                Err(unreachable) => {
+                    outcome = Err(unreachable);
+                    break;
+                }
             }
         }
+        self.standing.is_behind(untold);
+        match outcome {
+            Ok(()) => self.waiting_since = None,
+            Err(_) => _ = self.waiting_since.get_or_insert(now),
+        }
+        self.standing.waits_since(self.waiting_since);
         outcome
     }
 
-    async fn post(&self, due: &[Due]) -> Result<(), PostError> {
+    async fn post(&mut self, due: &[Due]) -> Result<(), PostError> {
         let alerts: Vec<&Value> = due.iter().map(|due| &due.alert).collect();
-        let response = self.client.post(&self.url).timeout(POST_TIMEOUT).json(&alerts).send().await?;
-        let status = response.status();
+        let body = Value::from_iter(alerts.iter().copied().cloned()).to_string();
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(HttpClient::new(&self.url, self.ca_file.as_deref(), POST_TIMEOUT)?),
+        };
+        let headers = [("content-type", "application/json".to_owned())];
+        let answer = client.send(Method::POST, &headers, body).await?;
+        let status = answer.status;
         if !status.is_success() {
-            let body = response.text().await?;
+            let body = String::from_utf8_lossy(&answer.body);
             return Err(PostError::Refused { status, body: body.chars().take(500).collect() });
         }
         counter!(names::NOTIFICATIONS, "receiver" => "alertmanager").increment(alerts.len() as u64);
         Ok(())
+    }
+}
+
+fn in_words(error: &PostError) -> String {
+    match error {
+        PostError::Unreachable(error) => error.to_string(),
+        refused @ PostError::Refused { .. } => refused.to_string(),
     }
 }

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::Notice;
+use super::receivers::{Entry, Receivers};
+use crate::config::values::mask_url;
 use crate::config::{LONGEST_RETRY_AFTER, ReceiverConfig};
 use crate::domain::ids::{Digest, NodeId};
 use crate::domain::state::{StateKind, StateRow};
@@ -33,6 +35,9 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// What carries notices to one kind of receiver.
 pub trait Carrier: Send + 'static {
+    /// `webhook`, `mqtt` or `log`.
+    fn kind(&self) -> &'static str;
+
     /// What the receiver is: another address is another receiver.
     fn address(&self) -> String;
 
@@ -79,6 +84,8 @@ pub struct Surroundings {
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub clock: WallClock,
+    /// Where people see how it stands with each.
+    pub receivers: Receivers,
     pub shutdown: CancellationToken,
 }
 
@@ -86,6 +93,7 @@ pub struct Courier<C> {
     config: ReceiverConfig,
     carrier: C,
     around: Surroundings,
+    standing: Entry,
     backoff: Backoff,
     place: Place,
     noted: Option<Place>,
@@ -109,8 +117,11 @@ impl<C: Carrier> Courier<C> {
         let new = Place { seq: head, gone_since: None, address };
         let place = held.map_or(new.clone(), |held| Place { address, ..held });
         let backoff = Backoff::new(config.backoff);
+        let standing = around.receivers.enter(&config.name, carrier.kind(), &mask_url(&carrier.address()));
+        standing.told_up_to(place.seq);
+        standing.disabled_since(place.gone_since);
         let (noted, noted_at) = (None, Instant::now());
-        Self { config, carrier, around, backoff, place, noted, noted_at, has_told: false }
+        Self { config, carrier, around, standing, backoff, place, noted, noted_at, has_told: false }
     }
 
     pub async fn run(mut self) {
@@ -122,6 +133,7 @@ impl<C: Carrier> Courier<C> {
             match self.around.reader.alert_events_after(self.place.seq, PAGE).await {
                 Ok(events) if events.is_empty() => {
                     self.place.seq = self.place.seq.max(head);
+                    self.standing.told_up_to(self.place.seq);
                     if !self.idle().await {
                         return;
                     }
@@ -181,6 +193,7 @@ impl<C: Carrier> Courier<C> {
                 self.has_told = true;
             }
             self.place.seq = event.seq;
+            self.standing.told_up_to(event.seq);
             if self.has_told && self.noted_at.elapsed() >= NOTE_EVERY {
                 self.note().await;
             }
@@ -200,26 +213,34 @@ impl<C: Carrier> Courier<C> {
                 Ok(()) => {
                     counter!(names::NOTIFICATIONS, "receiver" => self.config.name.clone()).increment(1);
                     self.backoff.reset();
+                    self.standing.took(self.around.clock.now());
                     self.set_waiting(None);
                     return Ended::Told;
                 }
                 Err(Undelivered::Gone) => {
-                    self.place.gone_since = Some(self.around.clock.now());
+                    let now = self.around.clock.now();
+                    self.standing.refused(now, &Undelivered::Gone.to_string());
+                    self.standing.disabled_since(Some(now));
+                    self.place.gone_since = Some(now);
                     return Ended::Told;
                 }
                 Err(Undelivered::Refused { reason }) => {
+                    self.standing.refused(self.around.clock.now(), &reason);
                     self.give_up(notice, "refused", &reason);
                     return Ended::Told;
                 }
                 Err(Undelivered::Later { reason, not_before }) => (reason, not_before),
             };
             counter!(names::NOTIFICATION_FAILURES, "receiver" => self.config.name.clone()).increment(1);
-            let age = self.around.clock.now().since(notice.recorded_at);
+            let now = self.around.clock.now();
+            self.standing.refused(now, &error);
+            let age = now.since(notice.recorded_at);
             if age >= self.config.give_up_after {
                 self.give_up(notice, "expired", &error);
                 return Ended::Told;
             }
             self.set_waiting(Some(age));
+            self.standing.waits_since(Some(notice.recorded_at));
             let asked = not_before.unwrap_or_default().min(LONGEST_RETRY_AFTER);
             let again_in = self.backoff.next_delay().max(asked);
             tracing::warn!(receiver = self.config.name, alert = %notice.alert.key, error, ?again_in, "failed to tell a receiver; it is told again");
@@ -231,6 +252,7 @@ impl<C: Carrier> Courier<C> {
 
     fn give_up(&self, notice: &Notice, why: &'static str, error: &str) {
         let receiver = self.config.name.clone();
+        self.standing.waits_since(None);
         counter!(names::NOTIFICATIONS_DROPPED, "receiver" => receiver, "reason" => why).increment(1);
         tracing::error!(receiver = self.config.name, alert = %notice.alert.key, id = %notice.id, transition = notice.transition.as_str(), why, error, "gave up telling a receiver of an alert");
     }

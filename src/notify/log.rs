@@ -7,6 +7,10 @@ use crate::domain::alerts::Severity;
 pub struct Log;
 
 impl Carrier for Log {
+    fn kind(&self) -> &'static str {
+        "log"
+    }
+
     fn address(&self) -> String {
         String::new()
     }

@@ -13,10 +13,12 @@ pub mod alertmanager;
 mod board;
 mod courier;
 pub mod doors;
+pub mod http;
 mod log;
 mod mqtt;
 mod notice;
 mod publisher;
+mod receivers;
 mod webhook;
 
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod tests;
 
 pub use board::Board;
 pub use courier::{Place, Surroundings};
+pub use receivers::{Receiver, Receivers};
 
 use crate::domain::state::StateKind;
 use courier::Courier;
@@ -57,10 +60,4 @@ pub async fn places(reader: &crate::journal::Reader) -> Result<BTreeMap<String, 
     let rows = reader.all_states(StateKind::Receiver).await?;
     let read = |(name, value): (String, Vec<u8>)| Some((name, serde_json::from_slice(&value).ok()?));
     Ok(rows.into_iter().filter_map(read).collect())
-}
-
-/// A client that follows no redirect: a POST that is sent elsewhere becomes a GET, and would count as told.
-fn client() -> reqwest::Client {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    client.expect("a client without TLS reads nothing that could be wrong")
 }

@@ -33,6 +33,10 @@ impl Topic {
 }
 
 impl Carrier for Topic {
+    fn kind(&self) -> &'static str {
+        "mqtt"
+    }
+
     fn address(&self) -> String {
         format!("{}:{}/{}", self.config.broker.host, self.config.broker.port, self.config.topic)
     }

@@ -8,28 +8,34 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Response, StatusCode};
+use hyper::header::RETRY_AFTER;
+use hyper::{Method, StatusCode};
 use sha2::Sha256;
 
 use super::courier::{Carrier, Undelivered};
+use super::http::{Answer, HttpClient, HttpError};
 use super::notice::Notice;
 use crate::config::WebhookConfig;
 use crate::source::clock::WallClock;
 
 pub struct Webhook {
     config: WebhookConfig,
-    client: reqwest::Client,
+    /// Made at the first message.
+    client: Option<HttpClient>,
     clock: WallClock,
 }
 
 impl Webhook {
     pub fn new(config: WebhookConfig, clock: WallClock) -> Self {
-        Self { config, client: super::client(), clock }
+        Self { config, client: None, clock }
     }
 }
 
 impl Carrier for Webhook {
+    fn kind(&self) -> &'static str {
+        "webhook"
+    }
+
     fn address(&self) -> String {
         self.config.url.clone()
     }
@@ -38,27 +44,28 @@ impl Carrier for Webhook {
         let now = self.clock.now();
         let (id, timestamp) = (notice.id.to_string(), (now.as_micros() / 1_000_000).to_string());
         let signature = signature(&self.config.key, &id, &timestamp, &notice.body);
-        let sent = self
-            .client
-            .post(&self.config.url)
-            .timeout(self.config.timeout)
-            .header("content-type", "application/cloudevents+json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature)
-            .body(notice.body.clone())
-            .send()
-            .await;
-        match sent {
-            Ok(response) => judge(&response, now.to_jiff()),
-            // Without the address: it may hold a password.
-            Err(error) => Err(Undelivered::Later { reason: words(&error.without_url()), not_before: None }),
-        }
+        let headers = [
+            ("content-type", "application/cloudevents+json".to_owned()),
+            ("webhook-id", id),
+            ("webhook-timestamp", timestamp),
+            ("webhook-signature", signature),
+        ];
+        // Without the address: it may hold a password.
+        let later = |error: HttpError| Undelivered::Later { reason: error.to_string(), not_before: None };
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => {
+                let WebhookConfig { url, ca_file, timeout, .. } = &self.config;
+                none.insert(HttpClient::new(url, ca_file.as_deref(), *timeout).map_err(later)?)
+            }
+        };
+        let answer = client.send(Method::POST, &headers, notice.body.clone()).await.map_err(later)?;
+        judge(&answer, now.to_jiff())
     }
 }
 
-fn judge(response: &Response, now: jiff::Timestamp) -> Result<(), Undelivered> {
-    let status = response.status();
+fn judge(answer: &Answer, now: jiff::Timestamp) -> Result<(), Undelivered> {
+    let status = answer.status;
     let reason = format!("it answered {status}");
     match status {
         status if status.is_success() => Ok(()),
@@ -68,7 +75,7 @@ fn judge(response: &Response, now: jiff::Timestamp) -> Result<(), Undelivered> {
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => Err(Undelivered::Refused { reason }),
         _ => {
-            let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let asked = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             Err(Undelivered::Later { reason, not_before: asked.and_then(|asked| retry_after(asked, now)) })
         }
     }
@@ -90,16 +97,6 @@ fn signature(key: &[u8], id: &str, timestamp: &str, body: &str) -> String {
         mac.update(part.as_bytes());
     }
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-}
-
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Rules, WebConfig};
 use crate::domain::orders::{Answer, Order};
 use crate::journal::Reader;
+use crate::notify::Receivers;
 use crate::source::clock::WallClock;
 
 mod alerts;
@@ -72,6 +73,7 @@ pub struct Api {
     committed: watch::Receiver<u64>,
     /// Turns of those who listen to the stream of events.
     streams: Arc<Semaphore>,
+    receivers: Receivers,
     stopping: CancellationToken,
 }
 
@@ -83,16 +85,17 @@ pub struct Parts {
     pub clock: WallClock,
     pub config: WebConfig,
     pub committed: watch::Receiver<u64>,
+    pub receivers: Receivers,
     /// Ends streams, and then the connections.
     pub stopping: CancellationToken,
 }
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reader, rules, commands, clock, config, committed, stopping } = parts;
+        let Parts { reader, rules, commands, clock, config, committed, receivers, stopping } = parts;
         let scans = Semaphore::new(LONG_LOOKS);
         let streams = Arc::new(Semaphore::new(config.max_streams));
-        Self { reader, rules, commands, clock, config, scans, committed, streams, stopping }
+        Self { reader, rules, commands, clock, config, scans, committed, streams, receivers, stopping }
     }
 }
 

@@ -22,19 +22,33 @@ use crate::domain::register::{Maintained, Maintenance, Record};
 use crate::domain::state::{LinkCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::StateRows;
+use crate::notify::Receiver;
 
 /// Plans, and alerts of devices, that are looked through.
 const PLANS: usize = 10_000;
+/// Changes of alerts that are counted for how far a receiver is behind.
+const COUNTED: usize = 1000;
 
 pub(super) fn operations() -> Vec<Operation> {
     let example = json!({
         "node": "hamburg-1", "epoch": "5f2d7c0e9a1b4c3d8e6f7a8b9c0d1e2f", "now": "2026-05-01T06:00:00Z",
         "last_seq": 1042, "forwarded_seq": 1042, "sources": [],
+        "receivers": [{
+            "name": "dispatch", "kind": "webhook", "address": "https://dispatch.example.com/hooks/tallyman",
+            "last_success": "2026-05-01T05:12:40Z",
+            "last_error": { "at": "2026-05-01T05:58:03Z", "reason": "it answered 503 Service Unavailable" },
+            "waiting_since": "2026-05-01T05:58:03Z", "disabled_since": null, "behind": 3, "told_seq": 1031,
+        }],
         "maintenance": [],
     });
     vec![
-        Operation::get("/status", "status", "How the daemon is doing: sources and their books", status)
-            .answers::<Status>(StatusCode::OK, "The status.", example),
+        Operation::get(
+            "/status",
+            "status",
+            "How the daemon is doing: sources and their books, receivers of alerts",
+            status,
+        )
+        .answers::<Status>(StatusCode::OK, "The status.", example),
     ]
 }
 
@@ -48,6 +62,8 @@ pub(super) struct Status {
     /// Everything up to here is in TimescaleDB.
     forwarded_seq: u64,
     sources: Vec<SourceStatus>,
+    /// Who is told of alerts. Empty for who sees only some sites.
+    receivers: Vec<Receiver>,
     /// Planned work that is in force.
     maintenance: Vec<InForce>,
 }
@@ -80,6 +96,7 @@ async fn status(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Stat
         let link = link.map(|row| serde_json::from_slice(&row)).transpose()?;
         sources.push(SourceStatus { balances: book.balances(), name, link, book });
     }
+    let receivers = if caller.scope.is_everywhere() { receivers(&api).await? } else { Vec::new() };
     let maintenance = in_force(&api, &caller).await?;
     Ok(Json(Status {
         node: meta.node.to_string(),
@@ -88,8 +105,20 @@ async fn status(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Stat
         last_seq: meta.last_seq,
         forwarded_seq: meta.forwarded_seq,
         sources,
+        receivers,
         maintenance,
     }))
+}
+
+/// What those who walk the journal have before them is counted there.
+async fn receivers(api: &Api) -> Result<Vec<Receiver>, Problem> {
+    let mut receivers = api.receivers.all();
+    for receiver in &mut receivers {
+        if let Some(seq) = receiver.told_seq {
+            receiver.behind = api.reader.count_alert_events_after(seq, COUNTED).await?;
+        }
+    }
+    Ok(receivers)
 }
 
 /// Planned work that is in force now and concerns the caller's sites.

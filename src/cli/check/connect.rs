@@ -69,9 +69,12 @@ fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
         let what = format!("database {}", mask_url(store.url.reveal()));
         probes.push((what, Box::pin(probes::timescale(store.url.clone()))));
     }
-    for url in config.notify.alertmanager.iter().flat_map(|alertmanager| &alertmanager.urls) {
-        let what = format!("alertmanager {}", mask_url(url));
-        probes.push((what, Box::pin(probes::alertmanager(url.clone(), timeout))));
+    if let Some(alertmanager) = &config.notify.alertmanager {
+        for url in &alertmanager.urls {
+            let what = format!("alertmanager {}", mask_url(url));
+            let ca_file = alertmanager.ca_file.clone();
+            probes.push((what, Box::pin(probes::alertmanager(url.clone(), ca_file, timeout))));
+        }
     }
     probes
 }

@@ -2,6 +2,7 @@
 //! takes our credentials. No secret is part of an answer.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::v4::SubscribeReasonCode;
@@ -16,6 +17,7 @@ use crate::config::values::mask_url;
 use crate::config::{BrokerConfig, ModbusConfig, Secret, SerialCommands, SerialReaderConfig};
 use crate::decode::serial::{Framed, Framer, Side};
 use crate::domain::frames::ModbusTable;
+use crate::notify::http::{HttpClient, HttpError};
 use crate::{source, store};
 
 const LLRP_HEADER_BYTES: usize = 10;
@@ -245,15 +247,21 @@ async fn schema_version(connection: &mut PgConnection) -> Result<i32, sqlx::Erro
 }
 
 /// `GET /api/v2/status`.
-pub async fn alertmanager(url: String, timeout: Duration) -> Result<String, String> {
-    let in_words = |error: reqwest::Error| format!("cannot ask: {}", error.without_url());
-    let client = reqwest::Client::builder().timeout(timeout).no_proxy().build().map_err(in_words)?;
-    let answer = client.get(format!("{url}/api/v2/status")).send().await.map_err(in_words)?;
-    if !answer.status().is_success() {
-        return Err(format!("answers {}", answer.status()));
+pub async fn alertmanager(
+    url: String,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+) -> Result<String, String> {
+    let in_words = |error: HttpError| format!("cannot ask: {error}");
+    let status = format!("{url}/api/v2/status");
+    let mut client = HttpClient::new(&status, ca_file.as_deref(), timeout).map_err(in_words)?;
+    let answer = client.send(hyper::Method::GET, &[], String::new()).await.map_err(in_words)?;
+    if !answer.status.is_success() {
+        return Err(format!("answers {}", answer.status));
     }
-    let status: serde_json::Value = answer.json().await.map_err(in_words)?;
-    let version = status["versionInfo"]["version"].as_str().ok_or("answers, but is not an Alertmanager")?;
+    let unknown = "answers, but is not an Alertmanager";
+    let status: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| unknown)?;
+    let version = status["versionInfo"]["version"].as_str().ok_or(unknown)?;
     let cluster = status["cluster"]["status"].as_str().unwrap_or("unknown");
     Ok(format!("Alertmanager {version}, cluster {cluster}"))
 }

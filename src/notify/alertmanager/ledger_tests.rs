@@ -15,6 +15,7 @@ fn at(minutes: i64) -> Timestamp {
 fn config() -> AlertmanagerConfig {
     AlertmanagerConfig {
         urls: Vec::new(),
+        ca_file: None,
         resend: MINUTE,
         hold: HOLD,
         resolved_for: RESOLVED_FOR,

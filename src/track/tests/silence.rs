@@ -103,3 +103,27 @@ fn a_process_that_stood_still_heard_nobody() {
     world.until(50_000 + 2700);
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
+
+#[test]
+fn a_broker_that_is_down_explains_trackers_that_were_silent_before_until_it_is_back() {
+    let mut world = company();
+    world.until(3600);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["3600 tracker-silent/van/1 fired"]);
+    world.link("mqtt", false, false);
+    world.until(3700);
+    assert!(world.is_firing(Rule::ReaderDown, "mqtt"));
+    let told = world.alerted();
+    let inhibited = |line: &String| line.ends_with("tracker-silent/van/1 inhibited");
+    assert_eq!(told.iter().filter(|line| inhibited(line)).count(), 1, "{told:?}");
+    assert!(told.iter().any(|line| line.ends_with("reader-down/mqtt explains")), "{told:?}");
+    let open = |world: &World| world.tracker_alert("van/1");
+    assert_eq!(open(&world).inhibited_by.unwrap().to_string(), "reader-down/mqtt");
+    assert!(!open(&world).notifies(t(3700)), "nobody is told of what nobody can hear the end of");
+
+    // Back, and the tracker still silent: told again.
+    world.link("mqtt", true, true);
+    assert!(world.alerted_of(Rule::TrackerSilent).iter().any(|line| line.ends_with("uninhibited")));
+    assert!(open(&world).notifies(t(3700)));
+    world.tracker_speaks("van/1", 3700);
+    assert_eq!(world.alerted_of(Rule::TrackerSilent), ["3700 tracker-silent/van/1 resolved"]);
+}

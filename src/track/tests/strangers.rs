@@ -127,3 +127,24 @@ fn what_a_reader_held_back_is_told_of_only_if_it_still_stays() {
     world.refresh(7, "CRIB");
     assert_eq!(world.alerted_of(Rule::Zombie), [zombie(7, 5000, "fired")]);
 }
+
+#[test]
+fn a_reader_that_is_down_explains_the_strangers_that_it_heard_and_no_others() {
+    let mut world = company(|_| {});
+    world.arrive(7, "CRIB");
+    world.arrive(8, "CRIB-B");
+    world.hear_until(70, &[7], "CRIB");
+    world.refresh(8, "CRIB-B");
+    assert!(world.is_firing(Rule::Zombie, &epc(7).to_string()));
+    assert!(world.is_firing(Rule::Zombie, &epc(8).to_string()));
+    world.alerted();
+    world.link("r1", false, false);
+    world.until(200);
+    assert!(world.is_firing(Rule::ReaderDown, "r1"));
+    let told = world.alerted_of(Rule::Zombie);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].ends_with(&format!("zombie/{} inhibited", epc(7))), "{told:?}");
+    world.link("r1", true, true);
+    let told = world.alerted_of(Rule::Zombie);
+    assert!(told.iter().any(|line| line.ends_with(&format!("zombie/{} uninhibited", epc(7)))), "{told:?}");
+}

@@ -375,6 +375,12 @@ impl World {
         serde_json::from_slice(row).unwrap()
     }
 
+    /// The latest `tracker-silent` of a device, as it stands.
+    pub fn tracker_alert(&self, device: &str) -> crate::domain::alerts::Alert {
+        let key = AlertKey::new(Rule::TrackerSilent, device).to_string();
+        serde_json::from_slice(&self.rows[&(StateKind::Alert, key)]).unwrap()
+    }
+
     pub fn is_firing(&self, rule: Rule, subject: &str) -> bool {
         self.tracker.alerts.is_firing(&AlertKey::new(rule, subject))
     }
