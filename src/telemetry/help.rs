@@ -113,6 +113,13 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::MQTT_OVERSIZE, Counter, "MQTT messages over the payload limit, kept as dead letters"),
     (names::MQTT_QOS0, Counter, "MQTT messages with QoS 0, which a broker never delivers again"),
     (names::MQTT_SESSIONS_LOST, Counter, "Reconnections on which the broker no longer knew our session"),
+    (names::SERIAL_DROPPED, Counter, "Serial frames and garbage dropped, because the pipeline had no room"),
+    (names::SERIAL_GARBAGE, Counter, "Bytes on serial lines that belonged to no frame"),
+    (
+        names::SERIAL_NUDGES,
+        Counter,
+        "Times that a serial reader was asked again, because nothing had come of it",
+    ),
     (names::MODBUS_REQUESTS, Counter, "Modbus requests, by result"),
     (names::MODBUS_POLLS_SKIPPED, Counter, "Modbus polls left out, by reason"),
     (names::MODBUS_DROPPED, Counter, "Modbus answers dropped, because the pipeline had no room"),
