@@ -88,6 +88,11 @@ impl SensorPoint {
         Self { device, point, last: None, judged: Timestamp::MIN, limits: Vec::new(), rules, dirty: false }
     }
 
+    /// The rules as far as they are known; no excursion is forgotten yet.
+    pub fn restored(&mut self, rules: Arc<[LimitConfig]>) {
+        self.rules = rules;
+    }
+
     /// Takes up the limits as they are now; an excursion over one that is no more is forgotten.
     pub fn set_rules(&mut self, rules: Arc<[LimitConfig]>) {
         let before = self.limits.len();

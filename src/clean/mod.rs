@@ -10,7 +10,7 @@
 //! depend on how many tags, trackers or fences there are. Everything needed to go on after a crash is in
 //! the rows of `take_dirty`. Never does I/O, and never decides what a sighting means for an asset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::domain::epc::Epc;
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 use crate::domain::readings::Reading;
+use crate::domain::register::ClassLimit;
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::time::Timestamp;
 
@@ -114,6 +115,10 @@ pub struct Cleaner {
     trackers: Trackers,
     sensors: Lookup<(DeviceId, PointId), SensorPoint>,
     dirty_sensors: Vec<(DeviceId, PointId)>,
+    /// Of the class of what each sensor hangs on; see [`Cleaner::follow_class`].
+    class_limits: BTreeMap<DeviceId, Vec<ClassLimit>>,
+    /// Sensors that were restored, whose class is not known again yet.
+    unreviewed: BTreeSet<DeviceId>,
     /// Rows of subjects that the rules no longer have.
     orphans: Vec<crate::domain::state::StateRow>,
     seen: Vec<Observed>,
@@ -134,6 +139,8 @@ impl Cleaner {
             trackers: Trackers::new(intake),
             sensors: Lookup::default(),
             dirty_sensors: Vec::new(),
+            class_limits: BTreeMap::new(),
+            unreviewed: BTreeSet::new(),
             orphans: Vec::new(),
             seen: Vec::new(),
         };
@@ -153,13 +160,7 @@ impl Cleaner {
                 self.trackers.dirty.push(device.clone());
             }
         }
-        for ((device, point), sensor) in &mut self.sensors {
-            let clean = !sensor.dirty;
-            sensor.set_rules(self.rules.limits(device, point));
-            if clean && sensor.dirty {
-                self.dirty_sensors.push((device.clone(), point.clone()));
-            }
-        }
+        self.renew_limits(|_| true);
     }
 
     /// One reading. `received_at` must not go back within a source. Every tag is taken for known.

@@ -1,12 +1,60 @@
 //! Samples to the sensor points that they were taken at.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::condition::SensorPoint;
+use super::rules::Compiled;
 use super::{Cleaned, Cleaner};
+use crate::config::LimitConfig;
+use crate::domain::ids::{DeviceId, PointId};
 use crate::domain::readings::Sample;
+use crate::domain::register::ClassLimit;
 use crate::domain::sightings::Sighting;
 use crate::domain::time::Timestamp;
 
+/// The limits of a point: its own, or else those of the class of what its sensor hangs on.
+pub(super) fn limits(
+    rules: &Compiled,
+    of_classes: &BTreeMap<DeviceId, Vec<ClassLimit>>,
+    device: &DeviceId,
+    point: &PointId,
+) -> Arc<[LimitConfig]> {
+    let own = rules.limits(device, point);
+    let of_class = of_classes.get(device).filter(|_| own.is_empty());
+    let Some(of_class) = of_class else { return own };
+    let here = of_class.iter().filter(|limit| limit.point == *point);
+    here.filter_map(|limit| LimitConfig::of_class(limit, device)).collect()
+}
+
 impl Cleaner {
+    /// A sensor hangs on an asset with these limits, or on none. To be said before each of its samples.
+    pub fn follow_class(&mut self, device: &DeviceId, of_class: &[ClassLimit]) {
+        let same = self.class_limits.get(device).map_or(&[][..], Vec::as_slice) == of_class;
+        if !self.unreviewed.remove(device) && same {
+            return;
+        }
+        match of_class {
+            [] => drop(self.class_limits.remove(device)),
+            limits => drop(self.class_limits.insert(device.clone(), limits.to_vec())),
+        }
+        self.renew_limits(|of| of == device);
+    }
+
+    /// An excursion over a limit that is no more is forgotten.
+    pub(super) fn renew_limits(&mut self, concerns: impl Fn(&DeviceId) -> bool) {
+        for ((device, point), sensor) in &mut self.sensors {
+            if !concerns(device) {
+                continue;
+            }
+            let clean = !sensor.dirty;
+            sensor.set_rules(limits(&self.rules, &self.class_limits, device, point));
+            if clean && sensor.dirty {
+                self.dirty_sensors.push((device.clone(), point.clone()));
+            }
+        }
+    }
+
     pub(super) fn sample(
         &mut self,
         sample: Sample,
@@ -19,11 +67,12 @@ impl Cleaner {
         }
         let observed_at = sample.observed_at;
         let key = (sample.device.clone(), sample.point.clone());
-        let rules = &self.rules;
+        let (rules, of_classes) = (&self.rules, &self.class_limits);
+        let limits = || limits(rules, of_classes, &key.0, &key.1);
         let sensor = self
             .sensors
             .entry(key.clone())
-            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), rules.limits(&key.0, &key.1)));
+            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), limits()));
         let clean = !sensor.dirty;
         let mut seen = Vec::new();
         let late = sensor.take(sample, &mut seen);

@@ -122,10 +122,9 @@ impl Cleaner {
     fn restore_sensor(&mut self, key: &str, value: &[u8]) -> Result<(), CleanRestoreError> {
         let mut sensor: SensorPoint = parse(StateKind::SensorPoint, key, value)?;
         let key = (sensor.device.clone(), sensor.point.clone());
-        sensor.set_rules(self.rules.limits(&key.0, &key.1));
-        if sensor.dirty {
-            self.dirty_sensors.push(key.clone());
-        }
+        // Its class may have further limits, which are known again with its first sample.
+        sensor.restored(self.rules.limits(&key.0, &key.1));
+        self.unreviewed.insert(key.0.clone());
         self.sensors.insert(key, sensor);
         Ok(())
     }

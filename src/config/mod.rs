@@ -15,7 +15,7 @@ use crate::domain::geodesy::Position;
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
 };
-use crate::domain::register::{AssetClass, Site, Zone};
+use crate::domain::register::{AssetClass, ClassLimit, Site, Zone};
 use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
@@ -328,6 +328,25 @@ pub struct LimitConfig {
     pub on_delay: Duration,
     pub off_delay: Duration,
     pub severity: crate::domain::alerts::Severity,
+}
+
+impl LimitConfig {
+    /// A class's limit, for a sensor on one of its assets; `None` where it bounds nothing.
+    pub fn of_class(limit: &ClassLimit, device: &DeviceId) -> Option<Self> {
+        let high = limit.high.map(|threshold| (LimitKind::High, threshold));
+        let (kind, threshold) = high.or(limit.low.map(|threshold| (LimitKind::Low, threshold)))?;
+        Some(Self {
+            device: device.clone(),
+            point: limit.point.clone(),
+            name: limit.name.clone(),
+            kind,
+            threshold,
+            deadband: limit.deadband,
+            on_delay: limit.on_delay.unwrap_or_default(),
+            off_delay: limit.off_delay.unwrap_or_default(),
+            severity: limit.severity,
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use super::validate::{DAY, SECOND, Scope, name};
 use super::{LimitConfig, LimitKind, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
-use crate::domain::register::{AssetClass, Criticality, Handover, Returns, Utilisation};
+use crate::domain::register::{AssetClass, ClassLimit, Criticality, Handover, Returns, Utilisation};
 
 /// The words for a class's criticality; the import of registers reads the same.
 pub const CRITICALITIES: [(&str, Criticality); 3] =
@@ -57,10 +57,31 @@ fn class(section: Section<'_>, scope: &Scope<'_>) -> Option<AssetClass> {
         allowed_zones: scope.refer_all(&section, "allowed_zones", "zone", ZoneId::new),
         needs: scope.refer_all(&section, "needs", "class", ClassId::new),
         audit_every: interval("audit_every"),
+        limits: class_limits(&section),
         ..AssetClass::new(ClassId::new(name.unwrap_or_default()))
     };
     section.finish();
     name.map(|_| class)
+}
+
+/// Of the points of sensors that hang on an asset of the class, by name.
+fn class_limits(class: &Section<'_>) -> Vec<ClassLimit> {
+    let mut limits: Vec<ClassLimit> = Vec::new();
+    for section in class.tables("limit") {
+        let point = section.need("point", name(&section, "point"), "the name of a point");
+        let bounds = bounds(&section);
+        let (Some(point), Some(bounds)) = (point.map(PointId::new), bounds) else { continue };
+        if limits.iter().any(|limit| (&limit.point, &limit.name) == (&point, &bounds.name)) {
+            section.problem("name", "given twice", "each limit of a point once");
+        }
+        section.finish();
+        let Bounds { name, kind, threshold, deadband, on_delay, off_delay, severity } = bounds;
+        let of = |wanted| (kind == wanted).then_some(threshold);
+        let (high, low) = (of(LimitKind::High), of(LimitKind::Low));
+        let (on_delay, off_delay) = (Some(on_delay), Some(off_delay));
+        limits.push(ClassLimit { point, name, high, low, deadband, on_delay, off_delay, severity });
+    }
+    limits
 }
 
 pub(super) fn limits(top: &Section<'_>, scope: &Scope<'_>) -> Vec<LimitConfig> {
@@ -78,28 +99,16 @@ fn limit(section: Section<'_>, scope: &Scope<'_>) -> Option<LimitConfig> {
         None => section.text("point"),
     };
     let point = section.need("point", point, "the name of one of the device's points");
-    let name = section.need("name", name(&section, "name"), "a name, for instance \"hi\"");
-    if let (Some(device), Some(point), Some(name)) = (device, point, name) {
+    if let (Some(device), Some(point), Some(name)) = (device, point, section.text("name")) {
         scope.is_first(&section, "name", "limit", &format!("{device}/{point}/{name}"));
     }
-    let range = f64::MIN..=f64::MAX;
-    let high = section.number("high", range.clone()).map(|value| (LimitKind::High, value));
-    let low = section.number("low", range).map(|value| (LimitKind::Low, value));
-    match (section.has("high"), section.has("low")) {
-        (true, true) => section.problem("low", "given beside high", "write a [[limit]] for each"),
-        (false, false) => section.problem("high", "missing, and low too", "write high = … or low = …"),
-        _ => {}
-    }
-    let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
-    let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
-    let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
-    let severity = section.choice("severity", &SEVERITIES).unwrap_or(Severity::Warning);
+    let bounds = bounds(&section);
     section.finish();
-    let (kind, threshold) = high.or(low)?;
+    let Bounds { name, kind, threshold, deadband, on_delay, off_delay, severity } = bounds?;
     Some(LimitConfig {
         device: DeviceId::new(device?),
         point: PointId::new(point?),
-        name: LimitId::new(name?),
+        name,
         kind,
         threshold,
         deadband,
@@ -107,6 +116,35 @@ fn limit(section: Section<'_>, scope: &Scope<'_>) -> Option<LimitConfig> {
         off_delay,
         severity,
     })
+}
+
+/// What a limit says, of whatever point.
+struct Bounds {
+    name: LimitId,
+    kind: LimitKind,
+    threshold: f64,
+    deadband: f64,
+    on_delay: Duration,
+    off_delay: Duration,
+    severity: Severity,
+}
+
+fn bounds(section: &Section<'_>) -> Option<Bounds> {
+    let name = section.need("name", name(section, "name"), "a name, for instance \"hi\"");
+    let range = f64::MIN..=f64::MAX;
+    let high = section.number("high", range.clone()).map(|value| (LimitKind::High, value));
+    let low = section.number("low", range).map(|value| (LimitKind::Low, value));
+    match (section.has("high"), section.has("low")) {
+        (true, true) => section.problem("low", "given beside high", "write a limit for each"),
+        (false, false) => section.problem("high", "missing, and low too", "write high = … or low = …"),
+        _ => {}
+    }
+    let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
+    let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
+    let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
+    let severity = section.choice("severity", &SEVERITIES).unwrap_or(Severity::Warning);
+    let (kind, threshold) = high.or(low)?;
+    Some(Bounds { name: LimitId::new(name?), kind, threshold, deadband, on_delay, off_delay, severity })
 }
 
 pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {

@@ -310,6 +310,9 @@ impl Core {
             let event = raw_read(read, frame.received_at, self.sites.get(&frame.source));
             self.batch.events.push(event);
         }
+        if let Reading::Sample(sample) = &reading {
+            self.cleaner.follow_class(&sample.device, self.tracker.class_limits(&sample.device));
+        }
         if let Reading::Fix(fix) = &reading {
             let tracker = &self.tracker;
             self.cleaner

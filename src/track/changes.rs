@@ -139,6 +139,7 @@ impl Tracker {
         let mut touched: BTreeSet<AssetId> = BTreeSet::new();
         let mut everything = false;
         let mut planned = false;
+        let mut limited = false;
         let mut devices: Vec<DeviceId> = Vec::new();
         for record in records {
             let before = self.register.get(record.table(), &record.key());
@@ -156,6 +157,7 @@ impl Tracker {
                 Record::Tracker(tracker) => devices.push(tracker.key.clone()),
                 _ => {}
             }
+            limited |= matches!(record, Record::Class(_) | Record::Asset(_) | Record::Sensor(_));
             self.touch_kit(before.as_ref());
             self.register.put(record.clone());
             self.touch_carriers(&[before.as_ref(), Some(&record)]);
@@ -163,6 +165,9 @@ impl Tracker {
                 self.end_presence(tag, cause.received_at);
             }
             self.journal_change(by, before, Some(record), cause, out);
+        }
+        if limited {
+            self.end_orphaned_conditions(cause, out);
         }
         if everything {
             self.refresh_timezones();

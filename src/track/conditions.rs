@@ -13,7 +13,7 @@ use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
 use crate::domain::readings::{Quality, Sample};
-use crate::domain::register::Carrier;
+use crate::domain::register::{Carrier, ClassLimit};
 use crate::domain::sightings::{ConditionChange, Episode};
 use crate::domain::state::{SensorCurrent, StateKind, StateRow};
 
@@ -194,10 +194,46 @@ impl Tracker {
         }
     }
 
-    /// Alerts on limits that the configuration no longer has.
+    /// The limits that the class of what a sensor hangs on asks of it.
+    pub fn class_limits(&self, device: &DeviceId) -> &[ClassLimit] {
+        let carrier = self.register.carrier_of_sensor(device, self.now).and_then(Carrier::asset);
+        carrier.and_then(|asset| self.register.class_of(asset)).map_or(&[], |class| &class.limits)
+    }
+
+    pub(super) fn limit_severity(
+        &self,
+        device: &DeviceId,
+        point: &PointId,
+        limit: &LimitId,
+    ) -> Option<Severity> {
+        let of_class = || {
+            let mut limits = self.class_limits(device).iter();
+            limits.find(|l| l.point == *point && l.name == *limit).map(|limit| limit.severity)
+        };
+        self.topology.limit_severity(device, point, limit).or_else(of_class)
+    }
+
+    /// What is said of limits that neither the configuration nor the class has any longer ends.
     pub(super) fn end_orphaned_conditions(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        let exceeded = self.sensors.rows.values().filter(|row| !row.current.exceeded.is_empty());
+        let exceeded: Vec<(DeviceId, PointId, Vec<String>)> = exceeded
+            .map(|row| (row.current.device.clone(), row.current.point.clone(), row.current.exceeded.clone()))
+            .collect();
+        let mut standing: BTreeSet<String> = BTreeSet::new();
+        for (device, point, limits) in exceeded {
+            let (kept, gone): (Vec<String>, Vec<String>) = limits
+                .into_iter()
+                .partition(|limit| self.limit_severity(&device, &point, &LimitId::new(limit)).is_some());
+            standing.extend(kept.iter().map(|limit| format!("{}/{limit}", key(&device, &point))));
+            let key = key(&device, &point);
+            if let Some(row) = self.sensors.rows.get_mut(&key).filter(|_| !gone.is_empty()) {
+                row.current.exceeded = kept;
+                self.sensors.dirty.insert(key);
+                self.review_alarms(&device);
+            }
+        }
         for alert in self.alerts.open_of(Rule::Condition) {
-            if !self.topology.has_limit(&alert.subject) {
+            if !standing.contains(&alert.subject) && !self.topology.has_limit(&alert.subject) {
                 self.alerts.condition(&alert, None, cause, out);
             }
         }
@@ -221,7 +257,7 @@ impl Tracker {
         };
         let unit = self.topology.unit(device, point).map(|unit| format!(" {unit}")).unwrap_or_default();
         let since = self.register.local(site.as_ref(), *began_at);
-        let severity = self.topology.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
+        let severity = self.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
         let side = if value < threshold { "below" } else { "above" };
         let summary = format!(
             "{place}{point} of {device} is {side} its limit {limit}: {}{unit}, allowed {}{unit}, since {since}; \

@@ -245,6 +245,19 @@ impl<'a> Check<'a> {
         for zone in &class.allowed_zones {
             self.zone("allowed_zones", zone);
         }
+        for (place, limit) in class.limits.iter().enumerate() {
+            let told = format!("{}/{}", limit.point, limit.name);
+            let numbers = [limit.high, limit.low, Some(limit.deadband)];
+            if limit.high.is_some() == limit.low.is_some() {
+                self.fault("limits", &told, "not one of high and low", "a limit for each");
+            } else if numbers.into_iter().flatten().any(|number| !number.is_finite()) || limit.deadband < 0.0
+            {
+                self.fault("limits", &told, "not a number that can be reached", "numbers, a deadband from 0");
+            } else if class.limits[..place].iter().any(|l| (&l.point, &l.name) == (&limit.point, &limit.name))
+            {
+                self.fault("limits", &told, "given twice", "each limit of a point once");
+            }
+        }
         for needed in &class.needs {
             if *needed == class.name {
                 self.fault("needs", needed, "the class itself", "the classes of its parts");

@@ -207,7 +207,7 @@ impl Tracker {
     /// Takes the exceeded limits of a sensor anew, for the asset that it hangs on now.
     pub(super) fn review_alarms(&mut self, device: &DeviceId) {
         let critical = |(point, limit): &(&PointId, LimitId)| {
-            self.topology.limit_severity(device, point, limit) == Some(Severity::Critical)
+            self.limit_severity(device, point, limit) == Some(Severity::Critical)
         };
         let carrier = self.register.carrier_of_sensor(device, self.now).and_then(Carrier::asset).cloned();
         let alarms: Vec<_> = self

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::alerts::Severity;
 use crate::domain::calendar::{Calendar, WorkingHours};
 use crate::domain::epc::Epc;
 use crate::domain::register::*;
@@ -21,6 +22,19 @@ fn duration() -> impl Strategy<Value = Option<Duration>> {
 
 fn time() -> impl Strategy<Value = Timestamp> {
     (0..2_000_000_000_000_000i64).prop_map(Timestamp::from_micros)
+}
+
+fn limit(high: f64) -> ClassLimit {
+    ClassLimit {
+        point: "temperature".into(),
+        name: "hot".into(),
+        high: Some(high),
+        low: None,
+        deadband: 0.5,
+        on_delay: Some(std::time::Duration::from_secs(90)),
+        off_delay: None,
+        severity: Severity::Critical,
+    }
 }
 
 fn class() -> impl Strategy<Value = AssetClass> {
@@ -43,6 +57,7 @@ fn class() -> impl Strategy<Value = AssetClass> {
                 _ => Utilisation::Sensor(point.as_str().into()),
             },
             allowed_zones: if flags[0] { vec!["hall".into(), "yard".into()] } else { Vec::new() },
+            limits: battery.map_or_else(Vec::new, |high| vec![limit(f64::from(high))]),
             ..AssetClass::new("tool".into())
         },
     )

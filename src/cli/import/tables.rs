@@ -28,8 +28,8 @@ use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{AssetId, ClassId, DeviceId, PersonId, SiteId, ZoneId};
 use crate::domain::register::{
-    Asset, AssetClass, Attachable, Attachment, Carrier, Details, Lifecycle, Maintained, Maintenance, Person,
-    Record, Site, Zone,
+    Asset, AssetClass, Attachable, Attachment, Carrier, ClassLimit, Details, Lifecycle, Maintained,
+    Maintenance, Person, Record, Site, Zone,
 };
 use crate::domain::time::Timestamp;
 
@@ -130,7 +130,9 @@ pub struct RawCheckout {
     pub note: Option<String>,
 }
 
-const CLASS_COLUMNS: [&str; 16] = [
+const LIMITS_ALLOWED: &str = "a JSON list such as [{\"point\": \"temperature\", \"name\": \"hot\", \"high\": 80, \"severity\": \"critical\"}]";
+
+const CLASS_COLUMNS: [&str; 17] = [
     "ghost_after",
     "ghost_after_in_maintenance",
     "overdue_grace",
@@ -147,6 +149,7 @@ const CLASS_COLUMNS: [&str; 16] = [
     "allowed_zones",
     "needs",
     "audit_every",
+    "limits",
 ];
 
 const ASSET_COLUMNS: [&str; 11] = [
@@ -233,6 +236,9 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
     let returns = cells.choice("returns", &RETURNS);
     let handover = cells.choice("handover", &HANDOVERS);
     let needs_checkout = cells.choice("needs_checkout", &FLAGS);
+    let limits = cells.parsed("limits", LIMITS_ALLOWED, |text| {
+        serde_json::from_str::<Vec<ClassLimit>>(text).map_err(|_| "not a list of limits")
+    });
     let [ghost, in_maintenance, grace, silent, idle, inspect, audit] = durations;
     Some(AssetClass {
         name: ClassId::new(name?),
@@ -252,6 +258,7 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
         allowed_zones: names(cells.text("allowed_zones")).map(ZoneId::new).collect(),
         needs: names(cells.text("needs")).map(ClassId::new).collect(),
         audit_every: audit?,
+        limits: limits?.unwrap_or_default(),
     })
 }
 

@@ -121,6 +121,9 @@ fn class_cells(class: &AssetClass, row: &mut Row) {
     put(row, "needs_checkout", class.needs_checkout);
     put(row, "allowed_zones", joined(&class.allowed_zones));
     put(row, "needs", joined(&class.needs));
+    // The derived form of a list of numbers and names cannot fail.
+    let limits = (!class.limits.is_empty()).then(|| serde_json::to_string(&class.limits).unwrap_or_default());
+    maybe(row, "limits", limits.as_ref());
 }
 
 fn asset_cells(asset: &Asset, row: &mut Row) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{ClassId, PointId, ZoneId};
+use crate::domain::alerts::Severity;
+use crate::domain::ids::{ClassId, LimitId, PointId, ZoneId};
 
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +64,37 @@ pub struct AssetClass {
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub audit_every: Option<Duration>,
+    /// What sensors on such an asset may say, where their points have no limits of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<ClassLimit>,
+}
+
+/// A limit of every sensor point of that name on an asset of the class.
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassLimit {
+    pub point: PointId,
+    pub name: LimitId,
+    /// One of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The value must come back this far before the excursion ends.
+    #[serde(default)]
+    pub deadband: f64,
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub on_delay: Option<Duration>,
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub off_delay: Option<Duration>,
+    #[serde(default = "warning")]
+    pub severity: Severity,
+}
+
+fn warning() -> Severity {
+    Severity::Warning
 }
 
 impl AssetClass {
@@ -86,6 +118,7 @@ impl AssetClass {
             allowed_zones: Vec::new(),
             needs: Vec::new(),
             audit_every: None,
+            limits: Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use asset::{Asset, Details, Lifecycle};
 pub use attachment::{
     Attachable, Attachment, Carrier, SensorAttachment, TagAttachment, TrackerAttachment, split_key,
 };
-pub use class::{AssetClass, Criticality, Handover, Returns, Utilisation};
+pub use class::{AssetClass, ClassLimit, Criticality, Handover, Returns, Utilisation};
 pub use following::{Change, Misfit, News, Plan, Reached};
 pub use place::{Coverage, Maintained, Maintenance, Site, Zone};
 

@@ -8,6 +8,8 @@ use crate::domain::frames::LinkState;
 use crate::domain::frames::TooLong;
 use crate::journal::Cut;
 
+mod limits;
+
 const CONFIG: &str = r#"
 node = "test"
 

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_readiness.sql"),
     include_str!("migrations/0005_people.sql"),
     include_str!("migrations/0006_audits.sql"),
+    include_str!("migrations/0007_class_limits.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

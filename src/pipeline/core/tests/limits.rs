@@ -1,0 +1,176 @@
+//! Limits that a class asks of the sensors on its assets, from the register to the episode.
+
+use super::*;
+use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Severity};
+use crate::domain::commands::Command;
+use crate::domain::events::Event;
+use crate::domain::frames::{ModbusAnswer, ModbusTable};
+use crate::domain::register::{Asset, AssetClass, ClassLimit, Record, SensorAttachment};
+use crate::domain::sightings::Episode;
+
+const SENSORS: &str = r#"
+node = "test"
+[[site]]
+name = "north"
+timezone = "UTC"
+[[modbus]]
+name = "gen"
+address = "127.0.0.1:502"
+base = 0
+[[modbus.point]]
+name = "oil"
+table = "input"
+address = 0
+type = "i16"
+[[modbus.point]]
+name = "coolant"
+table = "input"
+address = 1
+type = "i16"
+[[limit]]
+device = "gen"
+point = "coolant"
+name = "own"
+high = 200
+"#;
+
+fn machine(rows: Vec<StateRowRead>) -> Core {
+    let config = config::parse(SENSORS, Path::new("."), &|_| None).unwrap();
+    let mut core = Core::new(&config, rows).unwrap();
+    core.started(None, Timestamp::from_secs(NOON));
+    core
+}
+
+fn hot(high: f64) -> Vec<ClassLimit> {
+    let limit = |point: &str| ClassLimit {
+        point: point.into(),
+        name: "hot".into(),
+        high: Some(high),
+        low: None,
+        deadband: 5.0,
+        on_delay: None,
+        off_delay: None,
+        severity: Severity::Critical,
+    };
+    vec![limit("oil"), limit("coolant")]
+}
+
+fn class(limits: Vec<ClassLimit>) -> Record {
+    Record::Class(Box::new(AssetClass { limits, ..AssetClass::new("generator".into()) }))
+}
+
+fn sensor(asset: &str) -> Record {
+    Record::Sensor(SensorAttachment::on_asset("gen".into(), asset))
+}
+
+fn import(core: &mut Core, at: u64, records: Vec<Record>) {
+    let command = Command::Import { records, checkouts: Vec::new() };
+    core.command("ann", command, Timestamp::from_secs(NOON + at as i64)).unwrap();
+}
+
+fn measure(core: &mut Core, at: u64, oil: u16, coolant: u16) {
+    let answer = ModbusAnswer {
+        device: "gen".into(),
+        table: ModbusTable::Input,
+        address: 0,
+        count: 2,
+        registers: Ok(vec![oil, coolant]),
+    };
+    core.intake(Intake::Frame(Frame {
+        source: "gen".into(),
+        received_at: Timestamp::from_secs(NOON + at as i64),
+        payload: Payload::Modbus(answer),
+        ack: None,
+    }));
+}
+
+/// `seconds point/limit began` or `ended`, and alerts by their transition.
+fn told(events: &[Event]) -> Vec<String> {
+    let line = |event: &Event| {
+        let at = event.observed_at.as_micros() / 1_000_000 - NOON;
+        match &event.body {
+            EventBody::Condition { point, limit, episode, .. } => {
+                let what = if matches!(episode, Episode::Began { .. }) { "began" } else { "ended" };
+                Some(format!("{at} {} {point}/{limit} {what}", event.subject))
+            }
+            EventBody::Alert { transition, alert } => match transition {
+                AlertTransition::Fired | AlertTransition::Resolved => {
+                    Some(format!("{at} {} {}", alert.key, transition.as_str()))
+                }
+                _ => None,
+            },
+            EventBody::Readiness { ready, .. } => Some(format!("{at} ready {ready}")),
+            _ => None,
+        }
+    };
+    events.iter().filter_map(line).collect()
+}
+
+fn stocked() -> Core {
+    let mut core = machine(Vec::new());
+    let asset = |id: &str| Record::Asset(Asset::new(id.into(), "generator".into()));
+    import(&mut core, 0, vec![class(hot(110.0)), asset("G1"), asset("G2"), sensor("G1")]);
+    core
+}
+
+#[test]
+fn a_class_bounds_the_points_on_its_assets_that_have_no_bound_of_their_own() {
+    let mut core = stocked();
+    measure(&mut core, 10, 120, 150);
+    measure(&mut core, 20, 100, 150);
+    let events = core.take_group().batch.events;
+    assert_eq!(
+        told(&events),
+        [
+            "10 asset:G1 oil/hot began",
+            "10 condition/gen/oil/hot fired",
+            "10 ready false",
+            "20 asset:G1 oil/hot ended",
+            "20 condition/gen/oil/hot resolved",
+            "20 ready true",
+        ]
+    );
+    let fired = events.iter().find_map(|event| match &event.body {
+        EventBody::Alert { transition: AlertTransition::Fired, alert } => Some(alert),
+        _ => None,
+    });
+    assert_eq!(
+        fired.map(|alert| (alert.severity, alert.state)),
+        Some((Severity::Critical, AlertState::Firing))
+    );
+}
+
+#[test]
+fn an_excursion_goes_on_over_a_restart_and_ends_with_its_limit() {
+    let mut core = stocked();
+    measure(&mut core, 10, 120, 0);
+    let batch = core.take_group().batch;
+    assert_eq!(told(&batch.events).len(), 3);
+    let rows = |batch: Batch| {
+        let rows = batch.state.into_iter();
+        rows.filter_map(|row| Some((row.kind, row.key, row.value?))).collect::<Vec<_>>()
+    };
+    let mut core = machine(rows(batch));
+    measure(&mut core, 20, 125, 0);
+    assert!(told(&core.take_group().batch.events).is_empty(), "it goes on");
+    import(&mut core, 30, vec![class(Vec::new())]);
+    measure(&mut core, 40, 90, 0);
+    assert_eq!(told(&core.take_group().batch.events), ["30 condition/gen/oil/hot resolved", "30 ready true"]);
+    let key = AlertKey::new(crate::domain::alerts::Rule::Condition, "gen/oil/hot");
+    import(&mut core, 50, vec![class(hot(110.0))]);
+    measure(&mut core, 60, 130, 0);
+    assert_eq!(told(&core.take_group().batch.events)[0], "60 asset:G1 oil/hot began");
+    // On another machine, of another class, nothing of it holds.
+    let other = Record::Class(Box::new(AssetClass::new("pump".into())));
+    let pump = Record::Asset(Asset::new("P1".into(), "pump".into()));
+    let ended = SensorAttachment {
+        to: Some(Timestamp::from_secs(NOON + 70)),
+        ..SensorAttachment::on_asset("gen".into(), "G1")
+    };
+    let begun = SensorAttachment { from: ended.to, ..SensorAttachment::on_asset("gen".into(), "P1") };
+    import(&mut core, 70, vec![other, pump, Record::Sensor(ended), Record::Sensor(begun)]);
+    let resolved = format!("70 {key} resolved");
+    assert!(told(&core.take_group().batch.events).contains(&resolved));
+    measure(&mut core, 80, 140, 0);
+    assert!(told(&core.take_group().batch.events).is_empty());
+}
