@@ -1,7 +1,7 @@
 //! What a large register costs: start, memory, a sighting, and many deadlines at once.
 //!
-//! `cargo bench --bench register [-- ASSETS]`; default 1,000,000 assets with a tag each, all of which have
-//! been sensed. Each start is measured in a process of its own, so that its memory is its own. Ratios stand
+//! `cargo bench --bench register [-- ASSETS [start|sightings|deadlines]]`; default 1,000,000 assets with a
+//! tag each, all of which have been sensed, and all three. Each start is measured in a process of its own, so that its memory is its own. Ratios stand
 //! beside a register of 1,000 assets in the same run.
 
 use std::path::Path;
@@ -42,8 +42,23 @@ async fn main() -> Result<()> {
         return start(Path::new(folder)).await;
     }
     let large = arguments.first().map_or(Ok(LARGE), |count| count.parse()).context("a number of assets")?;
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let only = arguments.get(1).map(String::as_str);
+    let is_asked = |part| only.is_none_or(|only| only == part);
     println!("{large} assets with a tag each, all of them sensed, beside {SMALL}");
+    if is_asked("start") {
+        starts(large).await?;
+    }
+    if is_asked("sightings") {
+        sightings(large)?;
+    }
+    if is_asked("deadlines") {
+        deadlines(large)?;
+    }
+    Ok(())
+}
+
+async fn starts(large: u32) -> Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     for count in [SMALL, large] {
         let folder = folder.path().join(count.to_string());
         std::fs::create_dir(&folder)?;
@@ -54,8 +69,7 @@ async fn main() -> Result<()> {
         let status = child.arg("start").arg(&folder).status()?;
         ensure!(status.success(), "the start of {count} assets failed");
     }
-    sightings(large)?;
-    deadlines(large)
+    Ok(())
 }
 
 fn config(folder: &Path) -> Result<Config> {
@@ -180,14 +194,14 @@ fn memory(field: &str) -> Result<u64> {
 
 /// The cost of a sighting of any asset, with the rows that it makes, turn by turn.
 fn sightings(large: u32) -> Result<()> {
-    let mut trackers = [(SMALL, sensed(SMALL)?), (large, sensed(large)?)];
+    let mut trackers = [(shuffled(SMALL), sensed(SMALL)?), (shuffled(large), sensed(large)?)];
     trackers.iter_mut().for_each(|(_, tracker)| tracker.take_dirty(&mut Vec::new()));
     let mut costs = [Vec::new(), Vec::new()];
     let mut millis = 10_000;
     for _ in 0..ROUNDS {
-        for ((count, tracker), costs) in trackers.iter_mut().zip(&mut costs) {
+        for ((order, tracker), costs) in trackers.iter_mut().zip(&mut costs) {
             millis += 10_000;
-            costs.push(round(tracker, *count, millis));
+            costs.push(round(tracker, order, millis));
         }
     }
     let [small, large_cost] = costs.map(|mut costs| {
@@ -201,17 +215,27 @@ fn sightings(large: u32) -> Result<()> {
     Ok(())
 }
 
-/// Microseconds a sighting.
-fn round(tracker: &mut Tracker, count: u32, millis: i64) -> f64 {
+/// All assets in an order that has nothing to do with the one in which they came.
+fn shuffled(count: u32) -> Vec<u32> {
     let mut random = 0x9e37_79b9_u32;
-    let (mut events, mut rows): (Vec<Event>, Vec<StateRow>) = Default::default();
-    let began = Instant::now();
-    for nth in 0..SIGHTINGS {
+    let mut order: Vec<u32> = (0..count).collect();
+    for last in (1..order.len()).rev() {
         random ^= random << 13;
         random ^= random >> 17;
         random ^= random << 5;
-        tracker.sighting(arrival(random % count, millis + i64::from(nth / 100)), &mut events);
-        if nth % COMMIT == 0 {
+        order.swap(last, random as usize % (last + 1));
+    }
+    order
+}
+
+/// Microseconds a sighting. Every commit is of as many different assets, however many there are, so that
+/// the work is the same: as many rows to write.
+fn round(tracker: &mut Tracker, order: &[u32], millis: i64) -> f64 {
+    let (mut events, mut rows): (Vec<Event>, Vec<StateRow>) = Default::default();
+    let began = Instant::now();
+    for (nth, number) in (0..SIGHTINGS).zip(order.iter().cycle()) {
+        tracker.sighting(arrival(*number, millis + i64::from(nth / 100)), &mut events);
+        if nth % COMMIT == COMMIT - 1 {
             tracker.take_dirty(&mut rows);
             rows.clear();
             events.clear();

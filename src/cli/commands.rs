@@ -420,7 +420,7 @@ async fn current(config: &Config) -> anyhow::Result<Current> {
     for (_, value) in reader.all_states(StateKind::Asset).await? {
         let asset: AssetCurrent = serde_json::from_slice(&value).context("failed to read an asset")?;
         if let Some(checkout) = asset.checkout {
-            current.held.insert(asset.asset, checkout);
+            current.held.insert(asset.asset, *checkout);
         }
     }
     Ok(current)

@@ -262,7 +262,7 @@ async fn checkouts(reader: &Reader, after: &mut Option<String>) -> anyhow::Resul
     let mut open = Vec::new();
     for (_, row) in &page {
         let current: AssetCurrent = serde_json::from_slice(row).context("failed to read an asset")?;
-        open.extend(current.checkout);
+        open.extend(current.checkout.map(|checkout| *checkout));
     }
     Ok(Some(open))
 }

@@ -11,6 +11,7 @@ pub mod epc;
 pub mod epc_pattern;
 pub mod erasure;
 pub mod events;
+pub mod few;
 pub mod frames;
 pub mod geodesy;
 pub mod health;

@@ -1,8 +1,11 @@
 //! What is committed beside the events: one row a subject, rewritten when the subject changes.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::few::Few;
 use super::geodesy::Position;
 use super::ids::{AssetId, DeviceId, FenceId, PointId, ReadPointId, SourceId, ZoneId};
 use super::proposals::Proposal;
@@ -171,7 +174,8 @@ impl StateRow {
     }
 }
 
-/// The one current answer for an asset.
+/// The one current answer for an asset. There may be a million of them in memory: what few assets have lies
+/// beside it.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct AssetCurrent {
     pub asset: AssetId,
@@ -180,12 +184,12 @@ pub struct AssetCurrent {
     pub since: Option<Timestamp>,
     pub last_sensed: Option<LastSensed>,
     /// Why we say so, in words.
-    pub reason: String,
+    pub reason: Arc<str>,
     pub confidence: Option<f32>,
-    pub checkout: Option<Checkout>,
+    pub checkout: Option<Box<Checkout>>,
     /// Fences its tracker is inside of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fences: Vec<FenceId>,
+    #[serde(default, skip_serializing_if = "<[FenceId]>::is_empty")]
+    pub fences: Few<FenceId>,
     /// Set while the asset is a ghost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ghost_since: Option<Timestamp>,
@@ -193,11 +197,11 @@ pub struct AssetCurrent {
     #[serde(default = "unless_told")]
     pub ready: bool,
     /// Everything that speaks against it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_ready: Vec<Unready>,
+    #[serde(default, skip_serializing_if = "<[Unready]>::is_empty")]
+    pub not_ready: Few<Unready>,
     /// Holds that people or the daemon put on it, beside what the register declares.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<Hold>,
+    #[serde(default, skip_serializing_if = "<[Hold]>::is_empty")]
+    pub holds: Few<Hold>,
     /// Set while it waits to be inspected after a return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_inspection: Option<Timestamp>,
@@ -209,7 +213,7 @@ pub struct AssetCurrent {
     pub proposal: Option<Box<Proposal>>,
     /// What its tracker last said of its own battery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub battery: Option<Battery>,
+    pub battery: Option<Box<Battery>>,
 }
 
 /// Rows of earlier versions say nothing of it, and nothing held an asset back then.

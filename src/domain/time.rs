@@ -4,60 +4,77 @@
 //! arrived, `recorded_at` is the journal's. They are never mixed in one field.
 
 use std::fmt;
+use std::num::NonZeroI64;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since the Unix epoch, UTC. Text form (serde, `Display`): RFC 3339.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Timestamp(i64);
+///
+/// Held so that no time is zero, and a time that there may or may not be needs no more room than one: an
+/// asset has many of those, and there may be a million assets. Zero and what is before it lie one lower.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(NonZeroI64);
 
 impl Timestamp {
-    pub const MIN: Self = Self(i64::MIN);
-    pub const MAX: Self = Self(i64::MAX);
+    /// The least that can be held; the one microsecond below it is taken for it.
+    pub const MIN: Self = Self::from_micros(i64::MIN);
+    pub const MAX: Self = Self::from_micros(i64::MAX);
 
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        let held = if micros > 0 { micros } else { micros.saturating_sub(1) };
+        match NonZeroI64::new(held) {
+            Some(held) => Self(held),
+            None => unreachable!(),
+        }
     }
 
     pub const fn from_secs(secs: i64) -> Self {
-        Self(secs.saturating_mul(1_000_000))
+        Self::from_micros(secs.saturating_mul(1_000_000))
     }
 
     pub const fn as_micros(self) -> i64 {
-        self.0
+        let held = self.0.get();
+        if held > 0 { held } else { held + 1 }
     }
 
     pub fn as_secs_f64(self) -> f64 {
-        self.0 as f64 / 1e6
+        self.as_micros() as f64 / 1e6
     }
 
     /// How much later than `earlier` this is; zero where it is not later.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0).max(0) as u64)
+        Duration::from_micros(self.micros_after(earlier).max(0) as u64)
     }
 
     /// Signed difference in microseconds.
     pub fn micros_after(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+        self.as_micros().saturating_sub(earlier.as_micros())
     }
 
     /// Moved by a signed number of microseconds.
     pub fn offset(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros))
+        Self::from_micros(self.as_micros().saturating_add(micros))
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         let instant: jiff::Timestamp = text.parse().ok()?;
-        Some(Self(instant.as_microsecond()))
+        Some(Self::from_micros(instant.as_microsecond()))
     }
 
     /// The calendar's view of this instant; what lies outside its range is clamped to its ends.
     pub fn to_jiff(self) -> jiff::Timestamp {
         let limits = (jiff::Timestamp::MIN.as_microsecond(), jiff::Timestamp::MAX.as_microsecond());
-        jiff::Timestamp::from_microsecond(self.0.clamp(limits.0, limits.1))
+        jiff::Timestamp::from_microsecond(self.as_micros().clamp(limits.0, limits.1))
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// The epoch.
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_micros(0)
     }
 }
 
@@ -68,14 +85,14 @@ fn micros(duration: Duration) -> i64 {
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(micros(duration)))
+        Self::from_micros(self.as_micros().saturating_add(micros(duration)))
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(micros(duration)))
+        Self::from_micros(self.as_micros().saturating_sub(micros(duration)))
     }
 }
 
@@ -103,5 +120,33 @@ impl<'de> Deserialize<'de> for Timestamp {
         Self::parse(&text).ok_or_else(|| {
             serde::de::Error::custom(format!("`{text}` is not a time such as 2026-05-01T06:00:00Z"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_time_that_there_may_be_needs_no_more_room() {
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
+        assert_eq!(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MIN + 1));
+        assert_eq!(Timestamp::MAX.as_micros(), i64::MAX);
+        assert_eq!(Timestamp::default().as_micros(), 0);
+    }
+
+    fn any_micros() -> impl Strategy<Value = i64> {
+        prop_oneof![-3i64..4, i64::MIN + 1..=i64::MAX]
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_and_order_as_their_microseconds(a in any_micros(), b in any_micros()) {
+            let (at, other) = (Timestamp::from_micros(a), Timestamp::from_micros(b));
+            prop_assert_eq!(at.as_micros(), a);
+            prop_assert_eq!(at.cmp(&other), a.cmp(&b));
+            prop_assert_eq!(at == other, a == b);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! reads it as [`AssetCurrent`]. An asset that nothing happened to has a row and costs no memory here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 
 use super::exits::Left;
 use super::handover::Carried;
-use crate::domain::epc::Epc;
+use crate::domain::epc::{Epc, HeldEpc};
+use crate::domain::few::Few;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
 use crate::domain::sightings::Direction;
@@ -21,6 +22,8 @@ use crate::domain::time::Timestamp;
 
 /// Read points and antennas that are remembered as having lately sensed an asset: overlapping fields are few.
 const LATELY: usize = 8;
+/// What is said of the many that are registered and were never sensed.
+static NOT_YET: LazyLock<Arc<str>> = LazyLock::new(|| "it has not been sensed yet".into());
 /// Passages remembered per asset, to fold the other tags' into them.
 const PASSAGES: usize = 4;
 
@@ -47,8 +50,8 @@ pub struct Memory {
     /// newest last.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub lately: SmallVec<[Lately; 1]>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub passages: Vec<Passed>,
+    #[serde(default, skip_serializing_if = "<[Passed]>::is_empty")]
+    pub passages: Few<Passed>,
     /// Since the checkout, while there is one.
     #[serde(default)]
     pub whereabouts: Whereabouts,
@@ -66,7 +69,7 @@ pub struct Memory {
     pub readiness_changes: u64,
     /// The audit that did not find it; set while it is a ghost for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_in: Option<AuditId>,
+    pub missing_in: Option<Box<AuditId>>,
     /// When its last checkout ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned_at: Option<Timestamp>,
@@ -80,7 +83,7 @@ pub struct Memory {
     pub used_away_us: i64,
     /// Where its tracker was when it last drove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stood_at: Option<Position>,
+    pub stood_at: Option<Box<Position>>,
     /// Its last passage, until it is judged who was with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Box<Carried>>,
@@ -100,7 +103,7 @@ fn is_never(micros: &i64) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Present {
     pub read_point: ReadPointId,
-    pub epc: Epc,
+    pub epc: HeldEpc,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,14 +162,14 @@ impl AssetRow {
             location: Location::Unknown,
             since: None,
             last_sensed: None,
-            reason: "it has not been sensed yet".to_owned(),
+            reason: NOT_YET.clone(),
             confidence: None,
             checkout: None,
-            fences: Vec::new(),
+            fences: Few::default(),
             ghost_since: None,
             ready: true,
-            not_ready: Vec::new(),
-            holds: Vec::new(),
+            not_ready: Few::default(),
+            holds: Few::default(),
             awaiting_inspection: None,
             inspected_at: None,
             proposal: None,
@@ -192,6 +195,7 @@ impl AssetRow {
     fn share(&mut self, pool: &mut Pool) {
         let current = &mut self.current;
         current.asset.share(pool);
+        current.reason = pool.take(&current.reason);
         if let Location::Zone(zone) = &mut current.location {
             zone.share(pool);
         }
@@ -221,7 +225,7 @@ impl AssetRow {
         &mut self,
         location: Location,
         at: Timestamp,
-        reason: String,
+        reason: Arc<str>,
         confidence: Option<f32>,
     ) {
         if self.current.location != location {
@@ -237,7 +241,7 @@ impl AssetRow {
 
     pub(super) fn enter_presence(&mut self, read_point: &ReadPointId, epc: Epc) {
         if !self.memory.present.iter().any(|p| p.epc == epc && p.read_point == *read_point) {
-            self.memory.present.push(Present { read_point: read_point.clone(), epc });
+            self.memory.present.push(Present { read_point: read_point.clone(), epc: epc.into() });
         }
     }
 
@@ -246,6 +250,8 @@ impl AssetRow {
     }
 
     pub(super) fn note_lately(&mut self, read_point: &ReadPointId, at: Timestamp) {
+        let before = self.memory.lately.iter().find(|lately| lately.read_point == *read_point);
+        let at = before.map_or(at, |lately| lately.at.max(at));
         self.memory.lately.retain(|l| l.read_point != *read_point);
         if self.memory.lately.len() == LATELY {
             self.memory.lately.remove(0);

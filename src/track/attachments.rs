@@ -7,15 +7,15 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 
 use crate::domain::register::{Attachable, Attachment, Carrier};
 use crate::domain::time::Timestamp;
 
 #[derive(Debug)]
-pub(super) struct Attachments<K> {
+pub(super) struct Attachments<K: Attachable> {
     /// The one with the latest beginning.
-    newest: IndexMap<K, Span>,
+    newest: IndexMap<K::Held, Span>,
     earlier: BTreeMap<K, Vec<Span>>,
 }
 
@@ -32,7 +32,7 @@ impl Span {
     }
 }
 
-impl<K> Default for Attachments<K> {
+impl<K: Attachable> Default for Attachments<K> {
     fn default() -> Self {
         Self { newest: IndexMap::new(), earlier: BTreeMap::new() }
     }
@@ -43,7 +43,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
     pub fn at<Q>(&self, key: &Q, at: Timestamp) -> Option<&Carrier>
     where
         K: Borrow<Q>,
-        Q: Eq + Hash + Ord + ?Sized,
+        Q: Equivalent<K::Held> + Hash + Ord + ?Sized,
     {
         let newest = self.newest.get(key)?;
         if newest.holds_at(at) {
@@ -80,7 +80,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         let Attachment { key, carrier, from, to } = attachment;
         let span = Span { carrier, from, to };
         match self.newest.get_mut(&key) {
-            None => drop(self.newest.insert(key, span)),
+            None => drop(self.newest.insert(key.to_held(), span)),
             Some(newest) => {
                 let other = if newest.from <= span.from { std::mem::replace(newest, span) } else { span };
                 let earlier = self.earlier.entry(key).or_default();
@@ -97,7 +97,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
             let removed = newest.attachment(key);
             match self.earlier.get_mut(key) {
                 Some(earlier) => {
-                    self.newest.insert(key.clone(), earlier.remove(0));
+                    self.newest.insert(key.to_held(), earlier.remove(0));
                 }
                 None => drop(self.newest.swap_remove(key)),
             }
@@ -119,7 +119,8 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
     /// Every attachment there is, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Attachment<K>> + '_ {
         let earlier = self.earlier.iter().flat_map(|(key, spans)| spans.iter().map(move |span| (key, span)));
-        self.newest.iter().chain(earlier).map(|(key, span)| span.attachment(key))
+        let newest = self.newest.iter().map(|(held, span)| span.attachment(&K::of_held(held)));
+        newest.chain(earlier.map(|(key, span)| span.attachment(key)))
     }
 
     fn drop_if_empty(&mut self, key: &K) {

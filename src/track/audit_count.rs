@@ -32,6 +32,9 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let Some(zone) = self.topology.presence(read_point).map(|point| point.zone.clone()) else { return };
+        if self.audits.open_count() == 0 {
+            return;
+        }
         self.count_in(epc, asset, &zone, &format!("read at {read_point}"), None, cause, out);
     }
 
@@ -230,7 +233,7 @@ impl Tracker {
         if row.may_place(at) {
             let location = Location::Zone(zone.clone());
             let elsewhere = row.current.location != location;
-            row.place(location, at, how.to_owned(), None);
+            row.place(location, at, how.into(), None);
             self.note_leaving(asset);
             self.heard_in(asset, zone, std::time::Duration::ZERO, how, cause, out);
             if elsewhere {

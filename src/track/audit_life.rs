@@ -287,7 +287,9 @@ impl Tracker {
             return (Standing::Missing, format!("last sensed {}", self.register.local(site, last.at)));
         }
         match &current.location {
-            Location::Zone(zone) if audit.zones.contains(zone) => (Standing::Found, current.reason.clone()),
+            Location::Zone(zone) if audit.zones.contains(zone) => {
+                (Standing::Found, current.reason.to_string())
+            }
             _ => (Standing::Elsewhere, format!("sensed elsewhere meanwhile: {}", current.reason)),
         }
     }

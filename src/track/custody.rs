@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 
 impl Tracker {
     pub(super) fn checkout_of(&self, asset: &AssetId) -> Option<&Checkout> {
-        self.assets.get(asset)?.current.checkout.as_ref()
+        self.assets.get(asset)?.current.checkout.as_deref()
     }
 
     pub(super) fn check_checkout(&self, checkout: &Checkout, now: Timestamp) -> Result<(), Refused> {
@@ -118,7 +118,7 @@ impl Tracker {
         }
         let asset = checkout.asset.clone();
         let waived = held.map(|held| held.waived.clone()).unwrap_or_default();
-        self.assets.change(&asset).current.checkout = Some(Checkout { waived, ..checkout });
+        self.assets.change(&asset).current.checkout = Some(Box::new(Checkout { waived, ..checkout }));
         self.schedule_overdue(&asset, cause, out);
     }
 
@@ -129,7 +129,7 @@ impl Tracker {
         let row = self.assets.change(&asset);
         row.memory.whereabouts = whereabouts(row, home.as_ref());
         row.memory.custody_acts += 1;
-        row.current.checkout = Some(checkout.clone());
+        row.current.checkout = Some(Box::new(checkout.clone()));
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(&asset).cloned();
         let (holder, at) = (checkout.holder.clone(), checkout.checked_out_at);
@@ -164,7 +164,7 @@ impl Tracker {
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(asset).cloned();
-        let body = EventBody::CheckedIn { checkout, how: back.how.to_owned() };
+        let body = EventBody::CheckedIn { checkout: *checkout, how: back.how.to_owned() };
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&act]));
         self.begin_restore(asset, back.damage, back.by, cause);
         self.schedule_overdue(asset, cause, out);

@@ -75,7 +75,7 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let row = self.assets.change(asset);
-        row.memory.missing_in = Some(audit.clone());
+        row.memory.missing_in = Some(Box::new(audit.clone()));
         row.current.ghost_since.get_or_insert(cause.observed_at);
         let last = row.current.last_sensed.as_ref().map(|last| last.at);
         if let Some(watched) = self.strike(asset) {

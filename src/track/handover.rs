@@ -292,7 +292,7 @@ impl Tracker {
         let asset = checkout.asset.clone();
         self.end_proposal(&asset, ProposalChange::Lapsed, cause, out);
         let row = self.assets.change(&asset);
-        let Some(before) = row.current.checkout.replace(checkout.clone()) else { return };
+        let Some(before) = row.current.checkout.replace(Box::new(checkout.clone())) else { return };
         row.memory.closed_checkout = Some(before.checked_out_at);
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();

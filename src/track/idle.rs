@@ -77,12 +77,13 @@ impl Tracker {
         if self.utilisation(asset) != Some(&Utilisation::Movement) {
             return;
         }
-        let stood: Option<Position> = self.assets.get(asset).and_then(|row| row.memory.stood_at);
+        let stood: Option<Position> =
+            self.assets.get(asset).and_then(|row| row.memory.stood_at.as_deref().copied());
         let waver = DRIVES_M + fix.accuracy_m.unwrap_or(0.0).max(0.0);
         let far = stood.is_some_and(|stood| stood.distance_m(fix.position) > waver);
         let fast = fix.speed_mps.is_some_and(|speed| speed > DRIVES_MPS);
         if far || fast || stood.is_none() {
-            self.assets.change(asset).memory.stood_at = Some(fix.position);
+            self.assets.change(asset).memory.stood_at = Some(Box::new(fix.position));
         }
         if far || fast {
             self.used(asset, cause, out);

@@ -1,12 +1,13 @@
 //! Where it is: presence, passages, fixes and fences → location events and the one current answer.
 //!
 //! Newer evidence wins, an older one never moves the answer back, and a late one is recorded and moves
-//! nothing. A refresh says that a tag still is there; it moves the answer (and is told, so that history
+//! nothing. What a source held back is not marked late, and may be as old: it moves nothing either where the
+//! answer was confirmed since by more than reads straggle. A refresh says that a tag still is there; it moves the answer (and is told, so that history
 //! explains the answer) only when something else had moved it away and the tag goes on being heard for
 //! longer than reads may straggle. A fix does not take an asset out of a zone where it is being heard.
 
 use super::Tracker;
-use super::assets::{AssetRow, Passed};
+use super::assets::{AssetRow, Lately, Passed};
 use super::cause::Cause;
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
@@ -16,6 +17,7 @@ use crate::domain::readings::Fix;
 use crate::domain::register::Carrier;
 use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
 use crate::domain::state::{Location, SensedBy};
+use crate::domain::time::Timestamp;
 
 impl Tracker {
     pub(super) fn presence(
@@ -167,14 +169,15 @@ impl Tracker {
     ) {
         let at = cause.observed_at;
         let point = self.topology.presence(read_point).cloned();
+        let may_place = places && self.may_place(asset, at);
         let row = self.assets.change(asset);
         row.enter_presence(read_point, epc);
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
         if let Some(point) = point {
             let zone = Location::Zone(point.zone.clone());
             let elsewhere = row.current.location != zone;
-            if places && row.may_place(at) {
-                row.place(zone.clone(), at, format!("heard at {read_point}"), None);
+            if may_place {
+                row.place(zone.clone(), at, point.heard_at.clone(), None);
                 if elsewhere {
                     self.relocated(asset, cause, out);
                 }
@@ -183,9 +186,8 @@ impl Tracker {
             if row.current.location == zone {
                 row.memory.departed = false;
                 heard_by.iter().for_each(|ear| row.note_lately(ear, at));
-                let how = format!("sensed at {read_point}");
                 self.note_leaving(asset);
-                self.heard_in(asset, &point.zone, point.span(), &how, cause, out);
+                self.heard_in(asset, &point.zone, point.span(), &point.sensed_at, cause, out);
             }
         }
         self.sensed(asset, heard_by, cause, out);
@@ -199,6 +201,17 @@ impl Tracker {
         }
         let lasting = row.memory.placed_at.is_none_or(|at| cause.observed_at > at + point.lost_after);
         lasting && !self.is_heard_there(row)
+    }
+
+    /// Whether evidence of `at` may move the answer: nothing newer placed it, and nothing confirms the answer
+    /// that is newer by more than reads may straggle.
+    fn may_place(&self, asset: &AssetId, at: Timestamp) -> bool {
+        let Some(row) = self.assets.get(asset) else { return true };
+        let confirmed = |lately: &Lately| {
+            let point = self.topology.presence(self.topology.whole(&lately.read_point));
+            point.is_some_and(|point| lately.at > at + point.lost_after)
+        };
+        row.may_place(at) && !row.memory.lately.iter().any(confirmed)
     }
 
     /// Whether a tag of it is in presence in the zone that the answer names, at a read point that hears.
@@ -222,7 +235,7 @@ impl Tracker {
             let site = self.register.home_site(asset);
             let since = self.register.local(site, last);
             self.assets.change(asset).current.reason =
-                format!("last heard at {read_point}, not heard since {since}");
+                format!("last heard at {read_point}, not heard since {since}").into();
         }
         self.note_leaving(asset);
     }
@@ -239,12 +252,13 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let at = cause.observed_at;
+        let may_place = self.may_place(asset, at);
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::ReadPoint(portal.clone()));
-        if row.may_place(at) {
+        if may_place {
             let way = if direction == Direction::In { "in" } else { "out" };
             let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
-            row.place(location, at, format!("passed {portal} {way}"), Some(confidence));
+            row.place(location, at, format!("passed {portal} {way}").into(), Some(confidence));
             self.note_leaving(asset);
             if let Some(zone) = &to {
                 self.passed_into(asset, zone, &format!("sensed passing {portal} {way}"), cause, out);
@@ -264,15 +278,16 @@ impl Tracker {
             Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
             None => (Location::At(fix.position), format!("fix of {}", fix.device)),
         };
+        let may_place = !heard && self.may_place(asset, at);
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
         if let Some(percent) = fix.battery_percent {
-            row.current.battery = Some(Battery { device: fix.device.clone(), percent });
+            row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
         }
-        if !heard && row.may_place(at) {
+        if may_place {
             let zones = (&row.current.location, &location);
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
-            row.place(location, at, reason, None);
+            row.place(location, at, reason.into(), None);
             self.note_leaving(asset);
             if relocated {
                 self.relocated(asset, cause, out);

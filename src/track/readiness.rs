@@ -262,7 +262,7 @@ impl Tracker {
         }
         let row = self.assets.change(asset);
         row.current.ready = reasons.is_empty();
-        row.current.not_ready.clone_from(&reasons);
+        row.current.not_ready = reasons.clone().into();
         row.memory.readiness_changes += 1;
         let change = row.memory.readiness_changes.to_be_bytes();
         let body = EventBody::Readiness { ready: reasons.is_empty(), reasons };

@@ -2,6 +2,7 @@
 //! on, which fence means which zone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{AlertRules, ReadPointKind, Rules};
@@ -13,7 +14,7 @@ use crate::domain::sightings::Direction;
 
 #[derive(Debug, Default)]
 pub(super) struct Topology {
-    presence: BTreeMap<ReadPointId, PresencePoint>,
+    presence: BTreeMap<ReadPointId, Arc<PresencePoint>>,
     portals: BTreeMap<ReadPointId, Portal>,
     sources_of: BTreeMap<ReadPointId, BTreeSet<SourceId>>,
     read_points_of: BTreeMap<SourceId, BTreeSet<ReadPointId>>,
@@ -28,9 +29,12 @@ pub(super) struct Topology {
     pub alerts: AlertRules,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PresencePoint {
     pub zone: ZoneId,
+    /// What is said of an asset that it hears, and of a checkout that it ends: held once.
+    pub heard_at: Arc<str>,
+    pub sensed_at: Arc<str>,
     pub lost_after: Duration,
     pub refresh: Duration,
     pub hearing_timeout: Duration,
@@ -94,11 +98,13 @@ impl Topology {
             ReadPointKind::Presence { zone, lost_after, refresh, .. } => {
                 let presence = PresencePoint {
                     zone: zone.clone(),
+                    heard_at: format!("heard at {}", point.name).into(),
+                    sensed_at: format!("sensed at {}", point.name).into(),
                     lost_after: *lost_after,
                     refresh: *refresh,
                     hearing_timeout: point.hearing_timeout,
                 };
-                self.presence.insert(point.name.clone(), presence);
+                self.presence.insert(point.name.clone(), Arc::new(presence));
             }
             ReadPointKind::Portal { inside, outside, merge, handover_within, .. } => {
                 let portal = Portal {
@@ -123,7 +129,7 @@ impl Topology {
         }
     }
 
-    pub fn presence(&self, read_point: &ReadPointId) -> Option<&PresencePoint> {
+    pub fn presence(&self, read_point: &ReadPointId) -> Option<&Arc<PresencePoint>> {
         self.presence.get(read_point)
     }
 

@@ -1,9 +1,12 @@
 //! What hangs on what, from when to when: tags, trackers and sensors.
 
+use std::hash::Hash;
+
+use indexmap::Equivalent;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::epc::Epc;
+use crate::domain::epc::{Epc, HeldEpc};
 use crate::domain::ids::{AssetId, DeviceId, PersonId, ZoneId};
 use crate::domain::time::Timestamp;
 
@@ -55,16 +58,39 @@ impl std::fmt::Display for Carrier {
 }
 
 /// What can be attached, and the name of its key.
-pub trait Attachable: Clone + std::fmt::Display {
+pub trait Attachable: Clone + std::fmt::Display + Equivalent<Self::Held> {
     const FIELD: &'static str;
+    /// As a large table holds it.
+    type Held: Clone + Eq + Hash + std::fmt::Debug;
+
+    fn to_held(&self) -> Self::Held;
+    fn of_held(held: &Self::Held) -> Self;
 }
 
 impl Attachable for Epc {
     const FIELD: &'static str = "epc";
+    type Held = HeldEpc;
+
+    fn to_held(&self) -> HeldEpc {
+        HeldEpc::from(*self)
+    }
+
+    fn of_held(held: &HeldEpc) -> Self {
+        held.epc()
+    }
 }
 
 impl Attachable for DeviceId {
     const FIELD: &'static str = "device";
+    type Held = Self;
+
+    fn to_held(&self) -> Self {
+        self.clone()
+    }
+
+    fn of_held(held: &Self) -> Self {
+        held.clone()
+    }
 }
 
 impl<K: Attachable> Attachment<K> {
