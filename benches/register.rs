@@ -8,11 +8,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tallyman::clean::{Cleaned, Cleaner};
 use tallyman::config::{self, Config};
 use tallyman::domain::commands::Command;
 use tallyman::domain::epc::Epc;
 use tallyman::domain::events::Event;
-use tallyman::domain::ids::AssetId;
+use tallyman::domain::frames::{LinkChange, LinkState};
+use tallyman::domain::ids::{AssetId, SourceId};
+use tallyman::domain::readings::{DeviceTime, Reading, TagRead};
 use tallyman::domain::register::{Asset, Checkout, Record, TagAttachment};
 use tallyman::domain::sightings::{PresenceChange, Seen, Sighting};
 use tallyman::domain::state::StateRow;
@@ -59,11 +62,14 @@ async fn main() -> Result<()> {
 
 async fn starts(large: u32) -> Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    for count in [SMALL, large] {
-        let folder = folder.path().join(count.to_string());
+    for (count, is_present) in [(SMALL, false), (large, false), (large, true)] {
+        let folder = folder.path().join(format!("{count}{}", if is_present { ", all in the field" } else { "" }));
         std::fs::create_dir(&folder)?;
         let mut rows = Vec::new();
         sensed(count)?.take_dirty(&mut rows);
+        if is_present {
+            present(count)?.take_dirty(&mut rows);
+        }
         store(&folder, rows).await?;
         let mut child = std::process::Command::new(std::env::current_exe()?);
         let status = child.arg("start").arg(&folder).status()?;
@@ -81,6 +87,8 @@ path = "{}"
 max_bytes = "16GiB"
 [metrics]
 listen = "off"
+[intake]
+max_tags = 10000000
 [[site]]
 name = "hq"
 timezone = "Europe/Berlin"
@@ -151,6 +159,32 @@ fn sensed(count: u32) -> Result<Tracker> {
     Ok(tracker)
 }
 
+/// Cleaning in which each of `count` tags is present.
+fn present(count: u32) -> Result<Cleaner> {
+    let config = config(Path::new("."))?;
+    let mut cleaner = Cleaner::new(&config.rules, &config.intake);
+    let mut cleaned = Cleaned::default();
+    let change = LinkChange { source: "r1".into(), state: LinkState::Up { replaying: false }, at: at(0) };
+    cleaner.link(&change, &mut cleaned);
+    let source = SourceId::new("r1");
+    for number in 0..count {
+        let read = TagRead {
+            source: source.clone(),
+            antenna: 1,
+            epc: epc(number),
+            first_seen: DeviceTime::Utc(at(0)),
+            last_seen: DeviceTime::Utc(at(0)),
+            seen_count: 10,
+            peak_rssi_dbm: None,
+            pc: None,
+            crc: None,
+        };
+        cleaner.reading(Reading::Tag(read), &source, at(0), &mut cleaned);
+        cleaned.sightings.clear();
+    }
+    Ok(cleaner)
+}
+
 async fn store(folder: &Path, rows: Vec<StateRow>) -> Result<()> {
     let config = config(folder)?;
     let mut opened = journal::open(&config.journal, &config.node, at(0)).await?;
@@ -174,7 +208,8 @@ async fn start(folder: &Path) -> Result<()> {
     drop(core.take_group());
     let took = began.elapsed();
     println!(
-        "  start {:>7.2} s ({:.2} s to open the file), memory {:>5} MiB now, {:>5} MiB at the most",
+        "  start of {}: {:.2} s ({:.2} s to open the file), memory {:>5} MiB now, {:>5} MiB at the most",
+        folder.file_name().unwrap_or_default().display(),
         took.as_secs_f64(),
         opened_after.as_secs_f64(),
         memory("VmRSS")?,

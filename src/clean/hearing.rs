@@ -391,7 +391,7 @@ impl Point {
             return self.windows.arm(slot, deadline);
         }
         let Some(held) = self.windows.held(slot) else { return };
-        let epc = held.epc;
+        let epc = held.epc.epc();
         match (&mut held.window, self.rule.kind) {
             (Window::Portal(crossing), PointKind::Portal(rule)) => match crossing.silent(&rule) {
                 Judged::Forgotten => self.windows.remove(slot),

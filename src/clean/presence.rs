@@ -50,7 +50,8 @@ impl HeardBy {
 enum Stage {
     /// Reads that may still make a presence, in order of time, each with its count; no more entries
     /// than the reads that are needed.
-    Candidate(Vec<(i64, u32)>),
+    #[expect(clippy::box_collection, reason = "candidates are few, and a window is one line of cache")]
+    Candidate(Box<Vec<(i64, u32)>>),
     Present {
         #[serde(with = "micros")]
         refreshed: Timestamp,
@@ -74,7 +75,7 @@ pub(super) enum Told {
 impl Presence {
     pub fn new(at: Timestamp) -> Self {
         let (heard, named) = Default::default();
-        Self { last: at, stage: Stage::Candidate(Vec::new()), heard, named }
+        Self { last: at, stage: Stage::Candidate(Box::default()), heard, named }
     }
 
     pub fn is_present(&self) -> bool {

@@ -31,13 +31,11 @@ impl Cleaner {
         rows: impl Iterator<Item = (StateKind, String, Vec<u8>)>,
     ) -> Result<(), CleanRestoreError> {
         let mut trackers: BTreeMap<DeviceId, TrackerParts> = BTreeMap::new();
-        // Windows last: their deadlines depend on their read points.
-        let mut windows = Vec::new();
         for (kind, key, value) in rows {
             match kind {
                 StateKind::Clock => self.restore_source(&key, &value)?,
                 StateKind::ReadPoint => self.restore_point(key, &value)?,
-                StateKind::TagWindow => windows.push((key, value)),
+                StateKind::TagWindow => self.restore_window(key, &value)?,
                 StateKind::SensorPoint => self.restore_sensor(&key, &value)?,
                 StateKind::Tracker => {
                     let row = parse(kind, &key, &value)?;
@@ -72,13 +70,11 @@ impl Cleaner {
                 | StateKind::Erasure => {}
             }
         }
-        for (key, value) in windows {
-            self.restore_window(key, &value)?;
-        }
         for (device, parts) in trackers {
             self.restore_tracker(device, parts);
         }
         self.trackers.restored();
+        self.points.iter_mut().for_each(|point| point.windows.restored());
         self.count_tags();
         Ok(())
     }
@@ -103,7 +99,9 @@ impl Cleaner {
         Ok(())
     }
 
-    fn restore_window(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
+    /// Takes up one window, as [`Self::restore`] does and before it: there may be a million of them, too many
+    /// to gather first. Nothing hears after a restart, so its deadline rests on the rules alone.
+    pub fn restore_window(&mut self, key: String, value: &[u8]) -> Result<(), CleanRestoreError> {
         let wrong_key = || CleanRestoreError::Key { kind: StateKind::TagWindow, key: key.clone() };
         let (name, code) = key.rsplit_once('/').ok_or_else(wrong_key)?;
         let epc = epc_of(code).ok_or_else(wrong_key)?;
@@ -208,7 +206,7 @@ impl Cleaner {
         for (name, point) in old {
             self.orphans.push(StateRow::delete(StateKind::ReadPoint, name.as_str()));
             let (held, removed) = point.windows.into_parts();
-            let codes = held.into_iter().map(|held| held.epc).chain(removed);
+            let codes = held.into_iter().map(|held| held.epc.epc()).chain(removed);
             self.orphans.extend(codes.map(|epc| StateRow::delete(StateKind::TagWindow, key_of(&name, &epc))));
         }
     }
@@ -261,7 +259,7 @@ impl Cleaner {
                 let deadline = point.first_deadline(&held.window);
                 point.windows.adopt(held, deadline);
             } else if held.saved {
-                point.windows.forget_row(held.epc);
+                point.windows.forget_row(held.epc.epc());
             }
         }
     }

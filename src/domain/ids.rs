@@ -25,6 +25,11 @@ macro_rules! name {
                 &self.0
             }
 
+            /// Whether both share one text in memory; `false` says nothing of whether they are equal.
+            pub fn is(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0)
+            }
+
             /// Lets the text be the pool's, so that equal names are held once.
             pub fn share(&mut self, pool: &mut Pool) {
                 self.0 = pool.take(&self.0);

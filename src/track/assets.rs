@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::exits::Left;
 use super::handover::Carried;
+use super::table::{Place, Table};
 use crate::domain::epc::{Epc, HeldEpc};
 use crate::domain::few::Few;
 use crate::domain::geodesy::Position;
@@ -33,6 +33,9 @@ pub struct AssetRow {
     pub current: AssetCurrent,
     #[serde(default)]
     pub memory: Memory,
+    /// It is among those to be written.
+    #[serde(skip)]
+    dirty: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -175,7 +178,7 @@ impl AssetRow {
             proposal: None,
             battery: None,
         };
-        Self { current, memory: Memory::default() }
+        Self { current, memory: Memory::default(), dirty: false }
     }
 
     /// Reads a row. The two halves are read one after the other: serde's own way with a flattened field
@@ -188,7 +191,7 @@ impl AssetRow {
         }
         let current = serde_json::from_slice(row)?;
         let Remembered { memory } = serde_json::from_slice(row)?;
-        Ok(Self { current, memory })
+        Ok(Self { current, memory, dirty: false })
     }
 
     /// Names that many rows have are held once.
@@ -283,9 +286,9 @@ impl AssetRow {
 /// The rows of all assets that something happened to.
 #[derive(Debug, Default)]
 pub(super) struct Assets {
-    /// Densely packed: there may be a million of them.
-    rows: IndexMap<AssetId, AssetRow>,
-    dirty: BTreeSet<AssetId>,
+    rows: Table<AssetRow>,
+    /// To be written, some of them more than once.
+    dirty: Vec<AssetId>,
     /// Those whose readiness may be another since it was last worked out.
     touched: BTreeSet<AssetId>,
 }
@@ -297,9 +300,18 @@ impl Assets {
 
     /// The row to change; it is written with the next commit.
     pub fn change(&mut self, asset: &AssetId) -> &mut AssetRow {
-        self.dirty.insert(asset.clone());
         self.touch(asset);
-        self.rows.entry(asset.clone()).or_insert_with(|| AssetRow::new(asset.clone()))
+        let row = self.rows.get_or_insert_with(asset, || AssetRow::new(asset.clone()));
+        if !row.dirty {
+            row.dirty = true;
+            self.dirty.push(asset.clone());
+        }
+        row
+    }
+
+    /// The row will be asked for; `hint` is where it was when it was last.
+    pub fn recall(&self, asset: &AssetId, hint: &Place) {
+        self.rows.recall(asset, hint);
     }
 
     /// The row to change in what is not written.
@@ -309,13 +321,15 @@ impl Assets {
 
     /// An asset came to the register: it gets its row.
     pub fn announce(&mut self, asset: &AssetId) {
-        self.dirty.insert(asset.clone());
+        self.dirty.push(asset.clone());
         self.touch(asset);
     }
 
     /// Something that its readiness may rest on changed.
     pub fn touch(&mut self, asset: &AssetId) {
-        self.touched.insert(asset.clone());
+        if !self.touched.first().is_some_and(|first| first.is(asset)) {
+            self.touched.insert(asset.clone());
+        }
     }
 
     /// The next asset to work the readiness of out for, in order of name.
@@ -324,8 +338,8 @@ impl Assets {
     }
 
     pub fn remove(&mut self, asset: &AssetId) {
-        self.rows.swap_remove(asset);
-        self.dirty.insert(asset.clone());
+        self.rows.remove(asset);
+        self.dirty.push(asset.clone());
     }
 
     pub fn restore(&mut self, mut row: AssetRow, pool: &mut Pool) {
@@ -346,7 +360,7 @@ impl Assets {
     }
 
     pub fn at_mut(&mut self, place: usize) -> Option<(&AssetId, &mut AssetRow)> {
-        self.rows.get_index_mut(place)
+        self.rows.at_mut(place)
     }
 
     /// Every asset that has a row, in order of name.
@@ -363,9 +377,14 @@ impl Assets {
     }
 
     pub fn take_dirty(&mut self, registered: impl Fn(&AssetId) -> bool, out: &mut Vec<StateRow>) {
-        for asset in std::mem::take(&mut self.dirty) {
-            out.push(match self.rows.get(&asset) {
-                Some(row) => StateRow::put(StateKind::Asset, asset.as_str(), row),
+        self.dirty.sort_unstable();
+        self.dirty.dedup();
+        for asset in self.dirty.drain(..) {
+            out.push(match self.rows.get_mut(&asset) {
+                Some(row) => {
+                    row.dirty = false;
+                    StateRow::put(StateKind::Asset, asset.as_str(), row)
+                }
                 None if registered(&asset) => {
                     StateRow::put(StateKind::Asset, asset.as_str(), &AssetRow::new(asset.clone()))
                 }

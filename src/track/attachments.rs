@@ -9,6 +9,7 @@ use std::hash::Hash;
 
 use indexmap::{Equivalent, IndexMap};
 
+use super::table::{Place, nowhere};
 use crate::domain::register::{Attachable, Attachment, Carrier};
 use crate::domain::time::Timestamp;
 
@@ -24,6 +25,8 @@ struct Span {
     carrier: Carrier,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
+    /// Where the carrier was when it was last looked for.
+    place: Place,
 }
 
 impl Span {
@@ -45,12 +48,21 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         K: Borrow<Q>,
         Q: Equivalent<K::Held> + Hash + Ord + ?Sized,
     {
+        self.at_hinted(key, at).map(|(carrier, _)| carrier)
+    }
+
+    /// The same, with a hint of where its carrier is.
+    pub fn at_hinted<Q>(&self, key: &Q, at: Timestamp) -> Option<(&Carrier, &Place)>
+    where
+        K: Borrow<Q>,
+        Q: Equivalent<K::Held> + Hash + Ord + ?Sized,
+    {
         let newest = self.newest.get(key)?;
-        if newest.holds_at(at) {
-            return Some(&newest.carrier);
-        }
-        let mut earlier = self.earlier.get(key)?.iter();
-        earlier.find(|span| span.holds_at(at)).map(|span| &span.carrier)
+        let span = match newest.holds_at(at) {
+            true => newest,
+            false => self.earlier.get(key)?.iter().find(|span| span.holds_at(at))?,
+        };
+        Some((&span.carrier, &span.place))
     }
 
     pub fn has(&self, key: &K) -> bool {
@@ -78,7 +90,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
     pub fn put(&mut self, attachment: Attachment<K>) -> Option<Attachment<K>> {
         let before = self.remove(&attachment.key, attachment.from);
         let Attachment { key, carrier, from, to } = attachment;
-        let span = Span { carrier, from, to };
+        let span = Span { carrier, from, to, place: nowhere() };
         match self.newest.get_mut(&key) {
             None => drop(self.newest.insert(key.to_held(), span)),
             Some(newest) => {

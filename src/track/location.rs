@@ -30,7 +30,7 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let heard_by = if ears.is_empty() { std::slice::from_ref(&read_point) } else { ears };
-        let carrier = self.register.tags.at(&epc, cause.observed_at).cloned();
+        let carrier = self.carrier_of_tag(&epc, cause);
         let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
         if change != PresenceChange::Refreshed {
             self.tell_presence(subject.clone(), epc, &read_point, change, cause, out);
@@ -39,7 +39,7 @@ impl Tracker {
         if change != PresenceChange::Departed {
             self.count_at(epc, asset.as_ref(), &read_point, cause, out);
         }
-        if !cause.late {
+        if !cause.late && (change == PresenceChange::Departed || !self.is_of_use(asset.as_ref())) {
             self.stranger_present(epc, &read_point, change, cause, out);
         }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
@@ -56,9 +56,25 @@ impl Tracker {
         }
     }
 
+    /// What a tag hung on; what is known of an asset is at hand then.
+    fn carrier_of_tag(&self, epc: &Epc, cause: &Cause) -> Option<Carrier> {
+        let carrier = self.register.carrier_of_tag(epc, cause.observed_at)?;
+        if let Some(asset) = carrier.asset()
+            && let Some(hint) = self.register.place_of_row(asset)
+        {
+            self.assets.recall(asset, hint);
+        }
+        Some(carrier.clone())
+    }
+
+    /// Whose tag is on it, is no stranger.
+    fn is_of_use(&self, asset: Option<&AssetId>) -> bool {
+        asset.and_then(|asset| self.register.asset(asset)).is_some_and(|held| !held.is_retired())
+    }
+
     pub(super) fn passage(&mut self, passage: Passage, cause: &Cause, out: &mut Vec<Event>) {
         let Passage { epc, portal, direction, confidence, evidence } = passage;
-        let carrier = self.register.tags.at(&epc, cause.observed_at).cloned();
+        let carrier = self.carrier_of_tag(&epc, cause);
         let sides = self.topology.portal(&portal);
         let (from, to) = sides.map(|sides| sides.crossing(direction)).unwrap_or_default();
         let merge = sides.map(|sides| sides.merge).unwrap_or_default();

@@ -50,6 +50,7 @@ mod register;
 mod restore;
 mod silence;
 mod suspicion;
+mod table;
 mod topology;
 mod watch;
 mod watched;

@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use indexmap::IndexMap;
-
 use super::attachments::Attachments;
+use super::table::{Place, Table, nowhere};
 use crate::config::Rules;
 use crate::domain::commands::Outcome;
 use crate::domain::epc::Epc;
@@ -22,8 +21,7 @@ pub struct Register {
     own: Declared,
     imported: Declared,
     people: BTreeMap<PersonId, Person>,
-    /// Densely packed: there may be a million of them.
-    assets: IndexMap<AssetId, Held>,
+    assets: Table<Held>,
     /// Attachments that came before their asset did.
     early: BTreeMap<AssetId, u32>,
     /// The parts of each kit.
@@ -49,6 +47,8 @@ struct Held {
     asset: Asset,
     /// How many tags, trackers and sensors hang on it, or did.
     attached: u32,
+    /// Where its row was when it was last asked for.
+    row: Place,
 }
 
 impl Register {
@@ -122,7 +122,7 @@ impl Register {
 
     /// All assets, in no order: who lets it out puts it in one.
     pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
-        self.assets.values().map(|held| &held.asset)
+        self.assets.iter().map(|(_, held)| &held.asset)
     }
 
     /// All planned work, past and to come, in order of name.
@@ -155,8 +155,22 @@ impl Register {
         self.zone(zone).is_some_and(|zone| zone.coverage == Coverage::Continuous)
     }
 
+    /// What a tag hung on at that moment. The asset's record is at hand then.
+    pub(super) fn carrier_of_tag(&self, epc: &Epc, at: Timestamp) -> Option<&Carrier> {
+        let (carrier, hint) = self.tags.at_hinted(epc, at)?;
+        if let Some(asset) = carrier.asset() {
+            self.assets.recall(asset, hint);
+        }
+        Some(carrier)
+    }
+
     pub(super) fn asset_of_tag(&self, epc: &Epc, at: Timestamp) -> Option<&AssetId> {
-        self.tags.at(epc, at)?.asset()
+        self.carrier_of_tag(epc, at)?.asset()
+    }
+
+    /// Where the row of an asset was when it was last asked for.
+    pub(super) fn place_of_row(&self, asset: &AssetId) -> Option<&Place> {
+        self.assets.get(asset).map(|held| &held.row)
     }
 
     pub(super) fn asset_of_tracker(&self, device: &DeviceId, at: Timestamp) -> Option<&AssetId> {
@@ -233,7 +247,7 @@ impl Register {
             "zone" => self.imported.zones.get(key).cloned().map(Record::Zone),
             "class" => self.imported.classes.get(key).cloned().map(|class| Record::Class(Box::new(class))),
             "person" => self.people.get(key).cloned().map(Record::Person),
-            "asset" => self.assets.get(key).map(|held| Record::Asset(held.asset.clone())),
+            "asset" => self.assets.named(key).map(|held| Record::Asset(held.asset.clone())),
             "tag" => {
                 let (epc, from) = split_key(key);
                 self.tags.get(&Epc::from_hex(epc)?, from).map(Record::Tag)
@@ -290,7 +304,8 @@ impl Register {
             Record::Class(class) => drop(self.imported.classes.insert(class.name.clone(), *class)),
             Record::Person(person) => drop(self.people.insert(person.id.clone(), person)),
             Record::Asset(asset) => self.hold_asset(asset),
-            Record::Tag(tag) => {
+            Record::Tag(mut tag) => {
+                self.share(&mut tag.carrier);
                 self.count(&tag.carrier, true);
                 if let Some(before) = self.tags.put(tag) {
                     self.count(&before.carrier, false);
@@ -312,7 +327,19 @@ impl Register {
         }
     }
 
-    fn hold_asset(&mut self, asset: Asset) {
+    /// Lets a name be the one that the asset's record has: it is held once, and found faster.
+    fn share(&self, carrier: &mut Carrier) {
+        if let Carrier::Asset(asset) = carrier
+            && let Some(held) = self.assets.held(asset)
+        {
+            *asset = held.clone();
+        }
+    }
+
+    fn hold_asset(&mut self, mut asset: Asset) {
+        if let Some(held) = self.assets.held(&asset.id) {
+            asset.id = held.clone();
+        }
         let id = asset.id.clone();
         let before = self.assets.get(&id).map(|held| (held.asset.part_of.clone(), held.attached));
         let (part_of, attached) =
@@ -323,7 +350,7 @@ impl Register {
         if let Some(kit) = &asset.part_of {
             self.parts.entry(kit.clone()).or_default().insert(id.clone());
         }
-        self.assets.insert(id, Held { asset, attached });
+        self.assets.insert(id, Held { asset, attached, row: nowhere() });
     }
 
     pub(super) fn remove(&mut self, record: &Record) {
@@ -334,7 +361,7 @@ impl Register {
             Record::Person(person) => drop(self.people.remove(&person.id)),
             Record::Asset(asset) => {
                 self.leave_kit(&asset.id, asset.part_of.as_ref());
-                self.assets.swap_remove(&asset.id);
+                self.assets.remove(&asset.id);
             }
             Record::Tag(tag) => {
                 self.tags.remove(&tag.key, tag.from);

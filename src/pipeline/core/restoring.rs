@@ -74,8 +74,8 @@ impl Restoring {
                 StateKind::Followed => {}
                 // The writer carries them through.
                 StateKind::Erasure => {}
+                StateKind::TagWindow => self.core.cleaner.restore_window(key, &value)?,
                 StateKind::Clock
-                | StateKind::TagWindow
                 | StateKind::Tracker
                 | StateKind::TrackerSeen
                 | StateKind::SensorPoint

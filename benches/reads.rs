@@ -1,0 +1,211 @@
+//! What a read costs that becomes no sighting: the tag is known, present, and read again.
+//!
+//! `cargo bench --bench reads [-- TAGS]`; default 1,000,000 known tags, each on an asset and present, beside 100 in
+//! the same run. Cleaning and tracking in one thread, from decoded reads to the rows of the commit. Reads come
+//! in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a commit
+//! is of one field, so that both sizes write as many rows. With one repeat every read is of a tag that was not
+//! touched for as long as it takes to read all others, and writes a row: the worst there can be.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tallyman::clean::{Cleaned, Cleaner};
+use tallyman::config::{self, Config};
+use tallyman::domain::commands::Command;
+use tallyman::domain::epc::Epc;
+use tallyman::domain::events::Event;
+use tallyman::domain::frames::{LinkChange, LinkState};
+use tallyman::domain::ids::{AssetId, SourceId};
+use tallyman::domain::readings::{DeviceTime, Reading, TagRead};
+use tallyman::domain::register::{Asset, Record, TagAttachment};
+use tallyman::domain::state::StateRow;
+use tallyman::domain::time::Timestamp;
+use tallyman::track::Tracker;
+
+const SMALL: u32 = 100;
+const LARGE: u32 = 1_000_000;
+/// Tags in the field at a time.
+const FIELD: usize = 100;
+const READS: usize = 2_000_000;
+const ROUNDS: usize = 5;
+const START: i64 = 1_780_000_000;
+
+const CONFIG: &str = r#"
+node = "bench"
+[journal]
+path = "unused.db"
+[intake]
+max_tags = 2000000
+[metrics]
+listen = "off"
+[[site]]
+name = "hq"
+timezone = "Europe/Berlin"
+[[zone]]
+name = "hall"
+coverage = "continuous"
+[[class]]
+name = "tool"
+ghost_after = "4h"
+[[reader]]
+name = "r1"
+protocol = "llrp"
+address = "127.0.0.1:5084"
+[[read_point]]
+name = "shelf"
+kind = "presence"
+zone = "hall"
+lost_after = "1h"
+refresh = "2h"
+antennas = [{ reader = "r1", antenna = 1 }]
+"#;
+
+fn main() -> Result<()> {
+    let argument = std::env::args().skip(1).find(|word| !word.starts_with("--"));
+    let large = argument.map_or(Ok(LARGE), |count| count.parse()).context("a number of tags")?;
+    let config = config::parse(CONFIG, Path::new(""), &|_| None)?;
+    let mut sizes = [Stages::new(&config, SMALL)?, Stages::new(&config, large)?];
+    println!("{large} known and present tags beside {SMALL}");
+    for repeats in [10, 1] {
+        let mut costs = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (stages, costs) in sizes.iter_mut().zip(&mut costs) {
+                costs.push(stages.round(repeats)?);
+            }
+        }
+        let [small, of_large] = costs.map(|mut costs| {
+            costs.sort_by(f64::total_cmp);
+            costs[costs.len() / 2]
+        });
+        println!(
+            "  each {repeats} times in the field: {:.2} and {:.2} million reads/s, {:.2} × the cost",
+            1e3 / small,
+            1e3 / of_large,
+            of_large / small
+        );
+    }
+    Ok(())
+}
+
+struct Stages {
+    source: SourceId,
+    cleaner: Cleaner,
+    tracker: Tracker,
+    cleaned: Cleaned,
+    events: Vec<Event>,
+    rows: Vec<StateRow>,
+    /// All tags, in an order that has nothing to do with the one in which they came.
+    order: Vec<Epc>,
+    next: usize,
+    micros: i64,
+}
+
+impl Stages {
+    /// Every tag is on an asset, and was read often enough to be present.
+    fn new(config: &Config, count: u32) -> Result<Self> {
+        let mut stages = Self {
+            source: "r1".into(),
+            cleaner: Cleaner::new(&config.rules, &config.intake),
+            tracker: Tracker::new(&config.rules),
+            cleaned: Cleaned::default(),
+            events: Vec::new(),
+            rows: Vec::new(),
+            order: shuffled(count),
+            next: 0,
+            micros: START * 1_000_000,
+        };
+        stages.tracker.started(None, stages.now(), &mut stages.events);
+        let records = (0..count).flat_map(|number| {
+            let name = AssetId::from(format!("ASSET-{number:07}"));
+            let asset = Asset { home_zone: Some("hall".into()), ..Asset::new(name.clone(), "tool".into()) };
+            [Record::Asset(asset), Record::Tag(TagAttachment::on_asset(epc(number), name))]
+        });
+        let import = Command::Import { records: records.collect(), checkouts: Vec::new() };
+        stages.tracker.command("bench", import, stages.now(), &mut stages.events)?;
+        let up = LinkState::Up { replaying: false };
+        let change = LinkChange { source: "r1".into(), state: up, at: stages.now() };
+        stages.cleaner.link(&change, &mut stages.cleaned);
+        for number in 0..count {
+            for _ in 0..4 {
+                stages.read(epc(number));
+            }
+        }
+        stages.commit();
+        Ok(stages)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros)
+    }
+
+    fn read(&mut self, epc: Epc) -> usize {
+        self.micros += 1;
+        let now = self.now();
+        let seen = DeviceTime::Utc(now);
+        let read = TagRead {
+            source: self.source.clone(),
+            antenna: 1,
+            epc,
+            first_seen: seen,
+            last_seen: seen,
+            seen_count: 1,
+            peak_rssi_dbm: Some(-60.0),
+            pc: None,
+            crc: None,
+        };
+        self.cleaner.reading(Reading::Tag(read), &self.source, now, &mut self.cleaned);
+        let sightings = self.cleaned.sightings.len();
+        for sighting in self.cleaned.sightings.drain(..) {
+            self.tracker.sighting(sighting, &mut self.events);
+        }
+        sightings
+    }
+
+    fn commit(&mut self) {
+        self.cleaner.take_dirty(&mut self.rows);
+        self.tracker.take_dirty(&mut self.rows);
+        self.rows.clear();
+        self.events.clear();
+    }
+
+    /// Nanoseconds a read.
+    fn round(&mut self, repeats: usize) -> Result<f64> {
+        let began = Instant::now();
+        let mut sightings = 0;
+        let mut reads = 0;
+        while reads < READS {
+            let field: Vec<Epc> =
+                (0..FIELD).map(|nth| self.order[(self.next + nth) % self.order.len()]).collect();
+            self.next = (self.next + FIELD) % self.order.len();
+            for _ in 0..repeats {
+                for epc in &field {
+                    sightings += self.read(*epc);
+                }
+            }
+            reads += FIELD * repeats;
+            self.commit();
+        }
+        let took = began.elapsed();
+        ensure!(sightings == 0, "{sightings} sightings where none were due");
+        Ok(took.as_secs_f64() * 1e9 / reads as f64)
+    }
+}
+
+fn epc(number: u32) -> Epc {
+    let mut bytes = [0x34, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    Epc::new(96, &bytes).unwrap_or_else(|| unreachable!("12 bytes hold 96 bits"))
+}
+
+fn shuffled(count: u32) -> Vec<Epc> {
+    let mut random = 0x9e37_79b9_u32;
+    let mut order: Vec<u32> = (0..count).collect();
+    for last in (1..order.len()).rev() {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        order.swap(last, random as usize % (last + 1));
+    }
+    order.into_iter().map(epc).collect()
+}
