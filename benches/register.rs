@@ -63,7 +63,8 @@ async fn main() -> Result<()> {
 async fn starts(large: u32) -> Result<()> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     for (count, is_present) in [(SMALL, false), (large, false), (large, true)] {
-        let folder = folder.path().join(format!("{count}{}", if is_present { ", all in the field" } else { "" }));
+        let folder =
+            folder.path().join(format!("{count}{}", if is_present { ", all in the field" } else { "" }));
         std::fs::create_dir(&folder)?;
         let mut rows = Vec::new();
         sensed(count)?.take_dirty(&mut rows);

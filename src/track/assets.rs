@@ -4,7 +4,7 @@
 //! reads it as [`AssetCurrent`]. An asset that nothing happened to has a row and costs no memory here.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -22,8 +22,6 @@ use crate::domain::time::Timestamp;
 
 /// Read points and antennas that are remembered as having lately sensed an asset: overlapping fields are few.
 const LATELY: usize = 8;
-/// What is said of the many that are registered and were never sensed.
-static NOT_YET: LazyLock<Arc<str>> = LazyLock::new(|| "it has not been sensed yet".into());
 /// Passages remembered per asset, to fold the other tags' into them.
 const PASSAGES: usize = 4;
 
@@ -165,7 +163,7 @@ impl AssetRow {
             location: Location::Unknown,
             since: None,
             last_sensed: None,
-            reason: NOT_YET.clone(),
+            reason: "it has not been sensed yet".into(),
             confidence: None,
             checkout: None,
             fences: Few::default(),
