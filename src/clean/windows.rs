@@ -200,7 +200,7 @@ impl Windows {
 
     /// Forgets a tag's window, and tells nobody.
     pub fn forget(&mut self, epc: Epc) {
-        if let Some(slot) = self.index.get(&Key(epc)).copied() {
+        if let Some(slot) = self.slot(epc) {
             self.remove(slot);
         }
     }

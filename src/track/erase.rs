@@ -145,7 +145,7 @@ impl Tracker {
                 || !current.not_ready.is_empty()
                 || current.last_sensed.as_ref().is_some_and(|sensed| by_hand(&sensed.by))
                 || row.memory.left.is_some();
-            let present = row.memory.present.iter().any(|present| eraser.is_badge(&present.epc));
+            let present = row.memory.present.iter().any(|present| eraser.is_badge(&present.epc.epc()));
             said || present || eraser.text(&current.reason).is_some()
         };
         for asset in self.assets.ids_where(named) {
