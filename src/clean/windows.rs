@@ -5,6 +5,7 @@
 //! line of the processor's cache, so that a read among a million tags waits for memory about once. The index
 //! is never iterated: order comes from deadlines and codes.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 use hashbrown::HashTable;
@@ -33,8 +34,6 @@ pub(super) struct Held {
     pub window: Window,
     /// The earliest time at which the heap will bring it up.
     armed: Option<Timestamp>,
-    /// The same for the heap of candidates.
-    armed_candidate: Option<Timestamp>,
     dirty: bool,
     pub saved: bool,
 }
@@ -47,6 +46,8 @@ pub(super) struct Windows {
     deadlines: Deadlines,
     /// Of presences that nobody was told of, which need no hearing to be over.
     candidates: Deadlines,
+    /// The earliest time at which that heap will bring a slot up; of few slots, so it lies beside them.
+    armed_candidates: BTreeMap<Slot, Timestamp>,
     dirty: Vec<Slot>,
     /// Removed, while the journal still has their row.
     removed: Vec<Epc>,
@@ -74,7 +75,7 @@ impl Windows {
     /// Takes over a window from before the rules changed.
     pub fn adopt(&mut self, held: Held, deadline: Timestamp) {
         let dirty = held.dirty;
-        let slot = self.put(Held { armed: None, armed_candidate: None, dirty: false, ..held });
+        let slot = self.put(Held { armed: None, dirty: false, ..held });
         if dirty {
             self.mark(slot);
         }
@@ -107,9 +108,8 @@ impl Windows {
 
     /// The heap of candidates brings the slot up at `deadline`, or before.
     pub fn arm_candidate(&mut self, slot: Slot, deadline: Timestamp) {
-        let Some(held) = self.held(slot) else { return };
-        if held.armed_candidate.is_none_or(|armed| deadline < armed) {
-            held.armed_candidate = Some(deadline);
+        if self.armed_candidates.get(&slot).is_none_or(|armed| deadline < *armed) {
+            self.armed_candidates.insert(slot, deadline);
             self.candidates.push(deadline, slot);
         }
     }
@@ -122,13 +122,13 @@ impl Windows {
     pub fn due_candidates(&mut self, until: Timestamp, due: &mut Vec<Slot>) -> bool {
         due.clear();
         let Some(at) = self.candidates.pop_due(until, due) else { return false };
-        let slots = &mut self.slots;
-        due.retain(|slot| match &mut slots[*slot as usize] {
-            Some(held) if held.armed_candidate == Some(at) => {
-                held.armed_candidate = None;
-                true
+        let armed = &mut self.armed_candidates;
+        due.retain(|slot| {
+            let is_due = armed.get(slot) == Some(&at);
+            if is_due {
+                armed.remove(slot);
             }
-            _ => false,
+            is_due
         });
         true
     }
@@ -192,6 +192,7 @@ impl Windows {
         if let Ok(entry) = self.index.find_entry(hash(&held.epc), |other| *other == slot) {
             entry.remove();
         }
+        self.armed_candidates.remove(&slot);
         self.free.push(slot);
         if held.saved {
             self.removed.push(held.epc.epc());
@@ -250,7 +251,7 @@ impl Windows {
 
 impl Held {
     fn new(epc: HeldEpc, window: Window, saved: bool) -> Self {
-        Self { epc, window, armed: None, armed_candidate: None, dirty: false, saved }
+        Self { epc, window, armed: None, dirty: false, saved }
     }
 }
 
