@@ -153,7 +153,7 @@ impl Tracker {
         }
     }
 
-    /// Lets go of what a suspicion held; they are due `grace_us` later.
+    /// Lets go of what a suspicion held; they are due `grace_us` later, and no sooner than without it.
     fn end_suspicion(&mut self, key: &str, grace_us: i64, cause: &Cause, out: &mut Vec<Event>) {
         let due_us = self.watches.position(key, cause.observed_at.max(self.now)).saturating_add(grace_us);
         let Some(row) = self.watches.change(key) else { return };
@@ -163,7 +163,8 @@ impl Tracker {
             let row = self.assets.change(&asset);
             let Some(watched) = &mut row.memory.watched else { continue };
             watched.held = false;
-            watched.due_us = due_us;
+            // Held with the others, it may have fallen silent with them long before it would be missed.
+            watched.due_us = watched.due_us.max(due_us);
             self.watches.enrol(&asset, watched, Standing::Due);
         }
         self.alerts.condition(&AlertKey::new(Rule::WatcherSuspect, key), None, cause, out);

@@ -334,6 +334,27 @@ fn a_suspicion_that_stands_for_long_was_a_theft() {
 }
 
 #[test]
+fn who_is_missed_later_is_no_ghost_when_a_suspicion_ends_before() {
+    let mut rules = rules();
+    rules.alerts.watcher_suspect_for = secs(60);
+    let mut world = World::with(rules);
+    world.stock(1..=6, "tool");
+    world.stock(7..=8, "slow");
+    world.stock(9..=9, "tool");
+    world.events.clear();
+    for number in 1..=9 {
+        world.arrive(number, "CRIB");
+    }
+    world.hear_until(250, &[9], "CRIB");
+    let told = world.alerted();
+    assert!(told.iter().any(|line| line.ends_with("ghost/T6 fired")), "{told:?}");
+    assert!(!told.iter().any(|line| line.contains("ghost/T7") || line.contains("ghost/T8")), "{told:?}");
+    world.hear_until(400, &[9], "CRIB");
+    let told = world.alerted();
+    assert_eq!(told, ["300 ghost/T7 fired", "300 ghost/T8 fired"]);
+}
+
+#[test]
 fn a_silence_of_a_few_usual_gaps_is_no_ghost() {
     let mut world = World::stocked(1, "tool");
     world.arrive(1, "CRIB");
