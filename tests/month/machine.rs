@@ -75,6 +75,8 @@ impl Machine {
             What::Down { source } => link(&source, at, LinkState::Down { reason: "timed out".to_owned() }),
             What::CheckOut { asset, holder, due_us } => {
                 let due = Timestamp::from_micros(due_us);
+                // It lies on the desk: should its return have gone unseen, it is checked in first.
+                self.command(json!({ "command": "check-in", "asset": asset }), at, false)?;
                 return self.command(
                     json!({ "command": "checkout", "asset": asset, "holder": holder, "due_back": due }),
                     at,

@@ -81,7 +81,7 @@ async fn an_early_end_winds_down() {
 #[tokio::test]
 async fn what_has_no_device_is_not_told_as_true() {
     let world = World::plan(&Scenario::demo(), 11, Duration::from_secs(15));
-    let parts = Parts { readers: false, trackers: false, modbus: true };
+    let parts = Parts { readers: false, serial: false, trackers: false, modbus: true };
     let mut running = world.start(StartOptions { parts, ..StartOptions::default() }).await.unwrap();
     assert_eq!(running.addresses().len(), 2);
     // Begun in the past: the script catches up at once.
