@@ -151,6 +151,8 @@ async fn a_reader_that_speaks_no_llrp_is_kept_in_dead_letters_and_disturbs_nobod
             r#"
 node = "n"
 {}{PLACES}{}
+[intake]
+stranger_reads = 1
 [[reader]]
 name = "mad"
 protocol = "llrp"
@@ -202,6 +204,7 @@ fn fleet(place: &Place<'_>, port: u16, more: &str) -> String {
 node = "n"
 {}{PLACES}
 [intake]
+stranger_reads = 1
 max_payload = "4KiB"
 max_kept = "1MiB"
 {more}
@@ -402,6 +405,8 @@ async fn a_modbus_device_that_answers_nonsense_has_bad_samples_and_disturbs_nobo
             r#"
 node = "n"
 {}{PLACES}{}
+[intake]
+stranger_reads = 1
 [[modbus]]
 name = "mad"
 address = "{address}"

@@ -154,6 +154,8 @@ fn config(place: &Place<'_>, tags: &Load, broker: u16, database: Option<&Databas
 node = "{NODE}"
 {journal}
 {store}
+[intake]
+stranger_reads = 1
 [[site]]
 name = "hamburg"
 timezone = "Europe/Berlin"
