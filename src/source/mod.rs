@@ -14,6 +14,7 @@ pub mod mqtt;
 mod outbox;
 pub mod outputs;
 pub mod serial;
+mod standing;
 
 /// What a source puts into the pipeline, in the order in which it happened.
 #[derive(Clone, PartialEq, Debug)]

@@ -13,16 +13,15 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, counter};
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::config::ModbusConfig;
-use crate::domain::frames::{Frame, LinkState, ModbusAnswer, ModbusFailure, Payload};
+use crate::domain::frames::{Frame, ModbusAnswer, ModbusFailure, Payload};
 use crate::source::IntakeSender;
-use crate::source::backoff::Backoff;
-use crate::source::outbox::Outbox;
+use crate::source::standing::Standing;
 use crate::telemetry::names;
 
 mod line;
@@ -42,7 +41,7 @@ pub async fn run(config: ModbusConfig, intake: IntakeSender, shutdown: Cancellat
     }
     let mut ticks = interval(poll);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !poller.outbox.is_closed() {
+    while !poller.standing.outbox.is_closed() {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
@@ -54,11 +53,8 @@ pub async fn run(config: ModbusConfig, intake: IntakeSender, shutdown: Cancellat
 struct Poller {
     config: ModbusConfig,
     plan: Vec<PlannedRequest>,
-    outbox: Outbox,
+    standing: Standing,
     state: State,
-    /// What the pipeline knows; `None` at first.
-    told_up: Option<bool>,
-    backoff: Backoff,
     last_due: Option<Instant>,
     meters: Meters,
 }
@@ -77,17 +73,14 @@ enum State {
 
 impl Poller {
     fn new(config: ModbusConfig, intake: IntakeSender) -> Self {
-        let meters = Meters::new(config.name.as_str());
-        meters.up.set(0.0);
         let drops = counter!(names::MODBUS_DROPPED, "source" => config.name.as_str().to_owned());
+        let place = format!("{} unit {}", config.address, config.unit);
         Self {
             plan: plan_requests(&config.points),
-            outbox: Outbox::new(config.name.clone(), intake, drops),
+            standing: Standing::new(config.name.clone(), place, config.backoff, intake, drops),
             state: connecting(&config, ModbusFailure::Transport("not connected yet".into())),
-            told_up: None,
-            backoff: Backoff::new(config.backoff),
             last_due: None,
-            meters,
+            meters: Meters::new(config.name.as_str()),
             config,
         }
     }
@@ -108,7 +101,7 @@ impl Poller {
         match step {
             Step::Waited(failure) => self.state = connecting(&self.config, failure),
             Step::Connected(line) => {
-                self.meters.connections.increment(1);
+                self.standing.connected();
                 self.state = State::Connected(line);
             }
             Step::Failed(failure) => self.lost(failure),
@@ -116,7 +109,7 @@ impl Poller {
     }
 
     async fn poll(&mut self) {
-        if self.outbox.gate_is_open() {
+        if self.standing.outbox.gate_is_open() {
             for place in 0..self.plan.len() {
                 let request = self.plan[place];
                 let registers = self.ask(request).await;
@@ -124,9 +117,9 @@ impl Poller {
             }
         } else {
             self.meters.skipped_full.increment(1);
-            self.outbox.drop("journal-full", self.plan.len() as u64);
+            self.standing.outbox.drop("journal-full", self.plan.len() as u64);
         }
-        self.outbox.log_drops();
+        self.standing.outbox.log_drops();
     }
 
     /// The answer, or the reason why there is none; a connection that failed is not asked again.
@@ -138,7 +131,7 @@ impl Poller {
         let answer = line.read(request).await;
         self.meters.count(&answer);
         match &answer {
-            Ok(_) | Err(ModbusFailure::Exception(_)) => self.proven(),
+            Ok(_) | Err(ModbusFailure::Exception(_)) => self.standing.proven(),
             Err(failure) => self.lost(failure.clone()),
         }
         answer
@@ -148,31 +141,12 @@ impl Poller {
         let PlannedRequest { table, address, count } = request;
         let device = self.config.device.clone();
         let payload = Payload::Modbus(ModbusAnswer { device, table, address, count, registers });
-        let (source, received_at) = (self.config.name.clone(), self.outbox.now());
-        self.outbox.frame(Frame { source, received_at, payload, ack: None });
-    }
-
-    /// The device has answered: a gateway that takes connections is not a device that does.
-    fn proven(&mut self) {
-        self.backoff.reset();
-        if self.told_up == Some(true) {
-            return;
-        }
-        self.told_up = Some(true);
-        self.meters.up.set(1.0);
-        info!(source = %self.config.name, address = self.config.address, "the Modbus device answers");
-        self.outbox.link(LinkState::Up { replaying: false });
+        let (source, received_at) = (self.config.name.clone(), self.standing.outbox.now());
+        self.standing.outbox.frame(Frame { source, received_at, payload, ack: None });
     }
 
     fn lost(&mut self, failure: ModbusFailure) {
-        self.meters.failures.increment(1);
-        self.meters.up.set(0.0);
-        let (reason, delay) = (describe(&failure), self.backoff.next_delay());
-        warn!(source = %self.config.name, reason, ?delay, "no connection to the Modbus device; trying again");
-        if self.told_up != Some(false) {
-            self.told_up = Some(false);
-            self.outbox.link(LinkState::Down { reason });
-        }
+        let delay = self.standing.lost(describe(&failure));
         self.state = State::Waiting { until: Box::pin(sleep(delay)), failure };
     }
 
@@ -225,9 +199,6 @@ impl State {
 }
 
 struct Meters {
-    up: Gauge,
-    connections: Counter,
-    failures: Counter,
     skipped_late: Counter,
     skipped_full: Counter,
     ok: Counter,
@@ -243,9 +214,6 @@ impl Meters {
             |reason| counter!(names::MODBUS_POLLS_SKIPPED, "source" => source(), "reason" => reason);
         let requests = |result| counter!(names::MODBUS_REQUESTS, "source" => source(), "result" => result);
         Self {
-            up: gauge!(names::SOURCE_UP, "source" => source()),
-            connections: counter!(names::SOURCE_CONNECTIONS, "source" => source()),
-            failures: counter!(names::SOURCE_CONNECTION_FAILURES, "source" => source()),
             skipped_late: skipped("late"),
             skipped_full: skipped("journal-full"),
             ok: requests("ok"),

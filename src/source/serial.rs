@@ -16,7 +16,7 @@ mod line;
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, counter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,10 @@ use tracing::{info, warn};
 
 pub use self::line::{Line, open};
 use super::IntakeSender;
-use super::backoff::Backoff;
-use super::outbox::Outbox;
+use super::standing::Standing;
 use crate::config::{SerialLine, SerialReaderConfig};
 use crate::decode::serial::{Framed, Framer, Heard, Side};
-use crate::domain::frames::{Frame, LinkState, Payload};
+use crate::domain::frames::{Frame, Payload};
 use crate::telemetry::names;
 
 /// Longer than any pause within a frame: on a line of its own, and where a network is between.
@@ -40,7 +39,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
 pub async fn run(config: SerialReaderConfig, intake: IntakeSender, shutdown: CancellationToken) {
     let mut reader = Reader::new(config, intake);
-    while !reader.outbox.is_closed() {
+    while !reader.standing.outbox.is_closed() {
         let session = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
@@ -56,25 +55,23 @@ pub async fn run(config: SerialReaderConfig, intake: IntakeSender, shutdown: Can
             },
             Err(reason) => reason,
         };
-        let delay = reader.lost(lost);
+        let delay = reader.standing.lost(lost);
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             () = tokio::time::sleep(delay) => {}
         }
     }
-    reader.meters.up.set(0.0);
+    reader.standing.ended();
 }
 
 struct Reader {
     config: SerialReaderConfig,
-    outbox: Outbox,
-    backoff: Backoff,
-    /// What the pipeline knows; `None` at first.
-    told_up: Option<bool>,
+    standing: Standing,
     /// Of one frame, looked at for the end of a round.
     heard: Vec<Heard>,
-    meters: Meters,
+    garbage: Counter,
+    nudges: Counter,
 }
 
 enum Ended {
@@ -91,28 +88,27 @@ struct Times {
 
 impl Reader {
     fn new(config: SerialReaderConfig, intake: IntakeSender) -> Self {
-        let meters = Meters::new(config.name.as_str());
-        meters.up.set(0.0);
-        let drops = counter!(names::SERIAL_DROPPED, "source" => config.name.as_str().to_owned());
+        let source = || config.name.as_str().to_owned();
+        let drops = counter!(names::SERIAL_DROPPED, "source" => source());
+        let (name, place) = (config.name.clone(), config.line.to_string());
         Self {
-            outbox: Outbox::new(config.name.clone(), intake, drops),
-            backoff: Backoff::new(config.backoff),
-            told_up: None,
+            standing: Standing::new(name, place, config.backoff, intake, drops),
             heard: Vec::new(),
-            meters,
+            garbage: counter!(names::SERIAL_GARBAGE, "source" => source()),
+            nudges: counter!(names::SERIAL_NUDGES, "source" => source()),
             config,
         }
     }
 
     /// One open line, from the first command to its end.
     async fn listen(&mut self, line: &mut dyn Line, shutdown: &CancellationToken) -> Ended {
-        self.meters.connections.increment(1);
+        self.standing.connected();
         let start = self.config.commands.start.clone();
         if let Err(reason) = send(line, &start).await {
             return Ended::Lost(reason);
         }
         if self.config.silent_after.is_none() {
-            self.proven();
+            self.standing.proven();
         }
         let now = Instant::now();
         let mut times = Times { byte: now, frame: now, asked: now };
@@ -138,8 +134,8 @@ impl Reader {
                 None => {}
             }
             let round_over = self.hand_on(&mut framer, &mut times, now);
-            self.outbox.log_drops();
-            if self.outbox.is_closed() {
+            self.standing.outbox.log_drops();
+            if self.standing.outbox.is_closed() {
                 return Ended::Lost("the pipeline takes no more frames".to_owned());
             }
             if let Some(limit) = self.config.silent_after.filter(|limit| now >= times.frame + *limit) {
@@ -149,7 +145,7 @@ impl Reader {
             if overdue || (round_over && self.config.commands.each_round) {
                 times.asked = now;
                 if overdue && !self.config.commands.again.is_empty() {
-                    self.meters.nudges.increment(1);
+                    self.nudges.increment(1);
                 }
                 let again = self.config.commands.again.clone();
                 if let Err(reason) = send(line, &again).await {
@@ -181,20 +177,20 @@ impl Reader {
             let payload = match framed {
                 Framed::Frame { bytes, .. } => {
                     times.frame = now;
-                    self.proven();
+                    self.standing.proven();
                     round_over |= self.ends_round(&bytes);
                     Payload::Serial { bytes, fault: None }
                 }
                 Framed::Garbage { bytes, reason, .. } => {
-                    self.meters.garbage.increment(bytes.len() as u64);
+                    self.garbage.increment(bytes.len() as u64);
                     Payload::Serial { bytes, fault: Some(reason) }
                 }
             };
-            if self.outbox.gate_is_open() {
-                let (source, received_at) = (self.config.name.clone(), self.outbox.now());
-                self.outbox.frame(Frame { source, received_at, payload, ack: None });
+            if self.standing.outbox.gate_is_open() {
+                let (source, received_at) = (self.config.name.clone(), self.standing.outbox.now());
+                self.standing.outbox.frame(Frame { source, received_at, payload, ack: None });
             } else {
-                self.outbox.drop("journal-full", 1);
+                self.standing.outbox.drop("journal-full", 1);
             }
         }
         round_over
@@ -206,30 +202,6 @@ impl Reader {
         self.config.commands.each_round
             && self.config.protocol.decode(frame, &mut self.heard).is_ok()
             && self.heard.iter().any(|heard| matches!(heard, Heard::RoundEnd { .. } | Heard::Trouble(_)))
-    }
-
-    fn proven(&mut self) {
-        self.backoff.reset();
-        if self.told_up == Some(true) {
-            return;
-        }
-        self.told_up = Some(true);
-        self.meters.up.set(1.0);
-        info!(reader = %self.config.name, line = %self.config.line, "reading");
-        self.outbox.link(LinkState::Up { replaying: false });
-    }
-
-    /// How long to wait before the line is opened again.
-    fn lost(&mut self, reason: String) -> Duration {
-        self.meters.failures.increment(1);
-        self.meters.up.set(0.0);
-        let delay = self.backoff.next_delay();
-        warn!(reader = %self.config.name, line = %self.config.line, reason, retry_in = ?delay, "the reader is not heard");
-        if self.told_up != Some(false) {
-            self.told_up = Some(false);
-            self.outbox.link(LinkState::Down { reason });
-        }
-        delay
     }
 
     async fn say_goodbye(&self, line: &mut dyn Line) {
@@ -253,26 +225,5 @@ async fn send(line: &mut dyn Line, bytes: &[u8]) -> Result<(), String> {
     match timeout(line::WRITE_TIMEOUT, sent).await {
         Ok(sent) => sent.map_err(|error| format!("failed to write: {error}")),
         Err(_) => Err("failed to write: the line is stuck".to_owned()),
-    }
-}
-
-struct Meters {
-    up: Gauge,
-    connections: Counter,
-    failures: Counter,
-    garbage: Counter,
-    nudges: Counter,
-}
-
-impl Meters {
-    fn new(source: &str) -> Self {
-        let source = || source.to_owned();
-        Self {
-            up: gauge!(names::SOURCE_UP, "source" => source()),
-            connections: counter!(names::SOURCE_CONNECTIONS, "source" => source()),
-            failures: counter!(names::SOURCE_CONNECTION_FAILURES, "source" => source()),
-            garbage: counter!(names::SERIAL_GARBAGE, "source" => source()),
-            nudges: counter!(names::SERIAL_NUDGES, "source" => source()),
-        }
     }
 }

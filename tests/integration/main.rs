@@ -31,6 +31,7 @@ mod readme;
 mod relay;
 mod serial_source;
 mod servers;
+mod source;
 mod stopping;
 mod timescale;
 mod tshark;

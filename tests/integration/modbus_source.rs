@@ -5,16 +5,13 @@ use std::time::Duration;
 use tallyman::config::{BackoffConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType};
 use tallyman::domain::frames::{LinkState, ModbusAnswer, ModbusFailure, ModbusTable, Payload};
 use tallyman::domain::ids::{DeviceId, PointId, SourceId};
-use tallyman::source::clock::WallClock;
-use tallyman::source::{Gate, Intake, IntakeSender, modbus};
+use tallyman::source::{Gate, Intake, modbus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::servers::{PATIENCE, free_port};
+use crate::source::{Source, reason};
 
 const UNIT: u8 = 17;
 
@@ -44,58 +41,29 @@ fn config(port: u16) -> ModbusConfig {
     }
 }
 
-struct Daemon {
-    intake: mpsc::Receiver<Intake>,
-    gate: watch::Sender<Gate>,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
-}
+struct Daemon(Source);
 
 impl Daemon {
     fn start(config: ModbusConfig, queue: usize) -> Self {
-        let (sender, intake) = mpsc::channel(queue);
-        let (gate, gate_receiver) = watch::channel(Gate::Open);
-        let shutdown = CancellationToken::new();
-        let sender = IntakeSender { queue: sender, gate: gate_receiver, clock: WallClock::new() };
-        let task = tokio::spawn(modbus::run(config, sender, shutdown.clone()));
-        Self { intake, gate, shutdown, task }
-    }
-
-    async fn next(&mut self) -> Intake {
-        timeout(PATIENCE, self.intake.recv()).await.expect("something comes in").expect("the source runs")
-    }
-
-    async fn link(&mut self) -> LinkState {
-        match self.next().await {
-            Intake::Link(change) => change.state,
-            other => panic!("{other:?} instead of a change of the link"),
-        }
+        Self(Source::start(queue, |intake, shutdown| modbus::run(config, intake, shutdown)))
     }
 
     async fn up(&mut self) {
-        assert_eq!(self.link().await, LinkState::Up { replaying: false });
+        assert_eq!(self.0.link().await, LinkState::Up { replaying: false });
     }
 
     async fn down(&mut self) -> String {
-        match self.link().await {
-            LinkState::Down { reason } => reason,
-            LinkState::Up { .. } => panic!("the link came up"),
-        }
+        reason(self.0.link().await)
     }
 
     async fn answer(&mut self) -> ModbusAnswer {
-        match self.next().await {
+        match self.0.next().await {
             Intake::Frame(frame) => match frame.payload {
                 Payload::Modbus(answer) => answer,
                 other => panic!("{other:?} instead of an answer"),
             },
             other => panic!("{other:?} instead of a frame"),
         }
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        timeout(PATIENCE, self.task).await.expect("the source stops").expect("it does not panic");
     }
 }
 
@@ -187,7 +155,7 @@ async fn answers_are_frames_and_the_link_comes_first() {
         registers: Ok(registers),
     });
     assert_eq!(answers, expected);
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -202,7 +170,7 @@ async fn an_exception_is_an_answer() {
     let asked = line.asked().await;
     line.answer(&asked, &[9]).await;
     assert_eq!(daemon.answer().await.registers, Ok(vec![9]), "on the same connection");
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 /// Everything that is no answer: what the device does with a request, by name.
@@ -258,7 +226,7 @@ async fn what_is_no_answer_ends_the_connection_and_gives_no_value() {
         line.answer(&asked, &[1]).await;
         // Polls that fell between two connections have failed.
         let up = loop {
-            match daemon.next().await {
+            match daemon.0.next().await {
                 Intake::Link(change) => break change.state,
                 Intake::Frame(frame) => assert!(is_failed(&frame.payload), "{how}: {frame:?}"),
                 other => panic!("{how}: {other:?}"),
@@ -278,7 +246,7 @@ async fn what_is_no_answer_ends_the_connection_and_gives_no_value() {
             other => panic!("{how}: {other:?}"),
         }
     }
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 fn is_failed(payload: &Payload) -> bool {
@@ -301,7 +269,7 @@ async fn a_late_answer_is_never_taken_for_another() {
     slow.0.write_all(&answer(&late, &[666])).await.ok();
     line.answer(&asked, &[1]).await;
     let answers = loop {
-        match daemon.next().await {
+        match daemon.0.next().await {
             Intake::Link(change) => break change.state,
             Intake::Frame(frame) => assert!(is_failed(&frame.payload)),
             other => panic!("{other:?}"),
@@ -309,7 +277,7 @@ async fn a_late_answer_is_never_taken_for_another() {
     };
     assert_eq!(answers, LinkState::Up { replaying: false });
     assert_eq!(daemon.answer().await.registers, Ok(vec![1]));
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -327,7 +295,7 @@ async fn an_answer_sent_twice_is_not_the_next_one_s() {
     assert_eq!(asked.body[2..], [1, 244, 0, 1]);
     line.0.write_all(&answer(&asked, &[1])).await.ok();
     let second = loop {
-        match daemon.next().await {
+        match daemon.0.next().await {
             Intake::Frame(frame) => break frame,
             Intake::Link(change) => assert!(matches!(change.state, LinkState::Down { .. })),
             other => panic!("{other:?}"),
@@ -336,7 +304,7 @@ async fn an_answer_sent_twice_is_not_the_next_one_s() {
     let Payload::Modbus(second) = second.payload else { panic!("{second:?}") };
     assert_eq!(second.address, 500);
     assert!(second.registers == Ok(vec![1]) || second.registers.is_err(), "{second:?}");
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -351,7 +319,7 @@ async fn without_a_device_every_poll_fails_at_once_whatever_the_backoff() {
         assert_eq!(answers.each_ref().map(|answer| answer.address), [100, 1]);
         assert!(answers.iter().all(|answer| matches!(answer.registers, Err(ModbusFailure::Transport(_)))));
     }
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -360,22 +328,22 @@ async fn a_closed_gate_leaves_the_device_alone_and_says_how_much_is_missing() {
     let mut daemon = Daemon::start(config(port), 100);
     let mut line = device.connection().await;
     let asked = line.asked().await;
-    daemon.gate.send(Gate::Closed).unwrap();
+    daemon.0.gate.send(Gate::Closed).unwrap();
     line.answer(&asked, &[1]).await;
     daemon.up().await;
     assert_eq!(daemon.answer().await.registers, Ok(vec![1]));
     // Long enough for several polls: nothing is asked.
     let mut byte = [0];
     assert!(timeout(Duration::from_millis(200), line.0.read(&mut byte)).await.is_err());
-    daemon.gate.send(Gate::Open).unwrap();
+    daemon.0.gate.send(Gate::Open).unwrap();
     let asked = line.asked().await;
     line.answer(&asked, &[2]).await;
-    match daemon.next().await {
+    match daemon.0.next().await {
         Intake::Dropped { reason: "journal-full", count, .. } => assert!(count >= 3, "{count}"),
         other => panic!("{other:?} instead of a report"),
     }
     assert_eq!(daemon.answer().await.registers, Ok(vec![2]));
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -392,12 +360,12 @@ async fn a_full_queue_drops_and_counts() {
     daemon.up().await;
     assert_eq!(daemon.answer().await.registers, Ok(vec![0]));
     line.answer(&asked, &[5]).await;
-    match daemon.next().await {
+    match daemon.0.next().await {
         Intake::Dropped { reason: "queue-full", count, .. } => assert_eq!(count, 4),
         other => panic!("{other:?} instead of a report"),
     }
     assert_eq!(daemon.answer().await.registers, Ok(vec![5]));
-    daemon.stop().await;
+    daemon.0.stop().await;
 }
 
 #[tokio::test]
@@ -415,5 +383,5 @@ async fn a_slow_device_skips_polls_and_keeps_the_beat() {
     let asked = line.asked().await;
     line.answer(&asked, &[2]).await;
     assert_eq!(daemon.answer().await.registers, Ok(vec![2]));
-    daemon.stop().await;
+    daemon.0.stop().await;
 }

@@ -8,8 +8,7 @@ use tallyman::config::SerialReaderConfig;
 use tallyman::decode::serial::SerialDecoder;
 use tallyman::domain::frames::{LinkState, Payload};
 use tallyman::domain::readings::{Reading, TagRead};
-use tallyman::source::clock::WallClock;
-use tallyman::source::{Gate, Intake, IntakeSender, serial};
+use tallyman::source::{Gate, Intake, serial};
 use tallyman_simulators::clock::wall_now;
 use tallyman_simulators::faults::Fault;
 use tallyman_simulators::llrp::{TagObservation, Taken};
@@ -17,12 +16,10 @@ use tallyman_simulators::serial::{Protocol, SerialOptions, SerialReader};
 use tallyman_simulators::truth::TruthLog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::servers::PATIENCE;
+use crate::source::{Source, reason};
 
 const PROTOCOLS: [(Protocol, &str); 5] = [
     (Protocol::Line, "line"),
@@ -42,48 +39,25 @@ fn config(protocol: &str, line: &str, more: &str) -> SerialReaderConfig {
 }
 
 struct Daemon {
-    intake: mpsc::Receiver<Intake>,
-    gate: watch::Sender<Gate>,
+    source: Source,
     decoder: SerialDecoder,
     /// Reads that are decoded and not asked for yet.
     reads: Vec<TagRead>,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
 }
 
 impl Daemon {
     fn start(config: SerialReaderConfig, queue: usize) -> Self {
-        let (sender, intake) = mpsc::channel(queue);
-        let (gate, gate_receiver) = watch::channel(Gate::Open);
-        let shutdown = CancellationToken::new();
         let decoder = SerialDecoder::new(config.name.clone(), config.protocol.clone());
-        let sender = IntakeSender { queue: sender, gate: gate_receiver, clock: WallClock::new() };
-        let task = tokio::spawn(serial::run(config, sender, shutdown.clone()));
-        Self { intake, gate, decoder, reads: Vec::new(), shutdown, task }
-    }
-
-    async fn next(&mut self) -> Intake {
-        timeout(PATIENCE, self.intake.recv()).await.expect("something comes in").expect("the source runs")
-    }
-
-    /// The next change of the link; frames on the way there are passed over.
-    async fn link(&mut self) -> LinkState {
-        loop {
-            if let Intake::Link(change) = self.next().await {
-                return change.state;
-            }
-        }
+        let source = Source::start(queue, |intake, shutdown| serial::run(config, intake, shutdown));
+        Self { source, decoder, reads: Vec::new() }
     }
 
     async fn up(&mut self) {
-        assert_eq!(self.link().await, LinkState::Up { replaying: false });
+        assert_eq!(self.source.link_among_frames().await, LinkState::Up { replaying: false });
     }
 
     async fn down(&mut self) -> String {
-        match self.link().await {
-            LinkState::Down { reason } => reason,
-            LinkState::Up { .. } => panic!("the link came up"),
-        }
+        reason(self.source.link_among_frames().await)
     }
 
     /// The next tag read; what else is said on the way is passed over.
@@ -92,7 +66,7 @@ impl Daemon {
             if !self.reads.is_empty() {
                 return self.reads.remove(0);
             }
-            let Intake::Frame(frame) = self.next().await else { continue };
+            let Intake::Frame(frame) = self.source.next().await else { continue };
             let Payload::Serial { bytes, fault: None } = frame.payload else { continue };
             let mut readings = Vec::new();
             self.decoder.decode(&bytes, &mut readings).expect("a frame that is whole");
@@ -106,17 +80,12 @@ impl Daemon {
     /// The next bytes that are no frame.
     async fn garbage(&mut self) -> (Vec<u8>, &'static str) {
         loop {
-            if let Intake::Frame(frame) = self.next().await
+            if let Intake::Frame(frame) = self.source.next().await
                 && let Payload::Serial { bytes, fault: Some(reason) } = frame.payload
             {
                 return (bytes, reason);
             }
         }
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        timeout(PATIENCE, self.task).await.expect("the source stops").expect("it does not panic");
     }
 }
 
@@ -167,7 +136,7 @@ async fn every_protocol_reads_is_unplugged_comes_back_and_is_told_to_stop() {
         daemon.up().await;
         read(&reader, observation(99, 1)).await;
         assert_eq!(daemon.read().await.epc.bytes()[11], 99, "{name}");
-        daemon.stop().await;
+        daemon.source.stop().await;
         // Whoever is told to stop reading does; whoever is asked round by round is asked no more.
         if protocol != Protocol::Line {
             let stopped = async {
@@ -203,7 +172,7 @@ async fn garbage_costs_no_frame_and_is_handed_on_with_its_reason() {
         reader.faults().end(Fault::Truncated);
         read(&reader, observation(7, 1)).await;
         assert_eq!(daemon.read().await.epc.bytes()[11], 7, "{name}");
-        daemon.stop().await;
+        daemon.source.stop().await;
         reader.stop().await;
     }
 }
@@ -241,7 +210,7 @@ async fn a_round_that_is_over_and_one_that_never_ends_are_asked_for_again() {
     assert_eq!(told(&mut stream, 6).await, R2000_ROUND, "at once");
     daemon.up().await;
     assert_eq!(told(&mut stream, 6).await, R2000_ROUND, "after a while");
-    daemon.stop().await;
+    daemon.source.stop().await;
 }
 
 #[tokio::test]
@@ -254,7 +223,7 @@ async fn a_reader_that_says_nothing_for_too_long_is_gone() {
     daemon.up().await;
     assert!(daemon.down().await.contains("nothing came for 1s"));
     peer.accept().await;
-    daemon.stop().await;
+    daemon.source.stop().await;
 }
 
 #[tokio::test]
@@ -267,12 +236,12 @@ async fn what_finds_no_room_is_counted_and_the_line_is_read_on() {
     let counted = async {
         // A line that comes while the gate is shut is dropped; the next one that is taken brings the count.
         while dropped == 0 {
-            daemon.gate.send_replace(Gate::Closed);
+            daemon.source.gate.send_replace(Gate::Closed);
             stream.write_all(b"E28011606000020000000001\n").await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
-            daemon.gate.send_replace(Gate::Open);
+            daemon.source.gate.send_replace(Gate::Open);
             stream.write_all(b"E28011606000020000000002\n").await.unwrap();
-            match daemon.next().await {
+            match daemon.source.next().await {
                 Intake::Dropped { reason: "journal-full", count, .. } => dropped += count,
                 Intake::Frame(_) => {}
                 other => panic!("{other:?}"),
@@ -280,7 +249,7 @@ async fn what_finds_no_room_is_counted_and_the_line_is_read_on() {
         }
     };
     timeout(PATIENCE, counted).await.expect("drops are counted");
-    daemon.stop().await;
+    daemon.source.stop().await;
 }
 
 #[tokio::test]
@@ -289,5 +258,5 @@ async fn a_port_that_is_not_there_says_so() {
     let mut daemon = Daemon::start(config("r200", &port(folder.path()), ""), 10);
     let reason = daemon.down().await;
     assert!(reason.contains("no such port"), "{reason}");
-    daemon.stop().await;
+    daemon.source.stop().await;
 }

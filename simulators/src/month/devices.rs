@@ -1,6 +1,6 @@
 //! Readers and brokers: what they say, hold back, lose and send afterwards; and when a shelf reader works.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 
@@ -49,7 +49,10 @@ pub(super) struct Device {
     held: Vec<Say>,
     /// Something passes its door until then.
     pub busy_until: i64,
-    working_since: Option<i64>,
+    /// Of each antenna of a shelf, from 1; of anything else as a whole, at 0.
+    working_since: BTreeMap<u16, i64>,
+    /// Of a shelf: each works or not by itself.
+    pub antennas: u16,
     messages: u32,
     last_read: i64,
 }
@@ -65,10 +68,26 @@ impl Device {
             cut: BTreeSet::new(),
             held: Vec::new(),
             busy_until: 0,
-            working_since: None,
+            working_since: BTreeMap::new(),
+            antennas: 0,
             messages: 0,
             last_read: 0,
         }
+    }
+
+    /// What hears: a shelf's antenna where it has several, else the device.
+    pub fn ear(&self, antenna: u16) -> String {
+        if self.antennas > 1 { format!("{}#{antenna}", self.name) } else { self.name.clone() }
+    }
+
+    /// Its parts that work or not by themselves.
+    fn parts(&self) -> std::ops::RangeInclusive<u16> {
+        if self.antennas > 1 { 1..=self.antennas } else { 0..=0 }
+    }
+
+    fn works(&self, part: u16) -> bool {
+        let cut = if part == 0 { !self.cut.is_empty() } else { self.cut.contains(&part) };
+        self.reaches_us() && !cut
     }
 
     pub fn reaches_us(&self) -> bool {
@@ -355,25 +374,34 @@ impl Month {
     }
 
     fn review_working(&mut self, device: usize) {
-        let now = self.now;
-        let works = self.devices[device].reaches_us() && self.devices[device].cut.is_empty();
-        if !works {
-            self.stop_working(device);
-        } else {
-            self.devices[device].working_since.get_or_insert(now);
+        for part in self.devices[device].parts() {
+            if self.devices[device].works(part) {
+                let now = self.now;
+                self.devices[device].working_since.entry(part).or_insert(now);
+            } else {
+                self.part_stops(device, part);
+            }
         }
     }
 
     pub(super) fn stop_working(&mut self, device: usize) {
-        if let Some(from_us) = self.devices[device].working_since.take() {
-            let source = self.devices[device].name.clone();
+        for part in self.devices[device].parts() {
+            self.part_stops(device, part);
+        }
+    }
+
+    fn part_stops(&mut self, device: usize, part: u16) {
+        if let Some(from_us) = self.devices[device].working_since.remove(&part) {
+            let source = self.devices[device].ear(part);
             self.truths.working.push(Working { source, from_us, to_us: self.now });
         }
     }
 
-    /// For how long a device has worked since then.
-    pub(super) fn worked_us(&self, device: usize, from_us: i64) -> i64 {
-        let running = self.devices[device].working_since.map_or(0, |since| self.now - since.max(from_us));
-        self.truths.worked_us(&self.devices[device].name, from_us, self.now) + running.max(0)
+    /// For how long what hears before that antenna has worked since then.
+    pub(super) fn worked_us(&self, device: usize, antenna: u16, from_us: i64) -> i64 {
+        let part = if self.devices[device].antennas > 1 { antenna } else { 0 };
+        let running = self.devices[device].working_since.get(&part);
+        let running = running.map_or(0, |since| self.now - since.max(&from_us));
+        self.truths.worked_us(&self.devices[device].ear(antenna), from_us, self.now) + running.max(0)
     }
 }

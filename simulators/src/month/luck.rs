@@ -219,7 +219,7 @@ impl Month {
         self.strangers.push((shelf, code));
         let stays = self.rng.random_range(4 * HOUR..2 * DAY);
         let epc = code.iter().map(|byte| format!("{byte:02x}")).collect();
-        let source = self.devices[self.company.shelves[shelf].reader].name.clone();
+        let source = self.devices[self.company.shelves[shelf].reader].ear(1);
         let (from_us, to_us) = (self.now, self.now + stays);
         self.truths.strangers.push(Stranger { epc, source, from_us, to_us });
         self.after(stays, Misfortune::StrangerGone(code));

@@ -41,8 +41,9 @@ impl Month {
         {
             let listening = self.company.scenario.listening;
             let to_notice = us(listening.lost_after_s + listening.read_every_s) + 5 * MINUTE;
-            let reader = self.company.shelves[shelf].reader;
-            let noticed = self.things[thing].seen.noticed || self.worked_us(reader, left_at) >= to_notice;
+            let (reader, antenna) = (self.company.shelves[shelf].reader, self.things[thing].antenna);
+            let noticed =
+                self.things[thing].seen.noticed || self.worked_us(reader, antenna, left_at) >= to_notice;
             self.close(thing, at_us, !noticed);
         }
         self.review(thing, "");
@@ -135,7 +136,7 @@ impl Month {
             asset: self.company.things[thing].id.clone(),
             class: class.name.clone(),
             zone: self.company.zones[zone].name.clone(),
-            source: self.devices[self.company.shelves[shelf].reader].name.clone(),
+            source: self.devices[self.company.shelves[shelf].reader].ear(self.things[thing].antenna),
             why,
             since_us: self.now,
             until_us: None,

@@ -2,7 +2,8 @@
 //!
 //! Times are microseconds since 1970. *Sensed* means: by what the devices really delivered. An asset is
 //! **lost** while it was last sensed on the shelf of a continuous zone, nobody has it, and it cannot be heard
-//! there any more. A shelf reader **works** while it has power, its network, its antennas and our attention.
+//! there any more. A shelf's antenna **works** while its reader has power, its network and our attention, and its
+//! cable is whole.
 
 use std::io::{self, Write};
 
@@ -32,7 +33,7 @@ pub struct Lost {
     pub asset: String,
     pub class: String,
     pub zone: String,
-    /// The reader that would hear it.
+    /// The reader that would hear it; of a shelf with several antennas `READER#ANTENNA`.
     pub source: String,
     pub why: &'static str,
     pub since_us: i64,
@@ -66,7 +67,7 @@ pub struct Working {
 #[derive(Clone, Debug, Serialize)]
 pub struct Stranger {
     pub epc: String,
-    /// The reader that hears it.
+    /// The reader that hears it; of a shelf with several antennas `READER#ANTENNA`.
     pub source: String,
     pub from_us: i64,
     pub to_us: i64,

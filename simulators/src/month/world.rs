@@ -141,7 +141,10 @@ impl Month {
         let starts = scenario.start.as_microsecond();
         let readers = company.readers.iter().map(|reader| Device::new(reader.name.clone(), true));
         let brokers = (0..scenario.sites.len()).map(|site| Device::new(company.broker(site), false));
-        let devices = readers.chain(brokers).collect();
+        let mut devices: Vec<Device> = readers.chain(brokers).collect();
+        for shelf in &company.shelves {
+            devices[shelf.reader].antennas = shelf.antennas;
+        }
         let mut month = Self {
             now: starts,
             starts,

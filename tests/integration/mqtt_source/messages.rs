@@ -72,7 +72,10 @@ async fn one_long_message_at_a_time() {
     for nth in 0..3 {
         let frame = daemon.frame().await;
         assert_eq!(too_long(&frame).kept.len(), long.len());
-        assert!(timeout(Duration::from_millis(200), daemon.intake.recv()).await.is_err(), "message {nth}");
+        assert!(
+            timeout(Duration::from_millis(200), daemon.source.intake.recv()).await.is_err(),
+            "message {nth}"
+        );
         daemon.acks.send(frame.ack.expect("so as to know when it is durable")).unwrap();
     }
     daemon.leave(&broker).await;
@@ -134,7 +137,7 @@ async fn a_closed_gate_stops_reading_and_keeps_the_connection() {
     daemon.up().await;
     broker.publish_lines(TOPIC, &["-q", "1"], "before\n");
     let before = daemon.frame().await;
-    daemon.gate.send(Gate::Closed).unwrap();
+    daemon.source.gate.send(Gate::Closed).unwrap();
     let (lines, payloads) = numbered(0..50);
     broker.publish_lines(TOPIC, &["-q", "1"], &lines);
     daemon.acks.send(before.ack.unwrap()).unwrap();
@@ -142,8 +145,8 @@ async fn a_closed_gate_stops_reading_and_keeps_the_connection() {
         log.contains("PUBACK from tallyman") && log.matches("PINGREQ from tallyman").count() >= 8
     })
     .await;
-    assert!(daemon.intake.try_recv().is_err(), "nothing is handed on while the gate is closed");
-    daemon.gate.send(Gate::Open).unwrap();
+    assert!(daemon.source.intake.try_recv().is_err(), "nothing is handed on while the gate is closed");
+    daemon.source.gate.send(Gate::Open).unwrap();
     assert_eq!(daemon.take(50).await, payloads, "on the same connection");
     daemon.leave(&broker).await;
 }

@@ -6,14 +6,12 @@ use std::time::Duration;
 use tallyman::config::{BackoffConfig, BrokerConfig, TopicConfig, TopicFormat};
 use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload};
 use tallyman::domain::ids::SourceId;
-use tallyman::source::clock::WallClock;
-use tallyman::source::{Gate, Intake, IntakeSender, mqtt};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tallyman::source::{Intake, mqtt};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::servers::{Mosquitto, PATIENCE};
+use crate::source::{Source, reason};
 
 mod messages;
 mod scripted;
@@ -37,53 +35,31 @@ fn config(port: u16) -> BrokerConfig {
     }
 }
 
-/// The source, with the test in the pipeline's place.
 struct Daemon {
-    intake: mpsc::Receiver<Intake>,
+    source: Source,
     acks: mpsc::UnboundedSender<AckToken>,
-    gate: watch::Sender<Gate>,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
 }
 
 impl Daemon {
     fn start(config: BrokerConfig, queue: usize) -> Self {
-        let (sender, intake) = mpsc::channel(queue);
         let (acks, acks_receiver) = mpsc::unbounded_channel();
-        let (gate, gate_receiver) = watch::channel(Gate::Open);
-        let shutdown = CancellationToken::new();
-        let intake_sender = IntakeSender { queue: sender, gate: gate_receiver, clock: WallClock::new() };
-        let run = mqtt::run(config, LIMITS, intake_sender, acks_receiver, shutdown.clone());
-        Self { intake, acks, gate, shutdown, task: tokio::spawn(run) }
-    }
-
-    async fn next(&mut self) -> Intake {
-        timeout(PATIENCE, self.intake.recv()).await.expect("something comes in").expect("the source runs")
-    }
-
-    async fn link(&mut self) -> LinkState {
-        match self.next().await {
-            Intake::Link(change) => change.state,
-            other => panic!("{other:?} instead of a change of the link"),
-        }
+        let run = |intake, shutdown| mqtt::run(config, LIMITS, intake, acks_receiver, shutdown);
+        Self { source: Source::start(queue, run), acks }
     }
 
     async fn up(&mut self) -> bool {
-        match self.link().await {
+        match self.source.link().await {
             LinkState::Up { replaying } => replaying,
             LinkState::Down { reason } => panic!("the link went down: {reason}"),
         }
     }
 
     async fn down(&mut self) -> String {
-        match self.link().await {
-            LinkState::Down { reason } => reason,
-            LinkState::Up { .. } => panic!("the link came up"),
-        }
+        reason(self.source.link().await)
     }
 
     async fn frame(&mut self) -> Frame {
-        match self.next().await {
+        match self.source.next().await {
             Intake::Frame(frame) => frame,
             other => panic!("{other:?} instead of a message"),
         }
@@ -102,9 +78,8 @@ impl Daemon {
 
     /// Ends the source while nothing more is committed.
     async fn stop(self) {
-        self.shutdown.cancel();
         drop(self.acks);
-        timeout(PATIENCE, self.task).await.expect("the source stops").expect("it does not panic");
+        self.source.stop().await;
     }
 
     /// The same, until the broker has read our last word.

@@ -54,13 +54,13 @@ async fn a_stop_acknowledges_what_the_pipeline_still_commits() {
     daemon.up().await;
     broker.publish_lines(TOPIC, &["-q", "1"], "one\ntwo\n");
     let frames = [daemon.frame().await, daemon.frame().await];
-    daemon.shutdown.cancel();
+    daemon.source.shutdown.cancel();
     // The source lets go of the queue first: that is how the pipeline learns that the end has come.
-    assert!(timeout(PATIENCE, daemon.intake.recv()).await.expect("the queue closes").is_none());
+    assert!(timeout(PATIENCE, daemon.source.intake.recv()).await.expect("the queue closes").is_none());
     for frame in frames {
         daemon.acks.send(frame.ack.unwrap()).unwrap();
     }
-    timeout(PATIENCE, daemon.task).await.expect("the source stops").expect("it does not panic");
+    timeout(PATIENCE, daemon.source.task).await.expect("the source stops").expect("it does not panic");
     await_log(&broker, |log| log.contains("Received DISCONNECT from tallyman")).await;
 
     let mut daemon = Daemon::start(config(broker.port), 100);

@@ -1,0 +1,106 @@
+//! Parts of a configuration: what each takes, and how its faults are told.
+
+use super::*;
+use crate::domain::tag_filter::Refused;
+
+#[test]
+fn modbus_addresses_count_from_their_own_base() {
+    let config = parse(SAMPLE, Path::new(""), &no_env).unwrap();
+    let points: Vec<_> = config.modbus[0].points.iter().map(|p| (p.name.as_str(), p.address)).collect();
+    assert_eq!(points, [("temperature", 0), ("door", 0)]);
+}
+
+#[test]
+fn rules_of_assets_and_tags_are_read_and_their_faults_told() {
+    let text = |body: &str| format!("node = \"n\"\n{body}");
+    let config = parse(
+        &text(
+            "[alerts]\nwrong_zone_after = \"0s\"\nkit_window = \"5m\"\n\
+             [alerts.zombie]\nignore = [\"30??257b*\"]\nsingle_alerts = 0\n\
+             [alerts.repeat_offender]\nincidents = 9\n",
+        ),
+        Path::new("/"),
+        &no_env,
+    );
+    let rules = config.unwrap().rules.alerts.assets;
+    assert_eq!((rules.wrong_zone_after, rules.kit_window), (Duration::ZERO, Duration::from_secs(300)));
+    assert_eq!((rules.zombie.single_alerts, rules.zombie.ignore.len()), (0, 1));
+    assert_eq!(rules.repeat_offender.incidents, 9);
+    let config = parse(&text("[alerts.zombie]\nignore = [\"company:0614141\"]"), Path::new("/"), &no_env);
+    assert!(config.unwrap().rules.alerts.assets.zombie.ignore.len() > 10, "a pattern a scheme");
+    let wrong = problems(&text("[alerts.zombie]\nignore = [\"30*\", \"30*4\"]\nstay = \"1m\"\n"));
+    let told = wrong.join("\n");
+    assert!(told.contains("alerts.zombie.ignore[1]") && told.contains("alerts.zombie.stay"), "{told}");
+}
+
+#[test]
+fn tags_that_concern_a_reader_and_a_read_point() {
+    let epc = |hex| crate::domain::epc::Epc::from_hex(hex).unwrap();
+    let (giai, sgtin) = (epc("3474257bf40000000000162e"), epc("3074257bf7194e4000001a85"));
+    let tags =
+        "tags = { include = [\"company:0614141\"], exclude = [\"urn:epc:idpat:sgtin:0614141.*.*\"] }\n";
+    let point = "[[read_point]]\nname = \"p\"\nkind = \"presence\"\nzone = \"z\"\nreference_tag = \"ee\"\n\
+                 antennas = [{ reader = \"r\", antenna = 1 }]\ntags = { exclude = [\"3474*\"] }\n";
+    let config =
+        parse(&around(&format!("{tags}check_crc = false\n{point}")), Path::new("/"), &no_env).unwrap();
+    let rules = &config.rules.reads[&SourceId::new("r")];
+    assert_eq!((rules.tags.refuses(&giai), rules.check_crc), (None, false));
+    assert_eq!(rules.tags.refuses(&sgtin), Some(Refused::Excluded));
+    let reader = &config.readers[0];
+    assert_eq!((&reader.select, &reader.references), (&rules.tags, &vec![epc("ee")]));
+    assert_eq!(config.rules.read_points[0].tags.refuses(&giai), Some(Refused::Excluded));
+    let config =
+        parse(&around(&format!("{tags}filter_at_reader = false\n")), Path::new("/"), &no_env).unwrap();
+    assert!(config.readers[0].select.is_empty() && config.rules.reads[&SourceId::new("r")].check_crc);
+    let wrong = problems(&around("tags = { include = [\"company:1\"], only = [] }\n")).join("\n");
+    assert!(wrong.contains("reader[0].tags.include[0]") && wrong.contains("reader[0].tags.only"), "{wrong}");
+}
+
+#[test]
+fn serial_readers_take_what_their_kind_does_and_nothing_else() {
+    let site = "[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n";
+    let reader = |text: &str| format!("node = \"n\"\n{site}[[reader]]\nname = \"r\"\n{text}");
+    let text = reader("protocol = \"r200\"\nport = \"/dev/ttyUSB0\"");
+    let config = parse(&text, Path::new("."), &|_| None).unwrap();
+    let serial = &config.serial_readers[0];
+    let port = SerialLine::Port {
+        path: "/dev/ttyUSB0".into(),
+        baud: 115_200,
+        data_bits: 8,
+        stop_bits: 1,
+        parity: Parity::None,
+    };
+    assert_eq!((&serial.line, serial.silent_after), (&port, Some(Duration::from_secs(30))));
+    assert!(!serial.commands.start.is_empty() && config.readers.is_empty());
+    let text = reader(
+        "protocol = \"line\"\naddress = \"h:4001\"\nstart = \"GO\\r\\n\"\nignore = [\"^#\"]\n\
+         pattern = \"^(?P<epc>[0-9a-f]+)$\"",
+    );
+    let config = parse(&text, Path::new("."), &|_| None).unwrap();
+    let serial = &config.serial_readers[0];
+    assert_eq!(serial.line, SerialLine::Tcp("h:4001".to_owned()));
+    assert_eq!((&serial.commands.start[..], serial.silent_after), (&b"GO\r\n"[..], None));
+    let cases = [
+        ("protocol = \"r200\"", "reader[0].port: missing"),
+        (
+            "protocol = \"r200\"\nport = \"/dev/a\"\naddress = \"h:1\"",
+            "reader[0].port: \"/dev/a\": given, and address too",
+        ),
+        ("protocol = \"r200\"\nport = \"/dev/a\"\nbaud = 12", "reader[0].baud: 12"),
+        (
+            "protocol = \"r200\"\nport = \"/dev/a\"\nstart = \"hello\"",
+            "reader[0].start: \"hello\": not hexadecimal",
+        ),
+        ("protocol = \"r200\"\nport = \"/dev/a\"\npattern = \"x\"", "reader[0].pattern: unknown key"),
+        (
+            "protocol = \"line\"\nport = \"/dev/a\"\npattern = \"x\"",
+            "reader[0].pattern: \"x\": the pattern has no group",
+        ),
+        ("protocol = \"line\"\nport = \"/dev/a\"\nignore = [\"(\"]", "reader[0].ignore[0]"),
+        ("protocol = \"morse\"\nport = \"/dev/a\"", "reader[0].protocol: \"morse\""),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&reader(text));
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{text}: {found:#?}");
+    }
+}
