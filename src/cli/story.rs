@@ -15,6 +15,7 @@ use crate::domain::events::{EventBody, RegisterChange};
 use crate::domain::ids::{AuditId, ZoneId};
 use crate::domain::proposals::{Proposal, ProposalChange};
 use crate::domain::readings::Quality;
+use crate::domain::register::Utilisation;
 use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use crate::domain::time::Timestamp;
 
@@ -112,6 +113,10 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             format!("{who} goes from {from} to {}{due}: {how}", checkout.holder)
         }
         EventBody::Proposal { change, proposal } => proposal_sentence(who, *change, proposal),
+        EventBody::Used { by: Utilisation::Sensor(point) } => {
+            format!("{who} is in use: its {point} is not zero")
+        }
+        EventBody::Used { .. } => format!("{who} is in use"),
         EventBody::Readiness { ready: true, .. } => format!("{who} is ready to go out"),
         EventBody::Readiness { reasons, .. } => {
             let reasons: Vec<String> = reasons.iter().map(|reason| reason.told(&at)).collect();

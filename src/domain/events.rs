@@ -12,7 +12,7 @@ use super::ids::{PersonId, SiteId, SourceId, ZoneId};
 use super::proposals::{Proposal, ProposalChange};
 use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
-use super::register::{Checkout, Record};
+use super::register::{Checkout, Record, Utilisation};
 use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
 use super::time::Timestamp;
 
@@ -120,6 +120,11 @@ pub enum EventBody {
         #[serde(flatten)]
         proposal: Proposal,
     },
+    /// It is in use, as its class's `utilisation` tells; told again while that goes on, a few times an hour at
+    /// most. What custody tells is in its own events.
+    Used {
+        by: Utilisation,
+    },
     /// Whether it may go out changed, or why it may not.
     Readiness {
         ready: bool,
@@ -218,6 +223,7 @@ impl EventBody {
             Self::CheckedIn { .. } => "checked-in",
             Self::HandedOver { .. } => "handed-over",
             Self::Proposal { .. } => "proposal",
+            Self::Used { .. } => "used",
             Self::Readiness { .. } => "readiness",
             Self::Condition { .. } => "condition",
             Self::SensorQuality { .. } => "sensor-quality",
@@ -242,7 +248,7 @@ impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
             "presence" | "passage" | "geofence" | "counted" | "checked-out" | "checked-in"
-            | "handed-over" | "proposal" | "readiness" => Self::Location,
+            | "handed-over" | "proposal" | "used" | "readiness" => Self::Location,
             "condition" | "sensor-quality" => Self::Condition,
             "fix" => Self::Fix,
             "sample" => Self::Sample,

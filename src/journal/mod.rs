@@ -230,6 +230,8 @@ pub struct FoundEvents {
     pub events: Vec<StoredEvent>,
     /// Number to look on from, where the look did not come to an end.
     pub looked_to: Option<u64>,
+    /// Rows that were looked through, whether or not they were asked for.
+    pub looked: u64,
 }
 
 /// Rows of state to look through, in the order of their keys.

@@ -9,6 +9,7 @@ use sqlx::{QueryBuilder, Row};
 
 use super::rows::{self, EVENT_COLUMNS, FIRST_MEASUREMENT, signed};
 use super::{EventQuery, FoundEvents, StoredEvent};
+use crate::domain::time::Timestamp;
 
 /// Rows looked through by one statement: some ten milliseconds.
 const WINDOW_ROWS: i64 = 20_000;
@@ -73,8 +74,11 @@ pub async fn following(
     let window = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(after)).bind(signed(until));
     let window = window.bind(WINDOW_ROWS).fetch_one(pool).await?;
     let last = window.try_get::<Option<i64>, _>(0)?;
-    let whole = window.try_get::<i64, _>(1)? < WINDOW_ROWS;
-    let Some(last) = last else { return Ok(FoundEvents { events: Vec::new(), looked_to: Some(until) }) };
+    let rows = window.try_get::<i64, _>(1)?;
+    let whole = rows < WINDOW_ROWS;
+    let Some(last) = last else {
+        return Ok(FoundEvents { looked_to: Some(until), ..FoundEvents::default() });
+    };
     let mut text = select(measurements);
     text.push(" AND seq > ").push_bind(signed(after)).push(" AND seq <= ").push_bind(last);
     let events = finish(pool, query, text, "ASC", query.limit).await?;
@@ -83,7 +87,35 @@ pub async fn following(
         _ if whole => until,
         _ => last.unsigned_abs(),
     };
-    Ok(FoundEvents { events, looked_to: Some(looked_to) })
+    Ok(FoundEvents { events, looked_to: Some(looked_to), looked: rows.unsigned_abs() })
+}
+
+/// Behind this number stands everything that was observed at or after `from`: found by halving, since numbers
+/// and times of recording grow together. (Our clock may have been set back; by less than what is allowed for.)
+pub async fn before_observed(pool: &SqlitePool, from: Timestamp, until: u64) -> Result<u64, sqlx::Error> {
+    const RECORDED: &str = "SELECT recorded_at FROM event WHERE seq > ? ORDER BY seq LIMIT 1";
+    let from = from.as_micros().saturating_sub(RECORDED_BEFORE_US);
+    let (mut before, mut behind) = (0, until);
+    while before < behind {
+        let middle = before + (behind - before) / 2;
+        let next: Option<i64> =
+            sqlx::query_scalar(RECORDED).bind(signed(middle)).fetch_optional(pool).await?;
+        match next {
+            Some(recorded) if recorded < from => before = middle + 1,
+            _ => behind = middle,
+        }
+    }
+    Ok(before)
+}
+
+/// The newest check-in of a subject.
+pub async fn newest_check_in(pool: &SqlitePool, subject: &str) -> Result<Option<StoredEvent>, sqlx::Error> {
+    let text = format!(
+        "SELECT {EVENT_COLUMNS} FROM event INDEXED BY event_checked_in \
+         WHERE kind = 'checked-in' AND subject = ? ORDER BY seq DESC LIMIT 1"
+    );
+    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(subject);
+    query.try_map(|row| rows::event(&row)).fetch_optional(pool).await
 }
 
 async fn by_subject(pool: &SqlitePool, query: &EventQuery) -> Result<FoundEvents, sqlx::Error> {
@@ -95,7 +127,7 @@ async fn by_subject(pool: &SqlitePool, query: &EventQuery) -> Result<FoundEvents
     }
     let events = finish(pool, query, text, "DESC", query.limit).await?;
     let looked_to = events.last().filter(|_| events.len() == query.limit).map(|event| event.seq);
-    Ok(FoundEvents { events, looked_to })
+    Ok(FoundEvents { events, looked_to, looked: 0 })
 }
 
 fn names_measurements(query: &EventQuery) -> bool {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, QueryBuilder};
 
 use super::error::{JournalError, Operation};
 use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, signed};
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::domain::ids::EventId;
 use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
 
 /// The forwarder, the notifier, and two for people: each holds one for milliseconds.
 const CONNECTIONS: u32 = 4;
@@ -150,6 +151,16 @@ impl Reader {
         query::following(&self.pool, query, after, until).await.map_err(|source| self.failed(source))
     }
 
+    /// Where to begin with [`following_events`](Self::following_events) for all that was observed at or after `from`.
+    pub async fn before_observed(&self, from: Timestamp, until: u64) -> Result<u64, JournalError> {
+        query::before_observed(&self.pool, from, until).await.map_err(|source| self.failed(source))
+    }
+
+    /// The newest check-in of a subject.
+    pub async fn newest_check_in(&self, subject: &str) -> Result<Option<StoredEvent>, JournalError> {
+        query::newest_check_in(&self.pool, subject).await.map_err(|source| self.failed(source))
+    }
+
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, JournalError> {
         sqlx::query(AssertSqlSafe(select_events("WHERE id = ?")))
             .bind(id.0.to_vec())
@@ -166,6 +177,22 @@ impl Reader {
             .fetch_optional(&self.pool)
             .await
             .map_err(|source| self.failed(source))
+    }
+
+    /// Those of these keys that are there.
+    pub async fn states_of(
+        &self,
+        kind: StateKind,
+        keys: &[String],
+    ) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        let mut text = QueryBuilder::new("SELECT key, value FROM state WHERE kind = ");
+        text.push_bind(kind.as_str()).push(" AND key IN (");
+        let mut list = text.separated(", ");
+        for key in keys {
+            list.push_bind(key);
+        }
+        text.push(")");
+        text.build_query_as().fetch_all(&self.pool).await.map_err(|source| self.failed(source))
     }
 
     /// By key, those after `after_key`.

@@ -8,8 +8,11 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::error::{JournalError, Operation};
 
 /// In order; the number of the last one is the format that this build reads and writes.
-pub const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_dead_letters_cut.sql")];
+pub const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_journal.sql"),
+    include_str!("migrations/0002_dead_letters_cut.sql"),
+    include_str!("migrations/0003_check_ins.sql"),
+];
 
 /// SQLite's `application_id` of a journal: `TALY`.
 const APPLICATION_ID: i64 = 0x5441_4c59;

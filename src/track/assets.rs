@@ -77,9 +77,14 @@ pub struct Memory {
     /// How it left, while it is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Box<Left>>,
-    /// When it was last used, where its class wants to know, and how long we had been away by then.
+    /// When it was last used, as its class says what use is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_at: Option<Timestamp>,
+    /// Since when it may be idle where it was not used later: its clock began, it came into service, somebody had
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_from: Option<Timestamp>,
+    /// How long we had been away by the later of these.
     #[serde(default, skip_serializing_if = "is_never")]
     pub used_away_us: i64,
     /// Where its tracker was when it last drove.

@@ -232,12 +232,13 @@ impl Tracker {
         row.sense(at, SensedBy::Hand(by.to_owned()));
         if row.may_place(at) {
             let location = Location::Zone(zone.clone());
+            let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != location;
             row.place(location, at, how.into(), None);
             self.note_leaving(asset);
             self.heard_in(asset, zone, std::time::Duration::ZERO, how, cause, out);
             if elsewhere {
-                self.relocated(asset, cause, out);
+                self.relocated(asset, was_known, cause, out);
             }
         }
         self.sensed(asset, &[], cause, out);

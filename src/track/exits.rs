@@ -6,9 +6,9 @@
 //!
 //! An exit is judged once, when it is told, by what held when it was observed: without a checkout where the
 //! class needs one, or while not ready. What spoke against a checkout that was overridden is not told again
-//! when it leaves: who let it go all the same knew. What came up since then is. The
-//! exit of a source that still replays what it held waits until that has caught up: by then it may be back.
-//! Afterwards an alert only ends: checked out, handed over, back, ready, or out of use.
+//! when it leaves: who let it go all the same knew. What came up since then is. The exit of a source that still
+//! replays what it held waits until that has caught up: by then it may be back. Afterwards an alert only ends:
+//! checked out, handed over, back, ready, or out of use.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,11 @@
 //! `idle`: an asset unused for longer than its class expects (`idle_after`).
 //!
-//! What says that it is **used** is the class's `utilisation`: *movement* (it passes a portal, changes its
-//! zone, drives), *custody* (it is checked out), or a *sensor* point that is not zero. The clock begins with
-//! the asset, and anew when it comes into service.
+//! What says that it is **used** is the class's `utilisation`: *movement* (it passes a portal or a fence, changes
+//! its zone, drives), *custody* (it is checked out), or a *sensor* point that is not zero. Use is noted of every
+//! asset, whether or not its class has `idle_after`, and each note is an event: utilised or idle is answered
+//! from these, here and in SQL. Custody has events of its own.
+//!
+//! The clock begins with the asset, and anew when it comes into service; that is no use.
 //!
 //! While it is checked out, movement and custody leave it to its holder: it is in use as far as anybody can
 //! say. Nothing is told of what is not in service, of a ghost, of what has a silent tracker (what does not
@@ -15,7 +18,7 @@ use super::Tracker;
 use super::cause::Cause;
 use super::deadlines::Deadlines;
 use crate::domain::alerts::{AlertKey, Rule};
-use crate::domain::events::Event;
+use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::AssetId;
 use crate::domain::readings::{Fix, Sample};
@@ -23,8 +26,10 @@ use crate::domain::register::{Asset, Carrier, Lifecycle, Record, Utilisation};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 
-/// Use that goes on is noted this often.
-const NOTE_USE: Duration = Duration::from_secs(60);
+/// Use that goes on is noted this often, and more often where a class is quick to call its assets idle.
+const NOTE_USE: Duration = Duration::from_secs(15 * 60);
+const NOTE_USE_LEAST: Duration = Duration::from_secs(60);
+const NOTES_PER_IDLE: u32 = 16;
 /// What may not be told yet is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
 /// Faster than this, or further than this from where it stood, is driving; fixes waver by less.
@@ -65,16 +70,16 @@ impl Idle {
 }
 
 impl Tracker {
-    /// It passed a portal or changed its zone.
+    /// It passed a portal or a fence, or changed its zone.
     pub(super) fn moved(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        if self.utilisation(asset) == Some(&Utilisation::Movement) {
+        if *self.utilisation(asset) == Utilisation::Movement {
             self.used(asset, cause, out);
         }
     }
 
     /// A fix of its tracker: it drives, or it stands.
     pub(super) fn drove(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
-        if self.utilisation(asset) != Some(&Utilisation::Movement) {
+        if *self.utilisation(asset) != Utilisation::Movement {
             return;
         }
         let stood: Option<Position> =
@@ -95,8 +100,7 @@ impl Tracker {
         let carrier = self.register.carrier_of_sensor(&sample.device, cause.observed_at);
         let Some(asset) = carrier.and_then(Carrier::asset).cloned() else { return };
         let runs = sample.value.is_some_and(|value| value != 0.0) && !cause.late;
-        let says =
-            matches!(self.utilisation(&asset), Some(Utilisation::Sensor(point)) if *point == sample.point);
+        let says = matches!(self.utilisation(&asset), Utilisation::Sensor(point) if *point == sample.point);
         if runs && says {
             self.used(&asset, cause, out);
         }
@@ -108,22 +112,31 @@ impl Tracker {
             self.idle.forget(asset);
             return self.end_for_asset(Rule::Idle, asset, cause, out);
         }
-        let row = self.assets.get(asset);
-        let begins = row.is_none_or(|row| row.memory.used_at.is_none());
+        let begins = self.in_use_until(asset).is_none();
         if begins || self.is_in_use(asset) {
-            self.used(asset, &Cause::own(cause.received_at, cause.received_at), out);
+            self.begin_idle_clock(asset, cause.received_at);
+            self.end_for_asset(Rule::Idle, asset, cause, out);
         }
         self.arm_idle(asset);
+    }
+
+    /// Where nothing says later that it is used, it may be idle from then on.
+    fn begin_idle_clock(&mut self, asset: &AssetId, at: Timestamp) {
+        let noted = self.assets.get(asset).and_then(|row| row.memory.idle_from);
+        if noted.is_some_and(|noted| at < noted + NOTE_USE_LEAST) {
+            return;
+        }
+        let away_us = self.idle.away_us;
+        let memory = &mut self.assets.change(asset).memory;
+        memory.idle_from = Some(at);
+        memory.used_away_us = away_us;
     }
 
     /// The register has something new to say of it: coming into service, it begins unused.
     pub(super) fn note_service(&mut self, before: Option<&Record>, asset: &Asset, cause: &Cause) {
         let same = matches!(before, Some(Record::Asset(held)) if held.lifecycle == asset.lifecycle);
-        if !same && self.assets.get(&asset.id).is_some_and(|row| row.memory.used_at.is_some()) {
-            let away_us = self.idle.away_us;
-            let memory = &mut self.assets.change(&asset.id).memory;
-            memory.used_at = Some(cause.received_at);
-            memory.used_away_us = away_us;
+        if !same && self.in_use_until(&asset.id).is_some() {
+            self.begin_idle_clock(&asset.id, cause.received_at);
         }
     }
 
@@ -178,17 +191,29 @@ impl Tracker {
         let at = cause.observed_at.min(cause.received_at);
         let noted = self.assets.get(asset).and_then(|row| row.memory.used_at);
         let open = self.alerts.open(&AlertKey::new(Rule::Idle, asset.as_str())).is_some();
-        if noted.is_some_and(|noted| at < noted + NOTE_USE) && !open {
+        if !open && noted.is_some_and(|noted| at < noted + self.note_use(asset)) {
             return;
         }
-        let away_us = self.idle.away_us;
-        let memory = &mut self.assets.change(asset).memory;
-        memory.used_at = Some(noted.map_or(at, |noted| noted.max(at)));
-        memory.used_away_us = away_us;
+        if noted.is_none_or(|noted| at > noted) {
+            let away_us = self.idle.away_us;
+            let memory = &mut self.assets.change(asset).memory;
+            memory.used_at = Some(at);
+            memory.used_away_us = away_us;
+            let site = self.register.home_site(asset).cloned();
+            let body = EventBody::Used { by: self.utilisation(asset).clone() };
+            let cause = Cause { observed_at: at, ..cause.clone() };
+            out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[]));
+        }
         if noted.is_none() || open {
             self.end_for_asset(Rule::Idle, asset, cause, out);
             self.arm_idle(asset);
         }
+    }
+
+    /// How often use that goes on is noted of it.
+    fn note_use(&self, asset: &AssetId) -> Duration {
+        let idle_after = self.register.class_of(asset).and_then(|class| class.idle_after);
+        idle_after.map_or(NOTE_USE, |after| (after / NOTES_PER_IDLE).clamp(NOTE_USE_LEAST, NOTE_USE))
     }
 
     /// When it is idle, were it not used before; `None`: it cannot be now.
@@ -205,9 +230,9 @@ impl Tracker {
     /// When it was used last; a checkout that has ended was use up to its end.
     fn in_use_until(&self, asset: &AssetId) -> Option<Timestamp> {
         let memory = &self.assets.get(asset)?.memory;
-        let by_sensor = matches!(self.utilisation(asset), Some(Utilisation::Sensor(_)));
+        let by_sensor = matches!(self.utilisation(asset), Utilisation::Sensor(_));
         let returned = memory.returned_at.filter(|_| !by_sensor);
-        memory.used_at.into_iter().chain(returned).max()
+        memory.used_at.max(memory.idle_from).max(returned)
     }
 
     fn idle_after(&self, asset: &AssetId) -> Option<Duration> {
@@ -215,14 +240,14 @@ impl Tracker {
         self.register.class(&held.class).filter(|_| !self.is_in_maintenance(held))?.idle_after
     }
 
-    fn utilisation(&self, asset: &AssetId) -> Option<&Utilisation> {
-        let class = self.register.class_of(asset)?;
-        class.idle_after.map(|_| &class.utilisation)
+    /// What says that it is used: by default, that it moves.
+    fn utilisation(&self, asset: &AssetId) -> &Utilisation {
+        self.register.class_of(asset).map_or(&Utilisation::Movement, |class| &class.utilisation)
     }
 
     /// Checked out, where that is as good as used.
     fn is_in_use(&self, asset: &AssetId) -> bool {
-        let by_custody = !matches!(self.utilisation(asset), Some(Utilisation::Sensor(_)) | None);
+        let by_custody = !matches!(self.utilisation(asset), Utilisation::Sensor(_));
         by_custody && self.checkout_of(asset).is_some()
     }
 

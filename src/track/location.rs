@@ -2,9 +2,11 @@
 //!
 //! Newer evidence wins, an older one never moves the answer back, and a late one is recorded and moves
 //! nothing. What a source held back is not marked late, and may be as old: it moves nothing either where the
-//! answer was confirmed since by more than reads straggle. A refresh says that a tag still is there; it moves the answer (and is told, so that history
-//! explains the answer) only when something else had moved it away and the tag goes on being heard for
-//! longer than reads may straggle. A fix does not take an asset out of a zone where it is being heard.
+//! answer was confirmed since by more than reads straggle.
+//!
+//! A refresh says that a tag still is there; it moves the answer (and is told, so that history explains the
+//! answer) only when something else had moved it away and the tag goes on being heard for longer than reads may
+//! straggle. A fix does not take an asset out of a zone where it is being heard.
 
 use super::Tracker;
 use super::assets::{AssetRow, Lately, Passed};
@@ -151,6 +153,7 @@ impl Tracker {
             fences.push(fence.clone());
         }
         self.tracked_at(&asset, &fix, cause, out);
+        self.moved(&asset, cause, out);
         if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
             let how = format!("sensed entering {fence}");
             self.heard_in(&asset, &zone, std::time::Duration::ZERO, &how, cause, out);
@@ -191,11 +194,12 @@ impl Tracker {
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
         if let Some(point) = point {
             let zone = Location::Zone(point.zone.clone());
+            let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != zone;
             if may_place {
                 row.place(zone.clone(), at, point.heard_at.clone(), None);
                 if elsewhere {
-                    self.relocated(asset, cause, out);
+                    self.relocated(asset, was_known, cause, out);
                 }
             }
             let row = self.assets.change(asset);
@@ -280,7 +284,7 @@ impl Tracker {
                 self.passed_into(asset, zone, &format!("sensed passing {portal} {way}"), cause, out);
             }
             self.crossed(asset, portal, direction, to.as_ref(), cause, out);
-            self.relocated(asset, cause, out);
+            self.relocated(asset, true, cause, out);
         }
         self.sensed(asset, &[], cause, out);
     }
@@ -302,20 +306,23 @@ impl Tracker {
         }
         if may_place {
             let zones = (&row.current.location, &location);
+            let was_known = *zones.0 != Location::Unknown;
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
             row.place(location, at, reason.into(), None);
             self.note_leaving(asset);
             if relocated {
-                self.relocated(asset, cause, out);
+                self.relocated(asset, was_known, cause, out);
             }
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);
     }
 
-    /// It is somewhere else than it was.
-    pub(super) fn relocated(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        self.moved(asset, cause, out);
+    /// It is somewhere else than it was. `moved`: it was somewhere; found for the first time, it need not have moved.
+    pub(super) fn relocated(&mut self, asset: &AssetId, moved: bool, cause: &Cause, out: &mut Vec<Event>) {
+        if moved {
+            self.moved(asset, cause, out);
+        }
         self.review(asset, cause, out);
         self.part_moved(asset, cause, out);
     }

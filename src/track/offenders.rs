@@ -1,10 +1,10 @@
 //! `repeat-offender`: a holder with whom too much goes wrong.
 //!
 //! The subject is the **holder**: what is to be done about it is to talk to somebody. Counted over the
-//! window, in whole days (UTC): their checkouts, what was handed over to them among them, and their incidents, which are overdue returns (not those
-//! whose return may have gone unseen), exits of what was not ready, and kits that left incomplete. Told
-//! from `incidents` incidents on, where they are at least `share` of the checkouts; over when, with time or
-//! with checkouts that went well, they are not.
+//! window, in whole days (UTC), are their checkouts (what was handed over to them among them) and their
+//! incidents: overdue returns (not those whose return may have gone unseen), exits of what was not ready, and
+//! kits that left incomplete. Told from `incidents` incidents on, where they are at least `share` of the
+//! checkouts; over when, with time or with checkouts that went well, they are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

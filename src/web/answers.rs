@@ -1,8 +1,9 @@
 //! Answers about the register as it stands, by class and home site: what is ready, what was sensed, what is
-//! a ghost, what is out. What needs the history is below: `answers/history.rs` by holder, place, rule and audit,
-//! `answers/assets.rs` by asset.
+//! a ghost, what is out. The others are below: `utilisation.rs` by class, `holders.rs` by asset; what needs the
+//! history walks through it (`walk.rs`): `custody.rs` by holder and place, `response.rs` by rule; `accuracy.rs`
+//! by audit.
 //!
-//! Each looks once through the assets, in windows, with the long looks of lists; what has to be read is
+//! Each looks once through the assets, in windows, on the turns of long looks; what has to be read is
 //! bounded by [`LOOK_ROWS`], and an answer that stopped there says so.
 
 use std::collections::BTreeMap;
@@ -28,8 +29,12 @@ use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::StateRows;
 
-mod assets;
-mod history;
+mod accuracy;
+mod custody;
+mod holders;
+mod response;
+mod utilisation;
+mod walk;
 
 /// Assets looked through in one answer.
 const LOOK_ROWS: usize = 2_000_000;
@@ -50,7 +55,11 @@ pub(super) fn operations() -> Vec<Operation> {
     let register = Operation::get("/answers/register", "answerRegister", summary, register)
         .query::<Filter>()
         .answers::<Answer>(StatusCode::OK, "The answer.", example);
-    std::iter::once(register).chain(assets::operations()).chain(history::operations()).collect()
+    [register, holders::operation(), utilisation::operation()]
+        .into_iter()
+        .chain(custody::operations())
+        .chain([response::operation(), accuracy::operation()])
+        .collect()
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -120,35 +129,15 @@ async fn register(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Answer>, Problem> {
     let now = api.clock.now();
-    let sites = Sites::load(&api).await?;
     let within = intervals(&api).await?;
-    let _turn = api.scans.acquire().await.map_err(|_| Problem::Stopping)?;
     let mut groups: BTreeMap<(ClassId, Option<SiteId>), Counts> = BTreeMap::new();
-    let mut after: Option<String> = None;
-    let mut looked = 0;
-    let complete = loop {
-        let window = api.reader.state_rows(StateRows::Assets, after.as_deref(), WINDOW).await?;
-        let end = window.len() < WINDOW;
-        for row in window {
-            let current: AssetCurrent = serde_json::from_slice(&row.value)?;
-            let asset = row.record.as_deref().map(serde_json::from_slice).transpose()?;
-            after = Some(row.key);
-            let Some(Record::Asset(asset)) = asset else { continue };
-            if !asset.is_expected() || !sites.show_asset(&caller.scope, Some(&current), Some(&asset)) {
-                continue;
-            }
-            let site = sites.home(Some(&asset)).cloned();
-            if filter.lets(&asset, site.as_ref()) {
-                let within = within.get(&asset.class).copied().unwrap_or(SENSED_WITHIN);
-                let counts = groups.entry((asset.class, site)).or_default();
-                counts.add(&current, within, now, filter.ready_by);
-            }
-        }
-        looked += WINDOW;
-        if end || looked >= LOOK_ROWS {
-            break end;
-        }
-    };
+    let wanted = Wanted { site: filter.site.as_ref(), class: filter.class.as_ref() };
+    let complete = expected(&api, &caller, wanted, |found| {
+        let within = within.get(&found.class).copied().unwrap_or(SENSED_WITHIN);
+        let counts = groups.entry((found.class, found.site)).or_default();
+        counts.add(&found.current, within, now, filter.ready_by);
+    });
+    let complete = complete.await?;
     let groups = groups.into_iter().map(|((class, site), counts)| {
         let share = |part: u64| part as f64 / counts.assets.max(1) as f64;
         let (sensed_share, ghost_share) = (share(counts.sensed), share(counts.ghosts));
@@ -157,11 +146,78 @@ async fn register(
     Ok(Json(Answer { at: now, complete, groups: groups.collect() }))
 }
 
-impl Filter {
-    fn lets(&self, asset: &Asset, site: Option<&SiteId>) -> bool {
-        self.class.as_ref().is_none_or(|class| *class == asset.class)
-            && self.site.as_ref().is_none_or(|wanted| Some(wanted) == site)
+/// Assets that are asked about: at home there, of that class.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    site: Option<&'a SiteId>,
+    class: Option<&'a ClassId>,
+}
+
+/// An asset that should be somewhere.
+struct Expected {
+    current: AssetCurrent,
+    memory: Memory,
+    class: ClassId,
+    /// Where it is at home.
+    site: Option<SiteId>,
+}
+
+#[derive(Deserialize)]
+struct Remembered {
+    #[serde(default)]
+    memory: Memory,
+}
+
+/// What tracking remembers of an asset, as far as it matters here.
+#[derive(Deserialize, Default)]
+struct Memory {
+    #[serde(default)]
+    custody_acts: u64,
+    #[serde(default)]
+    used_at: Option<Timestamp>,
+    #[serde(default)]
+    returned_at: Option<Timestamp>,
+}
+
+/// Shows every asset that should be somewhere, is asked about, and that the caller may see; gives whether that
+/// were all.
+async fn expected(
+    api: &Api,
+    caller: &Caller,
+    wanted: Wanted<'_>,
+    mut each: impl FnMut(Expected) + Send,
+) -> Result<bool, Problem> {
+    let sites = Sites::load(api).await?;
+    let _turn = api.scans.acquire().await.map_err(|_| Problem::Stopping)?;
+    let mut after: Option<String> = None;
+    let mut looked = 0;
+    loop {
+        let window = api.reader.state_rows(StateRows::Assets, after.as_deref(), WINDOW).await?;
+        let end = window.len() < WINDOW;
+        for row in window {
+            let current: AssetCurrent = serde_json::from_slice(&row.value)?;
+            let Remembered { memory } = serde_json::from_slice(&row.value)?;
+            after = Some(row.key);
+            let Some(asset) = asset_of(row.record.as_deref())?.filter(Asset::is_expected) else { continue };
+            let site = sites.home(Some(&asset));
+            let here = wanted.class.is_none_or(|class| *class == asset.class)
+                && wanted.site.is_none_or(|wanted| Some(wanted) == site);
+            if here && sites.show_asset(&caller.scope, Some(&current), Some(&asset)) {
+                each(Expected { current, memory, site: site.cloned(), class: asset.class });
+            }
+        }
+        looked += WINDOW;
+        if end || looked >= LOOK_ROWS {
+            return Ok(end);
+        }
     }
+}
+
+fn asset_of(record: Option<&[u8]>) -> Result<Option<Asset>, Problem> {
+    Ok(match record.map(serde_json::from_slice).transpose()? {
+        Some(Record::Asset(asset)) => Some(asset),
+        _ => None,
+    })
 }
 
 /// How long each class may go unsensed.

@@ -9,6 +9,7 @@ use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{Digest, EventId, NodeId};
 use crate::domain::readings::Fix;
+use crate::domain::register::Checkout;
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 use crate::journal::{Batch, Cut, DeadLetter, EventQuery, Opened, open, request_replay};
@@ -179,6 +180,58 @@ async fn questions_are_answered_newest_first_from_both_sides_of_the_index() {
 }
 
 #[tokio::test]
+async fn a_look_begins_where_the_time_asked_for_begins_and_counts_what_it_looks_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    // One event a day is recorded as it is observed; every second one lasts.
+    let day = 86_400;
+    for nth in 0..100 {
+        let what = if nth % 2 == 0 { location(nth * day) } else { fix(nth * day) };
+        journal.writer.commit(&events([what]), noon((nth * day) as i64)).await.unwrap();
+    }
+    let reader = &journal.reader;
+    // What is observed on day 50 may have been recorded a day before.
+    assert_eq!(reader.before_observed(noon(50 * day as i64), 100).await.unwrap(), 49);
+    assert_eq!(reader.before_observed(noon(-5 * day as i64), 100).await.unwrap(), 0);
+    assert_eq!(reader.before_observed(noon(500 * day as i64), 100).await.unwrap(), 100);
+    let nothing = EventQuery { kinds: vec!["passage".to_owned()], ..EventQuery::default() };
+    let found = reader.following_events(&nothing, 49, 100).await.unwrap();
+    assert_eq!((found.events.len(), found.looked, found.looked_to), (0, 25, Some(100)));
+}
+
+#[tokio::test]
+async fn the_newest_check_in_is_found_among_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let back = |nth: u64, asset: &str| {
+        let checkout = Checkout {
+            asset: asset.into(),
+            holder: format!("holder {nth}"),
+            checked_out_at: noon(0),
+            due_back: None,
+            note: None,
+            waived: Vec::new(),
+        };
+        let body = EventBody::CheckedIn { checkout, how: "command".to_owned() };
+        event(nth, Subject::Asset(asset.into()), body)
+    };
+    let mixed = [back(1, "A-0"), back(2, "A-0"), back(3, "A-1"), location(5), location(10)];
+    journal.writer.commit(&events(mixed), noon(0)).await.unwrap();
+    let found = journal.reader.newest_check_in("asset:A-0").await.unwrap().unwrap();
+    assert_eq!(found.seq, 2);
+    assert_eq!(journal.reader.newest_check_in("asset:A-2").await.unwrap(), None);
+    // By its index, so that a busy asset costs no more.
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+        "EXPLAIN QUERY PLAN SELECT body FROM event INDEXED BY event_checked_in \
+         WHERE kind = 'checked-in' AND subject = 'asset:A-0' ORDER BY seq DESC LIMIT 1",
+    )
+    .fetch_all(journal.reader.pool())
+    .await
+    .unwrap();
+    assert!(plan.iter().all(|step| step.3.contains("subject=?")), "{plan:?}");
+}
+
+#[tokio::test]
 async fn a_reader_beside_the_writer_sees_whole_commits_only() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = opened(folder.path()).await;
@@ -212,6 +265,10 @@ async fn state_is_listed_by_key_in_pages() {
     assert_eq!(page, [("A-255".to_owned(), b"255".to_vec()), ("A-256".to_owned(), b"256".to_vec())]);
     assert_eq!(journal.reader.states(StateKind::Asset, None, 1000).await.unwrap().len(), 300);
     assert!(journal.reader.states(StateKind::Alert, None, 1000).await.unwrap().is_empty());
+    let keys = ["A-007", "A-299", "A-300"].map(str::to_owned);
+    let mut some = journal.reader.states_of(StateKind::Asset, &keys).await.unwrap();
+    some.sort();
+    assert_eq!(some, [("A-007".to_owned(), b"7".to_vec()), ("A-299".to_owned(), b"299".to_vec())]);
 }
 
 #[tokio::test]

@@ -2,7 +2,67 @@ use super::world::*;
 use crate::domain::alerts::Rule;
 use crate::domain::readings::{Quality, Sample};
 use crate::domain::register::{Asset, AssetClass, Record, SensorAttachment, Utilisation};
-use crate::domain::sightings::{Direction, Seen};
+use crate::domain::sightings::{Direction, FenceChange, Seen};
+
+/// `T1` and `T2` of a class that never is idle: what uses them is noted all the same.
+fn patient(utilisation: Utilisation) -> World {
+    let mut world = World::with_class(AssetClass { utilisation, ..AssetClass::new("press".into()) });
+    world.stock(1..=2, "press");
+    world.events.clear();
+    world
+}
+
+#[test]
+fn movement_is_noted_and_being_found_is_none() {
+    let mut world = patient(Utilisation::Movement);
+    world.arrive(1, "CRIB");
+    world.arrive(2, "CRIB");
+    assert!(world.used().is_empty());
+    world.until(100);
+    world.arrive(1, "ANNEX");
+    assert_eq!(world.used(), ["100 asset:T1 used"]);
+    // It goes on, and is noted again after a quarter of an hour; over a restart too.
+    world.until(500);
+    world.pass(1, "DOCK", Direction::Out);
+    world.restart(0);
+    world.connect();
+    assert!(world.used().is_empty());
+    world.until(1100);
+    world.pass(1, "DOCK", Direction::In);
+    assert_eq!(world.used(), ["1100 asset:T1 used"]);
+    // What was held back is no news, and neither is what comes late.
+    world.pass_at(50, false, 1, "DOCK", Direction::Out);
+    world.pass_at(1090, true, 2, "DOCK", Direction::Out);
+    assert!(world.used().is_empty());
+    // Who has it says nothing of a class that moves.
+    world.check_out("T2", None).unwrap();
+    world.check_in("T2").unwrap();
+    assert!(world.used().is_empty());
+}
+
+#[test]
+fn driving_and_fences_are_movement() {
+    let mut world = patient(Utilisation::Movement);
+    world.import(vec![tracker("van/1", "T1"), tracker("van/2", "T2")]).unwrap();
+    world.fix("van/1");
+    world.fix("van/2");
+    assert!(world.used().is_empty());
+    world.until(100);
+    world.fix("van/1");
+    assert_eq!(world.used(), ["100 asset:T1 used"]);
+    world.fence("van/2", "depot", FenceChange::Entered);
+    assert_eq!(world.used(), ["100 asset:T2 used"]);
+}
+
+#[test]
+fn the_begin_of_a_clock_and_a_checkout_are_no_use_of_a_sensor() {
+    let mut world = company(Utilisation::Sensor("load".into()));
+    world.until(100);
+    world.check_out("T1", None).unwrap();
+    world.pass(1, "DOCK", Direction::Out);
+    world.until(2000);
+    assert!(world.used().is_empty());
+}
 
 /// `T1` and `T2` of a class that is idle after 1,000 s.
 fn company(utilisation: Utilisation) -> World {
@@ -93,8 +153,10 @@ fn a_sensor_that_is_not_zero_is_use() {
     assert!(!world.is_firing(Rule::Idle, "T1"));
     world.until(1500);
     assert!(world.is_firing(Rule::Idle, "T1"));
+    world.used();
     sample(&mut world, 1600, 1.0);
     assert!(!world.is_firing(Rule::Idle, "T1"));
+    assert_eq!(world.used(), ["1600 asset:T1 used"]);
 }
 
 #[test]

@@ -388,8 +388,16 @@ impl World {
     /// What happened since the last call, one line an event, without commands.
     pub fn told(&mut self) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
-        let asked = |e: &&Event| matches!(e.body, EventBody::Command { .. } | EventBody::Register(_));
-        events.iter().filter(|e| !asked(e)).map(line).collect()
+        let beside = |e: &&Event| {
+            matches!(e.body, EventBody::Command { .. } | EventBody::Register(_) | EventBody::Used { .. })
+        };
+        events.iter().filter(|e| !beside(e)).map(line).collect()
+    }
+
+    /// The same, notes of use only.
+    pub fn used(&mut self) -> Vec<String> {
+        let events = std::mem::take(&mut self.events);
+        events.iter().filter(|e| matches!(e.body, EventBody::Used { .. })).map(line).collect()
     }
 
     /// The same, alerts only.

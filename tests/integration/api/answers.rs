@@ -1,10 +1,13 @@
-//! Answers, each with the numbers that a short history must give.
+//! Answers, each with the numbers that a short history must give; the same ones in SQL; and nothing of another
+//! site's to whoever may see one.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ADMIN, Api, OPERATOR, VIEWER};
-use crate::timescale::rig::eventually;
+use tallyman::domain::time::Timestamp;
+
+use super::{ADMIN, Api, OPERATOR, VIEWER, token_lines};
+use crate::timescale::rig::{Database, eventually};
 
 const CLASSES: &str = "[[class]]\nname = \"drill\"\nutilisation = \"custody\"\n";
 
@@ -88,9 +91,9 @@ async fn every_answer_is_right_over_a_known_history() {
     assert_eq!(
         used["groups"],
         json!([
-            { "class": "drill", "site": "depot", "assets": 3, "utilised": 2, "idle": 1, "unknown": 0,
+            { "class": "drill", "site": "depot", "assets": 3, "utilised": 2, "idle": 1,
                 "utilised_share": 2.0 / 3.0 },
-            { "class": "forklift", "site": "leeds", "assets": 1, "utilised": 0, "idle": 1, "unknown": 0,
+            { "class": "forklift", "site": "leeds", "assets": 1, "utilised": 0, "idle": 1,
                 "utilised_share": 0.0 },
         ])
     );
@@ -138,4 +141,194 @@ async fn audits_and_readiness(api: &Api, ask: impl AsyncFn(&str) -> Value) {
     assert_eq!(nothing, StatusCode::CONFLICT, "{problem}");
     let (nothing, _) = api.post(OPERATOR, "/api/v1/assets/F-1/reject", json!({})).await;
     assert_eq!(nothing, StatusCode::CONFLICT);
+}
+
+/// Of each kind of class: custody, movement (one that may fall idle, and so has a clock), a sensor.
+const KINDS: &str = "[[class]]\nname = \"drill\"\nutilisation = \"custody\"\n
+[[class]]\nname = \"crane\"\nidle_after = \"2d\"\n
+[[class]]\nname = \"press\"\nutilisation = \"sensor:load\"\nidle_after = \"2d\"\n";
+
+const EPCS: [&str; 3] = ["3034257bf7194e4000001a85", "3034257bf7194e4000001a86", "3034257bf7194e4000001a87"];
+
+/// H-1 and H-2 go out to Ada, are overdue, are handed to Cy and overdue again; H-1 comes back. H-3 goes from Ada to
+/// Bo and comes back. F-1 and C-1 are read in one zone and then in another, F-2 in one only.
+async fn hands(api: &Api) {
+    let record = |id: &str, class: &str, zone: &str| json!({ "table": "asset", "id": id, "class": class, "home_zone": zone });
+    let tag = |nth: usize, asset: &str| json!({ "table": "tag", "epc": EPCS[nth], "asset": asset });
+    let drills = ["H-1", "H-2", "H-3", "H-4"].map(|id| record(id, "drill", "hall"));
+    let others = [
+        record("F-1", "forklift", "yard"),
+        record("F-2", "forklift", "yard"),
+        record("C-1", "crane", "yard"),
+        record("C-2", "crane", "yard"),
+        record("P-1", "press", "hall"),
+    ];
+    let tags = [tag(0, "F-1"), tag(1, "F-2"), tag(2, "C-1")];
+    let records: Vec<Value> = drills.into_iter().chain(others).chain(tags).collect();
+    done(api.post(ADMIN, "/api/v1/register", json!({ "records": records })).await);
+    for asset in ["H-1", "H-2"] {
+        let checkout = json!({ "asset": asset, "holder": "Ada", "checked_out_at": "2026-01-01T06:00:00Z",
+            "due_back": "2026-01-02T06:00:00Z" });
+        done(api.post(ADMIN, "/api/v1/register", json!({ "checkouts": [checkout] })).await);
+        overdue(api, asset, true).await;
+        let (_, register) = api.get(VIEWER, "/api/v1/answers/register").await;
+        let now = Timestamp::parse(register["at"].as_str().unwrap()).unwrap();
+        let soon = now.offset(1_500_000).to_string();
+        let to = json!({ "holder": "Cy", "due_back": soon });
+        done(api.post(OPERATOR, &format!("/api/v1/assets/{asset}/hand-over"), to).await);
+        overdue(api, asset, false).await;
+        overdue(api, asset, true).await;
+    }
+    done(api.post(OPERATOR, "/api/v1/checkouts", json!({ "asset": "H-3", "holder": "Ada" })).await);
+    done(api.post(OPERATOR, "/api/v1/assets/H-3/hand-over", json!({ "holder": "Bo" })).await);
+    for asset in ["H-1", "H-3"] {
+        done(api.post(OPERATOR, &format!("/api/v1/assets/{asset}/check-in"), json!({})).await);
+    }
+    for (zone, epcs) in [("hall", &EPCS[..]), ("yard", &[EPCS[0], EPCS[2]][..])] {
+        let reads = json!({ "zone": zone, "reader": "handheld-3", "epcs": epcs });
+        done(api.post(OPERATOR, "/api/v1/reads", reads).await);
+    }
+}
+
+async fn overdue(api: &Api, asset: &str, firing: bool) {
+    let path = format!("/api/v1/alerts/overdue-return/{asset}");
+    eventually("the overdue return fires, or ends", async || {
+        let (_, alert) = api.get(VIEWER, &path).await;
+        ((alert["state"] == "firing") == firing).then_some(())
+    })
+    .await;
+}
+
+/// The fields of these names of each item, in order; moments as moments, shares to four places.
+fn fields(items: &Value, names: &[&str]) -> Vec<Vec<Value>> {
+    let told = |value: &Value| match value {
+        Value::String(text) => Timestamp::parse(text).map_or(value.clone(), |at| at.as_micros().into()),
+        Value::Number(number) if number.is_f64() => {
+            (number.as_f64().unwrap() * 10_000.0).round().to_string().into()
+        }
+        Value::Number(number) => number.to_string().into(),
+        other => other.clone(),
+    };
+    let item = |item: &Value| names.iter().map(|name| told(&item[name])).collect();
+    items.as_array().unwrap().iter().map(item).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_and_the_views_answer_the_same() {
+    let Some(db) = Database::create("same_answers").await else { return };
+    let store = format!("{KINDS}\n[store.timescale]\nurl = {:?}\n", db.url);
+    let mut api = Api::start_with("", &store).await;
+    hands(&api).await;
+    let ask = async |path: &str| {
+        let (status, answer) = api.get(VIEWER, &format!("/api/v1/answers/{path}")).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    };
+    let newest = api.get(VIEWER, "/api/v1/events?limit=1").await.1["items"][0]["seq"].as_u64().unwrap();
+    eventually("the database has the history", async || {
+        let sql = "SELECT max(last_seq) FROM tallyman.forward_watermark";
+        (db.number(sql).await >= i64::try_from(newest).unwrap()).then_some(())
+    })
+    .await;
+
+    let names = ["asset", "holder", "since", "due_back", "returned_at", "how"];
+    let ours = fields(&ask("last-holders").await["items"], &names);
+    let theirs = "SELECT asset, holder, checked_out_at AS since, due_back, checked_in_at AS returned_at, how
+        FROM tallyman.last_holder ORDER BY asset";
+    assert_eq!(ours, fields(&db.rows_of(theirs).await, &names));
+    let who: Vec<[&Value; 2]> = ours.iter().map(|row| [&row[0], &row[1]]).collect();
+    assert_eq!(json!(who), json!([["H-1", "Cy"], ["H-2", "Cy"], ["H-3", "Bo"]]));
+
+    let names = ["holder", "checkouts", "overdue"];
+    let ours = ask("repeat-offenders").await;
+    assert_eq!(
+        fields(&ours["items"], &names),
+        [[json!("Cy"), json!("2"), json!("2")], [json!("Ada"), json!("3"), json!("2")]]
+    );
+    assert_eq!(
+        fields(&ours["items"], &names),
+        fields(&db.rows_of("SELECT * FROM tallyman.repeat_offender").await, &names)
+    );
+
+    let names = ["site", "home_zone", "checkouts", "returned", "still_out", "past_due"];
+    let ours = ask("unreturned").await;
+    assert_eq!(
+        fields(&ours["items"], &names),
+        fields(&db.rows_of("SELECT * FROM tallyman.unreturned").await, &names)
+    );
+    assert_eq!([&ours["items"][0]["checkouts"], &ours["items"][0]["past_due"]], [3, 1]);
+
+    let names = ["class", "site", "assets", "utilised", "idle"];
+    let ours = ask("utilisation").await;
+    assert_eq!(
+        fields(&ours["groups"], &names),
+        fields(&db.rows_of("SELECT * FROM tallyman.utilisation").await, &names)
+    );
+    let used: Vec<_> = ours["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["class"], &it["utilised"], &it["idle"]))
+        .collect();
+    let expected = [("crane", 1, 1), ("drill", 3, 1), ("forklift", 1, 1), ("press", 0, 1)];
+    assert_eq!(json!(used), json!(expected));
+
+    let names = ["rule", "site", "incidents", "acknowledged", "restored"];
+    let ours = ask("alert-response").await;
+    assert_eq!(
+        fields(&ours["items"], &names),
+        fields(&db.rows_of("SELECT * FROM tallyman.alert_response").await, &names)
+    );
+    assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
+    db.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_for_a_site_sees_nothing_of_another_in_any_answer() {
+    let scoped =
+        |site: &str| token_lines(site, &format!("{site}-token"), "viewer") + &format!("sites = [{site:?}]\n");
+    let more = [scoped("depot"), scoped("leeds"), CLASSES.to_owned()].concat();
+    let mut api = Api::start_with("", &more).await;
+    history(&api).await;
+    for out in ["2026-02-01T06:00:00Z", "2026-02-02T06:00:00Z"] {
+        let due = "2026-02-08T06:00:00Z";
+        let late = json!({ "asset": "F-1", "holder": "Eve", "checked_out_at": out, "due_back": due });
+        done(api.post(ADMIN, "/api/v1/register", json!({ "checkouts": [late] })).await);
+        overdue(&api, "F-1", true).await;
+        done(api.post(OPERATOR, "/api/v1/assets/F-1/check-in", json!({})).await);
+        overdue(&api, "F-1", false).await;
+    }
+    for (audit, zone) in [("hall-1", "hall"), ("yard-1", "yard")] {
+        done(api.post(OPERATOR, "/api/v1/audits", json!({ "audit": audit, "zones": [zone] })).await);
+        done(api.post(OPERATOR, &format!("/api/v1/audits/{audit}/close"), json!({})).await);
+    }
+    let depots = ["\"depot\"", "\"hall", "\"D-", "\"Ada\"", "\"Bo\"", "\"drill\""];
+    let leedses = ["\"leeds\"", "\"yard", "\"F-", "\"Eve\"", "\"forklift\""];
+    let since = "?since=2025-12-01T00:00:00Z";
+    for path in [
+        "register".to_owned(),
+        "last-holders".to_owned(),
+        "audits".to_owned(),
+        format!("utilisation{since}"),
+        format!("repeat-offenders{since}"),
+        format!("unreturned{since}"),
+        format!("alert-response{since}"),
+    ] {
+        for (token, own, others) in
+            [("depot-token", &depots[..], &leedses[..]), ("leeds-token", &leedses[..], &depots[..])]
+        {
+            let (status, answer) = api.get(token, &format!("/api/v1/answers/{path}")).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+            let text = answer.to_string();
+            assert!(own.iter().any(|word| text.contains(word)), "{token} {path}: {text}");
+            assert!(!others.iter().any(|word| text.contains(word)), "{token} {path}: {text}");
+            // Asking for it by name does not help.
+            let other = if token == "depot-token" { "leeds" } else { "depot" };
+            let sign = if path.contains('?') { '&' } else { '?' };
+            let (_, answer) = api.get(token, &format!("/api/v1/answers/{path}{sign}site={other}")).await;
+            let items = answer.get("items").or(answer.get("groups")).unwrap();
+            assert_eq!(*items, json!([]), "{token} {path}");
+        }
+    }
+    assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
 }

@@ -30,7 +30,8 @@ CREATE FUNCTION pg_temp_alert(i int, r text, a text, t text, ago interval) RETUR
   VALUES (gen_random_uuid(), 'n1', gen_random_uuid(), 1, 1, 'alert', 'hamburg', 'node', 's', now() - ago, now() - ago,
     now() - ago, false, r, a, t, lpad(i::text, 32, '0')::uuid, '{}') $$;";
 
-/// D-1 went to Ada twice, late both times, and is back; D-2 is out to Bo, past due. F-1 drove through a door.
+/// D-1 went to Ada twice, late both times, and is back; D-2 is out to Bo, past due. F-1 drove through a door; F-2 was
+/// used too long ago.
 const EVENTS: &str = "
 SELECT pg_temp_event('checked-out', 'D-1', '20 days', 1, 'P-7', '-19 days', NULL);
 SELECT pg_temp_event('checked-in', 'D-1', '18 days', 2, 'P-7', NULL, NULL);
@@ -38,6 +39,8 @@ SELECT pg_temp_event('checked-out', 'D-1', '10 days', 3, 'P-7', '-9 days', NULL)
 SELECT pg_temp_event('checked-in', 'D-1', '8 days', 4, 'P-7', NULL, NULL);
 SELECT pg_temp_event('checked-out', 'D-2', '2 days', 5, 'Bo', '-1 day', NULL);
 SELECT pg_temp_event('passage', 'F-1', '3 hours', 6, NULL, NULL, 'hall');
+SELECT pg_temp_event('used', 'F-1', '3 hours', 6, NULL, NULL, NULL);
+SELECT pg_temp_event('used', 'F-2', '31 days', 1, NULL, NULL, NULL);
 SELECT pg_temp_event('presence', 'F-2', '3 hours', 7, NULL, NULL, 'yard');
 SELECT pg_temp_event('presence', 'F-2', '2 hours', 8, NULL, NULL, 'yard');
 SELECT pg_temp_alert(1, 'overdue-return', 'D-1', 'fired', '19 days');
