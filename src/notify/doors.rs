@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Nobody waits for a door: each step offers, and what finds no room is dropped and counted. What must not
-//! fail is that an output goes off again, and that is up to who drives it: at the end of its time, on every
-//! new connection, at a start and at a stop.
+//! fail is that an output goes off again, and that is up to who drives it: at the end of its time (told again
+//! until it is taken), on every new connection where its time is over, and at a stop.
 
 mod topic;
 

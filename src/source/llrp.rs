@@ -24,7 +24,10 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use metrics::{counter, gauge};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -37,6 +40,9 @@ use super::{Intake, IntakeSender};
 use crate::config::ReaderConfig;
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::telemetry::names;
+
+/// A stop waits so long for a reader whose outputs are to be switched off.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
 ///
@@ -51,56 +57,88 @@ pub async fn run(
 ) {
     let mut backoff = Backoff::new(config.backoff);
     let mut link = Link { config: &config, intake: &intake, last: None };
+    let mut known = Known { max_kept, refuses_filters: false };
     link.gauge(false);
-    loop {
-        match connected(&config, max_kept, &mut outputs, &mut link, &mut backoff, &shutdown).await {
-            Ended::Shutdown => break info!(reader = %config.name, "session closed"),
-            Ended::PipelineGone => break warn!(reader = %config.name, "the pipeline takes no more frames"),
+    let away = loop {
+        match connected(&config, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await {
+            Ended::Shutdown => {
+                info!(reader = %config.name, "session closed");
+                break false;
+            }
+            Ended::PipelineGone => {
+                warn!(reader = %config.name, "the pipeline takes no more frames");
+                break false;
+            }
             Ended::Lost(loss) => {
                 let reader = config.name.as_str().to_owned();
                 counter!(names::SOURCE_CONNECTION_FAILURES, "source" => reader.clone()).increment(1);
                 counter!(names::LLRP_LOSSES, "source" => reader, "reason" => loss.label()).increment(1);
                 let delay = backoff.next_delay();
                 warn!(reader = %config.name, address = %config.address, retry_in = ?delay, "{loss}");
-                if link.down(loss.to_string()).await.is_err() {
-                    break;
-                }
+                let pause = async {
+                    link.down(loss.to_string()).await?;
+                    tokio::time::sleep(delay).await;
+                    Ok::<_, Ended>(())
+                };
                 tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(delay) => {}
+                    () = shutdown.cancelled() => break true,
+                    paused = pause => if paused.is_err() { break false },
                     never = outputs.away() => match never {},
                 }
             }
+        }
+    };
+    if away && outputs.may_be_on() {
+        // It may have come back: one more session, to switch off what it holds on for us.
+        let ended = connected(&config, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await;
+        if let Ended::Lost(loss) = ended {
+            warn!(reader = %config.name, %loss, "the reader's outputs could not be switched off");
         }
     }
     link.gauge(false);
 }
 
-/// One connection, from connecting to its end.
+/// What outlives a session.
+struct Known {
+    max_kept: usize,
+    refuses_filters: bool,
+}
+
+/// One connection, from connecting to its end. Where there are outputs, a stop does not break its set-up off, so
+/// that they are switched off, but for [`FAREWELL`].
 async fn connected(
     config: &ReaderConfig,
-    max_kept: usize,
+    known: &mut Known,
     outputs: &mut Outputs,
     link: &mut Link<'_>,
     backoff: &mut Backoff,
     shutdown: &CancellationToken,
 ) -> Ended {
+    let farewell = if outputs.is_empty() { Duration::ZERO } else { FAREWELL };
     let set_up = async {
-        let mut session = Session::open(config, max_kept, outputs, link.intake).await?;
-        let replaying = setup::set_up(&mut session).await?;
-        // In front of what the reader held, which comes as soon as it is told to.
-        link.up(replaying).await?;
+        let mut session = Session::open(config, known.max_kept, outputs, link.intake).await?;
+        // Before all that may take its time: somebody stands at the door.
         session.show_outputs().await?;
+        if shutdown.is_cancelled() {
+            return Ok(session);
+        }
+        session.refuses_filters = known.refuses_filters;
+        let replaying = setup::set_up(&mut session).await?;
+        known.refuses_filters = session.refuses_filters;
+        // In front of what the reader held, which comes as soon as it is told to.
+        session.meanwhile(link.up(replaying)).await?;
         setup::enable_events_and_reports(&mut session).await?;
         Ok(session)
     };
+    let mut set_up = std::pin::pin!(set_up);
     let session = tokio::select! {
         biased;
-        () = shutdown.cancelled() => Err(Ended::Shutdown),
-        session = set_up => session,
+        () = shutdown.cancelled() => timeout(farewell, set_up).await.unwrap_or(Err(Ended::Shutdown)),
+        session = &mut set_up => session,
     };
     match session {
         Err(ended) => ended,
+        Ok(mut session) if shutdown.is_cancelled() => session.listen(shutdown).await,
         Ok(mut session) => {
             info!(reader = %config.name, address = %config.address, "reading");
             backoff.reset();

@@ -139,5 +139,7 @@ pub const MODBUS_DROPPED: &str = "tallyman_modbus_dropped_answers_total";
 pub const LLRP_CONNECTED: &str = "tallyman_llrp_connected";
 /// Connections that failed or were lost, by reason.
 pub const LLRP_LOSSES: &str = "tallyman_llrp_losses_total";
+/// Sessions in which the reader refused to choose tags; it reports all, and the daemon filters.
+pub const LLRP_FILTERS_REFUSED: &str = "tallyman_llrp_filters_refused_total";
 /// Stretches of bytes that were no message, by reason; each is a dead letter.
 pub const LLRP_UNFRAMED: &str = "tallyman_llrp_unframed_total";

@@ -4,6 +4,8 @@
 //! A Select compares one row of bits, so it lets through what is meant and perhaps more; the daemon filters in
 //! any case. Never keeps a tag away that is meant.
 
+use std::collections::BTreeSet;
+
 use crate::decode::llrp::Parameter;
 use crate::decode::llrp::Value;
 use crate::decode::llrp::build::parameter;
@@ -36,7 +38,8 @@ const UNSELECT_THESE: u8 = 3;
 const SELECT_ALL_BUT_THESE: u8 = 4;
 
 /// The filters of a reader that has room for `most`, in the order in which they are applied. `always` are tags
-/// that must answer whatever is included: reference tags, by which a reader is known to hear.
+/// that must answer whatever is included: reference tags, by which a reader is known to hear. One that answers
+/// anyway takes no filter.
 pub(super) fn filters(tags: &TagFilter, always: &[Epc], most: u64) -> Result<Vec<Parameter>, NotSelected> {
     let mut included: Vec<Mask> = Vec::new();
     for pattern in &tags.include {
@@ -52,16 +55,21 @@ pub(super) fn filters(tags: &TagFilter, always: &[Epc], most: u64) -> Result<Vec
     let first_action = if included.is_empty() { SELECT_ALL_BUT_THESE } else { SELECT_ONLY_THESE };
     let mut needed = vec![(first.clone(), first_action)];
     needed.extend(included.iter().skip(1).map(|mask| (mask.clone(), SELECT_THESE_TOO)));
-    let always = always.iter().map(|epc| (whole(epc), SELECT_THESE_TOO));
+    let always: BTreeSet<&Epc> = always.iter().collect();
+    let kept_away = |mask: &Mask| {
+        let chosen = included.is_empty() || included.iter().any(|known| covers(known, mask));
+        !chosen || excluded.iter().any(|known| covers(known, mask))
+    };
+    let always: Vec<_> = always.into_iter().map(whole).filter(kept_away).collect();
     let room = usize::try_from(most).unwrap_or(usize::MAX);
-    let rest = excluded.into_iter().skip(usize::from(included.is_empty())).map(|mask| (mask, UNSELECT_THESE));
-    let always: Vec<_> = always.collect();
+    let rest =
+        excluded.iter().skip(usize::from(included.is_empty())).cloned().map(|mask| (mask, UNSELECT_THESE));
     let needed_in_all = needed.len() + always.len();
     if needed_in_all > room {
         return Err(NotSelected::TooMany { needed: needed_in_all, most });
     }
     needed.extend(rest.take(room - needed_in_all));
-    needed.extend(always);
+    needed.extend(always.into_iter().map(|mask| (mask, SELECT_THESE_TOO)));
     Ok(needed.iter().map(|(mask, action)| filter(mask, *action)).collect())
 }
 
@@ -128,6 +136,21 @@ mod tests {
                 (3, 32, 16, "3474".into()),
                 (1, 32, 32, "e2003412".into()),
             ])
+        );
+        // A reference tag takes none where it is chosen already, and one where it is excluded.
+        let chosen = Epc::from_hex("34740001").unwrap();
+        let two = [chosen, reference, chosen, reference];
+        assert_eq!(
+            told(&tags(&["34*"], &[]), &two, 2),
+            Ok(vec![(0, 32, 8, "34".into()), (1, 32, 32, "e2003412".into())])
+        );
+        assert_eq!(
+            told(&tags(&["34*"], &["3474*"]), &[chosen], 3),
+            Ok(vec![(0, 32, 8, "34".into()), (3, 32, 16, "3474".into()), (1, 32, 32, "34740001".into())])
+        );
+        assert_eq!(
+            told(&tags(&[], &["3475*"]), &[chosen, reference], 1),
+            Ok(vec![(4, 32, 16, "3475".into())])
         );
         // What another pattern lets through already takes no filter of its own.
         assert_eq!(told(&tags(&["3474*", "34*", "3475*"], &[]), &[], 1), Ok(vec![(0, 32, 8, "34".into())]));

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use metrics::counter;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::connection::{Connection, ReadError};
 use super::loss::{Ended, Loss};
-use super::outputs::{Outputs, Turn};
+use super::outputs::{Answered, Outputs, Turn};
 use crate::config::ReaderConfig;
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     outputs: &'a mut Outputs,
     /// They have been brought to what they should be.
     shows_outputs: bool,
+    /// It takes no ROSpec that chooses tags, as it said in this session or an earlier one.
+    pub refuses_filters: bool,
 }
 
 impl<'a> Session<'a> {
@@ -55,7 +57,15 @@ impl<'a> Session<'a> {
                 Loss::Connect(error)
             }
         })?;
-        let mut session = Self { config, intake, connection, last_id: 0, outputs, shows_outputs: false };
+        let mut session = Self {
+            config,
+            intake,
+            connection,
+            last_id: 0,
+            outputs,
+            shows_outputs: false,
+            refuses_filters: false,
+        };
         let announced = timeout(within, session.announced()).await;
         announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;
         Ok(session)
@@ -98,7 +108,9 @@ impl<'a> Session<'a> {
                 check_status(request, &answer.body)?;
                 return Ok(answer);
             }
-            debug!(reader = %self.config.name, request, "a message that answers nothing");
+            if !self.note_turn(&answer) {
+                debug!(reader = %self.config.name, request, "a message that answers nothing");
+            }
         }
     }
 
@@ -132,17 +144,14 @@ impl<'a> Session<'a> {
 
     /// Passes on what comes until the connection is lost or we are asked to stop.
     pub async fn listen(&mut self, shutdown: &CancellationToken) -> Ended {
-        let silence = match self.config.keepalive {
-            Duration::ZERO => Duration::MAX,
-            keepalive => keepalive * MISSED_KEEPALIVES,
-        };
+        let mut silence = Silence::new(self.config.keepalive);
         let mut gate = self.intake.gate.clone();
         loop {
             let next = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.close(&gate).await,
                 turn = self.outputs.next() => Next::Turn(turn),
-                heard = hear(&mut self.connection, &mut gate, silence) => Next::Heard(heard),
+                heard = hear(&mut self.connection, &mut gate, &mut silence) => Next::Heard(heard),
             };
             let done = match next {
                 Next::Turn(turn) => self.turn(turn).await,
@@ -176,10 +185,18 @@ impl<'a> Session<'a> {
         let Some(header) = Header::read(answer) else { return false };
         let status = Message::decode(answer).map(|answer| status_of(&answer.body));
         let taken = header.message_type != message::ERROR_MESSAGE && matches!(status, Ok((0, _)));
-        let Some((turn, output)) = self.outputs.answered(header.id, taken) else { return false };
-        if !taken {
-            let (reader, port, on) = (&self.config.name, turn.port, turn.on);
-            warn!(%reader, output, port, on, ?status, "the reader did not switch an output");
+        let Some(Answered { turn, output, repeated }) = self.outputs.answered(header.id, taken) else {
+            return false;
+        };
+        let (reader, port, on) = (&self.config.name, turn.port, turn.on);
+        match (taken, repeated) {
+            (true, _) => {}
+            (false, false) => {
+                warn!(%reader, output, port, on, ?status, "the reader did not switch an output; it is told again");
+            }
+            (false, true) => {
+                debug!(%reader, output, port, on, ?status, "the reader still does not switch an output");
+            }
         }
         true
     }
@@ -266,7 +283,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits for room in the queue; meanwhile the socket is not read, and outputs are switched all the same.
+    /// Waits for room in the queue; meanwhile the socket is not read.
     async fn forward(&mut self, message: Vec<u8>) -> Result<(), Ended> {
         let frame = Frame {
             source: self.config.name.clone(),
@@ -274,14 +291,23 @@ impl<'a> Session<'a> {
             payload: Payload::Llrp(message),
             ack: None,
         };
-        let mut sent = std::pin::pin!(self.intake.queue.send(Intake::Frame(frame)));
+        let intake = self.intake;
+        self.meanwhile(async {
+            intake.queue.send(Intake::Frame(frame)).await.map_err(|_| Ended::PipelineGone)
+        })
+        .await
+    }
+
+    /// Waits for something, and switches outputs while it lasts.
+    pub async fn meanwhile(&mut self, waiting: impl Future<Output = Result<(), Ended>>) -> Result<(), Ended> {
+        let mut waiting = std::pin::pin!(waiting);
         let mut switched = Ok(());
         loop {
             tokio::select! {
                 biased;
-                sent = &mut sent => return sent.map_err(|_| Ended::PipelineGone).and(switched),
+                done = &mut waiting => return done.and(switched),
                 turn = self.outputs.next(), if self.shows_outputs && switched.is_ok() => {
-                    // Also where the connection is lost meanwhile, what came of it goes on first.
+                    // Also where the connection is lost meanwhile, what is waited for comes first.
                     switched = self.turn(turn).await;
                 }
             }
@@ -299,20 +325,55 @@ enum Next {
 async fn hear(
     connection: &mut Connection,
     gate: &mut watch::Receiver<Gate>,
-    silence: Duration,
+    silence: &mut Silence,
 ) -> Result<Result<Vec<u8>, ReadError>, Ended> {
     loop {
+        if *gate.borrow() == Gate::Closed {
+            silence.ends_at = None;
+        }
         if !reaches(gate, Gate::Open).await {
             return Err(Ended::PipelineGone);
         }
+        let ends_at = silence.ends_at();
         tokio::select! {
             biased;
             closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
-            received = timeout(silence, connection.next()) => {
-                let silent = |_| Err(ReadError::Silent { after: silence, bytes: connection.rest() });
-                return Ok(received.unwrap_or_else(silent));
+            received = connection.next() => {
+                silence.ends_at = None;
+                return Ok(received);
+            }
+            () = until(ends_at) => {
+                return Ok(Err(ReadError::Silent { after: silence.most, bytes: connection.rest() }));
             }
         }
+    }
+}
+
+/// How long a reader may say nothing while we listen: counted from its last word, whatever we do meanwhile.
+struct Silence {
+    most: Duration,
+    /// `None`: it begins when we listen next.
+    ends_at: Option<Instant>,
+}
+
+impl Silence {
+    fn new(keepalive: Duration) -> Self {
+        Self { most: keepalive * MISSED_KEEPALIVES, ends_at: None }
+    }
+
+    /// `None`: it may be silent for ever.
+    fn ends_at(&mut self) -> Option<Instant> {
+        if self.most.is_zero() {
+            return None;
+        }
+        Some(*self.ends_at.get_or_insert_with(|| Instant::now() + self.most))
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

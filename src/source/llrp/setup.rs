@@ -1,5 +1,6 @@
 //! What is said between the announcement of a connection and its first report.
 
+use metrics::counter;
 use tracing::{debug, info, warn};
 
 use super::loss::{Ended, Loss};
@@ -9,6 +10,7 @@ use super::session::Session;
 use crate::config::ReaderConfig;
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Parameter};
+use crate::telemetry::names;
 
 /// Settings and ROSpec; the reader is then ready to be told to report.
 ///
@@ -29,14 +31,24 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     let settings = messages::settings(config.keepalive, hold, &capabilities);
     session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await?;
 
-    let ours = messages::rospec(&config.rospec, filters(config, &capabilities), &capabilities);
+    let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
+    let chooses = !filters.is_empty();
+    let ours = messages::rospec(&config.rospec, filters, &capabilities);
     let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
     let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
     if held.body.all(number::ROSPEC).any(|body| is_running(body, &ours.body)) {
         info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
     } else {
         make_room(session, &held.body, &capabilities).await?;
-        add(session, ours).await?;
+        match add(session, ours).await {
+            Err(Ended::Lost(Loss::Rejected { request, status, description })) if chooses => {
+                filters_refused(session, request, status, &description);
+                // It may stand there and not have been enabled.
+                delete(session, config.rospec.id).await?;
+                add(session, messages::rospec(&config.rospec, Vec::new(), &capabilities)).await?;
+            }
+            added => added?,
+        }
     }
     Ok(hold && capabilities.holds_events_and_reports && had_ours)
 }
@@ -53,6 +65,15 @@ fn filters(config: &ReaderConfig, capabilities: &Capabilities) -> Vec<Parameter>
             Vec::new()
         }
     }
+}
+
+/// Some readers tell of room for filters, and take none. What they would have kept away costs time in the field,
+/// and nothing else: the daemon filters in any case.
+fn filters_refused(session: &mut Session<'_>, request: &str, status: u64, description: &str) {
+    let reader = &session.config.name;
+    warn!(%reader, request, status, description, "the reader does not choose tags as it is told; every tag is reported and filtered here");
+    counter!(names::LLRP_FILTERS_REFUSED, "source" => reader.as_str().to_owned()).increment(1);
+    session.refuses_filters = true;
 }
 
 /// From here on reports come; what the reader held comes first.

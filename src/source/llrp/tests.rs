@@ -19,6 +19,7 @@ use crate::domain::tag_filter::TagFilter;
 use crate::source::Gate;
 use crate::source::clock::WallClock;
 
+mod filters;
 mod outputs;
 
 const ATTEMPT: &str = "00f6 0016 0080 000c 0005ac35bd20d1da 0100 0006";
@@ -248,20 +249,6 @@ async fn the_reader_is_set_up_in_order_and_then_the_link_is_up() {
 
 fn without_blanks(text: &str) -> String {
     text.replace([' ', '\n'], "")
-}
-
-#[tokio::test]
-async fn the_reader_is_told_whom_to_choose() {
-    let include = vec![EpcPattern::parse("34*").unwrap()];
-    let mut bench = Bench::start(|config| config.select = TagFilter { include, exclude: vec![] }).await;
-    let mut reader = bench.accept().await;
-    reader.capabilities = format!("{CAPABILITIES}01470007000002");
-    reader.announce(0).await;
-    reader.answer_until_enabled().await;
-    // In front of the singulation: bank 1, from bit 32, 8 bits 34; select these and no other.
-    let filter = "014b 0014 40 014c 000a 40 0020 0008 34 014e 0005 00 0150 000b";
-    assert!(reader.content(20).contains(&without_blanks(filter)), "{}", reader.content(20));
-    bench.frame().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Outputs: off first, on for their time, and put right after a connection was lost.
+//! Outputs: off first, on for their time, put right after a connection was lost or the reader refused, and off at
+//! a stop.
 
 use super::*;
 
@@ -13,6 +14,14 @@ impl Reader {
         let (kind, id, content) = self.receive().await;
         self.send(&message(kind + 10, id, SUCCESS)).await;
         (kind, ::hex::encode(content))
+    }
+}
+
+impl Reader {
+    /// What it was told first.
+    fn shown(&self) -> (u16, String) {
+        let (kind, content) = self.seen.first().expect("it was told something");
+        (*kind, ::hex::encode(content))
     }
 }
 
@@ -38,8 +47,7 @@ async fn an_output_is_off_first_on_for_its_time_and_put_right_after_a_reconnect(
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
     let mut reader = bench.set_up_with_output().await;
     let off = gpo(false);
-    let shown = reader.seen.iter().rev().nth(1).map(|(kind, content)| (*kind, ::hex::encode(content)));
-    assert_eq!(shown, Some(off.clone()), "nothing is left on from before");
+    assert_eq!(reader.shown(), off, "nothing is left on from before, and that is told first");
     bench.ring(50).await;
     assert_eq!(reader.switched().await, gpo(true));
     assert_eq!(reader.switched().await, off);
@@ -49,8 +57,7 @@ async fn an_output_is_off_first_on_for_its_time_and_put_right_after_a_reconnect(
     drop(reader);
     bench.down().await;
     let mut reader = bench.set_up_with_output().await;
-    let shown = reader.seen.iter().rev().nth(1).map(|(kind, content)| (*kind, ::hex::encode(content)));
-    assert_eq!(shown, Some(gpo(true)));
+    assert_eq!(reader.shown(), gpo(true));
     bench.shutdown.cancel();
     assert_eq!(reader.switched().await, off);
     assert_eq!(reader.receive().await.0, 14);
@@ -81,4 +88,83 @@ async fn a_reader_that_refuses_to_switch_is_read_all_the_same() {
     reader.send(&message(kind + 10, id, "011f 000c 0065 0004 62757379")).await;
     reader.send(&message(61, 1, TAG)).await;
     assert_eq!(bench.frame().await, message(61, 1, TAG));
+}
+
+#[tokio::test]
+async fn an_end_that_the_reader_refuses_is_told_again_until_it_is_taken() {
+    let mut bench = Bench::with_outputs(&[3], |_| {}).await;
+    let mut reader = bench.set_up_with_output().await;
+    bench.ring(20).await;
+    assert_eq!(reader.switched().await, gpo(true));
+    let (kind, id, content) = reader.receive().await;
+    assert_eq!((kind, ::hex::encode(content)), gpo(false));
+    reader.send(&message(kind + 10, id, "011f 000c 0065 0004 62757379")).await;
+    assert_eq!(reader.switched().await, gpo(false), "it is owed");
+    // Taken: nothing more is said.
+    reader.send(&message(61, 1, TAG)).await;
+    assert_eq!(bench.frame().await, message(61, 1, TAG));
+    bench.shutdown.cancel();
+    assert_eq!(reader.switched().await, gpo(false));
+    assert_eq!(reader.receive().await.0, 14);
+}
+
+#[tokio::test]
+async fn a_stop_while_a_reader_is_set_up_switches_its_light_off() {
+    let mut bench = Bench::with_outputs(&[3], |_| {}).await;
+    let mut reader = bench.set_up_with_output().await;
+    bench.ring(60_000).await;
+    assert_eq!(reader.switched().await, gpo(true));
+    drop(reader);
+    bench.down().await;
+    // Connected and not announced yet, so nothing could be told.
+    let mut reader = bench.accept().await;
+    bench.shutdown.cancel();
+    reader.announce(0).await;
+    assert_eq!(reader.switched().await, gpo(true), "as it was when the session began");
+    assert_eq!(reader.switched().await, gpo(false));
+    assert_eq!(reader.receive().await.0, 14);
+    drop(reader);
+    soon("the client's end", bench.client).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_looks_once_for_a_reader_that_is_away_with_its_light_on() {
+    let wait = BackoffConfig { first: Duration::from_secs(60), last: Duration::from_secs(60) };
+    let mut bench = Bench::with_outputs(&[3], |config| config.backoff = wait).await;
+    let mut reader = bench.set_up_with_output().await;
+    bench.ring(60_000).await;
+    assert_eq!(reader.switched().await, gpo(true));
+    drop(reader);
+    bench.down().await;
+    bench.shutdown.cancel();
+    let mut reader = bench.accept().await;
+    reader.announce(0).await;
+    reader.switched().await;
+    assert_eq!(reader.switched().await, gpo(false));
+    drop(reader);
+    soon("the client's end", bench.client).await.unwrap();
+}
+
+#[tokio::test]
+async fn switches_do_not_make_a_silent_reader_look_alive() {
+    let mut bench = Bench::with_outputs(&[3], |config| config.keepalive = Duration::from_millis(50)).await;
+    let reader = bench.set_up_with_output().await;
+    // Shorter than the silence that ends a session, again and again.
+    let ringing = async {
+        loop {
+            bench.door.send(Switch { port: 3, until: tokio::time::Instant::now() }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let down = async {
+        match bench.queue.recv().await {
+            Some(Intake::Link(change)) => change.state,
+            other => panic!("{other:?}"),
+        }
+    };
+    tokio::select! {
+        never = ringing => match never {},
+        state = soon("the end of the session", down) => assert!(matches!(state, LinkState::Down { .. })),
+    }
+    drop(reader);
 }
