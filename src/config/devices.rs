@@ -143,6 +143,14 @@ fn login(section: &Section<'_>, scope: &Scope<'_>) -> (Option<String>, Option<su
     (username, password)
 }
 
+/// The `topic` of what we only publish.
+pub(super) fn publish_topic<'d>(section: &Section<'d>, allowed: &str) -> Option<&'d str> {
+    section.parsed("topic", allowed, |text| {
+        let fits = !text.is_empty() && text.len() <= 1000 && !text.contains(['+', '#', '\0']);
+        if fits { Ok(text) } else { Err("not a topic to publish to") }
+    })
+}
+
 /// `host:port` as written; `example` is one with the protocol's own port.
 pub(super) fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d str> {
     let allowed = format!("host:port, for instance {example}");

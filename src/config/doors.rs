@@ -66,6 +66,13 @@ pub(super) fn doors(top: &Section<'_>, scope: &Scope<'_>) -> DoorsConfig {
 fn output(section: Section<'_>, scope: &Scope<'_>) -> Option<OutputConfig> {
     let name = scope.own_name(&section, "output");
     let reader = scope.refer(&section, "reader", "reader");
+    if reader.is_some_and(|reader| scope.names.serial_readers.contains(reader)) {
+        section.problem(
+            "reader",
+            "a serial reader, of which no output can be switched",
+            "a reader with protocol = \"llrp\"; or mqtt",
+        );
+    }
     let port = section.integer::<u16>("gpo", 1..=MAX_GPO);
     let topic = section.table("mqtt").and_then(|table| topic(table, scope));
     if section.has("mqtt") == section.has("reader") {
@@ -89,10 +96,7 @@ fn output(section: Section<'_>, scope: &Scope<'_>) -> Option<OutputConfig> {
 fn topic(section: Section<'_>, scope: &Scope<'_>) -> Option<TopicOutputConfig> {
     let broker = devices::publisher(&section, scope);
     let allowed = "a topic without + and #, for instance \"dock-1/light/set\"";
-    let topic = section.parsed("topic", allowed, |text| {
-        let fits = !text.is_empty() && text.len() <= 1000 && !text.contains(['+', '#', '\0']);
-        if fits { Ok(text.to_owned()) } else { Err("not a topic to publish to") }
-    });
+    let topic = devices::publish_topic(&section, allowed).map(str::to_owned);
     let topic = section.need("topic", topic, allowed);
     let word = |key, default: &str| section.text(key).unwrap_or(default).to_owned();
     let (on, off) = (word("on", "ON"), word("off", "OFF"));
@@ -106,6 +110,13 @@ fn topic(section: Section<'_>, scope: &Scope<'_>) -> Option<TopicOutputConfig> {
 
 fn door(section: Section<'_>, scope: &Scope<'_>) -> Option<DoorConfig> {
     let read_point = scope.refer(&section, "read_point", "read_point");
+    if read_point.is_some_and(|point| scope.names.presence_points.contains(point)) {
+        section.problem(
+            "read_point",
+            "a read point where things stay, which nobody passes: it would never act",
+            "a read point with kind = \"portal\"",
+        );
+    }
     let read_point = section.need("read_point", read_point, "the name of a [[read_point]]");
     let known: Vec<&str> = Rule::ALL.into_iter().filter(|rule| rule.is_at_door()).map(Rule::as_str).collect();
     let rules = section.list("rules", &format!("rules that name a door: {}", known.join(", ")), |value| {
@@ -135,7 +146,10 @@ mod tests {
         let point = "[[read_point]]\nname = \"d\"\nkind = \"portal\"\ninside = \"in\"\nantennas = [\
                      { reader = \"r\", antenna = 1, side = \"inside\" }, { reader = \"r\", antenna = 2, \
                      side = \"outside\" }]\n";
-        parse(&[places, reader, point, more].concat(), Path::new(""), &|_| None)
+        let others = "[[reader]]\nname = \"gun\"\nprotocol = \"r200\"\naddress = \"10.0.0.2:4001\"\n\
+                      [[read_point]]\nname = \"crib\"\nkind = \"presence\"\nzone = \"in\"\nantennas = [\
+                      { reader = \"gun\", antenna = 1 }]\n";
+        parse(&[places, reader, point, others, more].concat(), Path::new(""), &|_| None)
     }
 
     #[test]
@@ -157,6 +171,8 @@ mod tests {
             ("[[output]]\nname = \"a\"\n".to_owned(), "output[0].reader"),
             ("[[output]]\nname = \"a\"\nreader = \"r\"\n".to_owned(), "output[0].gpo"),
             ("[[output]]\nname = \"a\"\nreader = \"r\"\ngpo = 0\n".to_owned(), "output[0].gpo"),
+            ("[[output]]\nname = \"a\"\nreader = \"gun\"\ngpo = 1\n".to_owned(), "output[0].reader: \"gun\": a serial reader"),
+            ("[[door]]\nread_point = \"crib\"\noutputs = []\n".to_owned(), "door[0].read_point: \"crib\": a read point where things stay"),
             ("[[output]]\nname = \"a\"\ngpo = 1\nmqtt = { address = \"m:1\", client_id = \"c\", topic = \"t\" }\n".to_owned(), "output[0].gpo"),
             ("[[output]]\nname = \"a\"\nmqtt = { address = \"m:1\", client_id = \"c\", topic = \"t/#\" }\n".to_owned(), "output[0].mqtt.topic"),
             ("[[output]]\nname = \"a\"\nmqtt = { address = \"m:1\", client_id = \"c\", topic = \"t\", on = \"0\", off = \"0\" }\n".to_owned(), "output[0].mqtt.off"),

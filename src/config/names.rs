@@ -18,6 +18,10 @@ pub(super) struct Names {
     by_kind: BTreeMap<&'static str, BTreeSet<String>>,
     /// Points of each `[[modbus]]`, its profile's among them.
     pub points: BTreeMap<String, BTreeSet<String>>,
+    /// Readers that speak something else than LLRP.
+    pub serial_readers: BTreeSet<String>,
+    /// Read points where things stay: nothing passes them.
+    pub presence_points: BTreeSet<String>,
 }
 
 impl Names {
@@ -28,6 +32,12 @@ impl Names {
                 tables(top, kind).filter_map(|table| text(table, "name")).map(str::to_owned).collect();
             names.by_kind.insert(kind, found);
         }
+        let named = |kind: &'static str, field: &'static str, fits: fn(&str) -> bool| {
+            let matching = tables(top, kind).filter(move |table| text(table, field).is_some_and(fits));
+            matching.filter_map(|table| text(table, "name")).map(str::to_owned).collect()
+        };
+        names.serial_readers = named("reader", "protocol", |protocol| protocol != "llrp");
+        names.presence_points = named("read_point", "kind", |kind| kind == "presence");
         let profiles: BTreeMap<&str, BTreeSet<String>> =
             tables(top, "profile").filter_map(|table| Some((text(table, "name")?, points(table)))).collect();
         for device in tables(top, "modbus") {

@@ -124,10 +124,7 @@ fn topic(section: Section<'_>, scope: &Scope<'_>) -> Option<MqttReceiverConfig> 
     let receiver = receiver(&section, scope);
     let broker = devices::publisher(&section, scope);
     let allowed = "a topic without + and #, for instance \"tallyman/alerts\"";
-    let topic = section.parsed("topic", allowed, |text| {
-        let fits = !text.is_empty() && text.len() <= 1000 && !text.contains(['+', '#', '\0']);
-        if fits { Ok(text.trim_end_matches('/').to_owned()) } else { Err("not a topic to publish to") }
-    });
+    let topic = devices::publish_topic(&section, allowed).map(|topic| topic.trim_end_matches('/').to_owned());
     let retain_state = section.flag("retain_state").unwrap_or(false);
     section.finish();
     let topic = topic.unwrap_or_else(|| "tallyman/alerts".to_owned());

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use metrics::counter;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +43,7 @@ const RETRY: BackoffConfig = BackoffConfig { first: Duration::from_secs(1), last
 /// Why an instance did not take a post.
 #[derive(Debug, thiserror::Error)]
 enum PostError {
-    #[error("failed to reach it")]
+    #[error(transparent)]
     Unreachable(#[from] HttpError),
     #[error("it answered {status}: {body}")]
     Refused { status: StatusCode, body: String },
@@ -133,7 +132,7 @@ impl Instance {
 
     fn failed(&self, error: &PostError, again_in: Duration) {
         counter!(names::NOTIFICATION_FAILURES, "receiver" => "alertmanager").increment(1);
-        self.standing.refused(self.clock.now(), &in_words(error));
+        self.standing.refused(self.clock.now(), &error.to_string());
         let error: &dyn std::error::Error = error;
         tracing::warn!(url = %mask_url(&self.url), error, ?again_in, "failed to tell Alertmanager; the journal keeps what it has to be told");
     }
@@ -169,8 +168,8 @@ impl Instance {
     }
 
     async fn post(&mut self, due: &[Due]) -> Result<(), PostError> {
-        let alerts: Vec<&Value> = due.iter().map(|due| &due.alert).collect();
-        let body = Value::from_iter(alerts.iter().copied().cloned()).to_string();
+        let alerts: Vec<String> = due.iter().map(|due| due.alert.to_string()).collect();
+        let body = format!("[{}]", alerts.join(","));
         let client = match &mut self.client {
             Some(client) => client,
             none => none.insert(HttpClient::new(&self.url, self.ca_file.as_deref(), POST_TIMEOUT)?),
@@ -184,12 +183,5 @@ impl Instance {
         }
         counter!(names::NOTIFICATIONS, "receiver" => "alertmanager").increment(alerts.len() as u64);
         Ok(())
-    }
-}
-
-fn in_words(error: &PostError) -> String {
-    match error {
-        PostError::Unreachable(error) => error.to_string(),
-        refused @ PostError::Refused { .. } => refused.to_string(),
     }
 }

@@ -5,14 +5,15 @@
 //! connection is made and none was trusted before, so that a file that was put right needs no restart.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode, Uri};
@@ -23,12 +24,15 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 /// Of an answer, this much is read, and for so long: beside its status it only explains a refusal.
 const ANSWER_BYTES: usize = 64 << 10;
 const ANSWER_TIME: Duration = Duration::from_secs(1);
+/// Where a name has several addresses, the next one is tried beside those before it after this long (RFC 8305).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,7 @@ pub struct HttpClient {
     timeout: Duration,
     tls: Option<TlsConnector>,
     held: Option<SendRequest<Full<Bytes>>>,
+    answer_bytes: usize,
 }
 
 impl HttpClient {
@@ -90,7 +95,20 @@ impl HttpClient {
     /// Not an address.
     pub fn new(url: &str, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, HttpError> {
         let uri: Uri = url.parse().map_err(|_| HttpError::Address(crate::config::values::mask_url(url)))?;
-        Ok(Self { uri, ca_file: ca_file.map(Path::to_owned), timeout, tls: None, held: None })
+        Ok(Self {
+            uri,
+            ca_file: ca_file.map(Path::to_owned),
+            timeout,
+            tls: None,
+            held: None,
+            answer_bytes: ANSWER_BYTES,
+        })
+    }
+
+    /// Where the answer is what is asked for: so much of it is read.
+    pub fn reading(mut self, answer_bytes: usize) -> Self {
+        self.answer_bytes = answer_bytes;
+        self
     }
 
     /// Asks with these headers and this body.
@@ -145,22 +163,20 @@ impl HttpClient {
     ) -> Result<Answer, HttpError> {
         let response = connection.send_request(request).await.map_err(HttpError::Exchange)?;
         let (parts, body) = response.into_parts();
-        let body = timeout(ANSWER_TIME, Limited::new(body, ANSWER_BYTES).collect()).await;
-        let body = match body {
-            Ok(Ok(body)) => {
-                self.held = Some(connection);
-                body.to_bytes()
-            }
-            Ok(Err(_)) | Err(_) => Bytes::new(),
-        };
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        let mut taken = Vec::new();
+        let whole = timeout(ANSWER_TIME, take(body, self.answer_bytes, &mut taken)).await.unwrap_or(false);
+        if whole {
+            self.held = Some(connection);
+        }
+        Ok(Answer { status: parts.status, headers: parts.headers, body: taken.into() })
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, HttpError> {
         let secure = self.uri.scheme_str() == Some("https");
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = self.uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(HttpError::Connect)?;
+        let addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(HttpError::Connect)?;
+        let stream = connect_any(addresses.collect()).await.map_err(HttpError::Connect)?;
         stream.set_nodelay(true).map_err(HttpError::Connect)?;
         if !secure {
             return handshake(stream).await;
@@ -173,6 +189,44 @@ impl HttpClient {
         let stream = connector.connect(name, stream).await.map_err(tls_error)?;
         self.tls = Some(connector);
         handshake(stream).await
+    }
+}
+
+/// Takes up to `most` bytes; gives whether that was all.
+async fn take(mut body: Incoming, most: usize, taken: &mut Vec<u8>) -> bool {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        let Some(data) = frame.data_ref() else { continue };
+        let room = most - taken.len();
+        taken.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return false;
+        }
+    }
+    true
+}
+
+/// The first of these that takes us. One that does not answer keeps nobody from the others.
+async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.into_iter();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    if let Some(address) = waiting.next() {
+        attempts.spawn(TcpStream::connect(address));
+    }
+    loop {
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failed = error,
+                Err(error) => failed = io::Error::other(error),
+            },
+            () = sleep(NEXT_ADDRESS), if waiting.len() > 0 && !attempts.is_empty() => {}
+            else => return Err(failed),
+        }
+        if let Some(address) = waiting.next() {
+            attempts.spawn(TcpStream::connect(address));
+        }
     }
 }
 
@@ -224,4 +278,64 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, HttpError> {
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = versions.map_err(HttpError::TlsSetup)?.with_root_certificates(roots).with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// An address that does not answer: its queue is full, and the kernel says nothing to who comes then.
+    async fn deaf() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queued.push(connected.unwrap());
+        }
+        (listener, queued)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_keeps_nobody_from_the_others() {
+        let (dead, _queued) = deaf().await;
+        let lively = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (dead, lively) = (dead.local_addr().unwrap(), lively.local_addr().unwrap());
+        let refused = "127.0.0.1:1".parse().unwrap();
+        let stream = timeout(PATIENCE, connect_any(vec![dead, refused, lively])).await;
+        assert_eq!(stream.expect("in time").unwrap().peer_addr().unwrap(), lively);
+        let error =
+            timeout(PATIENCE, connect_any(vec![refused, refused])).await.expect("in time").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect_any(Vec::new()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn of_a_long_answer_the_beginning_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 2 * ANSWER_BYTES);
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // Whoever has read enough hangs up.
+                stream.write_all(&vec![b'x'; 2 * ANSWER_BYTES]).await.ok();
+            }
+        });
+        for (most, expected) in [(None, ANSWER_BYTES), (Some(1 << 20), 2 * ANSWER_BYTES)] {
+            let mut client = HttpClient::new(&url, None, PATIENCE).unwrap();
+            if let Some(most) = most {
+                client = client.reading(most);
+            }
+            let answer = client.send(hyper::Method::GET, &[], String::new()).await.unwrap();
+            assert_eq!((answer.status, answer.body.len()), (StatusCode::OK, expected));
+        }
+    }
 }

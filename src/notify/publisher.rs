@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rumqttc::{LastWill, Packet, Publish, QoS};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::BrokerConfig;
 use crate::source::mqtt::handshake::{self, ConnectError};
@@ -11,6 +11,8 @@ use crate::source::mqtt::wire::{Connection, Incoming, Limits, WireError};
 
 /// Connecting, or one message and its acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Taking leave: a broker that does not let go of us is left.
+const LEAVE: Duration = Duration::from_secs(1);
 /// Nothing that a broker sends to one who subscribes to nothing is near this.
 const LIMITS: Limits = Limits { max_payload: 64 << 10, max_kept: 64 << 10 };
 
@@ -31,15 +33,22 @@ pub struct Publisher {
     will: Option<LastWill>,
     connection: Option<Connection>,
     last_id: u16,
+    /// When the broker last answered us.
+    answered_at: Instant,
 }
 
 impl Publisher {
     pub fn new(broker: BrokerConfig, will: Option<LastWill>) -> Self {
-        Self { broker, will, connection: None, last_id: 0 }
+        Self { broker, will, connection: None, last_id: 0, answered_at: Instant::now() }
     }
 
     pub fn is_connected(&self) -> bool {
         self.connection.is_some()
+    }
+
+    /// When the broker last heard of us and said so.
+    pub fn answered_at(&self) -> Instant {
+        self.answered_at
     }
 
     /// Returns when the broker has taken it.
@@ -70,7 +79,7 @@ impl Publisher {
             connection.output.queue(&Packet::Disconnect)?;
             connection.close().await
         };
-        if !matches!(timeout(PATIENCE, leave).await, Ok(Ok(()))) {
+        if !matches!(timeout(LEAVE, leave).await, Ok(Ok(()))) {
             tracing::debug!(host = self.broker.host, "the broker did not take leave");
         }
     }
@@ -92,6 +101,7 @@ impl Publisher {
                 }
             }
             self.connection = Some(connection);
+            self.answered_at = Instant::now();
             Ok(())
         };
         timeout(PATIENCE, asked).await.unwrap_or(Err(PublishError::Silent))

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,11 @@ use tallyman_simulators::clock::wall_now;
 use tallyman_simulators::faults::Fault;
 use tallyman_simulators::llrp::{Reader, ReaderOptions, TagObservation};
 use tallyman_simulators::truth::{Truth, TruthLog};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::daemon::{Daemon, Place};
 use crate::servers::{Mosquitto, PATIENCE, find};
+use crate::timescale::rig::eventually;
 
 const ASSETS: u8 = 3;
 /// A tag that is on no asset.
@@ -237,7 +239,7 @@ async fn a_buzzer_on_a_topic_is_switched_off_by_the_broker_when_the_daemon_dies(
         )
     };
     let mut door = Door::new(&buzzer("1s")).await;
-    let mut heard = Heard::new(&mosquitto, "door/buzzer/set");
+    let mut heard = Heard::new(&mosquitto, "door/buzzer/set").await;
     door.start().await;
     heard.until(&["OFF"]).await;
     let left = door.carry_out(1).await;
@@ -260,38 +262,34 @@ async fn a_buzzer_on_a_topic_is_switched_off_by_the_broker_when_the_daemon_dies(
 /// What a buzzer that listens to a topic is told.
 struct Heard {
     child: std::process::Child,
-    folder: tempfile::TempDir,
+    words: mpsc::UnboundedReceiver<String>,
+    heard: Vec<String>,
 }
 
 impl Heard {
     /// Returns when the broker knows of it.
-    fn new(broker: &Mosquitto, topic: &str) -> Self {
+    async fn new(broker: &Mosquitto, topic: &str) -> Self {
         let program = find("TALLYMAN_TEST_MOSQUITTO_SUB", "mosquitto_sub", "listening")
             .expect("mosquitto_sub comes with mosquitto's clients");
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let out = fs::File::create(folder.path().join("heard")).expect("a file");
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-q", "1", "-t", topic])
-            .stdout(out)
+            .stdout(Stdio::piped())
             .spawn()
             .expect("mosquitto_sub starts");
-        let deadline = Instant::now() + PATIENCE;
-        while !broker.log().contains("Sending SUBACK") {
-            assert!(Instant::now() < deadline, "nobody listens: {}", broker.log());
-            std::thread::yield_now();
-        }
-        Self { child, folder }
+        let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+        let (said, words) = mpsc::unbounded_channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).all(|line| said.send(line).is_ok()));
+        eventually("somebody listens", async || broker.log().contains("Sending SUBACK").then_some(())).await;
+        Self { child, words, heard: Vec::new() }
     }
 
+    /// All that it was told so far becomes this.
     async fn until(&mut self, wanted: &[&str]) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let heard = fs::read_to_string(self.folder.path().join("heard")).unwrap_or_default();
-            if heard.lines().eq(wanted.iter().copied()) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{wanted:?} was to be heard, and this was:\n{heard}");
-            tokio::task::yield_now().await;
+        while self.heard != wanted {
+            let word = tokio::time::timeout(PATIENCE, self.words.recv()).await;
+            let word = word.unwrap_or_else(|_| panic!("{wanted:?} was to be heard, not {:?}", self.heard));
+            self.heard.push(word.expect("mosquitto_sub runs"));
+            assert_eq!(self.heard, wanted[..self.heard.len()]);
         }
     }
 }

@@ -246,6 +246,9 @@ async fn schema_version(connection: &mut PgConnection) -> Result<i32, sqlx::Erro
     newest.fetch_one(connection).await
 }
 
+/// An Alertmanager's status holds its whole configuration.
+const STATUS_BYTES: usize = 16 << 20;
+
 /// `GET /api/v2/status`.
 pub async fn alertmanager(
     url: String,
@@ -254,7 +257,8 @@ pub async fn alertmanager(
 ) -> Result<String, String> {
     let in_words = |error: HttpError| format!("cannot ask: {error}");
     let status = format!("{url}/api/v2/status");
-    let mut client = HttpClient::new(&status, ca_file.as_deref(), timeout).map_err(in_words)?;
+    let client = HttpClient::new(&status, ca_file.as_deref(), timeout).map_err(in_words)?;
+    let mut client = client.reading(STATUS_BYTES);
     let answer = client.send(hyper::Method::GET, &[], String::new()).await.map_err(in_words)?;
     if !answer.status.is_success() {
         return Err(format!("answers {}", answer.status));
@@ -282,6 +286,29 @@ mod tests {
     fn the_status_is_found_behind_the_timestamp() {
         assert_eq!(connection_attempt_status(&body(2)), Some(2));
         assert_eq!(connection_attempt_status(&body(2)[..20]), None);
+    }
+
+    /// One whose configuration is longer than what other receivers' answers are read for.
+    #[tokio::test]
+    async fn an_alertmanager_with_a_long_configuration_is_known() {
+        use tokio::io::AsyncWriteExt;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            let status = serde_json::json!({
+                "config": { "original": "x".repeat(200 << 10) },
+                "versionInfo": { "version": "0.28.1" },
+                "cluster": { "status": "ready" },
+            });
+            let body = status.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+        });
+        let told = alertmanager(url, None, Duration::from_secs(10)).await;
+        assert_eq!(told, Ok("Alertmanager 0.28.1, cluster ready".to_owned()));
     }
 
     proptest! {

@@ -23,8 +23,11 @@ const RETRY: BackoffConfig =
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// On until each of the moments that come on `lane`; off from the start, and at its end.
-pub(super) async fn run(name: String, config: TopicOutputConfig, mut lane: mpsc::Receiver<Instant>) {
-    let mut light = Light::new(name, config);
+pub(super) async fn run(name: String, config: TopicOutputConfig, lane: mpsc::Receiver<Instant>) {
+    keep(Light::new(name, config), lane, PING_EVERY).await;
+}
+
+async fn keep(mut light: Light, mut lane: mpsc::Receiver<Instant>, ping_every: Duration) {
     loop {
         let pause = light.tell().await;
         tokio::select! {
@@ -34,7 +37,10 @@ pub(super) async fn run(name: String, config: TopicOutputConfig, mut lane: mpsc:
             },
             () = over(light.lamp.until()) => light.lamp.end(),
             () = sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            () = sleep(PING_EVERY), if light.publisher.is_connected() => light.ping().await,
+            // Counted from its last answer: whoever rings meanwhile says nothing to the broker.
+            () = sleep_until(light.publisher.answered_at() + ping_every), if light.publisher.is_connected() => {
+                light.ping().await;
+            }
         }
     }
     light.lamp.end();
@@ -100,4 +106,79 @@ async fn over(until: Option<Instant>) {
         Some(until) => sleep_until(until).await,
         None => std::future::pending().await,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::BrokerConfig;
+    use crate::notify::tests::topics::read_packet;
+
+    const PINGREQ: u8 = 12;
+
+    /// Gives the kind of each packet that comes, and answers it.
+    async fn broker(listener: TcpListener, came: mpsc::UnboundedSender<u8>) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            while let Some((kind, body)) = read_packet(&mut stream).await {
+                let id = |at: usize| [0x40, 2, body[at], body[at + 1]];
+                let answer: Option<Vec<u8>> = match kind >> 4 {
+                    1 => Some(vec![0x20, 2, 0, 0]),
+                    3 => Some(id(2 + usize::from(u16::from_be_bytes([body[0], body[1]]))).to_vec()),
+                    PINGREQ => Some(vec![0xd0, 0]),
+                    _ => None,
+                };
+                came.send(kind >> 4).unwrap();
+                if let Some(answer) = answer {
+                    stream.write_all(&answer).await.unwrap();
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_light_that_is_rung_all_the_time_keeps_its_connection_alive() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (came, mut packets) = mpsc::unbounded_channel();
+        tokio::spawn(broker(listener, came));
+        let broker = BrokerConfig {
+            name: "".into(),
+            host: address.ip().to_string(),
+            port: address.port(),
+            client_id: "door".to_owned(),
+            username: None,
+            password: None,
+            keepalive: Duration::from_secs(60),
+            backoff: RETRY,
+            max_inflight: 1,
+            topics: Vec::new(),
+        };
+        let config = TopicOutputConfig {
+            broker,
+            topic: "door".to_owned(),
+            on: "ON".to_owned(),
+            off: "OFF".to_owned(),
+            retain: false,
+        };
+        let (ring, lane) = mpsc::channel(4);
+        let light = tokio::spawn(keep(Light::new("light".to_owned(), config), lane, 50 * MILLISECOND));
+        let ringing = async {
+            loop {
+                ring.send(Instant::now() + Duration::from_secs(60)).await.unwrap();
+                sleep(10 * MILLISECOND).await;
+            }
+        };
+        let pinged = async { while packets.recv().await != Some(PINGREQ) {} };
+        tokio::select! {
+            never = ringing => match never {},
+            pinged = timeout(Duration::from_secs(10), pinged) => pinged.expect("a ping"),
+        }
+        drop(ring);
+        light.await.unwrap();
+    }
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
 }

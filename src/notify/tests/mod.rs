@@ -17,7 +17,7 @@ use crate::journal::{self, Batch, Control, Writer};
 use crate::source::clock::WallClock;
 
 mod hook_receiver;
-mod topics;
+pub(super) mod topics;
 mod webhooks;
 
 const KEY: &[u8] = b"a key that only the two of us have";

@@ -37,7 +37,7 @@ async fn broker(listener: TcpListener, published: mpsc::UnboundedSender<(String,
     }
 }
 
-async fn read_packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+pub(in crate::notify) async fn read_packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let kind = stream.read_u8().await.ok()?;
     let (mut length, mut shift) = (0usize, 0);
     loop {
