@@ -251,6 +251,9 @@ pub struct Class {
     /// Absent: never a ghost.
     pub ghost_after_s: Option<f64>,
     pub overdue_grace_s: Option<f64>,
+    /// It may not leave without a checkout: a light at the door says so.
+    #[serde(default)]
+    pub needs_checkout: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]

@@ -1,7 +1,10 @@
 //! A reader of the world, however it is spoken to.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use tokio::sync::watch;
 
 use crate::faults::FaultSwitch;
 use crate::llrp::{Reader, TagObservation};
@@ -40,6 +43,14 @@ impl AnyReader {
         match self {
             Self::Llrp(reader) => reader.faults(),
             Self::Serial(reader) => reader.faults(),
+        }
+    }
+
+    /// Outputs that are on, where it has any.
+    pub fn outputs(&self) -> Option<watch::Receiver<BTreeSet<u16>>> {
+        match self {
+            Self::Llrp(reader) => Some(reader.outputs()),
+            Self::Serial(_) => None,
         }
     }
 

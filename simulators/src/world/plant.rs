@@ -134,6 +134,7 @@ pub struct Class {
     pub name: String,
     pub ghost_after_s: Option<f64>,
     pub overdue_grace_s: Option<f64>,
+    pub needs_checkout: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -293,6 +294,7 @@ fn classes(scenario: &Scenario) -> Vec<Class> {
         name: class.name.clone(),
         ghost_after_s: class.ghost_after_s,
         overdue_grace_s: class.overdue_grace_s,
+        needs_checkout: class.needs_checkout,
     });
     classes.collect()
 }

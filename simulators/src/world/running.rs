@@ -1,6 +1,6 @@
 //! A world being acted out: devices on real sockets, and one conductor that follows the script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -272,6 +272,12 @@ impl Running {
     pub fn lines(&self) -> BTreeMap<String, PathBuf> {
         let readers = self.world.plant.readers.iter().zip(&self.devices.readers);
         readers.filter_map(|(plan, reader)| Some((plan.name.clone(), reader.as_ref()?.path()?))).collect()
+    }
+
+    /// What can be seen at the outputs of readers, by name.
+    pub fn outputs(&self) -> BTreeMap<String, watch::Receiver<BTreeSet<u16>>> {
+        let readers = self.world.plant.readers.iter().zip(&self.devices.readers);
+        readers.filter_map(|(plan, reader)| Some((plan.name.clone(), reader.as_ref()?.outputs()?))).collect()
     }
 
     /// Waits until every reader has an active ROSpec, every Modbus device was polled and every tracker is

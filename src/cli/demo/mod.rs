@@ -146,6 +146,7 @@ impl Stage {
         let clocks = WallClocks::of(&self.config.rules);
         let narrator =
             tokio::spawn(narrate::follow(reader.clone(), self.clock.clone(), clocks, daemon_stop.clone()));
+        let lights = narrate::lights(&self.running, &self.clock);
         // Due dates count from the moment in which the story begins.
         let begin = self.clock.now();
         control::carry_out(&self.config, plant::checkouts(self.running.plant(), begin)).await?;
@@ -162,6 +163,7 @@ impl Stage {
         daemon_stop.cancel();
         daemon.await.context("the daemon panicked")?.context("the daemon did not stop cleanly")?;
         narrator.await.context("the narrator panicked")?;
+        drop(lights);
         let report = self.report(&reader).await?;
         self.running.stop().await.context("failed to write the truth down")?;
         Ok(report)

@@ -1,12 +1,16 @@
 //! What a person sees of the demo: who takes part, what happens, how it went.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tallyman_simulators::Plant;
 use tallyman_simulators::world::plant::ReadPointKind;
+use tallyman_simulators::{Plant, Running};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::grade::{self, Fact, Grade};
+use super::plant::LIGHT;
 use crate::cli::story::{self, Told, WallClocks};
 use crate::domain::alerts::AlertTransition;
 use crate::domain::events::EventBody;
@@ -48,6 +52,37 @@ pub async fn follow(reader: Reader, clock: WallClock, clocks: WallClocks, stop: 
             Err(error) => tracing::warn!(%error, "the demo could not look into the journal"),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Tells what somebody at a door sees of its light, as long as what this gives is held.
+pub fn lights(running: &Running, clock: &WallClock) -> JoinSet<()> {
+    let began = clock.now();
+    let mut watching = JoinSet::new();
+    let mut outputs = running.outputs();
+    for point in &running.plant().read_points {
+        let (ReadPointKind::Portal { .. }, Some(lit)) = (&point.kind, outputs.remove(&point.reader)) else {
+            continue;
+        };
+        watching.spawn(watch_light(point.name.clone(), lit, clock.clone(), began));
+    }
+    watching
+}
+
+async fn watch_light(
+    door: String,
+    mut lit: watch::Receiver<BTreeSet<u16>>,
+    clock: WallClock,
+    began: Timestamp,
+) {
+    let mut was_on = false;
+    while lit.changed().await.is_ok() {
+        let on = lit.borrow_and_update().contains(&LIGHT);
+        if on != was_on {
+            let at = clock.now().since(began).as_secs_f64();
+            println!("  {at:5.1} s  the light at {door} goes {}", if on { "on" } else { "off" });
+        }
+        was_on = on;
     }
 }
 

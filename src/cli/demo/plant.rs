@@ -30,6 +30,9 @@ pub struct Surroundings<'a> {
     pub line: &'a dyn Fn(&str) -> Option<PathBuf>,
 }
 
+/// The output of a door's reader that its light hangs on.
+pub const LIGHT: u16 = 1;
+
 /// The configuration file's text.
 ///
 /// # Errors
@@ -51,6 +54,7 @@ pub fn config(plant: &Plant, around: &Surroundings<'_>) -> Result<String, std::f
     places(out, plant)?;
     read_points(out, plant)?;
     devices(out, plant, around)?;
+    lights(out, plant)?;
     Ok(text)
 }
 
@@ -69,6 +73,9 @@ fn places(out: &mut String, plant: &Plant) -> std::fmt::Result {
         }
         if let Some(seconds) = class.overdue_grace_s {
             writeln!(out, "overdue_grace = {:?}", duration(seconds))?;
+        }
+        if class.needs_checkout {
+            writeln!(out, "needs_checkout = true")?;
         }
         writeln!(out)?;
     }
@@ -104,6 +111,21 @@ fn read_points(out: &mut String, plant: &Plant) -> std::fmt::Result {
                 let antennas = antennas.iter().map(|n| format!("{{ reader = {reader:?}, antenna = {n} }}"));
                 writeln!(out, "antennas = [{}]\n", antennas.collect::<Vec<_>>().join(", "))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// A stack light at the first output of every door's reader.
+fn lights(out: &mut String, plant: &Plant) -> std::fmt::Result {
+    let llrp = |name: &str| plant.readers.iter().any(|reader| reader.name == name && reader.serial.is_none());
+    for point in &plant.read_points {
+        if let ReadPointKind::Portal { .. } = point.kind
+            && llrp(&point.reader)
+        {
+            let light = format!("{}-light", point.name);
+            writeln!(out, "[[output]]\nname = {light:?}\nreader = {:?}\ngpo = {LIGHT}\n", point.reader)?;
+            writeln!(out, "[[door]]\nread_point = {:?}\noutputs = [{light:?}]\nfor = \"3s\"\n", point.name)?;
         }
     }
     Ok(())

@@ -87,7 +87,8 @@ pub struct Sensor {
 impl Current {
     /// Takes in the next event. What is late never moves what is last known.
     pub fn event(&mut self, table: Table, event: &StoredEvent) {
-        if event.late {
+        // Use is told beside what it was told by.
+        if event.late || event.kind == "used" {
             return;
         }
         match table {

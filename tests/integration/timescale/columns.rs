@@ -3,6 +3,7 @@
 use serde_json::json;
 use tallyman::domain::events::{Event, EventBody, Subject};
 use tallyman::domain::ids::EventId;
+use tallyman::domain::register::Utilisation;
 use tallyman::journal::Batch;
 
 use super::events::{asset, at, event, one_of_each, samples};
@@ -178,10 +179,15 @@ async fn current_state_moves_forward_group_by_group() {
     let events = one_of_each();
     let checked_in = Event { id: EventId([7; 16]), observed_at: at(50), ..events[5].clone() };
     let late = Event { id: EventId([8; 16]), late: true, ..events[0].clone() };
+    let told_of = events[5].clone();
     node.commit(Batch { events, ..Batch::default() }).await;
     db.forwarded("n1", 16).await;
-    node.commit(Batch { events: vec![checked_in, late], ..Batch::default() }).await;
-    db.forwarded("n1", 18).await;
+    // What says that it is used says nothing new of where it is.
+    let body = EventBody::Used { by: Utilisation::Movement };
+    let used = Event { id: EventId([9; 16]), observed_at: at(60), body, ..told_of };
+    node.commit(Batch { events: vec![checked_in, late, used], ..Batch::default() }).await;
+    db.forwarded("n1", 19).await;
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE kind = 'used'").await, 1);
     let asset = "SELECT zone, holder, due_back, lat, last_kind FROM tallyman.asset_current";
     assert_eq!(
         db.json(asset).await,
