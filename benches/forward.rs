@@ -90,7 +90,8 @@ async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duratio
     tokio::spawn(async move { while controls.recv().await.is_some() {} });
     let started = Instant::now();
     let shutdown = CancellationToken::new();
-    let keep_people = Duration::from_secs(90 * 86_400);
+    let day = Duration::from_secs(86_400);
+    let keep = timescale::Keep { people: 90 * day, drivers: 400 * day };
     timescale::run(
         config,
         node.into(),
@@ -99,7 +100,7 @@ async fn forward(node: &str, reader: &Reader, url: &str, events: u64) -> Duratio
         control,
         health,
         Vec::new(),
-        keep_people,
+        keep,
         shutdown,
     )
     .await;
@@ -147,6 +148,7 @@ async fn fill(path: &Path, events: u64) -> Reader {
         max_dead_letter_bytes: 256 << 20,
         retain_events: Duration::from_secs(400 * 86_400),
         retain_people: Duration::from_secs(400 * 86_400),
+        retain_drivers: Duration::from_secs(400 * 86_400),
         retain_measurements: Duration::from_secs(30 * 86_400),
         retain_reads: Duration::from_secs(86_400),
     };

@@ -92,6 +92,7 @@ fn config(folder: &Path) -> JournalConfig {
         max_dead_letter_bytes: 256 << 20,
         retain_events: 400 * day,
         retain_people: 400 * day,
+        retain_drivers: 400 * day,
         retain_measurements: 30 * day,
         retain_reads: day,
     }

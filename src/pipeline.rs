@@ -192,7 +192,10 @@ async fn assemble(
             control_tx.clone(),
             health_tx,
             declared(&config.rules),
-            config.journal.retain_people,
+            store::timescale::Keep {
+                people: config.journal.retain_people,
+                drivers: config.journal.retain_drivers,
+            },
             tail.clone(),
         );
         stages.spawn("store", forwarder);

@@ -236,6 +236,7 @@ mod tests {
             max_dead_letter_bytes: 256 << 20,
             retain_events: std::time::Duration::from_secs(3600),
             retain_people: std::time::Duration::from_secs(3600),
+            retain_drivers: std::time::Duration::from_secs(3600),
             retain_measurements: std::time::Duration::from_secs(3600),
             retain_reads: std::time::Duration::from_secs(3600),
         };

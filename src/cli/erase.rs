@@ -11,6 +11,8 @@ use crate::domain::erasure::{Erase, Erasure, Stage};
 use crate::domain::state::StateKind;
 use crate::journal::Reader;
 
+/// Asked for and durable, and not done everywhere (`EX_TEMPFAIL` of sysexits).
+const NOT_YET: u8 = 75;
 /// Between two looks at how far it has come.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -19,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(250);
     after_help = "Replaced by a label that leads nowhere, in the journal, in TimescaleDB and in what has not been \
 told to receivers yet: the person's number and name, their badges' codes, and those words wherever they stand in notes and \
 reasons. Dead letters that hold any of it are dropped. What an asset's history says of when somebody had it stays.\n\
+Exit code 75: it goes on by itself, and is not done everywhere yet.\n\
 Not reached: what was sent out before (webhooks, Alertmanager, exports), logs, and backups; with several nodes on one \
 database, run it at each. Take the badge away: heard again, it is a tag that nobody knows."
 )]
@@ -61,7 +64,7 @@ pub async fn run(config: &Config, args: EraseArgs) -> anyhow::Result<ExitCode> {
                 "not done yet: {}. It goes on by itself, also after a restart",
                 waits_for(&erasure.stage)
             );
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ExitCode::from(NOT_YET));
         }
         tokio::time::sleep(LOOK).await;
     }

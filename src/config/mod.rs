@@ -87,8 +87,10 @@ pub struct JournalConfig {
     pub retain_events: Duration,
     pub retain_measurements: Duration,
     pub retain_reads: Duration,
-    /// What names people by their badges: their passages, and proposed hand-overs.
+    /// What names people by their badges: their passages, raw reads of them, and proposed hand-overs.
     pub retain_people: Duration,
+    /// Positions of trackers: where a vehicle was is where its driver was.
+    pub retain_drivers: Duration,
 }
 
 impl JournalConfig {

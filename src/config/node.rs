@@ -34,6 +34,7 @@ impl Default for JournalConfig {
             retain_measurements: 30 * DAY,
             retain_reads: DAY,
             retain_people: 90 * DAY,
+            retain_drivers: 400 * DAY,
         }
     }
 }
@@ -60,6 +61,7 @@ pub(super) fn journal(section: Option<Section<'_>>, scope: &Scope<'_>) -> Journa
         set(&mut journal.retain_measurements, retention.duration("measurements", range()));
         set(&mut journal.retain_reads, retention.duration("reads", range()));
         set(&mut journal.retain_people, retention.duration("people", range()));
+        set(&mut journal.retain_drivers, retention.duration("drivers", range()));
         retention.finish();
     }
     section.finish();

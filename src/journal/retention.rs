@@ -27,7 +27,7 @@ const OF_PEOPLE: &str = "class = 0 AND (kind = 'proposal' OR substr(subject, 1, 
 pub struct Retention {
     /// Nothing beyond what was forwarded is deleted.
     pub protect_unforwarded: bool,
-    groups: [Group; 4],
+    groups: [Group; 5],
 }
 
 /// Classes that are kept for the same time.
@@ -57,7 +57,9 @@ impl Retention {
         Self {
             protect_unforwarded: false,
             groups: [
-                group("reads", "pruned_reads", "class = 7", config.retain_reads),
+                // Badges are read as well.
+                group("reads", "pruned_reads", "class = 7", config.retain_reads.min(config.retain_people)),
+                group("positions", "pruned_positions", "class = 5", config.retain_drivers),
                 group("measurements", "pruned_measurements", "class IN (5, 6)", config.retain_measurements),
                 group("events", "pruned_events", "class < 5", config.retain_events),
                 group("people", "pruned_people", OF_PEOPLE, config.retain_people),

@@ -43,8 +43,8 @@ pub struct Writer {
     pub(super) wal_is_large: bool,
     /// Under way, in the order in which they were asked for.
     pub(super) erasures: Vec<Erasure>,
-    /// The file was rewritten for the first of them, and the log is yet to be cut.
-    pub(super) rewritten: bool,
+    /// For how many of them the file was rewritten; the log is yet to be cut.
+    pub(super) rewritten: usize,
     reserve_bytes: u64,
     max_bytes: u64,
     /// A transaction was begun and not seen to end.
@@ -94,7 +94,7 @@ impl Writer {
             busy: false,
             wal_is_large: false,
             erasures: Vec::new(),
-            rewritten: false,
+            rewritten: 0,
             reserve_bytes: config.reserve_bytes,
             max_bytes: config.max_bytes,
             unsettled: false,

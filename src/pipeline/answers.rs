@@ -65,13 +65,24 @@ impl Answers {
         }
     }
 
-    /// What was said stays, without the one who is erased.
+    /// What was said stays, without the one who is erased. An answer whose key names them goes, as does one that
+    /// cannot be told without them: the command, given again, is carried out again.
     pub fn erase(&mut self, eraser: &Eraser) {
+        let mut gone = Vec::new();
         for (key, row) in &mut self.rows {
-            if let Some(erased) = eraser.value(row) {
-                *row = erased;
-                self.dirty.insert(key.clone());
+            match eraser.value(row) {
+                _ if eraser.is_named_in(key) => gone.push((row.at, key.clone())),
+                Ok(None) => {}
+                Ok(Some(erased)) => {
+                    *row = erased;
+                    self.dirty.insert(key.clone());
+                }
+                Err(_) => gone.push((row.at, key.clone())),
             }
+        }
+        for aged in gone {
+            self.by_age.remove(&aged);
+            self.forget(aged.1);
         }
     }
 
@@ -115,6 +126,7 @@ fn key(by: &str, once: &Once) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::erasure::Erasure;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -155,6 +167,29 @@ mod tests {
         let mut gone = Vec::new();
         restored.take_dirty(&mut gone);
         assert_eq!(gone, [StateRow::delete(StateKind::Answer, "erp/k")]);
+    }
+
+    #[test]
+    fn of_somebody_who_is_erased_neither_an_answer_nor_its_key_tells() {
+        let now = Timestamp::from_secs(1_000_000);
+        let mut answers = Answers::new(DAY);
+        let refused = Err(Refused::Conflict { reason: "P-7 has it until 07:30".to_owned() });
+        answers.keep("erp", once("k", "a"), &refused, now);
+        answers.keep("erp", once("badge-of P-7", "a"), &done(1), now);
+        answers.keep("P-7", once("k", "a"), &done(1), now);
+        answers.keep("erp", once("P-70", "a"), &done(1), now);
+        let texts = vec!["P-7".to_owned()];
+        let erasure = Erasure::new("erased-00aa".to_owned(), "P-7".to_owned(), texts, Vec::new(), now);
+        answers.take_dirty(&mut Vec::new());
+        answers.erase(&Eraser::new(&erasure));
+        let mut rows = Vec::new();
+        answers.take_dirty(&mut rows);
+        let keys: Vec<_> = rows.iter().map(|row| (row.key.as_str(), row.value.is_some())).collect();
+        assert_eq!(keys, [("P-7/k", false), ("erp/badge-of P-7", false), ("erp/k", true)]);
+        let told = Err(Refused::Conflict { reason: "erased-00aa has it until 07:30".to_owned() });
+        assert_eq!(answers.recall("erp", &once("k", "a"), now), Some(told));
+        assert_eq!(answers.recall("erp", &once("P-70", "a"), now), Some(done(1)));
+        assert_eq!(answers.rows.len(), answers.by_age.len());
     }
 
     #[test]

@@ -165,13 +165,10 @@ impl Core {
     }
 
     pub fn command(&mut self, by: &str, command: Command, now: Timestamp) -> Result<Outcome, Refused> {
-        let erasure = match &command {
-            Command::ErasePerson(erase) => Some(self.tracker.erasure_of(erase, now)),
-            _ => None,
-        };
+        let erases = matches!(command, Command::ErasePerson(_));
         let outcome = self.tracker.command(by, command, now, &mut self.batch.events)?;
-        if let Some(erasure) = erasure {
-            self.answers.erase(&Eraser::new(&erasure));
+        if let Some(erasure) = self.tracker.erasure().filter(|_| erases) {
+            self.answers.erase(&Eraser::new(erasure));
             self.cleaner.forget_tags(&erasure.badges);
         }
         Ok(outcome)

@@ -18,6 +18,7 @@ async fn opened(folder: &std::path::Path, clock: &WallClock) -> Opened {
         max_dead_letter_bytes: 256 << 20,
         retain_events: DAY,
         retain_people: DAY,
+        retain_drivers: DAY,
         retain_measurements: DAY,
         retain_reads: DAY,
     };

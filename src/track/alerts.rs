@@ -288,25 +288,34 @@ impl Alerts {
         self.latest.insert(key, incident);
     }
 
-    /// Every incident without the one who is erased. What was about them or their badge has ended before, and
-    /// goes under its new name.
-    pub fn erase(&mut self, eraser: &Eraser) {
-        let keys: Vec<AlertKey> = self.latest.keys().cloned().collect();
-        for key in keys {
-            let Some(erased) = self.latest.get(&key).and_then(|incident| eraser.value(incident)) else {
-                continue;
-            };
-            let renamed = erased.alert.key.clone();
+    /// Ends an open alert, also one that would go on for a while because it flaps.
+    pub fn end_for_good(&mut self, key: &AlertKey, cause: &Cause, out: &mut Vec<Event>) {
+        self.ends(key, true, cause, out);
+    }
+
+    /// Every incident that names the one who is erased, as it is without them.
+    pub fn without(&self, eraser: &Eraser) -> Result<Vec<(AlertKey, Incident)>, serde_json::Error> {
+        let erased = |(key, incident): (&AlertKey, &Incident)| {
+            eraser.value(incident).transpose().map(|erased| Ok((key.clone(), erased?)))
+        };
+        self.latest.iter().filter_map(erased).collect()
+    }
+
+    /// Takes incidents as they are now. What was about somebody who is erased has ended before, and goes under its
+    /// new name.
+    pub fn restate(&mut self, incidents: Vec<(AlertKey, Incident)>) {
+        for (key, incident) in incidents {
+            let renamed = incident.alert.key.clone();
             self.dirty.extend([key.clone(), renamed.clone()]);
-            if renamed != key {
-                self.latest.remove(&key);
-                for due in Due::ALL {
-                    self.deadlines.set((key.clone(), due), None);
-                }
-                self.restore(erased);
-            } else {
-                self.latest.insert(key, erased);
+            if renamed == key {
+                self.latest.insert(key, incident);
+                continue;
             }
+            self.latest.remove(&key);
+            for due in Due::ALL {
+                self.deadlines.set((key.clone(), due), None);
+            }
+            self.restore(incident);
         }
     }
 

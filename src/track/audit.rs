@@ -49,6 +49,13 @@ pub(super) struct Count {
     unexpected: usize,
 }
 
+/// Headers and items as they are now; of each item, what it was about before.
+#[derive(Debug)]
+pub(super) struct Restated {
+    headers: Vec<(AuditId, Audit)>,
+    items: Vec<(AuditId, Counted, Item)>,
+}
+
 impl Count {
     pub fn expects(&self, asset: &AssetId) -> bool {
         self.expected.contains(asset)
@@ -261,25 +268,30 @@ impl Audits {
 
     /// Who opened, ended and counted, without the one who is erased. Lists of audits that ended are not
     /// here: the journal rewrites them.
-    pub fn erase(&mut self, eraser: &Eraser) {
-        for (id, header) in &mut self.headers {
-            if let Some(erased) = eraser.value(header) {
-                *header = erased;
-                self.dirty.insert(id.clone());
-            }
+    pub fn without(&self, eraser: &Eraser) -> Result<Restated, serde_json::Error> {
+        let headers = self.headers.iter();
+        let headers = headers.filter_map(|(id, header)| {
+            eraser.value(header).transpose().map(|erased| Ok((id.clone(), erased?)))
+        });
+        let items =
+            self.counts.iter().flat_map(|(audit, count)| count.items.iter().map(move |it| (audit, it)));
+        let items = items.filter_map(|(audit, (what, item))| {
+            eraser.value(item).transpose().map(|erased| Ok((audit.clone(), what.clone(), erased?)))
+        });
+        Ok(Restated { headers: headers.collect::<Result<_, _>>()?, items: items.collect::<Result<_, _>>()? })
+    }
+
+    pub fn restate(&mut self, restated: Restated) {
+        for (id, header) in restated.headers {
+            self.dirty.insert(id.clone());
+            self.headers.insert(id, header);
         }
-        for (audit, count) in &mut self.counts {
-            for (what, item) in std::mem::take(&mut count.items) {
-                let item = match eraser.value(&item) {
-                    Some(erased) => {
-                        self.dirty_items.insert((audit.clone(), what));
-                        self.dirty_items.insert((audit.clone(), erased.what.clone()));
-                        erased
-                    }
-                    None => item,
-                };
-                count.items.insert(item.what.clone(), item);
-            }
+        for (audit, what, item) in restated.items {
+            let Some(count) = self.counts.get_mut(&audit) else { continue };
+            count.items.remove(&what);
+            self.dirty_items.insert((audit.clone(), what));
+            self.dirty_items.insert((audit, item.what.clone()));
+            count.items.insert(item.what.clone(), item);
         }
     }
 

@@ -30,6 +30,7 @@ impl Tracker {
         now: Timestamp,
         out: &mut Vec<Event>,
     ) -> Result<Outcome, Refused> {
+        let command = self.completed(command);
         let outcome = self.check(&command, now)?;
         self.advance(now, out);
         let cause = Cause::own(now, now);

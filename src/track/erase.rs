@@ -3,35 +3,49 @@
 //! What the journal has besides (events, ended audits, dead letters) its writer rewrites, by the row that is
 //! written here. The badge itself may still be about: from now on it is a tag that nobody knows.
 
-use super::Tracker;
 use super::cause::Cause;
+use super::{AssetRow, Tracker};
 use crate::domain::alerts::{AlertKey, Rule};
-use crate::domain::commands::{Outcome, Refused};
-use crate::domain::epc::Epc;
+use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::erasure::{Erase, Eraser, Erasure};
 use crate::domain::events::{Event, EventBody, RegisterChange, Subject};
 use crate::domain::ids::AssetId;
-use crate::domain::register::{Carrier, Plan, Record, TagAttachment};
+use crate::domain::register::{Asset, Carrier, Plan, Record, TagAttachment};
 use crate::domain::state::{SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
 
+/// Their record and their badges, and what is left to say of each.
+type Theirs = Vec<(Record, Option<Record>)>;
+
 impl Tracker {
-    /// Whom it is about, in full: what the register has of them beside what was told.
-    pub fn erasure_of(&self, erase: &Erase, now: Timestamp) -> Erasure {
-        let person = erase.person.to_string();
-        let mut texts = vec![person.clone()];
-        texts.extend(self.register.person(&person).and_then(|known| known.name.clone()));
-        texts.extend(erase.also.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
-        texts.sort_unstable();
-        texts.dedup();
-        let mut badges: Vec<Epc> = self.badges_of(&person).into_iter().map(|tag| tag.key).collect();
-        badges.extend(&erase.badges);
-        badges.sort_unstable();
-        badges.dedup();
+    /// A command as it is carried out: of an erasure, with everything that the register has of whom it is about.
+    pub(super) fn completed(&self, command: Command) -> Command {
+        match command {
+            Command::ErasePerson(erase) => Command::ErasePerson(self.whole_erase(erase)),
+            command => command,
+        }
+    }
+
+    pub(super) fn whole_erase(&self, mut erase: Erase) -> Erase {
+        let person = erase.person.as_str();
+        erase.also.extend(self.register.person(person).and_then(|known| known.name.clone()));
+        erase.badges.extend(self.badges_of(person).into_iter().map(|tag| tag.key));
+        erase.badges.sort_unstable();
+        erase.badges.dedup();
         let theirs = Carrier::Person(erase.person.clone());
         // A tag that somebody or something else had too is not theirs alone.
-        badges.retain(|epc| self.register.tags.all(epc).all(|tag| tag.carrier == theirs));
-        Erasure::new(erase.label.clone(), person, texts, badges, now)
+        erase.badges.retain(|epc| self.register.tags.all(epc).all(|tag| tag.carrier == theirs));
+        erase
+    }
+
+    /// The erasure that was carried out last, until its row is taken.
+    pub fn erasure(&self) -> Option<&Erasure> {
+        self.erasures.last()
+    }
+
+    pub(super) fn take_erasures(&mut self, out: &mut Vec<StateRow>) {
+        let rows = self.erasures.drain(..);
+        out.extend(rows.map(|erasure| StateRow::put(StateKind::Erasure, erasure.label.as_str(), &erasure)));
     }
 
     fn badges_of(&self, person: &str) -> Vec<TagAttachment> {
@@ -42,87 +56,141 @@ impl Tracker {
         badges
     }
 
+    /// `erase`: in whole.
     pub(super) fn check_erase(&self, erase: &Erase, now: Timestamp) -> Result<Outcome, Refused> {
         let person = erase.person.as_str();
         let removed = u64::from(self.register.person(person).is_some()) + self.badges_of(person).len() as u64;
-        let eraser = Eraser::new(&self.erasure_of(erase, now));
-        let holds = |row: &super::AssetRow| {
+        let eraser = Eraser::new(&erase.erasure(now));
+        let holds = |row: &AssetRow| {
             row.current.checkout.as_ref().is_some_and(|checkout| eraser.is_name(&checkout.holder))
         };
         let told = !erase.also.is_empty() || !erase.badges.is_empty();
         if removed == 0 && !told && self.assets.ids_where(|_, row| holds(row)).is_empty() {
             return Err(Refused::NotFound { what: "person".to_owned(), name: person.to_owned() });
         }
+        self.try_without(person, &eraser).map_err(cannot)?;
         Ok(Outcome { removed, ..Outcome::default() })
     }
 
     /// What of it belongs to the owner of the register.
     pub(super) fn plan_erase(&self, erase: &Erase, now: Timestamp) -> Result<Plan, Refused> {
-        let outcome = self.check_erase(erase, now)?;
-        let erasure = self.erasure_of(erase, now);
-        let badges = self.badges_of(&erasure.person);
+        let erase = self.whole_erase(erase.clone());
+        let outcome = self.check_erase(&erase, now)?;
+        let person = erase.person.as_str();
+        let badges = self.badges_of(person);
         let mut removals: Vec<(String, String)> =
             badges.iter().map(|tag| ("tag".to_owned(), tag.record_key())).collect();
-        if self.register.person(&erasure.person).is_some() {
-            removals.push(("person".to_owned(), erasure.person.clone()));
+        if self.register.person(person).is_some() {
+            removals.push(("person".to_owned(), person.to_owned()));
         }
-        let puts = self.records_without(&Eraser::new(&erasure));
-        let erase = Erase { also: erasure.texts, badges: erasure.badges, ..erase.clone() };
+        let puts = self.records_without(&Eraser::new(&erase.erasure(now))).map_err(cannot)?;
         Ok(Plan { puts, removals, outcome, erase: Some(erase), ..Plan::default() })
     }
 
+    /// Everything that is about to be written without them, once, so that nothing is done by halves.
+    fn try_without(&self, person: &str, eraser: &Eraser) -> Result<(), serde_json::Error> {
+        self.theirs(person, eraser)?;
+        self.records_without(eraser)?;
+        self.assets_without(eraser)?;
+        self.alerts.without(eraser)?;
+        self.audits.without(eraser)?;
+        Ok(())
+    }
+
+    fn theirs(&self, person: &str, eraser: &Eraser) -> Result<Theirs, serde_json::Error> {
+        let badges = self.badges_of(person).into_iter().map(Record::Tag);
+        let record = self.register.person(person).cloned().map(Record::Person);
+        badges.chain(record).map(|record| Ok((record.clone(), eraser.value(&record)?))).collect()
+    }
+
     /// Other records that name them, as they are without.
-    fn records_without(&self, eraser: &Eraser) -> Vec<Record> {
-        let texts = |asset: &crate::domain::register::Asset| {
-            let details = asset.details.as_deref();
-            let owner = details.and_then(|details| details.owner.clone());
+    fn records_without(&self, eraser: &Eraser) -> Result<Vec<Record>, serde_json::Error> {
+        let named = |asset: &&Asset| {
+            let owner = asset.details.iter().filter_map(|details| details.owner.as_ref());
             asset
                 .name
                 .iter()
-                .chain(&owner)
+                .chain(owner)
                 .chain(asset.attributes.values())
-                .any(|text| eraser.text(text).is_some())
+                .any(|text| eraser.is_named_in(text))
         };
-        let mut assets: Vec<_> = self.register.assets().filter(|asset| texts(asset)).collect();
+        let mut assets: Vec<_> = self.register.assets().filter(named).collect();
         assets.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         let assets = assets.into_iter().cloned().map(Record::Asset);
         let planned = self.register.maintenances().cloned().map(Record::Maintenance);
-        assets.chain(planned).filter_map(|record| eraser.value(&record)).collect()
+        assets.chain(planned).filter_map(|record| eraser.value(&record).transpose()).collect()
+    }
+
+    fn assets_without(&self, eraser: &Eraser) -> Result<Vec<(AssetId, AssetRow)>, serde_json::Error> {
+        let named = |_: &AssetId, row: &AssetRow| {
+            let current = &row.current;
+            let by_hand = |by: &SensedBy| matches!(by, SensedBy::Hand(_));
+            let said = current.checkout.is_some()
+                || current.proposal.is_some()
+                || !current.holds.is_empty()
+                || !current.not_ready.is_empty()
+                || current.last_sensed.as_ref().is_some_and(|sensed| by_hand(&sensed.by))
+                || row.memory.left.is_some();
+            let present = row.memory.present.iter().any(|present| eraser.is_badge(&present.epc.epc()));
+            said || present || eraser.is_named_in(&current.reason)
+        };
+        let rows = self.assets.ids_where(named).into_iter();
+        let rows = rows.filter_map(|asset| {
+            let row = self.assets.get(&asset)?;
+            eraser.value(row).transpose().map(|erased| Ok((asset, erased?)))
+        });
+        rows.collect()
     }
 
     pub(super) fn erase(&mut self, by: &str, erase: &Erase, cause: &Cause, out: &mut Vec<Event>) {
-        let erasure = self.erasure_of(erase, cause.received_at);
+        let erasure = erase.erasure(cause.received_at);
         let eraser = Eraser::new(&erasure);
-        for name in &erasure.texts {
-            self.forget_holder(name, cause, out);
+        self.end_alerts_about(&eraser, cause, out);
+        // Each of these was tried when the command was checked.
+        if let (Ok(theirs), Ok(others)) =
+            (self.theirs(&erasure.person, &eraser), self.records_without(&eraser))
+        {
+            self.erase_records(by, theirs, others, cause, out);
         }
-        for epc in &erasure.badges {
-            self.alerts.condition(&AlertKey::new(Rule::Zombie, epc.to_string()), None, cause, out);
+        if let Ok(rows) = self.assets_without(&eraser) {
+            self.restate_assets(rows);
         }
-        self.erase_records(by, &erasure, &eraser, cause, out);
-        self.erase_assets(&eraser);
-        self.alerts.erase(&eraser);
-        self.audits.erase(&eraser);
+        if let Ok(incidents) = self.alerts.without(&eraser) {
+            self.alerts.restate(incidents);
+        }
+        if let Ok(audits) = self.audits.without(&eraser) {
+            self.audits.restate(audits);
+        }
         self.company.forget_person(&erasure.person);
         self.strangers.forget_tags(&erasure.badges);
-        self.erasures.push(StateRow::put(StateKind::Erasure, erasure.label.as_str(), &erasure));
+        self.erasures.push(erasure);
+    }
+
+    /// What fires about somebody ends under the name under which people were told of it: it has nobody any more whom
+    /// it would be about. What they did is forgotten with it.
+    fn end_alerts_about(&mut self, eraser: &Eraser, cause: &Cause, out: &mut Vec<Event>) {
+        for holder in self.offenders.holders_where(|holder| eraser.is_named_in(holder)) {
+            self.forget_holder(&holder, cause, out);
+        }
+        let about = |key: &AlertKey| eraser.is_named_in(&key.subject);
+        for rule in [Rule::RepeatOffender, Rule::Zombie] {
+            for key in self.alerts.open_of(rule).into_iter().filter(about) {
+                self.alerts.end_for_good(&key, cause, out);
+            }
+        }
     }
 
     /// Their record and their badges go. What is journaled of it says that they went, and not who.
     fn erase_records(
         &mut self,
         by: &str,
-        erasure: &Erasure,
-        eraser: &Eraser,
+        theirs: Theirs,
+        others: Vec<Record>,
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let others = self.records_without(eraser);
-        let badges = self.badges_of(&erasure.person).into_iter().map(Record::Tag);
-        let person = self.register.person(&erasure.person).cloned().map(Record::Person);
-        for record in badges.chain(person).collect::<Vec<_>>() {
+        for (record, before) in theirs {
             self.register.remove(&record);
-            let before = eraser.value(&record);
             let key = before.as_ref().map(Record::key).unwrap_or_default();
             let number = self.number_command();
             let (by, table) = (by.to_owned(), record.table().to_owned());
@@ -135,21 +203,8 @@ impl Tracker {
         }
     }
 
-    fn erase_assets(&mut self, eraser: &Eraser) {
-        let named = |_: &AssetId, row: &super::AssetRow| {
-            let current = &row.current;
-            let by_hand = |by: &SensedBy| matches!(by, SensedBy::Hand(_));
-            let said = current.checkout.is_some()
-                || current.proposal.is_some()
-                || !current.holds.is_empty()
-                || !current.not_ready.is_empty()
-                || current.last_sensed.as_ref().is_some_and(|sensed| by_hand(&sensed.by))
-                || row.memory.left.is_some();
-            let present = row.memory.present.iter().any(|present| eraser.is_badge(&present.epc.epc()));
-            said || present || eraser.text(&current.reason).is_some()
-        };
-        for asset in self.assets.ids_where(named) {
-            let Some(erased) = self.assets.get(&asset).and_then(|row| eraser.value(row)) else { continue };
+    fn restate_assets(&mut self, rows: Vec<(AssetId, AssetRow)>) {
+        for (asset, erased) in rows {
             let row = self.assets.change(&asset);
             // Its place in the queue of its watch is not part of what is written.
             let queued = row.memory.watched.as_ref().and_then(|watched| watched.queued_us);
@@ -159,4 +214,9 @@ impl Tracker {
             }
         }
     }
+}
+
+/// Nothing is done by halves: whoever asked has to know.
+fn cannot(error: serde_json::Error) -> Refused {
+    Refused::Conflict { reason: format!("something that names them cannot be written without them: {error}") }
 }

@@ -81,6 +81,7 @@ use cause::Cause;
 use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::epc::Epc;
+use crate::domain::erasure::Erasure;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::health::Health;
 use crate::domain::ids::{AssetId, DeviceId, ReadPointId, SiteId};
@@ -117,8 +118,8 @@ pub struct Tracker {
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
-    /// Rows of erasures that were asked for since the last call.
-    erasures: Vec<StateRow>,
+    /// Erasures that were asked for since rows were last taken.
+    erasures: Vec<Erasure>,
     /// Commands taken so far; numbers their events.
     commands: u64,
     commands_dirty: bool,
@@ -308,7 +309,7 @@ impl Tracker {
         }
         self.audits.take_dirty(out);
         self.company.take_dirty(out);
-        out.append(&mut self.erasures);
+        self.take_erasures(out);
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {

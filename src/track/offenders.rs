@@ -57,6 +57,10 @@ impl Offenders {
         self.rows.insert(holder, row);
     }
 
+    pub fn holders_where(&self, is_such: impl Fn(&str) -> bool) -> Vec<String> {
+        self.rows.keys().filter(|holder| is_such(holder)).cloned().collect()
+    }
+
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
         for holder in std::mem::take(&mut self.dirty) {
             out.push(match self.rows.get(&holder) {

@@ -165,7 +165,10 @@ async fn history_stays(site: &Site) {
 async fn no_byte_of_the_journal_names_them_though_the_daemon_was_killed() {
     let mut site = Site::start("").await;
     site.live().await;
-    assert_eq!(site.named_in_journal().len() % 3, 0);
+    let named = site.named_in_journal();
+    for needle in NEEDLES {
+        assert!(named.iter().any(|name| name == needle), "{needle} was there");
+    }
     let (unknown, _) = site.ask(Method::POST, "/erasures", json!({ "person": "P-9" })).await;
     assert_eq!(unknown, StatusCode::NOT_FOUND);
     let asked = site.post("/erasures", json!({ "person": ID })).await;
@@ -224,4 +227,22 @@ async fn where_the_database_owns_the_register_they_go_from_there_first() {
     assert_eq!(site.daemon.stop().await.code(), Some(0), "{}", site.daemon.log());
     assert_eq!(site.named_in_journal(), Vec::<String>::new());
     db.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_in_vain_is_told_so_by_the_exit_code() {
+    let port = crate::servers::free_port();
+    let away = format!("[store.timescale]\nurl = \"postgres://nobody@127.0.0.1:{port}/none\"");
+    for (store, code, said) in [(away.as_str(), 75, "not done yet: the database"), ("", 0, "they are erased")]
+    {
+        let mut site = Site::start(store).await;
+        site.live().await;
+        let file = site.daemon.path("tallyman.toml").display().to_string();
+        let wait = if code == 0 { "60" } else { "5" };
+        let arguments = ["erase-person", "-c", &file, ID, "--yes", "--wait", wait];
+        let outcome = crate::cli::tallyman(&arguments);
+        assert_eq!(outcome.code, code, "{outcome:?}");
+        assert!(outcome.out.contains(said), "{outcome:?}");
+        assert_eq!(site.daemon.stop().await.code(), Some(0), "{}", site.daemon.log());
+    }
 }

@@ -12,8 +12,13 @@ use super::ids::PersonId;
 use super::time::Timestamp;
 
 mod eraser;
+mod fields;
+mod needle;
+#[cfg(test)]
+mod tests;
 
 pub use eraser::Eraser;
+pub use fields::can_hold;
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
@@ -32,6 +37,17 @@ pub struct Erase {
 }
 
 impl Erase {
+    /// The erasure that it asks for, as far as is known of them by now.
+    pub fn erasure(&self, at: Timestamp) -> Erasure {
+        let person = self.person.to_string();
+        let also = self.also.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+        let mut texts: Vec<String> =
+            std::iter::once(person.as_str()).chain(also).map(str::to_owned).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        Erasure::new(self.label.clone(), person, texts, self.badges.clone(), at)
+    }
+
     /// As it is journaled: without whom it was about.
     pub fn told(&self) -> Self {
         let (person, label) = (PersonId::new(&self.label), self.label.clone());

@@ -175,3 +175,125 @@ async fn what_names_people_by_their_badges_is_kept_for_a_shorter_time() {
     while journal.writer.maintain(noon(2 * 86_400)).await.unwrap().more {}
     assert_eq!(kinds(&journal).await, ["checked-out", "link", "passage"]);
 }
+
+fn held_by(nth: u64, holder: &str) -> Event {
+    let (asset, checked_out_at) = ("A-1".into(), noon(nth as i64));
+    let due_back = Some(noon(nth as i64 + 1_830));
+    let held = Checkout {
+        asset,
+        holder: holder.to_owned(),
+        checked_out_at,
+        due_back,
+        note: None,
+        waived: Vec::new(),
+    };
+    event(nth, Subject::Asset("A-1".into()), EventBody::CheckedOut(held))
+}
+
+#[tokio::test]
+async fn a_number_like_a_time_spoils_no_row() {
+    for id in ["30", "07", "4711"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = opened(folder.path()).await;
+        let mut batch = events((0..20).map(|nth| held_by(nth, id)));
+        let part = serde_json::json!({ "items": [{
+            "what": { "asset": id }, "standing": "found", "at": "2026-11-30T07:30:00Z", "how": format!("by {id}"),
+        }] });
+        let site = serde_json::json!({ "table": "site", "name": id, "timezone": "UTC",
+            "calendar": { "working_hours": "mon-fri 07:00-17:30", "holidays": ["2026-11-30"] } });
+        batch.state = vec![
+            StateRow::put(StateKind::AuditPart, "a#00000", &part),
+            StateRow::put(StateKind::Register, format!("site/{id}"), &site),
+        ];
+        batch.dead_letters =
+            vec![DeadLetter { payload: format!("{{\"t\":{id}}}").into_bytes(), ..letter(1) }];
+        journal.writer.commit(&batch, noon(1)).await.unwrap();
+        let texts = vec![id.to_owned()];
+        let erasure = Erasure::new(LABEL.to_owned(), id.to_owned(), texts, Vec::new(), noon(0));
+        let row = StateRow::put(StateKind::Erasure, LABEL, &erasure);
+        journal.writer.commit(&Batch { state: vec![row], ..Batch::default() }, noon(2)).await.unwrap();
+        while journal.writer.erase().await.unwrap() {}
+        for (nth, stored) in journal.reader.events_after(0, 100).await.unwrap().iter().enumerate() {
+            let body: EventBody = serde_json::from_str(&stored.body).unwrap();
+            assert_eq!(body, held_by(nth as u64, LABEL).body);
+        }
+        let parts = journal.reader.all_states(StateKind::AuditPart).await.unwrap();
+        let part: crate::domain::audits::AuditPart = serde_json::from_slice(&parts[0].1).unwrap();
+        assert_eq!((part.items[0].how.as_str(), part.items.len()), (&*format!("by {LABEL}"), 1));
+        let sites = journal.reader.all_states(StateKind::Register).await.unwrap();
+        let kept: serde_json::Value = serde_json::from_slice(&sites[0].1).unwrap();
+        assert_eq!(kept, site);
+        assert_eq!(journal.reader.dead_letter_ids().await.unwrap().len(), 1, "a figure is nobody");
+    }
+}
+
+#[tokio::test]
+async fn a_step_passes_over_a_bounded_number_of_rows_whatever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    for page in 0..5 {
+        let fixes = (page * 10_000..(page + 1) * 10_000).map(fix);
+        journal.writer.commit(&events(fixes), noon(1)).await.unwrap();
+    }
+    journal.writer.commit(&events([passage(60_000)]), noon(2)).await.unwrap();
+    journal.writer.commit(&asked(), noon(3)).await.unwrap();
+    let mut places = Vec::new();
+    while let Some(Stage::Events { after, .. }) = journal.writer.erasures.first().map(|it| it.stage.clone()) {
+        places.push(after);
+        journal.writer.erase().await.unwrap();
+    }
+    assert_eq!(places, [0, 20_000, 40_000, 50_001]);
+    let last = journal.reader.events_after(50_000, 10).await.unwrap();
+    assert_eq!(last[0].subject, format!("person:{LABEL}"));
+}
+
+#[tokio::test]
+async fn several_people_are_gone_with_the_file_rewritten_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.commit(&everything(), noon(2)).await.unwrap();
+    for nth in 0..3 {
+        let texts = vec![format!("Q-{nth}")];
+        let label = format!("erased-{nth:016x}");
+        let erasure = Erasure::new(label.clone(), texts[0].clone(), texts, Vec::new(), noon(0));
+        let row = StateRow::put(StateKind::Erasure, label, &erasure);
+        journal.writer.commit(&Batch { state: vec![row], ..Batch::default() }, noon(3)).await.unwrap();
+    }
+    let mut left = Vec::new();
+    while journal.writer.erase().await.unwrap() {
+        left.push(journal.writer.erasures.len());
+    }
+    // All of them walk before anything is rewritten; then all are done at once.
+    left.dedup();
+    assert_eq!(left, [3, 0]);
+    assert_eq!(journal.reader.all_states(StateKind::Erasure).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn earlier_names_and_badges_are_found_among_many_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let attached = |nth: u64, person: &str, code: &str| {
+        let carrier = crate::domain::register::Carrier::Person(person.into());
+        let tag = crate::domain::register::TagAttachment::new(Epc::from_hex(code).unwrap(), carrier);
+        let (by, table, key) = ("erp".to_owned(), "tag".to_owned(), tag.record_key());
+        let before = Some(Record::Tag(tag));
+        let change = RegisterChange { by, table, key: key.clone(), before, after: None };
+        event(nth, Subject::Record("tag", key), EventBody::Register(Box::new(change)))
+    };
+    journal.writer.commit(&events([registered(1), attached(2, ID, "30aa")]), noon(1)).await.unwrap();
+    journal.writer.commit(&events((10..9_000).map(location)), noon(2)).await.unwrap();
+    let more = [attached(9_001, "Q-1", "30bb"), attached(9_002, ID, "30cc"), passage(9_003)];
+    journal.writer.commit(&events(more), noon(3)).await.unwrap();
+    let erase = |person: &str| {
+        let (also, badges, label) = (Vec::new(), Vec::new(), String::new());
+        crate::domain::erasure::Erase { person: person.into(), also, badges, label }
+    };
+    let command = crate::domain::commands::Command::ErasePerson(erase(ID));
+    let whole = crate::journal::whole_erasure(&journal.reader, command).await.unwrap();
+    let crate::domain::commands::Command::ErasePerson(whole) = whole else { panic!("{whole:?}") };
+    assert_eq!(whole.also, [ID, NAME]);
+    let codes: Vec<String> = whole.badges.iter().map(Epc::to_string).collect();
+    assert_eq!(codes, ["30aa", "30cc", BADGE]);
+    assert!(whole.label.starts_with("erased-"));
+}

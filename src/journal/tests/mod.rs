@@ -32,6 +32,7 @@ fn config(folder: &Path) -> JournalConfig {
         max_dead_letter_bytes: 256 << 20,
         retain_events: 400 * DAY,
         retain_people: 400 * DAY,
+        retain_drivers: 400 * DAY,
         retain_measurements: 30 * DAY,
         retain_reads: DAY,
     }

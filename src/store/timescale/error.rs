@@ -39,6 +39,12 @@ pub enum StoreError {
         "the watermark of node `{node}` was moved by somebody else: is there a second daemon with this name?"
     )]
     Contested { node: String },
+    #[error("rows of {table} moved while a person was taken out of them")]
+    Moved { table: String },
+    #[error("{table} has more rows that may name a person at one time than fit in one statement")]
+    Crowded { table: String },
+    #[error("a row of {table} would be no event any more without the person that it names")]
+    Spoiled { table: String },
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("failed to write current state as JSON: {0}")]
@@ -70,6 +76,7 @@ impl StoreError {
             Self::Migrate { .. } => "migrate",
             Self::Occupied { .. } => "occupied",
             Self::Contested { .. } => "contested",
+            Self::Moved { .. } | Self::Crowded { .. } | Self::Spoiled { .. } => "people",
             Self::Current(_) => "current",
             Self::NoRegister | Self::OtherRegister => "register",
             Self::Journal(_) | Self::JournalEpoch(_) => "journal",
@@ -108,6 +115,16 @@ impl StoreError {
     /// `statement_timeout` (57014): less at once may do.
     pub fn is_too_much_at_once(&self) -> bool {
         self.sqlstate().is_some_and(|code| code == "57014")
+    }
+
+    /// Whether the connection is as good as before: the server refused a statement, or had no time for it, or we did
+    /// not like what it gave. Not where it shuts down or has lost us (SQLSTATE classes 08, 57P, 58).
+    pub fn is_about_one_statement(&self) -> bool {
+        let lost = |code: String| ["08", "57P", "58"].iter().any(|class| code.starts_with(class));
+        match self {
+            Self::Moved { .. } | Self::Crowded { .. } | Self::Spoiled { .. } | Self::Current(_) => true,
+            _ => self.sqlstate().is_some_and(|code| !lost(code)),
+        }
     }
 
     fn sqlstate(&self) -> Option<String> {

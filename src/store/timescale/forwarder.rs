@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
+use super::people::{Keep, Tending};
 use super::progress::Progress;
 use super::session::{Note, Session};
 use super::troubles::Troubles;
@@ -43,6 +44,8 @@ pub struct Timing {
     pub stop_within: Duration,
     /// Between two looks for people who are to be erased.
     pub tend_every: Duration,
+    /// Between attempts where that fails, or pruning what tells of people does.
+    pub tend_retry: BackoffConfig,
 }
 
 impl Default for Timing {
@@ -55,6 +58,7 @@ impl Default for Timing {
             stall_margin: Duration::from_secs(15),
             stop_within: Duration::from_secs(10),
             tend_every: Duration::from_secs(2),
+            tend_retry: BackoffConfig { first: Duration::from_secs(5), last: Duration::from_secs(600) },
         }
     }
 }
@@ -68,8 +72,8 @@ pub struct Forwarder {
     pub health: mpsc::Sender<Health>,
     /// What the configuration file declares of the register.
     pub declared: Vec<Record>,
-    /// How long what names people by their badges is kept.
-    pub keep_people: Duration,
+    /// How long what tells of people is kept.
+    pub keep: Keep,
     pub timing: Timing,
 }
 
@@ -140,7 +144,7 @@ impl Supervisor {
             committed: of.committed.clone(),
             control: of.control.clone(),
             declared: of.declared.clone(),
-            keep_people: of.keep_people,
+            tending: Tending::new(of.node.as_str(), of.keep, of.timing.tend_retry),
             tend_every: of.timing.tend_every,
             notes,
             forwarded: self.forwarded.clone(),

@@ -18,11 +18,11 @@ mod capabilities;
 mod connection;
 mod current;
 mod encode;
-mod erase;
 mod error;
 mod feed;
 mod forwarder;
 mod migrations;
+mod people;
 mod progress;
 mod register;
 mod session;
@@ -31,8 +31,6 @@ mod troubles;
 mod watermark;
 mod write;
 
-use std::time::Duration;
-
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +38,7 @@ pub use error::StoreError;
 pub use forwarder::{Forwarder, Timing};
 /// The newest version of the database's schema that this build writes.
 pub use migrations::KNOWN as KNOWN_SCHEMA;
+pub use people::Keep;
 pub use register::{Follower, RegisterRequest, ask_to_adopt};
 
 use crate::config::TimescaleConfig;
@@ -49,8 +48,8 @@ use crate::domain::register::Record;
 use crate::journal::{Control, Reader};
 
 /// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
-/// all is written. `declared` is what the configuration file declares of the register; what names people
-/// is kept for `keep_people`.
+/// all is written. `declared` is what the configuration file declares of the register; what tells of
+/// people is kept as `keep` says.
 #[expect(clippy::too_many_arguments, reason = "the ends of the channels that `pipeline.rs` joins")]
 pub async fn run(
     config: TimescaleConfig,
@@ -60,11 +59,11 @@ pub async fn run(
     control: mpsc::Sender<Control>,
     health: mpsc::Sender<Health>,
     declared: Vec<Record>,
-    keep_people: Duration,
+    keep: Keep,
     shutdown: CancellationToken,
 ) {
     let timing = Timing::default();
-    Forwarder { config, node, journal, committed, control, health, declared, keep_people, timing }
+    Forwarder { config, node, journal, committed, control, health, declared, keep, timing }
         .run(shutdown)
         .await;
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,6 +13,7 @@ use super::batch::{Batch, Epoch, Lineage, Mark};
 use super::connection::{Connection, column};
 use super::error::StoreError;
 use super::feed::{self, Feed};
+use super::people::Tending;
 use super::progress::Progress;
 use super::register::mirror;
 use super::tables::Table;
@@ -27,9 +28,6 @@ use crate::domain::state::StateKind;
 use crate::journal::{Control, Meta, Reader};
 use crate::source::clock::WallClock;
 use crate::telemetry::names;
-
-/// What is older than it is kept goes this often.
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the session tells its supervisor.
 pub enum Note {
@@ -46,9 +44,8 @@ pub struct Session {
     pub committed: watch::Receiver<u64>,
     pub control: mpsc::Sender<Control>,
     pub declared: Vec<Record>,
-    /// How long what names people by their badges is kept.
-    pub keep_people: Duration,
-    /// How often it looks for people to erase.
+    /// What is done for people beside forwarding, and how often it is looked for.
+    pub tending: Tending,
     pub tend_every: Duration,
     pub notes: mpsc::Sender<Note>,
     pub forwarded: Arc<AtomicU64>,
@@ -59,7 +56,7 @@ pub struct Session {
 
 impl Session {
     /// Ends well at shutdown, or when the journal is complete and all of it is written.
-    pub async fn run(self) -> Result<(), StoreError> {
+    pub async fn run(mut self) -> Result<(), StoreError> {
         let mut writer = self.align().await?;
         self.forwarded_to(writer.mark()).await;
         self.note(Note::Aligned).await;
@@ -75,7 +72,6 @@ impl Session {
         tokio::spawn(feed.run(writer.mark(), batches));
         let mut tick = tokio::time::interval(self.tend_every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut prune_at = Instant::now();
         loop {
             // Only channels and the timer are awaited here: no database future is ever dropped half way.
             tokio::select! {
@@ -84,30 +80,30 @@ impl Session {
                     None => return Ok(()),
                 },
                 _ = tick.tick() => {
-                    self.erase(&mut writer).await?;
-                    if prune_at <= Instant::now() {
-                        prune_at = Instant::now() + PRUNE_EVERY;
-                        writer.prune_people(self.clock.now() - self.keep_people).await?;
+                    if self.tend(&mut writer).await? {
+                        tick.reset_immediately();
                     }
                 }
             }
         }
     }
 
-    /// Erases those whom the journal no longer names, once everything that it read before is here.
-    async fn erase(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    /// A share of time for people: those whom the journal no longer names, once everything that it read before is
+    /// here, and what is kept for a shorter time. `true`: there is more to do at once.
+    async fn tend(&mut self, writer: &mut Writer) -> Result<bool, StoreError> {
+        let mut erasures = Vec::new();
         for (_, row) in self.journal.all_states(StateKind::Erasure).await? {
             let erasure: Erasure = serde_json::from_slice(&row).map_err(StoreError::Current)?;
-            let Stage::Database { seq } = erasure.stage else { continue };
-            if writer.mark().seq < seq {
-                continue;
+            if matches!(erasure.stage, Stage::Database { seq } if seq <= writer.mark().seq) {
+                erasures.push(erasure);
             }
-            let rows = writer.erase(&erasure).await?;
-            tracing::info!(label = erasure.label, rows, "a person is erased from the database");
-            let done = Control::Erased { label: erasure.label };
-            self.control.send(done).await.map_err(|_| StoreError::WriterGone)?;
         }
-        Ok(())
+        let now = self.clock.now();
+        let tended = self.tending.tend(writer.connection(), erasures, now).await?;
+        for label in tended.erased {
+            self.control.send(Control::Erased { label }).await.map_err(|_| StoreError::WriterGone)?;
+        }
+        Ok(tended.more)
     }
 
     /// Connects, and brings journal and database to agree on where to go on.

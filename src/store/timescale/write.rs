@@ -6,13 +6,10 @@ use super::batch::{Batch, Lineage, Mark, Span};
 use super::connection::Connection;
 use super::current;
 use super::encode::without_nul;
-use super::erase;
 use super::error::StoreError;
 use super::register::mirror;
 use super::tables::Table;
 use super::watermark::{self, Watermark, seq};
-use crate::domain::erasure::Erasure;
-use crate::domain::time::Timestamp;
 use crate::journal::StoredEvent;
 
 /// Writes for one node over one connection, and knows where its watermark stands.
@@ -37,14 +34,9 @@ impl Writer {
         &self.lineage
     }
 
-    /// Replaces a person in everything that is here.
-    pub async fn erase(&mut self, erasure: &Erasure) -> Result<u64, StoreError> {
-        erase::erase(&mut self.connection, erasure).await
-    }
-
-    /// Forgets what names people and was observed before then.
-    pub async fn prune_people(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        erase::prune(&mut self.connection, &self.lineage.node, before).await
+    /// What else is done over the same connection, between two batches.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     /// Writes `batch`, which begins behind [`mark`](Self::mark), and moves the mark; gives the number of

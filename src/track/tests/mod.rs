@@ -5,6 +5,7 @@ mod antennas;
 mod audits;
 mod custody;
 mod doors;
+mod erasing;
 mod exits;
 mod ghosts;
 mod handovers;

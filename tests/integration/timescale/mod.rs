@@ -10,4 +10,5 @@ mod columns;
 mod divergence;
 mod mirror;
 mod outages;
+mod people;
 mod refusals;

@@ -12,13 +12,14 @@ use tallyman::domain::health::Health;
 use tallyman::domain::register::Record;
 use tallyman::domain::time::Timestamp;
 use tallyman::journal::{self, Batch, Control, Reader, Writer};
-use tallyman::store::timescale::{Forwarder, Timing};
+use tallyman::store::timescale::{Forwarder, Keep, Timing};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::events::at;
 
+const FOR_GOOD: Duration = Duration::from_secs(36_500 * 86_400);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` gives something, or fails the test with what was awaited.
@@ -43,6 +44,7 @@ pub fn timing() -> Timing {
         stall_margin: Duration::from_secs(1),
         stop_within: Duration::from_secs(10),
         tend_every: Duration::from_millis(20),
+        tend_retry: BackoffConfig { first: Duration::from_millis(50), last: Duration::from_millis(200) },
     }
 }
 
@@ -156,6 +158,7 @@ pub fn journal_config(path: PathBuf) -> JournalConfig {
         max_dead_letter_bytes: 256 << 20,
         retain_events: Duration::from_secs(400 * 86_400),
         retain_people: Duration::from_secs(400 * 86_400),
+        retain_drivers: Duration::from_secs(400 * 86_400),
         retain_measurements: Duration::from_secs(30 * 86_400),
         retain_reads: Duration::from_secs(86_400),
     }
@@ -170,6 +173,8 @@ pub struct Node {
     pub health: Arc<Mutex<Vec<Health>>>,
     /// What its configuration file declares of the register.
     pub declared: Vec<Record>,
+    /// What tells of people stays for good, unless a test says otherwise.
+    pub keep: Keep,
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     health_sender: mpsc::Sender<Health>,
@@ -212,6 +217,7 @@ impl Node {
             committed,
             health,
             declared: Vec::new(),
+            keep: Keep { people: FOR_GOOD, drivers: FOR_GOOD },
             requests,
             control,
             health_sender,
@@ -230,7 +236,7 @@ impl Node {
             control: self.control.clone(),
             health: self.health_sender.clone(),
             declared: self.declared.clone(),
-            keep_people: journal_config(PathBuf::new()).retain_people,
+            keep: self.keep,
             timing: timing(),
         }
     }

@@ -1,0 +1,248 @@
+//! One person's way out of the database: table after table, a stretch of each in a transaction of its own.
+//!
+//! It begins once the journal no longer names them and everything up to then is here: so nothing that was read from
+//! the journal before brings them back. Rows are locked as they are read and counted as they are written, so what
+//! somebody else writes meanwhile is neither lost nor overwritten. Where it ends early, it is begun again from the
+//! first table; what is done already is found done.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::Step;
+use super::span::Span;
+use super::tables::{self, Table};
+use crate::domain::epc::Epc;
+use crate::domain::erasure::{Eraser, Erasure};
+use crate::domain::events::EventBody;
+use crate::store::timescale::connection::{Connection, column};
+use crate::store::timescale::encode::without_nul;
+use crate::store::timescale::error::StoreError;
+use crate::store::timescale::register::mirror;
+
+/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken.
+const MOST: usize = 2_000;
+/// Times that a table without an order of its own is gone through, as long as there is something to rewrite: its rows
+/// move when others write them.
+const PASSES: u32 = 5;
+
+pub struct Walk {
+    erasure: Erasure,
+    /// Not known yet.
+    tables: Option<VecDeque<Table>>,
+    /// Of the first of the tables.
+    span: Option<Span>,
+    passes: u32,
+    found_in_pass: bool,
+    /// Rows that named them.
+    pub rows: u64,
+}
+
+impl Walk {
+    pub fn new(erasure: Erasure) -> Self {
+        Self { erasure, tables: None, span: None, passes: 0, found_in_pass: false, rows: 0 }
+    }
+
+    /// One bounded step. On an error nothing of the step is done.
+    pub async fn step(&mut self, connection: &mut Connection) -> Result<Step, StoreError> {
+        let Some(tables) = &mut self.tables else {
+            trace(connection, &mut self.erasure).await?;
+            self.tables = Some(tables::list(connection).await?.into());
+            return Ok(Step::More);
+        };
+        let Some(table) = tables.front().cloned() else {
+            self.rows += transacted(connection, async |it| remove(it, &self.erasure).await).await?;
+            return Ok(Step::Done);
+        };
+        let Some(span) = &mut self.span else {
+            let range = table.range(connection).await?;
+            let (from, until) = range.unwrap_or_default();
+            self.span = Some(Span::new(from, until, table.first_width()));
+            return Ok(Step::More);
+        };
+        let Some(stretch) = span.stretch() else {
+            self.end_pass(&table);
+            return Ok(Step::More);
+        };
+        let eraser = Eraser::new(&self.erasure);
+        let began = Instant::now();
+        match transacted(connection, async |it| table.erase(it, &eraser, stretch).await).await {
+            Ok(Some(rows)) => {
+                span.passed(began.elapsed());
+                self.rows += rows;
+                self.found_in_pass |= rows > 0;
+                Ok(Step::More)
+            }
+            Ok(None) if span.shorten() => Ok(Step::More),
+            Ok(None) => Err(StoreError::Crowded { table: table.name }),
+            Err(error) if error.is_too_much_at_once() && span.shorten() => Ok(Step::More),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn end_pass(&mut self, table: &Table) {
+        self.span = None;
+        self.passes += 1;
+        let again = self.found_in_pass && !table.timed && self.passes < PASSES;
+        self.found_in_pass = false;
+        if !again {
+            self.passes = 0;
+            self.tables.iter_mut().for_each(|tables| drop(tables.pop_front()));
+        }
+    }
+}
+
+/// Does it in one transaction, or nothing of it.
+async fn transacted<T>(
+    connection: &mut Connection,
+    act: impl AsyncFnOnce(&mut Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.begin().await?;
+    let outcome = async {
+        mirror::write_as_mirror(connection).await?;
+        act(connection).await
+    };
+    match outcome.await {
+        Ok(done) => connection.commit().await.map(|()| done),
+        Err(error) => {
+            connection.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// Their record and badges, where the register is here. Last, because a walk that is begun again asks these, too, what
+/// they carried.
+async fn remove(connection: &mut Connection, erasure: &Erasure) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    for sql in ["DELETE FROM tallyman.tag WHERE person = $1", "DELETE FROM tallyman.person WHERE id = $1"] {
+        rows += connection.run("remove a person", sqlx::query(sql).bind(erasure.person.clone())).await?;
+    }
+    Ok(rows)
+}
+
+/// Adds what they were called and carried before the journal began to remember: the database may reach further back.
+async fn trace(connection: &mut Connection, erasure: &mut Erasure) -> Result<(), StoreError> {
+    const OPERATION: &str = "look for earlier names and badges";
+    let subject = format!("person:{}", erasure.person);
+    let names = sqlx::query(
+        "SELECT DISTINCT name FROM tallyman.command_log c,
+           LATERAL (VALUES (c.body #>> '{before,name}'), (c.body #>> '{after,name}')) n(name)
+         WHERE c.subject = $1 AND c.kind = 'register' AND name IS NOT NULL",
+    );
+    for row in connection.rows(OPERATION, names.bind(subject.clone())).await? {
+        erasure.texts.push(column(&row, OPERATION, "name")?);
+    }
+    // A tag that somebody or something else had too is not theirs alone.
+    let badges = sqlx::query(
+        "(SELECT epc FROM tallyman.location_event WHERE subject = $1 AND epc IS NOT NULL
+          UNION SELECT lower(epc) FROM tallyman.tag WHERE person = $2)
+         EXCEPT SELECT lower(epc) FROM tallyman.tag WHERE person IS DISTINCT FROM $2",
+    );
+    for row in connection.rows(OPERATION, badges.bind(subject).bind(erasure.person.clone())).await? {
+        let epc: String = column(&row, OPERATION, "epc")?;
+        erasure.badges.extend(Epc::from_hex(&epc));
+    }
+    erasure.texts.sort_unstable();
+    erasure.texts.dedup();
+    erasure.badges.sort_unstable();
+    erasure.badges.dedup();
+    Ok(())
+}
+
+impl Table {
+    /// Rewrites what names them of a stretch; `None`: too many rows for once.
+    async fn erase(
+        &self,
+        connection: &mut Connection,
+        eraser: &Eraser,
+        (from, to): (i64, i64),
+    ) -> Result<Option<u64>, StoreError> {
+        const OPERATION: &str = "look for a person";
+        let hints: Vec<String> = eraser.hints().map(str::to_owned).collect();
+        let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
+        // Rows of a hypertable are written by nobody but who forwards them.
+        let (place, lock) = if self.hyper { ("''", "") } else { ("t.ctid::text", "FOR UPDATE OF t") };
+        let select = format!(
+            "SELECT {place} AS place, to_jsonb(t)::text AS row FROM {name} t WHERE {within} AND EXISTS (
+               SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)
+             LIMIT {limit} {lock}",
+            name = self.name,
+            within = self.within(from, to),
+            words = words.join(", "),
+            limit = MOST + 1,
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
+        let found = connection.rows(OPERATION, query.persistent(false)).await?;
+        if found.len() > MOST && to - from > 1 {
+            return Ok(None);
+        }
+        let mut rows = Vec::new();
+        for row in &found {
+            let (place, json): (String, String) =
+                (column(row, OPERATION, "place")?, column(row, OPERATION, "row")?);
+            let row: Map<String, Value> = serde_json::from_str(&json).map_err(StoreError::Current)?;
+            if let Some(row) = self.erased(eraser, row)? {
+                rows.push(serde_json::json!({ "place": place, "row": row }));
+            }
+        }
+        self.rewrite(connection, &rows).await.map(Some)
+    }
+
+    /// A row without them, as far as it has to be written. It is an object like any other; one of the register is a
+    /// record of its table.
+    fn erased(&self, eraser: &Eraser, row: Map<String, Value>) -> Result<Option<Value>, StoreError> {
+        let was_body = row.get("body").is_some_and(is_body);
+        let mut whole = row;
+        if let Some(table) = self.record {
+            whole.insert("table".to_owned(), table.into());
+        }
+        let mut whole = Value::Object(whole);
+        if !eraser.json(&mut whole) {
+            return Ok(None);
+        }
+        if was_body && !whole.get("body").is_some_and(is_body) {
+            return Err(StoreError::Spoiled { table: self.name.clone() });
+        }
+        let keys = ["observed_at", "event_id", "seq", "epoch"];
+        let keys = keys.into_iter().filter(|_| self.hyper);
+        let written = self.columns.iter().map(String::as_str).chain(keys);
+        let written = written.map(|name| (name.to_owned(), whole[name].take()));
+        Ok(Some(Value::Object(written.collect())))
+    }
+
+    async fn rewrite(&self, connection: &mut Connection, rows: &[Value]) -> Result<u64, StoreError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let set: Vec<String> = self.columns.iter().map(|name| format!("\"{name}\" = r.\"{name}\"")).collect();
+        let json = serde_json::to_string(rows).map_err(StoreError::Current)?;
+        let found = match self.hyper {
+            true => {
+                "t.observed_at = r.observed_at AND t.event_id = r.event_id AND t.seq = r.seq AND t.epoch = r.epoch"
+            }
+            false => "t.ctid = (j ->> 'place')::tid",
+        };
+        let update = format!(
+            "UPDATE {name} t SET {set} FROM jsonb_array_elements($1::jsonb) j
+             CROSS JOIN LATERAL jsonb_populate_record(NULL::{name}, j -> 'row') r WHERE {found}",
+            name = self.name,
+            set = set.join(", "),
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(update)).bind(without_nul(&json).into_owned());
+        let written = connection.run("rewrite rows", query.persistent(false)).await?;
+        match written == rows.len() as u64 {
+            true => Ok(written),
+            false => Err(StoreError::Moved { table: self.name.clone() }),
+        }
+    }
+}
+
+/// Whether it reads as what an event says; a column of JSON text holds it as text.
+fn is_body(value: &Value) -> bool {
+    match value {
+        Value::String(text) => serde_json::from_str::<EventBody>(text).is_ok(),
+        value => serde_json::from_value::<EventBody>(value.clone()).is_ok(),
+    }
+}

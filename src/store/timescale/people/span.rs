@@ -1,0 +1,78 @@
+//! A way through a range, in stretches that take about as long as one step may.
+
+use std::time::Duration;
+
+/// A stretch that took less may be longer next time; one that took more is shorter.
+const QUICK: Duration = Duration::from_millis(50);
+const SLOW: Duration = Duration::from_millis(250);
+const FACTOR: i64 = 4;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    from: i64,
+    /// The first that is not part of it.
+    until: i64,
+    width: i64,
+}
+
+impl Span {
+    pub fn new(from: i64, until: i64, width: i64) -> Self {
+        Self { from, until, width: width.max(1) }
+    }
+
+    /// What is next: from, and the first that is not part of it. `None`: the end.
+    pub fn stretch(&self) -> Option<(i64, i64)> {
+        (self.from < self.until).then(|| (self.from, self.from.saturating_add(self.width).min(self.until)))
+    }
+
+    /// The stretch is done.
+    pub fn passed(&mut self, took: Duration) {
+        let Some((_, to)) = self.stretch() else { return };
+        self.from = to;
+        if took < QUICK {
+            self.width = self.width.saturating_mul(FACTOR);
+        } else if took > SLOW {
+            self.width = (self.width / FACTOR).max(1);
+        }
+    }
+
+    /// The stretch was too long. `false`: it cannot be shorter.
+    pub fn shorten(&mut self) -> bool {
+        let Some((from, to)) = self.stretch() else { return false };
+        let width = to - from;
+        self.width = (width / FACTOR).max(1);
+        width > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_cover_the_range_once_and_follow_what_they_take() {
+        let mut span = Span::new(0, 100, 2);
+        let mut stretches = Vec::new();
+        for took in [10, 10, 300, 100] {
+            stretches.push(span.stretch().unwrap());
+            span.passed(Duration::from_millis(took));
+        }
+        assert_eq!(stretches, [(0, 2), (2, 10), (10, 42), (42, 50)]);
+        assert!(span.shorten());
+        assert_eq!(span.stretch(), Some((50, 52)));
+        assert!(span.shorten());
+        assert_eq!(span.stretch(), Some((50, 51)));
+        assert!(!span.shorten(), "one is as short as it gets");
+        while span.stretch().is_some() {
+            span.passed(Duration::ZERO);
+        }
+        assert_eq!(Span::new(5, 5, 1).stretch(), None);
+    }
+
+    #[test]
+    fn a_long_stretch_is_shortened_by_what_it_covers_and_not_by_what_it_might() {
+        let mut span = Span::new(0, 8, i64::MAX);
+        assert!(span.shorten());
+        assert_eq!(span.stretch(), Some((0, 2)));
+    }
+}

@@ -1,0 +1,102 @@
+//! The tables of schema `tallyman` that can name a person, whatever there is of them.
+
+use crate::domain::erasure::can_hold;
+use crate::domain::register::Record;
+use crate::store::timescale::connection::{Connection, column};
+use crate::store::timescale::error::StoreError;
+
+/// Rows of these say earlier names and badges of a person: they come last, so that a walk that is begun again finds
+/// them again.
+const TELLING: [&str; 2] = ["command_log", "location_event"];
+
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// With its schema.
+    pub name: String,
+    /// Columns that can name somebody.
+    pub columns: Vec<String>,
+    /// Rows of a hypertable are in other tables, its chunks, and are found by event and time.
+    pub hyper: bool,
+    /// It has an index over `observed_at`, by which it is walked; others are walked block by block.
+    pub timed: bool,
+    /// The table of the register that it is.
+    pub record: Option<&'static str>,
+}
+
+/// All but those whose rows name devices alone, or are theirs and go whole.
+pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError> {
+    const OPERATION: &str = "list the tables";
+    let query = sqlx::query(
+        "SELECT c.relname::text AS name,
+           EXISTS (SELECT FROM timescaledb_information.hypertables h
+             WHERE h.hypertable_schema = 'tallyman' AND h.hypertable_name = c.relname) AS hyper,
+           bool_or(a.attname = 'observed_at') AS timed,
+           coalesce(array_agg(a.attname::text ORDER BY a.attnum)
+             FILTER (WHERE a.atttypid = 'text'::regtype), '{}') AS texts,
+           coalesce(array_agg(a.attname::text ORDER BY a.attnum)
+             FILTER (WHERE a.atttypid = 'jsonb'::regtype), '{}') AS documents
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relnamespace = 'tallyman'::regnamespace AND c.relkind IN ('r', 'p')
+           AND c.relname NOT IN ('fix', 'sample', 'person', 'tag')
+         GROUP BY c.oid, c.relname ORDER BY c.relname",
+    );
+    let mut tables = Vec::new();
+    for row in connection.rows(OPERATION, query).await? {
+        let name: String = column(&row, OPERATION, "name")?;
+        let (texts, documents): (Vec<String>, Vec<String>) =
+            (column(&row, OPERATION, "texts")?, column(&row, OPERATION, "documents")?);
+        let (hyper, timed) = (column(&row, OPERATION, "hyper")?, column(&row, OPERATION, "timed")?);
+        let record = match name.as_str() {
+            "asset_class" => Some("class"),
+            name => Record::TABLES.into_iter().find(|table| *table == name),
+        };
+        let columns: Vec<String> = texts.into_iter().filter(|name| can_hold(name)).chain(documents).collect();
+        if !columns.is_empty() {
+            let last = TELLING.contains(&name.as_str());
+            let name = format!("tallyman.\"{name}\"");
+            tables.push((last, Table { name, columns, hyper, timed, record }));
+        }
+    }
+    tables.sort_by_key(|(last, _)| *last);
+    Ok(tables.into_iter().map(|(_, table)| table).collect())
+}
+
+impl Table {
+    /// Where it begins and ends: in microseconds, or in blocks. `None`: it is empty.
+    pub async fn range(&self, connection: &mut Connection) -> Result<Option<(i64, i64)>, StoreError> {
+        const OPERATION: &str = "see how far a table reaches";
+        let name = &self.name;
+        let sql = match self.timed {
+            true => format!(
+                "SELECT (extract(epoch FROM min(observed_at)) * 1000000)::bigint AS first,
+                   (extract(epoch FROM max(observed_at)) * 1000000)::bigint + 1 AS ends FROM {name}"
+            ),
+            false => format!(
+                "SELECT 0::bigint AS first,
+                   pg_relation_size('{name}'::regclass) / current_setting('block_size')::bigint AS ends"
+            ),
+        };
+        let Some(row) = connection.row(OPERATION, sqlx::query(sqlx::AssertSqlSafe(sql))).await? else {
+            return Ok(None);
+        };
+        let (first, ends): (Option<i64>, Option<i64>) =
+            (column(&row, OPERATION, "first")?, column(&row, OPERATION, "ends")?);
+        Ok(first.zip(ends).filter(|(first, ends)| first < ends))
+    }
+
+    /// How much of it is looked at first: a minute, or some blocks.
+    pub fn first_width(&self) -> i64 {
+        if self.timed { 60_000_000 } else { 64 }
+    }
+
+    /// The condition on a row that it is in this stretch of the range.
+    pub fn within(&self, from: i64, to: i64) -> String {
+        match self.timed {
+            true => format!(
+                "t.observed_at >= timestamptz 'epoch' + {from} * interval '1 microsecond'
+                 AND t.observed_at < timestamptz 'epoch' + {to} * interval '1 microsecond'"
+            ),
+            false => format!("t.ctid >= '({from},0)'::tid AND t.ctid < '({to},0)'::tid"),
+        }
+    }
+}
