@@ -104,6 +104,8 @@ pub struct Courier<C> {
 
 enum Ended {
     Told,
+    /// It is to be told again: as the journal has it by then.
+    Again,
     Stopped,
 }
 
@@ -132,6 +134,9 @@ impl<C: Carrier> Courier<C> {
             let head = *self.around.committed.borrow_and_update();
             match self.around.reader.alert_events_after(self.place.seq, PAGE).await {
                 Ok(events) if events.is_empty() => {
+                    // What was to be told again may be gone.
+                    self.set_waiting(None);
+                    self.standing.waits_since(None);
                     self.place.seq = self.place.seq.max(head);
                     self.standing.told_up_to(self.place.seq);
                     if !self.idle().await {
@@ -183,8 +188,9 @@ impl<C: Carrier> Courier<C> {
                 notice.alert.is_for(&self.config.name) && self.config.filter.lets(&notice.alert)
             });
             if let Some(notice) = wanted {
-                if let Ended::Stopped = self.deliver(&notice).await {
-                    return Ended::Stopped;
+                match self.deliver(&notice).await {
+                    Ended::Told => {}
+                    ended => return ended,
                 }
                 if self.place.gone_since.is_some() {
                     self.note().await;
@@ -201,53 +207,50 @@ impl<C: Carrier> Courier<C> {
         Ended::Told
     }
 
-    /// Until it is taken, or given up.
+    /// Once. What is not taken is told again after a pause, and read anew before that: nobody who was erased meanwhile
+    /// is told of.
     async fn deliver(&mut self, notice: &Notice) -> Ended {
-        loop {
-            let carried = tokio::select! {
-                biased;
-                () = self.around.shutdown.cancelled() => return Ended::Stopped,
-                carried = self.carrier.carry(notice) => carried,
-            };
-            let (error, not_before) = match carried {
-                Ok(()) => {
-                    counter!(names::NOTIFICATIONS, "receiver" => self.config.name.clone()).increment(1);
-                    self.backoff.reset();
-                    self.standing.took(self.around.clock.now());
-                    self.set_waiting(None);
-                    return Ended::Told;
-                }
-                Err(Undelivered::Gone) => {
-                    let now = self.around.clock.now();
-                    self.standing.refused(now, &Undelivered::Gone.to_string());
-                    self.standing.disabled_since(Some(now));
-                    self.place.gone_since = Some(now);
-                    return Ended::Told;
-                }
-                Err(Undelivered::Refused { reason }) => {
-                    self.standing.refused(self.around.clock.now(), &reason);
-                    self.give_up(notice, "refused", &reason);
-                    return Ended::Told;
-                }
-                Err(Undelivered::Later { reason, not_before }) => (reason, not_before),
-            };
-            counter!(names::NOTIFICATION_FAILURES, "receiver" => self.config.name.clone()).increment(1);
-            let now = self.around.clock.now();
-            self.standing.refused(now, &error);
-            let age = now.since(notice.recorded_at);
-            if age >= self.config.give_up_after {
-                self.give_up(notice, "expired", &error);
+        let carried = tokio::select! {
+            biased;
+            () = self.around.shutdown.cancelled() => return Ended::Stopped,
+            carried = self.carrier.carry(notice) => carried,
+        };
+        let (error, not_before) = match carried {
+            Ok(()) => {
+                counter!(names::NOTIFICATIONS, "receiver" => self.config.name.clone()).increment(1);
+                self.backoff.reset();
+                self.standing.took(self.around.clock.now());
+                self.set_waiting(None);
                 return Ended::Told;
             }
-            self.set_waiting(Some(age));
-            self.standing.waits_since(Some(notice.recorded_at));
-            let asked = not_before.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-            let again_in = self.backoff.next_delay().max(asked);
-            tracing::warn!(receiver = self.config.name, alert = %notice.alert.key, error, ?again_in, "failed to tell a receiver; it is told again");
-            if !self.pause(again_in).await {
-                return Ended::Stopped;
+            Err(Undelivered::Gone) => {
+                let now = self.around.clock.now();
+                self.standing.refused(now, &Undelivered::Gone.to_string());
+                self.standing.disabled_since(Some(now));
+                self.place.gone_since = Some(now);
+                return Ended::Told;
             }
+            Err(Undelivered::Refused { reason }) => {
+                self.standing.refused(self.around.clock.now(), &reason);
+                self.give_up(notice, "refused", &reason);
+                return Ended::Told;
+            }
+            Err(Undelivered::Later { reason, not_before }) => (reason, not_before),
+        };
+        counter!(names::NOTIFICATION_FAILURES, "receiver" => self.config.name.clone()).increment(1);
+        let now = self.around.clock.now();
+        self.standing.refused(now, &error);
+        let age = now.since(notice.recorded_at);
+        if age >= self.config.give_up_after {
+            self.give_up(notice, "expired", &error);
+            return Ended::Told;
         }
+        self.set_waiting(Some(age));
+        self.standing.waits_since(Some(notice.recorded_at));
+        let asked = not_before.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let again_in = self.backoff.next_delay().max(asked);
+        tracing::warn!(receiver = self.config.name, alert = %notice.alert.key, error, ?again_in, "failed to tell a receiver; it is told again");
+        if self.pause(again_in).await { Ended::Again } else { Ended::Stopped }
     }
 
     fn give_up(&self, notice: &Notice, why: &'static str, error: &str) {

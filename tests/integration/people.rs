@@ -230,6 +230,32 @@ async fn where_the_database_owns_the_register_they_go_from_there_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_theirs_that_did_not_fit_does_not_bring_them_back() {
+    let Some(db) = Database::create("people_unfit").await else { return };
+    let store = format!("[store.timescale]\nurl = \"{}\"\nregister = \"database\"", db.url);
+    let mut site = Site::start(&store).await;
+    let follows = "SELECT count(*) FROM tallyman.register_follower";
+    eventually("the register is followed", async || (db.number(follows).await == 1).then_some(())).await;
+    db.execute("INSERT INTO tallyman.person (id, name, site) VALUES ('P-8', 'Otto Unfit', 'nowhere'), ('P-9', 'Ida', 'nowhere')")
+        .await;
+    let problems = "SELECT count(*) FROM tallyman.register_problem";
+    eventually("they do not fit", async || (db.number(problems).await == 2).then_some(())).await;
+    site.post("/erasures", json!({ "person": "P-8", "also": ["Otto Unfit"] })).await;
+    site.erased().await;
+    // Now they would fit.
+    db.execute("INSERT INTO tallyman.site (name, timezone) VALUES ('nowhere', 'UTC')").await;
+    eventually("the other one does", async || (db.number(problems).await == 0).then_some(())).await;
+    let people = site.get("/register?table=person").await;
+    let people = people["items"].as_array().unwrap();
+    assert!(people.iter().any(|person| person["id"] == "P-9"), "{people:?}");
+    assert!(!people.iter().any(|person| person["id"] == "P-8"), "{people:?}");
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.person").await, 1);
+    assert_eq!(site.daemon.stop().await.code(), Some(0), "{}", site.daemon.log());
+    assert!(!holds(&site.daemon.journal(), "Otto Unfit"));
+    db.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_in_vain_is_told_so_by_the_exit_code() {
     let port = crate::servers::free_port();
     let away = format!("[store.timescale]\nurl = \"postgres://nobody@127.0.0.1:{port}/none\"");

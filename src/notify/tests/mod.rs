@@ -11,8 +11,10 @@ use super::webhook::Webhook;
 use super::{Place, Receiver as Standing, Receivers, Surroundings, places};
 use crate::config::*;
 use crate::domain::alerts::{Alert, AlertKey, AlertState, AlertTransition, Rule, Severity};
+use crate::domain::erasure::Erasure;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::EventId;
+use crate::domain::state::{StateKind, StateRow};
 use crate::journal::{self, Batch, Control, Writer};
 use crate::source::clock::WallClock;
 
@@ -84,6 +86,15 @@ impl Rig {
         self.happens(subject, AlertTransition::Fired, Severity::Warning).await
     }
 
+    /// Somebody is taken out of the journal.
+    async fn erases(&self, person: &str) {
+        let (label, texts) = ("erased-00aa".to_owned(), vec![person.to_owned()]);
+        let erasure =
+            Erasure::new(label.clone(), person.to_owned(), texts, Vec::new(), self.around.clock.now());
+        let row = StateRow::put(StateKind::Erasure, label, &erasure);
+        self.batches.send(Batch { state: vec![row], ..Batch::default() }).await.unwrap();
+    }
+
     async fn place(&self, name: &str) -> Option<Place> {
         places(&self.around.reader).await.unwrap().remove(name)
     }
@@ -143,6 +154,7 @@ async fn write(
         tokio::select! {
             Some(batch) = work.recv() => {
                 let committed = writer.commit(&batch, clock.now()).await.unwrap();
+                while writer.erase().await.unwrap() {}
                 told.send_replace(committed.last_seq);
             }
             Some(Control::Note(row)) = asked.recv() => writer.note(&row).await.unwrap(),

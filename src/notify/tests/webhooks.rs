@@ -131,3 +131,18 @@ async fn what_is_refused_for_good_and_what_is_too_old_keeps_back_nothing() {
     let ids: Vec<String> = receiver.requests().into_iter().map(|request| request.id).collect();
     assert_eq!(ids, [refused, expired, taken], "each once, and nothing below its severity");
 }
+
+#[tokio::test]
+async fn who_is_erased_while_a_receiver_is_away_is_not_told_of_any_more() {
+    let rig = Rig::new().await;
+    let away = Receiver::new(&[], Answer::Status(503, "")).await;
+    rig.tells("away", rig.webhook(away.address)).await;
+    rig.fires("FL-01").await;
+    let last = |what: &str| away.requests().last().is_some_and(|request| request.body.contains(what));
+    rig.until("it is tried", async || last("FL-01 is gone")).await;
+    // Somebody who is called like that; the asset is not.
+    rig.erases("FL-01").await;
+    rig.until("it is tried without them", async || last("erased-00aa is gone")).await;
+    assert!(last("FL-01"), "the asset is what it is about");
+    assert!(!last("FL-01 is gone"));
+}

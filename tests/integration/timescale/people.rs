@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tallyman::domain::alerts::{Alert, AlertKey, AlertTransition, Rule, Severity};
 use tallyman::domain::erasure::{Erasure, Stage};
 use tallyman::domain::events::{Event, EventBody, RegisterChange, Subject};
 use tallyman::domain::register::{Carrier, Checkout, Person, Record, TagAttachment};
@@ -227,6 +228,69 @@ async fn an_erasure_that_cannot_be_done_waits_and_forwarding_goes_on() {
     erased(&node).await;
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'P-7'").await, 0);
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'Q-1'").await, 38);
+    node.close().await;
+    db.drop().await;
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_writes_meanwhile_is_neither_lost_nor_passed_over() {
+    let Some((db, _folder, node)) = begin("people_beside").await else { return };
+    let node = node.forward();
+    let assets = (0..300).map(|n| {
+        let asset = json!({ "table": "asset", "id": format!("D-{n:03}"), "class": "drill", "owner": "P-7", "number": "0" });
+        registered(n, serde_json::from_value(asset).unwrap())
+    });
+    let newest = node.commit(Batch { events: assets.collect(), ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    // Somebody counts in the same rows all the time, and so moves them.
+    let count =
+        "SET LOCAL tallyman.writer = 'mirror'; UPDATE tallyman.asset SET number = (number::int + 1)::text";
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (pool, stopped) = (db.pool.clone(), stop.clone());
+    let counting = tokio::spawn(async move {
+        let mut rounds = 0;
+        while !stopped.is_cancelled() {
+            let mut transaction = pool.begin().await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(count)).execute(&mut *transaction).await.unwrap();
+            transaction.commit().await.unwrap();
+            rounds += 1;
+        }
+        rounds
+    });
+    erase(&node, "P-7", &[]).await;
+    erased(&node).await;
+    stop.cancel();
+    let rounds: i64 = counting.await.unwrap();
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.asset WHERE owner = 'P-7'").await, 0);
+    assert_eq!(
+        db.number(&format!("SELECT count(*) FROM tallyman.asset WHERE number = '{rounds}'")).await,
+        300
+    );
+    node.close().await;
+    db.drop().await;
+}
+
+#[tokio::test]
+async fn alerts_about_several_names_of_one_person_do_not_collide() {
+    let Some((db, _folder, node)) = begin("people_alerts").await else { return };
+    let node = node.forward();
+    let offends = |n: u64, who: &str| {
+        let key = AlertKey::new(Rule::RepeatOffender, who);
+        let id = tallyman::domain::ids::EventId::derive(at(n), &[who.as_bytes()]);
+        let begun = Alert::begin(key, id, Severity::Warning, None, format!("talk to {who}"), at(n));
+        let body = EventBody::Alert { transition: AlertTransition::Fired, alert: Box::new(begun) };
+        event(n, Subject::Node, body)
+    };
+    let events = vec![offends(1, "P-7"), offends(2, "Ada"), offends(3, "Bo")];
+    let newest = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    erase(&node, "P-7", &["Ada"]).await;
+    erased(&node).await;
+    let current = db.rows_of("SELECT about FROM tallyman.alert_current").await;
+    assert_eq!(current, json!([{ "about": "Bo" }]));
+    let told = db.rows_of("SELECT about, summary FROM tallyman.alert_event WHERE about <> 'Bo'").await;
+    let row = json!({ "about": LABEL, "summary": format!("talk to {LABEL}") });
+    assert_eq!(told, json!([row, row]));
     node.close().await;
     db.drop().await;
 }

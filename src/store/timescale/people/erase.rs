@@ -6,12 +6,12 @@
 //! first table; what is done already is found done.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use super::Step;
-use super::span::Span;
+use super::span::{self, Span};
 use super::tables::{self, Table};
 use crate::domain::epc::Epc;
 use crate::domain::erasure::{Eraser, Erasure};
@@ -23,25 +23,81 @@ use crate::store::timescale::register::mirror;
 
 /// Rows that are rewritten at once, at most; of a stretch with more, a part is taken.
 const MOST: usize = 2_000;
-/// Times that a table without an order of its own is gone through, as long as there is something to rewrite: its rows
-/// move when others write them.
-const PASSES: u32 = 5;
+/// Rows of a table that is walked by its key, at first.
+const FIRST_KEYS: i64 = 500;
 
 pub struct Walk {
     erasure: Erasure,
     /// Not known yet.
     tables: Option<VecDeque<Table>>,
     /// Of the first of the tables.
-    span: Option<Span>,
-    passes: u32,
-    found_in_pass: bool,
+    way: Option<Way>,
     /// Rows that named them.
     pub rows: u64,
 }
 
+/// How far a table is done.
+enum Way {
+    /// Of time, or of blocks.
+    Range(Span),
+    /// Up to a key; as many rows next.
+    Keys { after: Option<Vec<String>>, rows: i64 },
+}
+
+/// What is next: the condition on its rows, and where it ends.
+struct Stretch {
+    within: String,
+    to: Option<Vec<String>>,
+}
+
+impl Way {
+    async fn begin(table: &Table, connection: &mut Connection) -> Result<Self, StoreError> {
+        if table.keyed() {
+            return Ok(Self::Keys { after: None, rows: FIRST_KEYS });
+        }
+        let (from, until) = table.range(connection).await?.unwrap_or_default();
+        Ok(Self::Range(Span::new(from, until, table.first_width())))
+    }
+
+    async fn next(&self, table: &Table, connection: &mut Connection) -> Result<Option<Stretch>, StoreError> {
+        match self {
+            Self::Range(span) => {
+                Ok(span.stretch().map(|(from, to)| Stretch { within: table.within(from, to), to: None }))
+            }
+            Self::Keys { after, rows } => {
+                let to = table.key_after(connection, after.as_deref(), *rows).await?;
+                let within = |to: &Vec<String>| table.within_keys(after.as_deref(), to);
+                Ok(to.map(|to| Stretch { within: within(&to), to: Some(to) }))
+            }
+        }
+    }
+
+    fn passed(&mut self, stretch: Stretch, took: Duration) {
+        match self {
+            Self::Range(span) => span.passed(took),
+            Self::Keys { after, rows } => {
+                *after = stretch.to;
+                *rows = span::adapted(*rows, took);
+            }
+        }
+    }
+
+    /// `false`: it cannot be shorter.
+    fn shorten(&mut self) -> bool {
+        match self {
+            Self::Range(span) => span.shorten(),
+            Self::Keys { rows, .. } => {
+                let could = *rows > 1;
+                *rows = (*rows / 4).max(1);
+                could
+            }
+        }
+    }
+}
+
 impl Walk {
     pub fn new(erasure: Erasure) -> Self {
-        Self { erasure, tables: None, span: None, passes: 0, found_in_pass: false, rows: 0 }
+        Self { erasure, tables: None, way: None, rows: 0 }
     }
 
     /// One bounded step. On an error nothing of the step is done.
@@ -55,40 +111,27 @@ impl Walk {
             self.rows += transacted(connection, async |it| remove(it, &self.erasure).await).await?;
             return Ok(Step::Done);
         };
-        let Some(span) = &mut self.span else {
-            let range = table.range(connection).await?;
-            let (from, until) = range.unwrap_or_default();
-            self.span = Some(Span::new(from, until, table.first_width()));
-            return Ok(Step::More);
+        let way = match &mut self.way {
+            Some(way) => way,
+            none => none.insert(Way::begin(&table, connection).await?),
         };
-        let Some(stretch) = span.stretch() else {
-            self.end_pass(&table);
+        let Some(stretch) = way.next(&table, connection).await? else {
+            self.way = None;
+            tables.pop_front();
             return Ok(Step::More);
         };
         let eraser = Eraser::new(&self.erasure);
         let began = Instant::now();
-        match transacted(connection, async |it| table.erase(it, &eraser, stretch).await).await {
+        match transacted(connection, async |it| table.erase(it, &eraser, &stretch.within).await).await {
             Ok(Some(rows)) => {
-                span.passed(began.elapsed());
+                way.passed(stretch, began.elapsed());
                 self.rows += rows;
-                self.found_in_pass |= rows > 0;
                 Ok(Step::More)
             }
-            Ok(None) if span.shorten() => Ok(Step::More),
+            Ok(None) if way.shorten() => Ok(Step::More),
             Ok(None) => Err(StoreError::Crowded { table: table.name }),
-            Err(error) if error.is_too_much_at_once() && span.shorten() => Ok(Step::More),
+            Err(error) if error.is_too_much_at_once() && way.shorten() => Ok(Step::More),
             Err(error) => Err(error),
-        }
-    }
-
-    fn end_pass(&mut self, table: &Table) {
-        self.span = None;
-        self.passes += 1;
-        let again = self.found_in_pass && !table.timed && self.passes < PASSES;
-        self.found_in_pass = false;
-        if !again {
-            self.passes = 0;
-            self.tables.iter_mut().for_each(|tables| drop(tables.pop_front()));
         }
     }
 }
@@ -151,13 +194,22 @@ async fn trace(connection: &mut Connection, erasure: &mut Erasure) -> Result<(),
     Ok(())
 }
 
+/// What becomes of a row.
+enum Erased {
+    Same,
+    /// Its key names them: it is the current state of what was about them alone, or what of theirs did not fit.
+    Gone,
+    /// As far as it has to be written.
+    Row(Value),
+}
+
 impl Table {
     /// Rewrites what names them of a stretch; `None`: too many rows for once.
     async fn erase(
         &self,
         connection: &mut Connection,
         eraser: &Eraser,
-        (from, to): (i64, i64),
+        within: &str,
     ) -> Result<Option<u64>, StoreError> {
         const OPERATION: &str = "look for a person";
         let hints: Vec<String> = eraser.hints().map(str::to_owned).collect();
@@ -169,38 +221,44 @@ impl Table {
                SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)
              LIMIT {limit} {lock}",
             name = self.name,
-            within = self.within(from, to),
             words = words.join(", "),
             limit = MOST + 1,
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
         let found = connection.rows(OPERATION, query.persistent(false)).await?;
-        if found.len() > MOST && to - from > 1 {
+        if found.len() > MOST {
             return Ok(None);
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut gone) = (Vec::new(), Vec::new());
         for row in &found {
             let (place, json): (String, String) =
                 (column(row, OPERATION, "place")?, column(row, OPERATION, "row")?);
             let row: Map<String, Value> = serde_json::from_str(&json).map_err(StoreError::Current)?;
-            if let Some(row) = self.erased(eraser, row)? {
-                rows.push(serde_json::json!({ "place": place, "row": row }));
+            match self.erased(eraser, row)? {
+                Erased::Same => {}
+                Erased::Gone => gone.push(place),
+                Erased::Row(row) => rows.push(serde_json::json!({ "place": place, "row": row })),
             }
         }
-        self.rewrite(connection, &rows).await.map(Some)
+        Ok(Some(self.remove(connection, gone).await? + self.rewrite(connection, &rows).await?))
     }
 
     /// A row without them, as far as it has to be written. It is an object like any other; one of the register is a
     /// record of its table.
-    fn erased(&self, eraser: &Eraser, row: Map<String, Value>) -> Result<Option<Value>, StoreError> {
+    fn erased(&self, eraser: &Eraser, row: Map<String, Value>) -> Result<Erased, StoreError> {
         let was_body = row.get("body").is_some_and(is_body);
+        let key = |row: &Value| self.key.iter().map(|(name, _)| row[name].clone()).collect::<Vec<_>>();
         let mut whole = row;
         if let Some(table) = self.record {
             whole.insert("table".to_owned(), table.into());
         }
         let mut whole = Value::Object(whole);
+        let before = key(&whole);
         if !eraser.json(&mut whole) {
-            return Ok(None);
+            return Ok(Erased::Same);
+        }
+        if key(&whole) != before {
+            return Ok(Erased::Gone);
         }
         if was_body && !whole.get("body").is_some_and(is_body) {
             return Err(StoreError::Spoiled { table: self.name.clone() });
@@ -209,7 +267,25 @@ impl Table {
         let keys = keys.into_iter().filter(|_| self.hyper);
         let written = self.columns.iter().map(String::as_str).chain(keys);
         let written = written.map(|name| (name.to_owned(), whole[name].take()));
-        Ok(Some(Value::Object(written.collect())))
+        Ok(Erased::Row(Value::Object(written.collect())))
+    }
+
+    async fn remove(&self, connection: &mut Connection, places: Vec<String>) -> Result<u64, StoreError> {
+        let rows = places.len() as u64;
+        if rows == 0 {
+            return Ok(0);
+        }
+        let sql = format!("DELETE FROM {} t WHERE t.ctid = ANY ($1::text[]::tid[])", self.name);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(places);
+        self.all(rows, connection.run("remove rows", query.persistent(false)).await?)
+    }
+
+    /// Every row that was locked is one that was written.
+    fn all(&self, rows: u64, written: u64) -> Result<u64, StoreError> {
+        match written == rows {
+            true => Ok(written),
+            false => Err(StoreError::Moved { table: self.name.clone() }),
+        }
     }
 
     async fn rewrite(&self, connection: &mut Connection, rows: &[Value]) -> Result<u64, StoreError> {
@@ -231,11 +307,7 @@ impl Table {
             set = set.join(", "),
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(update)).bind(without_nul(&json).into_owned());
-        let written = connection.run("rewrite rows", query.persistent(false)).await?;
-        match written == rows.len() as u64 {
-            true => Ok(written),
-            false => Err(StoreError::Moved { table: self.name.clone() }),
-        }
+        self.all(rows.len() as u64, connection.run("rewrite rows", query.persistent(false)).await?)
     }
 }
 

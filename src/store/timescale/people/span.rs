@@ -29,11 +29,7 @@ impl Span {
     pub fn passed(&mut self, took: Duration) {
         let Some((_, to)) = self.stretch() else { return };
         self.from = to;
-        if took < QUICK {
-            self.width = self.width.saturating_mul(FACTOR);
-        } else if took > SLOW {
-            self.width = (self.width / FACTOR).max(1);
-        }
+        self.width = adapted(self.width, took);
     }
 
     /// The stretch was too long. `false`: it cannot be shorter.
@@ -42,6 +38,15 @@ impl Span {
         let width = to - from;
         self.width = (width / FACTOR).max(1);
         width > 1
+    }
+}
+
+/// How wide the next stretch is, after one of `width` that took so long.
+pub fn adapted(width: i64, took: Duration) -> i64 {
+    match took {
+        took if took < QUICK => width.saturating_mul(FACTOR),
+        took if took > SLOW => (width / FACTOR).max(1),
+        _ => width,
     }
 }
 

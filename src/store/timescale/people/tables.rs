@@ -17,8 +17,11 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows of a hypertable are in other tables, its chunks, and are found by event and time.
     pub hyper: bool,
-    /// It has an index over `observed_at`, by which it is walked; others are walked block by block.
+    /// It has an index over `observed_at`, by which it is walked; others are walked by their key, and what has none block
+    /// by block.
     pub timed: bool,
+    /// Columns of the primary key, and their types.
+    pub key: Vec<(String, String)>,
     /// The table of the register that it is.
     pub record: Option<&'static str>,
 }
@@ -34,7 +37,14 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
              FILTER (WHERE a.atttypid = 'text'::regtype), '{}') AS texts,
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
-             FILTER (WHERE a.atttypid = 'jsonb'::regtype), '{}') AS documents
+             FILTER (WHERE a.atttypid = 'jsonb'::regtype), '{}') AS documents,
+           ARRAY(SELECT k.attname::text FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY u(attnum, n)
+             JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = u.attnum
+             WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY u.n) AS keys,
+           ARRAY(SELECT format_type(k.atttypid, k.atttypmod) FROM pg_index i
+             CROSS JOIN unnest(i.indkey) WITH ORDINALITY u(attnum, n)
+             JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = u.attnum
+             WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY u.n) AS key_types
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          WHERE c.relnamespace = 'tallyman'::regnamespace AND c.relkind IN ('r', 'p')
            AND c.relname NOT IN ('fix', 'sample', 'person', 'tag')
@@ -46,6 +56,9 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         let (texts, documents): (Vec<String>, Vec<String>) =
             (column(&row, OPERATION, "texts")?, column(&row, OPERATION, "documents")?);
         let (hyper, timed) = (column(&row, OPERATION, "hyper")?, column(&row, OPERATION, "timed")?);
+        let (keys, types): (Vec<String>, Vec<String>) =
+            (column(&row, OPERATION, "keys")?, column(&row, OPERATION, "key_types")?);
+        let key = keys.into_iter().zip(types).collect();
         let record = match name.as_str() {
             "asset_class" => Some("class"),
             name => Record::TABLES.into_iter().find(|table| *table == name),
@@ -54,7 +67,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         if !columns.is_empty() {
             let last = TELLING.contains(&name.as_str());
             let name = format!("tallyman.\"{name}\"");
-            tables.push((last, Table { name, columns, hyper, timed, record }));
+            tables.push((last, Table { name, columns, hyper, timed, key, record }));
         }
     }
     tables.sort_by_key(|(last, _)| *last);
@@ -62,6 +75,47 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
 }
 
 impl Table {
+    /// Whether it is walked by its key: rows may move, and keep it.
+    pub fn keyed(&self) -> bool {
+        !self.timed && !self.key.is_empty()
+    }
+
+    /// The key of the last of the next `rows` rows.
+    pub async fn key_after(
+        &self,
+        connection: &mut Connection,
+        after: Option<&[String]>,
+        rows: i64,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        const OPERATION: &str = "see how far a table reaches";
+        let names: Vec<String> = self.key.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let texts: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
+        let last: Vec<String> = names.iter().map(|name| format!("{name} DESC")).collect();
+        let (names, texts, last) = (names.join(", "), texts.join(", "), last.join(", "));
+        let beyond = after.map_or(String::new(), |after| format!("WHERE ({names}) > {}", self.key_of(after)));
+        let sql = format!(
+            "SELECT ARRAY[{texts}] AS key FROM
+               (SELECT {names} FROM {table} {beyond} ORDER BY {names} LIMIT {rows}) t ORDER BY {last} LIMIT 1",
+            table = self.name
+        );
+        let row = connection.row(OPERATION, sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false)).await?;
+        row.map(|row| column(&row, OPERATION, "key")).transpose()
+    }
+
+    /// The condition on a row that its key is in this stretch.
+    pub fn within_keys(&self, after: Option<&[String]>, to: &[String]) -> String {
+        let names: Vec<String> = self.key.iter().map(|(name, _)| format!("t.\"{name}\"")).collect();
+        let names = names.join(", ");
+        let until = format!("({names}) <= {}", self.key_of(to));
+        after.map_or(until.clone(), |after| format!("({names}) > {} AND {until}", self.key_of(after)))
+    }
+
+    fn key_of(&self, values: &[String]) -> String {
+        let typed = self.key.iter().zip(values);
+        let typed = typed.map(|((_, kind), value)| format!("'{}'::{kind}", value.replace('\'', "''")));
+        format!("({})", typed.collect::<Vec<_>>().join(", "))
+    }
+
     /// Where it begins and ends: in microseconds, or in blocks. `None`: it is empty.
     pub async fn range(&self, connection: &mut Connection) -> Result<Option<(i64, i64)>, StoreError> {
         const OPERATION: &str = "see how far a table reaches";

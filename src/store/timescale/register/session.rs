@@ -16,6 +16,7 @@ use super::take_up::{Register, take_up};
 use super::{RegisterRequest, mirror};
 use crate::config::{RegisterOwner, TimescaleConfig};
 use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::erasure::Erase;
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
 use crate::domain::orders::{Answer, Order};
@@ -348,6 +349,11 @@ impl Following<'_> {
         for (table, key) in &plan.removals {
             writes.remove(table, key);
         }
+        // Rows of theirs that did not fit stand there as well, and would come when they do.
+        let unfit = plan.erase.as_ref().map(|erase| self.misfits_of(erase)).unwrap_or_default();
+        for misfit in unfit.values() {
+            writes.remove(&misfit.change.table, &misfit.change.key);
+        }
         if !writes.is_empty()
             && let Err(refused) = self.write(&order.by, &writes).await?
         {
@@ -360,12 +366,30 @@ impl Following<'_> {
             return Ok(Err(Refused::Conflict { reason: misfit.reason.clone() }));
         }
         if let Some(erase) = plan.erase {
+            self.misfits.retain(|key, _| !unfit.contains_key(key));
+            self.forget(unfit).await?;
+            self.tell_problems().await?;
             return self.hand_on(order, Command::ErasePerson(erase), plan.outcome).await;
         }
         if plan.checkouts.is_empty() {
             return Ok(Ok(plan.outcome));
         }
         self.check_out(order, plan).await
+    }
+
+    /// What of somebody did not fit: their record, their badges.
+    fn misfits_of(&self, erase: &Erase) -> BTreeMap<String, Misfit> {
+        let theirs = |misfit: &Misfit| {
+            let change = &misfit.change;
+            let of = change.record.as_ref().and_then(|record| record.get("person")?.as_str());
+            match change.table.as_str() {
+                "person" => change.key == erase.person.as_str(),
+                "tag" => of == Some(erase.person.as_str()),
+                _ => false,
+            }
+        };
+        let unfit = self.misfits.iter().filter(|(_, misfit)| theirs(misfit));
+        unfit.map(|(key, misfit)| (key.clone(), misfit.clone())).collect()
     }
 
     /// The records are there: what of an import is custody goes to the core itself.
