@@ -19,4 +19,5 @@ pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod track;
+pub mod trust;
 pub mod web;

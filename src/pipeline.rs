@@ -44,6 +44,7 @@ use crate::notify::{self, Board, Receivers};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, IntakeSender};
 use crate::store::timescale::Follower;
+use crate::trust::{self, TrustError};
 use crate::web;
 use crate::{store, telemetry};
 
@@ -71,8 +72,8 @@ pub enum RunError {
     Journal(#[from] JournalError),
     #[error("failed to take up the journal's state")]
     Restore(#[from] RestoreError),
-    #[error("failed to set up TLS for the API")]
-    Tls(#[from] web::TlsError),
+    #[error("failed to set up TLS for {what}")]
+    Tls { what: &'static str, source: TrustError },
     #[error("failed to listen on {address} for {what}")]
     Listen { what: &'static str, address: String, source: std::io::Error },
     #[error(
@@ -143,7 +144,8 @@ async fn assemble(
 
     let mouth = IntakeSender { queue: intake_tx, gate: gate_rx, clock: clock.clone() };
     let (outputs, bell) = doors::spawn(&config, &clock, stages);
-    let acks = spawn_sources(&config, mouth, outputs, stages, shutdown);
+    let desk = open_to_readers(&config, stages, shutdown).await?;
+    let acks = spawn_sources(&config, mouth, outputs, desk, stages, shutdown);
     let downstream = Downstream {
         acks,
         committed: committed_tx,
@@ -252,7 +254,8 @@ fn declared(rules: &Rules) -> Vec<Record> {
 async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Result<(), RunError> {
     let api = Arc::new(api);
     if let Some(address) = config.web.listen {
-        let tls = config.web.tls.as_ref().map(web::Tls::load).transpose()?;
+        let tls = config.web.tls.as_ref().map(web::Tls::load).transpose();
+        let tls = tls.map_err(|source| RunError::Tls { what: "the API", source })?;
         let listener = listen("the API", address).await?;
         stages.spawn("web", web::serve_tcp(listener, api.clone(), tls));
     }
@@ -266,26 +269,46 @@ async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Resul
     Ok(())
 }
 
+/// Listens for readers that connect to us; gives where their sessions wait for them.
+async fn open_to_readers(
+    config: &Config,
+    stages: &mut Stages,
+    shutdown: &CancellationToken,
+) -> Result<source::llrp::Desk, RunError> {
+    let desk = source::llrp::Desk::default();
+    let Some(llrp) = &config.llrp else { return Ok(desk) };
+    let tls = llrp.tls.as_ref().map(|tls| trust::acceptor(&tls.files, tls.client_ca_file.as_deref(), &[]));
+    let tls = tls.transpose().map_err(|source| RunError::Tls { what: "readers", source })?;
+    let listener = listen("readers", llrp.listen).await?;
+    let door = source::llrp::Door::new(config.readers.iter(), tls, max_kept(config), desk.clone());
+    stages.spawn_source(door.run(listener, shutdown.child_token()));
+    Ok(desk)
+}
+
+/// Of what is too long to be taken in, this much is kept: what the dead letters could not hold anyhow is not.
+fn max_kept(config: &Config) -> usize {
+    let max_kept = usize::try_from(config.journal.dead_letter_bytes()).unwrap_or(usize::MAX);
+    config.intake.max_kept_bytes.min(max_kept)
+}
+
 /// Spawns one task a source; gives the lanes on which acknowledgements go back.
 fn spawn_sources(
     config: &Config,
     mouth: IntakeSender,
     mut outputs: BTreeMap<SourceId, source::llrp::Outputs>,
+    desk: source::llrp::Desk,
     stages: &mut Stages,
     shutdown: &CancellationToken,
 ) -> BTreeMap<SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
     let mut lanes = BTreeMap::new();
-    // What the dead letters could not hold anyhow is not kept for them.
-    let max_kept = usize::try_from(config.journal.dead_letter_bytes()).unwrap_or(usize::MAX);
-    let limits = source::mqtt::Limits {
-        max_payload: config.intake.max_payload_bytes,
-        max_kept: config.intake.max_kept_bytes.min(max_kept),
-    };
+    let limits =
+        source::mqtt::Limits { max_payload: config.intake.max_payload_bytes, max_kept: max_kept(config) };
     stages.spawn_source(hold_open(mouth.clone(), shutdown.child_token()));
     for reader in config.readers.clone() {
         let max_kept = limits.max_kept;
         let Some(outputs) = outputs.remove(&reader.name) else { continue };
-        let reader = source::llrp::run(reader, max_kept, outputs, mouth.clone(), shutdown.child_token());
+        let (desk, mouth) = (desk.clone(), mouth.clone());
+        let reader = source::llrp::run(reader, max_kept, outputs, desk, mouth, shutdown.child_token());
         stages.spawn_source(reader);
     }
     for reader in config.serial_readers.clone() {

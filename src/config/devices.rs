@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::document::Section;
+use super::readers;
 use super::secrets::secret;
 use super::serial::{SerialKind, serial_reader};
 use super::tags::read_rules;
@@ -11,11 +12,10 @@ use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
 use super::values::parse_host_port;
 use super::{
     BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReadRules, ReaderConfig, RegisterType,
-    RoSpecConfig, SerialReaderConfig, TopicConfig, TopicFormat,
+    SerialReaderConfig, TopicConfig, TopicFormat,
 };
 use crate::domain::frames::ModbusTable;
-use crate::domain::ids::{Antenna, DeviceId, PointId, SourceId};
-use crate::domain::tag_filter::TagFilter;
+use crate::domain::ids::{DeviceId, PointId, SourceId};
 
 /// LLRP, or what a serial reader speaks.
 const READER_PROTOCOLS: [(&str, Option<SerialKind>); 6] = [
@@ -39,7 +39,8 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    pub fn new(top: &Section<'_>, scope: &Scope<'_>) -> Self {
+    /// `listens`: for readers that connect to us.
+    pub fn new(top: &Section<'_>, scope: &Scope<'_>, listens: bool) -> Self {
         let mut devices = Self {
             readers: Vec::new(),
             serial_readers: Vec::new(),
@@ -56,7 +57,7 @@ impl Devices {
             devices.reads.extend(name.clone().map(|name| (name, rules)));
             match section.need("protocol", protocol, "\"llrp\", or what a serial reader speaks") {
                 Some(Some(kind)) => devices.serial_readers.extend(serial_reader(section, scope, name, kind)),
-                Some(None) => devices.readers.extend(reader(section, scope, name, tags)),
+                Some(None) => devices.readers.extend(readers::reader(section, scope, name, tags, listens)),
                 // Which keys would be allowed is not known.
                 None => {}
             }
@@ -159,53 +160,6 @@ pub(super) fn address<'d>(section: &Section<'d>, example: &str) -> Option<&'d st
         Err(wrong) => Err(wrong),
     });
     section.need("address", address, &allowed)
-}
-
-fn reader(
-    section: Section<'_>,
-    scope: &Scope<'_>,
-    name: Option<SourceId>,
-    tags: TagFilter,
-) -> Option<ReaderConfig> {
-    let address = address(&section, "10.0.0.5:5084");
-    if let Some(address) = address {
-        scope.is_first(&section, "address", "reader address", address);
-    }
-    let connect_timeout = section.duration("connect_timeout", 100 * MILLISECOND..=10 * MINUTE);
-    let keepalive = section.duration("keepalive", SECOND..=HOUR);
-    let backoff = backoff(&section);
-    let rospec = rospec(&section);
-    let select = section.flag("filter_at_reader").unwrap_or(true);
-    let select = if select { tags } else { TagFilter::default() };
-    section.finish();
-    Some(ReaderConfig {
-        name: name?,
-        address: address?.to_owned(),
-        connect_timeout: connect_timeout.unwrap_or(10 * SECOND),
-        keepalive: keepalive.unwrap_or(10 * SECOND),
-        backoff,
-        rospec,
-        select,
-        references: Vec::new(),
-    })
-}
-
-fn rospec(section: &Section<'_>) -> RoSpecConfig {
-    let allowed = "numbers of antenna ports, from 1";
-    let antennas = section.list("antennas", allowed, |value| {
-        let number = value.as_integer()?;
-        let antenna = Antenna::from_str_radix(number.as_str(), number.radix()).ok()?;
-        (antenna > 0).then_some(antenna)
-    });
-    RoSpecConfig {
-        id: section.integer("rospec_id", 1..=i64::from(u32::MAX)).unwrap_or(1),
-        antennas: antennas.unwrap_or_default(),
-        report_every_n: section.integer("report_every", 0..=65_535).unwrap_or(1),
-        transmit_power_index: section.integer("transmit_power_index", 0..=65_535),
-        session: section.integer("session", 0..=3),
-        tag_population: section.integer("tag_population", 1..=65_535),
-        hold_on_disconnect: section.flag("hold_on_disconnect").unwrap_or(true),
-    }
 }
 
 fn broker(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> Option<BrokerConfig> {

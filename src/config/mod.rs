@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::epc::Epc;
 use crate::domain::frames::ModbusTable;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{
@@ -27,6 +26,7 @@ mod names;
 mod node;
 mod places;
 mod problems;
+mod readers;
 mod receivers;
 mod rules;
 mod secrets;
@@ -42,6 +42,10 @@ pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
+pub use readers::{
+    GpiTrigger, ListenTls, LlrpListenConfig, LlrpVersion, Power, Reach, ReaderConfig, ReaderIdentity,
+    ReaderTls, Report, RoSpecConfig, Start, Stop,
+};
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
@@ -66,6 +70,8 @@ pub struct Config {
     pub doors: DoorsConfig,
     /// Over LLRP.
     pub readers: Vec<ReaderConfig>,
+    /// Where readers connect to us; `None` where they do not.
+    pub llrp: Option<LlrpListenConfig>,
     pub serial_readers: Vec<SerialReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
@@ -365,36 +371,6 @@ pub struct BackoffConfig {
 }
 
 /// An RFID reader over LLRP.
-#[derive(Clone, Debug)]
-pub struct ReaderConfig {
-    pub name: SourceId,
-    /// `host:port`.
-    pub address: String,
-    pub connect_timeout: Duration,
-    pub keepalive: Duration,
-    pub backoff: BackoffConfig,
-    pub rospec: RoSpecConfig,
-    /// Tags that the reader itself is told to choose, as far as it can; empty where it is not to.
-    pub select: TagFilter,
-    /// Tags that it has to hear whatever it chooses: the reference tags of its read points.
-    pub references: Vec<Epc>,
-}
-
-#[derive(Clone, Debug)]
-pub struct RoSpecConfig {
-    pub id: u32,
-    /// Empty: every antenna of the reader.
-    pub antennas: Vec<Antenna>,
-    /// A report after this many tag reports; 0: only at the end of a round.
-    pub report_every_n: u16,
-    /// Index in the reader's power table; `None` leaves the reader's own setting.
-    pub transmit_power_index: Option<u16>,
-    /// Gen2 session and expected number of tags; `None` leaves the reader's own.
-    pub session: Option<u8>,
-    pub tag_population: Option<u16>,
-    pub hold_on_disconnect: bool,
-}
-
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     pub name: SourceId,

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::validate::read;
 use super::*;
 
+mod llrp;
 mod parts;
 
 fn no_env(_: &str) -> Option<String> {
@@ -140,7 +141,7 @@ adress = "10.0.0.5:5084"
             "journal.keep_reads: \"yes\": wrong type: string; write true or false (line 5)",
             "site[0].timezone: \"Europe/Berlim\": not a known time zone; write an IANA time zone, for instance \"Europe/Berlin\" (line 8)",
             "reader[1].address: \"10.0.0.5\": no port; write host:port, for instance 10.0.0.5:5084 (line 16)",
-            "reader[1].adress: unknown key \"adress\"; did you mean \"address\"? allowed: address, antennas, backoff, check_crc, connect_timeout, filter_at_reader, hold_on_disconnect, keepalive, name, protocol, report_every, rospec_id, session, site, tag_population, tags, transmit_power_index (line 17)",
+            "reader[1].adress: unknown key \"adress\"; did you mean \"address\"? allowed: address, antenna_power, antennas, backoff, check_crc, connect, connect_timeout, filter_at_reader, hold_on_disconnect, keepalive, mode, name, power_dbm, protocol, report_every, report_interval, rospec_id, session, site, start, stop, tag_population, tags, tls, transmit_power_index, version (line 17)",
         ]
     );
 }

@@ -13,7 +13,7 @@ use super::document::Section;
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, ReadPointConfig, Rules, alerting, devices, doors, node, places, rules, web};
+use super::{Config, ReadPointConfig, Rules, alerting, devices, doors, node, places, readers, rules, web};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -102,7 +102,8 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         ..Rules::default()
     };
     let doors = doors::doors(&top, scope);
-    let mut devices = devices::Devices::new(&top, scope);
+    let llrp = readers::listener(top.table("llrp"), scope);
+    let mut devices = devices::Devices::new(&top, scope, llrp.is_some());
     rules.source_sites = std::mem::take(&mut devices.sites);
     rules.reads = std::mem::take(&mut devices.reads);
     for reader in &mut devices.readers {
@@ -129,6 +130,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         rules,
         doors,
         readers,
+        llrp,
         serial_readers,
         brokers,
         modbus,

@@ -7,7 +7,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,14 +18,14 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
+
+use crate::trust::{self, TrustError};
 
 /// Of an answer, this much is read, and for so long: beside its status it only explains a refusal.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -41,18 +40,12 @@ pub enum HttpError {
     Address(String),
     #[error("failed to connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("failed to read the certificates in {path}: {source}")]
-    CaFile { path: String, source: pem::Error },
-    #[error("{path} holds no certificate that can be used")]
-    NoCertificate { path: String },
-    #[error("this machine trusts no certificate: install its CA certificates, or name a ca_file")]
-    NoRoots,
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("its certificate is not trusted: {0}; is ca_file the authority that issued it?")]
     NotTrusted(#[source] rustls::Error),
     #[error("failed to begin TLS: {0}")]
     Tls(#[source] io::Error),
-    #[error("failed to set up TLS: {0}")]
-    TlsSetup(#[source] rustls::Error),
     #[error("not a name that a certificate could have: {0}")]
     Name(#[source] InvalidDnsNameError),
     #[error("failed to ask: {}", in_words(.0))]
@@ -183,7 +176,7 @@ impl HttpClient {
         }
         let connector = match self.tls.take() {
             Some(connector) => connector,
-            None => connector(self.ca_file.as_deref())?,
+            None => trust::connector(self.ca_file.as_deref(), None)?,
         };
         let name = ServerName::try_from(host).map_err(HttpError::Name)?;
         let stream = connector.connect(name, stream).await.map_err(tls_error)?;
@@ -244,40 +237,10 @@ async fn handshake(
 }
 
 fn tls_error(error: io::Error) -> HttpError {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(untrusted @ rustls::Error::InvalidCertificate(_)) => HttpError::NotTrusted(untrusted.clone()),
-        _ => HttpError::Tls(error),
+    match trust::untrusted(&error) {
+        Some(untrusted) => HttpError::NotTrusted(untrusted.clone()),
+        None => HttpError::Tls(error),
     }
-}
-
-fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, HttpError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            let path = file.display().to_string();
-            let failed = |source| HttpError::CaFile { path: path.clone(), source };
-            let read = CertificateDer::pem_file_iter(file).map_err(failed)?;
-            let (added, _) =
-                roots.add_parsable_certificates(read.collect::<Result<Vec<_>, _>>().map_err(failed)?);
-            if added == 0 {
-                return Err(HttpError::NoCertificate { path });
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            for error in &found.errors {
-                tracing::debug!(%error, "a certificate of this machine could not be read");
-            }
-            if roots.add_parsable_certificates(found.certs).0 == 0 {
-                return Err(HttpError::NoRoots);
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = versions.map_err(HttpError::TlsSetup)?.with_root_certificates(roots).with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A reader over LLRP (TCP, we connect): keeps one session alive and passes its reports and events on.
+//! A reader over LLRP: keeps one session alive and passes its reports and events on. We connect, or the reader
+//! does (`listener.rs`, `desk.rs`); over TCP, or TLS on it.
 //!
 //! ```text
 //! connect ─▶ ConnectionAttemptEvent ─▶ capabilities ─▶ settings ─▶ ROSpec ─▶ Link(Up) ─▶ enable ─▶ listen
@@ -14,15 +15,24 @@
 //! that TCP makes the reader keep its reports. Its keepalives are not answered then either: a reader
 //! that closes for that reason is connected to again, and held reports come back with it.
 
+pub mod capabilities;
 mod connection;
+mod desk;
+mod dial;
+mod guest;
+mod listener;
 mod loss;
 mod messages;
 mod outputs;
+mod probe;
 mod select;
 mod session;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod vendors;
+mod versions;
+mod wire;
 
 use std::time::Duration;
 
@@ -31,36 +41,55 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::desk::Desk;
+pub use self::listener::Door;
 pub use self::outputs::{Outputs, Switch};
+pub use self::probe::probe;
 
-use self::loss::Ended;
+use self::loss::{Ended, Loss};
 use self::session::Session;
 use super::backoff::Backoff;
 use super::{Intake, IntakeSender};
-use crate::config::ReaderConfig;
+use crate::config::{LlrpVersion, Reach, ReaderConfig};
 use crate::domain::frames::{LinkChange, LinkState};
 use crate::telemetry::names;
 
 /// A stop waits so long for a reader whose outputs are to be switched off.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What a reader's sessions have in common.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    config: &'a ReaderConfig,
+    max_kept: usize,
+    /// Where a reader that connects by itself comes in.
+    desk: &'a Desk,
+    intake: &'a IntakeSender,
+}
+
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
 ///
 /// A message that is longer than any we take ends the connection, and is kept as a dead letter: whole up to
-/// `max_kept` bytes.
+/// `max_kept` bytes. A reader that connects by itself comes from `desk`.
 pub async fn run(
     config: ReaderConfig,
     max_kept: usize,
     mut outputs: Outputs,
+    desk: Desk,
     intake: IntakeSender,
     shutdown: CancellationToken,
 ) {
     let mut backoff = Backoff::new(config.backoff);
+    let around = Around { config: &config, max_kept, desk: &desk, intake: &intake };
     let mut link = Link { config: &config, intake: &intake, last: None };
-    let mut known = Known { max_kept, refuses_filters: false };
+    let mut known = Known {
+        negotiates: config.version == LlrpVersion::Negotiated,
+        refuses_filters: false,
+        refuses_extensions: false,
+    };
     link.gauge(false);
     let away = loop {
-        match connected(&config, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await {
+        match connected(&around, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await {
             Ended::Shutdown => {
                 info!(reader = %config.name, "session closed");
                 break false;
@@ -71,10 +100,15 @@ pub async fn run(
             }
             Ended::Lost(loss) => {
                 let reader = config.name.as_str().to_owned();
+                known.negotiates &= !matches!(loss, Loss::VersionsUnknown);
                 counter!(names::SOURCE_CONNECTION_FAILURES, "source" => reader.clone()).increment(1);
                 counter!(names::LLRP_LOSSES, "source" => reader, "reason" => loss.label()).increment(1);
-                let delay = backoff.next_delay();
-                warn!(reader = %config.name, address = %config.address, retry_in = ?delay, "{loss}");
+                let delay = match config.reach {
+                    Reach::ToReader { .. } => backoff.next_delay(),
+                    // It is the reader that waits; we are there for it at once.
+                    Reach::FromReader { .. } => Duration::ZERO,
+                };
+                warn!(reader = %config.name, reach = %config.reach, retry_in = ?delay, "{loss}");
                 let pause = async {
                     link.down(loss.to_string()).await?;
                     tokio::time::sleep(delay).await;
@@ -90,7 +124,7 @@ pub async fn run(
     };
     if away && outputs.may_be_on() {
         // It may have come back: one more session, to switch off what it holds on for us.
-        let ended = connected(&config, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await;
+        let ended = connected(&around, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await;
         if let Ended::Lost(loss) = ended {
             warn!(reader = %config.name, %loss, "the reader's outputs could not be switched off");
         }
@@ -100,31 +134,39 @@ pub async fn run(
 
 /// What outlives a session.
 struct Known {
-    max_kept: usize,
+    /// It lives with being asked for its versions, and answers.
+    negotiates: bool,
     refuses_filters: bool,
+    refuses_extensions: bool,
 }
 
 /// One connection, from connecting to its end. Where there are outputs, a stop does not break its set-up off, so
 /// that they are switched off, but for [`FAREWELL`].
 async fn connected(
-    config: &ReaderConfig,
+    around: &Around<'_>,
     known: &mut Known,
     outputs: &mut Outputs,
     link: &mut Link<'_>,
     backoff: &mut Backoff,
     shutdown: &CancellationToken,
 ) -> Ended {
+    let config = around.config;
     let farewell = if outputs.is_empty() { Duration::ZERO } else { FAREWELL };
     let set_up = async {
-        let mut session = Session::open(config, known.max_kept, outputs, link.intake).await?;
+        let mut session = Session::open(around, outputs).await?;
+        if known.negotiates {
+            known.negotiates = versions::negotiate(&mut session).await?;
+        }
         // Before all that may take its time: somebody stands at the door.
         session.show_outputs().await?;
         if shutdown.is_cancelled() {
             return Ok(session);
         }
         session.refuses_filters = known.refuses_filters;
+        session.refuses_extensions = known.refuses_extensions;
         let replaying = setup::set_up(&mut session).await?;
         known.refuses_filters = session.refuses_filters;
+        known.refuses_extensions = session.refuses_extensions;
         // In front of what the reader held, which comes as soon as it is told to.
         session.meanwhile(link.up(replaying)).await?;
         setup::enable_events_and_reports(&mut session).await?;
@@ -140,7 +182,7 @@ async fn connected(
         Err(ended) => ended,
         Ok(mut session) if shutdown.is_cancelled() => session.listen(shutdown).await,
         Ok(mut session) => {
-            info!(reader = %config.name, address = %config.address, "reading");
+            info!(reader = %config.name, reach = %config.reach, "reading");
             backoff.reset();
             session.listen(shutdown).await
         }

@@ -126,6 +126,11 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::LLRP_CONNECTED, Gauge, "1 while a session with the reader is set up"),
     (names::LLRP_LOSSES, Counter, "LLRP connections that failed or were lost, by reason"),
     (
+        names::LLRP_TURNED_AWAY,
+        Counter,
+        "Connections that readers made to us and that went no further, by reason",
+    ),
+    (
         names::LLRP_FILTERS_REFUSED,
         Counter,
         "Sessions in which a reader refused to choose tags; it reports all, and they are filtered here",

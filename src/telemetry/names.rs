@@ -143,3 +143,6 @@ pub const LLRP_LOSSES: &str = "tallyman_llrp_losses_total";
 pub const LLRP_FILTERS_REFUSED: &str = "tallyman_llrp_filters_refused_total";
 /// Stretches of bytes that were no message, by reason; each is a dead letter.
 pub const LLRP_UNFRAMED: &str = "tallyman_llrp_unframed_total";
+/// Connections that readers made and that went no further, by reason: `unknown`, `duplicate`, `tls`, `slow`, `status`,
+/// `not-llrp`, `crowd`.
+pub const LLRP_TURNED_AWAY: &str = "tallyman_llrp_turned_away_total";

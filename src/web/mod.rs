@@ -54,7 +54,7 @@ mod status;
 mod stream;
 mod tls;
 
-pub use tls::{Tls, TlsError};
+pub use tls::Tls;
 
 /// Looks through more rows than usual that run at a time: each costs a core some milliseconds a window.
 const LONG_LOOKS: usize = 2;

@@ -27,6 +27,7 @@ mod outage;
 mod people;
 mod plant;
 mod purity;
+mod readers;
 mod readme;
 mod relay;
 mod serial_source;

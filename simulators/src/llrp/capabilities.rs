@@ -8,10 +8,18 @@ pub(super) struct Capabilities {
     pub antennas: u16,
     pub has_utc_clock: bool,
     pub firmware: String,
+    /// Enterprise number of its maker, whose extensions it has; the one for documentation (RFC 5612) has none.
+    pub maker: u32,
+    /// The newest protocol version that it speaks: 1 is 1.0.1, 2 is 1.1.
+    pub version: u8,
 }
 
 /// Enterprise number set aside for documentation (RFC 5612).
-const MANUFACTURER: u32 = 32473;
+pub(super) const NO_MAKER: u32 = 32473;
+pub(super) const IMPINJ: u32 = 25882;
+pub(super) const ZEBRA: u32 = 161;
+/// Degrees Celsius that a reader of Impinj's make tells.
+pub(super) const TEMPERATURE: i16 = 41;
 const MODEL: u32 = 4;
 /// Requested data (section 10.2): which of the four groups; 0 is all of them.
 const GENERAL: u8 = 1;
@@ -27,6 +35,13 @@ pub(super) const POWER_LEVELS: u16 = 81;
 /// ETSI EN 302 208, lower band: the four channels, in kHz.
 const CHANNELS_KHZ: [u32; 4] = [865_700, 866_300, 866_900, 867_500];
 
+#[cfg(test)]
+impl Capabilities {
+    pub fn plain(antennas: u16) -> Self {
+        Self { antennas, has_utc_clock: true, firmware: "1.2".into(), maker: NO_MAKER, version: 1 }
+    }
+}
+
 /// Whether `requested` is a value that the message may carry.
 pub(super) fn known(requested: u8) -> bool {
     requested <= AIR_PROTOCOL
@@ -41,7 +56,7 @@ pub(super) fn write(reader: &Capabilities, requested: u8, out: &mut Out) {
         llrp(out);
     }
     if wanted(REGULATORY) {
-        regulatory(out);
+        regulatory(reader, out);
     }
     if wanted(AIR_PROTOCOL) {
         // C1G2LLRPCapabilities: block write; two select filters a query.
@@ -54,7 +69,7 @@ pub(super) fn write(reader: &Capabilities, requested: u8, out: &mut Out) {
 fn general(reader: &Capabilities, out: &mut Out) {
     out.tlv(137, |out| {
         out.u16(reader.antennas).u16(if reader.has_utc_clock { 0x4000 } else { 0 });
-        out.u32(MANUFACTURER).u32(MODEL).text(&reader.firmware);
+        out.u32(reader.maker).u32(MODEL).text(&reader.firmware);
         for (index, decibel) in (1..=42u16).zip(std::iter::once(0).chain(10..)) {
             out.tlv(139, |out| {
                 out.u16(index).u16(decibel);
@@ -79,7 +94,7 @@ fn llrp(out: &mut Out) {
     });
 }
 
-fn regulatory(out: &mut Out) {
+fn regulatory(reader: &Capabilities, out: &mut Out) {
     out.tlv(143, |out| {
         out.u16(276).u16(2);
         out.tlv(144, |out| {
@@ -98,6 +113,12 @@ fn regulatory(out: &mut Out) {
                 });
             });
             out.tlv(328, rf_modes);
+            if reader.version > 1 {
+                // RFSurveyFrequencyCapabilities, which 1.1 wants.
+                out.tlv(365, |out| {
+                    out.u32(865_000).u32(868_000);
+                });
+            }
         });
     });
 }
@@ -123,7 +144,7 @@ mod tests {
     use crate::llrp::wire::In;
 
     fn groups(requested: u8) -> Vec<u16> {
-        let reader = Capabilities { antennas: 4, has_utc_clock: true, firmware: "1.2".into() };
+        let reader = Capabilities::plain(4);
         let mut out = Out::default();
         write(&reader, requested, &mut out);
         In(&out.0).parameters().unwrap().iter().map(|parameter| parameter.kind).collect()

@@ -156,7 +156,8 @@ impl Connection<'_> {
         }
         self.unanswered += 1;
         self.next_keepalive = self.keepalive.map(|every| Instant::now() + every);
-        let bytes = wire::message(message::KEEPALIVE, self.take_id(), |_| {});
+        let mut bytes = wire::message(message::KEEPALIVE, self.take_id(), |_| {});
+        wire::set_version(&mut bytes, locked(&self.shared.state).version);
         self.send(&bytes).await
     }
 
@@ -204,7 +205,9 @@ impl Connection<'_> {
 
     /// A report counts as sent when all of its bytes were accepted; the others are held again.
     async fn write_batch(&mut self, batch: Batch) -> Result<(), Ended> {
-        let (accepted, result) = self.put(&batch.bytes).await;
+        let mut bytes = batch.bytes;
+        wire::set_version(&mut bytes, locked(&self.shared.state).version);
+        let (accepted, result) = self.put(&bytes).await;
         let sent_at = wall_now();
         let mut unsent = Vec::new();
         let mut sent = Vec::new();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::capabilities::{self, MAX_ACCESSSPECS, MAX_ROSPECS};
+use super::capabilities::{self, IMPINJ, MAX_ACCESSSPECS, MAX_ROSPECS, TEMPERATURE};
 use super::rospec::{RoSpec, SpecError, SpecState};
 use super::settings::{Settings, Shown};
 use super::state::{State, spec_id};
@@ -22,8 +22,27 @@ type Refusal = (u16, String);
 impl State {
     /// Answers one message that arrived at `now`.
     pub fn handle(&mut self, header: Header, body: &[u8], now: Timestamp) -> Reply {
-        if header.version != 1 {
-            return error(header.id, status::UNSUPPORTED_VERSION, "this reader speaks LLRP 1.0.1");
+        let mut reply = self.reply(header, body, now);
+        // What is said of versions is said as 1.1.
+        let is_of_versions =
+            matches!(header.kind, message::GET_SUPPORTED_VERSION | message::SET_PROTOCOL_VERSION);
+        let speaks = self.capabilities.version;
+        wire::set_version(&mut reply.bytes, if is_of_versions { speaks } else { self.version });
+        reply
+    }
+
+    fn reply(&mut self, header: Header, body: &[u8], now: Timestamp) -> Reply {
+        if self.capabilities.version > 1 {
+            match header.kind {
+                message::GET_SUPPORTED_VERSION if header.version == 2 => return self.versions(header),
+                message::SET_PROTOCOL_VERSION if header.version == 2 => {
+                    return self.set_version(header, body);
+                }
+                _ => {}
+            }
+        }
+        if header.version != self.version {
+            return error(header.id, status::UNSUPPORTED_VERSION, "this is not the version that is spoken");
         }
         match header.kind {
             message::KEEPALIVE_ACK => Reply::default(),
@@ -40,6 +59,7 @@ impl State {
                 let bytes = wire::message(message::CLOSE_CONNECTION_RESPONSE, header.id, success);
                 Reply { bytes, close: true }
             }
+            message::CUSTOM_MESSAGE => self.custom(header, body),
             message::GET_READER_CAPABILITIES => self.get_capabilities(header.id, body),
             message::GET_READER_CONFIG => self.get_config(header.id, body),
             message::GET_ROSPECS => self.answer(header, Ok(()), |state, out| {
@@ -52,6 +72,40 @@ impl State {
             }),
             _ => self.change(header, body, now),
         }
+    }
+
+    fn versions(&self, header: Header) -> Reply {
+        let bytes = wire::message(header.kind + 10, header.id, |out| {
+            out.u8(self.version).u8(self.capabilities.version);
+            success(out);
+        });
+        Reply { bytes, close: false }
+    }
+
+    fn set_version(&mut self, header: Header, body: &[u8]) -> Reply {
+        let wanted = In(body).u8().unwrap_or(0);
+        let known = (1..=self.capabilities.version).contains(&wanted);
+        if known {
+            self.version = wanted;
+        }
+        let refused = || (status::UNSUPPORTED_VERSION, format!("version {wanted} is not spoken"));
+        self.answer(header, known.then_some(()).ok_or_else(refused), |_, _| {})
+    }
+
+    /// Impinj's ENABLE_EXTENSIONS; no other message of any maker is known.
+    fn custom(&mut self, header: Header, body: &[u8]) -> Reply {
+        let mut input = In(body);
+        let asked = input.u32().and_then(|maker| input.u8().map(|subtype| (maker, subtype)));
+        if asked != Ok((IMPINJ, 21)) || self.capabilities.maker != IMPINJ {
+            let what = "no such message of any maker is supported";
+            return error(header.id, status::UNSUPPORTED_MESSAGE, what);
+        }
+        self.extended = true;
+        let bytes = wire::message(message::CUSTOM_MESSAGE, header.id, |out| {
+            out.u32(IMPINJ).u8(22);
+            success(out);
+        });
+        Reply { bytes, close: false }
     }
 
     /// Messages whose answer is a status and no more.
@@ -111,10 +165,20 @@ impl State {
     fn get_config(&self, id: u32, body: &[u8]) -> Reply {
         let header = Header { version: 1, kind: message::GET_READER_CONFIG, length: 0, id };
         let checked = self.read_config_request(body);
+        // ImpinjRequestedData, behind the seven bytes of fields.
+        let wants_temperature = body.get(7..).is_some_and(|rest| {
+            let asked = In(rest).parameters().unwrap_or_default();
+            asked.iter().any(|custom| custom.kind == 1023 && custom.body.ends_with(&2004u32.to_be_bytes()))
+        });
         let (antenna, requested) = checked.clone().unwrap_or_default();
         self.answer(header, checked.map(|_| ()), |state, out| {
             let antennas = state.capabilities.antennas;
             state.settings.write(&Shown { antennas, identity: &state.identity, requested, antenna }, out);
+            if wants_temperature && state.extended {
+                out.tlv(1023, |out| {
+                    out.u32(IMPINJ).u32(37).u16(TEMPERATURE as u16);
+                });
+            }
         })
     }
 
@@ -299,7 +363,7 @@ mod tests {
     use crate::llrp::rospec::tests::SPEC;
 
     fn reader() -> State {
-        let capabilities = Capabilities { antennas: 4, has_utc_clock: true, firmware: "1.0".into() };
+        let capabilities = Capabilities::plain(4);
         State::new(DeviceClock::exact(micros(0)), capabilities, [0; 8], 100)
     }
 

@@ -1,4 +1,5 @@
-//! A fixed RFID reader that speaks LLRP 1.0.1 (EPCglobal, August 2007) to any client.
+//! A fixed RFID reader that speaks LLRP 1.0.1 (EPCglobal, August 2007), and 1.1 where it is told to, to any client.
+//! Waits for clients, or calls one.
 //!
 //! ```text
 //! reader.read(observation) → held reads → RO_ACCESS_REPORT as the ROSpec asks → socket → truth
@@ -7,6 +8,7 @@
 
 mod capabilities;
 mod connection;
+mod dial;
 mod dispatch;
 mod reader;
 pub(crate) mod report;
@@ -16,7 +18,7 @@ mod state;
 pub mod wire;
 
 pub use reader::{Reader, ReaderOptions};
-pub use report::TagObservation;
+pub use report::{Radio, TagObservation};
 pub use state::Taken;
 
 /// Message types (LLRP 1.0.1, table of section 16.1).
@@ -38,6 +40,8 @@ pub mod message {
     pub const ENABLE_ACCESSSPEC: u16 = 42;
     pub const DISABLE_ACCESSSPEC: u16 = 43;
     pub const GET_ACCESSSPECS: u16 = 44;
+    pub const GET_SUPPORTED_VERSION: u16 = 46;
+    pub const SET_PROTOCOL_VERSION: u16 = 47;
     pub const GET_REPORT: u16 = 60;
     pub const RO_ACCESS_REPORT: u16 = 61;
     pub const KEEPALIVE: u16 = 62;
@@ -45,6 +49,7 @@ pub mod message {
     pub const ENABLE_EVENTS_AND_REPORTS: u16 = 64;
     pub const KEEPALIVE_ACK: u16 = 72;
     pub const ERROR_MESSAGE: u16 = 100;
+    pub const CUSTOM_MESSAGE: u16 = 1023;
 }
 
 /// Status codes (section 14.1.1).

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, NO_MAKER};
 use super::connection;
-use super::report::{HeldRead, TagObservation};
+use super::dial;
+use super::report::{HeldRead, Radio, TagObservation};
 use super::state::{State, Taken};
 use crate::clock::{DeviceClock, Stamp, wall_now};
 use crate::faults::{self, Fault, FaultSwitch};
@@ -34,6 +35,12 @@ pub struct ReaderOptions {
     pub missed_keepalives: Option<u32>,
     /// Port 0: any that is free.
     pub listen: SocketAddr,
+    /// Calls its client there, instead of waiting for one.
+    pub dial: Option<SocketAddr>,
+    /// Speaks LLRP 1.1 too, where the client asks for it.
+    pub speaks_1_1: bool,
+    /// The enterprise number of a maker whose extensions it has: 25882 for Impinj, 161 for Zebra; 0 for none.
+    pub has_extensions_of: u32,
 }
 
 impl ReaderOptions {
@@ -47,6 +54,9 @@ impl ReaderOptions {
             absent_equals_last: false,
             missed_keepalives: None,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            dial: None,
+            speaks_1_1: false,
+            has_extensions_of: 0,
         }
     }
 }
@@ -87,6 +97,8 @@ impl Reader {
             antennas: options.antennas,
             has_utc_clock: !options.clock.uptime_only,
             firmware: concat!("sim-", env!("CARGO_PKG_VERSION")).to_owned(),
+            maker: if options.has_extensions_of == 0 { NO_MAKER } else { options.has_extensions_of },
+            version: if options.speaks_1_1 { 2 } else { 1 },
         };
         let identity = fnv1a(options.name.as_bytes()).to_be_bytes();
         let state = Mutex::new(State::new(options.clock, capabilities, identity, options.buffer_reads));
@@ -101,7 +113,10 @@ impl Reader {
             outputs: watch::Sender::new(BTreeSet::new()),
         });
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept(shared.clone(), gate, stop.clone()));
+        let task = match shared.options.dial {
+            None => tokio::spawn(accept(shared.clone(), gate, stop.clone())),
+            Some(client) => tokio::spawn(dial::keep_calling(shared.clone(), client, stop.clone())),
+        };
         Ok(Self { shared, address, stop, task })
     }
 
@@ -109,15 +124,26 @@ impl Reader {
         self.address
     }
 
+    /// What it calls itself (Identification), in hexadecimal digits.
+    pub fn identity(&self) -> String {
+        locked(&self.shared.state).identity.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Offers a read; it is taken where an active ROSpec listens on its antenna.
     pub fn read(&self, observation: TagObservation) -> Taken {
+        let radio = Radio::of(&observation);
+        self.read_finely(observation, radio)
+    }
+
+    /// The same, with what a maker's extensions tell of it.
+    pub fn read_finely(&self, observation: TagObservation, radio: Radio) -> Taken {
         let faults = self.shared.faults.now();
         if faults.has(Fault::PowerOff) {
             return Taken::NotListening;
         }
         let mut state = locked(&self.shared.state);
         state.clock_jump_us = faults.clock_jump_us();
-        let taken = state.take(observation);
+        let taken = state.take(observation, radio);
         drop(state);
         if taken == Taken::Held {
             self.shared.work.notify_one();

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::capabilities::{IMPINJ, ZEBRA};
 use super::message;
 use super::wire::{self, Out};
 use crate::clock::Stamp;
@@ -18,10 +19,29 @@ pub struct TagObservation {
     pub count: u16,
 }
 
+/// What a maker's extensions tell of a read, in the units of the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Radio {
+    /// 4096 steps a turn.
+    pub phase: u16,
+    /// Hundredths of a dBm.
+    pub rssi_hundredths: i16,
+    /// Sixteenths of a hertz.
+    pub doppler_16ths: i16,
+}
+
+impl Radio {
+    /// No more than the observation itself says.
+    pub fn of(observation: &TagObservation) -> Self {
+        Self { rssi_hundredths: i16::from(observation.rssi_dbm) * 100, ..Self::default() }
+    }
+}
+
 /// A read that the reader holds until its report is written.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct HeldRead {
     pub observation: TagObservation,
+    pub radio: Radio,
     pub stamp: Stamp,
     pub channel: u16,
     pub rospec: u32,
@@ -42,6 +62,11 @@ impl Selector {
     pub const FIRST_SEEN: u16 = 1 << 9;
     pub const LAST_SEEN: u16 = 1 << 8;
     pub const SEEN_COUNT: u16 = 1 << 7;
+    // Makers' extensions, kept in bits that the standard reserves.
+    pub const IMPINJ_PHASE: u16 = 1;
+    pub const IMPINJ_RSSI: u16 = 1 << 1;
+    pub const IMPINJ_DOPPLER: u16 = 1 << 2;
+    pub const ZEBRA_PHASE: u16 = 1 << 3;
 
     /// What this reader reports where nobody chose: antenna, signal, first seen.
     pub const DEFAULT: Self = Self(Self::ANTENNA_ID | Self::PEAK_RSSI | Self::FIRST_SEEN);
@@ -82,7 +107,24 @@ impl HeldRead {
             if selector.has(Selector::SEEN_COUNT) && economy.tell(6, self.observation.count.into()) {
                 out.tv(8).u16(self.observation.count);
             }
+            self.write_extensions(selector, out);
         });
+    }
+
+    fn write_extensions(&self, selector: Selector, out: &mut Out) {
+        let Radio { phase, rssi_hundredths, doppler_16ths } = self.radio;
+        // Zebra counts 65,536 steps a turn.
+        let parts = [
+            (Selector::IMPINJ_PHASE, IMPINJ, 56, phase),
+            (Selector::IMPINJ_RSSI, IMPINJ, 57, rssi_hundredths as u16),
+            (Selector::IMPINJ_DOPPLER, IMPINJ, 68, doppler_16ths as u16),
+            (Selector::ZEBRA_PHASE, ZEBRA, 709, phase << 4),
+        ];
+        for (_, maker, subtype, value) in parts.into_iter().filter(|(flag, ..)| selector.has(*flag)) {
+            out.tlv(1023, |out| {
+                out.u32(maker).u32(subtype).u16(value);
+            });
+        }
     }
 
     fn write_epc(&self, out: &mut Out) {
@@ -161,7 +203,8 @@ mod tests {
             count: 3,
         };
         let stamp = Stamp::Utc(0x0102_0304_0506);
-        HeldRead { observation, stamp, channel: 4, rospec: 1234, inventory: 1 }
+        let radio = Radio::of(&observation);
+        HeldRead { observation, radio, stamp, channel: 4, rospec: 1234, inventory: 1 }
     }
 
     /// Written out from the standard's tables, not from the encoder.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::capabilities::{IMPINJ, ZEBRA};
 use super::report::Selector;
 use super::wire::{In, Out, WireError};
 
@@ -185,7 +186,10 @@ impl ReportRule {
             rule.every = 0;
         }
         for part in input.parameters()?.iter().filter(|part| part.kind == 238) {
-            rule.selector = Selector(In(part.body).u16()?);
+            rule.selector = Selector(In(part.body).u16()? & 0xffc0);
+        }
+        for part in input.parameters()?.iter().filter(|part| part.kind == 1023) {
+            rule.selector.0 |= extensions(In(part.body))?;
         }
         Ok(rule)
     }
@@ -201,6 +205,28 @@ impl ReportRule {
             });
         });
     }
+}
+
+/// What a maker's content selector asks for: Impinj's has a parameter of its own for each, Zebra's a bit.
+fn extensions(mut input: In<'_>) -> Result<u16, WireError> {
+    match (input.u32()?, input.u32()?) {
+        (IMPINJ, 50) => {}
+        (ZEBRA, 708) => return Ok(if input.u32()? & 1 << 28 != 0 { Selector::ZEBRA_PHASE } else { 0 }),
+        _ => return Ok(0),
+    }
+    let mut wanted = 0;
+    for part in input.parameters()?.iter().filter(|part| part.kind == 1023) {
+        let mut body = In(part.body);
+        let (_maker, subtype, on) = (body.u32()?, body.u32()?, body.u16()? == 1);
+        wanted |= match subtype {
+            _ if !on => 0,
+            52 => Selector::IMPINJ_PHASE,
+            53 => Selector::IMPINJ_RSSI,
+            67 => Selector::IMPINJ_DOPPLER,
+            _ => 0,
+        };
+    }
+    Ok(wanted)
 }
 
 #[cfg(test)]

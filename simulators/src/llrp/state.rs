@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 
 use super::capabilities::Capabilities;
-use super::report::{HeldRead, TagObservation};
+use super::report::{HeldRead, Radio, TagObservation};
 use super::rospec::{ReportRule, RoSpec, SpecState};
 use super::settings::{BUFFER_WARNING, ROSPEC_EVENT, Settings};
 use super::wire::{self, Out};
@@ -34,6 +34,10 @@ pub(super) struct State {
     pub capabilities: Capabilities,
     pub identity: [u8; 8],
     pub settings: Settings,
+    /// The protocol version of this connection.
+    pub version: u8,
+    /// The client switched its maker's extensions on.
+    pub extended: bool,
     pub rospecs: BTreeMap<u32, RoSpec>,
     /// AccessSpec parameters as added; bit 7 of the byte behind the protocol says whether one is enabled.
     pub accessspecs: BTreeMap<u32, Vec<u8>>,
@@ -65,6 +69,8 @@ impl State {
             capabilities,
             identity,
             settings: Settings::default(),
+            version: 1,
+            extended: false,
             rospecs: BTreeMap::new(),
             accessspecs: BTreeMap::new(),
             reporting: false,
@@ -98,7 +104,7 @@ impl State {
     }
 
     /// Takes a read. Its time becomes unique among this reader's reads.
-    pub fn take(&mut self, mut observation: TagObservation) -> Taken {
+    pub fn take(&mut self, mut observation: TagObservation, radio: Radio) -> Taken {
         self.roll(observation.at);
         let Some(spec) = self.active().filter(|spec| spec.hears(observation.antenna)) else {
             return Taken::NotListening;
@@ -115,7 +121,7 @@ impl State {
         let channel = 1 + (self.last_read_us / 200_000 % 4) as u16;
         self.warn_when_filling(observation.at);
         let at = observation.at;
-        self.held.push_back(HeldRead { observation, stamp, channel, rospec, inventory });
+        self.held.push_back(HeldRead { observation, radio, stamp, channel, rospec, inventory });
         self.inventoried = self.inventoried.saturating_add(1);
         if inventory_reads.is_some_and(|enough| self.inventoried >= enough) {
             self.end_round(at);
@@ -294,6 +300,8 @@ impl State {
     /// A client is there: whether it gets everything at once or has to ask for it first.
     pub fn connected(&mut self) {
         self.reporting = !self.settings.hold;
+        self.version = 1;
+        self.extended = false;
     }
 
     pub fn disconnected(&mut self) {

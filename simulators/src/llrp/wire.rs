@@ -63,6 +63,16 @@ pub fn message(kind: u16, id: u32, body: impl FnOnce(&mut Out)) -> Vec<u8> {
     out.0
 }
 
+/// Makes every message in `bytes` one of this protocol version.
+pub fn set_version(bytes: &mut [u8], version: u8) {
+    let mut left = bytes;
+    while let [first, _, l0, l1, l2, l3, ..] = left {
+        *first = *first & 0b1110_0011 | version << 2;
+        let length = u32::from_be_bytes([*l0, *l1, *l2, *l3]) as usize;
+        left = left.get_mut(length.max(HEADER_BYTES)..).unwrap_or_default();
+    }
+}
+
 /// A message's header, as received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::clock::Stamp;
-use crate::llrp::report::{Economy, HeldRead, Selector, TagObservation, ro_access_report};
+use crate::llrp::report::{Economy, HeldRead, Radio, Selector, TagObservation, ro_access_report};
 use crate::llrp::{message, wire};
 
 const ROSPEC: u32 = 1;
@@ -24,6 +24,7 @@ pub(super) fn report(id: u32, reads: &[TagObservation]) -> Vec<u8> {
         .iter()
         .map(|observation| HeldRead {
             stamp: Stamp::Utc(micros_of(observation.at)),
+            radio: Radio::of(observation),
             observation: observation.clone(),
             channel: 1,
             rospec: ROSPEC,

@@ -177,13 +177,13 @@ impl World {
             };
             let listen = ports.take();
             let reader = ReaderOptions {
-                name: plan.name.clone(),
                 antennas: plan.antennas,
                 clock,
                 buffer_reads: plan.buffer_reads,
                 absent_equals_last: plan.absent_equals_last,
                 missed_keepalives: plan.missed_keepalives,
                 listen,
+                ..ReaderOptions::named(&plan.name)
             };
             let started = Reader::start(reader, log.clone()).await;
             let started = started.map_err(|source| listening(&plan.name, listen, source))?;

@@ -50,8 +50,8 @@ pub async fn try_all(config: &Config, timeout: Duration) -> Vec<Finding> {
 fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
     let mut probes: Vec<(String, Probe)> = Vec::new();
     for reader in &config.readers {
-        let what = format!("reader {} ({})", reader.name, reader.address);
-        probes.push((what, Box::pin(probes::llrp(reader.address.clone()))));
+        let what = format!("reader {} ({})", reader.name, reader.reach);
+        probes.push((what, Box::pin(probes::llrp(reader.clone(), timeout))));
     }
     for reader in &config.serial_readers {
         let what = format!("reader {} ({} on {})", reader.name, reader.protocol.name(), reader.line);

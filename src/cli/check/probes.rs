@@ -1,7 +1,6 @@
 //! One question to each kind of device or server: enough to know that it is there, is the right one and
 //! takes our credentials. No secret is part of an answer.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,70 +13,21 @@ use tokio_modbus::client::{Context, Reader, tcp};
 use tokio_modbus::slave::Slave;
 
 use crate::config::values::mask_url;
-use crate::config::{BrokerConfig, ModbusConfig, Secret, SerialCommands, SerialReaderConfig};
+use crate::config::{
+    BrokerConfig, ModbusConfig, Reach, ReaderConfig, Secret, SerialCommands, SerialReaderConfig,
+};
 use crate::decode::serial::{Framed, Framer, Side};
 use crate::domain::frames::ModbusTable;
 use crate::notify::http::{HttpClient, HttpError};
 use crate::{source, store};
 
-const LLRP_HEADER_BYTES: usize = 10;
-/// A first message is a few dozen bytes; this is what we are willing to believe.
-const LLRP_MAX_BYTES: usize = 64 << 10;
-const READER_EVENT_NOTIFICATION: u16 = 63;
-const CLOSE_CONNECTION: u16 = 14;
-const READER_EVENT_NOTIFICATION_DATA: u16 = 246;
-const CONNECTION_ATTEMPT_EVENT: u16 = 256;
-
-/// Connects and reads the first message: the reader speaks first (LLRP 1.0.1, section 8).
-pub async fn llrp(address: String) -> Result<String, String> {
-    let mut stream = connect(&address).await?;
-    let mut header = [0; LLRP_HEADER_BYTES];
-    stream.read_exact(&mut header).await.map_err(|error| format!("connected, then nothing: {error}"))?;
-    let [first, second, l0, l1, l2, l3, ..] = header;
-    let version = first >> 2 & 0b111;
-    let message_type = u16::from_be_bytes([first & 0b11, second]);
-    let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-    if message_type != READER_EVENT_NOTIFICATION || !(LLRP_HEADER_BYTES..=LLRP_MAX_BYTES).contains(&length) {
-        return Err("connected, but what came first is not LLRP".to_owned());
+/// What the reader says of itself. One that connects by itself is not there to be asked.
+pub async fn llrp(config: ReaderConfig, limit: Duration) -> Result<String, String> {
+    match config.reach {
+        Reach::FromReader { .. } => Ok("connects by itself: see the daemon's log and metrics".to_owned()),
+        // Leaves time for the last word.
+        Reach::ToReader { .. } => source::llrp::probe(&config, limit.mul_f32(0.4)).await,
     }
-    let mut body = vec![0; length - LLRP_HEADER_BYTES];
-    stream.read_exact(&mut body).await.map_err(|error| format!("the first message breaks off: {error}"))?;
-    let status = connection_attempt_status(&body).ok_or("the first message has no ConnectionAttemptEvent")?;
-    if status == 0 {
-        close(&mut stream, first & 0b0001_1100).await.map_err(|error| format!("closing failed: {error}"))?;
-    }
-    attempt_in_words(status).map(|words| format!("LLRP version {version} on the wire, {words}"))
-}
-
-async fn close(stream: &mut TcpStream, version_bits: u8) -> io::Result<()> {
-    let [high, low] = CLOSE_CONNECTION.to_be_bytes();
-    stream.write_all(&[version_bits | high, low, 0, 0, 0, LLRP_HEADER_BYTES as u8, 0, 0, 0, 1]).await?;
-    // The reader answers and closes; what it says no longer matters.
-    let mut rest = Vec::new();
-    stream.take(LLRP_MAX_BYTES as u64).read_to_end(&mut rest).await.map(|_| ())
-}
-
-/// The status in a ConnectionAttemptEvent (section 13.1.5.10), wherever it stands in the event data.
-fn connection_attempt_status(body: &[u8]) -> Option<u16> {
-    let data = parameter(body, READER_EVENT_NOTIFICATION_DATA)?;
-    let event = parameter(data, CONNECTION_ATTEMPT_EVENT)?;
-    Some(u16::from_be_bytes([*event.first()?, *event.get(1)?]))
-}
-
-/// The value of the first TLV parameter of a type among `bytes`.
-fn parameter(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    while let [first, second, l0, l1, ..] = *bytes {
-        if first & 0x80 != 0 {
-            return None;
-        }
-        let length = usize::from(u16::from_be_bytes([l0, l1]));
-        let value = bytes.get(4..length)?;
-        if u16::from_be_bytes([first & 0b11, second]) == wanted {
-            return Some(value);
-        }
-        bytes = bytes.get(length..)?;
-    }
-    None
 }
 
 /// Opens the line, makes the reader read, and waits for its first frame.
@@ -114,17 +64,6 @@ pub async fn serial(config: SerialReaderConfig, limit: Duration) -> Result<Strin
         }
         (0, bytes) => Err(format!("{bytes} bytes came that are no {name}: is the baud rate right?")),
         _ => Ok(format!("it speaks {name}")),
-    }
-}
-
-fn attempt_in_words(status: u16) -> Result<&'static str, String> {
-    match status {
-        0 => Ok("the connection was accepted (status 0) and closed again"),
-        1 => Err("turned away (status 1): it has connected to another client by itself".to_owned()),
-        2 => Err("turned away (status 2): another client is connected, perhaps the daemon".to_owned()),
-        3 => Err("turned away (status 3): it gives no reason".to_owned()),
-        4 => Err("turned away (status 4): another connection was attempted".to_owned()),
-        status => Err(format!("turned away with the unknown status {status}")),
     }
 }
 
@@ -273,20 +212,6 @@ pub async fn alertmanager(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    /// READER_EVENT_NOTIFICATION's body: UTCTimestamp (128) before the attempt event.
-    fn body(status: u8) -> Vec<u8> {
-        let mut body = vec![0, 246, 0, 22, 0, 128, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
-        body.extend([1, 0, 0, 6, 0, status]);
-        body
-    }
-
-    #[test]
-    fn the_status_is_found_behind_the_timestamp() {
-        assert_eq!(connection_attempt_status(&body(2)), Some(2));
-        assert_eq!(connection_attempt_status(&body(2)[..20]), None);
-    }
 
     /// One whose configuration is longer than what other receivers' answers are read for.
     #[tokio::test]
@@ -309,12 +234,5 @@ mod tests {
         });
         let told = alertmanager(url, None, Duration::from_secs(10)).await;
         assert_eq!(told, Ok("Alertmanager 0.28.1, cluster ready".to_owned()));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
-            connection_attempt_status(&bytes);
-        }
     }
 }

@@ -144,7 +144,7 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
         None => String::new(),
     };
     for reader in &config.readers {
-        writeln!(out, "reader {}{}: LLRP {}", reader.name, at(&reader.name), reader.address)?;
+        writeln!(out, "reader {}{}: LLRP, {}", reader.name, at(&reader.name), reader.reach)?;
     }
     for reader in &config.serial_readers {
         let (name, protocol, line) = (&reader.name, reader.protocol.name(), &reader.line);

@@ -127,6 +127,22 @@ impl Body {
         }
     }
 
+    /// The field of that name that holds bytes.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        match self.field(name)? {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The signed field of that name.
+    pub fn signed(&self, name: &str) -> Option<i64> {
+        match self.field(name)? {
+            Value::Signed(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The text field of that name; what is not UTF-8 in it is replaced.
     pub fn text(&self, name: &str) -> Option<String> {
         match self.field(name)? {

@@ -1,18 +1,22 @@
-//! Whole LLRP messages over a TCP stream.
+//! Whole LLRP messages over a TCP stream, with or without TLS.
 
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::decode::llrp::framing::{FramingError, MAX_MESSAGE_BYTES, message_length};
 
 /// What one read of the socket makes room for.
 const READ_BYTES: usize = 64 * 1024;
 
+/// What bytes go over.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: Vec<u8>,
     /// Where in the buffer the next message starts.
     start: usize,
@@ -42,14 +46,8 @@ pub(super) enum ReadError {
 }
 
 impl Connection {
-    pub async fn open(address: &str, timeout: Duration, max_kept: usize) -> io::Result<Self> {
-        let stream = match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-        };
-        // Acknowledgements are small and must not wait for company.
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0, max_kept })
+    pub fn new(stream: Box<dyn Wire>, max_kept: usize) -> Self {
+        Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0, max_kept }
     }
 
     /// The next whole message. Cancel safe: what has been read stays.
@@ -68,7 +66,12 @@ impl Connection {
     }
 
     pub async fn send(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
-        match tokio::time::timeout(timeout, self.stream.write_all(message)).await {
+        let written = async {
+            self.stream.write_all(message).await?;
+            // TLS may keep back what was written.
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(timeout, written).await {
             Ok(written) => written,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }

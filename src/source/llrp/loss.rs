@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::decode::DecodeError;
 use crate::decode::llrp::EncodeError;
 use crate::decode::llrp::framing::FramingError;
+use crate::trust::TrustError;
 
 /// Why the session is over.
 #[derive(Debug)]
@@ -31,6 +32,20 @@ pub(super) enum Loss {
     Connect(#[source] io::Error),
     #[error("failed to connect within {0:?}")]
     ConnectTimeout(Duration),
+    #[error("the reader has not connected to us for {0:?}")]
+    NotCalled(Duration),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(
+        "the reader's certificate is not trusted: {0}; is ca_file the authority that issued it, and does it name the address, or server_name?"
+    )]
+    NotTrusted(#[source] rustls::Error),
+    #[error("failed to begin TLS: {0}")]
+    Tls(#[source] io::Error),
+    #[error(
+        "the reader closed the connection when it was asked for its protocol versions; it is asked no more, and spoken to in LLRP 1.0.1"
+    )]
+    VersionsUnknown,
     #[error("the reader did not announce the connection within {0:?}")]
     NotAnnounced(Duration),
     #[error("the reader refused the connection: {}", refusal(*.0))]
@@ -47,6 +62,8 @@ pub(super) enum Loss {
     Framing(#[source] FramingError),
     #[error("nothing heard for {0:?}, three keepalives are missing")]
     Silent(Duration),
+    #[error("the configuration does not fit the reader: {0}")]
+    Configuration(String),
     #[error("{request} was not answered within {within:?}")]
     NoResponse { request: &'static str, within: Duration },
     #[error("{request} failed with status {status}: {description}")]
@@ -62,6 +79,9 @@ impl Loss {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Connect(_) | Self::ConnectTimeout(_) => "connect",
+            Self::NotCalled(_) => "not-called",
+            Self::Trust(_) | Self::NotTrusted(_) | Self::Tls(_) => "tls",
+            Self::VersionsUnknown => "version",
             Self::NotAnnounced(_) => "not-announced",
             Self::Refused(_) => "refused",
             Self::Read(_) | Self::Closed => "closed",
@@ -69,13 +89,14 @@ impl Loss {
             Self::Framing(_) => "framing",
             Self::Silent(_) => "silent",
             Self::NoResponse { .. } => "no-response",
+            Self::Configuration(_) => "configuration",
             Self::Rejected { .. } | Self::Undecodable { .. } | Self::Encode { .. } => "set-up",
         }
     }
 }
 
 /// ConnectionAttemptEvent's status (LLRP 1.0.1, section 13.2.6.11).
-fn refusal(status: u64) -> String {
+pub(super) fn refusal(status: u64) -> String {
     match status {
         1 => "it is connected to a client that it called itself".to_owned(),
         2 => "another client is connected, or it still believes so of an earlier session of ours".to_owned(),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::config::RoSpecConfig;
+use super::capabilities::Capabilities;
+use super::vendors;
+use crate::config::{GpiTrigger, Power, Report, RoSpecConfig, Start, Stop};
 use crate::decode::llrp::build::parameter;
 use crate::decode::llrp::numbers::parameter as number;
 use crate::decode::llrp::{Body, Parameter, Value};
+use crate::domain::ids::Antenna;
 
 /// The air protocol EPCglobal Class 1 Generation 2 (LLRP 1.0.1, section 9.1.4).
 const C1G2: u8 = 1;
@@ -18,48 +21,20 @@ const ROUND: Duration = Duration::from_secs(1);
 /// ROSpec states (LLRP 1.0.1, section 10.2.1).
 pub(super) const ROSPEC_ACTIVE: u64 = 2;
 
-/// What the reader says it can do, as far as we ask.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Capabilities {
-    pub holds_events_and_reports: bool,
-    pub warns_of_filling_buffer: bool,
-    pub max_rospecs: u64,
-    /// C1G2Filters that one inventory may have.
-    pub max_filters: u64,
-    /// Hop table (0 without hopping) and channel to name when the transmit power is set.
-    pub hop_table: u16,
-    pub channel: u16,
-}
-
-impl Capabilities {
-    /// From the body of a GET_READER_CAPABILITIES_RESPONSE; what it does not tell is not there.
-    pub fn of(response: &Body) -> Self {
-        let llrp = response.first(142);
-        let can = |name| llrp.and_then(|body| body.number(name)) == Some(1);
-        let frequencies =
-            response.first(143).and_then(|body| body.first(144)).and_then(|body| body.first(146));
-        let hops = frequencies.and_then(|body| body.number("Hopping")) == Some(1);
-        let table = frequencies.and_then(|body| body.first(147)).and_then(|body| body.number("HopTableID"));
-        let table = table.and_then(|id| u16::try_from(id).ok()).unwrap_or(1);
-        Self {
-            holds_events_and_reports: can("SupportsEventAndReportHolding"),
-            warns_of_filling_buffer: can("CanReportBufferFillWarning"),
-            max_rospecs: llrp.and_then(|body| body.number("MaxNumROSpecs")).unwrap_or(u64::MAX),
-            max_filters: response
-                .first(327)
-                .and_then(|body| body.number("MaxNumSelectFiltersPerQuery"))
-                .unwrap_or(0),
-            hop_table: if hops { table } else { 0 },
-            channel: if hops { 0 } else { 1 },
-        }
-    }
-}
-
 /// Parameters of SET_READER_CONFIG: the events we want, keepalives, and whether to hold.
-pub(super) fn settings(keepalive: Duration, hold: bool, capabilities: &Capabilities) -> Vec<Parameter> {
+pub(super) fn settings(
+    keepalive: Duration,
+    hold: bool,
+    capabilities: &Capabilities,
+    extended: bool,
+) -> Vec<Parameter> {
     let mut events = vec![(READER_EXCEPTION, true), (ANTENNA, true)];
+    if capabilities.inputs > 0 {
+        events.insert(0, (GPI, true));
+    }
     if capabilities.warns_of_filling_buffer {
-        events.insert(0, (BUFFER_FILL, true));
+        let at = events.iter().position(|(event, _)| *event > BUFFER_FILL).unwrap_or(0);
+        events.insert(at, (BUFFER_FILL, true));
     }
     let states = events
         .into_iter()
@@ -74,61 +49,117 @@ pub(super) fn settings(keepalive: Duration, hold: bool, capabilities: &Capabilit
     if capabilities.holds_events_and_reports {
         settings.push(parameter(number::EVENTS_AND_REPORTS, [hold.into()], vec![]));
     }
+    if extended && periodic == 1 {
+        settings.extend(vendors::settings(capabilities));
+    }
     settings
 }
 
 // Event types of EventNotificationState (LLRP 1.0.1, section 13.2.5.1).
+const GPI: u16 = 1;
 const BUFFER_FILL: u16 = 3;
 const READER_EXCEPTION: u16 = 4;
 const ANTENNA: u16 = 8;
 
-/// Our ROSpec, disabled, as ADD_ROSPEC wants it: it starts when it is enabled and goes on for ever. Where
-/// a report is not sent for each tag, it does so in rounds. Of the tags, those that `filters` let through.
+/// Our ROSpec, disabled, as ADD_ROSPEC wants it. Where it reads all the time and a report is not sent for each
+/// tag, it does so in rounds. Of the tags, those that `filters` let through.
 pub(super) fn rospec(
     config: &RoSpecConfig,
-    filters: Vec<Parameter>,
+    filters: &[Parameter],
     capabilities: &Capabilities,
+    extended: bool,
 ) -> Parameter {
-    let in_rounds = config.report_every_n != 1;
-    let round_ms = if in_rounds { ROUND.as_millis() as u32 } else { 0 };
-    let bounds = vec![
-        parameter(number::ROSPEC_START_TRIGGER, [IMMEDIATE.into()], vec![]),
-        parameter(number::ROSPEC_STOP_TRIGGER, [u8::from(in_rounds).into(), round_ms.into()], vec![]),
-    ];
+    let bounds = vec![start(config.start), stop(config)];
     let parts = vec![
         parameter(number::RO_BOUNDARY_SPEC, [], bounds),
         antenna_inventory(config, filters, capabilities),
-        report_spec(config.report_every_n),
+        report_spec(config.report, capabilities, extended),
     ];
     parameter(number::ROSPEC, [config.id.into(), 0u8.into(), 0u8.into()], parts)
 }
 
-/// ROSpecStartTriggerType.
+// ROSpecStartTriggerType and ROSpecStopTriggerType (LLRP 1.0.1, section 10.2.1).
 const IMMEDIATE: u8 = 1;
+const PERIODIC: u8 = 2;
+const ON_INPUT: u8 = 3;
+const NEVER: u8 = 0;
+const AFTER: u8 = 1;
+const AFTER_INPUT: u8 = 2;
 
-fn antenna_inventory(
-    config: &RoSpecConfig,
-    filters: Vec<Parameter>,
-    capabilities: &Capabilities,
-) -> Parameter {
+fn start(start: Start) -> Parameter {
+    let (kind, how) = match start {
+        Start::Immediate => (IMMEDIATE, None),
+        Start::Periodic { period, offset } => {
+            let values = [millis(offset), millis(period)].map(Value::from);
+            (PERIODIC, Some(parameter(number::PERIODIC_TRIGGER_VALUE, values, vec![])))
+        }
+        Start::Gpi(trigger) => (ON_INPUT, Some(input(trigger, Duration::ZERO))),
+    };
+    parameter(number::ROSPEC_START_TRIGGER, [kind.into()], how.into_iter().collect())
+}
+
+fn stop(config: &RoSpecConfig) -> Parameter {
+    let (kind, after, how) = match (config.stop, config.report) {
+        (Stop::After(after), _) => (AFTER, after, None),
+        (Stop::Gpi { trigger, timeout }, _) => (AFTER_INPUT, Duration::ZERO, Some(input(trigger, timeout))),
+        (Stop::Never, Report::Interval(interval)) => (AFTER, interval, None),
+        (Stop::Never, Report::Reads(every)) if every != 1 && config.start == Start::Immediate => {
+            (AFTER, ROUND, None)
+        }
+        (Stop::Never, Report::Reads(_)) => (NEVER, Duration::ZERO, None),
+    };
+    let values = [kind.into(), millis(after).into()];
+    parameter(number::ROSPEC_STOP_TRIGGER, values, how.into_iter().collect())
+}
+
+fn input(trigger: GpiTrigger, timeout: Duration) -> Parameter {
+    let values = [trigger.port.into(), trigger.high.into(), millis(timeout).into()];
+    parameter(number::GPI_TRIGGER_VALUE, values, vec![])
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn antenna_inventory(config: &RoSpecConfig, filters: &[Parameter], capabilities: &Capabilities) -> Parameter {
     // Antenna 0 stands for all of them.
     let antennas: &[u16] = if config.antennas.is_empty() { &[0] } else { &config.antennas };
     let never = parameter(number::AISPEC_STOP_TRIGGER, [0u8.into(), 0u32.into()], vec![]);
-    let settings = antenna_settings(config, filters, capabilities);
+    let mut settings = Vec::new();
+    // Of an antenna that is named, all is said again: which of two settings holds for it is not agreed on.
+    if config.antenna_power.len() < antennas.len() || antennas == [0] {
+        settings.extend(antenna_settings(0, config.power, config, filters, capabilities));
+    }
+    for (antenna, dbm) in &config.antenna_power {
+        let power = Some(Power::Dbm(*dbm));
+        settings.extend(antenna_settings(*antenna, power, config, filters, capabilities));
+    }
     let inventory = parameter(number::INVENTORY_PARAMETER_SPEC, [1u16.into(), C1G2.into()], settings);
     parameter(number::AISPEC, [antennas.into()], vec![never, inventory])
 }
 
-/// One AntennaConfiguration for all antennas, or none where everything stays as the reader is set.
+/// The AntennaConfiguration of an antenna, 0 for all; none where everything stays as the reader is set.
 fn antenna_settings(
+    antenna: Antenna,
+    power: Option<Power>,
     config: &RoSpecConfig,
-    mut command: Vec<Parameter>,
+    filters: &[Parameter],
     capabilities: &Capabilities,
-) -> Vec<Parameter> {
+) -> Option<Parameter> {
     let mut settings = Vec::new();
-    if let Some(power) = config.transmit_power_index {
-        let values = [capabilities.hop_table, capabilities.channel, power].map(Value::from);
+    let index = match power {
+        Some(Power::Index(index)) => Some(index),
+        Some(Power::Dbm(dbm)) => capabilities.power_index(dbm).map(|(index, _)| index),
+        None => None,
+    };
+    if let Some(index) = index {
+        let values = [capabilities.hop_table, capabilities.channel, index].map(Value::from);
         settings.push(parameter(number::RF_TRANSMITTER, values, vec![]));
+    }
+    let mut command = filters.to_vec();
+    if let Some(mode) = config.mode {
+        // Tari 0: as the mode has it.
+        command.push(parameter(number::C1G2_RF_CONTROL, [mode.into(), 0u16.into()], vec![]));
     }
     if config.session.is_some() || config.tag_population.is_some() {
         let session = config.session.unwrap_or(DEFAULT_SESSION);
@@ -139,17 +170,22 @@ fn antenna_settings(
     if !command.is_empty() {
         settings.push(parameter(number::C1G2_INVENTORY_COMMAND, [false.into()], command));
     }
-    if settings.is_empty() {
-        return settings;
-    }
-    vec![parameter(number::ANTENNA_CONFIGURATION, [0u16.into()], settings)]
+    (!settings.is_empty()).then(|| parameter(number::ANTENNA_CONFIGURATION, [antenna.into()], settings))
 }
 
 /// After N tag reports or at the end of the ROSpec (trigger 2), with all content there is.
-fn report_spec(every: u16) -> Parameter {
+fn report_spec(report: Report, capabilities: &Capabilities, extended: bool) -> Parameter {
+    let every = match report {
+        Report::Reads(every) => every,
+        Report::Interval(_) => 0,
+    };
     let memory = parameter(number::C1G2_EPC_MEMORY_SELECTOR, [true, true, false].map(Value::from), vec![]);
     let content = parameter(number::TAG_REPORT_CONTENT_SELECTOR, [true; 10].map(Value::from), vec![memory]);
-    parameter(number::RO_REPORT_SPEC, [2u8.into(), every.into()], vec![content])
+    let mut parts = vec![content];
+    if extended {
+        parts.extend(vendors::report_content(capabilities));
+    }
+    parameter(number::RO_REPORT_SPEC, [2u8.into(), every.into()], parts)
 }
 
 /// Whether the ROSpec that the reader holds is the one we would add, whatever state it is in.

@@ -9,13 +9,19 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::Around;
 use super::connection::{Connection, ReadError};
+use super::dial::dial;
 use super::loss::{Ended, Loss};
 use super::outputs::{Answered, Outputs, Turn};
-use crate::config::ReaderConfig;
+use super::versions;
+use super::wire::{
+    attempt_status, check_status, event, is_answer, is_for_the_pipeline, name_of, status_of, type_of,
+};
+use crate::config::{Reach, ReaderConfig};
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
-use crate::decode::llrp::{Body, Message, Parameter, Value, build, definitions};
+use crate::decode::llrp::{Message, Parameter, Value, build};
 use crate::domain::frames::{Frame, Payload};
 use crate::source::{Gate, Intake, IntakeSender};
 use crate::telemetry::names;
@@ -33,42 +39,65 @@ pub(super) struct Session<'a> {
     pub config: &'a ReaderConfig,
     intake: &'a IntakeSender,
     connection: Connection,
+    /// As the headers of our messages have it.
+    version: u8,
     last_id: u32,
     outputs: &'a mut Outputs,
     /// They have been brought to what they should be.
     shows_outputs: bool,
     /// It takes no ROSpec that chooses tags, as it said in this session or an earlier one.
     pub refuses_filters: bool,
+    /// It takes none of its maker's extensions, or not all that we ask for; as with filters.
+    pub refuses_extensions: bool,
+    /// Its maker's extensions are in use.
+    pub extended: bool,
 }
 
 impl<'a> Session<'a> {
-    /// Connects and waits until the reader announces the connection. Sends nothing.
-    pub async fn open(
-        config: &'a ReaderConfig,
-        max_kept: usize,
-        outputs: &'a mut Outputs,
-        intake: &'a IntakeSender,
-    ) -> Result<Self, Ended> {
+    /// Connects, or waits for the reader to connect, until the connection is announced. Sends nothing.
+    pub async fn open(around: &Around<'a>, outputs: &'a mut Outputs) -> Result<Self, Ended> {
+        let Around { config, max_kept, desk, intake } = *around;
         let within = config.connect_timeout;
-        let connection = Connection::open(&config.address, within, max_kept).await.map_err(|error| {
-            if error.kind() == io::ErrorKind::TimedOut {
-                Loss::ConnectTimeout(within)
-            } else {
-                Loss::Connect(error)
-            }
-        })?;
-        let mut session = Self {
+        let session = |connection, last_id, outputs| Self {
             config,
             intake,
             connection,
-            last_id: 0,
+            version: versions::V1_0_1,
+            last_id,
             outputs,
             shows_outputs: false,
             refuses_filters: false,
+            refuses_extensions: false,
+            extended: false,
         };
-        let announced = timeout(within, session.announced()).await;
-        announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;
-        Ok(session)
+        match &config.reach {
+            Reach::ToReader { address, tls } => {
+                let connection = dial(address, tls.as_ref(), within, max_kept).await?;
+                let mut session = session(connection, 0, outputs);
+                let announced = timeout(within, session.announced()).await;
+                announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;
+                Ok(session)
+            }
+            Reach::FromReader { .. } => {
+                let arrival = tokio::select! {
+                    arrival = timeout(within, desk.expect(&config.name)) => arrival,
+                    never = outputs.away() => match never {},
+                };
+                // The desk lives as long as the listener: one that is gone is going down with us.
+                let Ok(Ok(arrival)) = arrival else { return Err(Loss::NotCalled(within).into()) };
+                let mut session = session(arrival.connection, arrival.last_id, outputs);
+                for message in arrival.said {
+                    session.forward(message).await?;
+                }
+                debug!(reader = %config.name, from = arrival.from, "taken over from the listener");
+                Ok(session)
+            }
+        }
+    }
+
+    /// Of the protocol, as negotiated.
+    pub fn set_version(&mut self, version: u8) {
+        self.version = version;
     }
 
     async fn announced(&mut self) -> Result<(), Ended> {
@@ -94,23 +123,35 @@ impl<'a> Session<'a> {
         values: Vec<Value>,
         parameters: Vec<Parameter>,
     ) -> Result<Message, Ended> {
+        self.request_within(RESPONSE_TIMEOUT, message_type, values, parameters).await
+    }
+
+    pub async fn request_within(
+        &mut self,
+        within: Duration,
+        message_type: u16,
+        values: Vec<Value>,
+        parameters: Vec<Parameter>,
+    ) -> Result<Message, Ended> {
         let request = name_of(message_type);
         let id = self.send(message_type, values, parameters).await?;
-        let deadline = Instant::now() + RESPONSE_TIMEOUT;
+        let deadline = Instant::now() + within;
         loop {
             let received = timeout_at(deadline, self.connection.next()).await;
-            let received = received.map_err(|_| Loss::NoResponse { request, within: RESPONSE_TIMEOUT })?;
+            let received = received.map_err(|_| Loss::NoResponse { request, within })?;
             let message = self.received(received).await?;
             let Some(answer) = self.deal_with(message).await? else { continue };
             if is_answer(&answer, message_type, id) {
                 let answer =
                     Message::decode(&answer).map_err(|error| Loss::Undecodable { request, error })?;
-                check_status(request, &answer.body)?;
+                check_status(&answer).map_err(|(status, description)| Loss::Rejected {
+                    request,
+                    status,
+                    description,
+                })?;
                 return Ok(answer);
             }
-            if !self.note_turn(&answer) {
-                debug!(reader = %self.config.name, request, "a message that answers nothing");
-            }
+            self.note(&answer);
         }
     }
 
@@ -134,7 +175,13 @@ impl<'a> Session<'a> {
         parameters: Vec<Parameter>,
     ) -> Result<(), Ended> {
         let request = name_of(message_type);
-        let bytes = build::message(message_type, id, values, parameters).encode();
+        let mut message = build::message(message_type, id, values, parameters);
+        message.version = match message_type {
+            // Written as 1.1, whatever is spoken so far.
+            message::GET_SUPPORTED_VERSION | message::SET_PROTOCOL_VERSION => versions::V1_1,
+            _ => self.version,
+        };
+        let bytes = message.encode();
         let bytes = bytes.map_err(|error| Loss::Encode { request, error })?;
         self.connection.send(&bytes, SEND_TIMEOUT).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Ended::Lost(Loss::WriteTimeout),
@@ -203,12 +250,24 @@ impl<'a> Session<'a> {
 
     async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
         let message = self.received(heard?).await?;
-        if let Some(message) = self.deal_with(message).await?
-            && !self.note_turn(&message)
-        {
-            debug!(reader = %self.config.name, kind = type_of(&message), "a message that answers nothing");
+        if let Some(message) = self.deal_with(message).await? {
+            self.note(&message);
         }
         Ok(())
+    }
+
+    /// What a message says for which nothing waits.
+    fn note(&mut self, message: &[u8]) {
+        if self.note_turn(message) {
+            return;
+        }
+        let (reader, kind) = (&self.config.name, type_of(message));
+        if kind == message::ERROR_MESSAGE {
+            let error = Message::decode(message).map(|error| status_of(&error.body));
+            warn!(%reader, ?error, "the reader did not understand a message of ours");
+        } else {
+            debug!(%reader, kind, "a message that answers nothing");
+        }
     }
 
     /// Takes leave, so that the reader frees the session at once. What it still sends is passed on.
@@ -268,11 +327,6 @@ impl<'a> Session<'a> {
             Some(header) if header.message_type == message::KEEPALIVE => {
                 self.send_as(header.id, message::KEEPALIVE_ACK, vec![], vec![]).await?;
                 Ok(None)
-            }
-            Some(header) if header.message_type == message::ERROR_MESSAGE => {
-                let error = Message::decode(&message).map(|error| status_of(&error.body));
-                warn!(reader = %self.config.name, ?error, "the reader did not understand a message of ours");
-                Ok(Some(message))
             }
             _ if is_for_the_pipeline(&message) => {
                 let closing = event(&message, number::CONNECTION_CLOSE_EVENT).is_some();
@@ -380,51 +434,4 @@ async fn until(moment: Option<Instant>) {
 /// Waits until the gate is so; false where nobody holds the gate any more.
 async fn reaches(gate: &mut watch::Receiver<Gate>, wanted: Gate) -> bool {
     gate.wait_for(|gate| *gate == wanted).await.is_ok()
-}
-
-fn is_for_the_pipeline(message: &[u8]) -> bool {
-    matches!(type_of(message), message::RO_ACCESS_REPORT | message::READER_EVENT_NOTIFICATION)
-}
-
-fn type_of(message: &[u8]) -> u16 {
-    Header::read(message).map_or(u16::MAX, |header| header.message_type)
-}
-
-fn name_of(message_type: u16) -> &'static str {
-    definitions::message(message_type).map_or("a message", |definition| definition.name)
-}
-
-/// The reader's answer to a request of ours: the response to it, or an error that names it.
-fn is_answer(answer: &[u8], request: u16, id: u32) -> bool {
-    Header::read(answer).is_some_and(|header| {
-        header.id == id
-            && (header.message_type == request + 10 || header.message_type == message::ERROR_MESSAGE)
-    })
-}
-
-/// The event of that type in a READER_EVENT_NOTIFICATION.
-fn event(message: &[u8], type_number: u16) -> Option<Body> {
-    if type_of(message) != message::READER_EVENT_NOTIFICATION {
-        return None;
-    }
-    let notification = Message::decode(message).ok()?;
-    notification.body.first(number::READER_EVENT_NOTIFICATION_DATA)?.first(type_number).cloned()
-}
-
-fn attempt_status(message: &[u8]) -> Option<u64> {
-    event(message, number::CONNECTION_ATTEMPT_EVENT)?.number("Status")
-}
-
-/// Code and text of a response's LLRPStatus.
-fn status_of(response: &Body) -> (u64, String) {
-    let status = response.first(number::LLRP_STATUS);
-    let code = status.and_then(|body| body.number("StatusCode")).unwrap_or(0);
-    (code, status.and_then(|body| body.text("ErrorDescription")).unwrap_or_default())
-}
-
-fn check_status(request: &'static str, response: &Body) -> Result<(), Loss> {
-    match status_of(response) {
-        (0, _) => Ok(()),
-        (status, description) => Err(Loss::Rejected { request, status, description }),
-    }
 }

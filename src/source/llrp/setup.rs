@@ -3,16 +3,18 @@
 use metrics::counter;
 use tracing::{debug, info, warn};
 
+use super::capabilities::Capabilities;
 use super::loss::{Ended, Loss};
-use super::messages::{self, Capabilities};
+use super::messages;
 use super::select;
 use super::session::Session;
-use crate::config::ReaderConfig;
+use super::vendors;
+use crate::config::{Power, ReaderConfig};
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Parameter};
 use crate::telemetry::names;
 
-/// Settings and ROSpec; the reader is then ready to be told to report.
+/// Checks what is asked of the reader against what it has, then settings and ROSpec; the reader is then ready to be told to report.
 ///
 /// A reader goes on reading while we are away, and holds what it reads. An ROSpec that is there
 /// already, active, and what we would add, is therefore left alone; any other one of our number is
@@ -24,33 +26,105 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     let config = session.config;
     let response = session.request(message::GET_READER_CAPABILITIES, vec![0u8.into()], vec![]).await?;
     let capabilities = Capabilities::of(&response.body);
+    info!(reader = %config.name, "{capabilities}");
+    check(session, &capabilities)?;
     let hold = config.rospec.hold_on_disconnect;
     if hold && !capabilities.holds_events_and_reports {
         warn!(reader = %config.name, "the reader cannot hold reports while we are away");
     }
-    let settings = messages::settings(config.keepalive, hold, &capabilities);
-    session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await?;
+    session.extended = !session.refuses_extensions && vendors::enable(session, &capabilities).await?;
+    configure(session, hold, &capabilities).await?;
 
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
-    let chooses = !filters.is_empty();
-    let ours = messages::rospec(&config.rospec, filters, &capabilities);
+    let ours = messages::rospec(&config.rospec, &filters, &capabilities, session.extended);
     let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
     let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
     if held.body.all(number::ROSPEC).any(|body| is_running(body, &ours.body)) {
         info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
     } else {
         make_room(session, &held.body, &capabilities).await?;
-        match add(session, ours).await {
-            Err(Ended::Lost(Loss::Rejected { request, status, description })) if chooses => {
-                filters_refused(session, request, status, &description);
-                // It may stand there and not have been enabled.
-                delete(session, config.rospec.id).await?;
-                add(session, messages::rospec(&config.rospec, Vec::new(), &capabilities)).await?;
-            }
-            added => added?,
-        }
+        add_what_it_takes(session, ours, &filters, &capabilities).await?;
     }
     Ok(hold && capabilities.holds_events_and_reports && had_ours)
+}
+
+/// What the reader has not is told as such: from it alone comes a number.
+fn check(session: &Session<'_>, capabilities: &Capabilities) -> Result<(), Loss> {
+    let config = session.config;
+    let misfits: Vec<String> = capabilities.misfits(&config.rospec).iter().map(ToString::to_string).collect();
+    if !misfits.is_empty() {
+        return Err(Loss::Configuration(misfits.join("; ")));
+    }
+    let single = match config.rospec.power {
+        Some(Power::Dbm(dbm)) => Some(dbm),
+        Some(Power::Index(_)) | None => None,
+    };
+    for dbm in single.into_iter().chain(config.rospec.antenna_power.iter().map(|(_, dbm)| *dbm)) {
+        let Some((index, power)) = capabilities.power_index(dbm) else { continue };
+        // The steps of a table are a decibel at most.
+        if (power - dbm).abs() >= 1.0 {
+            warn!(reader = %config.name, asked_dbm = dbm, power_dbm = power, index, "the reader has no such power");
+        }
+    }
+    Ok(())
+}
+
+/// Sets the reader; without its maker's extensions where it refuses them.
+async fn configure(session: &mut Session<'_>, hold: bool, capabilities: &Capabilities) -> Result<(), Ended> {
+    let keepalive = session.config.keepalive;
+    let settings = messages::settings(keepalive, hold, capabilities, session.extended);
+    let set = session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await;
+    match set {
+        Err(Ended::Lost(loss @ Loss::Rejected { .. })) if session.extended => {
+            extensions_refused(session, &loss);
+            let settings = messages::settings(keepalive, hold, capabilities, false);
+            session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await.map(drop)
+        }
+        set => set.map(drop),
+    }
+}
+
+/// Some readers tell of more than they take: what they need not do for us is left out bit by bit, its maker's
+/// extensions first.
+async fn add_what_it_takes(
+    session: &mut Session<'_>,
+    ours: Parameter,
+    filters: &[Parameter],
+    capabilities: &Capabilities,
+) -> Result<(), Ended> {
+    let rospec = &session.config.rospec;
+    let with = |filters, extended| messages::rospec(rospec, filters, capabilities, extended);
+    let (chooses, extended) = (!filters.is_empty(), session.extended);
+    let mut refused = match add(session, ours).await {
+        Err(Ended::Lost(loss @ Loss::Rejected { .. })) => loss,
+        added => return added,
+    };
+    let tries = [(filters, false, extended), (&[], extended, chooses), (&[], false, extended && chooses)];
+    for (filters, is_extended, _) in tries.into_iter().filter(|(.., helps)| *helps) {
+        let (drops_filters, drops_extensions) = (chooses && filters.is_empty(), extended && !is_extended);
+        // It may stand there and not have been enabled.
+        delete(session, session.config.rospec.id).await?;
+        match add(session, with(filters, is_extended)).await {
+            Err(Ended::Lost(loss @ Loss::Rejected { .. })) => refused = loss,
+            added => {
+                added?;
+                if drops_filters {
+                    filters_refused(session, &refused);
+                }
+                if drops_extensions {
+                    extensions_refused(session, &refused);
+                }
+                return Ok(());
+            }
+        }
+    }
+    Err(refused.into())
+}
+
+fn extensions_refused(session: &mut Session<'_>, loss: &Loss) {
+    warn!(reader = %session.config.name, "the reader is read without its maker's extensions: {loss}");
+    session.refuses_extensions = true;
+    session.extended = false;
 }
 
 /// What the reader can choose of the tags that concern us; the daemon filters the rest.
@@ -69,9 +143,9 @@ fn filters(config: &ReaderConfig, capabilities: &Capabilities) -> Vec<Parameter>
 
 /// Some readers tell of room for filters, and take none. What they would have kept away costs time in the field,
 /// and nothing else: the daemon filters in any case.
-fn filters_refused(session: &mut Session<'_>, request: &str, status: u64, description: &str) {
+fn filters_refused(session: &mut Session<'_>, loss: &Loss) {
     let reader = &session.config.name;
-    warn!(%reader, request, status, description, "the reader does not choose tags as it is told; every tag is reported and filtered here");
+    warn!(%reader, "the reader does not choose tags as it is told; every tag is reported and filtered here: {loss}");
     counter!(names::LLRP_FILTERS_REFUSED, "source" => reader.as_str().to_owned()).increment(1);
     session.refuses_filters = true;
 }

@@ -21,6 +21,8 @@ use crate::source::clock::WallClock;
 
 mod filters;
 mod outputs;
+mod terms;
+mod versions;
 
 const ATTEMPT: &str = "00f6 0016 0080 000c 0005ac35bd20d1da 0100 0006";
 const SUCCESS: &str = "011f 0008 0000 0000";
@@ -74,19 +76,12 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = ReaderConfig {
             name: SourceId::new("dock"),
-            address: listener.local_addr().unwrap().to_string(),
+            reach: Reach::ToReader { address: listener.local_addr().unwrap().to_string(), tls: None },
             connect_timeout: Duration::from_secs(10),
             keepalive: Duration::from_secs(10),
             backoff: BackoffConfig { first: Duration::from_millis(1), last: Duration::from_millis(20) },
-            rospec: RoSpecConfig {
-                id: 7,
-                antennas: vec![1, 2],
-                report_every_n: 1,
-                transmit_power_index: None,
-                session: Some(2),
-                tag_population: None,
-                hold_on_disconnect: true,
-            },
+            version: LlrpVersion::V1_0_1,
+            rospec: RoSpecConfig { id: 7, antennas: vec![1, 2], session: Some(2), ..RoSpecConfig::default() },
             select: TagFilter::default(),
             references: Vec::new(),
         };
@@ -98,7 +93,7 @@ impl Bench {
         let (door, lane) = mpsc::channel(4);
         let names = ports.iter().map(|port| (*port, format!("light {port}"))).collect();
         let outputs = Outputs::new(names, lane);
-        let client = tokio::spawn(run(config, MAX_KEPT, outputs, intake, shutdown.clone()));
+        let client = tokio::spawn(run(config, MAX_KEPT, outputs, Desk::default(), intake, shutdown.clone()));
         Self { listener, queue, gate, door, shutdown, client }
     }
 
@@ -188,6 +183,18 @@ impl Reader {
         loop {
             let (kind, id, content) = self.receive().await;
             self.seen.push((kind, content));
+            if kind == 1023 {
+                // Of the same type, with the status behind vendor and subtype; an error where it is refused.
+                let (kind, answer) = match self.refuse {
+                    Some(1023) => (100, "011f 0008 006d 0000".to_owned()),
+                    _ => (1023, format!("0000651a 16 {SUCCESS}")),
+                };
+                self.send(&message(kind, id, &answer)).await;
+                if self.refuse == Some(1023) {
+                    break;
+                }
+                continue;
+            }
             let answer = match kind {
                 _ if self.refuse == Some(kind) => "011f 000c 0065 0004 62757379".to_owned(),
                 1 => SUCCESS.to_owned() + &self.capabilities,
@@ -477,7 +484,7 @@ async fn a_stop_takes_leave_and_passes_on_what_still_comes() {
 async fn a_stop_does_not_wait_for_a_reader_that_is_away() {
     let bench = Bench::start(|config| {
         config.backoff = BackoffConfig { first: Duration::from_secs(60), last: Duration::from_secs(60) };
-        config.address = "127.0.0.1:1".to_owned();
+        config.reach = Reach::ToReader { address: "127.0.0.1:1".to_owned(), tls: None };
     });
     let mut bench = bench.await;
     assert!(bench.down().await.contains("failed to connect"));

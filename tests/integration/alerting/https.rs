@@ -17,7 +17,7 @@ use crate::daemon::Daemon;
 use crate::servers::{PATIENCE, find, free_port};
 
 /// An authority of its own, `ca.pem`, and what it issues for 127.0.0.1, `server.pem` and `server.key`.
-fn issue(openssl: &Path, folder: &Path) {
+pub fn issue(openssl: &Path, folder: &Path) {
     let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
     let run = |arguments: &[&str]| {
         let output =

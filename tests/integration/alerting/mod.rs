@@ -1,6 +1,6 @@
 //! What the people on call see: the running daemon and a real Alertmanager.
 
-mod https;
+pub mod https;
 mod receiver;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@ use super::*;
 use crate::llrp::rospec::tests::SPEC;
 
 fn state(capacity: usize) -> State {
-    let capabilities = Capabilities { antennas: 2, has_utc_clock: true, firmware: "1".into() };
+    let capabilities = Capabilities::plain(2);
     let mut state = State::new(DeviceClock::exact(micros(0)), capabilities, [0; 8], capacity);
     let spec = RoSpec::parse(&SPEC).unwrap();
     state.rospecs.insert(spec.id, spec);
@@ -17,11 +17,11 @@ fn read(at_us: i64) -> TagObservation {
 #[test]
 fn nothing_is_heard_without_an_active_rospec() {
     let mut state = state(10);
-    assert_eq!(state.take(read(1)), Taken::NotListening);
+    assert_eq!(state.take(read(1), Radio::default()), Taken::NotListening);
     assert!(state.activate(5, micros(0)));
-    assert_eq!(state.take(read(1)), Taken::Held);
+    assert_eq!(state.take(read(1), Radio::default()), Taken::Held);
     state.deactivate(5, SpecState::Disabled, micros(2));
-    assert_eq!(state.take(read(3)), Taken::NotListening);
+    assert_eq!(state.take(read(3), Radio::default()), Taken::NotListening);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_report_waits_for_its_number_of_reads_and_the_rest_for_the_end() {
     let mut state = state(100);
     state.activate(5, micros(0));
     for at in 0..12 {
-        state.take(read(at));
+        state.take(read(at), Radio::default());
     }
     assert_eq!(state.next_report().unwrap().len(), 10);
     assert_eq!(state.next_report(), None);
@@ -46,7 +46,7 @@ fn an_inventory_of_so_many_tags_ends_with_a_report_and_starts_again() {
     state.activate(5, micros(0));
     let mut reports = Vec::new();
     for at in 0..5 {
-        state.take(read(at));
+        state.take(read(at), Radio::default());
         reports.extend(state.next_report().map(|reads| reads.len()));
     }
     assert_eq!(reports, [2, 2]);
@@ -56,8 +56,8 @@ fn an_inventory_of_so_many_tags_ends_with_a_report_and_starts_again() {
 fn two_reads_of_one_instant_become_two_instants() {
     let mut state = state(10);
     state.activate(5, micros(0));
-    state.take(read(7));
-    state.take(read(7));
+    state.take(read(7), Radio::default());
+    state.take(read(7), Radio::default());
     let at: Vec<_> = state.drain_held().iter().map(|read| read.observation.at.as_microsecond()).collect();
     assert_eq!(at, [7, 8]);
 }
@@ -66,7 +66,7 @@ fn two_reads_of_one_instant_become_two_instants() {
 fn a_full_buffer_drops_counts_and_says_so_once() {
     let mut state = state(2);
     state.activate(5, micros(0));
-    let taken: Vec<_> = (0..4).map(|at| state.take(read(at))).collect();
+    let taken: Vec<_> = (0..4).map(|at| state.take(read(at), Radio::default())).collect();
     assert_eq!(taken, [Taken::Held, Taken::Held, Taken::Dropped, Taken::Dropped]);
     assert_eq!(state.counts, ReadCount { taken: 4, sent: 0, dropped: 2 });
     let event = state.next_event().unwrap();
@@ -81,7 +81,7 @@ fn what_was_held_is_kept_in_order_for_a_client_that_has_to_ask() {
     state.activate(5, micros(0));
     state.disconnected();
     for at in 0..10 {
-        state.take(read(at));
+        state.take(read(at), Radio::default());
     }
     state.connected();
     assert_eq!(state.next_report(), None);
@@ -94,8 +94,8 @@ fn what_was_held_is_kept_in_order_for_a_client_that_has_to_ask() {
 fn a_power_cut_forgets_everything_but_the_counts() {
     let mut state = state(100);
     state.activate(5, micros(0));
-    state.take(read(1));
+    state.take(read(1), Radio::default());
     assert_eq!(state.reboot(micros(2)).len(), 1);
     assert_eq!(state.counts, ReadCount { taken: 1, sent: 0, dropped: 1 });
-    assert_eq!(state.take(read(3)), Taken::NotListening);
+    assert_eq!(state.take(read(3), Radio::default()), Taken::NotListening);
 }

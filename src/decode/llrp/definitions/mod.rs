@@ -11,6 +11,7 @@ mod events;
 mod messages;
 mod operation;
 mod reports;
+pub mod vendor;
 
 /// One message or parameter.
 #[derive(Debug)]

@@ -1,0 +1,273 @@
+//! What a reader says it can do, as far as we ask; and what of its configuration it cannot. Pure.
+
+use std::fmt;
+
+use crate::config::{Power, RoSpecConfig, Start, Stop};
+use crate::decode::llrp::Body;
+use crate::decode::llrp::definitions::vendor;
+use crate::domain::ids::Antenna;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Capabilities {
+    /// IANA number of its maker, which is also whose extensions it has.
+    pub manufacturer: u64,
+    pub model: u64,
+    pub firmware: String,
+    /// It tells the time of day; else the time since it was switched on.
+    pub has_utc_clock: bool,
+    /// 0: not told.
+    pub antennas: u64,
+    /// Transmit powers: index and hundredths of a dBm.
+    pub powers: Vec<(u16, i64)>,
+    /// Modes of the air interface, by the number that the configuration names.
+    pub modes: Vec<Mode>,
+    pub inputs: u64,
+    pub outputs: u64,
+    pub holds_events_and_reports: bool,
+    pub warns_of_filling_buffer: bool,
+    pub max_rospecs: u64,
+    /// C1G2Filters that one inventory may have.
+    pub max_filters: u64,
+    /// Hop table (0 without hopping) and channel to name when the transmit power is set.
+    pub hop_table: u16,
+    pub channel: u16,
+}
+
+/// A mode of the air interface (UHFC1G2RFModeTableEntry).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mode {
+    pub number: u64,
+    /// 1: FM0; 2, 4, 8: Miller with so many cycles a symbol.
+    pub cycles: u64,
+    /// Of the tag's answer.
+    pub bits_per_second: u64,
+}
+
+/// What the configuration asks of a reader that has it not.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum Misfit {
+    #[error("antenna {antenna} is configured, and the reader has antennas 1 to {has}")]
+    Antenna { antenna: Antenna, has: u64 },
+    #[error("mode {mode} is configured, and the reader has {has}")]
+    Mode { mode: u16, has: String },
+    #[error("power_dbm is configured, and the reader tells no table of powers: use transmit_power_index")]
+    NoPowerTable,
+    #[error("transmit_power_index {index} is configured, and the reader has {first} to {last}")]
+    PowerIndex { index: u16, first: u16, last: u16 },
+    #[error("input {port} starts or stops reading, and the reader has {has} inputs")]
+    Input { port: u16, has: u64 },
+}
+
+impl Capabilities {
+    /// From the body of a GET_READER_CAPABILITIES_RESPONSE; what it does not tell is not there.
+    pub fn of(response: &Body) -> Self {
+        let number = |body: Option<&Body>, name| body.and_then(|body| body.number(name));
+        let general = response.first(137);
+        let llrp = response.first(142);
+        let band = response.first(143).and_then(|body| body.first(144));
+        let frequencies = band.and_then(|body| body.first(146));
+        let hops = number(frequencies, "Hopping") == Some(1);
+        let table = number(frequencies.and_then(|body| body.first(147)), "HopTableID");
+        let table = table.and_then(|id| u16::try_from(id).ok()).unwrap_or(1);
+        let gpio = general.and_then(|body| body.first(141));
+        Self {
+            manufacturer: number(general, "DeviceManufacturerName").unwrap_or(0),
+            model: number(general, "ModelName").unwrap_or(0),
+            firmware: general.and_then(|body| body.text("ReaderFirmwareVersion")).unwrap_or_default(),
+            has_utc_clock: number(general, "HasUTCClockCapability") == Some(1),
+            antennas: number(general, "MaxNumberOfAntennaSupported").unwrap_or(0),
+            powers: powers(band),
+            modes: modes(band),
+            inputs: number(gpio, "NumGPIs").unwrap_or(0),
+            outputs: number(gpio, "NumGPOs").unwrap_or(0),
+            holds_events_and_reports: number(llrp, "SupportsEventAndReportHolding") == Some(1),
+            warns_of_filling_buffer: number(llrp, "CanReportBufferFillWarning") == Some(1),
+            max_rospecs: number(llrp, "MaxNumROSpecs").unwrap_or(u64::MAX),
+            max_filters: number(response.first(327), "MaxNumSelectFiltersPerQuery").unwrap_or(0),
+            hop_table: if hops { table } else { 0 },
+            channel: if hops { 0 } else { 1 },
+        }
+    }
+
+    pub fn is_impinj(&self) -> bool {
+        self.manufacturer == u64::from(vendor::IMPINJ)
+    }
+
+    pub fn is_zebra(&self) -> bool {
+        self.manufacturer == u64::from(vendor::ZEBRA)
+    }
+
+    /// Everything that the configuration asks and this reader has not. Of what it does not tell, nothing is
+    /// said.
+    pub fn misfits(&self, config: &RoSpecConfig) -> Vec<Misfit> {
+        let mut misfits = Vec::new();
+        let named = config.antenna_power.iter().map(|(antenna, _)| antenna);
+        for antenna in config.antennas.iter().chain(named) {
+            let misfit = Misfit::Antenna { antenna: *antenna, has: self.antennas };
+            if self.antennas > 0 && u64::from(*antenna) > self.antennas && !misfits.contains(&misfit) {
+                misfits.push(misfit);
+            }
+        }
+        let is_known = |mode: u16| self.modes.iter().any(|known| known.number == u64::from(mode));
+        if let Some(mode) = config.mode.filter(|mode| !self.modes.is_empty() && !is_known(*mode)) {
+            misfits.push(Misfit::Mode { mode, has: self.mode_numbers() });
+        }
+        misfits.extend(self.power_misfit(config));
+        let starts = match config.start {
+            Start::Gpi(trigger) => Some(trigger.port),
+            Start::Immediate | Start::Periodic { .. } => None,
+        };
+        let stops = match config.stop {
+            Stop::Gpi { trigger, .. } => Some(trigger.port),
+            Stop::Never | Stop::After(_) => None,
+        };
+        for port in starts.into_iter().chain(stops).filter(|port| u64::from(*port) > self.inputs) {
+            misfits.push(Misfit::Input { port, has: self.inputs });
+        }
+        misfits
+    }
+
+    fn power_misfit(&self, config: &RoSpecConfig) -> Option<Misfit> {
+        let (first, last) = (self.powers.first().map(|p| p.0), self.powers.last().map(|p| p.0));
+        match (config.power, first.zip(last)) {
+            (Some(Power::Index(index)), Some((first, last)))
+                if !self.powers.iter().any(|(known, _)| *known == index) =>
+            {
+                Some(Misfit::PowerIndex { index, first, last })
+            }
+            (Some(Power::Dbm(_)), None) => Some(Misfit::NoPowerTable),
+            (_, None) if !config.antenna_power.is_empty() => Some(Misfit::NoPowerTable),
+            _ => None,
+        }
+    }
+
+    /// The index of the greatest power that is not above `dbm`; the least there is where all are. With that
+    /// power.
+    pub fn power_index(&self, dbm: f64) -> Option<(u16, f64)> {
+        let wanted = (dbm * 100.0).round() as i64;
+        let below = self.powers.iter().filter(|(_, power)| *power <= wanted).max_by_key(|(_, power)| *power);
+        let found = below.or_else(|| self.powers.iter().min_by_key(|(_, power)| *power))?;
+        Some((found.0, found.1 as f64 / 100.0))
+    }
+
+    fn mode_numbers(&self) -> String {
+        let numbers: Vec<String> = self.modes.iter().map(|mode| mode.number.to_string()).collect();
+        numbers.join(", ")
+    }
+}
+
+fn powers(band: Option<&Body>) -> Vec<(u16, i64)> {
+    let entries = band.into_iter().flat_map(|band| band.all(145));
+    let entry = |entry: &Body| {
+        let index = u16::try_from(entry.number("Index")?).ok()?;
+        Some((index, entry.signed("TransmitPowerValue")?))
+    };
+    entries.filter_map(entry).collect()
+}
+
+fn modes(band: Option<&Body>) -> Vec<Mode> {
+    let tables = band.into_iter().flat_map(|band| band.all(328));
+    let entry = |entry: &Body| {
+        let cycles = entry.number("MValue")?;
+        Some(Mode {
+            number: entry.number("ModeIdentifier")?,
+            cycles: 1u64.checked_shl(u32::try_from(cycles).ok()?).unwrap_or(0),
+            bits_per_second: entry.number("BDRValue")?,
+        })
+    };
+    tables.flat_map(|table| table.all(329)).filter_map(entry).collect()
+}
+
+/// In people's words, on one line.
+impl fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let maker = match self.manufacturer {
+            _ if self.is_impinj() => "Impinj".to_owned(),
+            _ if self.is_zebra() => "Zebra".to_owned(),
+            number => format!("maker {number}"),
+        };
+        write!(f, "{maker} model {}, firmware {}, {} antennas", self.model, self.firmware, self.antennas)?;
+        if let (Some((_, least)), Some((_, most))) = (
+            self.powers.iter().min_by_key(|(_, power)| *power),
+            self.powers.iter().max_by_key(|(_, power)| *power),
+        ) {
+            write!(f, ", {:.2} to {:.2} dBm", *least as f64 / 100.0, *most as f64 / 100.0)?;
+        }
+        if !self.modes.is_empty() {
+            let mode = |mode: &Mode| match mode.cycles {
+                1 => format!("{} (FM0, {} kbit/s)", mode.number, mode.bits_per_second / 1000),
+                m => format!("{} (Miller {m}, {} kbit/s)", mode.number, mode.bits_per_second / 1000),
+            };
+            write!(f, ", modes {}", self.modes.iter().map(mode).collect::<Vec<_>>().join(", "))?;
+        }
+        write!(f, ", {} inputs, {} outputs", self.inputs, self.outputs)?;
+        f.write_str(if self.has_utc_clock { ", a clock" } else { ", no clock (uptime only)" })?;
+        f.write_str(if self.holds_events_and_reports { ", holds reports" } else { ", does not hold reports" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::GpiTrigger;
+
+    fn reader() -> Capabilities {
+        let mode = |number| Mode { number, cycles: 4, bits_per_second: 64_000 };
+        Capabilities {
+            manufacturer: 25_882,
+            model: 2_001_002,
+            firmware: "5.14".to_owned(),
+            has_utc_clock: true,
+            antennas: 4,
+            powers: vec![(1, 1000), (2, 1025), (81, 3000)],
+            modes: vec![mode(2), mode(1000)],
+            inputs: 4,
+            outputs: 4,
+            holds_events_and_reports: true,
+            warns_of_filling_buffer: true,
+            max_rospecs: 1,
+            max_filters: 2,
+            hop_table: 1,
+            channel: 0,
+        }
+    }
+
+    #[test]
+    fn a_power_is_the_greatest_that_is_not_above_what_is_asked() {
+        let reader = reader();
+        let found = [10.3, 10.2, 30.0, 33.0, 5.0].map(|dbm| reader.power_index(dbm).unwrap());
+        assert_eq!(found, [(2, 10.25), (1, 10.0), (81, 30.0), (81, 30.0), (1, 10.0)]);
+    }
+
+    #[test]
+    fn what_a_reader_has_not_is_told_all_at_once() {
+        let config = RoSpecConfig {
+            antennas: vec![1, 5],
+            antenna_power: vec![(5, 20.0)],
+            mode: Some(7),
+            power: Some(Power::Index(9)),
+            start: Start::Gpi(GpiTrigger { port: 6, high: true }),
+            ..RoSpecConfig::default()
+        };
+        let told: Vec<String> = reader().misfits(&config).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "antenna 5 is configured, and the reader has antennas 1 to 4",
+                "mode 7 is configured, and the reader has 2, 1000",
+                "transmit_power_index 9 is configured, and the reader has 1 to 81",
+                "input 6 starts or stops reading, and the reader has 4 inputs",
+            ]
+        );
+        assert_eq!(reader().misfits(&RoSpecConfig::default()), []);
+        let silent = Capabilities { powers: Vec::new(), modes: Vec::new(), antennas: 0, ..reader() };
+        let config =
+            RoSpecConfig { power: Some(Power::Dbm(20.0)), antennas: vec![9], mode: Some(1), ..config };
+        let told = silent.misfits(&config);
+        assert_eq!(
+            told,
+            [Misfit::NoPowerTable, Misfit::Input { port: 6, has: 4 }],
+            "what is not told is not judged"
+        );
+    }
+}

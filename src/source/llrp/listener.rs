@@ -1,0 +1,176 @@
+//! Readers that connect to us (LLRP 1.0.1, section 8): each is asked who it is and handed to the session that
+//! waits for it.
+//!
+//! ```text
+//! accept ─▶ (TLS) ─▶ announcement ─▶ "who are you?" ─▶ known, and waited for ─▶ its session
+//!                                                  └─▶ unknown, or here already ─▶ told to go, and counted
+//! ```
+//!
+//! A reader is known by its Identification; where the configuration has none of it, by the address that it comes
+//! from. Whoever connects has to say all of this within a few seconds, and few at a time do: the network is
+//! not trusted. Never sets a reader up.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::connection::{Connection, Wire};
+use super::desk::{Arrival, Desk};
+use super::guest::{Guest, GuestError};
+use crate::config::{Reach, ReaderConfig, ReaderIdentity};
+use crate::domain::ids::SourceId;
+use crate::telemetry::names;
+
+/// To say who it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections that are being asked; more are closed at once.
+const MOST_ASKED: usize = 32;
+/// Where none can be accepted: the process has no descriptors left, for instance.
+const RETRY: Duration = Duration::from_millis(200);
+/// Strangers that are told of once; what they try again is counted only.
+const MOST_TOLD: usize = 64;
+
+/// Where readers connect to us, and who they may be.
+pub struct Door {
+    known: Vec<(SourceId, Option<ReaderIdentity>, Option<IpAddr>)>,
+    tls: Option<TlsAcceptor>,
+    max_kept: usize,
+    desk: Desk,
+}
+
+/// Why a connection goes no further.
+#[derive(Debug, thiserror::Error)]
+enum TurnedAway {
+    #[error(
+        "it is no reader that the configuration knows (identity {identity}): add it with connect = \"from-reader\""
+    )]
+    Unknown { identity: String },
+    #[error(
+        "{reader} is connected already: is there a second reader that calls itself so, or does it still believe in its last connection?"
+    )]
+    Duplicate { reader: SourceId },
+    #[error("failed to begin TLS: {0}")]
+    Tls(#[source] std::io::Error),
+    #[error("it did not say who it is within {PATIENCE:?}")]
+    Slow,
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    #[error("there are {MOST_ASKED} others that have not said who they are")]
+    Crowd,
+}
+
+impl TurnedAway {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Tls(_) => "tls",
+            Self::Slow => "slow",
+            Self::Guest(GuestError::Refused(_)) => "status",
+            Self::Guest(_) => "not-llrp",
+            Self::Crowd => "crowd",
+        }
+    }
+}
+
+impl Door {
+    /// For those of `readers` that connect by themselves.
+    pub fn new<'c>(
+        readers: impl Iterator<Item = &'c ReaderConfig>,
+        tls: Option<TlsAcceptor>,
+        max_kept: usize,
+        desk: Desk,
+    ) -> Self {
+        let known = readers.filter_map(|reader| match &reader.reach {
+            Reach::ToReader { .. } => None,
+            Reach::FromReader { identity, host } => Some((reader.name.clone(), identity.clone(), *host)),
+        });
+        Self { known: known.collect(), tls, max_kept, desk }
+    }
+
+    /// Accepts until `shutdown`.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
+        let door = Arc::new(self);
+        let mut asked = JoinSet::new();
+        let mut told = BTreeSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(gone) = asked.join_next() => if let Ok(Some((peer, why))) = gone {
+                    say(peer, &why, &mut told);
+                },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) if asked.len() < MOST_ASKED => {
+                        let door = door.clone();
+                        asked.spawn(async move { Some(peer).zip(door.receive(stream, peer).await.err()) });
+                    }
+                    Ok((_, peer)) => say(peer, &TurnedAway::Crowd, &mut told),
+                    Err(error) => {
+                        warn!(%error, "a reader that wants to connect could not be accepted");
+                        sleep(RETRY).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn receive(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), TurnedAway> {
+        let met = async {
+            stream.set_nodelay(true).map_err(GuestError::Io)?;
+            let stream: Box<dyn Wire> = match &self.tls {
+                None => Box::new(stream),
+                Some(tls) => Box::new(tls.accept(stream).await.map_err(TurnedAway::Tls)?),
+            };
+            let mut guest = Guest::new(Connection::new(stream, self.max_kept));
+            guest.announced().await?;
+            let identity = guest.identity().await?;
+            let Some(reader) = self.who(identity.as_ref(), peer.ip()) else {
+                guest.dismiss().await?;
+                let identity = identity.map_or("none".to_owned(), |identity| identity.to_string());
+                return Err(TurnedAway::Unknown { identity });
+            };
+            if !self.desk.expects(reader) {
+                guest.dismiss().await?;
+                return Err(TurnedAway::Duplicate { reader: reader.clone() });
+            }
+            Ok((reader, guest))
+        };
+        let (reader, guest) = timeout(PATIENCE, met).await.unwrap_or(Err(TurnedAway::Slow))?;
+        info!(%reader, %peer, "the reader has connected to us");
+        let Guest { connection, said, last_id, .. } = guest;
+        let arrival = Arrival { connection, from: peer.to_string(), said, last_id };
+        let taken = self.desk.hand_over(reader, arrival);
+        taken.map_err(|_| TurnedAway::Duplicate { reader: reader.clone() })
+    }
+
+    /// Which reader calls itself so, or comes from there.
+    fn who(&self, told: Option<&ReaderIdentity>, from: IpAddr) -> Option<&SourceId> {
+        let is = |known: &Option<ReaderIdentity>| matches!((known, told), (Some(known), Some(told)) if known.is(told));
+        let named = self.known.iter().find(|(_, identity, _)| is(identity));
+        let from = from.to_canonical();
+        let placed = || {
+            let mut unnamed = self.known.iter().filter(|(_, identity, _)| identity.is_none());
+            unnamed.find(|(_, _, host)| host.is_some_and(|host| host.to_canonical() == from))
+        };
+        named.or_else(placed).map(|(reader, _, _)| reader)
+    }
+}
+
+/// One line for each stranger, and a count for each try.
+fn say(peer: SocketAddr, why: &TurnedAway, told: &mut BTreeSet<(IpAddr, &'static str)>) {
+    counter!(names::LLRP_TURNED_AWAY, "reason" => why.label()).increment(1);
+    let is_new = told.len() < MOST_TOLD && told.insert((peer.ip(), why.label()));
+    match is_new {
+        true => warn!(%peer, "a connection of a reader was turned away: {why}"),
+        false => debug!(%peer, "a connection of a reader was turned away: {why}"),
+    }
+}
