@@ -4,6 +4,7 @@
 //! written here. The badge itself may still be about: from now on it is a tag that nobody knows.
 
 use super::cause::Cause;
+use super::import::invalid;
 use super::{AssetRow, Tracker};
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
@@ -58,6 +59,10 @@ impl Tracker {
 
     /// `erase`: in whole.
     pub(super) fn check_erase(&self, erase: &Erase, now: Timestamp) -> Result<Outcome, Refused> {
+        if erase.label.is_empty() {
+            // Whoever hands commands over makes it up: nothing random happens here.
+            return Err(invalid("an erasure without a label in whose place it is done".to_owned()));
+        }
         let person = erase.person.as_str();
         let removed = u64::from(self.register.person(person).is_some()) + self.badges_of(person).len() as u64;
         let eraser = Eraser::new(&erase.erasure(now));

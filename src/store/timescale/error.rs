@@ -112,9 +112,10 @@ impl StoreError {
         self.is_about_the_data() || self.sqlstate().is_some_and(|code| code == "55000")
     }
 
-    /// `statement_timeout` (57014): less at once may do.
+    /// `statement_timeout` (57014), or more rows of compressed chunks than one transaction may unpack (53400): less at
+    /// once may do.
     pub fn is_too_much_at_once(&self) -> bool {
-        self.sqlstate().is_some_and(|code| code == "57014")
+        self.sqlstate().is_some_and(|code| code == "57014" || code == "53400")
     }
 
     /// Whether the connection is as good as before: the server refused a statement, or had no time for it, or we did

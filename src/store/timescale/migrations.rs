@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_audits.sql"),
     include_str!("migrations/0007_class_limits.sql"),
     include_str!("migrations/0008_custody_and_use.sql"),
+    include_str!("migrations/0009_badges.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

@@ -90,3 +90,13 @@ fn their_badge_and_everything_it_was_about_is_forgotten() {
     let erasure: crate::domain::erasure::Erasure = serde_json::from_slice(erasure.unwrap().1).unwrap();
     assert_eq!((erasure.texts, erasure.badges), (vec!["Ada".to_owned(), "P-7".to_owned()], vec![epc(9)]));
 }
+
+#[test]
+fn without_a_label_nobody_is_erased() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![person("P-7", "Ada")]).unwrap();
+    let (also, badges, label) = (Vec::new(), Vec::new(), String::new());
+    let erase = Erase { person: "P-7".into(), also, badges, label };
+    assert!(world.command(Command::ErasePerson(erase)).is_err());
+    assert!(world.rows.contains_key(&(StateKind::Register, "person/P-7".to_owned())));
+}

@@ -199,12 +199,9 @@ async fn what_takes_longer_than_a_statement_may_is_done_in_parts() {
     db.forwarded("north-1", newest).await;
     // Six seconds for all of them.
     slow(&db, "location_event", "UPDATE", 60).await;
-    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallyman north-1' AND backend_start < ";
-    let before = db.json("SELECT now() AS at").await["at"].as_str().unwrap().to_owned();
     erase(&node, "P-7", &[]).await;
     erased(&node).await;
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'P-7'").await, 0);
-    assert_eq!(db.number(&format!("{sessions} '{before}'")).await, 1, "the same session forwards on");
     node.close().await;
     db.drop().await;
 }

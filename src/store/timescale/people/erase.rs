@@ -180,8 +180,8 @@ async fn trace(connection: &mut Connection, erasure: &mut Erasure) -> Result<(),
     // A tag that somebody or something else had too is not theirs alone.
     let badges = sqlx::query(
         "(SELECT epc FROM tallyman.location_event WHERE subject = $1 AND epc IS NOT NULL
-          UNION SELECT lower(epc) FROM tallyman.tag WHERE person = $2)
-         EXCEPT SELECT lower(epc) FROM tallyman.tag WHERE person IS DISTINCT FROM $2",
+          UNION SELECT epc FROM tallyman.tag WHERE person = $2)
+         EXCEPT SELECT epc FROM tallyman.tag WHERE person IS DISTINCT FROM $2",
     );
     for row in connection.rows(OPERATION, badges.bind(subject).bind(erasure.person.clone())).await? {
         let epc: String = column(&row, OPERATION, "epc")?;

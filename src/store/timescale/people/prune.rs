@@ -24,7 +24,8 @@ pub struct Prune {
     table: &'static str,
     /// Rows that go.
     rows: &'static str,
-    /// By what the oldest of them is found; it may find older ones of others.
+    /// Finds the oldest of them before a time, in whatever number of chunks, by indexes; of what has no such index, the
+    /// oldest of anybody's.
     oldest: &'static str,
     keep: Duration,
     span: Option<Span>,
@@ -35,13 +36,19 @@ impl Prune {
         // Word for word the condition of the index `location_event_people`.
         const BADGES: &str = "(kind = 'proposal' OR subject LIKE 'person:%')";
         // Raw reads name the tag alone: whose it is says the register.
-        const READS: &str =
-            "subject IN (SELECT 'tag:' || lower(epc) FROM tallyman.tag WHERE person IS NOT NULL)";
+        const READS: &str = "subject IN (SELECT 'tag:' || epc FROM tallyman.tag WHERE person IS NOT NULL)";
+        const OLDEST_BADGE: &str = "SELECT min(observed_at) AS at FROM tallyman.location_event
+            WHERE (kind = 'proposal' OR subject LIKE 'person:%') AND observed_at < $1";
+        const OLDEST_READ: &str = "SELECT min(first.at) AS at FROM tallyman.tag b,
+            LATERAL (SELECT min(observed_at) AS at FROM tallyman.tag_read
+              WHERE subject = 'tag:' || b.epc AND observed_at < $1) first
+            WHERE b.person IS NOT NULL";
+        const OLDEST_FIX: &str = "SELECT min(observed_at) AS at FROM tallyman.fix WHERE observed_at < $1";
         let prune = |table, rows, oldest, keep| Self { table, rows, oldest, keep, span: None };
         [
-            prune("tallyman.location_event", BADGES, BADGES, keep.people),
-            prune("tallyman.tag_read", READS, "true", keep.people),
-            prune("tallyman.fix", "true", "true", keep.drivers),
+            prune("tallyman.location_event", BADGES, OLDEST_BADGE, keep.people),
+            prune("tallyman.tag_read", READS, OLDEST_READ, keep.people),
+            prune("tallyman.fix", "true", OLDEST_FIX, keep.drivers),
         ]
     }
 
@@ -58,7 +65,7 @@ impl Prune {
     ) -> Result<Step, StoreError> {
         let Some(span) = &mut self.span else {
             let limit = (now - self.keep).as_micros();
-            let oldest = oldest(connection, self.table, self.oldest, limit).await?;
+            let oldest = oldest(connection, self.oldest, limit).await?;
             self.span = oldest.map(|oldest| Span::new(oldest, limit, FIRST_WIDTH_US));
             return Ok(if self.span.is_some() { Step::More } else { Step::Done });
         };
@@ -87,15 +94,13 @@ impl Prune {
 
 async fn oldest(
     connection: &mut Connection,
-    table: &str,
-    rows: &str,
+    find: &'static str,
     limit: i64,
 ) -> Result<Option<i64>, StoreError> {
     const OPERATION: &str = "look for what is older than it is kept";
-    let sql = format!(
-        "SELECT (extract(epoch FROM min(observed_at)) * 1000000)::bigint AS oldest FROM {table}
-         WHERE {rows} AND observed_at < timestamptz 'epoch' + {limit} * interval '1 microsecond'"
-    );
+    let limit = format!("timestamptz 'epoch' + {limit} * interval '1 microsecond'");
+    let find = find.replace("$1", &limit);
+    let sql = format!("SELECT (extract(epoch FROM at) * 1000000)::bigint AS oldest FROM ({find}) found");
     let row = connection.row(OPERATION, sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false)).await?;
     row.map_or(Ok(None), |row| column(&row, OPERATION, "oldest"))
 }
