@@ -49,7 +49,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Sub {
-    /// Run the daemon until SIGTERM or Ctrl-C, then drain and stop
+    /// Run the daemon until SIGTERM or Ctrl-C, then drain and stop; SIGHUP reads the API's tokens again
     Run(ConfigFile),
     /// See the whole system at work on this machine: simulated devices, a broker, the daemon
     #[cfg(feature = "demo")]
@@ -168,7 +168,10 @@ pub fn parses(arguments: &[&str]) -> Result<(), String> {
 
 async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
     match command {
-        Sub::Run(file) => with_config(&file, run::run).await,
+        Sub::Run(file) => {
+            let path = file.config.clone();
+            with_config(&file, async |config| run::run(config, path).await).await
+        }
         #[cfg(feature = "demo")]
         Sub::Demo(args) => demo::run(args).await,
         Sub::Check(args) => check::run(args).await,

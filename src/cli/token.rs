@@ -94,7 +94,8 @@ mod tests {
         let site = "[[site]]\nname = \"leeds\"\ntimezone = \"UTC\"\n";
         let text = format!("node = \"n\"\n{}{site}", config_lines(&args, &token));
         let config = crate::config::parse(&text, std::path::Path::new(""), &|_| None).unwrap();
-        let [entry] = config.web.tokens.as_slice() else { panic!("{config:?}") };
+        let tokens = config.web.tokens.now();
+        let [entry] = &*tokens else { panic!("{config:?}") };
         assert_eq!((entry.name.as_str(), entry.role), ("night shift", Role::Admin));
         assert_eq!((entry.sites.as_ref().map(Vec::len), entry.expires), (Some(1), args.expires));
         assert_eq!(entry.sha256, hash(&token));

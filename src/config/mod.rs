@@ -50,7 +50,7 @@ pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, Rec
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
 pub use validate::{load, parse};
-pub use web::{Rate, Role, TlsConfig, TokenConfig, WebConfig};
+pub use web::{Rate, Role, TlsConfig, TokenConfig, TokenList, WebConfig};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::document::Section;
@@ -14,7 +15,7 @@ use crate::domain::time::Timestamp;
 pub struct WebConfig {
     /// `None` where only the local control socket is served.
     pub listen: Option<SocketAddr>,
-    pub tokens: Vec<TokenConfig>,
+    pub tokens: TokenList,
     pub tls: Option<TlsConfig>,
     /// Connections at a time; further ones wait until one ends.
     pub max_connections: usize,
@@ -46,7 +47,29 @@ pub struct TlsConfig {
     pub key_file: PathBuf,
 }
 
-#[derive(Clone, Debug)]
+/// The tokens that are let in. Clones share them: they are changed while the daemon runs, so that one that got
+/// into wrong hands is worth nothing at once.
+#[derive(Clone, Debug, Default)]
+pub struct TokenList(Arc<RwLock<Arc<[Arc<TokenConfig>]>>>);
+
+impl TokenList {
+    pub fn new(tokens: impl IntoIterator<Item = TokenConfig>) -> Self {
+        Self(Arc::new(RwLock::new(tokens.into_iter().map(Arc::new).collect())))
+    }
+
+    /// As they stand.
+    pub fn now(&self) -> Arc<[Arc<TokenConfig>]> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From here on those of `other` are let in, and no others.
+    pub fn become_those_of(&self, other: &Self) {
+        let tokens = other.now();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
 pub struct TokenConfig {
     /// Who commands given with it are attributed to.
     pub name: String,
@@ -81,7 +104,7 @@ impl Default for WebConfig {
     fn default() -> Self {
         Self {
             listen: None,
-            tokens: Vec::new(),
+            tokens: TokenList::default(),
             tls: None,
             max_connections: 256,
             max_streams: 64,
@@ -101,9 +124,7 @@ pub(super) fn web(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<Web
     web.listen = listen.flatten();
     let tables = section.tables("token");
     let none_given = tables.is_empty();
-    for table in tables {
-        web.tokens.extend(token(table, scope));
-    }
+    web.tokens = TokenList::new(tables.into_iter().filter_map(|table| token(table, scope)));
     let tls_wanted = section.has("tls");
     web.tls = section.table("tls").and_then(|table| tls(table, scope));
     let plain = section.flag("allow_plain_http").unwrap_or(false);

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
-use crate::config::{Role, TokenConfig};
+use crate::config::{Role, TokenConfig, TokenList};
 use crate::domain::orders::Scope;
 use crate::domain::time::Timestamp;
 
@@ -17,35 +17,35 @@ pub(super) struct Caller {
     pub name: Arc<str>,
     pub role: Role,
     pub scope: Scope,
-    /// Nobody from then on.
-    pub expires: Option<Timestamp>,
-}
-
-/// A token of the configuration, ready to be compared.
-pub(super) struct Token {
-    sha256: String,
-    caller: Caller,
-}
-
-impl Token {
-    pub fn new(config: &TokenConfig) -> Self {
-        let scope = match &config.sites {
-            Some(sites) => Scope::Sites(Arc::new(sites.iter().cloned().collect())),
-            None => Scope::Everywhere,
-        };
-        let caller =
-            Caller { name: config.name.as_str().into(), role: config.role, scope, expires: config.expires };
-        Self { sha256: config.sha256.clone(), caller }
-    }
+    /// What let them in; `None` on the control socket.
+    token: Option<Arc<TokenConfig>>,
 }
 
 impl Caller {
     /// Whoever may open the control socket's file may do everything.
     pub fn local() -> Self {
-        Self { name: "local".into(), role: Role::Admin, scope: Scope::Everywhere, expires: None }
+        Self { name: "local".into(), role: Role::Admin, scope: Scope::Everywhere, token: None }
     }
 
-    pub fn authenticate(headers: &HeaderMap, tokens: &[Token], now: Timestamp) -> Result<Self, Problem> {
+    fn of(token: &Arc<TokenConfig>) -> Self {
+        let scope = match &token.sites {
+            Some(sites) => Scope::Sites(Arc::new(sites.iter().cloned().collect())),
+            None => Scope::Everywhere,
+        };
+        Self { name: token.name.as_str().into(), role: token.role, scope, token: Some(token.clone()) }
+    }
+
+    /// Whether they would be let in again, as the same.
+    pub fn is_still_let_in(&self, tokens: &TokenList, now: Timestamp) -> bool {
+        let Some(token) = &self.token else { return true };
+        token.expires.is_none_or(|end| now < end) && tokens.now().contains(token)
+    }
+
+    pub fn authenticate(
+        headers: &HeaderMap,
+        tokens: &[Arc<TokenConfig>],
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
         let given = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -61,8 +61,8 @@ impl Caller {
                 found = Some(token);
             }
         }
-        let valid = found.filter(|token| token.caller.expires.is_none_or(|end| now < end));
-        valid.map(|token| token.caller.clone()).ok_or(Problem::Unauthenticated)
+        let valid = found.filter(|token| token.expires.is_none_or(|end| now < end));
+        valid.map(Self::of).ok_or(Problem::Unauthenticated)
     }
 
     pub fn require(&self, role: Role) -> Result<(), Problem> {
@@ -94,7 +94,7 @@ mod tests {
             lasting,
             leeds,
         ];
-        let tokens: Vec<Token> = tokens.iter().map(Token::new).collect();
+        let tokens = tokens.map(Arc::new);
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
         Caller::authenticate(&headers, &tokens, NOW)
@@ -112,6 +112,23 @@ mod tests {
         for wrong in ["Bearer wrong", "Bearer", "Basic s3cret", "s3cret", &format!("Bearer {hash}")] {
             assert!(matches!(authenticate(wrong), Err(Problem::Unauthenticated)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn who_is_in_goes_when_the_token_does() {
+        let tokens = TokenList::new([token("crib", "s3cret", Role::Operator)]);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "Bearer s3cret".parse().unwrap());
+        let caller = Caller::authenticate(&headers, &tokens.now(), NOW).unwrap();
+        let held = tokens.clone();
+        assert!(caller.is_still_let_in(&held, NOW));
+        // The same token with another role is another caller.
+        for other in [vec![token("crib", "s3cret", Role::Viewer)], Vec::new()] {
+            tokens.become_those_of(&TokenList::new(other));
+            assert!(!caller.is_still_let_in(&held, NOW));
+        }
+        assert!(Caller::authenticate(&headers, &held.now(), NOW).is_err());
+        assert!(Caller::local().is_still_let_in(&held, NOW));
     }
 
     #[test]

@@ -15,13 +15,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::auth::{Caller, Token};
+use super::auth::Caller;
 use super::extract::IDEMPOTENCY_KEY;
 use super::limits::Buckets;
 use super::problem::Problem;
 use super::routes::BASE;
 use super::serve::Peer;
 use super::{Api, openapi, operations};
+use crate::config::TokenList;
 
 /// Who stands before the handlers.
 struct Gate {
@@ -32,7 +33,7 @@ struct Gate {
 }
 
 struct Tokens {
-    known: Vec<Token>,
+    known: TokenList,
     /// Requests by token.
     requests: Buckets<Arc<str>>,
     /// Requests that no token let in, by address.
@@ -50,7 +51,7 @@ pub(super) fn trusted(api: Arc<Api>) -> Router {
 pub(super) fn behind_tokens(api: Arc<Api>) -> Router {
     let config = &api.config;
     let tokens = Tokens {
-        known: config.tokens.iter().map(Token::new).collect(),
+        known: config.tokens.clone(),
         requests: Buckets::new(config.requests, Instant::now()),
         failures: Buckets::new(config.failures, Instant::now()),
     };
@@ -99,7 +100,7 @@ impl Gate {
     fn admit(&self, request: &Request, peer: Option<IpAddr>) -> Result<Caller, (Arc<str>, Problem)> {
         let Some(tokens) = &self.tokens else { return Ok(Caller::local()) };
         let now = self.api.clock.now();
-        match Caller::authenticate(request.headers(), &tokens.known, now) {
+        match Caller::authenticate(request.headers(), &tokens.known.now(), now) {
             Ok(caller) => match tokens.requests.take(caller.name.clone(), Instant::now()) {
                 Ok(()) => Ok(caller),
                 Err(retry_after) => Err((caller.name, Problem::TooMany { retry_after })),

@@ -170,11 +170,13 @@ impl Feed {
 
     /// An id without data is remembered by the client and tells it nothing else.
     async fn beat(&self) -> bool {
-        let ended = self.caller.expires.is_some_and(|end| self.api.clock.now() >= end);
-        !ended && self.send(format!(": alive\nid: {}\n\n", self.at)).await
+        self.send(format!(": alive\nid: {}\n\n", self.at)).await
     }
 
     async fn send(&self, text: String) -> bool {
+        if !self.caller.is_still_let_in(&self.api.config.tokens, self.api.clock.now()) {
+            return false;
+        }
         tokio::select! {
             sent = self.chunks.send(Bytes::from(text)) => sent.is_ok(),
             () = tokio::time::sleep(SLOW) => false,

@@ -57,7 +57,7 @@ fn stores(config: &Config, out: &mut String) -> std::fmt::Result {
     match config.web.listen {
         Some(address) => {
             let scheme = if config.web.tls.is_some() { "https" } else { "http" };
-            writeln!(out, "web {scheme}://{address}, {} tokens", config.web.tokens.len())?;
+            writeln!(out, "web {scheme}://{address}, {} tokens", config.web.tokens.now().len())?;
         }
         None => writeln!(out, "web: off, commands through the control socket beside the journal")?,
     }

@@ -182,7 +182,7 @@ fn node(config: &Config, found: &mut Vec<String>) {
     if config.notify.alertmanager.is_none() {
         found.push("no notify: alerts are kept and shown, and nobody is told".to_owned());
     }
-    if config.web.listen.is_some() && config.web.tokens.is_empty() {
+    if config.web.listen.is_some() && config.web.tokens.now().is_empty() {
         found.push("web: no token: the API can be reached from this machine and takes no command".to_owned());
     }
 }

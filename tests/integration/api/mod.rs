@@ -17,6 +17,7 @@ mod limits;
 mod reads;
 mod stream;
 mod tls;
+mod tokens;
 mod writes;
 
 const VIEWER: &str = "viewer-token";
