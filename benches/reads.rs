@@ -153,6 +153,8 @@ impl Stages {
             peak_rssi_dbm: Some(-60.0),
             pc: None,
             crc: None,
+            doppler_hz: None,
+            phase_deg: None,
         };
         self.cleaner.reading(Reading::Tag(read), &self.source, now, &mut self.cleaned);
         let sightings = self.cleaned.sightings.len();

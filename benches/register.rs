@@ -179,6 +179,8 @@ fn present(count: u32) -> Result<Cleaner> {
             peak_rssi_dbm: None,
             pc: None,
             crc: None,
+            doppler_hz: None,
+            phase_deg: None,
         };
         cleaner.reading(Reading::Tag(read), &source, at(0), &mut cleaned);
         cleaned.sightings.clear();

@@ -188,6 +188,11 @@ pub(super) struct ReaderClock {
 }
 
 impl ReaderClock {
+    /// How far its calendar runs ahead of ours, where it has one and told it.
+    pub fn utc_lead_us(&self) -> Option<i64> {
+        self.utc.lead_us
+    }
+
     /// The reader's clock at the moment it connected.
     pub fn connected(&mut self, time: DeviceTime, received: Timestamp) {
         match time {

@@ -203,6 +203,8 @@ mod tests {
             peak_rssi_dbm: None,
             pc,
             crc,
+            doppler_hz: None,
+            phase_deg: None,
         };
         let (good, bad) = (read(Some(0x3400), Some(0x3a76)), read(Some(0x3400), Some(0x3a77)));
         let mut checks = Checks::default();

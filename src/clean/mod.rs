@@ -219,6 +219,11 @@ impl Cleaner {
         }
     }
 
+    /// How far the sources' clocks run ahead of ours, in microseconds, where that is known.
+    pub fn clock_leads(&self) -> impl Iterator<Item = (&SourceId, i64)> {
+        self.sources.iter().filter_map(|source| Some((&source.id, source.told.clock.utc_lead_us()?)))
+    }
+
     /// Our clock has come to `now`: deadlines up to then are met. `now` must not be later than the
     /// receipt of a reading that is still to be given.
     pub fn tick(&mut self, now: Timestamp, out: &mut Cleaned) {

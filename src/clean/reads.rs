@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::epc::Epc;
 use crate::domain::readings::{DeviceTime, ReaderEvent, ReaderEventKind, TagRead};
+use crate::domain::sightings::{Seen, Sighting, Trouble};
 use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
@@ -132,13 +133,28 @@ impl Cleaner {
                     self.put_out(point, received, out);
                 }
             }
-            ReaderEventKind::BufferLevel { .. }
-            | ReaderEventKind::BufferOverflow
-            | ReaderEventKind::Exception { .. }
-            | ReaderEventKind::Gpi { .. }
-            | ReaderEventKind::Other { .. } => {}
+            ReaderEventKind::BufferLevel { percent } => {
+                self.trouble(index, Trouble::BufferFilling { percent }, received, out);
+            }
+            ReaderEventKind::BufferOverflow => self.trouble(index, Trouble::BufferOverflow, received, out),
+            ReaderEventKind::Exception { ref message } => {
+                self.trouble(index, Trouble::Exception { message: message.clone() }, received, out);
+            }
+            ReaderEventKind::Contended => self.trouble(index, Trouble::Contended, received, out),
+            ReaderEventKind::Gpi { .. } | ReaderEventKind::Other { .. } => {}
         }
         None
+    }
+
+    /// Told when it is heard of: a reader that held it back has the trouble still, as far as anybody knows.
+    fn trouble(&mut self, index: usize, trouble: Trouble, received: Timestamp, out: &mut Cleaned) {
+        out.sightings.push(Sighting {
+            source: self.sources[index].id.clone(),
+            observed_at: received,
+            received_at: received,
+            late: false,
+            what: Seen::Trouble(trouble),
+        });
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Rule {
     SensorBad,
     /// A source's connection is away. Subject: the source.
     ReaderDown,
+    /// A reader that is up says that something is wrong with it. Subject: `reader/what`.
+    ReaderTrouble,
     /// Every source of a site is away, and there are at least two. Subject: the site.
     SiteDown,
     /// Many assets fell silent together. Subject: the read points, joined by `+`.
@@ -90,12 +92,13 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
         Self::SensorBad,
         Self::ReaderDown,
+        Self::ReaderTrouble,
         Self::SiteDown,
         Self::WatcherSuspect,
         Self::Journal,
@@ -145,6 +148,7 @@ impl Rule {
             Self::Condition => "condition",
             Self::SensorBad => "sensor-bad",
             Self::ReaderDown => "reader-down",
+            Self::ReaderTrouble => "reader-trouble",
             Self::SiteDown => "site-down",
             Self::WatcherSuspect => "watcher-suspect",
             Self::Journal => "journal",

@@ -40,9 +40,13 @@ pub struct TagRead {
     /// How many reads the reader folded into this report; at least 1.
     pub seen_count: u16,
     pub peak_rssi_dbm: Option<f32>,
+    /// Doppler shift, where the reader tells it; positive: the tag comes nearer.
+    pub doppler_hz: Option<f32>,
     /// Protocol control word and CRC-16 of the tag, where the reader reports them.
     pub pc: Option<u16>,
     pub crc: Option<u16>,
+    /// Phase of the tag's answer, 0 to 360, where the reader tells it; comparable on one channel of one antenna.
+    pub phase_deg: Option<f32>,
 }
 
 /// One position of a tracker.
@@ -114,6 +118,8 @@ pub enum ReaderEventKind {
     Exception {
         message: String,
     },
+    /// Somebody else tried to connect to it while we are connected.
+    Contended,
     Gpi {
         port: u16,
         high: bool,

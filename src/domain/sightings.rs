@@ -62,6 +62,8 @@ pub enum Seen {
         ear: ReadPointId,
         silence: Option<AntennaSilence>,
     },
+    /// The source, which is up, says that something is wrong with it.
+    Trouble(Trouble),
     /// A tracker sent something, whatever became of it; said at most once a minute. The sighting's time is
     /// when it lived, which for what its broker kept is when it was written.
     Heard {
@@ -73,6 +75,33 @@ pub enum Seen {
         caught_up: bool,
         reason: String,
     },
+}
+
+/// What a reader says is wrong with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    BufferFilling {
+        percent: u8,
+    },
+    BufferOverflow,
+    /// In its own words: too hot, a fault of an antenna, a program that failed.
+    Exception {
+        message: String,
+    },
+    /// Somebody else tried to connect to it.
+    Contended,
+}
+
+impl Trouble {
+    /// A short stable word, part of an alert's subject.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::BufferFilling { .. } => "buffer",
+            Self::BufferOverflow => "overflow",
+            Self::Exception { .. } => "exception",
+            Self::Contended => "contended",
+        }
+    }
 }
 
 /// How it is known that an antenna is silent.

@@ -35,6 +35,9 @@ use super::answers::Answers;
 
 mod letters;
 mod restoring;
+mod tally;
+
+use tally::Tally;
 
 use letters::{dead_letter, raw_read, too_long, unreplayed};
 pub use restoring::{RestoreError, Restoring};
@@ -65,6 +68,7 @@ pub struct Core {
     acks: Vec<(SourceId, AckToken)>,
     readings: Vec<Reading>,
     cleaned: Cleaned,
+    tallied: Tally,
 }
 
 enum Decoder {
@@ -251,6 +255,10 @@ impl Core {
         self.tracker.take_dirty(&mut batch.state);
         self.answers.take_dirty(&mut batch.state);
         telemetry::remembered(&self.cleaner.remembered());
+        self.tallied.tell();
+        for (source, lead_us) in self.cleaner.clock_leads() {
+            telemetry::clock_lead(source, lead_us);
+        }
         for (key, value) in std::mem::take(&mut self.followed) {
             batch.state.push(StateRow { kind: StateKind::Followed, key, value });
         }
@@ -287,6 +295,7 @@ impl Core {
             }
         }
         let readings = std::mem::take(&mut self.readings);
+        self.tallied.note(&frame.source, &readings);
         let mut set_aside = None;
         for reading in readings {
             set_aside = self.reading(reading, &frame).or(set_aside);

@@ -90,3 +90,27 @@ pub fn alerts(rule: Rule, state: AlertState, count: usize) {
     };
     gauge!(names::ALERTS, "rule" => rule.as_str(), "state" => state).set(count as f64);
 }
+
+/// Tag reports of an antenna since the last time.
+pub fn antenna_reads(source: &SourceId, antenna: u16, count: u64) {
+    counter!(names::READER_READS, "source" => source.to_string(), "antenna" => antenna.to_string())
+        .increment(count);
+}
+
+/// What its reader says of an antenna.
+pub fn antenna_connected(source: &SourceId, antenna: u16, connected: bool) {
+    tracing::warn!(%source, antenna, connected, "the reader says that an antenna was plugged in or out");
+    gauge!(names::READER_ANTENNA_CONNECTED, "source" => source.to_string(), "antenna" => antenna.to_string())
+        .set(if connected { 1.0 } else { 0.0 });
+}
+
+/// What a reader says is wrong with it.
+pub fn reader_trouble(source: &SourceId, what: &'static str, detail: &dyn std::fmt::Display) {
+    tracing::warn!(%source, what, %detail, "the reader is in trouble");
+    counter!(names::READER_TROUBLES, "source" => source.to_string(), "what" => what).increment(1);
+}
+
+/// How far a reader's clock runs ahead of ours.
+pub fn clock_lead(source: &SourceId, lead_us: i64) {
+    gauge!(names::READER_CLOCK_LEAD, "source" => source.to_string()).set(lead_us as f64 / 1e6);
+}

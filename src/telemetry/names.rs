@@ -146,3 +146,13 @@ pub const LLRP_UNFRAMED: &str = "tallyman_llrp_unframed_total";
 /// Connections that readers made and that went no further, by reason: `unknown`, `duplicate`, `tls`, `slow`, `status`,
 /// `not-llrp`, `crowd`.
 pub const LLRP_TURNED_AWAY: &str = "tallyman_llrp_turned_away_total";
+
+// readers, of any protocol: label `source`
+/// Tag reports, by `antenna`.
+pub const READER_READS: &str = "tallyman_reader_reads_total";
+/// 1 while the reader says that something is plugged into the `antenna`; only where it says so.
+pub const READER_ANTENNA_CONNECTED: &str = "tallyman_reader_antenna_connected";
+/// Times that a reader said that something is wrong, by `what`: `buffer`, `overflow`, `exception`, `contended`.
+pub const READER_TROUBLES: &str = "tallyman_reader_troubles_total";
+/// How far a reader's clock runs ahead of ours; of a reader without a calendar, not told.
+pub const READER_CLOCK_LEAD: &str = "tallyman_reader_clock_lead_seconds";

@@ -24,7 +24,8 @@ use crate::domain::register::{Carrier, Maintained, Maintenance};
 use crate::domain::time::Timestamp;
 
 /// What planned work explains.
-const EXPLAINED: [Rule; 4] = [Rule::SiteDown, Rule::ReaderDown, Rule::SensorBad, Rule::WatcherSuspect];
+const EXPLAINED: [Rule; 5] =
+    [Rule::SiteDown, Rule::ReaderDown, Rule::ReaderTrouble, Rule::SensorBad, Rule::WatcherSuspect];
 
 #[derive(Debug, Default)]
 pub(super) struct Maintenances {
@@ -97,6 +98,7 @@ impl Tracker {
                 }
                 None => self.work_on(&SourceId::new(&key.subject)),
             },
+            Rule::ReaderTrouble => self.work_on(&SourceId::new(key.subject.rsplit_once('/')?.0)),
             Rule::SiteDown => self.work_all_over(&SiteId::new(&key.subject)),
             Rule::SensorBad => self.work_at_sensor(&key.subject),
             Rule::WatcherSuspect => {

@@ -52,6 +52,7 @@ mod silence;
 mod suspicion;
 mod table;
 mod topology;
+mod trouble;
 mod watch;
 mod watched;
 mod zombie;
@@ -115,6 +116,7 @@ pub struct Tracker {
     silence: silence::Silence,
     offenders: offenders::Offenders,
     company: handover::Company,
+    troubles: trouble::Troubles,
     links: links::Links,
     sensors: conditions::Sensors,
     alerts: alerts::Alerts,
@@ -148,6 +150,7 @@ impl Tracker {
             silence: silence::Silence::default(),
             offenders: offenders::Offenders::default(),
             company: handover::Company::default(),
+            troubles: trouble::Troubles::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
             alerts: alerts::Alerts::default(),
@@ -175,6 +178,7 @@ impl Tracker {
         self.watches.silence(now);
         self.silence.stop(now);
         self.alerts.restart_pending(now);
+        self.resume_troubles(now);
         self.disconnect_all(&cause, out);
         self.replan_maintenance(&cause, out);
         self.replan_audits(now);
@@ -214,6 +218,7 @@ impl Tracker {
             Seen::Antenna { source, antenna, ear, silence } => {
                 self.antenna(source, antenna, ear, silence, &cause, out);
             }
+            Seen::Trouble(trouble) => self.trouble(&trouble, &cause, out),
             Seen::Heard { device } => self.tracker_heard(&device, &cause, out),
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
         }
@@ -285,6 +290,7 @@ impl Tracker {
             self.idle.next_deadline(),
             self.offenders.next_deadline(),
             self.company.next_deadline(),
+            self.troubles.next_deadline(),
             self.alerts.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -313,7 +319,7 @@ impl Tracker {
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 13] = [
+        let deadlines: [(Option<Timestamp>, Pass); 14] = [
             (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),
@@ -326,6 +332,7 @@ impl Tracker {
             (self.idle.next_deadline(), Self::pass_idle),
             (self.offenders.next_deadline(), Self::pass_day),
             (self.company.next_deadline(), Self::pass_judgement),
+            (self.troubles.next_deadline(), Self::pass_trouble),
             (self.alerts.next_deadline(), |tracker, at, now, out| tracker.alerts.pass_deadline(at, now, out)),
         ];
         // `min_by_key` takes the first of equals.

@@ -95,6 +95,8 @@ fn tag_read(read: &Read) -> TagRead {
         peak_rssi_dbm: Some(dbm),
         pc: None,
         crc: None,
+        doppler_hz: None,
+        phase_deg: None,
     }
 }
 

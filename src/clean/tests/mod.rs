@@ -26,6 +26,7 @@ mod portal;
 mod restart;
 mod stage;
 mod trackers;
+mod troubles;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -178,6 +179,8 @@ impl Step {
                 peak_rssi_dbm: Some(-55.0),
                 pc: None,
                 crc: None,
+                doppler_hz: None,
+                phase_deg: None,
             }),
             Self::Fix(observed, _, lat) => Reading::Fix(fix(*observed, *lat)),
             Self::Sample(ms, value) => Reading::Sample(Sample {
@@ -249,6 +252,7 @@ fn line(sighting: &Sighting) -> String {
             format!("{} passes {} {:?}", short(&passage.epc), passage.portal, passage.direction)
         }
         Seen::Fix(fix) => format!("fix {}", fix.position.lat),
+        Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device } => format!("{device} lives"),
         Seen::Fence { fence, change, .. } => format!("{change:?} {fence}"),
         Seen::Sample(sample) => format!("sample {:?}", sample.value),

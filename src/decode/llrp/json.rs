@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::definitions::FieldKind;
+use super::definitions::{FieldKind, vendor};
 use super::numbers::parameter as number;
 use super::tree::{Body, Message, Parameter, Value};
 use crate::domain::time::Timestamp;
@@ -74,6 +74,7 @@ impl Serialize for Nested<'_> {
         let mut map = serializer.serialize_map(None)?;
         match *type_number {
             number::TAG_REPORT_DATA => tag_report_summary(body, &mut map)?,
+            number::CUSTOM => extension(body, &mut map)?,
             _ if body.definition().is_none() => map.serialize_entry("type", type_number)?,
             _ => {}
         }
@@ -85,6 +86,31 @@ impl Serialize for Nested<'_> {
         }
         map.end()
     }
+}
+
+/// What a vendor's parameter is called and says, where it is one that we know; its bytes follow in any case.
+fn extension<M: SerializeMap>(custom: &Body, map: &mut M) -> Result<(), M::Error> {
+    let numbers = ["VendorIdentifier", "ParameterSubtype"].map(|name| custom.number(name));
+    let [Some(vendor), Some(subtype)] = numbers else { return Ok(()) };
+    let Some(extension) = vendor::extension(vendor, subtype) else { return Ok(()) };
+    map.serialize_entry("extension", extension.name)?;
+    let mut left = custom.bytes("Data").unwrap_or_default();
+    for field in extension.fields {
+        let width = match field.kind {
+            FieldKind::Unsigned(bits) | FieldKind::Signed(bits) => usize::from(bits) / 8,
+            // A count of words, and the words.
+            _ => left.first_chunk().map_or(2, |count| 2 + 2 * usize::from(u16::from_be_bytes(*count))),
+        };
+        let Some((value, rest)) = left.split_at_checked(width) else { return Ok(()) };
+        let number = value.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        match field.kind {
+            FieldKind::Unsigned(_) => map.serialize_entry(field.name, &number)?,
+            FieldKind::Signed(_) => map.serialize_entry(field.name, &(number as u16).cast_signed())?,
+            _ => map.serialize_entry(field.name, &Hex(value.get(2..).unwrap_or_default()))?,
+        }
+        left = rest;
+    }
+    Ok(())
 }
 
 /// The code, and when it was last seen (or first, where only that is told).

@@ -1,7 +1,7 @@
 //! Tag reports and reader events at full rate: straight from the bytes to readings, without the tree
 //! and without allocating for a tag.
 
-use super::definitions;
+use super::definitions::{self, vendor};
 use super::framing::Header;
 use super::numbers::{message, parameter as number};
 use super::walk::{Part, Walk, fault};
@@ -99,6 +99,7 @@ impl ReportDecoder {
     fn tag(&mut self, report: Part<'_>) -> Result<TagRead, DecodeError> {
         let mut now = self.last;
         let (mut epc, mut pc, mut crc) = (None, None, None);
+        let mut radio = Radio::default();
         let mut content = report.walk();
         while let Some(part) = content.next()? {
             match part.number {
@@ -113,6 +114,7 @@ impl ReportDecoder {
                 number::LAST_SEEN_UPTIME => now.last_seen = DeviceTime::Uptime(part.u64_at(0)?),
                 number::C1G2_PC => pc = Some(part.u16_at(0)?),
                 number::C1G2_CRC => crc = Some(part.u16_at(0)?),
+                number::CUSTOM => radio.note(part.content()),
                 _ => {}
             }
         }
@@ -125,9 +127,11 @@ impl ReportDecoder {
             first_seen: told_or(now.first_seen, now.last_seen),
             last_seen: told_or(now.last_seen, now.first_seen),
             seen_count: now.seen_count.unwrap_or(1).max(1),
-            peak_rssi_dbm: now.peak_rssi_dbm,
+            peak_rssi_dbm: radio.rssi_dbm.or(now.peak_rssi_dbm),
+            doppler_hz: radio.doppler_hz,
             pc,
             crc,
+            phase_deg: radio.phase_deg,
         })
     }
 
@@ -148,6 +152,36 @@ impl ReportDecoder {
             }
         }
         Ok(())
+    }
+}
+
+/// What makers' own parameters tell of a read. Like the code, it belongs to one tag and is not carried over.
+#[derive(Clone, Copy, Default)]
+struct Radio {
+    phase_deg: Option<f32>,
+    doppler_hz: Option<f32>,
+    /// To the hundredth of a dBm.
+    rssi_dbm: Option<f32>,
+}
+
+impl Radio {
+    /// Takes one Custom; what we do not know, or is too short, says nothing.
+    fn note(&mut self, custom: &[u8]) {
+        let [v0, v1, v2, v3, s0, s1, s2, s3, high, low, ..] = *custom else { return };
+        let number = u16::from_be_bytes([high, low]);
+        let signed = f32::from(number.cast_signed());
+        match (u32::from_be_bytes([v0, v1, v2, v3]), u32::from_be_bytes([s0, s1, s2, s3])) {
+            // 4096 steps a turn; Zebra's readers count 65,536, with a sign.
+            (vendor::IMPINJ, vendor::IMPINJ_PHASE) => {
+                self.phase_deg = Some(f32::from(number % 4096) * (360.0 / 4096.0));
+            }
+            (vendor::ZEBRA, vendor::ZEBRA_PHASE) => {
+                self.phase_deg = Some(f32::from(number) * (360.0 / 65_536.0));
+            }
+            (vendor::IMPINJ, vendor::IMPINJ_PEAK_RSSI) => self.rssi_dbm = Some(signed / 100.0),
+            (vendor::IMPINJ, vendor::IMPINJ_DOPPLER) => self.doppler_hz = Some(signed / 16.0),
+            _ => {}
+        }
     }
 }
 
@@ -192,6 +226,8 @@ fn event(part: Part<'_>) -> Result<Option<ReaderEventKind>, DecodeError> {
     Ok(Some(match part.number {
         number::UTC_TIMESTAMP | number::UPTIME => return Ok(None),
         number::CONNECTION_ATTEMPT_EVENT if part.u16_at(0)? == 0 => ReaderEventKind::Connected,
+        // To the client that is connected: another one tried (LLRP 1.0.1, section 13.2.6.11).
+        number::CONNECTION_ATTEMPT_EVENT if part.u16_at(0)? == 4 => ReaderEventKind::Contended,
         number::ANTENNA_EVENT => {
             ReaderEventKind::Antenna { antenna: part.u16_at(1)?, connected: part.u8_at(0)? != 0 }
         }

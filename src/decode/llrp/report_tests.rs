@@ -66,6 +66,8 @@ fn a_full_report_has_every_field() {
         peak_rssi_dbm: Some(-55.0),
         pc: Some(0x3000),
         crc: Some(0xabcd),
+        doppler_hz: None,
+        phase_deg: None,
     };
     assert_eq!(reads, [expected]);
 }
@@ -106,7 +108,9 @@ fn a_new_connection_starts_afresh() {
 fn a_refused_attempt_is_no_connection() {
     let mut decoder = decoder();
     reads(&mut decoder, &[tag(FULL)]).1.unwrap();
-    let refused = events(&mut decoder, &tlv(256, "0004"));
+    let contended = events(&mut decoder, &tlv(256, "0004"));
+    assert_eq!(contended, [(DeviceTime::None, ReaderEventKind::Contended)]);
+    let refused = events(&mut decoder, &tlv(256, "0002"));
     assert_eq!(refused, [(DeviceTime::None, ReaderEventKind::Other { name: "ConnectionAttemptEvent" })]);
     let (after, _) = reads(&mut decoder, &[tag("8d 000000000000000000000002")]);
     assert_eq!(after[0].antenna, 2);
@@ -226,4 +230,54 @@ fn other_messages_give_nothing_and_lies_about_length_are_refused() {
     assert_eq!(decoder().decode(&[4, 61], &mut out).unwrap_err().reason, "truncated");
     assert_eq!(decoder().decode(b"GET / HTTP/1.1\r\n", &mut out).unwrap_err().reason, "length");
     assert_eq!(out, []);
+}
+
+fn custom(vendor: u32, subtype: u32, value: &str) -> String {
+    tlv(1023, &format!("{vendor:08x}{subtype:08x}{value}"))
+}
+
+#[test]
+fn makers_own_words_of_a_read_are_taken_and_those_of_others_left_alone() {
+    let mut decoder = decoder();
+    let epc = "8d 000000000000000000000002";
+    let impinj =
+        [custom(25_882, 56, "0400"), custom(25_882, 57, "e5d4"), custom(25_882, 68, "fff8")].concat();
+    let zebra = custom(161, 709, "c000");
+    let unknown = [custom(25_882, 56, "04"), custom(99, 56, "0400"), custom(25_882, 999, "")].concat();
+    let all = [impinj, zebra, unknown, String::new()].map(|more| tag(&format!("{epc} 86c9 {more}")));
+    let (reads, decoded) = reads(&mut decoder, &all);
+    decoded.unwrap();
+    let told: Vec<_> =
+        reads.iter().map(|read| (read.phase_deg, read.peak_rssi_dbm, read.doppler_hz)).collect();
+    assert_eq!(
+        told,
+        [
+            (Some(90.0), Some(-67.0), Some(-0.5)),
+            (Some(270.0), Some(-55.0), None),
+            (None, Some(-55.0), None),
+            (None, Some(-55.0), None),
+        ]
+    );
+}
+
+#[test]
+fn makers_own_parameters_are_named_and_come_back_to_the_byte() {
+    use crate::decode::llrp::Message;
+
+    let customs = [
+        custom(25_882, 55, "0002 e2801171"),
+        custom(25_882, 57, "e5d4"),
+        custom(161, 709, "c000"),
+        custom(99, 1, "beef"),
+    ];
+    let bytes = message_of(61, &tag(&format!("8d 000000000000000000000002 {}", customs.concat())));
+    let message = Message::decode(&bytes).unwrap();
+    assert_eq!(message.encode().unwrap(), bytes);
+    let shown = serde_json::to_value(&message).unwrap();
+    let customs = &shown["TagReportData"][0]["Custom"];
+    assert_eq!(customs[0]["extension"], "ImpinjSerializedTID");
+    assert_eq!(customs[0]["TID"], "e2801171");
+    assert_eq!(customs[1]["RSSI"], -6700);
+    assert_eq!(customs[2]["Phase"], -16_384);
+    assert_eq!((&customs[3]["extension"], &customs[3]["Data"]), (&serde_json::Value::Null, &"beef".into()));
 }

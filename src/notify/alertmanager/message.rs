@@ -103,6 +103,7 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::Condition => "TallymanCondition",
         Rule::SensorBad => "TallymanSensorBad",
         Rule::ReaderDown => "TallymanReaderDown",
+        Rule::ReaderTrouble => "TallymanReaderTrouble",
         Rule::SiteDown => "TallymanSiteDown",
         Rule::WatcherSuspect => "TallymanWatcherSuspect",
         Rule::Journal => "TallymanJournal",
@@ -142,6 +143,7 @@ pub(in crate::notify) fn action(key: &AlertKey) -> String {
         Rule::SensorBad | Rule::ReaderDown | Rule::SiteDown => {
             "`tallyman check --connect` tries every device and says what it finds".to_owned()
         }
+        Rule::ReaderTrouble => "look at the reader itself, and at what else connects to it".to_owned(),
         Rule::WatcherSuspect => "hold a known tag to its antenna: is it read?".to_owned(),
         Rule::UnauthorisedExit | Rule::NotReadyExit | Rule::WrongZone | Rule::KitIncomplete => {
             format!(

@@ -50,6 +50,7 @@ impl Restoring {
             acks: Vec::new(),
             readings: Vec::new(),
             cleaned: Cleaned::default(),
+            tallied: super::tally::Tally::default(),
         };
         Self { core, clean_rows: Vec::new(), pool: Pool::default() }
     }

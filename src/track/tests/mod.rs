@@ -22,6 +22,7 @@ mod register;
 mod sensors;
 mod silence;
 mod strangers;
+mod troubles;
 mod world;
 
 pub(crate) use world::rules;

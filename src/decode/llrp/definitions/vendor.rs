@@ -1,7 +1,7 @@
 //! Vendors' own parameters, which travel in Custom (1023): those that we ask for, or that people want to read.
 //! What is not here is kept and shown as bytes. Never needed to give back what came: that is Custom's `Data`.
 
-use super::{Field, LEAF, Nested, holds, s16, u16, u32, wordsv};
+use super::{Field, s16, u16, u32, wordsv};
 
 /// IANA enterprise numbers.
 pub const IMPINJ: u32 = 25_882;
@@ -34,8 +34,6 @@ pub struct Extension {
     pub subtype: u32,
     pub name: &'static str,
     pub fields: &'static [Field],
-    /// Parameters nest in it.
-    pub nested: Nested,
 }
 
 /// What a Custom of this vendor and subtype is.
@@ -44,7 +42,7 @@ pub fn extension(vendor: u64, subtype: u64) -> Option<&'static Extension> {
 }
 
 const fn impinj(subtype: u32, name: &'static str, fields: &'static [Field]) -> Extension {
-    Extension { vendor: IMPINJ, subtype, name, fields, nested: LEAF }
+    Extension { vendor: IMPINJ, subtype, name, fields }
 }
 
 const EXTENSIONS: &[Extension] = &[
@@ -55,10 +53,7 @@ const EXTENSIONS: &[Extension] = &[
         "ImpinjLinkMonitorConfiguration",
         &[u16("LinkMonitorMode"), u16("LinkDownThreshold")],
     ),
-    Extension {
-        nested: holds(&[], &[1023]),
-        ..impinj(IMPINJ_TAG_REPORT_CONTENT, "ImpinjTagReportContentSelector", &[])
-    },
+    impinj(IMPINJ_TAG_REPORT_CONTENT, "ImpinjTagReportContentSelector", &[]),
     impinj(IMPINJ_ENABLE_SERIALIZED_TID, "ImpinjEnableSerializedTID", &[u16("SerializedTIDMode")]),
     impinj(IMPINJ_ENABLE_PHASE, "ImpinjEnableRFPhaseAngle", &[u16("RFPhaseAngleMode")]),
     impinj(IMPINJ_ENABLE_PEAK_RSSI, "ImpinjEnablePeakRSSI", &[u16("PeakRSSIMode")]),
@@ -72,13 +67,6 @@ const EXTENSIONS: &[Extension] = &[
         subtype: ZEBRA_TAG_REPORT_CONTENT,
         name: "MotoTagReportContentSelector",
         fields: &[u32("Enabled")],
-        nested: LEAF,
     },
-    Extension {
-        vendor: ZEBRA,
-        subtype: ZEBRA_PHASE,
-        name: "MotoTagPhase",
-        fields: &[s16("Phase")],
-        nested: LEAF,
-    },
+    Extension { vendor: ZEBRA, subtype: ZEBRA_PHASE, name: "MotoTagPhase", fields: &[s16("Phase")] },
 ];

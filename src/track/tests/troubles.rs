@@ -1,0 +1,49 @@
+//! What readers that are up say is wrong with them.
+
+use super::world::*;
+use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::sightings::{Seen, Trouble};
+
+fn says(world: &mut World, at: i64, trouble: Trouble) {
+    world.until(at);
+    world.see_from("r1", at, false, Seen::Trouble(trouble));
+}
+
+fn hot() -> Trouble {
+    Trouble::Exception { message: "too hot".to_owned() }
+}
+
+#[test]
+fn a_trouble_stands_while_it_is_repeated_and_ten_minutes_more() {
+    let mut world = World::new();
+    says(&mut world, 10, hot());
+    says(&mut world, 500, hot());
+    says(&mut world, 500, Trouble::Contended);
+    assert_eq!(
+        world.alerted(),
+        ["10 reader-trouble/r1/exception fired", "500 reader-trouble/r1/contended fired"]
+    );
+    let key = AlertKey::new(Rule::ReaderTrouble, "r1/exception");
+    let summary = &world.tracker.alerts.open(&key).unwrap().summary;
+    assert!(summary.contains("too hot"), "{summary}");
+    world.events.clear();
+    world.until(1099);
+    assert!(world.is_firing(Rule::ReaderTrouble, "r1/exception"), "told again at 500");
+    world.until(1100);
+    assert_eq!(
+        world.alerted(),
+        ["1100 reader-trouble/r1/contended resolved", "1100 reader-trouble/r1/exception resolved"]
+    );
+}
+
+#[test]
+fn a_trouble_outlives_a_restart_and_then_ends() {
+    let mut world = World::new();
+    says(&mut world, 10, Trouble::BufferOverflow);
+    world.restart(100);
+    world.connect();
+    world.until(709);
+    assert!(world.is_firing(Rule::ReaderTrouble, "r1/overflow"));
+    world.until(711);
+    assert!(!world.is_firing(Rule::ReaderTrouble, "r1/overflow"));
+}
