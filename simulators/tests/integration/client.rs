@@ -18,6 +18,8 @@ pub const ROSPEC: [u8; 65] = [
 pub struct Client {
     stream: TcpStream,
     next_id: u32,
+    /// Of the protocol, in the headers of what is sent: 1 is 1.0.1, 2 is 1.1.
+    pub version: u16,
     /// Whole messages, and whether we sent them.
     pub seen: Vec<(bool, Vec<u8>)>,
 }
@@ -80,7 +82,7 @@ impl Client {
             }
         })
         .await;
-        let mut client = Self { stream, next_id: 1, seen: Vec::new() };
+        let mut client = Self { stream, next_id: 1, version: 1, seen: Vec::new() };
         let first = client.next().await.expect("an event");
         assert_eq!(first.kind, 63);
         let status = first.attempt().expect("a ConnectionAttemptEvent");
@@ -88,7 +90,7 @@ impl Client {
     }
 
     pub async fn send(&mut self, kind: u16, body: &[u8]) {
-        let mut bytes = (1u16 << 10 | kind).to_be_bytes().to_vec();
+        let mut bytes = (self.version << 10 | kind).to_be_bytes().to_vec();
         bytes.extend((10 + body.len() as u32).to_be_bytes());
         bytes.extend(self.next_id.to_be_bytes());
         bytes.extend(body);

@@ -7,6 +7,7 @@ mod client;
 mod llrp;
 mod load;
 mod mosquitto;
+mod sllurp;
 mod tshark;
 mod world;
 
