@@ -126,6 +126,7 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::READER_READS, Counter, "Tag reports, by antenna"),
     (names::READER_ANTENNA_CONNECTED, Gauge, "1 while the reader says that the antenna is connected"),
     (names::READER_TROUBLES, Counter, "Times that a reader said that something is wrong with it, by what"),
+    (names::READER_TEMPERATURE, Gauge, "Degrees Celsius inside the reader, where it can be asked"),
     (names::READER_CLOCK_LEAD, Gauge, "How far the reader's clock runs ahead of ours"),
     (names::LLRP_CONNECTED, Gauge, "1 while a session with the reader is set up"),
     (names::LLRP_LOSSES, Counter, "LLRP connections that failed or were lost, by reason"),

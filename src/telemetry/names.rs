@@ -156,3 +156,5 @@ pub const READER_ANTENNA_CONNECTED: &str = "tallyman_reader_antenna_connected";
 pub const READER_TROUBLES: &str = "tallyman_reader_troubles_total";
 /// How far a reader's clock runs ahead of ours; of a reader without a calendar, not told.
 pub const READER_CLOCK_LEAD: &str = "tallyman_reader_clock_lead_seconds";
+/// Degrees Celsius inside it; only of readers that can be asked (Impinj).
+pub const READER_TEMPERATURE: &str = "tallyman_reader_temperature_celsius";

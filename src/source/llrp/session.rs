@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,10 +14,10 @@ use super::connection::{Connection, ReadError};
 use super::dial::dial;
 use super::loss::{Ended, Loss};
 use super::outputs::{Answered, Outputs, Turn};
-use super::versions;
 use super::wire::{
     attempt_status, check_status, event, is_answer, is_for_the_pipeline, name_of, status_of, type_of,
 };
+use super::{vendors, versions};
 use crate::config::{Reach, ReaderConfig};
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
@@ -32,6 +32,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long we wait for the reader's leave; it closes anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A reader warms up within minutes.
+const TEMPERATURE_EVERY: Duration = Duration::from_secs(60);
 /// Keepalives that may go missing.
 const MISSED_KEEPALIVES: u32 = 3;
 
@@ -51,6 +53,8 @@ pub(super) struct Session<'a> {
     pub refuses_extensions: bool,
     /// Its maker's extensions are in use.
     pub extended: bool,
+    /// It can be asked for its temperature.
+    pub tells_temperature: bool,
 }
 
 impl<'a> Session<'a> {
@@ -69,6 +73,7 @@ impl<'a> Session<'a> {
             refuses_filters: false,
             refuses_extensions: false,
             extended: false,
+            tells_temperature: false,
         };
         match &config.reach {
             Reach::ToReader { address, tls } => {
@@ -193,21 +198,35 @@ impl<'a> Session<'a> {
     pub async fn listen(&mut self, shutdown: &CancellationToken) -> Ended {
         let mut silence = Silence::new(self.config.keepalive);
         let mut gate = self.intake.gate.clone();
+        let mut ask_at = self.tells_temperature.then(Instant::now);
         loop {
             let next = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.close(&gate).await,
                 turn = self.outputs.next() => Next::Turn(turn),
                 heard = hear(&mut self.connection, &mut gate, &mut silence) => Next::Heard(heard),
+                () = until(ask_at) => Next::Ask,
             };
             let done = match next {
                 Next::Turn(turn) => self.turn(turn).await,
                 Next::Heard(heard) => self.heard(heard).await,
+                Next::Ask => {
+                    ask_at = Some(Instant::now() + TEMPERATURE_EVERY);
+                    self.ask_temperature().await
+                }
             };
             if let Err(ended) = done {
                 return ended;
             }
         }
+    }
+
+    /// Its answer is noted when it comes.
+    async fn ask_temperature(&mut self) -> Result<(), Ended> {
+        // Its identification beside it, which is the least that can be asked for.
+        let values = vec![0u16.into(), 1u8.into(), 0u16.into(), 0u16.into()];
+        let request = vec![vendors::temperature_request()];
+        self.send(message::GET_READER_CONFIG, values, request).await.map(drop)
     }
 
     /// Brings every output to what it should be.
@@ -262,7 +281,12 @@ impl<'a> Session<'a> {
             return;
         }
         let (reader, kind) = (&self.config.name, type_of(message));
-        if kind == message::ERROR_MESSAGE {
+        if kind == message::GET_READER_CONFIG_RESPONSE {
+            let told = Message::decode(message).ok().and_then(|told| vendors::temperature(&told.body));
+            if let Some(celsius) = told {
+                gauge!(names::READER_TEMPERATURE, "source" => reader.as_str().to_owned()).set(celsius);
+            }
+        } else if kind == message::ERROR_MESSAGE {
             let error = Message::decode(message).map(|error| status_of(&error.body));
             warn!(%reader, ?error, "the reader did not understand a message of ours");
         } else {
@@ -371,6 +395,7 @@ impl<'a> Session<'a> {
 
 enum Next {
     Turn(Turn),
+    Ask,
     Heard(Result<Result<Vec<u8>, ReadError>, Ended>),
 }
 

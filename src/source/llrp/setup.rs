@@ -34,6 +34,7 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     }
     session.extended = !session.refuses_extensions && vendors::enable(session, &capabilities).await?;
     configure(session, hold, &capabilities).await?;
+    session.tells_temperature = session.extended && capabilities.is_impinj();
 
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
     let ours = messages::rospec(&config.rospec, &filters, &capabilities, session.extended);

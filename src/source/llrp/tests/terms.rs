@@ -105,6 +105,27 @@ async fn an_impinj_reader_is_asked_for_what_its_make_tells() {
 }
 
 #[tokio::test]
+async fn an_impinj_reader_is_asked_for_its_temperature_and_read_on() {
+    let mut bench = Bench::start(|_| {}).await;
+    let mut reader = bench.accept().await;
+    reader.capabilities = capabilities(25_882);
+    reader.announce(0).await;
+    reader.answer_until_enabled().await;
+    bench.frame().await;
+    bench.link().await;
+    let (kind, id, content) = reader.receive().await;
+    assert_eq!(kind, 2);
+    let asked = without_blanks("0000 01 0000 0000 03ff 0010 0000651a 00000015 000007d4");
+    assert_eq!(::hex::encode(content), asked);
+    let answer = format!("{SUCCESS} 03ff 000e 0000651a 00000025 0029");
+    reader.send(&message(12, id, &answer)).await;
+    let told = crate::decode::llrp::Message::decode(&message(12, id, &answer)).unwrap();
+    assert_eq!(crate::source::llrp::vendors::temperature(&told.body), Some(41));
+    reader.send(&message(61, 1, TAG)).await;
+    assert_eq!(bench.frame().await, message(61, 1, TAG));
+}
+
+#[tokio::test]
 async fn a_zebra_reader_is_asked_for_the_phase() {
     let bench = Bench::start(|_| {}).await;
     let mut reader = bench.accept().await;
