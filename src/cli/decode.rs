@@ -5,6 +5,7 @@
 
 mod epc;
 mod llrp;
+mod nmea;
 mod owntracks;
 mod serial;
 
@@ -17,6 +18,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::decode::serial::{LinePattern, Protocol as Serial};
+use crate::domain::time::Timestamp;
 
 /// Turn captured bytes into JSON, one object a line.
 ///
@@ -39,10 +41,17 @@ pub struct DecodeArgs {
     /// line: how a read looks, a regular expression with a group named epc, and perhaps antenna, rssi, time
     #[arg(long, value_name = "REGEX", value_parser = pattern)]
     pub pattern: Option<LinePattern>,
+    /// nmea: dates before this time are of a receiver whose GPS week rolled over, and move on by 1024 weeks
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub not_before: Option<Timestamp>,
 }
 
 fn pattern(text: &str) -> Result<LinePattern, String> {
     LinePattern::new(text, &[])
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "not a time such as 2026-05-01T06:00:00Z".to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -64,6 +73,8 @@ pub enum Protocol {
     /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
     #[value(name = "owntracks")]
     OwnTracks,
+    /// NMEA 0183 sentences of a GNSS receiver: an object a fix, `no-fix` where there is none
+    Nmea,
 }
 
 /// Decodes the file to standard output.
@@ -104,6 +115,7 @@ fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::
         Protocol::Chafon => serial::decode(&Serial::Chafon, bytes, out),
         Protocol::R200 => serial::decode(&Serial::R200, bytes, out),
         Protocol::OwnTracks => owntracks::decode(bytes, out),
+        Protocol::Nmea => nmea::decode(bytes, args.not_before, out),
     }
 }
 

@@ -23,6 +23,7 @@ mod metrics;
 mod modbus_source;
 mod month;
 mod mqtt_source;
+mod nmea_captures;
 mod outage;
 mod people;
 mod plant;

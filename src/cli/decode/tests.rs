@@ -7,7 +7,8 @@ fn objects(protocol: Protocol, bytes: &[u8]) -> Vec<Value> {
 }
 
 fn args(protocol: Protocol) -> DecodeArgs {
-    DecodeArgs { protocol, file: PathBuf::new(), company_prefixes: Vec::new(), filter: 0, pattern: None }
+    let (file, company_prefixes) = (PathBuf::new(), Vec::new());
+    DecodeArgs { protocol, file, company_prefixes, filter: 0, pattern: None, not_before: None }
 }
 
 fn objects_of(args: &DecodeArgs, bytes: &[u8]) -> Vec<Value> {
@@ -183,4 +184,30 @@ fn serial_frames_are_objects_and_what_is_between_them_has_its_place() {
     let found = objects(Protocol::Line, b"E28011606000020000000001,2,-50\nhello\n");
     assert_eq!((&found[0]["epc"], &found[0]["antenna"]), (&json!("e28011606000020000000001"), &json!(2)));
     assert_eq!((&found[1]["reason"], &found[1]["offset"]), (&json!("no-match"), &json!(31)));
+}
+
+#[test]
+fn sentences_are_fixes_and_what_is_none_keeps_its_text() {
+    let text = b"# a remark\n$GPGGA,132820.60,4134.49821229,N,09345.03351845,W,2,09,1.0,278.020,M,-31.442,M,7.6,0133*7E\r\n\
+$GPRMC,132820.60,A,4134.49821229,N,09345.03351845,W,3.252,92.308,180320,11.5985,E,D*1A\r\n\
+$GPRMC,132820.70,A,4134.498\r\n$GPGGA,,,,,,0,,,,,,,,*66\r\n";
+    let found = objects(Protocol::Nmea, text);
+    assert_eq!((&found[0]["reason"], &found[0]["offset"]), (&json!("truncated"), &json!(218)));
+    assert_eq!(found[0]["text"], "$GPRMC,132820.70,A,4134.498");
+    let fix = json!({
+        "type": "fix", "time": "2020-03-18T13:28:20.6Z", "lat": 41.0 + 34.498_212_29 / 60.0,
+        "lon": -(93.0 + 45.033_518_45 / 60.0), "altitude_m": 278.02, "speed_mps": 3.252 * (1852.0 / 3600.0),
+        "course_deg": 92.308, "hdop": 1.0, "satellites": 9, "quality": "differential",
+    });
+    assert_eq!(found[1], fix);
+    assert_eq!(found[2], json!({"type": "no-fix"}));
+    assert_eq!(found.len(), 3);
+    let not_before = Timestamp::parse("2030-01-01T00:00:00Z");
+    let later = objects_of(&DecodeArgs { not_before, ..args(Protocol::Nmea) }, text);
+    assert_eq!(later[1]["time"], "2039-11-02T13:28:20.6Z");
+    let without_date = objects(Protocol::Nmea, text.split_inclusive(|byte| *byte == b'\n').nth(1).unwrap());
+    assert_eq!(
+        (&without_date[0]["time_of_day"], &without_date[0]["time"]),
+        (&json!("13:28:20.6"), &Value::Null)
+    );
 }

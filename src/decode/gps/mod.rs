@@ -1,3 +1,4 @@
-//! Tracker payloads, one file a format.
+//! What trackers and receivers send, one file or folder a format.
 
+pub mod nmea;
 pub mod owntracks;

@@ -1,0 +1,66 @@
+//! Dates of times of day. RMC tells the year by two digits, GGA, GNS and GLL no date at all.
+
+use crate::domain::time::Timestamp;
+
+const DAY_US: i64 = 86_400_000_000;
+/// The GPS week that receivers hear is a number of 10 bits.
+const ROLLOVER_US: i64 = 1024 * 7 * DAY_US;
+
+/// When a position was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FixTime {
+    Utc(Timestamp),
+    /// Microseconds of a UTC day that no sentence has named yet.
+    OfDay(i64),
+}
+
+/// The day of a date.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Day(i64);
+
+impl Day {
+    /// GPS began in 1980: 80 to 99 are of that century.
+    pub fn of_short_year(year: i16, month: i8, day: i8) -> Option<Self> {
+        let century = if year >= 80 { 1900 } else { 2000 };
+        (0..100).contains(&year).then(|| Self::new(century + year, month, day)).flatten()
+    }
+
+    pub fn new(year: i16, month: i8, day: i8) -> Option<Self> {
+        let date = jiff::civil::Date::new(year, month, day).ok().filter(|_| year >= 1980)?;
+        let since_epoch = date.duration_since(jiff::civil::date(1970, 1, 1));
+        Some(Self(since_epoch.as_hours() / 24))
+    }
+}
+
+/// The day that the receiver was last known to be in.
+#[derive(Debug, Default)]
+pub(super) struct Calendar {
+    not_before: Option<Timestamp>,
+    /// And the time of day then.
+    last: Option<(Day, i64)>,
+}
+
+impl Calendar {
+    pub fn new(not_before: Option<Timestamp>) -> Self {
+        Self { not_before, last: None }
+    }
+
+    /// The time of an epoch that names its day, or does not. Midnight has passed where the time of day goes
+    /// back by more than half a day; a late sentence goes back over it.
+    pub fn time(&mut self, of_day: i64, named: Option<Day>) -> FixTime {
+        let followed = self.last.map(|(Day(day), last)| match of_day - last {
+            step if step < -DAY_US / 2 => Day(day + 1),
+            step if step > DAY_US / 2 => Day(day - 1),
+            _ => Day(day),
+        });
+        let Some(day) = named.or(followed) else { return FixTime::OfDay(of_day) };
+        self.last = Some((day, of_day));
+        FixTime::Utc(self.rolled_on(Timestamp::from_micros(day.0 * DAY_US + of_day)))
+    }
+
+    fn rolled_on(&self, time: Timestamp) -> Timestamp {
+        let behind = self.not_before.map_or(0, |not_before| not_before.micros_after(time).max(0));
+        let times = behind / ROLLOVER_US + i64::from(behind % ROLLOVER_US > 0);
+        time.offset(times * ROLLOVER_US)
+    }
+}

@@ -1,0 +1,193 @@
+//! NMEA 0183 sentences of GNSS receivers, of any talker → fixes. Pure: bytes in, fixes out; no clock.
+//!
+//! ```text
+//! bytes → lines → sentences (check sum) → what each says → epochs (one time of day) → fixes
+//! ```
+//!
+//! Used are RMC, GGA, GNS and GLL (positions), VTG (speed, course), GSA (dimensions, dilution), GST (accuracy)
+//! and ZDA (date). Other sentences are checked and passed over. What is no whole sentence, or says what
+//! cannot be, comes out as a fault with its bytes and its place in the stream; it costs nothing else.
+//!
+//! A receiver tells one fix in several sentences. Those of one time of day are one **epoch** ([`epoch`]),
+//! which ends with the first sentence of another, or when the caller says that nothing more comes
+//! ([`NmeaDecoder::finish`]). Whether a position is plausible is not judged here.
+
+mod calendar;
+mod epoch;
+mod sentence;
+
+pub use calendar::FixTime;
+
+use epoch::Epoch;
+use sentence::Said;
+
+use crate::decode::DecodeError;
+use crate::domain::geodesy::Position;
+use crate::domain::time::Timestamp;
+use calendar::Calendar;
+
+/// The standard's sentences have 82 characters; makers' own have up to some hundreds.
+const LONGEST_LINE: usize = 1024;
+
+/// How a position was come by (GGA's indicator, the mode letters of the others).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quality {
+    Autonomous,
+    Differential,
+    Precise,
+    RtkFixed,
+    RtkFloat,
+    /// Dead reckoning: carried on from an earlier fix.
+    Estimated,
+    /// Typed in by somebody.
+    Manual,
+    Simulated,
+}
+
+impl Quality {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Autonomous => "autonomous",
+            Self::Differential => "differential",
+            Self::Precise => "precise",
+            Self::RtkFixed => "rtk-fixed",
+            Self::RtkFloat => "rtk-float",
+            Self::Estimated => "estimated",
+            Self::Manual => "manual",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
+/// One position, with what the sentences of its epoch say of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NmeaFix {
+    pub time: FixTime,
+    pub position: Position,
+    pub quality: Option<Quality>,
+    /// Another sentence of the same epoch calls it void (RMC and GLL do so where the receiver's own limits
+    /// are exceeded).
+    pub doubted: bool,
+    /// Above mean sea level.
+    pub altitude_m: Option<f64>,
+    pub speed_mps: Option<f64>,
+    /// Degrees clockwise from true north.
+    pub course_deg: Option<f64>,
+    /// One standard deviation of the horizontal position, from GST.
+    pub accuracy_m: Option<f64>,
+    pub hdop: Option<f64>,
+    pub satellites: Option<u8>,
+    /// 2 or 3, from GSA.
+    pub dimensions: Option<u8>,
+}
+
+/// What came out of the stream.
+#[derive(Clone, PartialEq, Debug)]
+pub enum NmeaItem {
+    Fix(NmeaFix),
+    /// An epoch in which the receiver says that it has no position.
+    NoFix {
+        time: Option<FixTime>,
+    },
+    /// Bytes that are no sentence, or one that says what cannot be. `error.offset` counts within `bytes`.
+    Fault {
+        offset: u64,
+        bytes: Vec<u8>,
+        error: DecodeError,
+    },
+}
+
+/// The stream of one receiver.
+#[derive(Debug, Default)]
+pub struct NmeaDecoder {
+    held: Vec<u8>,
+    /// Of the first byte held, in the stream.
+    offset: u64,
+    epoch: Option<Epoch>,
+    calendar: Calendar,
+}
+
+impl NmeaDecoder {
+    /// `not_before`: a date before it is taken for one of a receiver whose 10-bit GPS week has rolled over,
+    /// and moved on by whole 1024 weeks.
+    pub fn new(not_before: Option<Timestamp>) -> Self {
+        Self { calendar: Calendar::new(not_before), ..Self::default() }
+    }
+
+    /// Takes in bytes, cut anyhow, and appends what is complete to `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<NmeaItem>) {
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(bytes);
+        let mut at = 0;
+        while let Some((line, length)) = first_line(&held[at..]) {
+            self.line(line, self.offset + at as u64, out);
+            at += length;
+        }
+        held.drain(..at);
+        self.offset += at as u64;
+        self.held = held;
+    }
+
+    /// Nothing more comes: the last line is whole, and the last epoch over.
+    pub fn finish(&mut self, out: &mut Vec<NmeaItem>) {
+        let held = std::mem::take(&mut self.held);
+        self.line(&held, self.offset, out);
+        self.offset += held.len() as u64;
+        self.close(out);
+    }
+
+    /// Sentences begin with `$` wherever it stands, so one that was cut off costs only itself. A line that
+    /// begins with `#` is a remark of whoever kept the recording.
+    fn line(&mut self, line: &[u8], offset: u64, out: &mut Vec<NmeaItem>) {
+        if line.trim_ascii().is_empty() || line.starts_with(b"#") {
+            return;
+        }
+        let is_start = |at: usize| line[at] == b'$' || (at == 0 && line[0] == b'!');
+        let mut starts = (0..line.len()).filter(|at| is_start(*at)).peekable();
+        let before = &line[..starts.peek().copied().unwrap_or(line.len())];
+        if !before.trim_ascii().is_empty() && !is_tag_block(before) {
+            let error = sentence::fault("garbage", 0, "no sentence begins here");
+            out.push(NmeaItem::Fault { offset, bytes: before.to_vec(), error });
+        }
+        while let Some(start) = starts.next() {
+            let bytes = &line[start..starts.peek().copied().unwrap_or(line.len())];
+            match sentence::read(bytes) {
+                Ok(Some(said)) => self.said(&said, out),
+                Ok(None) => {}
+                Err(error) => {
+                    out.push(NmeaItem::Fault { offset: offset + start as u64, bytes: bytes.to_vec(), error });
+                }
+            }
+        }
+    }
+
+    fn said(&mut self, said: &Said, out: &mut Vec<NmeaItem>) {
+        if self.epoch.as_ref().is_some_and(|epoch| !epoch.takes(said)) {
+            self.close(out);
+        }
+        self.epoch.get_or_insert_default().add(said);
+    }
+
+    fn close(&mut self, out: &mut Vec<NmeaItem>) {
+        if let Some(epoch) = self.epoch.take() {
+            epoch.close(&mut self.calendar, out);
+        }
+    }
+}
+
+/// The first line of `bytes` without its end, and its length with it. What is too long for a line is cut.
+fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let within = &bytes[..bytes.len().min(LONGEST_LINE)];
+    match within.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        Some(end) => Some((&bytes[..end], end + 1)),
+        None => (within.len() == LONGEST_LINE).then_some((within, LONGEST_LINE)),
+    }
+}
+
+/// NMEA 0183 4.10 allows `\source, time and so on*hh\` in front of a sentence.
+fn is_tag_block(bytes: &[u8]) -> bool {
+    bytes.len() > 1 && bytes.starts_with(b"\\") && bytes.ends_with(b"\\")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! One sentence: `$`, address, fields, `*`, check sum → what it says (NMEA 0183, IEC 61162-1).
+//!
+//! Wrong where it matters (time, date, status, position) refuses the sentence. Any other field that is not
+//! what it should be is taken for empty: a fix is a fix without it.
+
+use super::Quality;
+use super::calendar::Day;
+use crate::decode::DecodeError;
+use crate::domain::geodesy::Position;
+
+const MPS_PER_KNOT: f64 = 1852.0 / 3600.0;
+const KMH_PER_MPS: f64 = 3.6;
+
+/// What follows the talker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Rmc,
+    Gga,
+    Gns,
+    Gll,
+    Vtg,
+    Gsa,
+    Gst,
+    Zda,
+}
+
+impl Kind {
+    pub fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    /// Makers' own sentences (`P…`) and what is encapsulated (`!…`) are none of ours.
+    fn of(address: &str) -> Option<Self> {
+        let formatter = address.strip_prefix('$').filter(|rest| rest.len() == 5 && !rest.starts_with('P'))?;
+        Some(match formatter.get(2..)? {
+            "RMC" => Self::Rmc,
+            "GGA" => Self::Gga,
+            "GNS" => Self::Gns,
+            "GLL" => Self::Gll,
+            "VTG" => Self::Vtg,
+            "GSA" => Self::Gsa,
+            "GST" => Self::Gst,
+            "ZDA" => Self::Zda,
+            _ => return None,
+        })
+    }
+}
+
+/// What one sentence says. What it does not tell is absent.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub kind: Kind,
+    /// Microseconds since midnight, UTC.
+    pub of_day: Option<i64>,
+    pub day: Option<Day>,
+    /// It says that there is no position, or that it is void.
+    pub is_void: bool,
+    pub position: Option<Position>,
+    pub quality: Option<Quality>,
+    pub altitude_m: Option<f64>,
+    pub speed_mps: Option<f64>,
+    pub course_deg: Option<f64>,
+    pub accuracy_m: Option<f64>,
+    pub hdop: Option<f64>,
+    pub satellites: Option<u8>,
+    pub dimensions: Option<u8>,
+}
+
+/// `bytes` begin with `$` or `!`. `None`: a whole sentence that nothing is read from.
+///
+/// # Errors
+/// Reasons: `truncated`, `checksum`, `text`, `time`, `date`, `status`, `position`.
+pub(super) fn read(bytes: &[u8]) -> Result<Option<Said>, DecodeError> {
+    let text = checked(bytes)?;
+    let fields = Fields(text.split(',').collect());
+    let Some(kind) = Kind::of(fields.get(0)) else { return Ok(None) };
+    let said = match kind {
+        Kind::Rmc => rmc(&fields)?,
+        Kind::Gga => gga(&fields)?,
+        Kind::Gns => gns(&fields)?,
+        Kind::Gll => gll(&fields)?,
+        Kind::Vtg => vtg(&fields),
+        Kind::Gsa => gsa(&fields),
+        Kind::Gst => gst(&fields)?,
+        Kind::Zda => zda(&fields)?,
+    };
+    if said.position.is_some() && said.of_day.is_none() {
+        return Err(fault("time", 0, "a position without a time"));
+    }
+    Ok(Some(said))
+}
+
+pub(super) fn fault(reason: &'static str, offset: usize, message: impl Into<String>) -> DecodeError {
+    DecodeError { reason, offset, message: message.into() }
+}
+
+/// The text in front of the `*`, where the check sum behind it is right.
+fn checked(bytes: &[u8]) -> Result<&str, DecodeError> {
+    let bytes = bytes.trim_ascii_end();
+    let star = bytes.iter().rposition(|byte| *byte == b'*');
+    let star =
+        star.ok_or_else(|| fault("truncated", bytes.len(), "the sentence ends before its check sum"))?;
+    let told = &bytes[star + 1..];
+    if told.len() < 2 {
+        return Err(fault("truncated", bytes.len(), "the sentence ends within its check sum"));
+    }
+    let told = std::str::from_utf8(told).ok().filter(|told| told.len() == 2);
+    let told = told.and_then(|told| u8::from_str_radix(told, 16).ok());
+    let sum = bytes[1..star].iter().fold(0, |sum, byte| sum ^ byte);
+    match told {
+        Some(told) if told == sum => {}
+        Some(told) => {
+            let message = format!("the check sum is {told:02X}, that of the sentence {sum:02X}");
+            return Err(fault("checksum", star + 1, message));
+        }
+        None => return Err(fault("checksum", star + 1, "no check sum of two hexadecimal digits")),
+    }
+    let text = std::str::from_utf8(&bytes[..star]).ok().filter(|text| text.is_ascii());
+    text.ok_or_else(|| fault("text", 0, "a sentence is ASCII"))
+}
+
+/// Field 0 is the address.
+struct Fields<'a>(Vec<&'a str>);
+
+impl<'a> Fields<'a> {
+    /// Fields that a shorter edition of the standard has not are empty.
+    fn get(&self, nth: usize) -> &'a str {
+        self.0.get(nth).copied().unwrap_or_default().trim()
+    }
+
+    fn place(&self, nth: usize) -> usize {
+        self.0.iter().take(nth).map(|field| field.len() + 1).sum()
+    }
+
+    fn fault(&self, reason: &'static str, nth: usize, what: &str) -> DecodeError {
+        fault(reason, self.place(nth), format!("`{}` is no {what}", self.get(nth)))
+    }
+
+    /// Absent unless it is a number within these.
+    fn number(&self, nth: usize, least: f64, most: f64) -> Option<f64> {
+        decimal(self.get(nth)).filter(|value| (least..=most).contains(value))
+    }
+
+    fn small(&self, nth: usize) -> Option<u8> {
+        self.get(nth).parse().ok()
+    }
+
+    /// `hhmmss` and perhaps a fraction; a leap second is the 60th.
+    fn of_day(&self, nth: usize) -> Result<Option<i64>, DecodeError> {
+        let field = self.get(nth);
+        let read = || {
+            let [hours, minutes, seconds] = pairs(field.get(..6)?)?;
+            let fraction = match field.get(6..)? {
+                "" => 0.0,
+                rest => rest.starts_with('.').then(|| decimal(&format!("0{rest}")))??,
+            };
+            let is_time = hours < 24 && minutes < 60 && seconds < 61;
+            let whole = i64::from(hours) * 3600 + i64::from(minutes) * 60 + i64::from(seconds);
+            is_time.then(|| whole * 1_000_000 + (fraction * 1e6).round() as i64)
+        };
+        if field.is_empty() {
+            return Ok(None);
+        }
+        read().map(Some).ok_or_else(|| self.fault("time", nth, "time of day"))
+    }
+
+    /// `ddmmyy`.
+    fn short_date(&self, nth: usize) -> Result<Option<Day>, DecodeError> {
+        let field = self.get(nth);
+        let read = || {
+            let [day, month, year] = pairs(field).filter(|_| field.len() == 6)?;
+            Day::of_short_year(i16::from(year), month as i8, day as i8)
+        };
+        if field.is_empty() {
+            return Ok(None);
+        }
+        read().map(Some).ok_or_else(|| self.fault("date", nth, "date"))
+    }
+
+    /// Latitude, N or S, longitude, E or W.
+    fn position(&self, nth: usize) -> Result<Position, DecodeError> {
+        let lat = angle(self.get(nth), self.get(nth + 1), ["N", "S"], 90.0);
+        let lat = lat.ok_or_else(|| self.fault("position", nth, "latitude"))?;
+        let lon = angle(self.get(nth + 2), self.get(nth + 3), ["E", "W"], 180.0);
+        let lon = lon.ok_or_else(|| self.fault("position", nth + 2, "longitude"))?;
+        Position::new(lat, lon).ok_or_else(|| self.fault("position", nth, "place on Earth"))
+    }
+
+    fn said(&self, kind: Kind, time: usize) -> Result<Said, DecodeError> {
+        Ok(Said { of_day: self.of_day(time)?, ..nothing(kind) })
+    }
+}
+
+fn nothing(kind: Kind) -> Said {
+    let (altitude_m, speed_mps, course_deg, accuracy_m, hdop) = (None, None, None, None, None);
+    let (of_day, day, position, quality, satellites, dimensions) = (None, None, None, None, None, None);
+    let is_void = false;
+    #[rustfmt::skip]
+    let said = Said {
+        kind, of_day, day, is_void, position, quality, altitude_m, speed_mps, course_deg, accuracy_m, hdop,
+        satellites, dimensions,
+    };
+    said
+}
+
+/// `time,status,lat,N,lon,E,knots,course,ddmmyy,variation,E,mode,status`
+fn rmc(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let said = Said { day: fields.short_date(9)?, ..fields.said(Kind::Rmc, 1)? };
+    let said = with_status(said, fields, 2, 12, 3)?;
+    if said.is_void {
+        return Ok(said);
+    }
+    let speed_mps = fields.number(7, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
+    Ok(Said { speed_mps, course_deg: fields.number(8, 0.0, 360.0), ..said })
+}
+
+/// `lat,N,lon,E,time,status,mode`
+fn gll(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    with_status(fields.said(Kind::Gll, 5)?, fields, 6, 7, 1)
+}
+
+/// A position that is good by status (A, or D of some receivers) and, where the edition has it, mode.
+fn with_status(
+    said: Said,
+    fields: &Fields<'_>,
+    status: usize,
+    mode: usize,
+    position: usize,
+) -> Result<Said, DecodeError> {
+    let is_good = match fields.get(status) {
+        "A" | "D" => fields.get(mode) != "N",
+        "V" | "" => false,
+        _ => return Err(fields.fault("status", status, "status")),
+    };
+    if !is_good {
+        return Ok(Said { is_void: true, ..said });
+    }
+    let quality = fields.get(mode).chars().next().and_then(quality_of);
+    Ok(Said { position: Some(fields.position(position)?), quality, ..said })
+}
+
+/// `time,lat,N,lon,E,quality,satellites,hdop,altitude,M,geoid,M,age,station`
+fn gga(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let said = fields.said(Kind::Gga, 1)?;
+    let quality = match fields.get(6) {
+        "0" | "" => return Ok(Said { is_void: true, ..said }),
+        "1" => Quality::Autonomous,
+        // 9 is what some NovAtel receivers say of SBAS.
+        "2" | "9" => Quality::Differential,
+        "3" => Quality::Precise,
+        "4" => Quality::RtkFixed,
+        "5" => Quality::RtkFloat,
+        "6" => Quality::Estimated,
+        "7" => Quality::Manual,
+        "8" => Quality::Simulated,
+        _ => return Err(fields.fault("status", 6, "quality")),
+    };
+    with_height(Said { quality: Some(quality), ..said }, fields)
+}
+
+/// `time,lat,N,lon,E,modes,satellites,hdop,altitude,geoid,age,station,status`: a mode a constellation.
+fn gns(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let said = fields.said(Kind::Gns, 1)?;
+    let modes = fields.get(6);
+    if modes.bytes().all(|mode| mode == b'N') {
+        return Ok(Said { is_void: true, ..said });
+    }
+    let quality = modes.chars().find_map(quality_of);
+    let quality = quality.ok_or_else(|| fields.fault("status", 6, "mode"))?;
+    with_height(Said { quality: Some(quality), ..said }, fields)
+}
+
+/// What GGA and GNS have at the same places.
+fn with_height(said: Said, fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    Ok(Said {
+        position: Some(fields.position(2)?),
+        satellites: fields.small(7),
+        hdop: fields.number(8, 0.0, 1e4),
+        altitude_m: fields.number(9, -1e5, 1e5),
+        ..said
+    })
+}
+
+/// `course,T,course,M,knots,N,km/h,K,mode`, before edition 2 without the letters.
+fn vtg(fields: &Fields<'_>) -> Said {
+    let (knots, kmh) = if fields.get(2) == "T" { (5, 7) } else { (3, 4) };
+    let of_knots = fields.number(knots, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
+    let speed_mps = of_knots.or_else(|| fields.number(kmh, 0.0, 1e4).map(|kmh| kmh / KMH_PER_MPS));
+    if fields.get(9) == "N" {
+        return nothing(Kind::Vtg);
+    }
+    Said { speed_mps, course_deg: fields.number(1, 0.0, 360.0), ..nothing(Kind::Vtg) }
+}
+
+/// `selection,dimensions,12 satellites,pdop,hdop,vdop`
+fn gsa(fields: &Fields<'_>) -> Said {
+    let dimensions = fields.small(2).filter(|dimensions| matches!(dimensions, 2 | 3));
+    Said { dimensions, hdop: fields.number(16, 0.0, 1e4).filter(|hdop| *hdop > 0.0), ..nothing(Kind::Gsa) }
+}
+
+/// `time,rms,major,minor,orientation,deviation of lat,of lon,of altitude`, metres.
+fn gst(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let deviation = |nth| fields.number(nth, 0.0, 1e7);
+    let accuracy_m = deviation(6).zip(deviation(7)).map(|(lat, lon): (f64, f64)| lat.hypot(lon));
+    Ok(Said { accuracy_m, ..fields.said(Kind::Gst, 1)? })
+}
+
+/// `time,day,month,year,zone`
+fn zda(fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let said = fields.said(Kind::Zda, 1)?;
+    if fields.get(4).is_empty() {
+        return Ok(said);
+    }
+    let numbers = (fields.get(4).parse().ok(), fields.get(3).parse().ok(), fields.get(2).parse().ok());
+    let day = match numbers {
+        (Some(year), Some(month), Some(day)) => Day::new(year, month, day),
+        _ => None,
+    };
+    Ok(Said { day: Some(day.ok_or_else(|| fields.fault("date", 4, "year of a date"))?), ..said })
+}
+
+fn quality_of(mode: char) -> Option<Quality> {
+    Some(match mode {
+        'A' => Quality::Autonomous,
+        'D' => Quality::Differential,
+        'P' => Quality::Precise,
+        'R' => Quality::RtkFixed,
+        'F' => Quality::RtkFloat,
+        'E' => Quality::Estimated,
+        'M' => Quality::Manual,
+        'S' => Quality::Simulated,
+        _ => return None,
+    })
+}
+
+/// Degrees of `dddmm.mmmm` and its hemisphere.
+fn angle(field: &str, hemisphere: &str, [plus, minus]: [&str; 2], most: f64) -> Option<f64> {
+    let whole = field.find('.').unwrap_or(field.len());
+    let (degrees, minutes) = field.split_at_checked(whole.checked_sub(2)?)?;
+    let degrees: f64 = if degrees.is_empty() { 0.0 } else { degrees.parse::<u16>().ok()?.into() };
+    let minutes = decimal(minutes).filter(|minutes| (0.0..60.0).contains(minutes))?;
+    let angle = Some(degrees + minutes / 60.0).filter(|angle| *angle <= most)?;
+    match hemisphere {
+        sign if sign == plus => Some(angle),
+        sign if sign == minus => Some(-angle),
+        _ => None,
+    }
+}
+
+/// Digits with perhaps a sign and a point; no exponent, no `nan`.
+fn decimal(field: &str) -> Option<f64> {
+    let is_plain = field.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
+    field.parse().ok().filter(|_| is_plain)
+}
+
+fn pairs(digits: &str) -> Option<[u8; 3]> {
+    let is_plain = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let pair = |at: usize| digits.get(at..at + 2)?.parse().ok();
+    is_plain.then(|| Some([pair(0)?, pair(2)?, pair(4)?]))?
+}
