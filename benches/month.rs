@@ -1,6 +1,7 @@
 //! A simulated month of a company, graded against the truth; prints a table.
 //!
-//! `cargo bench --bench month -- [--scenario FILE] [--seed N] [--days D] [--json FILE] [--truth FILE]`
+//! `cargo bench --bench month -- [--scenario FILE] [--seed N] [--days D] [--json FILE] [--truth FILE]
+//! [--events FILE]`
 //!
 //! Exit code 1 where a goal is missed. A scenario is written as `simulators/scenarios/month.toml` explains.
 
@@ -31,6 +32,9 @@ struct Arguments {
     /// Where the truth goes, as JSON lines.
     #[arg(long)]
     truth: Option<PathBuf>,
+    /// Where every event that was made goes, as JSON lines.
+    #[arg(long)]
+    events: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -47,7 +51,8 @@ fn main() -> Result<ExitCode> {
     };
     scenario.days = arguments.days.unwrap_or(scenario.days);
     let began = Instant::now();
-    let report = month::run(&scenario, arguments.seed, arguments.truth.as_deref())?;
+    let files = month::Files { truth: arguments.truth.as_deref(), events: arguments.events.as_deref() };
+    let report = month::run(&scenario, arguments.seed, &files)?;
     println!("{report}acted out in {:.0} s", began.elapsed().as_secs_f64());
     if let Some(path) = arguments.json {
         std::fs::write(&path, serde_json::to_vec_pretty(&report)?)?;

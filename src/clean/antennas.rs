@@ -47,9 +47,9 @@ pub(super) struct Ear {
     /// It was said to be silent;
     #[serde(default)]
     silent: bool,
-    /// its reader says that it is cut off.
-    #[serde(default)]
-    cut: bool,
+    /// its reader said so: it is cut off, and heard nothing since then.
+    #[serde(with = "maybe_micros", default)]
+    cut_at: Option<Timestamp>,
     #[serde(skip)]
     hears: Hears,
     /// When its reader called it connected again, since its sources are live.
@@ -120,7 +120,7 @@ impl Ear {
         seen: &mut Vec<Observed>,
     ) -> Option<Timestamp> {
         let last = self.last?;
-        if self.hears == Hears::Believed || (self.silent && self.cut) {
+        if self.hears == Hears::Believed || (self.silent && self.cut_at.is_some()) {
             return None;
         }
         let begins = last.max(live_since).max(self.plugged_at.unwrap_or(last));
@@ -193,7 +193,7 @@ impl Antennas {
             usual_us: 0,
             usual_before_us: 0,
             silent: false,
-            cut: false,
+            cut_at: None,
             hears: Hears::No,
             plugged_at: None,
         };
@@ -208,6 +208,11 @@ impl Antennas {
         self.next
     }
 
+    /// None of them is cut off.
+    pub fn are_whole(&self) -> bool {
+        self.ears.iter().all(|ear| ear.cut_at.is_none())
+    }
+
     /// Its sources are live, up to `until`.
     pub fn begin(&mut self, rule: &PointRule, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
         if self.live_since.is_some() {
@@ -216,7 +221,7 @@ impl Antennas {
         self.live_since = Some(until);
         for (nth, ear) in self.ears.iter_mut().enumerate() {
             let lately = ear.last.is_some_and(|last| last + ear.patience(rule) > until);
-            if lately && !ear.cut {
+            if lately && ear.cut_at.is_none() {
                 ear.hears = Hears::Yes;
                 Voice { rule, nth }.hearing(true, at, seen);
                 if std::mem::take(&mut ear.silent) {
@@ -225,7 +230,7 @@ impl Antennas {
             }
             // Whoever was told may have been restarted since.
             if ear.silent {
-                let how = if ear.cut { AntennaSilence::Disconnected } else { ear.how() };
+                let how = if ear.cut_at.is_some() { AntennaSilence::Disconnected } else { ear.how() };
                 Voice { rule, nth }.silence(Some(how), ear.last.unwrap_or(at), seen);
             }
         }
@@ -254,6 +259,8 @@ impl Antennas {
         seen: &mut Vec<Observed>,
     ) {
         let Some(ear) = self.ears.get_mut(nth) else { return };
+        // What it heard before may be told after it; what it hears later says that it is connected.
+        ear.cut_at = ear.cut_at.filter(|cut_at| at <= *cut_at);
         if is_reference {
             ear.reference = ear.reference.max(Some(at));
         } else if ear.reference.is_none() && matches!(rule.kind, PointKind::Portal(_)) {
@@ -265,7 +272,9 @@ impl Antennas {
             ear.learn(at, at.micros_after(last), rule);
         }
         ear.last = ear.last.max(Some(at));
-        ear.cut = false;
+        if ear.cut_at.is_some() {
+            return;
+        }
         let Some(lapse) = ear.last.map(|last| last + ear.patience(rule)) else { return };
         if until.is_none_or(|until| lapse <= until) {
             return;
@@ -292,7 +301,7 @@ impl Antennas {
             return;
         };
         let ear = &mut self.ears[nth];
-        ear.cut = !connected;
+        ear.cut_at = (!connected).then_some(at);
         ear.plugged_at = (connected && self.live_since.is_some()).then_some(at);
         if !connected && std::mem::take(&mut ear.hears) != Hears::No {
             Voice { rule, nth }.hearing(false, at, seen);

@@ -6,7 +6,6 @@
 //! has its full time again. While a source replays, the read point's own replayed reads say until when
 //! it heard. A portal's windows need no traffic to be judged: only their sources' time.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -56,9 +55,6 @@ pub(super) struct Ears {
     /// The latest time that `heard_since` has ever been: it does not go back, or deadlines would.
     #[serde(with = "micros")]
     not_before: Timestamp,
-    /// Antennas that their reader has reported as disconnected.
-    #[serde(default)]
-    pub cut: BTreeSet<(SourceId, Antenna)>,
     /// Each of its antennas.
     #[serde(default)]
     pub antennas: Antennas,
@@ -175,7 +171,7 @@ impl Point {
     fn try_hear(&mut self, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
         let traffic = self.ears.last_traffic;
         let lately = traffic.is_some_and(|last| last + self.rule.hearing_timeout > until);
-        if self.hearing || !lately || !self.ears.cut.is_empty() {
+        if self.hearing || !lately || !self.ears.antennas.are_whole() {
             return;
         }
         self.hearing = true;
@@ -199,39 +195,34 @@ impl Point {
         sources: &[Source],
         seen: &mut Vec<Observed>,
     ) {
+        let was_whole = self.ears.antennas.are_whole();
         self.ears.antennas.plugged(&self.rule, &antenna, connected, at, seen);
         self.dirty = true;
-        let changed = if connected { self.ears.cut.remove(&antenna) } else { self.ears.cut.insert(antenna) };
-        if !changed {
-            return;
-        }
-        if !connected {
-            self.go_deaf();
-            self.stop_hearing(at, seen);
-        } else if self.ears.cut.is_empty() {
-            // What the other antennas heard meanwhile was half of it.
-            self.go_deaf();
-            if let Line::Live(until) = self.line(sources) {
-                self.try_hear(at, until, seen);
+        match self.ears.antennas.are_whole() {
+            true if !was_whole => self.made_whole(at, sources, seen),
+            false if was_whole => {
+                self.go_deaf();
+                self.stop_hearing(at, seen);
             }
+            _ => {}
+        }
+    }
+
+    /// The last of its antennas that were cut off is connected again.
+    fn made_whole(&mut self, at: Timestamp, sources: &[Source], seen: &mut Vec<Observed>) {
+        // What the other antennas heard meanwhile was half of it.
+        self.go_deaf();
+        if let Line::Live(until) = self.line(sources) {
+            self.try_hear(at, until, seen);
         }
     }
 
     /// Traffic that says that it hears. `at` is when it was observed.
-    pub fn traffic(
-        &mut self,
-        from: (&SourceId, Antenna),
-        at: Timestamp,
-        sources: &[Source],
-        seen: &mut Vec<Observed>,
-    ) {
+    pub fn traffic(&mut self, at: Timestamp, sources: &[Source], seen: &mut Vec<Observed>) {
         self.dirty = true;
-        if !self.ears.cut.is_empty() {
-            self.ears.cut.retain(|(source, antenna)| (source, *antenna) != from);
-        }
         let line = self.line(sources);
         let gap = self.ears.last_traffic.is_none_or(|last| at.since(last) > self.rule.hearing_timeout);
-        if line != Line::Down && self.ears.cut.is_empty() && (gap || self.ears.heard_since.is_none()) {
+        if line != Line::Down && self.ears.antennas.are_whole() && (gap || self.ears.heard_since.is_none()) {
             self.ears.resume(at);
         }
         self.ears.last_traffic = Some(self.ears.last_traffic.unwrap_or(at).max(at));
@@ -253,7 +244,11 @@ impl Point {
             Line::Replaying(_) | Line::Down => None,
         };
         self.dirty = true;
+        let was_whole = self.ears.antennas.are_whole();
         self.ears.antennas.heard(&self.rule, ear, heard, until, seen);
+        if !was_whole && self.ears.antennas.are_whole() {
+            self.made_whole(heard.0, sources, seen);
+        }
     }
 
     /// One report of a tag that is no reference, of one of its antennas.

@@ -89,11 +89,11 @@ impl Cleaner {
         let watch = source.watches(read.antenna)[nth];
         let point = &mut self.points[watch.point];
         point.advance(&self.sources, &mut self.seen);
-        if point.rule.reference.is_none_or(|reference| reference == read.epc) {
-            point.traffic((&source.id, read.antenna), reads.last, &self.sources, &mut self.seen);
-        }
         let is_own_reference = point.rule.reference == Some(read.epc);
         point.heard(watch.ear, (reads.last, is_own_reference), &self.sources, &mut self.seen);
+        if is_own_reference || point.rule.reference.is_none() {
+            point.traffic(reads.last, &self.sources, &mut self.seen);
+        }
         self.tags = point.count(self.tags);
         let is_reference = self.rules.references.contains(&read.epc);
         let refused = refused.or_else(|| point.rule.tags.refuses(&read.epc)).filter(|_| !is_reference);

@@ -246,11 +246,6 @@ impl Cleaner {
         point.hearing = old.hearing;
         point.ears = old.ears;
         point.dirty = old.dirty;
-        let antennas = &point.rule.antennas;
-        let there = |(source, number): &(SourceId, u16)| {
-            antennas.iter().any(|(id, antenna, _)| (id, antenna) == (source, number))
-        };
-        point.ears.cut.retain(there);
         point.ears.antennas.fit(&point.rule);
         let (held, removed) = old.windows.into_parts();
         removed.into_iter().for_each(|epc| point.windows.forget_row(epc));

@@ -136,6 +136,8 @@ pub enum Whereabouts {
     AtHome,
     /// Nobody knew where it was at the checkout.
     Unknown,
+    /// Last heard at home, before the checkout, and not any more since.
+    Silent,
     Away,
 }
 

@@ -7,6 +7,7 @@
 
 use super::Tracker;
 use super::cause::Cause;
+use super::custody::Stays;
 use super::import::invalid;
 use crate::domain::audits::{Counted, Item, Standing};
 use crate::domain::commands::{HandCount, Outcome, Reads, Refused};
@@ -236,7 +237,7 @@ impl Tracker {
             let elsewhere = row.current.location != location;
             row.place(location, at, how.into(), None);
             self.note_leaving(asset);
-            self.heard_in(asset, zone, std::time::Duration::ZERO, how, cause, out);
+            self.heard_in(asset, zone, Stays::default(), how, cause, out);
             if elsewhere {
                 self.relocated(asset, was_known, cause, out);
             }

@@ -3,11 +3,14 @@
 //! A return is sensed when an asset that had **left** is heard in its home zone, or passes into it. Left
 //! means: it was elsewhere at the checkout, or has departed, passed out or been sensed elsewhere since.
 //! Being still heard at the crib right after a checkout is no return. Where nobody knew where it was at
-//! the checkout, the first hearing at home decides: within one presence span of the checkout it was
-//! there all along, later it came back. A class may say that its returns are not sensed at all.
+//! the checkout, the first hearing at home decides: within one presence span of the checkout it was there all
+//! along, later it came back. So it is for what fell silent at home before its checkout, within the time after
+//! which silence there means gone. A class may say that its returns are not sensed at all.
 //!
 //! Only what is ready goes out by command, see `readiness.rs`. An import says what happened already, and
 //! is not asked. Hand-overs are in `handover.rs`, what follows a return in `holds.rs`.
+
+use std::time::Duration;
 
 use super::Tracker;
 use super::assets::{AssetRow, Whereabouts};
@@ -127,7 +130,7 @@ impl Tracker {
         let home = self.register.asset(&asset).and_then(|asset| asset.home_zone.clone());
         self.end_proposal(&asset, ProposalChange::Lapsed, cause, out);
         let row = self.assets.change(&asset);
-        row.memory.whereabouts = whereabouts(row, home.as_ref());
+        row.memory.whereabouts = whereabouts(row, home.as_ref(), checkout.checked_out_at);
         row.memory.custody_acts += 1;
         row.current.checkout = Some(Box::new(checkout.clone()));
         let act = row.memory.custody_acts.to_be_bytes();
@@ -174,21 +177,25 @@ impl Tracker {
     /// A checked-out asset's location changed, or its presence ended: it may have left home.
     pub(super) fn note_leaving(&mut self, asset: &AssetId) {
         let Some(row) = self.assets.get(asset) else { return };
-        if row.current.checkout.is_none() || row.memory.whereabouts == Whereabouts::Away {
-            return;
-        }
+        let Some(checkout) = &row.current.checkout else { return };
         let home = self.register.asset(asset).and_then(|asset| asset.home_zone.as_ref());
-        if whereabouts(row, home) == Whereabouts::Away {
-            self.assets.change(asset).memory.whereabouts = Whereabouts::Away;
+        let now = whereabouts(row, home, checkout.checked_out_at);
+        let left = match now {
+            Whereabouts::Away => row.memory.whereabouts != Whereabouts::Away,
+            Whereabouts::Silent => row.memory.whereabouts == Whereabouts::AtHome,
+            Whereabouts::AtHome | Whereabouts::Unknown => false,
+        };
+        if left {
+            self.assets.change(asset).memory.whereabouts = now;
         }
     }
 
-    /// It was heard staying in `zone`. `span`: within it, a tag that stays is heard again.
+    /// It was heard staying in `zone`.
     pub(super) fn heard_in(
         &mut self,
         asset: &AssetId,
         zone: &ZoneId,
-        span: std::time::Duration,
+        stays: Stays,
         how: &str,
         cause: &Cause,
         out: &mut Vec<Event>,
@@ -198,13 +205,16 @@ impl Tracker {
             return;
         }
         let whereabouts = self.assets.get(asset).map(|row| row.memory.whereabouts).unwrap_or_default();
-        let there_all_along = cause.observed_at <= checked_out_at + span;
-        match whereabouts {
-            Whereabouts::AtHome => {}
-            Whereabouts::Unknown if there_all_along => {
-                self.assets.change(asset).memory.whereabouts = Whereabouts::AtHome;
-            }
-            Whereabouts::Unknown | Whereabouts::Away => self.returned(asset, how, cause, out),
+        let within = |time| cause.observed_at <= checked_out_at + time;
+        let there_all_along = match whereabouts {
+            Whereabouts::AtHome => return,
+            Whereabouts::Unknown => within(stays.told_within),
+            Whereabouts::Silent => within(stays.heard_within),
+            Whereabouts::Away => false,
+        };
+        match there_all_along {
+            true => self.assets.change(asset).memory.whereabouts = Whereabouts::AtHome,
+            false => self.returned(asset, how, cause, out),
         }
     }
 
@@ -233,6 +243,13 @@ impl Tracker {
     }
 }
 
+/// How often a tag that stays where it was heard is heard there, and told of; zero where nothing listens on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stays {
+    pub heard_within: Duration,
+    pub told_within: Duration,
+}
+
 /// How a checkout ends.
 pub(super) struct Return<'a> {
     /// `command`, or what sensed it.
@@ -241,10 +258,12 @@ pub(super) struct Return<'a> {
     pub by: &'a str,
 }
 
-fn whereabouts(row: &AssetRow, home: Option<&ZoneId>) -> Whereabouts {
+fn whereabouts(row: &AssetRow, home: Option<&ZoneId>, checked_out_at: Timestamp) -> Whereabouts {
+    let heard_since = || row.current.last_sensed.as_ref().is_some_and(|last| last.at > checked_out_at);
     match &row.current.location {
         Location::Unknown => Whereabouts::Unknown,
         Location::Zone(zone) if Some(zone) == home && !row.memory.departed => Whereabouts::AtHome,
+        Location::Zone(zone) if Some(zone) == home && !heard_since() => Whereabouts::Silent,
         Location::Zone(_) | Location::OutThrough(_) | Location::At(_) => Whereabouts::Away,
     }
 }

@@ -9,8 +9,9 @@
 //! straggle. A fix does not take an asset out of a zone where it is being heard.
 
 use super::Tracker;
-use super::assets::{AssetRow, Lately, Passed};
+use super::assets::{AssetRow, Lately, Memory, Passed};
 use super::cause::Cause;
+use super::custody::Stays;
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
@@ -156,7 +157,7 @@ impl Tracker {
         self.moved(&asset, cause, out);
         if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
             let how = format!("sensed entering {fence}");
-            self.heard_in(&asset, &zone, std::time::Duration::ZERO, &how, cause, out);
+            self.heard_in(&asset, &zone, Stays::default(), &how, cause, out);
         }
     }
 
@@ -207,7 +208,7 @@ impl Tracker {
                 row.memory.departed = false;
                 heard_by.iter().for_each(|ear| row.note_lately(ear, at));
                 self.note_leaving(asset);
-                self.heard_in(asset, &point.zone, point.span(), &point.sensed_at, cause, out);
+                self.heard_in(asset, &point.zone, point.stays(), &point.sensed_at, cause, out);
             }
         }
         self.sensed(asset, heard_by, cause, out);
@@ -279,6 +280,12 @@ impl Tracker {
             let way = if direction == Direction::In { "in" } else { "out" };
             let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
             row.place(location, at, format!("passed {portal} {way}").into(), Some(confidence));
+            // Where it lies now, only what hears it there can say.
+            let Memory { lately, present, .. } = &mut row.memory;
+            lately.retain(|ear| {
+                let whole = self.topology.whole(&ear.read_point);
+                present.iter().any(|present| present.read_point == *whole)
+            });
             self.note_leaving(asset);
             if let Some(zone) = &to {
                 self.passed_into(asset, zone, &format!("sensed passing {portal} {way}"), cause, out);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::custody::Stays;
 use crate::config::{AlertRules, ReadPointKind, Rules};
 use crate::domain::alerts::{AlertKey, Severity};
 use crate::domain::ids::{
@@ -45,6 +46,10 @@ impl PresencePoint {
     /// the next read, of which there is one within `lost_after`.
     pub fn span(&self) -> Duration {
         self.refresh.saturating_add(self.lost_after)
+    }
+
+    pub fn stays(&self) -> Stays {
+        Stays { heard_within: self.lost_after, told_within: self.span() }
     }
 
     /// A shorter silence proves nothing of a tag that was there: the second span is to know who else

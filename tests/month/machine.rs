@@ -1,13 +1,15 @@
 //! The daemon without its edges: the core, fed as `pipeline::drive` feeds it, and a map for a journal.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::json;
 use tallyman::config::Config;
 use tallyman::domain::alerts::{AlertTransition, Rule};
 use tallyman::domain::commands::Command;
-use tallyman::domain::events::EventBody;
+use tallyman::domain::events::{Event, EventBody};
 use tallyman::domain::frames::{Frame, LinkChange, LinkState, Payload};
 use tallyman::domain::ids::{EventId, SourceId};
 use tallyman::domain::state::StateKind;
@@ -44,11 +46,13 @@ pub struct Machine {
     stopped_us: Option<i64>,
     committed_us: i64,
     spins: (i64, u32),
+    /// Where every event goes as a JSON line, for whoever asks why.
+    events: Option<BufWriter<File>>,
     pub told: Vec<Told>,
 }
 
 impl Machine {
-    pub fn new(config: Config, register: Command) -> Self {
+    pub fn new(config: Config, register: Command, events: Option<File>) -> Self {
         Self {
             config,
             register: Some(register),
@@ -57,6 +61,7 @@ impl Machine {
             stopped_us: None,
             committed_us: 0,
             spins: (0, 0),
+            events: events.map(BufWriter::new),
             told: Vec::new(),
         }
     }
@@ -104,13 +109,17 @@ impl Machine {
         let Some(core) = &mut self.core else { bail!("something reached a daemon that was off") };
         core.intake(intake);
         if input.at_us - self.committed_us > COMMIT_US {
-            self.commit(input.at_us);
+            self.commit(input.at_us)?;
         }
         Ok(())
     }
 
-    pub fn finish(&mut self, at_us: i64) {
-        self.commit(at_us);
+    pub fn finish(&mut self, at_us: i64) -> Result<()> {
+        self.commit(at_us)?;
+        if let Some(events) = &mut self.events {
+            events.flush()?;
+        }
+        Ok(())
     }
 
     fn start(&mut self, at: Timestamp) -> Result<()> {
@@ -121,12 +130,11 @@ impl Machine {
             core.command("the month", register, at)?;
         }
         self.core = Some(core);
-        self.commit(at.as_micros());
-        Ok(())
+        self.commit(at.as_micros())
     }
 
     fn stop(&mut self, at_us: i64) -> Result<()> {
-        self.commit(at_us);
+        self.commit(at_us)?;
         self.stopped_us = Some(at_us);
         self.core = None;
         Ok(())
@@ -153,9 +161,9 @@ impl Machine {
         Ok(())
     }
 
-    fn commit(&mut self, at_us: i64) {
+    fn commit(&mut self, at_us: i64) -> Result<()> {
         self.committed_us = at_us;
-        let Some(core) = &mut self.core else { return };
+        let Some(core) = &mut self.core else { return Ok(()) };
         let batch = core.take_group().batch;
         for row in batch.state {
             match row.value {
@@ -164,6 +172,9 @@ impl Machine {
             }
         }
         for event in batch.events {
+            if let Some(events) = &mut self.events {
+                writeln!(events, "{}", shown(&event))?;
+            }
             if let EventBody::Alert { transition, alert } = event.body {
                 self.told.push(Told {
                     rule: alert.key.rule,
@@ -175,7 +186,18 @@ impl Machine {
                 });
             }
         }
+        Ok(())
     }
+}
+
+fn shown(event: &Event) -> serde_json::Value {
+    json!({
+        "observed_at": event.observed_at,
+        "received_at": event.received_at,
+        "subject": event.subject.to_string(),
+        "late": event.late,
+        "body": event.body,
+    })
 }
 
 fn frame(source: &str, received_at: Timestamp, payload: Payload) -> Intake {

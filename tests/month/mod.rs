@@ -12,25 +12,35 @@ mod grade;
 mod machine;
 mod report;
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use tallyman_simulators::month::{Month, Scenario};
 
 pub use report::Report;
 
-/// Acts out one month and grades it. The truth goes to `truth_file`, as JSON lines, where one is given.
-pub fn run(scenario: &Scenario, seed: u64, truth_file: Option<&Path>) -> anyhow::Result<Report> {
+/// Where what happened, and what the machine made of it, go as JSON lines.
+#[derive(Default)]
+pub struct Files<'a> {
+    pub truth: Option<&'a Path>,
+    pub events: Option<&'a Path>,
+}
+
+/// Acts out one month and grades it.
+pub fn run(scenario: &Scenario, seed: u64, files: &Files<'_>) -> anyhow::Result<Report> {
     let mut month = Month::new(scenario, seed);
     let config = company::config(month.company())?;
-    let mut machine = machine::Machine::new(config, company::register(month.company())?);
+    let events = files.events.map(File::create).transpose()?;
+    let mut machine = machine::Machine::new(config, company::register(month.company())?, events);
     for input in month.by_ref() {
         machine.take(input)?;
     }
-    machine.finish(month.ends_us());
+    machine.finish(month.ends_us())?;
     let ends_us = month.ends_us();
     let truths = month.finish();
-    if let Some(path) = truth_file {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    if let Some(path) = files.truth {
+        let mut file = BufWriter::new(File::create(path)?);
         truths.write(&mut file)?;
     }
     Ok(grade::grade(scenario, seed, &truths, &machine.told, ends_us))

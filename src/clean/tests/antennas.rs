@@ -139,3 +139,29 @@ fn what_is_silent_is_said_again_when_its_reader_is_back_unless_it_was_heard_mean
     let told = said(&heard);
     assert!(told.contains(&"50100 reader/6 hears again".to_owned()), "{told:?}");
 }
+
+#[test]
+fn an_antenna_that_was_mended_while_nobody_was_told_hears_again() {
+    let mut rules = rules_with_shelf();
+    // The reference tag lies before the other antenna of the shelf.
+    rules.read_points.last_mut().unwrap().reference_tag = Some(epc("dd"));
+    let reference = |from: i64, to: i64| (from..to).map(|at| Read("dd", 5, at * 1000, at * 1000 + 20));
+    let mut steps = vec![Up(0), Connected(0), Read("01", 6, 500, 510)];
+    steps.extend(reference(1, 4));
+    steps.push(Cable(6, false, 4000));
+    // What it read before it was cut off is told after it.
+    steps.push(Read("01", 6, 3900, 4100));
+    steps.extend(reference(5, 9));
+    let before = steps.len();
+    steps.extend([Down(9000), Up(20_000), Connected(20_000)]);
+    steps.extend(reference(21, 24));
+    steps.push(Read("02", 6, 24_500, 24_510));
+    steps.extend(reference(25, 60));
+    assert_eq!(said_by(&rules, &steps[..before]).last().unwrap(), "4000 reader/6 is silent (Disconnected)");
+    let mut cleaner = Cleaner::new(&rules, &intake());
+    let mut out = Cleaned::default();
+    run(&mut cleaner, &steps, &mut out);
+    let told: Vec<String> = out.sightings.iter().map(line).collect();
+    let of_all: Vec<&String> = told.iter().filter(|line| line.contains(" shelf ")).collect();
+    assert_eq!(of_all, ["1000 shelf hears", "4000 shelf is deaf", "24500 shelf hears"]);
+}

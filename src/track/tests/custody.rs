@@ -81,6 +81,35 @@ fn where_nobody_knew_the_place_the_first_hearing_decides() {
 }
 
 #[test]
+fn what_fell_silent_before_its_checkout_was_there_if_it_is_heard_in_time() {
+    // (second of the checkout, before or after silence means gone; of the first hearing after it; returned)
+    for (taken_at, heard_at, returned) in [(5, 14, false), (5, 16, true), (30, 39, false), (30, 41, true)] {
+        let mut world = World::stocked(1, "tool");
+        world.arrive(1, "CRIB");
+        if taken_at < 10 {
+            world.until(taken_at);
+            world.check_out("T1", None).unwrap();
+        }
+        world.until(10);
+        world.depart(1, "CRIB");
+        if taken_at > 10 {
+            world.until(taken_at);
+            world.check_out("T1", None).unwrap();
+        }
+        world.until(heard_at);
+        world.arrive(1, "CRIB");
+        let case = format!("taken at {taken_at}, heard at {heard_at}");
+        assert_eq!(world.current("T1").checkout.is_none(), returned, "{case}");
+        // Where it was there all along, leaving and coming back is a return still.
+        world.until(heard_at + 20);
+        world.depart(1, "CRIB");
+        world.until(heard_at + 40);
+        world.arrive(1, "CRIB");
+        assert!(world.current("T1").checkout.is_none(), "{case}");
+    }
+}
+
+#[test]
 fn an_import_of_checkouts_is_idempotent_and_does_not_reopen() {
     let mut world = World::stocked(1, "tool");
     world.at = 100;

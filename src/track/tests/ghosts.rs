@@ -146,6 +146,26 @@ fn no_clock_for_what_is_out_gone_retired_elsewhere_or_never_heard_there() {
 }
 
 #[test]
+fn what_comes_back_lies_where_it_is_heard_then() {
+    let mut world = World::stocked(2, "tool");
+    for tag in [1, 2] {
+        world.arrive(tag, "CRIB");
+    }
+    world.hear_until(20, &[2], "CRIB");
+    world.depart(1, "CRIB");
+    // Nobody saw it leave; by then it was not heard for long enough.
+    world.until(30);
+    world.pass(1, "DOCK", Direction::In);
+    world.pass(2, "DOCK", Direction::In);
+    world.hear_until(200, &[], "CRIB");
+    // The other one never ceased to be heard there.
+    assert_eq!(world.alerted(), ["90 ghost/T2 fired"]);
+    world.arrive(1, "CRIB");
+    world.hear_until(400, &[], "CRIB");
+    assert_eq!(world.alerted(), ["260 ghost/T1 fired"]);
+}
+
+#[test]
 fn after_a_check_in_the_clock_begins_anew() {
     let mut world = World::stocked(1, "tool");
     world.arrive(1, "CRIB");
