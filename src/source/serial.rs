@@ -196,12 +196,13 @@ impl Reader {
         round_over
     }
 
+    /// A reader in trouble answers at once: it is asked again after its time, not as fast as the line goes.
     fn ends_round(&mut self, frame: &[u8]) -> bool {
         self.heard.clear();
         // A frame that does not decode is the core's business.
         self.config.commands.each_round
             && self.config.protocol.decode(frame, &mut self.heard).is_ok()
-            && self.heard.iter().any(|heard| matches!(heard, Heard::RoundEnd { .. } | Heard::Trouble(_)))
+            && self.heard.iter().any(|heard| matches!(heard, Heard::RoundEnd { .. }))
     }
 
     async fn say_goodbye(&self, line: &mut dyn Line) {

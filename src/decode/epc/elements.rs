@@ -69,6 +69,9 @@ pub(super) fn to_values(
 ) -> Result<(&'static str, Vec<String>), EpcError> {
     let (ai, value) = elements.first().ok_or(EpcError::Empty)?;
     has_check_digit(ai, value)?;
+    if whole_length(ai).is_some_and(|digits| value.len() != digits) {
+        return Err(EpcError::Text("there is more in it than its key"));
+    }
     let identity = KEYS.iter().find(|(key, ..)| key == ai).map_or("", |(_, identity, _)| identity);
     let mut behind = elements.iter().skip(1).filter(|(ai, _)| date_element(ai).is_none());
     let qualifier = behind.next().map(|(_, value)| value.clone());
@@ -146,6 +149,17 @@ fn checked_digits(ai: &str) -> Option<usize> {
         "01" | "8003" | "8006" => Some(14),
         "00" | "8017" | "8018" => Some(18),
         "414" | "253" | "255" => Some(13),
+        _ => None,
+    }
+}
+
+/// Of the keys behind which nothing else stands in their element, and of a piece (a key, its number, their
+/// count): characters in all.
+fn whole_length(ai: &str) -> Option<usize> {
+    match ai {
+        "01" => Some(14),
+        "00" | "8017" | "8018" | "8006" => Some(18),
+        "414" => Some(13),
         _ => None,
     }
 }

@@ -317,6 +317,8 @@ fn names_that_name_nothing_are_refused_with_their_reason() {
         ("https://id.gs1.org/01/80614141123457/21/6789", "check-digit"),
         ("https://id.gs1.org/01/09521141123454/21/6789", "no-company-prefix"),
         ("(01)80614141123458(21)1(21)2", "text"),
+        ("(01)806141411234587(21)6789", "text"),
+        ("(00)1061414112345678978", "text"),
         ("(02)80614141123458", "text"),
         ("(01", "text"),
         ("307", "text"),

@@ -109,12 +109,15 @@ fn antenna(ports: u8) -> Option<Antenna> {
     ports.is_power_of_two().then(|| ports.trailing_zeros() as Antenna + 1)
 }
 
-/// The tags of a list that ends where the data do; `signal`: each has one behind it.
+/// The tags of a list that ends where the data do, each of whole words; `signal`: each has one behind it.
 fn listed(count: u8, mut list: &[u8], signal: Option<()>) -> Option<Vec<SerialTag>> {
     let mut tags = Vec::with_capacity(usize::from(count));
     for _ in 0..count {
         let (length, rest) = list.split_first()?;
         let (code, rest) = rest.split_at_checked(usize::from(*length))?;
+        if code.is_empty() || !code.len().is_multiple_of(2) {
+            return None;
+        }
         let mut tag = SerialTag::new(epc_of(code)?);
         list = rest;
         if signal.is_some() {

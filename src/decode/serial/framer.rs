@@ -37,7 +37,7 @@ pub(super) enum Look {
     More,
     /// No frame begins at the first byte.
     Not(&'static str),
-    /// None begins within so many bytes.
+    /// None begins within so many bytes, nor before the next end of one.
     NoneWithin(usize, &'static str),
     /// So many bytes that stand between frames and mean nothing.
     Filler(usize),
@@ -57,12 +57,14 @@ pub struct Framer {
     reason: &'static str,
     /// Nothing more is under way.
     is_quiet: bool,
+    /// What comes next belongs to something that was skipped for being too long.
+    is_amid: bool,
 }
 
 impl Framer {
     pub fn new(protocol: Protocol, side: Side) -> Self {
         let (bytes, skipped) = (VecDeque::new(), Vec::new());
-        Self { protocol, side, bytes, offset: 0, skipped, reason: "", is_quiet: false }
+        Self { protocol, side, bytes, offset: 0, skipped, reason: "", is_quiet: false, is_amid: false }
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -85,17 +87,26 @@ impl Framer {
         loop {
             let held = self.bytes.make_contiguous();
             if held.is_empty() {
+                self.is_amid &= !self.is_quiet;
                 return self.is_quiet.then(|| self.stretch()).flatten();
             }
             let look = self.protocol.look(held, self.side);
             match look {
+                Look::Frame(length) if self.is_amid => {
+                    self.skip(length, "too-long");
+                    self.is_amid = false;
+                }
                 // What is in front of it comes first, and it is found again.
                 Look::Frame(_) if !self.skipped.is_empty() => return self.stretch(),
                 Look::Frame(length) => return Some(self.frame(length)),
                 Look::More if !self.is_quiet => return None,
                 Look::More => self.skip(1, "truncated"),
                 Look::Not(reason) => self.skip(1, reason),
-                Look::NoneWithin(count, reason) => self.skip(count, reason),
+                Look::NoneWithin(count, reason) => {
+                    self.skip(count, reason);
+                    self.is_amid = true;
+                }
+                Look::Filler(_) if std::mem::take(&mut self.is_amid) => {}
                 Look::Filler(_) if !self.skipped.is_empty() => return self.stretch(),
                 Look::Filler(count) => drop(self.frame(count)),
             }

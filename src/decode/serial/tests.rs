@@ -109,6 +109,10 @@ fn a_chafon_18_answer_is_told_from_it_and_the_last_one_ends_the_round() {
         [Heard::RoundEnd { reads: Some(0) }]
     );
     assert_eq!(reason(&Protocol::Chafon, &chafon::command(0, 0x01, &[0x01, 2, 12, 1, 2])), "length");
+    // Codes are of whole words, so that one form of the answer is not taken for the other.
+    for data in [&[0x01, 1, 3, 1, 2, 3][..], &[0x01, 1, 2, 0, 0, 0]] {
+        assert_eq!(reason(&Protocol::Chafon, &chafon::command(0, 0x01, data)), "length", "{data:?}");
+    }
 }
 
 #[test]

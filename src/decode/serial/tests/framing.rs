@@ -114,6 +114,24 @@ fn noise_without_end_is_told_of_in_stretches() {
 }
 
 #[test]
+fn the_end_of_a_line_that_is_too_long_is_no_line() {
+    let line = protocols().pop().unwrap();
+    let good = sample(&line);
+    // So long that what is left of it looks like a read; some end with what is looked at, some later.
+    for length in [1023, 1024, 1025, 1100, 5000] {
+        let mut stream = vec![b'f'; length];
+        stream.extend(b"300833B2DDD9014000000002\n");
+        stream.extend(&good);
+        for cut in [1, 1023, 1024, 1025, length, length + 24] {
+            let (front, back) = stream.split_at(cut.min(stream.len()));
+            let found = pieces(&line, &[front, back]);
+            assert_eq!(frames(&found).last(), Some(&&good[..good.len() - 1]), "{length}, cut at {cut}");
+            assert_eq!(frames(&found).len(), if length < 1000 { 2 } else { 1 }, "{length}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
 fn both_directions_of_a_recording_are_told_apart() {
     let mut framer = Framer::new(Protocol::Mercury, Side::Either);
     let (ask, answer) = (mercury::start(), bytes(MERCURY));
