@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::hearing::Observed;
+use super::presence::HeardBy;
 use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule};
 use crate::domain::ids::{Antenna, ReadPointId, SourceId};
@@ -55,6 +56,11 @@ pub(super) struct Ear {
     /// When its reader called it connected again, since its sources are live.
     #[serde(skip)]
     plugged_at: Option<Timestamp>,
+    /// When it was last known to be connected again, whoever said so.
+    #[serde(skip)]
+    mended_at: Option<Timestamp>,
+    #[serde(skip)]
+    hears_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -140,6 +146,7 @@ impl Ear {
             return Some(believed);
         }
         self.hears = Hears::Believed;
+        self.hears_since = Some(believed);
         voice.hearing(true, believed, seen);
         None
     }
@@ -196,6 +203,8 @@ impl Antennas {
             cut_at: None,
             hears: Hears::No,
             plugged_at: None,
+            mended_at: None,
+            hears_since: None,
         };
         let antennas = rule.antennas.iter();
         self.ears = antennas
@@ -213,6 +222,30 @@ impl Antennas {
         self.ears.iter().all(|ear| ear.cut_at.is_none())
     }
 
+    pub fn are_all_cut(&self) -> bool {
+        !self.ears.is_empty() && self.ears.iter().all(|ear| ear.cut_at.is_some())
+    }
+
+    /// Whether each of these hears, at `until`.
+    pub fn all_hear(&self, rule: &PointRule, which: HeardBy, until: Timestamp) -> bool {
+        self.among(which).all(|ear| match ear.hears {
+            Hears::No => false,
+            Hears::Yes => ear.last.is_some_and(|last| until < last + ear.patience(rule)),
+            Hears::Believed => true,
+        })
+    }
+
+    /// When the last of these was connected again, or, while one of all is cut off, began to hear.
+    pub fn hear_since(&self, which: HeardBy) -> Option<Timestamp> {
+        let whole = self.are_whole();
+        let of = |ear: &Ear| ear.mended_at.max(ear.hears_since.filter(|_| !whole));
+        self.among(which).filter_map(of).max()
+    }
+
+    fn among(&self, which: HeardBy) -> impl Iterator<Item = &Ear> {
+        self.ears.iter().enumerate().filter(move |(nth, _)| which.has(*nth)).map(|(_, ear)| ear)
+    }
+
     /// Its sources are live, up to `until`.
     pub fn begin(&mut self, rule: &PointRule, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
         if self.live_since.is_some() {
@@ -223,6 +256,7 @@ impl Antennas {
             let lately = ear.last.is_some_and(|last| last + ear.patience(rule) > until);
             if lately && ear.cut_at.is_none() {
                 ear.hears = Hears::Yes;
+                ear.hears_since = Some(until);
                 Voice { rule, nth }.hearing(true, at, seen);
                 if std::mem::take(&mut ear.silent) {
                     Voice { rule, nth }.silence(None, at, seen);
@@ -260,7 +294,10 @@ impl Antennas {
     ) {
         let Some(ear) = self.ears.get_mut(nth) else { return };
         // What it heard before may be told after it; what it hears later says that it is connected.
-        ear.cut_at = ear.cut_at.filter(|cut_at| at <= *cut_at);
+        if ear.cut_at.is_some_and(|cut_at| cut_at < at) {
+            ear.cut_at = None;
+            ear.mended_at = Some(at);
+        }
         if is_reference {
             ear.reference = ear.reference.max(Some(at));
         } else if ear.reference.is_none() && matches!(rule.kind, PointKind::Portal(_)) {
@@ -281,6 +318,7 @@ impl Antennas {
         }
         self.next = Some(self.next.map_or(lapse, |next| next.min(lapse)));
         if std::mem::replace(&mut ear.hears, Hears::Yes) == Hears::No {
+            ear.hears_since = Some(at);
             Voice { rule, nth }.hearing(true, at, seen);
         }
         if std::mem::take(&mut ear.silent) {
@@ -301,7 +339,10 @@ impl Antennas {
             return;
         };
         let ear = &mut self.ears[nth];
-        ear.cut_at = (!connected).then_some(at);
+        let was_cut = std::mem::replace(&mut ear.cut_at, (!connected).then_some(at)).is_some();
+        if connected && was_cut {
+            ear.mended_at = Some(at);
+        }
         ear.plugged_at = (connected && self.live_since.is_some()).then_some(at);
         if !connected && std::mem::take(&mut ear.hears) != Hears::No {
             Voice { rule, nth }.hearing(false, at, seen);

@@ -1,10 +1,11 @@
 //! One read point: whether it hears, and the tags it hears.
 //!
-//! A read point *hears* while all its sources are up and caught up, none of its antennas is cut off,
-//! and there was traffic (its reference tag, where it has one) within its timeout. Only then is
-//! silence evidence that a tag has left; a time without hearing does not count, and afterwards a tag
-//! has its full time again. While a source replays, the read point's own replayed reads say until when
-//! it heard. A portal's windows need no traffic to be judged: only their sources' time.
+//! A read point *listens* while all its sources are up and caught up, and there was traffic (its reference
+//! tag, where it has one) within its timeout. Only then is silence evidence that a tag has left; a time
+//! without listening does not count, and afterwards a tag has its full time again. It *hears* while it listens
+//! and none of its antennas is cut off; while one is, silence is evidence where the others hear, each by its own
+//! measure (`antennas.rs`): the reference tag may lie before the one that is cut off. While a source replays, the read point's own replayed reads say
+//! until when it listened. A portal's windows need no traffic to be judged: only their sources' time.
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) struct Point {
     pub rule: PointRule,
     /// Its sources' places in the list of sources.
     pub sources: Vec<usize>,
+    pub listening: bool,
+    /// It was last said to hear.
     pub hearing: bool,
     pub ears: Ears,
     pub windows: Windows,
@@ -73,6 +76,22 @@ impl Ears {
         self.not_before = self.not_before.max(at);
         self.heard_since = Some(self.not_before);
     }
+
+    /// Since when the silence of a tag counts.
+    fn since(&self, presence: &Presence) -> Option<Timestamp> {
+        self.heard_since.max(self.antennas.hear_since(presence.heard_by()))
+    }
+
+    fn deadline(&self, window: &Window, kind: PointKind) -> Timestamp {
+        match (window, kind) {
+            (Window::Presence(presence), PointKind::Presence(rule)) => {
+                presence.deadline(&rule, self.since(presence))
+            }
+            (Window::Portal(crossing), PointKind::Portal(rule)) => crossing.deadline(&rule),
+            (Window::Presence(presence), PointKind::Portal(_)) => presence.last,
+            (Window::Portal(crossing), PointKind::Presence(_)) => crossing.last,
+        }
+    }
 }
 
 impl Point {
@@ -82,6 +101,7 @@ impl Point {
         Self {
             rule,
             sources,
+            listening: false,
             hearing: false,
             ears,
             windows: Windows::default(),
@@ -118,19 +138,24 @@ impl Point {
         }
         let lapse = self.lapse();
         let windows = self.windows.next_deadline();
-        let windows = if self.is_portal() || self.hearing { windows } else { None };
+        let windows = if self.is_portal() || self.listening || self.is_part() { windows } else { None };
         let next = [lapse, windows, self.ears.antennas.next()].into_iter().flatten().min()?;
         let slack = self.sources.iter().map(|source| sources[*source].slack()).max();
         Some(next + slack.unwrap_or(MIN_SLACK))
+    }
+
+    /// Some of its antennas are cut off.
+    fn is_part(&self) -> bool {
+        !self.ears.antennas.are_whole() && !self.ears.antennas.are_all_cut()
     }
 
     fn is_portal(&self) -> bool {
         matches!(self.rule.kind, PointKind::Portal(_))
     }
 
-    /// When its hearing ends, if nothing comes.
+    /// When it ceases to listen, if nothing comes.
     fn lapse(&self) -> Option<Timestamp> {
-        let last = self.ears.last_traffic.filter(|_| self.hearing)?;
+        let last = self.ears.last_traffic.filter(|_| self.listening)?;
         Some(last + self.rule.hearing_timeout)
     }
 
@@ -139,7 +164,7 @@ impl Point {
         match self.line(sources) {
             Line::Live(until) => {
                 self.advance(sources, seen);
-                self.try_hear(at, until, seen);
+                self.try_listen(at, until, seen);
                 self.ears.antennas.begin(&self.rule, at, until, seen);
                 self.dirty = true;
             }
@@ -152,7 +177,7 @@ impl Point {
     }
 
     fn stop_all(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
-        self.stop_hearing(at, seen);
+        self.stop_listening(at, seen);
         self.ears.antennas.stop(&self.rule, at, seen);
     }
 
@@ -161,29 +186,31 @@ impl Point {
         self.ears.heard_since = None;
     }
 
-    fn stop_hearing(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
-        if std::mem::replace(&mut self.hearing, false) {
-            seen.push((at, self.said(false)));
-        }
+    fn stop_listening(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
+        self.listening = false;
+        self.say(at, seen);
     }
 
-    /// Hears from `at` on, where there was traffic lately. All its sources are live, up to `until`.
-    fn try_hear(&mut self, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
+    /// Listens from `at` on, where there was traffic lately. All its sources are live, up to `until`.
+    fn try_listen(&mut self, at: Timestamp, until: Timestamp, seen: &mut Vec<Observed>) {
         let traffic = self.ears.last_traffic;
         let lately = traffic.is_some_and(|last| last + self.rule.hearing_timeout > until);
-        if self.hearing || !lately || !self.ears.antennas.are_whole() {
-            return;
+        if !self.listening && lately && !self.ears.antennas.are_all_cut() {
+            self.listening = true;
+            self.dirty = true;
+            if self.ears.heard_since.is_none() {
+                self.ears.resume(at);
+            }
         }
-        self.hearing = true;
-        self.dirty = true;
-        if self.ears.heard_since.is_none() {
-            self.ears.resume(at);
-        }
-        seen.push((at, self.said(true)));
+        self.say(at, seen);
     }
 
-    fn said(&self, hearing: bool) -> Seen {
-        Seen::Hearing { read_point: self.rule.name.clone(), hearing }
+    /// Says whether it hears, where that changed.
+    fn say(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {
+        let hearing = self.listening && self.ears.antennas.are_whole();
+        if std::mem::replace(&mut self.hearing, hearing) != hearing {
+            seen.push((at, Seen::Hearing { read_point: self.rule.name.clone(), hearing }));
+        }
     }
 
     /// An antenna was cut off or connected again.
@@ -195,25 +222,20 @@ impl Point {
         sources: &[Source],
         seen: &mut Vec<Observed>,
     ) {
-        let was_whole = self.ears.antennas.are_whole();
         self.ears.antennas.plugged(&self.rule, &antenna, connected, at, seen);
         self.dirty = true;
-        match self.ears.antennas.are_whole() {
-            true if !was_whole => self.made_whole(at, sources, seen),
-            false if was_whole => {
-                self.go_deaf();
-                self.stop_hearing(at, seen);
-            }
-            _ => {}
-        }
+        self.recount(at, sources, seen);
     }
 
-    /// The last of its antennas that were cut off is connected again.
-    fn made_whole(&mut self, at: Timestamp, sources: &[Source], seen: &mut Vec<Observed>) {
-        // What the other antennas heard meanwhile was half of it.
-        self.go_deaf();
-        if let Line::Live(until) = self.line(sources) {
-            self.try_hear(at, until, seen);
+    /// Another number of its antennas may be connected.
+    fn recount(&mut self, at: Timestamp, sources: &[Source], seen: &mut Vec<Observed>) {
+        match self.line(sources) {
+            _ if self.ears.antennas.are_all_cut() => {
+                self.go_deaf();
+                self.stop_listening(at, seen);
+            }
+            Line::Live(until) => self.try_listen(at, until, seen),
+            Line::Replaying(_) | Line::Down => self.say(at, seen),
         }
     }
 
@@ -222,12 +244,13 @@ impl Point {
         self.dirty = true;
         let line = self.line(sources);
         let gap = self.ears.last_traffic.is_none_or(|last| at.since(last) > self.rule.hearing_timeout);
-        if line != Line::Down && self.ears.antennas.are_whole() && (gap || self.ears.heard_since.is_none()) {
+        if line != Line::Down && !self.ears.antennas.are_all_cut() && (gap || self.ears.heard_since.is_none())
+        {
             self.ears.resume(at);
         }
         self.ears.last_traffic = Some(self.ears.last_traffic.unwrap_or(at).max(at));
         if let Line::Live(until) = line {
-            self.try_hear(at, until, seen);
+            self.try_listen(at, until, seen);
         }
     }
 
@@ -246,8 +269,8 @@ impl Point {
         self.dirty = true;
         let was_whole = self.ears.antennas.are_whole();
         self.ears.antennas.heard(&self.rule, ear, heard, until, seen);
-        if !was_whole && self.ears.antennas.are_whole() {
-            self.made_whole(heard.0, sources, seen);
+        if !was_whole {
+            self.recount(heard.0, sources, seen);
         }
     }
 
@@ -271,7 +294,7 @@ impl Point {
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
         let ear = if self.rule.ears.is_empty() { HeardBy::default() } else { HeardBy::ear(ear) };
         let told = presence.read(reads, ear, rule);
-        let deadline = presence.deadline(rule, self.ears.heard_since);
+        let deadline = presence.deadline(rule, self.ears.since(presence));
         let is_candidate = !presence.is_present();
         self.windows.arm(slot, deadline);
         if is_candidate {
@@ -324,10 +347,11 @@ impl Point {
             (PointKind::Presence(_), Line::Replaying(_)) => {
                 self.ears.heard_since.and(self.ears.last_traffic).map(|last| last - MIN_SLACK)
             }
-            // Whoever falls silent just as the hearing ends may not have been heard.
-            (PointKind::Presence(_), Line::Live(until)) => {
-                lapse.map(|lapse| until.min(lapse - Duration::from_micros(1)))
-            }
+            // Whoever falls silent just as the listening ends may not have been heard.
+            (PointKind::Presence(_), Line::Live(until)) => match lapse {
+                _ if self.is_part() => Some(until),
+                lapse => lapse.map(|lapse| until.min(lapse - Duration::from_micros(1))),
+            },
         };
         if let Some(until) = until {
             self.judge(until, seen);
@@ -340,9 +364,9 @@ impl Point {
             self.dirty |= self.ears.antennas.pass(&self.rule, until, seen);
         }
         match (line, lapse) {
-            (Line::Live(until), Some(lapse)) if until >= lapse => self.stop_hearing(lapse, seen),
+            (Line::Live(until), Some(lapse)) if until >= lapse => self.stop_listening(lapse, seen),
             // The rules gave it a source that is not live.
-            (Line::Down | Line::Replaying(_), Some(lapse)) => self.stop_hearing(lapse, seen),
+            (Line::Down | Line::Replaying(_), Some(lapse)) => self.stop_listening(lapse, seen),
             _ => {}
         }
     }
@@ -373,14 +397,14 @@ impl Point {
         let mut due = std::mem::take(&mut self.due);
         while let Some(at) = self.windows.due(until, &mut due) {
             for slot in due.drain(..) {
-                self.judge_one(slot, at, seen);
+                self.judge_one(slot, (at, until), seen);
             }
         }
         self.due = due;
     }
 
-    fn judge_one(&mut self, slot: Slot, at: Timestamp, seen: &mut Vec<Observed>) {
-        let Some(deadline) = self.deadline_of(slot) else { return };
+    fn judge_one(&mut self, slot: Slot, (at, until): (Timestamp, Timestamp), seen: &mut Vec<Observed>) {
+        let Some(deadline) = self.deadline_of(slot, until) else { return };
         // It has moved on; put back even where it is due all the same, for the order is by deadline.
         if deadline > at {
             return self.windows.arm(slot, deadline);
@@ -409,10 +433,20 @@ impl Point {
         }
     }
 
-    fn deadline_of(&mut self, slot: Slot) -> Option<Timestamp> {
-        let heard_since = self.ears.heard_since;
-        let kind = self.rule.kind;
-        self.windows.held(slot).map(|held| deadline(&held.window, kind, heard_since))
+    /// Of what an antenna heard that does not hear now, nothing is known at `until`; it is looked at again later.
+    fn deadline_of(&mut self, slot: Slot, until: Timestamp) -> Option<Timestamp> {
+        let is_part = self.is_part();
+        let held = self.windows.held(slot)?;
+        let deaf = |presence: &Presence| {
+            let ears = &self.ears.antennas;
+            is_part && presence.is_present() && !ears.all_hear(&self.rule, presence.heard_by(), until)
+        };
+        Some(match (&held.window, self.rule.kind) {
+            (Window::Presence(presence), PointKind::Presence(rule)) if deaf(presence) => {
+                until + rule.lost_after.max(MIN_SLACK)
+            }
+            (window, kind) => self.ears.deadline(window, kind),
+        })
     }
 
     /// Whether a window is of this read point's kind.
@@ -421,15 +455,6 @@ impl Point {
     }
 
     pub fn first_deadline(&self, window: &Window) -> Timestamp {
-        deadline(window, self.rule.kind, self.ears.heard_since)
-    }
-}
-
-fn deadline(window: &Window, kind: PointKind, heard_since: Option<Timestamp>) -> Timestamp {
-    match (window, kind) {
-        (Window::Presence(presence), PointKind::Presence(rule)) => presence.deadline(&rule, heard_since),
-        (Window::Portal(crossing), PointKind::Portal(rule)) => crossing.deadline(&rule),
-        (Window::Presence(presence), PointKind::Portal(_)) => presence.last,
-        (Window::Portal(crossing), PointKind::Presence(_)) => crossing.last,
+        self.ears.deadline(window, self.rule.kind)
     }
 }

@@ -82,6 +82,11 @@ impl Presence {
         matches!(self.stage, Stage::Present { .. })
     }
 
+    /// The antennas that heard it of late.
+    pub fn heard_by(&self) -> HeardBy {
+        HeardBy(self.heard.0 | self.named.0)
+    }
+
     /// `ear`: the antenna that heard it, where there are several.
     pub fn read(&mut self, reads: Reads, ear: HeardBy, rule: &PresenceRule) -> Option<Told> {
         self.last = self.last.max(reads.last);

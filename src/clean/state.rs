@@ -243,6 +243,7 @@ impl Cleaner {
     }
 
     fn carry_over(&mut self, old: Point, point: &mut Point) {
+        point.listening = old.listening;
         point.hearing = old.hearing;
         point.ears = old.ears;
         point.dirty = old.dirty;

@@ -236,6 +236,7 @@ impl Tracker {
             let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != location;
             row.place(location, at, how.into(), None);
+            self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             self.heard_in(asset, zone, Stays::default(), how, cause, out);
             if elsewhere {

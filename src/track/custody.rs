@@ -166,6 +166,9 @@ impl Tracker {
         row.memory.whereabouts = Whereabouts::AtHome;
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();
+        if back.by != OWN_SOURCE {
+            self.lies_somewhere(asset, cause.observed_at);
+        }
         let site = self.register.home_site(asset).cloned();
         let body = EventBody::CheckedIn { checkout: *checkout, how: back.how.to_owned() };
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&act]));

@@ -9,7 +9,7 @@
 //! straggle. A fix does not take an asset out of a zone where it is being heard.
 
 use super::Tracker;
-use super::assets::{AssetRow, Lately, Memory, Passed};
+use super::assets::{AssetRow, Lately, Passed};
 use super::cause::Cause;
 use super::custody::Stays;
 use crate::domain::epc::Epc;
@@ -280,12 +280,7 @@ impl Tracker {
             let way = if direction == Direction::In { "in" } else { "out" };
             let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
             row.place(location, at, format!("passed {portal} {way}").into(), Some(confidence));
-            // Where it lies now, only what hears it there can say.
-            let Memory { lately, present, .. } = &mut row.memory;
-            lately.retain(|ear| {
-                let whole = self.topology.whole(&ear.read_point);
-                present.iter().any(|present| present.read_point == *whole)
-            });
+            self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             if let Some(zone) = &to {
                 self.passed_into(asset, zone, &format!("sensed passing {portal} {way}"), cause, out);
@@ -294,6 +289,14 @@ impl Tracker {
             self.relocated(asset, true, cause, out);
         }
         self.sensed(asset, &[], cause, out);
+    }
+
+    /// It is in its zone by what was seen elsewhere, or said: where in it, nobody heard yet.
+    pub(super) fn lies_somewhere(&mut self, asset: &AssetId, at: Timestamp) {
+        let Some(row) = self.assets.get(asset) else { return };
+        let Location::Zone(zone) = &row.current.location else { return };
+        let ears = self.topology.ears_of(zone);
+        self.assets.change(asset).presume(ears, at);
     }
 
     fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {

@@ -16,6 +16,8 @@ use crate::domain::sightings::Direction;
 #[derive(Debug, Default)]
 pub(super) struct Topology {
     presence: BTreeMap<ReadPointId, Arc<PresencePoint>>,
+    /// What hears what stays in a zone: read points, and of those with several antennas, the antennas.
+    ears_of: BTreeMap<ZoneId, Vec<ReadPointId>>,
     portals: BTreeMap<ReadPointId, Portal>,
     sources_of: BTreeMap<ReadPointId, BTreeSet<SourceId>>,
     read_points_of: BTreeMap<SourceId, BTreeSet<ReadPointId>>,
@@ -122,6 +124,13 @@ impl Topology {
             }
         }
         let ears = point.ears();
+        if let ReadPointKind::Presence { zone, .. } = &point.kind {
+            let of_zone = self.ears_of.entry(zone.clone()).or_default();
+            match ears.is_empty() {
+                true => of_zone.push(point.name.clone()),
+                false => of_zone.extend(ears.iter().cloned()),
+            }
+        }
         for (nth, antenna) in point.antennas.iter().enumerate() {
             let ear = ears.get(nth).unwrap_or(&point.name).clone();
             if ear != point.name {
@@ -132,6 +141,10 @@ impl Topology {
             self.sources_of.entry(point.name.clone()).or_default().insert(antenna.source.clone());
             self.read_points_of.entry(antenna.source.clone()).or_default().insert(point.name.clone());
         }
+    }
+
+    pub fn ears_of(&self, zone: &ZoneId) -> &[ReadPointId] {
+        self.ears_of.get(zone).map_or(&[], Vec::as_slice)
     }
 
     pub fn presence(&self, read_point: &ReadPointId) -> Option<&Arc<PresencePoint>> {

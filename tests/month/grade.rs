@@ -57,10 +57,17 @@ impl Grader<'_> {
         class.and_then(|class| class.ghost_after_s).map_or(0, |seconds| (seconds * 1e6) as i64)
     }
 
-    /// Where most of a zone went at once the watcher may be suspected, for so long.
+    /// Where most of a zone went at once the watcher may be suspected, for so long; also by whoever was gone
+    /// from there before, and was not due yet.
     fn held_us(&self, lost: &Lost) -> i64 {
         let rules = tallyman::config::AlertRules::default();
-        if lost.why == "mass theft" { rules.watcher_suspect_for.as_micros() as i64 } else { 0 }
+        let due_us = lost.since_us + self.interval_us(lost) + WITHIN;
+        let held = self.truths.lost.iter().any(|other| {
+            other.why == "mass theft"
+                && other.zone == lost.zone
+                && (lost.since_us..due_us).contains(&other.since_us)
+        });
+        if held { rules.watcher_suspect_for.as_micros() as i64 } else { 0 }
     }
 
     fn ghosts(&self) -> Ghosts {
@@ -187,12 +194,14 @@ impl Grader<'_> {
         let returned = out.returned_us.unwrap_or(i64::MAX);
         let close = (due - closed).abs() < TOO_CLOSE || (due - returned).abs() < TOO_CLOSE;
         let waits_for_source = returned < due && closed > due;
-        if out.unknowable || close || (waits_for_source && !self.is_off(due)) {
+        let free_by = self.free_by(out);
+        // Of a return that a source held back: whether it told of it before, or when we came back ourselves.
+        let told_too_late = !self.is_off(due) || closed > free_by;
+        if out.unknowable || close || (waits_for_source && told_too_late) {
             graded.undecided += 1;
             return;
         }
         let expected = closed > due && !waits_for_source && due + CAUGHT_UP < self.ends_us;
-        let free_by = self.free_by(out);
         match (expected, fired.first()) {
             (true, None) if closed <= free_by => graded.undecided += 1,
             (true, None) if free_by + MINUTE < self.ends_us => graded.missed.push(name()),
@@ -287,6 +296,12 @@ impl Grader<'_> {
     }
 
     /// Each exit is told within minutes, unless the daemon was away or its door was cut off meanwhile.
+    /// Its last return could not be known, so its checkout is open still.
+    fn is_out_on_paper(&self, asset: &str, at_us: i64) -> bool {
+        let last = self.truths.out.iter().rfind(|out| out.asset == asset && out.at_us <= at_us);
+        last.is_some_and(|out| out.unknowable)
+    }
+
     fn exits(&self, rule: Rule, truth: &[Entry]) -> Simple {
         let fired = self.fired(rule);
         let mut graded = Simple { raised: fired.len(), ..Simple::default() };
@@ -299,7 +314,8 @@ impl Grader<'_> {
             graded.truth += usize::from(is_told);
             // What its door holds back may be back when it comes; what is told already is not told again.
             let must = exit.why != HELD_BACK && !off && soon < self.ends_us;
-            if !is_told && must && !self.is_open(rule, &exit.subject, exit.from_us) {
+            let is_out = rule == Rule::UnauthorisedExit && self.is_out_on_paper(&exit.subject, exit.from_us);
+            if !is_told && must && !is_out && !self.is_open(rule, &exit.subject, exit.from_us) {
                 graded.truth += 1;
                 graded.missed.push(format!("{} at {}", exit.subject, at(exit.from_us)));
             }

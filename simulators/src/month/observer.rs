@@ -13,8 +13,9 @@ pub(super) struct Seen {
     /// Its open entries in the truth.
     pub lost: Option<usize>,
     pub out: Option<usize>,
-    /// When it really left home, since the checkout; and whether that could be known.
-    left_at: Option<i64>,
+    /// When it really left home, since the checkout, and before which antenna it lay; and whether that could be
+    /// known.
+    left: Option<(i64, u16)>,
     noticed: bool,
 }
 
@@ -36,12 +37,12 @@ impl Month {
         if at_us >= seen.known_at {
             (seen.known, seen.known_at) = (Known::On(zone), at_us);
         }
-        if let Some(left_at) = seen.left_at.filter(|left| home && at_us > *left)
+        if let Some((left_at, antenna)) = seen.left.filter(|(left_at, _)| home && at_us > *left_at)
             && seen.out.is_some()
         {
             let listening = self.company.scenario.listening;
             let to_notice = us(listening.lost_after_s + listening.read_every_s) + 5 * MINUTE;
-            let (reader, antenna) = (self.company.shelves[shelf].reader, self.things[thing].antenna);
+            let reader = self.company.shelves[shelf].reader;
             let noticed =
                 self.things[thing].seen.noticed || self.worked_us(reader, antenna, left_at) >= to_notice;
             self.close(thing, at_us, !noticed);
@@ -55,7 +56,7 @@ impl Month {
         if at_us >= seen.known_at {
             (seen.known, seen.known_at) = (Known::Passed, at_us);
         }
-        if inward && home && seen.left_at.is_some_and(|left| at_us > left) {
+        if inward && home && seen.left.is_some_and(|(left_at, _)| at_us > left_at) {
             self.close(thing, at_us, false);
         } else if !inward {
             self.things[thing].seen.noticed = true;
@@ -66,7 +67,7 @@ impl Month {
     /// It really went out of its home, or into a zone.
     pub(super) fn left_or_came(&mut self, thing: usize, inward: bool) {
         if !inward {
-            self.things[thing].seen.left_at = Some(self.now);
+            self.things[thing].seen.left = Some((self.now, self.things[thing].antenna));
         }
         self.review(thing, "passed a door that did not hear it");
     }
@@ -84,7 +85,7 @@ impl Month {
             unknowable: false,
         };
         let seen = &mut self.things[thing].seen;
-        (seen.out, seen.left_at, seen.noticed) = (Some(self.truths.out.len()), None, false);
+        (seen.out, seen.left, seen.noticed) = (Some(self.truths.out.len()), None, false);
         self.truths.out.push(out);
         self.review(thing, "");
     }
@@ -96,7 +97,7 @@ impl Month {
 
     fn close(&mut self, thing: usize, returned_us: i64, unknowable: bool) {
         let seen = &mut self.things[thing].seen;
-        seen.left_at = None;
+        seen.left = None;
         if let Some(out) = seen.out.take() {
             self.truths.out[out].closed_us = Some(self.now);
             self.truths.out[out].returned_us = Some(returned_us);

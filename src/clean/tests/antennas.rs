@@ -165,3 +165,38 @@ fn an_antenna_that_was_mended_while_nobody_was_told_hears_again() {
     let of_all: Vec<&String> = told.iter().filter(|line| line.contains(" shelf ")).collect();
     assert_eq!(of_all, ["1000 shelf hears", "4000 shelf is deaf", "24500 shelf hears"]);
 }
+
+#[test]
+fn while_an_antenna_is_cut_off_what_the_others_hear_comes_and_goes() {
+    let rules = rules_with_shelf();
+    let mut with_reference = rules_with_shelf();
+    with_reference.read_points.last_mut().unwrap().reference_tag = Some(epc("dd"));
+    let presences = |rules: &Rules, steps: &[Step]| {
+        let mut cleaner = Cleaner::new(rules, &intake());
+        let mut out = Cleaned::default();
+        run(&mut cleaner, steps, &mut out);
+        let lines = out.sightings.iter().map(line);
+        lines.filter(|line| line.contains("Arrived") || line.contains("Departed")).collect::<Vec<_>>()
+    };
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 10, 10));
+    steps.push(Cable(6, false, 10_000));
+    // Both tags are taken away; a third one is laid before the antenna that hears.
+    steps.extend((11..40).map(|second| Read("03", 5, second * 1000, second * 1000 + 20)));
+    let before =
+        ["0 01 Arrived shelf", "100 02 Arrived shelf", "11000 03 Arrived shelf", "9000 01 Departed shelf"];
+    assert_eq!(presences(&rules, &steps), before);
+    // So it is where the reference tag lies before the antenna that is cut off.
+    let mut referred = vec![Up(0), Connected(0)];
+    referred.extend(shelf(0, 100, 10));
+    referred.extend((0..10).map(|second| Read("dd", 6, second * 1000 + 200, second * 1000 + 220)));
+    referred.push(Cable(6, false, 10_000));
+    referred.extend((100..120).map(|second| Read("03", 5, second * 1000, second * 1000 + 20)));
+    referred.sort_by_key(Step::at);
+    let told = presences(&with_reference, &referred);
+    assert_eq!(told[2..], ["100000 03 Arrived shelf", "99000 01 Departed shelf"]);
+    // Connected again, it has its full time to hear what lies there.
+    steps.push(Cable(6, true, 40_000));
+    steps.extend((40..60).map(|second| Read("03", 5, second * 1000 + 50, second * 1000 + 70)));
+    assert_eq!(presences(&rules, &steps)[4..], ["9100 02 Departed shelf"]);
+}
