@@ -8,6 +8,7 @@ mod llrp;
 mod nmea;
 mod owntracks;
 mod serial;
+mod teltonika;
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,8 @@ pub enum Protocol {
     OwnTracks,
     /// NMEA 0183 sentences of a GNSS receiver: an object a fix, `no-fix` where there is none
     Nmea,
+    /// Teltonika's AVL packets (Codec 8, 8 Extended) as on TCP, or their hexadecimal digits: an object a record
+    Teltonika,
 }
 
 /// Decodes the file to standard output.
@@ -116,6 +119,7 @@ fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::
         Protocol::R200 => serial::decode(&Serial::R200, bytes, out),
         Protocol::OwnTracks => owntracks::decode(bytes, out),
         Protocol::Nmea => nmea::decode(bytes, args.not_before, out),
+        Protocol::Teltonika => teltonika::decode(bytes, out),
     }
 }
 

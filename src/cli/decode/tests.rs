@@ -211,3 +211,27 @@ $GPRMC,132820.70,A,4134.498\r\n$GPGGA,,,,,,0,,,,,,,,*66\r\n";
         (&json!("13:28:20.6"), &Value::Null)
     );
 }
+
+#[test]
+fn packets_of_trackers_are_read_as_bytes_and_as_digits() {
+    let login = "000F333536333037303432343431303133";
+    let packet = "000000000000004A8E010000016B412CEE000100000000000000000000000000000000010005000100010100010011001D0001\
+        0010015E2C880002000B000000003544C87A000E000000001DD7E06A00000100002994";
+    let text = format!("{login}\n{packet}\nFF\n{}", packet.replace("2994", "2995"));
+    let found = objects(Protocol::Teltonika, text.as_bytes());
+    assert_eq!(found[0], json!({"type": "login", "imei": "356307042441013"}));
+    let record = json!({
+        "type": "no-fix", "imei": "356307042441013", "time": "2019-06-10T11:36:32Z", "lat": 0.0, "lon": 0.0,
+        "altitude_m": 0.0, "course_deg": 0.0, "speed_mps": 0.0, "satellites": 0, "priority": 1, "event": 1,
+        "odometer_m": 22_949_000,
+        "io": [{"id": 1, "value": 1}, {"id": 17, "value": 29}, {"id": 16, "value": 22_949_000},
+            {"id": 11, "value": 893_700_218}, {"id": 14, "value": 500_686_954}],
+    });
+    assert_eq!(found[1], record);
+    assert_eq!(found[2], json!({"type": "ping"}));
+    assert_eq!((&found[3]["reason"], &found[3]["offset"]), (&json!("crc"), &json!(17 + 86 + 1)));
+    assert_eq!(found.len(), 4);
+    assert_eq!(objects(Protocol::Teltonika, &hex(&text.replace('\n', ""))), found);
+    let odd = objects(Protocol::Teltonika, format!("{login}0").as_bytes());
+    assert_eq!((&odd[1]["reason"], &odd[1]["offset"]), (&json!("hex"), &json!(17)));
+}

@@ -2,3 +2,4 @@
 
 pub mod nmea;
 pub mod owntracks;
+pub mod teltonika;

@@ -1,0 +1,220 @@
+//! One AVL record: a time, a position and the I/O elements of that moment.
+
+use super::{fault, number};
+use crate::decode::DecodeError;
+use crate::domain::geodesy::Position;
+use crate::domain::time::Timestamp;
+
+const KMH_PER_MPS: f64 = 3.6;
+const UNITS_PER_DEGREE: f64 = 1e7;
+/// The last millisecond of the year 9999.
+const LAST_MS: u64 = 253_402_300_799_999;
+
+/// Of ids and counts of I/O elements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Width {
+    /// Codec 8.
+    Byte,
+    /// Codec 8 Extended.
+    Word,
+}
+
+impl Width {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Byte => 1,
+            Self::Word => 2,
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct AvlRecord {
+    pub observed_at: Timestamp,
+    /// 0 low, 1 high, 2 panic.
+    pub priority: u8,
+    /// Where the tracker has no fix ([`AvlRecord::has_fix`]), its last one, or 0, 0 where there was none.
+    pub position: Position,
+    pub altitude_m: f64,
+    /// Degrees clockwise from true north.
+    pub course_deg: Option<f64>,
+    pub satellites: u8,
+    pub speed_mps: f64,
+    /// The element whose change made the record; 0: none, the time or the way did.
+    pub event: u16,
+    pub io: Vec<IoElement>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IoElement {
+    pub id: u16,
+    pub value: IoValue,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IoValue {
+    /// Of 1, 2, 4 or 8 bytes, without sign; what it means depends on id and model.
+    Number(u64),
+    /// Of any length (Codec 8 Extended).
+    Bytes(Vec<u8>),
+}
+
+/// Elements that mean the same on all models of the FMB family and kin.
+mod standard {
+    pub const ODOMETER_M: u16 = 16;
+    pub const EXTERNAL_MV: u16 = 66;
+    pub const BATTERY_MV: u16 = 67;
+    pub const BATTERY_PERCENT: u16 = 113;
+    pub const IGNITION: u16 = 239;
+    pub const MOVEMENT: u16 = 240;
+}
+
+impl AvlRecord {
+    /// Without satellites the position is an old one.
+    pub fn has_fix(&self) -> bool {
+        self.satellites > 0
+    }
+
+    pub fn is_ignition_on(&self) -> Option<bool> {
+        self.switch(standard::IGNITION)
+    }
+
+    /// What the tracker's own accelerometer says.
+    pub fn is_moving(&self) -> Option<bool> {
+        self.switch(standard::MOVEMENT)
+    }
+
+    pub fn battery_percent(&self) -> Option<f64> {
+        self.number(standard::BATTERY_PERCENT).filter(|percent| *percent <= 100).map(|percent| percent as f64)
+    }
+
+    pub fn battery_v(&self) -> Option<f64> {
+        self.number(standard::BATTERY_MV).map(|millivolts| millivolts as f64 / 1000.0)
+    }
+
+    /// Of the vehicle.
+    pub fn external_v(&self) -> Option<f64> {
+        self.number(standard::EXTERNAL_MV).map(|millivolts| millivolts as f64 / 1000.0)
+    }
+
+    pub fn odometer_m(&self) -> Option<u64> {
+        self.number(standard::ODOMETER_M)
+    }
+
+    fn number(&self, id: u16) -> Option<u64> {
+        self.io.iter().find(|element| element.id == id).and_then(|element| match element.value {
+            IoValue::Number(value) => Some(value),
+            IoValue::Bytes(_) => None,
+        })
+    }
+
+    fn switch(&self, id: u16) -> Option<bool> {
+        match self.number(id)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn read(cursor: &mut Cursor<'_>, width: Width) -> Result<AvlRecord, DecodeError> {
+    let observed_at = time(cursor)?;
+    let priority = cursor.number(1)? as u8;
+    let position = position(cursor)?;
+    let altitude_m = f64::from(cursor.number(2)? as u16 as i16);
+    let course_deg = Some(cursor.number(2)? as f64).filter(|degrees| *degrees <= 360.0);
+    let satellites = cursor.number(1)? as u8;
+    let speed_mps = cursor.number(2)? as f64 / KMH_PER_MPS;
+    let event = cursor.number(width.bytes())? as u16;
+    let io = elements(cursor, width)?;
+    Ok(AvlRecord {
+        observed_at,
+        priority,
+        position,
+        altitude_m,
+        course_deg,
+        satellites,
+        speed_mps,
+        event,
+        io,
+    })
+}
+
+fn time(cursor: &mut Cursor<'_>) -> Result<Timestamp, DecodeError> {
+    let at = cursor.at();
+    match cursor.number(8)? {
+        millis @ ..=LAST_MS => Ok(Timestamp::from_micros(millis as i64 * 1000)),
+        millis => Err(fault("time", at, format!("{millis} is no time in milliseconds since 1970"))),
+    }
+}
+
+/// Longitude stands first.
+fn position(cursor: &mut Cursor<'_>) -> Result<Position, DecodeError> {
+    let at = cursor.at();
+    let mut degrees = || Ok(f64::from(cursor.number(4)? as u32 as i32) / UNITS_PER_DEGREE);
+    let (lon, lat) = (degrees()?, degrees()?);
+    Position::new(lat, lon)
+        .ok_or_else(|| fault("position", at, format!("lat {lat} lon {lon} is no place on Earth")))
+}
+
+/// Groups of values of 1, 2, 4 and 8 bytes, and, extended, one of any length. The total in front must be theirs.
+fn elements(cursor: &mut Cursor<'_>, width: Width) -> Result<Vec<IoElement>, DecodeError> {
+    let at = cursor.at();
+    let total = cursor.number(width.bytes())?;
+    let mut io = Vec::new();
+    for bytes in [1, 2, 4, 8] {
+        for _ in 0..cursor.number(width.bytes())? {
+            let id = cursor.number(width.bytes())? as u16;
+            io.push(IoElement { id, value: IoValue::Number(cursor.number(bytes)?) });
+        }
+    }
+    if width == Width::Word {
+        for _ in 0..cursor.number(2)? {
+            let id = cursor.number(2)? as u16;
+            let length = cursor.number(2)? as usize;
+            io.push(IoElement { id, value: IoValue::Bytes(cursor.take(length)?.to_vec()) });
+        }
+    }
+    if io.len() as u64 != total {
+        let message = format!("{total} I/O elements are announced, and {} are there", io.len());
+        return Err(fault("io-count", at, message));
+    }
+    Ok(io)
+}
+
+/// Reads on from the front, and knows where in the packet that is.
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { rest: bytes, at }
+    }
+
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Of at most eight bytes.
+    fn number(&mut self, bytes: usize) -> Result<u64, DecodeError> {
+        self.take(bytes).map(number)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
+        let taken = self.rest.split_at_checked(count);
+        let (taken, rest) = taken.ok_or_else(|| {
+            let message =
+                format!("a field of {count} bytes, and {} are left of the records", self.rest.len());
+            fault("length", self.at, message)
+        })?;
+        self.at += count;
+        self.rest = rest;
+        Ok(taken)
+    }
+}

@@ -1,0 +1,290 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::geodesy::Position;
+use crate::domain::time::Timestamp;
+
+/// The examples of Teltonika's description of its protocols.
+const EXAMPLE: &str = "000000000000003608010000016B40D8EA30010000000000000000000000000000000105021503010101425E0F01F10000601A\
+    014E0000000000000000010000C7CF";
+const TWO_RECORDS: &str = "000000000000004308020000016B40D57B480100000000000000000000000000000001010101000000000000016B40D5C198\
+    010000000000000000000000000000000101010101000000020000252C";
+const EXTENDED: &str = "000000000000004A8E010000016B412CEE000100000000000000000000000000000000010005000100010100010011001D00010010\
+    015E2C880002000B000000003544C87A000E000000001DD7E06A00000100002994";
+const LOGIN_BYTES: &[u8] = b"\x00\x0f356307042441013";
+
+fn hex(text: &str) -> Vec<u8> {
+    ::hex::decode(text).unwrap()
+}
+
+fn numbers(record: &AvlRecord) -> Vec<(u16, u64)> {
+    let of = |element: &IoElement| match element.value {
+        IoValue::Number(value) => (element.id, value),
+        IoValue::Bytes(_) => panic!("{element:?}"),
+    };
+    record.io.iter().map(of).collect()
+}
+
+/// With its header and check sum.
+fn packet(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u32).to_be_bytes();
+    let sum = u32::from(crc16(data)).to_be_bytes();
+    [&PREAMBLE[..], &length, data, &sum].concat()
+}
+
+/// One record of Codec 8 that has a fix, in front of its I/O elements.
+fn record(satellites: u8) -> Vec<u8> {
+    let mut bytes = 1_700_000_000_500_u64.to_be_bytes().to_vec();
+    bytes.push(1);
+    bytes.extend((-1_234_567_890_i32).to_be_bytes());
+    bytes.extend(525_000_000_i32.to_be_bytes());
+    bytes.extend((-12_i16).to_be_bytes());
+    bytes.extend(270_u16.to_be_bytes());
+    bytes.push(satellites);
+    bytes.extend(36_u16.to_be_bytes());
+    bytes
+}
+
+/// Event and elements: ignition, movement, battery in percent, voltages, odometer.
+const IO: &[u8] =
+    &[239, 6, 3, 239, 1, 240, 0, 113, 87, 2, 66, 0x30, 0x39, 67, 0x0f, 0xa0, 1, 16, 0, 1, 0, 0, 0];
+
+fn one(records: &[&[u8]]) -> Vec<u8> {
+    let count = [records.len() as u8];
+    packet(&[&[8], &count[..], &records.concat(), &count].concat())
+}
+
+#[track_caller]
+fn reason(bytes: &[u8]) -> &'static str {
+    let error = decode(bytes).unwrap_err();
+    assert!(error.offset <= bytes.len(), "{error}");
+    error.reason
+}
+
+fn framed_of(chunks: &[&[u8]]) -> Vec<Framed> {
+    let mut framer = Framer::default();
+    let mut framed = Vec::new();
+    chunks.iter().for_each(|chunk| framer.push(chunk, &mut framed));
+    framer.finish(&mut framed);
+    framed
+}
+
+/// The check value in the catalogue of parametrised CRC algorithms.
+#[test]
+fn the_check_sum_is_crc_16_arc() {
+    assert_eq!(crc16(b"123456789"), 0xbb3d);
+}
+
+#[test]
+fn the_examples_of_the_manufacturer_are_read() {
+    let records = decode(&hex(EXAMPLE)).unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].observed_at, Timestamp::parse("2019-06-10T10:04:46Z").unwrap());
+    assert_eq!((records[0].priority, records[0].event), (1, 1));
+    assert!(!records[0].has_fix());
+    assert_eq!(numbers(&records[0]), [(21, 3), (1, 1), (66, 24079), (241, 24602), (78, 0)]);
+    assert_eq!(records[0].external_v(), Some(24.079));
+
+    let records = decode(&hex(TWO_RECORDS)).unwrap();
+    let times: Vec<_> = records.iter().map(|record| record.observed_at.to_string()).collect();
+    assert_eq!(times, ["2019-06-10T10:01:01Z", "2019-06-10T10:01:19Z"]);
+    assert_eq!((numbers(&records[0]), numbers(&records[1])), (vec![(1, 0)], vec![(1, 1)]));
+
+    let records = decode(&hex(EXTENDED)).unwrap();
+    assert_eq!(records[0].observed_at, Timestamp::parse("2019-06-10T11:36:32Z").unwrap());
+    let expected = [(1, 1), (17, 29), (16, 22_949_000), (11, 893_700_218), (14, 500_686_954)];
+    assert_eq!(numbers(&records[0]), expected);
+    assert_eq!(records[0].odometer_m(), Some(22_949_000));
+}
+
+#[test]
+fn a_record_has_its_position_and_what_the_standard_elements_say() {
+    let records = decode(&one(&[&record(9), IO])).map_err(|error| error.reason);
+    // Two slices, one record: the count lies.
+    assert_eq!(records, Err("length"));
+    let whole = [&record(9)[..], IO].concat();
+    let records = decode(&one(&[&whole])).unwrap();
+    let found = &records[0];
+    assert_eq!(found.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z").unwrap());
+    assert_eq!(found.position, Position { lat: 52.5, lon: -123.456_789 });
+    assert_eq!((found.altitude_m, found.course_deg, found.speed_mps), (-12.0, Some(270.0), 10.0));
+    assert!(found.has_fix());
+    assert_eq!((found.is_ignition_on(), found.is_moving()), (Some(true), Some(false)));
+    assert_eq!((found.battery_percent(), found.battery_v()), (Some(87.0), Some(4.0)));
+    assert_eq!((found.external_v(), found.odometer_m()), (Some(12.345), Some(65536)));
+    let cold = [&record(0)[..], IO].concat();
+    assert!(!decode(&one(&[&cold])).unwrap()[0].has_fix());
+}
+
+#[test]
+fn elements_of_any_length_are_bytes_in_the_extended_codec() {
+    let io: &[u8] = &[0, 0, 0, 2, 0, 1, 0, 239, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1, 129, 0, 3, 1, 2, 3];
+    let records = decode(&packet(&[&[0x8e, 1], &record(5)[..], io, &[1]].concat())).unwrap();
+    assert_eq!(records[0].io[1], IoElement { id: 385, value: IoValue::Bytes(vec![1, 2, 3]) });
+    // A switch that is neither on nor off says nothing.
+    assert_eq!(records[0].is_ignition_on(), None);
+}
+
+#[test]
+fn lengths_and_counts_that_lie_are_refused_with_the_reason() {
+    let whole = [&record(9)[..], IO].concat();
+    let good = one(&[&whole]);
+    assert!(decode(&good).is_ok());
+    for length in 0..good.len() {
+        assert_eq!(reason(&good[..length]), "truncated", "{length}");
+    }
+    assert_eq!(reason(&[&good[..], &[0]].concat()), "length");
+    assert_eq!(reason(&[&[1], &good[1..]].concat()), "preamble");
+    for at in HEADER_BYTES..good.len() {
+        let mut damaged = good.clone();
+        damaged[at] ^= 0x10;
+        assert_eq!(reason(&damaged), "crc", "{at}");
+    }
+    for length in [0, 2, MOST_DATA as u32 + 1, u32::MAX] {
+        let mut lies = good.clone();
+        lies[4..8].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(reason(&lies), "length", "{length}");
+    }
+    assert_eq!(reason(&packet(&[0x0c, 0, 0])), "codec");
+    assert_eq!(reason(&packet(&[&[8, 1], &whole[..], &[2]].concat())), "count");
+    assert_eq!(reason(&packet(&[&[8, 2], &whole[..], &[2]].concat())), "length");
+    assert_eq!(reason(&packet(&[&[8, 0], &whole[..], &[0]].concat())), "length");
+    let with = |at: usize, bytes: &[u8]| {
+        let mut record = whole.clone();
+        record[at..at + bytes.len()].copy_from_slice(bytes);
+        reason(&one(&[&record]))
+    };
+    assert_eq!(with(25, &[7]), "io-count");
+    assert_eq!(with(26, &[255]), "length");
+    assert_eq!(with(0, &[255]), "time");
+    assert_eq!(with(9, &[0x7f]), "position");
+    // An element whose length goes beyond the packet.
+    let io: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0xff, 0xff, 1];
+    assert_eq!(reason(&packet(&[&[0x8e, 1], &record(5)[..], io, &[1]].concat())), "length");
+}
+
+#[test]
+fn logins_packets_and_pings_are_told_apart() {
+    let example = hex(EXAMPLE);
+    let stream = [LOGIN_BYTES, &example, &[0xff], &example].concat();
+    let expected = [
+        Framed::Login { offset: 0, imei: "356307042441013".to_owned() },
+        Framed::Packet { offset: 17, bytes: example.clone() },
+        Framed::Ping { offset: 17 + 66 },
+        Framed::Packet { offset: 18 + 66, bytes: example.clone() },
+    ];
+    assert_eq!(framed_of(&[&stream]), expected);
+}
+
+#[test]
+fn the_next_packet_is_found_behind_garbage_and_behind_one_that_lies() {
+    let example = hex(EXAMPLE);
+    let mut damaged = example.clone();
+    damaged[40] ^= 1;
+    let long = [&[0, 0, 0, 0, 0, 0, 0x0f, 0xff][..], &[0xff; 20]].concat();
+    let stream =
+        [b"GET / ", &damaged[..], &example, &long, &example, b"\x00\x0f35630704244101x", &example[..30]]
+            .concat();
+    let framed = framed_of(&[&stream]);
+    let (mut packets, mut reasons, mut together) = (0, Vec::new(), Vec::new());
+    for piece in framed {
+        match piece {
+            Framed::Packet { bytes, .. } => {
+                packets += 1;
+                together.extend(bytes);
+            }
+            Framed::Garbage { offset, bytes, reason } => {
+                assert_eq!(offset, together.len() as u64);
+                reasons.push(reason);
+                together.extend(bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((packets, reasons), (2, vec!["garbage", "truncated", "imei"]));
+    assert_eq!(together, stream);
+}
+
+#[test]
+fn a_packet_that_never_comes_to_its_end_is_not_waited_for_without_bound() {
+    let mut framer = Framer::default();
+    let mut framed = Vec::new();
+    framer.push(&[0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff], &mut framed);
+    framer.push(&hex(EXAMPLE), &mut framed);
+    let last = framed.last().expect("a length beyond all packets is known for a lie at once");
+    assert!(matches!(last, Framed::Packet { offset: 8, .. }), "{framed:?}");
+}
+
+fn any_piece() -> impl Strategy<Value = Vec<u8>> {
+    let data = (prop_oneof![Just(8u8), Just(0x8e)], proptest::collection::vec(any::<u8>(), 1..80));
+    prop_oneof![
+        3 => Just(EXAMPLE).prop_map(hex),
+        1 => Just(EXTENDED).prop_map(hex),
+        1 => Just(LOGIN_BYTES.to_vec()),
+        1 => Just(vec![0xff]),
+        1 => proptest::collection::vec(any::<u8>(), 0..40),
+        1 => proptest::collection::vec(0..2u8, 0..40),
+        1 => data.prop_map(|(codec, data)| packet(&[&[codec], &data[..], &data[..1]].concat())),
+        1 => any::<prop::sample::Index>().prop_map(|cut| hex(EXAMPLE)[..cut.index(66)].to_vec()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_cutting_gives_the_same_and_no_byte_is_lost(
+        pieces in proptest::collection::vec(any_piece(), 0..10),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..10),
+    ) {
+        let bytes = pieces.concat();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let chunks: Vec<_> = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect();
+        let framed = framed_of(&[&bytes]);
+        prop_assert_eq!(&framed_of(&chunks), &framed);
+        let mut together = Vec::new();
+        for piece in framed {
+            let offset = together.len() as u64;
+            let its = match piece {
+                Framed::Login { offset, imei } => {
+                    together.extend(LOGIN_BYTES[..2].iter().chain(imei.as_bytes()));
+                    offset
+                }
+                Framed::Packet { offset, bytes } => {
+                    // That it is refused is as good as that it is taken.
+                    decode(&bytes).ok();
+                    together.extend(bytes);
+                    offset
+                }
+                Framed::Ping { offset } => {
+                    together.push(0xff);
+                    offset
+                }
+                Framed::Garbage { offset, bytes, .. } => {
+                    together.extend(bytes);
+                    offset
+                }
+            };
+            prop_assert_eq!(its, offset);
+        }
+        prop_assert_eq!(together, bytes);
+    }
+
+    #[test]
+    fn nothing_panics_and_faults_have_their_place(
+        codec in prop_oneof![Just(8u8), Just(0x8e), any::<u8>()],
+        count in 0..4u8,
+        mut records in proptest::collection::vec(prop_oneof![Just(0u8), 0..3u8, any::<u8>()], 0..200),
+        known in any::<bool>(),
+    ) {
+        if known {
+            records.splice(0..0, record(7));
+        }
+        let bytes = packet(&[&[codec, count], &records[..], &[count]].concat());
+        match decode(&bytes) {
+            Ok(records) => prop_assert_eq!(records.len(), usize::from(count)),
+            Err(error) => prop_assert!(error.offset <= bytes.len(), "{error}"),
+        }
+        decode(&records).ok();
+    }
+}
