@@ -276,7 +276,7 @@ impl Point {
 
     /// One report of a tag that is no reference, of one of its antennas.
     pub fn read(&mut self, epc: Epc, reads: Reads, ear: usize, heard: Heard, seen: &mut Vec<Observed>) {
-        match self.rule.kind {
+        match self.rule.kind.clone() {
             PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
             PointKind::Portal(rule) => self.read_portal(epc, reads, heard, &rule, seen),
         }
@@ -318,12 +318,20 @@ impl Point {
         rule: &PortalRule,
         seen: &mut Vec<Observed>,
     ) {
-        let new = || Window::Portal(Box::new(Crossing::new(reads.first)));
+        let new = || Window::Portal(Box::new(Crossing::new(reads.first, rule)));
         let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return };
         let crossed = crossing.read(reads, heard, rule);
         let deadline = crossing.deadline(rule);
         self.windows.arm(slot, deadline);
         seen.extend(crossed.map(|crossed| self.passage(epc, crossed)));
+    }
+
+    /// How strongly a portal heard a tag at about that time, at its best.
+    pub fn strongest_near(&self, epc: Epc, at: Timestamp) -> Option<f32> {
+        match self.windows.window(epc)? {
+            Window::Portal(crossing) => crossing.strongest_near(at),
+            Window::Presence(_) => None,
+        }
     }
 
     fn passage(&self, epc: Epc, crossed: super::portal::Crossed) -> Observed {
@@ -341,7 +349,7 @@ impl Point {
     pub fn advance(&mut self, sources: &[Source], seen: &mut Vec<Observed>) {
         let line = self.line(sources);
         let lapse = self.lapse();
-        let until = match (self.rule.kind, line) {
+        let until = match (self.rule.kind.clone(), line) {
             (_, Line::Down) => None,
             (PointKind::Portal(_), Line::Replaying(until) | Line::Live(until)) => Some(until),
             (PointKind::Presence(_), Line::Replaying(_)) => {
@@ -379,7 +387,7 @@ impl Point {
     }
 
     fn forget_candidates(&mut self, until: Timestamp) {
-        let PointKind::Presence(rule) = self.rule.kind else { return };
+        let PointKind::Presence(rule) = self.rule.kind.clone() else { return };
         let mut due = std::mem::take(&mut self.due);
         while self.windows.due_candidates(until, &mut due) {
             for slot in due.drain(..) {
@@ -411,7 +419,7 @@ impl Point {
         }
         let Some(held) = self.windows.held(slot) else { return };
         let epc = held.epc.epc();
-        match (&mut held.window, self.rule.kind) {
+        match (&mut held.window, self.rule.kind.clone()) {
             (Window::Portal(crossing), PointKind::Portal(rule)) => match crossing.silent(&rule) {
                 Judged::Forgotten => self.windows.remove(slot),
                 Judged::Rests(crossed) => {
@@ -441,7 +449,7 @@ impl Point {
             let ears = &self.ears.antennas;
             is_part && presence.is_present() && !ears.all_hear(&self.rule, presence.heard_by(), until)
         };
-        Some(match (&held.window, self.rule.kind) {
+        Some(match (&held.window, self.rule.kind.clone()) {
             (Window::Presence(presence), PointKind::Presence(rule)) if deaf(presence) => {
                 until + rule.lost_after.max(MIN_SLACK)
             }
@@ -455,6 +463,6 @@ impl Point {
     }
 
     pub fn first_deadline(&self, window: &Window) -> Timestamp {
-        self.ears.deadline(window, self.rule.kind)
+        self.ears.deadline(window, self.rule.kind.clone())
     }
 }

@@ -42,6 +42,7 @@ mod doubt;
 mod fixes;
 mod geofence;
 mod hearing;
+mod one_row;
 mod portal;
 mod presence;
 mod reads;
@@ -54,6 +55,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod trackers;
+mod trail;
 mod windows;
 
 pub use rows::CleanRestoreError;
@@ -76,6 +78,9 @@ pub const UNCONFIRMED: &str = "unconfirmed";
 /// Tags that do not concern us, at a reader or a read point.
 pub const EXCLUDED: &str = "excluded";
 pub const NOT_INCLUDED: &str = "not-included";
+
+/// A door that hears a tag by this much better than another is the one that it passes: it is nearer by half.
+const NEXT_DOOR_DB: f32 = 3.0;
 
 /// What cleaning put out. Calls append; whoever takes it empties it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -269,6 +274,7 @@ impl Cleaner {
         if self.seen.is_empty() {
             return;
         }
+        self.leave_to_neighbours(point);
         let source = self.points[point].sources.first().map(|source| &self.sources[*source].id);
         let Some(source) = source else { return self.seen.clear() };
         out.sightings.extend(self.seen.drain(..).map(|(observed_at, what)| Sighting {
@@ -278,6 +284,19 @@ impl Cleaner {
             late: false,
             what,
         }));
+    }
+
+    /// A passage of what another portal heard better at that time is next door's traffic. Looked up for each
+    /// passage, not for each read.
+    fn leave_to_neighbours(&mut self, point: usize) {
+        let points = &self.points;
+        self.seen.retain(|(at, seen)| {
+            let Seen::Passage(passage) = seen else { return true };
+            let Some(here) = passage.evidence.strongest() else { return true };
+            let others = points.iter().enumerate().filter(|(other, _)| *other != point);
+            let there = others.filter_map(|(_, other)| other.strongest_near(passage.epc, *at));
+            !there.into_iter().any(|there| there > here + NEXT_DOOR_DB)
+        });
     }
 
     fn source(&mut self, id: &SourceId) -> usize {

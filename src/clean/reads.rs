@@ -13,6 +13,9 @@ use crate::domain::sightings::{Seen, Sighting, Trouble};
 use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
+/// Doppler of a reflection is two wavelengths' worth; half of one, between 865 and 928 MHz.
+const HALF_WAVE_M: f32 = 0.168;
+
 impl Cleaner {
     pub(super) fn tag(
         &mut self,
@@ -99,7 +102,9 @@ impl Cleaner {
         let refused = refused.or_else(|| point.rule.tags.refuses(&read.epc)).filter(|_| !is_reference);
         let has_room = refused.is_some() || self.tags < self.max_tags || point.windows.holds(read.epc);
         if has_room && !is_reference && refused.is_none() {
-            let heard = Heard { antenna: read.antenna, inside: watch.inside, peak_dbm: read.peak_rssi_dbm };
+            let nearing_mps = read.doppler_hz.map(|hz| hz * HALF_WAVE_M);
+            let (antenna, inside, peak_dbm) = (read.antenna, watch.inside, read.peak_rssi_dbm);
+            let heard = Heard { antenna, inside, peak_dbm, nearing_mps };
             point.read(read.epc, reads, watch.ear, heard, &mut self.seen);
         }
         self.put_out(watch.point, received, out);

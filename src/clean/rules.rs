@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::geofence::FenceIndex;
+use super::trail::Model;
 use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
@@ -38,7 +39,7 @@ pub(super) struct PointRule {
     pub silent_for: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum PointKind {
     Presence(PresenceRule),
     Portal(PortalRule),
@@ -52,10 +53,23 @@ pub(super) struct PresenceRule {
     pub refresh: Duration,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PortalRule {
     pub settle: Duration,
     pub static_after: Duration,
+    /// Which rows of antennas it has, and what they hear.
+    pub model: Arc<Model>,
+}
+
+impl PortalRule {
+    /// The side that its antennas watch, where that is one only: 0 outside, 1 inside.
+    pub fn only_row(&self) -> Option<usize> {
+        match self.model.rows {
+            [true, false] => Some(0),
+            [false, true] => Some(1),
+            _ => None,
+        }
+    }
 }
 
 impl Compiled {
@@ -117,7 +131,8 @@ impl PointRule {
                 PointKind::Presence(PresenceRule { observed_reads, observed_within, lost_after, refresh })
             }
             ReadPointKind::Portal { settle, static_after, .. } => {
-                PointKind::Portal(PortalRule { settle, static_after })
+                let rows = [false, true].map(|inside| config.antennas.iter().any(|a| a.inside == inside));
+                PointKind::Portal(PortalRule { settle, static_after, model: Arc::new(Model::new(rows)) })
             }
         };
         let antennas = config.antennas.iter();

@@ -141,6 +141,11 @@ impl Windows {
         }
     }
 
+    pub fn window(&self, epc: Epc) -> Option<&Window> {
+        let slot = self.slot(epc)?;
+        self.slots[slot as usize].as_ref().map(|held| &held.window)
+    }
+
     pub fn holds(&self, epc: Epc) -> bool {
         self.slot(epc).is_some()
     }

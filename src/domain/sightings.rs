@@ -156,6 +156,13 @@ pub struct PassageEvidence {
     pub antennas: Vec<AntennaEvidence>,
 }
 
+impl PassageEvidence {
+    /// The strongest signal of any antenna, in dBm.
+    pub fn strongest(&self) -> Option<f32> {
+        self.antennas.iter().filter_map(|antenna| antenna.peak_rssi_dbm).max_by(f32::total_cmp)
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct AntennaEvidence {
     pub antenna: Antenna,

@@ -27,6 +27,7 @@ mod nmea_captures;
 mod outage;
 mod people;
 mod plant;
+mod portal;
 mod purity;
 mod readers;
 mod readme;

@@ -1,15 +1,20 @@
 //! How often the direction is right, over many seeds of a portal with path loss, fading, antenna
 //! patterns, tags that face one side, antennas that take turns, and reads that fail.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clean::portal::{Crossed, Crossing, Heard, Judged};
 use crate::clean::presence::Reads;
 use crate::clean::rules::PortalRule;
+use crate::clean::trail::Model;
 use crate::domain::sightings::Direction;
 use crate::domain::time::Timestamp;
 
-const RULE: PortalRule = PortalRule { settle: Duration::from_secs(2), static_after: Duration::from_secs(30) };
+fn rule() -> PortalRule {
+    let (settle, static_after) = (Duration::from_secs(2), Duration::from_secs(30));
+    PortalRule { settle, static_after, model: Arc::new(Model::new([true, true])) }
+}
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a seed is a scenario.
 struct Dice(u64);
@@ -134,16 +139,25 @@ fn passages(reads: &[Read]) -> Vec<Crossed> {
         let now = at(read.at_ms);
         rest(&mut crossing, now, &mut crossed);
         let reads = Reads { first: now, last: now, count: 1 };
-        let heard = Heard { antenna: 1 + u16::from(read.inside), inside: read.inside, peak_dbm: read.dbm };
-        crossed.extend(crossing.get_or_insert_with(|| Crossing::new(now)).read(reads, heard, &RULE));
+        let heard = Heard {
+            antenna: 1 + u16::from(read.inside),
+            inside: read.inside,
+            peak_dbm: read.dbm,
+            nearing_mps: None,
+        };
+        crossed.extend(crossing.get_or_insert_with(|| Crossing::new(now, &rule())).read(
+            reads,
+            heard,
+            &rule(),
+        ));
     }
     rest(&mut crossing, Timestamp::MAX, &mut crossed);
     crossed
 }
 
 fn rest(crossing: &mut Option<Crossing>, now: Timestamp, crossed: &mut Vec<Crossed>) {
-    while let Some(window) = crossing.as_mut().filter(|window| window.deadline(&RULE) < now) {
-        match window.silent(&RULE) {
+    while let Some(window) = crossing.as_mut().filter(|window| window.deadline(&rule()) < now) {
+        match window.silent(&rule()) {
             Judged::Rests(passage) => crossed.extend(passage),
             Judged::Forgotten => *crossing = None,
         }
@@ -337,4 +351,21 @@ fn confidence_is_the_share_that_is_right() {
     assert!(low * 100 >= lows * 50, "{bands:?}");
     assert!(middle * 100 >= middles * 75, "{bands:?}");
     assert!(high * 100 >= highs * 97, "{bands:?}");
+}
+
+/// What a build that followed no strengths left of a tag is read as one that appears.
+#[test]
+fn an_older_row_is_read() {
+    let mut crossing = Crossing::new(at(0), &rule());
+    let reads = Reads { first: at(10), last: at(10), count: 1 };
+    let heard = Heard { antenna: 1, inside: false, peak_dbm: Some(-50.0), nearing_mps: None };
+    crossing.read(reads, heard, &rule());
+    let serde_json::Value::Object(mut row) = serde_json::to_value(&crossing).unwrap() else { panic!() };
+    for newer in ["trail", "profile", "passed"] {
+        assert!(row.remove(newer).is_some(), "{newer}");
+    }
+    let mut older: Crossing = serde_json::from_value(row.into()).unwrap();
+    assert_eq!(older.deadline(&rule()), crossing.deadline(&rule()));
+    older.read(Reads { first: at(400), last: at(400), count: 1 }, heard, &rule());
+    assert!(matches!(older.silent(&rule()), Judged::Rests(None)));
 }

@@ -1,0 +1,76 @@
+//! Some runs of the simulated portal, with the harness of `cargo bench --bench portal`. Time is virtual and
+//! seeds are fixed, so that the same is found every time; thresholds lie a little below what is reached.
+
+#[allow(dead_code, reason = "the bench asks for the goals, the test has thresholds of its own")]
+#[path = "../portal/mod.rs"]
+mod graded;
+
+use graded::{Judge, Report, Said};
+use tallyman_simulators::portal::{Kind, Scenario, Suite};
+
+fn report(names: &[&str], judges: &[Judge]) -> Report {
+    let mut scenarios = Scenario::all().unwrap();
+    scenarios.retain(|scenario| names.contains(&scenario.name.as_str()));
+    assert_eq!(scenarios.len(), names.len());
+    graded::grade(&scenarios, 0..3, judges)
+}
+
+#[test]
+fn passages_are_told_well_and_better_than_by_the_plain_rule() {
+    let names = ["one pallet", "mixed orientation", "staged pallets", "two tags an asset"];
+    let report = report(&names, &[Judge::Ours, Judge::FirstLast]);
+    let ours = report.suite(Suite::Standard, Judge::Ours);
+    let plain = report.suite(Suite::Standard, Judge::FirstLast);
+    assert!(ours.true_ones >= 80, "{}", ours.true_ones);
+    assert!(ours.f1() >= 0.95, "{report}");
+    assert!(ours.direction() >= 0.99, "{report}");
+    assert!(ours.rejection() >= 0.93, "{report}");
+    assert!(ours.calibration_error() <= 0.05, "{report}");
+    assert!(ours.latency_s(0.99) <= 20.0, "{report}");
+    assert!(ours.f1() > plain.f1(), "{report}");
+}
+
+#[test]
+fn next_doors_traffic_is_left_to_it() {
+    let report = report(&["next door"], &[Judge::Ours, Judge::FirstLast]);
+    let ours = report.suite(Suite::Hostile, Judge::Ours);
+    assert!(ours.f1() >= 0.94, "{report}");
+    assert!(ours.rejection() >= 0.93, "{report}");
+    assert!(report.suite(Suite::Hostile, Judge::FirstLast).f1() < 0.8, "too kind: {report}");
+}
+
+#[test]
+fn one_row_of_antennas_tells_directions_too() {
+    let report = report(&["one row of antennas"], &[Judge::Ours]);
+    let ours = report.suite(Suite::Standard, Judge::Ours);
+    assert!(ours.f1() >= 0.6, "{report}");
+}
+
+/// The grader must be able to say no.
+#[test]
+fn what_is_not_said_is_missed_and_what_is_said_wrongly_is_no_passage() {
+    let mut scenarios = Scenario::all().unwrap();
+    let scenario = scenarios.remove(0);
+    let run = scenario.run(1);
+    let asset = run.assets.iter().find(|asset| asset.kind == Kind::Passes).unwrap();
+    let truth = asset.passages[0];
+    let said = |inward, at_us| Said {
+        tag: asset.tags[0],
+        door: asset.door,
+        inward,
+        at_us,
+        told_us: at_us + 1_000_000,
+        confidence: Some(0.95),
+    };
+    let grade = |said: &[Said]| {
+        let mut grade = graded::Grade::default();
+        grade.add(&run, said);
+        (grade.right, grade.said, grade.wrong_way)
+    };
+    let at_us = truth.at_us;
+    assert_eq!(grade(&[]), (0, 0, 0));
+    assert_eq!(grade(&[said(truth.inward, at_us)]), (1, 1, 0));
+    assert_eq!(grade(&[said(!truth.inward, at_us)]), (0, 1, 1));
+    assert_eq!(grade(&[said(truth.inward, at_us), said(truth.inward, at_us)]), (1, 2, 0));
+    assert_eq!(grade(&[said(truth.inward, truth.to_us + 30_000_000)]), (0, 1, 0));
+}
