@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 
 use super::antennas::Antennas;
 use super::deadlines::Slot;
-use super::portal::{Crossing, Heard, Judged};
+use super::portal::companions::Companions;
+use super::portal::{Crossed, Crossing, Heard, Judged};
 use super::presence::{HeardBy, Presence, Reads, Told};
 use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule, PortalRule, PresenceRule};
@@ -61,6 +62,9 @@ pub(super) struct Ears {
     /// Each of its antennas.
     #[serde(default)]
     pub antennas: Antennas,
+    /// What passed here lately, where it is a portal.
+    #[serde(default, skip_serializing_if = "Companions::is_empty")]
+    companions: Companions,
 }
 
 /// How far the time of a read point has come, and what moves it.
@@ -323,7 +327,7 @@ impl Point {
         let crossed = crossing.read(reads, heard, rule);
         let deadline = crossing.deadline(rule);
         self.windows.arm(slot, deadline);
-        seen.extend(crossed.map(|crossed| self.passage(epc, crossed)));
+        self.tell(epc, crossed, seen);
     }
 
     /// How strongly a portal heard a tag at about that time, at its best.
@@ -334,7 +338,16 @@ impl Point {
         }
     }
 
-    fn passage(&self, epc: Epc, crossed: super::portal::Crossed) -> Observed {
+    fn tell(&mut self, epc: Epc, crossed: Option<Crossed>, seen: &mut Vec<Observed>) {
+        let Some(crossed) = crossed else { return };
+        if crossed.by_itself {
+            self.ears.companions.note(crossed.at, crossed.since, crossed.direction, crossed.later);
+            self.dirty = true;
+        }
+        seen.push(self.passage(epc, crossed));
+    }
+
+    fn passage(&self, epc: Epc, crossed: Crossed) -> Observed {
         let passage = Passage {
             epc,
             portal: self.rule.name.clone(),
@@ -420,15 +433,17 @@ impl Point {
         let Some(held) = self.windows.held(slot) else { return };
         let epc = held.epc.epc();
         match (&mut held.window, self.rule.kind.clone()) {
-            (Window::Portal(crossing), PointKind::Portal(rule)) => match crossing.silent(&rule) {
-                Judged::Forgotten => self.windows.remove(slot),
-                Judged::Rests(crossed) => {
-                    let deadline = crossing.deadline(&rule);
-                    self.windows.changed(slot);
-                    self.windows.arm(slot, deadline);
-                    seen.extend(crossed.map(|crossed| self.passage(epc, crossed)));
+            (Window::Portal(crossing), PointKind::Portal(rule)) => {
+                match crossing.silent(&rule, &self.ears.companions) {
+                    Judged::Forgotten => self.windows.remove(slot),
+                    Judged::Rests(crossed) => {
+                        let deadline = crossing.deadline(&rule);
+                        self.windows.changed(slot);
+                        self.windows.arm(slot, deadline);
+                        self.tell(epc, crossed, seen);
+                    }
                 }
-            },
+            }
             (Window::Presence(presence), _) => {
                 let left = presence.is_present().then_some(presence.last);
                 self.windows.remove(slot);

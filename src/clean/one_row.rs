@@ -6,7 +6,11 @@
 //! ```
 //! What comes towards the backs of the antennas is heard little, and then suddenly well; what goes on before them
 //! fades slowly. Levels are compared at the same distance either side of the peak: by Doppler's path where the
-//! reader tells it, else by time. What turns back fades as it came; what stands has no peak. Bounded.
+//! reader tells it, else by time. What turns back fades as it came; what stands has no peak.
+//!
+//! Where the reader tells Doppler, that says more. Antennas that look inside hear a tag best a little inside of where
+//! it is nearest to them: what comes in already goes away when it is loudest, what goes out still comes nearer,
+//! and what turns or stands does, on the mean, neither. Bounded.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +33,16 @@ const PEAK_DB: f32 = 10.0;
 const EVEN_DB: f32 = 4.0;
 const SURE_DB: f32 = 1.3;
 
+/// Deviation of the speed that one step's reads tell, about; and a mean known no better than this says nothing.
+const STEP_MPS: f32 = 0.4;
+const TOO_VAGUE_MPS: f32 = 0.25;
+/// What passes goes away from the antennas, or towards them, where they hear it best; what turns or stands, on the
+/// mean, does neither. Log-odds, for a mean speed; how fast passing becomes as likely; and what levels add to it.
+const GOING_MPS: f32 = 0.1;
+const GOING_EVEN: f32 = 2.5;
+const LEVELS_DB: f32 = 2.5;
+const MOST_LEVELS: f32 = 2.5;
+
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Profile {
     steps: Vec<Level>,
@@ -48,6 +62,8 @@ pub(super) struct Slope {
     pub peak: i64,
     pub fades: bool,
     pub probability: f32,
+    /// And one the other way.
+    pub other: f32,
 }
 
 impl Profile {
@@ -68,19 +84,43 @@ impl Profile {
         let (nth, peak) = best;
         let before = mean(self.steps[..nth].iter().rev(), *peak);
         let after = mean(self.steps[nth + 1..].iter(), *peak);
+        let differs = after - before;
+        if let Some((going, _)) = self.going().filter(|(_, deviation)| *deviation < TOO_VAGUE_MPS) {
+            let levels = (differs.copysign(differs * going) / LEVELS_DB).clamp(-MOST_LEVELS, MOST_LEVELS);
+            let odds = going.abs() / GOING_MPS + levels;
+            let [probability, other] = [odds, -odds].map(|odds| logistic(odds - GOING_EVEN));
+            return Some(Slope { peak: peak.at, fades: going > 0.0, probability, other });
+        }
         if peak.dbm - before.max(after) < PEAK_DB {
             return None;
         }
-        let differs = after - before;
-        let probability = 1.0 / (1.0 + (-(differs.abs() - EVEN_DB) / SURE_DB).exp());
-        Some(Slope { peak: peak.at, fades: differs > 0.0, probability })
+        let probability = logistic((differs.abs() - EVEN_DB) / SURE_DB);
+        Some(Slope { peak: peak.at, fades: differs > 0.0, probability, other: 0.0 })
+    }
+
+    /// Whether it went away while it was heard best, by Doppler: the mean speed, and its deviation.
+    fn going(&self) -> Option<(f32, f32)> {
+        let peak = self.steps.iter().map(|step| step.dbm).max_by(f32::total_cmp)?;
+        let (mut sum, mut weight, mut square) = (0.0, 0.0, 0.0);
+        for step in &self.steps {
+            let Some(mps) = step.mps else { continue };
+            let share = 10.0_f32.powf((step.dbm - peak) / 20.0);
+            sum -= share * mps;
+            weight += share;
+            square += share * share;
+        }
+        (weight > 0.0).then(|| (sum / weight, STEP_MPS * square.sqrt() / weight))
     }
 
     /// Steps since the peak.
     pub fn since_peak(&self) -> i64 {
-        let peak = self.slope().map(|slope| slope.peak);
-        peak.zip(self.steps.last()).map_or(0, |(peak, last)| last.at - peak)
+        let peak = self.steps.iter().max_by(|a, b| a.dbm.total_cmp(&b.dbm));
+        peak.zip(self.steps.last()).map_or(0, |(peak, last)| last.at - peak.at)
     }
+}
+
+fn logistic(odds: f32) -> f32 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 /// The mean level over the distances that are compared, going away from the peak.
@@ -140,6 +180,22 @@ mod tests {
         let turns: Vec<i8> = half.iter().chain(half.iter().rev()).copied().collect();
         check(&turns, None);
         check(&[-60; 40], None);
+    }
+
+    #[test]
+    fn what_goes_away_where_it_is_loudest_comes_in() {
+        // Levels that tell nothing; a speed each second step of ten, about the peak.
+        let told = |mps: [f32; 2]| {
+            let mut profile = Profile::default();
+            for step in -20..=20_i64 {
+                let speed = mps[usize::from(step > -3)];
+                profile.note(step, Some(-40.0 - step.abs() as f32), (step % 2 == 0).then_some(speed));
+            }
+            profile.slope().filter(|slope| slope.probability > 0.6).map(|slope| slope.fades)
+        };
+        assert_eq!(told([1.0, -1.2]), Some(true));
+        assert_eq!(told([1.2, 1.0]), Some(false));
+        assert_eq!(told([0.1, -0.1]), None);
     }
 
     #[test]

@@ -22,10 +22,10 @@ fn passages_are_told_well_and_better_than_by_the_plain_rule() {
     let ours = report.suite(Suite::Standard, Judge::Ours);
     let plain = report.suite(Suite::Standard, Judge::FirstLast);
     assert!(ours.true_ones >= 80, "{}", ours.true_ones);
-    assert!(ours.f1() >= 0.95, "{report}");
+    assert!(ours.f1() >= 0.98, "{report}");
     assert!(ours.direction() >= 0.99, "{report}");
-    assert!(ours.rejection() >= 0.93, "{report}");
-    assert!(ours.calibration_error() <= 0.05, "{report}");
+    assert!(ours.rejection() >= 0.97, "{report}");
+    assert!(ours.calibration_error() <= 0.03, "{report}");
     assert!(ours.latency_s(0.99) <= 20.0, "{report}");
     assert!(ours.f1() > plain.f1(), "{report}");
 }
@@ -43,7 +43,17 @@ fn next_doors_traffic_is_left_to_it() {
 fn one_row_of_antennas_tells_directions_too() {
     let report = report(&["one row of antennas"], &[Judge::Ours]);
     let ours = report.suite(Suite::Standard, Judge::Ours);
-    assert!(ours.f1() >= 0.6, "{report}");
+    assert!(ours.f1() >= 0.9, "{report}");
+}
+
+/// Up to the doorway and a little through, and back: none of them is a passage. And a load of which many are
+/// hardly heard.
+#[test]
+fn what_stops_in_the_doorway_is_waited_for_and_what_is_hardly_heard_follows() {
+    let report = report(&["turns in the doorway", "metal and liquids"], &[Judge::Ours, Judge::FirstLast]);
+    let ours = report.suite(Suite::Hostile, Judge::Ours);
+    assert!(ours.f1() >= 0.95, "{report}");
+    assert!(ours.f1() > report.suite(Suite::Hostile, Judge::FirstLast).f1() + 0.05, "{report}");
 }
 
 /// The grader must be able to say no.

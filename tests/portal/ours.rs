@@ -95,7 +95,7 @@ fn tag_read(read: &Read) -> TagRead {
         peak_rssi_dbm: Some(dbm),
         pc: None,
         crc: None,
-        doppler_hz: None,
+        doppler_hz: read.fine.map(|fine| f32::from(fine.doppler_16ths_hz) / 16.0),
         phase_deg: None,
     }
 }

@@ -15,6 +15,9 @@ const MAX_ANTENNAS: usize = 16;
 /// Evidence of a tag that stays is that of the last one to two of these.
 pub(super) const SPAN: Duration = Duration::from_secs(10);
 
+/// The mean follows the last so many steps, about.
+const MEAN_OF: u16 = 150;
+
 /// Evidence of a span of time.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Span {
@@ -44,6 +47,49 @@ impl Span {
             None if self.antennas.len() < MAX_ANTENNAS => self.antennas.push(seen),
             None => {}
         }
+    }
+}
+
+/// How strong a tag has been, step by step, since it came or last passed: what passes comes from afar and goes
+/// there again, and so is far louder at its best than on the mean; what stands is not.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Level {
+    sum_dbm: f32,
+    steps: u16,
+    /// Step and signal of each side at its best: outside, inside.
+    best: [Option<(i64, f32)>; 2],
+}
+
+impl Level {
+    /// The strongest read of each side within a step.
+    pub fn note(&mut self, bin: i64, dbm: [Option<f32>; 2]) {
+        for (best, dbm) in self.best.iter_mut().zip(dbm) {
+            let Some(dbm) = dbm else { continue };
+            if best.is_none_or(|(_, best)| dbm > best) {
+                *best = Some((bin, dbm));
+            }
+        }
+        let Some(dbm) = dbm.into_iter().flatten().max_by(f32::total_cmp) else { return };
+        if self.steps >= MEAN_OF {
+            (self.sum_dbm, self.steps) = (self.sum_dbm / 2.0, self.steps / 2);
+        }
+        (self.sum_dbm, self.steps) = (self.sum_dbm + dbm, self.steps + 1);
+    }
+
+    /// By how much it was louder at its best than on the mean, in dB.
+    pub fn rise(&self) -> Option<f32> {
+        let best = self.best.iter().flatten().map(|(_, dbm)| *dbm).max_by(f32::total_cmp)?;
+        Some(best - self.sum_dbm / f32::from(self.steps.max(1)))
+    }
+
+    pub fn best_of(&self, inside: bool) -> Option<f32> {
+        self.best[usize::from(inside)].map(|(_, dbm)| dbm)
+    }
+
+    /// How many steps after the outer side's best the inner side's came.
+    pub fn inner_later(&self) -> Option<i64> {
+        let [outer, inner] = self.best;
+        Some(inner?.0 - outer?.0)
     }
 }
 

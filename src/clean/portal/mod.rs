@@ -17,11 +17,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod bins;
+pub(super) mod companions;
 mod evidence;
+mod follow;
 mod verdict;
 
 use self::bins::{Bin, bin_of, time_of};
-use self::evidence::{SPAN, Span};
+use self::companions::Companions;
+use self::evidence::{Level, SPAN, Span};
 use super::crossing::{Chain, STEP_US};
 use super::one_row::Profile;
 use super::presence::Reads;
@@ -38,6 +41,8 @@ const REORDER_BINS: i64 = 5;
 const SPREAD_BINS: i64 = 15;
 /// A window at rest remembers where the tag was, ever less, and is forgotten after this many `settle`s.
 const REST: u32 = 10;
+/// What is unclear is looked at again after so many `settle`s without a read.
+const WAITS: u32 = 4;
 /// Doors that heard a tag within this of one another heard the same movement.
 const NEARBY: Duration = Duration::from_secs(10);
 /// The chain follows a crossing by about this (median over seeds in `tests/portal.rs`).
@@ -53,6 +58,9 @@ pub(super) struct Crossing {
     #[serde(with = "micros")]
     since: Timestamp,
     resting: bool,
+    /// It is silent, nothing was clear, and others may yet tell where it went.
+    #[serde(default)]
+    waiting: bool,
     bins: Vec<Bin>,
     /// The bin that was folded last.
     folded: i64,
@@ -69,6 +77,13 @@ pub(super) struct Crossing {
     /// Bin and signal of each side's last read that had one: outside, inside.
     signals: [Option<(i64, f32)>; 2],
     lean: Option<Lean>,
+    /// Since when it is held for far from the door on the other side, and for clear of it.
+    #[serde(default)]
+    far: Holds,
+    #[serde(default)]
+    clear: Holds,
+    #[serde(default)]
+    level: Level,
     /// The longest excursion that came back.
     longest_return_us: i64,
     recent: Span,
@@ -94,13 +109,35 @@ struct Lean {
     came: Option<Timestamp>,
 }
 
+/// Since which bin something holds.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Holds {
+    since: Option<i64>,
+}
+
+impl Holds {
+    fn note(&mut self, bin: i64, holds: bool) {
+        self.since = if holds { self.since.or(Some(bin)) } else { None };
+    }
+
+    fn lasts(&self, bin: i64) -> i64 {
+        self.since.map_or(0, |since| bin - since)
+    }
+}
+
 /// A passage before it is known whose.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Crossed {
     pub at: Timestamp,
+    /// Since when the tag was heard.
+    pub since: Timestamp,
+    /// How many steps after the side that it left the side to which it came heard it best, where both did.
+    pub later: Option<i64>,
     pub direction: Direction,
     pub confidence: f32,
     pub evidence: PassageEvidence,
+    /// Its own reads told it, not what others did.
+    pub by_itself: bool,
 }
 
 #[derive(PartialEq, Debug)]
@@ -127,6 +164,7 @@ impl Crossing {
             last: at,
             since: at,
             resting: false,
+            waiting: false,
             bins: Vec::new(),
             folded: bin_of(at) - 1,
             chain: Chain::new(),
@@ -136,6 +174,9 @@ impl Crossing {
             peak_dbm: None,
             signals: [None; 2],
             lean: None,
+            far: Holds::default(),
+            clear: Holds::default(),
+            level: Level::default(),
             longest_return_us: 0,
             recent: Span::new(at),
             before: None,
@@ -144,7 +185,12 @@ impl Crossing {
 
     pub fn deadline(&self, rule: &PortalRule) -> Timestamp {
         let settle = rule.settle.max(Duration::from_millis(1));
-        if self.resting { self.last + settle + settle * REST } else { self.last + settle }
+        let times = match (self.resting, self.waiting) {
+            (true, _) => 1 + REST,
+            (false, true) => WAITS,
+            (false, false) => 1,
+        };
+        self.last + settle * times
     }
 
     /// Takes in one report. A passage, where the tag has clearly settled on the other side.
@@ -152,6 +198,7 @@ impl Crossing {
         if self.resting {
             self.wake(reads, rule);
         }
+        self.waiting = false;
         self.last = self.last.max(reads.last);
         self.note(reads, heard);
         self.gather(reads, heard);
@@ -160,18 +207,25 @@ impl Crossing {
         self.settled(rule)
     }
 
-    /// The tag was not heard until its deadline.
-    pub fn silent(&mut self, rule: &PortalRule) -> Judged {
+    /// The tag was not heard until its deadline. What is unclear waits for those that moved with it.
+    pub fn silent(&mut self, rule: &PortalRule, others: &Companions) -> Judged {
         if self.resting {
             return Judged::Forgotten;
         }
         self.fold(i64::MAX, rule);
+        let heard = (self.chain.clone(), self.trail.clone());
         self.chain.fall_silent();
         let silent = i64::try_from(rule.settle.as_micros()).unwrap_or(i64::MAX) / STEP_US;
         self.trail.step(silent, [None; 2], &rule.model);
         self.trail.fall_silent();
-        let crossed = self.judge(rule);
+        let crossed = self.judge(rule).or_else(|| self.follow(rule, others));
+        if crossed.is_none() && !self.waiting {
+            (self.chain, self.trail) = heard;
+            self.waiting = true;
+            return Judged::Rests(None);
+        }
         self.resting = true;
+        self.waiting = false;
         self.lean = None;
         Judged::Rests(crossed)
     }
@@ -233,6 +287,7 @@ impl Crossing {
             self.chain.step(bin.at - self.folded);
             self.trail.step(bin.at - self.folded, bin.nearing(), model);
             self.folded = bin.at;
+            self.level.note(bin.at, bin.dbm);
             let levels = self.levels(bin);
             self.trail.observe(levels, model);
             if let Some(side) = rule.only_row() {
@@ -241,6 +296,7 @@ impl Crossing {
             let evidence = self.weigh(bin);
             self.chain.observe(evidence);
             self.lean(bin.at);
+            self.look();
         }
         self.bins.drain(..ready);
     }
@@ -282,12 +338,14 @@ impl Crossing {
         self.trail.begin_again(1.0, &rule.model);
         self.profile.clear();
         self.lean = None;
+        (self.far, self.clear) = (Holds::default(), Holds::default());
         self.longest_return_us = 0;
         self.since = self.last;
         self.start_evidence(self.last);
     }
 
     fn start_evidence(&mut self, at: Timestamp) {
+        self.level = Level::default();
         self.recent = Span::new(at);
         self.before = None;
     }
