@@ -21,7 +21,7 @@ fuzz_target!(|input: (u8, Vec<Vec<u8>>)| {
     let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
     assert_eq!(pieces(&protocol, side, &chunks), at_once);
     let mut heard = Vec::new();
-    let mut together = Vec::new();
+    let mut together: Vec<u8> = Vec::new();
     for piece in &at_once {
         let (Framed::Frame { bytes, .. } | Framed::Garbage { bytes, .. }) = piece;
         // That it is refused is as good as that it is taken.
