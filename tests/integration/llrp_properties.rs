@@ -108,13 +108,14 @@ fn everything(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The code that the report decoder takes: the last one there is.
+/// The code that the report decoder takes: the last one there is; where one is that no tag can hold, that one.
 fn code(report: &Body) -> Option<(u16, Vec<u8>)> {
-    report.parameters().iter().rev().find_map(|parameter| match parameter.body.field("EPC")? {
+    let codes = report.parameters().iter().filter_map(|parameter| match parameter.body.field("EPC")? {
         Value::Bits { bits, bytes } => Some((*bits, bytes.clone())),
         Value::Bytes(bytes) => Some((96, bytes.clone())),
         _ => None,
-    })
+    });
+    codes.reduce(|best, code| if best.0 > 496 { best } else { code })
 }
 
 fn with_header(kind: u16, body: &[u8]) -> Vec<u8> {
