@@ -1,29 +1,26 @@
-//! One read point: whether it hears, and the tags it hears.
+//! One read point: whether it hears, and how far its time has come. Its tags are in `judging.rs`.
 //!
 //! A read point *listens* while all its sources are up and caught up, and there was traffic (its reference
 //! tag, where it has one) within its timeout. Only then is silence evidence that a tag has left; a time
 //! without listening does not count, and afterwards a tag has its full time again. It *hears* while it listens
 //! and none of its antennas is cut off; while one is, silence is evidence where the others hear, each by its own
-//! measure (`antennas.rs`): the reference tag may lie before the one that is cut off. While a source replays, the read point's own replayed reads say
-//! until when it listened. A portal's windows need no traffic to be judged: only their sources' time.
+//! measure (`antennas.rs`): the reference tag may lie before the one that is cut off. While a source replays, the
+//! read point's own replayed reads say until when it listened. A portal's windows need no traffic to be judged:
+//! only their sources' time.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use super::antennas::Antennas;
 use super::deadlines::Slot;
 use super::portal::companions::Companions;
-use super::portal::{Crossed, Crossing, Heard, Judged};
-use super::presence::{HeardBy, Presence, Reads, Told};
 use super::rows::{maybe_micros, micros};
-use super::rules::{PointKind, PointRule, PortalRule, PresenceRule};
+use super::rules::{PointKind, PointRule};
 use super::source::{MIN_SLACK, Source};
-use super::windows::{Window, Windows};
-use crate::domain::epc::Epc;
+use super::windows::Windows;
 use crate::domain::ids::{Antenna, SourceId};
-use crate::domain::sightings::{Passage, PresenceChange, Seen};
+use crate::domain::sightings::Seen;
 use crate::domain::time::Timestamp;
 
 /// Something seen, with the time at which it was.
@@ -39,14 +36,14 @@ pub(super) struct Point {
     pub ears: Ears,
     pub windows: Windows,
     pub dirty: bool,
-    due: Vec<Slot>,
+    pub due: Vec<Slot>,
     /// Its windows, as they were last counted.
     counted: usize,
 }
 
 /// While a source is down, the time of a read point stands still. What its other sources heard and nobody
 /// was told of is forgotten after this long by our clock: strange codes must not fill the memory.
-const STRANDED: Duration = Duration::from_secs(3600);
+pub(super) const STRANDED: Duration = Duration::from_secs(3600);
 
 /// What a read point has heard; its row.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -64,12 +61,12 @@ pub(super) struct Ears {
     pub antennas: Antennas,
     /// What passed here lately, where it is a portal.
     #[serde(default, skip_serializing_if = "Companions::is_empty")]
-    companions: Companions,
+    pub companions: Companions,
 }
 
 /// How far the time of a read point has come, and what moves it.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Line {
+pub(super) enum Line {
     Down,
     Replaying(Timestamp),
     Live(Timestamp),
@@ -79,22 +76,6 @@ impl Ears {
     fn resume(&mut self, at: Timestamp) {
         self.not_before = self.not_before.max(at);
         self.heard_since = Some(self.not_before);
-    }
-
-    /// Since when the silence of a tag counts.
-    fn since(&self, presence: &Presence) -> Option<Timestamp> {
-        self.heard_since.max(self.antennas.hear_since(presence.heard_by()))
-    }
-
-    fn deadline(&self, window: &Window, kind: PointKind) -> Timestamp {
-        match (window, kind) {
-            (Window::Presence(presence), PointKind::Presence(rule)) => {
-                presence.deadline(&rule, self.since(presence))
-            }
-            (Window::Portal(crossing), PointKind::Portal(rule)) => crossing.deadline(&rule),
-            (Window::Presence(presence), PointKind::Portal(_)) => presence.last,
-            (Window::Portal(crossing), PointKind::Presence(_)) => crossing.last,
-        }
     }
 }
 
@@ -121,7 +102,7 @@ impl Point {
         all - std::mem::replace(&mut self.counted, now) + now
     }
 
-    fn line(&self, sources: &[Source]) -> Line {
+    pub fn line(&self, sources: &[Source]) -> Line {
         let mine = || self.sources.iter().map(|source| &sources[*source]);
         let Some(until) = mine().map(|source| source.told.watermark).min() else { return Line::Down };
         if mine().all(Source::live) {
@@ -149,11 +130,11 @@ impl Point {
     }
 
     /// Some of its antennas are cut off.
-    fn is_part(&self) -> bool {
+    pub fn is_part(&self) -> bool {
         !self.ears.antennas.are_whole() && !self.ears.antennas.are_all_cut()
     }
 
-    fn is_portal(&self) -> bool {
+    pub fn is_portal(&self) -> bool {
         matches!(self.rule.kind, PointKind::Portal(_))
     }
 
@@ -278,91 +259,11 @@ impl Point {
         }
     }
 
-    /// One report of a tag that is no reference, of one of its antennas.
-    pub fn read(&mut self, epc: Epc, reads: Reads, ear: usize, heard: Heard, seen: &mut Vec<Observed>) {
-        match self.rule.kind.clone() {
-            PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
-            PointKind::Portal(rule) => self.read_portal(epc, reads, heard, &rule, seen),
-        }
-    }
-
-    fn read_presence(
-        &mut self,
-        epc: Epc,
-        reads: Reads,
-        ear: usize,
-        rule: &PresenceRule,
-        seen: &mut Vec<Observed>,
-    ) {
-        let new = || Window::Presence(Presence::new(reads.first));
-        let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
-        let ear = if self.rule.ears.is_empty() { HeardBy::default() } else { HeardBy::ear(ear) };
-        let told = presence.read(reads, ear, rule);
-        let deadline = presence.deadline(rule, self.ears.since(presence));
-        let is_candidate = !presence.is_present();
-        self.windows.arm(slot, deadline);
-        if is_candidate {
-            self.windows.arm_candidate(slot, deadline);
-        }
-        let (at, change, by) = match told {
-            Some(Told::Arrived { first, by }) => (first, PresenceChange::Arrived, by),
-            Some(Told::Refreshed { last, by }) => (last, PresenceChange::Refreshed, by),
-            None => return,
-        };
-        let names = self.rule.ears.iter().enumerate();
-        let ears = names.filter(|(nth, _)| by.has(*nth)).map(|(_, name)| name.clone()).collect();
-        seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
-    }
-
-    fn read_portal(
-        &mut self,
-        epc: Epc,
-        reads: Reads,
-        heard: Heard,
-        rule: &PortalRule,
-        seen: &mut Vec<Observed>,
-    ) {
-        let new = || Window::Portal(Box::new(Crossing::new(reads.first, rule)));
-        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return };
-        let crossed = crossing.read(reads, heard, rule);
-        let deadline = crossing.deadline(rule);
-        self.windows.arm(slot, deadline);
-        self.tell(epc, crossed, seen);
-    }
-
-    /// How strongly a portal heard a tag at about that time, at its best.
-    pub fn strongest_near(&self, epc: Epc, at: Timestamp) -> Option<f32> {
-        match self.windows.window(epc)? {
-            Window::Portal(crossing) => crossing.strongest_near(at),
-            Window::Presence(_) => None,
-        }
-    }
-
-    fn tell(&mut self, epc: Epc, crossed: Option<Crossed>, seen: &mut Vec<Observed>) {
-        let Some(crossed) = crossed else { return };
-        if crossed.by_itself {
-            self.ears.companions.note(crossed.at, crossed.since, crossed.direction, crossed.later);
-            self.dirty = true;
-        }
-        seen.push(self.passage(epc, crossed));
-    }
-
-    fn passage(&self, epc: Epc, crossed: Crossed) -> Observed {
-        let passage = Passage {
-            epc,
-            portal: self.rule.name.clone(),
-            direction: crossed.direction,
-            confidence: crossed.confidence,
-            evidence: crossed.evidence,
-        };
-        (crossed.at, Seen::Passage(passage))
-    }
-
     /// Judges what has fallen due by its sources' time.
     pub fn advance(&mut self, sources: &[Source], seen: &mut Vec<Observed>) {
         let line = self.line(sources);
         let lapse = self.lapse();
-        let until = match (self.rule.kind.clone(), line) {
+        let until = match (&self.rule.kind, line) {
             (_, Line::Down) => None,
             (PointKind::Portal(_), Line::Replaying(until) | Line::Live(until)) => Some(until),
             (PointKind::Presence(_), Line::Replaying(_)) => {
@@ -390,94 +291,5 @@ impl Point {
             (Line::Down | Line::Replaying(_), Some(lapse)) => self.stop_listening(lapse, seen),
             _ => {}
         }
-    }
-
-    /// Our clock has come to `now`.
-    pub fn forget_stranded(&mut self, sources: &[Source], now: Timestamp) {
-        if self.line(sources) == Line::Down {
-            self.forget_candidates(now - STRANDED);
-        }
-    }
-
-    fn forget_candidates(&mut self, until: Timestamp) {
-        let PointKind::Presence(rule) = self.rule.kind.clone() else { return };
-        let mut due = std::mem::take(&mut self.due);
-        while self.windows.due_candidates(until, &mut due) {
-            for slot in due.drain(..) {
-                match self.windows.candidate_deadline(slot, &rule) {
-                    Some(deadline) if deadline > until => self.windows.arm_candidate(slot, deadline),
-                    Some(_) => self.windows.remove(slot),
-                    None => {}
-                }
-            }
-        }
-        self.due = due;
-    }
-
-    fn judge(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
-        let mut due = std::mem::take(&mut self.due);
-        while let Some(at) = self.windows.due(until, &mut due) {
-            for slot in due.drain(..) {
-                self.judge_one(slot, (at, until), seen);
-            }
-        }
-        self.due = due;
-    }
-
-    fn judge_one(&mut self, slot: Slot, (at, until): (Timestamp, Timestamp), seen: &mut Vec<Observed>) {
-        let Some(deadline) = self.deadline_of(slot, until) else { return };
-        // It has moved on; put back even where it is due all the same, for the order is by deadline.
-        if deadline > at {
-            return self.windows.arm(slot, deadline);
-        }
-        let Some(held) = self.windows.held(slot) else { return };
-        let epc = held.epc.epc();
-        match (&mut held.window, self.rule.kind.clone()) {
-            (Window::Portal(crossing), PointKind::Portal(rule)) => {
-                match crossing.silent(&rule, &self.ears.companions) {
-                    Judged::Forgotten => self.windows.remove(slot),
-                    Judged::Rests(crossed) => {
-                        let deadline = crossing.deadline(&rule);
-                        self.windows.changed(slot);
-                        self.windows.arm(slot, deadline);
-                        self.tell(epc, crossed, seen);
-                    }
-                }
-            }
-            (Window::Presence(presence), _) => {
-                let left = presence.is_present().then_some(presence.last);
-                self.windows.remove(slot);
-                let read_point = self.rule.name.clone();
-                let change = PresenceChange::Departed;
-                let ears = SmallVec::new();
-                seen.extend(left.map(|at| (at, Seen::Presence { epc, read_point, change, ears })));
-            }
-            (Window::Portal(_), PointKind::Presence(_)) => self.windows.remove(slot),
-        }
-    }
-
-    /// Of what an antenna heard that does not hear now, nothing is known at `until`; it is looked at again later.
-    fn deadline_of(&mut self, slot: Slot, until: Timestamp) -> Option<Timestamp> {
-        let is_part = self.is_part();
-        let held = self.windows.held(slot)?;
-        let deaf = |presence: &Presence| {
-            let ears = &self.ears.antennas;
-            is_part && presence.is_present() && !ears.all_hear(&self.rule, presence.heard_by(), until)
-        };
-        Some(match (&held.window, self.rule.kind.clone()) {
-            (Window::Presence(presence), PointKind::Presence(rule)) if deaf(presence) => {
-                until + rule.lost_after.max(MIN_SLACK)
-            }
-            (window, kind) => self.ears.deadline(window, kind),
-        })
-    }
-
-    /// Whether a window is of this read point's kind.
-    pub fn takes(&self, window: &Window) -> bool {
-        matches!(window, Window::Portal(_)) == self.is_portal()
-    }
-
-    pub fn first_deadline(&self, window: &Window) -> Timestamp {
-        self.ears.deadline(window, self.rule.kind.clone())
     }
 }

@@ -42,6 +42,7 @@ mod doubt;
 mod fixes;
 mod geofence;
 mod hearing;
+mod judging;
 mod one_row;
 mod portal;
 mod presence;

@@ -25,7 +25,8 @@ const FAR: f32 = 0.6;
 const FAR_FOR: i64 = 5;
 const CLEAR: f32 = 0.85;
 const CLEAR_FOR: i64 = 12;
-/// What is clear but not far is said after so many `settle`s on the other side: loads stop in doorways. What stood near the door waits for so many times as long.
+/// What is clear but not far is said after so many `settle`s on the other side: loads stop in doorways. What stood
+/// near the door waits for so many times as long.
 const STAYS: u32 = 2;
 const STOOD: u32 = 3;
 /// On the side to which it comes a tag is heard about as loudly as ever. Metal between costs less than this.
