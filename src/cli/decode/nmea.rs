@@ -36,16 +36,17 @@ fn object(item: &NmeaItem) -> Value {
 /// What the sentences leave out is left out here.
 fn of_fix(fix: &NmeaFix) -> Value {
     let (time, at) = named(fix.time);
+    let details = fix.details;
     let mut object = json!({ "type": "fix", time: at, "lat": fix.position.lat, "lon": fix.position.lon });
     let optional = [
-        ("altitude_m", fix.altitude_m.map(Value::from)),
-        ("speed_mps", fix.speed_mps.map(Value::from)),
-        ("course_deg", fix.course_deg.map(Value::from)),
-        ("accuracy_m", fix.accuracy_m.map(Value::from)),
-        ("hdop", fix.hdop.map(Value::from)),
-        ("satellites", fix.satellites.map(Value::from)),
-        ("dimensions", fix.dimensions.map(Value::from)),
-        ("quality", fix.quality.map(|quality| quality.name().into())),
+        ("altitude_m", details.altitude_m.map(Value::from)),
+        ("speed_mps", details.speed_mps.map(Value::from)),
+        ("course_deg", details.course_deg.map(Value::from)),
+        ("accuracy_m", details.accuracy_m.map(Value::from)),
+        ("hdop", details.hdop.map(Value::from)),
+        ("satellites", details.satellites.map(Value::from)),
+        ("dimensions", details.dimensions.map(Value::from)),
+        ("quality", details.quality.map(|quality| quality.name().into())),
         ("doubted", fix.doubted.then_some(Value::Bool(true))),
     ];
     for (name, value) in optional {

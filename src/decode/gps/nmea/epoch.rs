@@ -7,7 +7,7 @@
 
 use super::calendar::{Calendar, Day};
 use super::sentence::{Kind, Said};
-use super::{NmeaFix, NmeaItem, Quality};
+use super::{Details, NmeaFix, NmeaItem};
 use crate::domain::geodesy::Position;
 
 /// Degrees, about a millimetre: no receiver tells two positions closer than that apart.
@@ -18,19 +18,12 @@ pub(super) struct Epoch {
     /// One bit a [`Kind`].
     kinds: u16,
     of_day: Option<i64>,
-    day: Option<(Kind, Day)>,
+    day: Option<Day>,
     /// At most one a kind.
     positions: Vec<Position>,
     /// A sentence says that there is no position.
     is_void: bool,
-    quality: Option<(Kind, Quality)>,
-    speed_mps: Option<(Kind, f64)>,
-    course_deg: Option<(Kind, f64)>,
-    altitude_m: Option<f64>,
-    accuracy_m: Option<f64>,
-    hdop: Option<f64>,
-    satellites: Option<u8>,
-    dimensions: Option<u8>,
+    details: Details,
 }
 
 impl Epoch {
@@ -50,49 +43,38 @@ impl Epoch {
         {
             self.positions.push(position);
         }
-        prefer(&mut self.day, said.kind, said.day, Kind::Zda);
-        prefer(&mut self.quality, said.kind, said.quality, Kind::Gga);
-        prefer(&mut self.speed_mps, said.kind, said.speed_mps, Kind::Rmc);
-        prefer(&mut self.course_deg, said.kind, said.course_deg, Kind::Rmc);
-        self.altitude_m = self.altitude_m.or(said.altitude_m);
-        self.accuracy_m = self.accuracy_m.or(said.accuracy_m);
-        self.hdop = self.hdop.or(said.hdop);
-        self.satellites = self.satellites.max(said.satellites);
-        self.dimensions = self.dimensions.max(said.dimensions);
+        prefer(&mut self.day, said.day, said.kind == Kind::Zda);
+        let (ours, its) = (&mut self.details, said.details);
+        prefer(&mut ours.quality, its.quality, said.kind == Kind::Gga);
+        prefer(&mut ours.speed_mps, its.speed_mps, said.kind == Kind::Rmc);
+        prefer(&mut ours.course_deg, its.course_deg, said.kind == Kind::Rmc);
+        ours.altitude_m = ours.altitude_m.or(its.altitude_m);
+        ours.accuracy_m = ours.accuracy_m.or(its.accuracy_m);
+        ours.hdop = ours.hdop.or(its.hdop);
+        ours.satellites = ours.satellites.max(its.satellites);
+        ours.dimensions = ours.dimensions.max(its.dimensions);
     }
 
     pub fn close(self, calendar: &mut Calendar, out: &mut Vec<NmeaItem>) {
-        let day = self.day.map(|(_, day)| day);
-        let time = self.of_day.map(|of_day| calendar.time(of_day, day));
+        let time = self.of_day.map(|of_day| calendar.time(of_day, self.day));
         if self.positions.is_empty() && self.is_void {
             out.push(NmeaItem::NoFix { time });
         }
         // No sentence gives a position without a time.
         let Some(time) = time else { return };
-        out.extend(self.positions.iter().map(|position| {
-            NmeaItem::Fix(NmeaFix {
-                time,
-                position: *position,
-                quality: self.quality.map(|(_, quality)| quality),
-                doubted: self.is_void,
-                altitude_m: self.altitude_m,
-                speed_mps: self.speed_mps.map(|(_, speed)| speed),
-                course_deg: self.course_deg.map(|(_, course)| course),
-                accuracy_m: self.accuracy_m,
-                hdop: self.hdop,
-                satellites: self.satellites,
-                dimensions: self.dimensions,
-            })
-        }));
+        let (doubted, details) = (self.is_void, self.details);
+        out.extend(
+            self.positions
+                .into_iter()
+                .map(|position| NmeaItem::Fix(NmeaFix { time, position, doubted, details })),
+        );
     }
 }
 
 /// The value of the kind of sentence that tells it best, else the first.
-fn prefer<T: Copy>(known: &mut Option<(Kind, T)>, kind: Kind, value: Option<T>, best: Kind) {
-    if let Some(value) = value
-        && (known.is_none() || kind == best)
-    {
-        *known = Some((kind, value));
+fn prefer<T>(known: &mut Option<T>, value: Option<T>, is_best: bool) {
+    if value.is_some() && (known.is_none() || is_best) {
+        *known = value;
     }
 }
 

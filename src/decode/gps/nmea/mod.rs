@@ -64,10 +64,16 @@ impl Quality {
 pub struct NmeaFix {
     pub time: FixTime,
     pub position: Position,
-    pub quality: Option<Quality>,
     /// Another sentence of the same epoch calls it void (RMC and GLL do so where the receiver's own limits
     /// are exceeded).
     pub doubted: bool,
+    pub details: Details,
+}
+
+/// What a sentence says of a fix, besides where and when.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Details {
+    pub quality: Option<Quality>,
     /// Above mean sea level.
     pub altitude_m: Option<f64>,
     pub speed_mps: Option<f64>,

@@ -3,8 +3,8 @@
 //! Wrong where it matters (time, date, status, position) refuses the sentence. Any other field that is not
 //! what it should be is taken for empty: a fix is a fix without it.
 
-use super::Quality;
 use super::calendar::Day;
+use super::{Details, Quality};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 
@@ -56,14 +56,7 @@ pub(super) struct Said {
     /// It says that there is no position, or that it is void.
     pub is_void: bool,
     pub position: Option<Position>,
-    pub quality: Option<Quality>,
-    pub altitude_m: Option<f64>,
-    pub speed_mps: Option<f64>,
-    pub course_deg: Option<f64>,
-    pub accuracy_m: Option<f64>,
-    pub hdop: Option<f64>,
-    pub satellites: Option<u8>,
-    pub dimensions: Option<u8>,
+    pub details: Details,
 }
 
 /// `bytes` begin with `$` or `!`. `None`: a whole sentence that nothing is read from.
@@ -192,15 +185,8 @@ impl<'a> Fields<'a> {
 }
 
 fn nothing(kind: Kind) -> Said {
-    let (altitude_m, speed_mps, course_deg, accuracy_m, hdop) = (None, None, None, None, None);
-    let (of_day, day, position, quality, satellites, dimensions) = (None, None, None, None, None, None);
-    let is_void = false;
-    #[rustfmt::skip]
-    let said = Said {
-        kind, of_day, day, is_void, position, quality, altitude_m, speed_mps, course_deg, accuracy_m, hdop,
-        satellites, dimensions,
-    };
-    said
+    let (of_day, day, position, details) = (None, None, None, Details::default());
+    Said { kind, of_day, day, is_void: false, position, details }
 }
 
 /// `time,status,lat,N,lon,E,knots,course,ddmmyy,variation,E,mode,status`
@@ -211,7 +197,8 @@ fn rmc(fields: &Fields<'_>) -> Result<Said, DecodeError> {
         return Ok(said);
     }
     let speed_mps = fields.number(7, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
-    Ok(Said { speed_mps, course_deg: fields.number(8, 0.0, 360.0), ..said })
+    let course_deg = fields.number(8, 0.0, 360.0);
+    Ok(Said { details: Details { speed_mps, course_deg, ..said.details }, ..said })
 }
 
 /// `lat,N,lon,E,time,status,mode`
@@ -236,7 +223,8 @@ fn with_status(
         return Ok(Said { is_void: true, ..said });
     }
     let quality = fields.get(mode).chars().next().and_then(quality_of);
-    Ok(Said { position: Some(fields.position(position)?), quality, ..said })
+    let position = Some(fields.position(position)?);
+    Ok(Said { position, details: Details { quality, ..said.details }, ..said })
 }
 
 /// `time,lat,N,lon,E,quality,satellites,hdop,altitude,M,geoid,M,age,station`
@@ -255,7 +243,7 @@ fn gga(fields: &Fields<'_>) -> Result<Said, DecodeError> {
         "8" => Quality::Simulated,
         _ => return Err(fields.fault("status", 6, "quality")),
     };
-    with_height(Said { quality: Some(quality), ..said }, fields)
+    with_height(said, quality, fields)
 }
 
 /// `time,lat,N,lon,E,modes,satellites,hdop,altitude,geoid,age,station,status`: a mode a constellation.
@@ -267,18 +255,19 @@ fn gns(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     }
     let quality = modes.chars().find_map(quality_of);
     let quality = quality.ok_or_else(|| fields.fault("status", 6, "mode"))?;
-    with_height(Said { quality: Some(quality), ..said }, fields)
+    with_height(said, quality, fields)
 }
 
 /// What GGA and GNS have at the same places.
-fn with_height(said: Said, fields: &Fields<'_>) -> Result<Said, DecodeError> {
-    Ok(Said {
-        position: Some(fields.position(2)?),
+fn with_height(said: Said, quality: Quality, fields: &Fields<'_>) -> Result<Said, DecodeError> {
+    let details = Details {
+        quality: Some(quality),
         satellites: fields.small(7),
         hdop: fields.number(8, 0.0, 1e4),
         altitude_m: fields.number(9, -1e5, 1e5),
-        ..said
-    })
+        ..said.details
+    };
+    Ok(Said { position: Some(fields.position(2)?), details, ..said })
 }
 
 /// `course,T,course,M,knots,N,km/h,K,mode`, before edition 2 without the letters.
@@ -289,20 +278,23 @@ fn vtg(fields: &Fields<'_>) -> Said {
     if fields.get(9) == "N" {
         return nothing(Kind::Vtg);
     }
-    Said { speed_mps, course_deg: fields.number(1, 0.0, 360.0), ..nothing(Kind::Vtg) }
+    let course_deg = fields.number(1, 0.0, 360.0);
+    Said { details: Details { speed_mps, course_deg, ..Details::default() }, ..nothing(Kind::Vtg) }
 }
 
 /// `selection,dimensions,12 satellites,pdop,hdop,vdop`
 fn gsa(fields: &Fields<'_>) -> Said {
     let dimensions = fields.small(2).filter(|dimensions| matches!(dimensions, 2 | 3));
-    Said { dimensions, hdop: fields.number(16, 0.0, 1e4).filter(|hdop| *hdop > 0.0), ..nothing(Kind::Gsa) }
+    let hdop = fields.number(16, 0.0, 1e4).filter(|hdop| *hdop > 0.0);
+    Said { details: Details { dimensions, hdop, ..Details::default() }, ..nothing(Kind::Gsa) }
 }
 
 /// `time,rms,major,minor,orientation,deviation of lat,of lon,of altitude`, metres.
 fn gst(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let deviation = |nth| fields.number(nth, 0.0, 1e7);
     let accuracy_m = deviation(6).zip(deviation(7)).map(|(lat, lon): (f64, f64)| lat.hypot(lon));
-    Ok(Said { accuracy_m, ..fields.said(Kind::Gst, 1)? })
+    let details = Details { accuracy_m, ..Details::default() };
+    Ok(Said { details, ..fields.said(Kind::Gst, 1)? })
 }
 
 /// `time,day,month,year,zone`

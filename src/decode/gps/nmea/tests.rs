@@ -75,15 +75,17 @@ fn the_sentences_of_one_time_are_one_fix() {
     let expected = NmeaFix {
         time: at("2026-06-15T12:00:00Z"),
         position: Position { lat: 52.5, lon: 13.4 },
-        quality: Some(Quality::Autonomous),
         doubted: false,
-        altitude_m: Some(34.5),
-        speed_mps: Some(10.0 * 1852.0 / 3600.0),
-        course_deg: Some(90.0),
-        accuracy_m: Some(5.0),
-        hdop: Some(0.9),
-        satellites: Some(8),
-        dimensions: Some(3),
+        details: Details {
+            quality: Some(Quality::Autonomous),
+            altitude_m: Some(34.5),
+            speed_mps: Some(10.0 * 1852.0 / 3600.0),
+            course_deg: Some(90.0),
+            accuracy_m: Some(5.0),
+            hdop: Some(0.9),
+            satellites: Some(8),
+            dimensions: Some(3),
+        },
     };
     assert_eq!(found, expected);
 }
@@ -93,7 +95,7 @@ fn hemispheres_are_signs_and_any_talker_will_do() {
     let south_west = "GARMC,120000,A,2712.6404,S,00030.0000,W,,,150626,,,A";
     let found = fix(&[south_west]);
     assert_eq!(found.position, Position { lat: -(27.0 + 12.6404 / 60.0), lon: -0.5 });
-    assert_eq!((found.speed_mps, found.course_deg), (None, None));
+    assert_eq!((found.details.speed_mps, found.details.course_deg), (None, None));
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn each_time_is_a_fix_and_so_is_each_beginning_anew() {
     let times: Vec<_> = found.iter().map(|fix| fix.time).collect();
     let expected = ["2026-06-15T12:00:00Z", "2026-06-15T12:00:01Z", "2026-06-15T12:00:01Z"].map(at);
     assert_eq!(times, expected);
-    assert_eq!(found.iter().map(|fix| fix.altitude_m).collect::<Vec<_>>(), [Some(34.5), None, None]);
+    assert_eq!(found.iter().map(|fix| fix.details.altitude_m).collect::<Vec<_>>(), [Some(34.5), None, None]);
 }
 
 #[test]
@@ -116,7 +118,9 @@ fn a_fraction_is_the_same_time_however_it_is_written() {
 fn two_positions_of_one_time_both_stand() {
     let found = fixes(&[GGA, &RMC.replace("5230.0000", "5230.0001")]);
     assert_eq!(found.len(), 2);
-    assert!(found.iter().all(|fix| fix.time == at("2026-06-15T12:00:00Z") && fix.speed_mps.is_some()));
+    assert!(
+        found.iter().all(|fix| fix.time == at("2026-06-15T12:00:00Z") && fix.details.speed_mps.is_some())
+    );
 }
 
 #[test]
@@ -139,28 +143,28 @@ fn no_fix_is_no_fix_whatever_position_stands_there() {
 fn a_fix_that_another_sentence_calls_void_is_doubted() {
     let void = "GPRMC,120000.00,V,5230.0000,N,01324.0000,E,3.0,4.0,150626,,,A";
     let found = fix(&[GGA, void]);
-    assert!(found.doubted && found.speed_mps.is_none(), "{found:?}");
+    assert!(found.doubted && found.details.speed_mps.is_none(), "{found:?}");
 }
 
 #[test]
 fn each_constellation_has_its_mode_and_each_mode_its_name() {
     let gns = |modes| format!("GNGNS,120000.00,5230.0000,N,01324.0000,E,{modes},09,1.5,-114.9,32.0,,,V");
-    assert_eq!(fix(&[&gns("NDN")]).quality, Some(Quality::Differential));
-    assert_eq!(fix(&[&gns("AAN")]).altitude_m, Some(-114.9));
+    assert_eq!(fix(&[&gns("NDN")]).details.quality, Some(Quality::Differential));
+    assert_eq!(fix(&[&gns("AAN")]).details.altitude_m, Some(-114.9));
     for (digit, quality) in [("4", Quality::RtkFixed), ("5", Quality::RtkFloat), ("6", Quality::Estimated)] {
         // GGA tells the two kinds of RTK apart where an old RMC cannot.
         let found = fix(&[RMC, &GGA.replace("E,1,", &format!("E,{digit},"))]);
-        assert_eq!(found.quality, Some(quality));
+        assert_eq!(found.details.quality, Some(quality));
     }
 }
 
 #[test]
 fn speeds_without_rmc_are_those_of_vtg_old_and_new() {
     let knots = 10.0 * 1852.0 / 3600.0;
-    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,10.0,N,18.5,K"]).speed_mps, Some(knots));
-    assert_eq!(fix(&[GGA, "GPVTG,054.7,034.4,10.0,18.5"]).speed_mps, Some(knots));
-    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,,N,36.0,K"]).speed_mps, Some(10.0));
-    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,10.0,N,18.5,K,N"]).speed_mps, None);
+    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,10.0,N,18.5,K"]).details.speed_mps, Some(knots));
+    assert_eq!(fix(&[GGA, "GPVTG,054.7,034.4,10.0,18.5"]).details.speed_mps, Some(knots));
+    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,,N,36.0,K"]).details.speed_mps, Some(10.0));
+    assert_eq!(fix(&[GGA, "GPVTG,054.7,T,034.4,M,10.0,N,18.5,K,N"]).details.speed_mps, None);
 }
 
 #[test]
@@ -246,7 +250,7 @@ fn what_was_cut_off_or_damaged_is_set_aside_with_its_reason() {
         assert_eq!(wrong(from, to), "position", "{to}");
     }
     for odd in ["nan", "inf", "1e3", "-1"] {
-        assert_eq!(fix(&[&RMC.replace("10.0", odd)]).speed_mps, None, "{odd}");
+        assert_eq!(fix(&[&RMC.replace("10.0", odd)]).details.speed_mps, None, "{odd}");
     }
 }
 
