@@ -15,9 +15,7 @@ impl Reader {
         self.send(&message(kind + 10, id, SUCCESS)).await;
         (kind, ::hex::encode(content))
     }
-}
 
-impl Reader {
     /// What it was told first.
     fn shown(&self) -> (u16, String) {
         let (kind, content) = self.seen.first().expect("it was told something");
@@ -26,16 +24,6 @@ impl Reader {
 }
 
 impl Bench {
-    /// A reader with output 3, set up as far as that it has been switched off.
-    async fn set_up_with_output(&mut self) -> Reader {
-        let mut reader = self.accept().await;
-        reader.announce(0).await;
-        reader.answer_until_enabled().await;
-        assert_eq!(self.frame().await, message(63, 0, &format!("{ATTEMPT}0000")));
-        assert_eq!(self.link().await, LinkState::Up { replaying: false });
-        reader
-    }
-
     async fn ring(&self, millis: u64) {
         let until = tokio::time::Instant::now() + Duration::from_millis(millis);
         self.door.send(Switch { port: 3, until }).await.unwrap();
@@ -45,7 +33,7 @@ impl Bench {
 #[tokio::test]
 async fn an_output_is_off_first_on_for_its_time_and_put_right_after_a_reconnect() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     let off = gpo(false);
     assert_eq!(reader.shown(), off, "nothing is left on from before, and that is told first");
     bench.ring(50).await;
@@ -56,7 +44,7 @@ async fn an_output_is_off_first_on_for_its_time_and_put_right_after_a_reconnect(
     assert_eq!(reader.switched().await, gpo(true));
     drop(reader);
     bench.down().await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     assert_eq!(reader.shown(), gpo(true));
     bench.shutdown.cancel();
     assert_eq!(reader.switched().await, off);
@@ -66,7 +54,7 @@ async fn an_output_is_off_first_on_for_its_time_and_put_right_after_a_reconnect(
 #[tokio::test]
 async fn an_output_is_switched_off_in_time_while_nothing_is_read() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     bench.ring(100).await;
     assert_eq!(reader.switched().await, gpo(true));
     // More reports than the queue has room for, and nobody takes them.
@@ -82,7 +70,7 @@ async fn an_output_is_switched_off_in_time_while_nothing_is_read() {
 #[tokio::test]
 async fn a_reader_that_refuses_to_switch_is_read_all_the_same() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     bench.ring(60_000).await;
     let (kind, id, _) = reader.receive().await;
     reader.send(&message(kind + 10, id, "011f 000c 0065 0004 62757379")).await;
@@ -93,7 +81,7 @@ async fn a_reader_that_refuses_to_switch_is_read_all_the_same() {
 #[tokio::test]
 async fn an_end_that_the_reader_refuses_is_told_again_until_it_is_taken() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     bench.ring(20).await;
     assert_eq!(reader.switched().await, gpo(true));
     let (kind, id, content) = reader.receive().await;
@@ -111,7 +99,7 @@ async fn an_end_that_the_reader_refuses_is_told_again_until_it_is_taken() {
 #[tokio::test]
 async fn a_stop_while_a_reader_is_set_up_switches_its_light_off() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     bench.ring(60_000).await;
     assert_eq!(reader.switched().await, gpo(true));
     drop(reader);
@@ -131,7 +119,7 @@ async fn a_stop_while_a_reader_is_set_up_switches_its_light_off() {
 async fn a_stop_looks_once_for_a_reader_that_is_away_with_its_light_on() {
     let wait = BackoffConfig { first: Duration::from_secs(60), last: Duration::from_secs(60) };
     let mut bench = Bench::with_outputs(&[3], |config| config.backoff = wait).await;
-    let mut reader = bench.set_up_with_output().await;
+    let mut reader = bench.set_up().await;
     bench.ring(60_000).await;
     assert_eq!(reader.switched().await, gpo(true));
     drop(reader);
@@ -148,7 +136,7 @@ async fn a_stop_looks_once_for_a_reader_that_is_away_with_its_light_on() {
 #[tokio::test]
 async fn switches_do_not_make_a_silent_reader_look_alive() {
     let mut bench = Bench::with_outputs(&[3], |config| config.keepalive = Duration::from_millis(50)).await;
-    let reader = bench.set_up_with_output().await;
+    let reader = bench.set_up().await;
     // Shorter than the silence that ends a session, again and again.
     let ringing = async {
         loop {
