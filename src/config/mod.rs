@@ -370,7 +370,7 @@ pub struct BackoffConfig {
     pub last: Duration,
 }
 
-/// An RFID reader over LLRP.
+/// An MQTT broker, and what we subscribe to there.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     pub name: SourceId,

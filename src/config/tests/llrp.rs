@@ -43,6 +43,14 @@ fn readers_that_connect_are_known_by_identity_or_address() {
             "reader[1].identity: \"00-16-25-12-34\": given twice",
         ),
         (
+            node(&format!(
+                "{listens}{}{}",
+                table("a", "identity = \"00:16:25:12:34:56\""),
+                table("b", "identity = \"001625fffe123456\"")
+            )),
+            "reader[1].identity: \"001625fffe123456\": given twice",
+        ),
+        (
             node("[llrp]\nlisten = \"0.0.0.0:5084\"\ntls = { cert_file = \"c\" }\n"),
             "llrp.tls.key_file: missing",
         ),
@@ -76,7 +84,12 @@ fn what_a_reader_does_is_said_in_peoples_terms() {
             "reader[0].power_dbm: 27: given, and transmit_power_index",
         ),
         ("power_dbm = 2700", "reader[0].power_dbm: 2700: out of range"),
-        ("start = { every = \"1m\" }", "reader[0].stop: never, and the start is periodic"),
+        ("start = { every = \"1m\" }", "reader[0].stop: never, and reading starts by time or input"),
+        ("start = { gpi = 1 }", "reader[0].stop: never, and reading starts by time or input"),
+        ("start = { every = \"1m\", high = true }", "reader[0].start.high: true: given, and no gpi"),
+        ("start = { gpi = 1, offset = \"1s\" }", "reader[0].start.offset: \"1s\": given, and no every"),
+        ("stop = { after = \"1s\", high = true }", "reader[0].stop.high: true: given, and no gpi"),
+        ("stop = { after = \"1s\", timeout = \"1s\" }", "reader[0].stop.timeout: \"1s\": given, and no gpi"),
         ("start = {}", "reader[0].start.every: missing, and gpi too"),
         ("stop = { after = \"1s\", gpi = 1 }", "reader[0].stop.gpi: 1: given, and after too"),
         (
