@@ -7,7 +7,8 @@
 //!    └── wait ◀┴────────────────────────── Link(Down) ◀───────────────────────────────────────┘
 //! ```
 //!
-//! Outputs of the reader are switched in between (`outputs.rs`), also while nothing is read.
+//! Outputs of the reader are switched in between (`outputs.rs`), from the first moment on in which the version is agreed
+//! upon: also while an answer is waited for, or nothing is read.
 //!
 //! Nothing is sent before the reader has announced the connection. RO_ACCESS_REPORT and
 //! READER_EVENT_NOTIFICATION go on as whole messages; nothing in them is interpreted here but the
@@ -15,8 +16,10 @@
 //! that TCP makes the reader keep its reports. Its keepalives are not answered then either: a reader
 //! that closes for that reason is connected to again, and held reports come back with it.
 
+mod answers;
 pub mod capabilities;
 mod connection;
+mod conversation;
 mod desk;
 mod dial;
 mod guest;
@@ -32,7 +35,6 @@ mod setup;
 mod tests;
 mod vendors;
 mod versions;
-mod wire;
 
 use std::time::Duration;
 
@@ -65,6 +67,7 @@ struct Around<'a> {
     /// Where a reader that connects by itself comes in.
     desk: &'a Desk,
     intake: &'a IntakeSender,
+    shutdown: &'a CancellationToken,
 }
 
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
@@ -80,7 +83,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let mut backoff = Backoff::new(config.backoff);
-    let around = Around { config: &config, max_kept, desk: &desk, intake: &intake };
+    let around = Around { config: &config, max_kept, desk: &desk, intake: &intake, shutdown: &shutdown };
     let mut link = Link { config: &config, intake: &intake, last: None };
     let mut known = Known {
         negotiates: config.version == LlrpVersion::Negotiated,
@@ -89,7 +92,7 @@ pub async fn run(
     };
     link.gauge(false);
     let away = loop {
-        match connected(&around, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await {
+        match connected(&around, &mut known, &mut outputs, &mut link, &mut backoff).await {
             Ended::Shutdown => {
                 info!(reader = %config.name, "session closed");
                 break false;
@@ -104,14 +107,16 @@ pub async fn run(
                 counter!(names::SOURCE_CONNECTION_FAILURES, "source" => reader.clone()).increment(1);
                 counter!(names::LLRP_LOSSES, "source" => reader, "reason" => loss.label()).increment(1);
                 let delay = match config.reach {
-                    Reach::ToReader { .. } => backoff.next_delay(),
-                    // It is the reader that waits; we are there for it at once.
-                    Reach::FromReader { .. } => Duration::ZERO,
+                    // The line is the reader's: it waits before it calls again, and we are there for it at once.
+                    Reach::FromReader { .. } if loss.is_of_the_line() => Duration::ZERO,
+                    Reach::ToReader { .. } | Reach::FromReader { .. } => backoff.next_delay(),
                 };
                 warn!(reader = %config.name, reach = %config.reach, retry_in = ?delay, "{loss}");
                 let pause = async {
                     link.down(loss.to_string()).await?;
-                    tokio::time::sleep(delay).await;
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
                     Ok::<_, Ended>(())
                 };
                 tokio::select! {
@@ -124,9 +129,9 @@ pub async fn run(
     };
     if away && outputs.may_be_on() {
         // It may have come back: one more session, to switch off what it holds on for us.
-        let ended = connected(&around, &mut known, &mut outputs, &mut link, &mut backoff, &shutdown).await;
-        if let Ended::Lost(loss) = ended {
-            warn!(reader = %config.name, %loss, "the reader's outputs could not be switched off");
+        connected(&around, &mut known, &mut outputs, &mut link, &mut backoff).await;
+        if outputs.may_be_on() {
+            warn!(reader = %config.name, "the reader is away, and its outputs could not be switched off");
         }
     }
     link.gauge(false);
@@ -140,22 +145,21 @@ struct Known {
     refuses_extensions: bool,
 }
 
-/// One connection, from connecting to its end. Where there are outputs, a stop does not break its set-up off, so
-/// that they are switched off, but for [`FAREWELL`].
+/// One connection, from connecting to its end. Where there are outputs, a stop does not break the set-up of a reader
+/// that we connect to, or that is here, so that they are switched off, but for [`FAREWELL`].
 async fn connected(
     around: &Around<'_>,
     known: &mut Known,
     outputs: &mut Outputs,
     link: &mut Link<'_>,
     backoff: &mut Backoff,
-    shutdown: &CancellationToken,
 ) -> Ended {
-    let config = around.config;
+    let Around { config, shutdown, .. } = *around;
     let farewell = if outputs.is_empty() { Duration::ZERO } else { FAREWELL };
     let set_up = async {
         let mut session = Session::open(around, outputs).await?;
         if known.negotiates {
-            known.negotiates = versions::negotiate(&mut session).await?;
+            known.negotiates = versions::negotiate(&mut session, &config.name).await?;
         }
         // Before all that may take its time: somebody stands at the door.
         session.show_outputs().await?;
@@ -199,6 +203,7 @@ struct Link<'a> {
 impl Link<'_> {
     async fn up(&mut self, replaying: bool) -> Result<(), Ended> {
         self.gauge(true);
+        counter!(names::SOURCE_CONNECTIONS, "source" => self.reader()).increment(1);
         self.tell(LinkState::Up { replaying }).await
     }
 
@@ -217,9 +222,10 @@ impl Link<'_> {
     }
 
     fn gauge(&self, up: bool) {
-        let reader = self.config.name.as_str().to_owned();
-        for name in [names::LLRP_CONNECTED, names::SOURCE_UP] {
-            gauge!(name, "source" => reader.clone()).set(if up { 1.0 } else { 0.0 });
-        }
+        gauge!(names::SOURCE_UP, "source" => self.reader()).set(if up { 1.0 } else { 0.0 });
+    }
+
+    fn reader(&self) -> String {
+        self.config.name.as_str().to_owned()
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::ids::SourceId;
 
 pub mod backoff;
 pub mod clock;
+mod line;
 pub mod llrp;
 pub mod modbus;
 pub mod mqtt;

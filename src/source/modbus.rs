@@ -34,20 +34,12 @@ use plan::{PlannedRequest, plan_requests};
 pub async fn run(config: ModbusConfig, intake: IntakeSender, shutdown: CancellationToken) {
     let poll = config.poll.max(Duration::from_millis(1));
     let mut poller = Poller::new(config, intake);
-    // The first poll waits for the first attempt to connect: a start is no failure of a sensor.
     tokio::select! {
-        () = shutdown.cancelled() => return,
-        step = poller.state.step() => poller.advance(step),
+        biased;
+        () = shutdown.cancelled() => {}
+        () = poller.run(poll) => {}
     }
-    let mut ticks = interval(poll);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !poller.standing.outbox.is_closed() {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            () = poller.next(&mut ticks) => {}
-        }
-    }
+    poller.standing.ended();
 }
 
 struct Poller {
@@ -82,6 +74,18 @@ impl Poller {
             last_due: None,
             meters: Meters::new(config.name.as_str()),
             config,
+        }
+    }
+
+    /// Until nobody takes the frames. May be cancelled.
+    async fn run(&mut self, poll: Duration) {
+        // The first poll waits for the first attempt to connect: a start is no failure of a sensor.
+        let step = self.state.step().await;
+        self.advance(step);
+        let mut ticks = interval(poll);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while !self.standing.outbox.is_closed() {
+            self.next(&mut ticks).await;
         }
     }
 

@@ -22,12 +22,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::line::{Line, open};
+pub use self::line::open;
 use super::IntakeSender;
 use super::standing::Standing;
 use crate::config::{SerialLine, SerialReaderConfig};
 use crate::decode::serial::{Framed, Framer, Heard, Side};
 use crate::domain::frames::{Frame, Payload};
+use crate::source::line::Line;
 use crate::telemetry::names;
 
 /// Longer than any pause within a frame: on a line of its own, and where a network is between.

@@ -126,9 +126,12 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::READER_READS, Counter, "Tag reports, by antenna"),
     (names::READER_ANTENNA_CONNECTED, Gauge, "1 while the reader says that the antenna is connected"),
     (names::READER_TROUBLES, Counter, "Times that a reader said that something is wrong with it, by what"),
-    (names::READER_TEMPERATURE, Gauge, "Degrees Celsius inside the reader, where it can be asked"),
+    (
+        names::READER_TEMPERATURE,
+        Gauge,
+        "Degrees Celsius inside the reader, where it can be asked; NaN while it is away",
+    ),
     (names::READER_CLOCK_LEAD, Gauge, "How far the reader's clock runs ahead of ours"),
-    (names::LLRP_CONNECTED, Gauge, "1 while a session with the reader is set up"),
     (names::LLRP_LOSSES, Counter, "LLRP connections that failed or were lost, by reason"),
     (
         names::LLRP_TURNED_AWAY,
@@ -138,7 +141,7 @@ const HELP: &[(&str, Kind, &str)] = &[
     (
         names::LLRP_FILTERS_REFUSED,
         Counter,
-        "Sessions in which a reader refused to choose tags; it reports all, and they are filtered here",
+        "Readers found to refuse to choose tags; they report all, and it is filtered here",
     ),
     (
         names::LLRP_UNFRAMED,

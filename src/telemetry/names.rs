@@ -135,16 +135,15 @@ pub const MODBUS_POLLS_SKIPPED: &str = "tallyman_modbus_polls_skipped_total";
 /// Answers dropped, because the pipeline had no room.
 pub const MODBUS_DROPPED: &str = "tallyman_modbus_dropped_answers_total";
 // LLRP sources.
-/// 1 while a session is set up.
-pub const LLRP_CONNECTED: &str = "tallyman_llrp_connected";
 /// Connections that failed or were lost, by reason.
 pub const LLRP_LOSSES: &str = "tallyman_llrp_losses_total";
-/// Sessions in which the reader refused to choose tags; it reports all, and the daemon filters.
+/// Times that a reader was found to refuse to choose tags, once while the daemon runs; it reports all, and the daemon
+/// filters.
 pub const LLRP_FILTERS_REFUSED: &str = "tallyman_llrp_filters_refused_total";
 /// Stretches of bytes that were no message, by reason; each is a dead letter.
 pub const LLRP_UNFRAMED: &str = "tallyman_llrp_unframed_total";
 /// Connections that readers made and that went no further, by reason: `unknown`, `duplicate`, `tls`, `slow`, `status`,
-/// `not-llrp`, `crowd`.
+/// `not-llrp`, `too-much`, `gone`, `crowd`.
 pub const LLRP_TURNED_AWAY: &str = "tallyman_llrp_turned_away_total";
 
 // readers, of any protocol: label `source`
@@ -156,5 +155,5 @@ pub const READER_ANTENNA_CONNECTED: &str = "tallyman_reader_antenna_connected";
 pub const READER_TROUBLES: &str = "tallyman_reader_troubles_total";
 /// How far a reader's clock runs ahead of ours; of a reader without a calendar, not told.
 pub const READER_CLOCK_LEAD: &str = "tallyman_reader_clock_lead_seconds";
-/// Degrees Celsius inside it; only of readers that can be asked (Impinj).
+/// Degrees Celsius inside it; only of readers that can be asked (Impinj), and NaN while they are away.
 pub const READER_TEMPERATURE: &str = "tallyman_reader_temperature_celsius";

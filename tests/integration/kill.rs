@@ -202,7 +202,7 @@ fn reader_names() -> Vec<String> {
 /// Metrics that are 1 while everything is connected.
 fn links() -> Vec<String> {
     let readers = reader_names();
-    let readers = readers.iter().map(|name| format!("tallyman_llrp_connected{{source=\"{name}\"}}"));
+    let readers = readers.iter().map(|name| format!("tallyman_source_up{{source=\"{name}\"}}"));
     readers.chain([format!("tallyman_source_up{{source=\"{BROKER}\"}}")]).collect()
 }
 

@@ -84,6 +84,75 @@ async fn a_reader_that_says_nothing_more_is_not_as_it_should_be() {
     assert_eq!(heard.await.unwrap()[..2], [8, 46], "it was asked for its versions");
 }
 
+/// What is answered to a type and id in place of the reader; an empty answer is the end of the connection.
+type Odd = fn(u8, [u8; 4]) -> Option<Vec<u8>>;
+
+async fn odd_reader(reader: std::net::SocketAddr, odd: Odd) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut reader = TcpStream::connect(reader).await.unwrap();
+            let (mut from_reader, mut to_reader) = reader.split();
+            let (mut from_client, mut to_client) = client.split();
+            loop {
+                let mut head = [0; 10];
+                tokio::select! {
+                    head = from_client.read_exact(&mut head) => if head.is_err() { break },
+                    // What the reader says goes on as it comes.
+                    copied = tokio::io::copy(&mut from_reader, &mut to_client) => {
+                        copied.unwrap();
+                        break;
+                    }
+                }
+                let length = u32::from_be_bytes(head[2..6].try_into().unwrap()) as usize;
+                let mut message = head.to_vec();
+                message.resize(length, 0);
+                from_client.read_exact(&mut message[10..]).await.unwrap();
+                match odd(head[1], head[6..].try_into().unwrap()) {
+                    None => to_reader.write_all(&message).await.unwrap(),
+                    Some(answer) if answer.is_empty() => break,
+                    Some(answer) => to_client.write_all(&answer).await.unwrap(),
+                }
+            }
+            // It is free before the next client comes.
+            to_reader.shutdown().await.unwrap();
+            from_reader.read_to_end(&mut Vec::new()).await.unwrap();
+        }
+    });
+    address
+}
+
+fn answer(kind: u8, id: [u8; 4], content: &[u8]) -> Option<Vec<u8>> {
+    Some([&[8, kind, 0, 0, 0, 10 + content.len() as u8], &id[..], content].concat())
+}
+
+const STATUS_110: [u8; 8] = [1, 31, 0, 8, 0, 110, 0, 0];
+
+/// Closes when it is asked for its versions; answers that with what is no answer; tells of 1.1 and will not be set to
+/// it; has no words for its settings. The daemon reads all of them.
+#[tokio::test]
+async fn what_the_daemon_reads_in_spite_of_it_is_no_fault() {
+    let odds: [Odd; 4] = [
+        |kind, _| (kind == 46).then(Vec::new),
+        |kind, id| if kind == 46 { answer(56, id, &[1]) } else { None },
+        |kind, id| match kind {
+            46 => answer(56, id, &[1, 2, 1, 31, 0, 8, 0, 0, 0, 0]),
+            47 => answer(57, id, &STATUS_110),
+            _ => None,
+        },
+        |kind, id| if kind == 2 { answer(12, id, &[1]) } else { None },
+    ];
+    for odd in odds {
+        let reader = Reader::start(ReaderOptions::named("r"), Arc::new(TruthLog::default())).await.unwrap();
+        let address = odd_reader(reader.address(), odd).await;
+        let found = only_finding(&reader_config(&address)).await;
+        assert!(found.starts_with("ok ") && found.contains("LLRP 1.0.1"), "{found}");
+        reader.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_reader_in_use_says_so_and_hears_nothing() {
     let (address, heard) = reader(2).await;
@@ -98,7 +167,7 @@ async fn what_is_no_reader_or_not_there() {
         stream.write_all(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n").await.unwrap();
     })
     .await;
-    assert!(only_finding(&reader_config(&address)).await.contains("not LLRP"));
+    assert!(only_finding(&reader_config(&address)).await.contains("what is no LLRP"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -114,7 +183,10 @@ async fn what_never_answers_ends_at_the_timeout() {
     })
     .await;
     let findings = try_all(&config(&reader_config(&address)), Duration::from_millis(20)).await;
-    assert_eq!(findings[0].found, Err("connected, but it did not answer within 8ms".to_owned()));
+    assert_eq!(
+        findings[0].found,
+        Err("connected, but the reader did not announce the connection within 8ms".to_owned())
+    );
     drop(stop);
 }
 

@@ -46,6 +46,14 @@ pub mod parameter {
     pub const EPC_96: u16 = 13;
     pub const UTC_TIMESTAMP: u16 = 128;
     pub const UPTIME: u16 = 129;
+    pub const GENERAL_DEVICE_CAPABILITIES: u16 = 137;
+    pub const GPIO_CAPABILITIES: u16 = 141;
+    pub const LLRP_CAPABILITIES: u16 = 142;
+    pub const REGULATORY_CAPABILITIES: u16 = 143;
+    pub const UHF_BAND_CAPABILITIES: u16 = 144;
+    pub const TRANSMIT_POWER_LEVEL_TABLE_ENTRY: u16 = 145;
+    pub const FREQUENCY_INFORMATION: u16 = 146;
+    pub const FREQUENCY_HOP_TABLE: u16 = 147;
     pub const ROSPEC: u16 = 177;
     pub const RO_BOUNDARY_SPEC: u16 = 178;
     pub const ROSPEC_START_TRIGGER: u16 = 179;
@@ -77,6 +85,9 @@ pub mod parameter {
     pub const CONNECTION_ATTEMPT_EVENT: u16 = 256;
     pub const CONNECTION_CLOSE_EVENT: u16 = 257;
     pub const LLRP_STATUS: u16 = 287;
+    pub const C1G2_LLRP_CAPABILITIES: u16 = 327;
+    pub const UHF_C1G2_RF_MODE_TABLE: u16 = 328;
+    pub const UHF_C1G2_RF_MODE_TABLE_ENTRY: u16 = 329;
     pub const C1G2_INVENTORY_COMMAND: u16 = 330;
     pub const C1G2_FILTER: u16 = 331;
     pub const C1G2_TAG_INVENTORY_MASK: u16 = 332;

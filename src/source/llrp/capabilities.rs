@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::{Power, RoSpecConfig, Start, Stop};
 use crate::decode::llrp::Body;
 use crate::decode::llrp::definitions::vendor;
+use crate::decode::llrp::numbers::parameter as number;
 use crate::domain::ids::Antenna;
 
 #[derive(Clone, PartialEq, Debug)]
@@ -21,8 +22,9 @@ pub struct Capabilities {
     pub powers: Vec<(u16, i64)>,
     /// Modes of the air interface, by the number that the configuration names.
     pub modes: Vec<Mode>,
-    pub inputs: u64,
-    pub outputs: u64,
+    /// `None`: not told.
+    pub inputs: Option<u64>,
+    pub outputs: Option<u64>,
     pub holds_events_and_reports: bool,
     pub warns_of_filling_buffer: bool,
     pub max_rospecs: u64,
@@ -61,29 +63,32 @@ pub enum Misfit {
 impl Capabilities {
     /// From the body of a GET_READER_CAPABILITIES_RESPONSE; what it does not tell is not there.
     pub fn of(response: &Body) -> Self {
-        let number = |body: Option<&Body>, name| body.and_then(|body| body.number(name));
-        let general = response.first(137);
-        let llrp = response.first(142);
-        let band = response.first(143).and_then(|body| body.first(144));
-        let frequencies = band.and_then(|body| body.first(146));
-        let hops = number(frequencies, "Hopping") == Some(1);
-        let table = number(frequencies.and_then(|body| body.first(147)), "HopTableID");
+        let told = |body: Option<&Body>, name| body.and_then(|body| body.number(name));
+        let general = response.first(number::GENERAL_DEVICE_CAPABILITIES);
+        let llrp = response.first(number::LLRP_CAPABILITIES);
+        let band = response
+            .first(number::REGULATORY_CAPABILITIES)
+            .and_then(|body| body.first(number::UHF_BAND_CAPABILITIES));
+        let frequencies = band.and_then(|body| body.first(number::FREQUENCY_INFORMATION));
+        let hops = told(frequencies, "Hopping") == Some(1);
+        let table = told(frequencies.and_then(|body| body.first(number::FREQUENCY_HOP_TABLE)), "HopTableID");
         let table = table.and_then(|id| u16::try_from(id).ok()).unwrap_or(1);
-        let gpio = general.and_then(|body| body.first(141));
+        let gpio = general.and_then(|body| body.first(number::GPIO_CAPABILITIES));
         Self {
-            manufacturer: number(general, "DeviceManufacturerName").unwrap_or(0),
-            model: number(general, "ModelName").unwrap_or(0),
+            manufacturer: told(general, "DeviceManufacturerName").unwrap_or(0),
+            model: told(general, "ModelName").unwrap_or(0),
             firmware: general.and_then(|body| body.text("ReaderFirmwareVersion")).unwrap_or_default(),
-            has_utc_clock: number(general, "HasUTCClockCapability") == Some(1),
-            antennas: number(general, "MaxNumberOfAntennaSupported").unwrap_or(0),
+            has_utc_clock: told(general, "HasUTCClockCapability") == Some(1),
+            antennas: told(general, "MaxNumberOfAntennaSupported").unwrap_or(0),
             powers: powers(band),
             modes: modes(band),
-            inputs: number(gpio, "NumGPIs").unwrap_or(0),
-            outputs: number(gpio, "NumGPOs").unwrap_or(0),
-            holds_events_and_reports: number(llrp, "SupportsEventAndReportHolding") == Some(1),
-            warns_of_filling_buffer: number(llrp, "CanReportBufferFillWarning") == Some(1),
-            max_rospecs: number(llrp, "MaxNumROSpecs").unwrap_or(u64::MAX),
-            max_filters: number(response.first(327), "MaxNumSelectFiltersPerQuery").unwrap_or(0),
+            inputs: told(gpio, "NumGPIs"),
+            outputs: told(gpio, "NumGPOs"),
+            holds_events_and_reports: told(llrp, "SupportsEventAndReportHolding") == Some(1),
+            warns_of_filling_buffer: told(llrp, "CanReportBufferFillWarning") == Some(1),
+            max_rospecs: told(llrp, "MaxNumROSpecs").unwrap_or(u64::MAX),
+            max_filters: told(response.first(number::C1G2_LLRP_CAPABILITIES), "MaxNumSelectFiltersPerQuery")
+                .unwrap_or(0),
             hop_table: if hops { table } else { 0 },
             channel: if hops { 0 } else { 1 },
         }
@@ -121,8 +126,10 @@ impl Capabilities {
             Stop::Gpi { trigger, .. } => Some(trigger.port),
             Stop::Never | Stop::After(_) => None,
         };
-        for port in starts.into_iter().chain(stops).filter(|port| u64::from(*port) > self.inputs) {
-            misfits.push(Misfit::Input { port, has: self.inputs });
+        for port in starts.into_iter().chain(stops) {
+            misfits.extend(
+                self.inputs.filter(|has| u64::from(port) > *has).map(|has| Misfit::Input { port, has }),
+            );
         }
         misfits
     }
@@ -157,7 +164,7 @@ impl Capabilities {
 }
 
 fn powers(band: Option<&Body>) -> Vec<(u16, i64)> {
-    let entries = band.into_iter().flat_map(|band| band.all(145));
+    let entries = band.into_iter().flat_map(|band| band.all(number::TRANSMIT_POWER_LEVEL_TABLE_ENTRY));
     let entry = |entry: &Body| {
         let index = u16::try_from(entry.number("Index")?).ok()?;
         Some((index, entry.signed("TransmitPowerValue")?))
@@ -166,7 +173,7 @@ fn powers(band: Option<&Body>) -> Vec<(u16, i64)> {
 }
 
 fn modes(band: Option<&Body>) -> Vec<Mode> {
-    let tables = band.into_iter().flat_map(|band| band.all(328));
+    let tables = band.into_iter().flat_map(|band| band.all(number::UHF_C1G2_RF_MODE_TABLE));
     let entry = |entry: &Body| {
         let cycles = entry.number("MValue")?;
         Some(Mode {
@@ -175,7 +182,7 @@ fn modes(band: Option<&Body>) -> Vec<Mode> {
             bits_per_second: entry.number("BDRValue")?,
         })
     };
-    tables.flat_map(|table| table.all(329)).filter_map(entry).collect()
+    tables.flat_map(|table| table.all(number::UHF_C1G2_RF_MODE_TABLE_ENTRY)).filter_map(entry).collect()
 }
 
 /// In people's words, on one line.
@@ -200,7 +207,9 @@ impl fmt::Display for Capabilities {
             };
             write!(f, ", modes {}", self.modes.iter().map(mode).collect::<Vec<_>>().join(", "))?;
         }
-        write!(f, ", {} inputs, {} outputs", self.inputs, self.outputs)?;
+        if let (Some(inputs), Some(outputs)) = (self.inputs, self.outputs) {
+            write!(f, ", {inputs} inputs, {outputs} outputs")?;
+        }
         f.write_str(if self.has_utc_clock { ", a clock" } else { ", no clock (uptime only)" })?;
         f.write_str(if self.holds_events_and_reports { ", holds reports" } else { ", does not hold reports" })
     }
@@ -221,8 +230,8 @@ mod tests {
             antennas: 4,
             powers: vec![(1, 1000), (2, 1025), (81, 3000)],
             modes: vec![mode(2), mode(1000)],
-            inputs: 4,
-            outputs: 4,
+            inputs: Some(4),
+            outputs: Some(4),
             holds_events_and_reports: true,
             warns_of_filling_buffer: true,
             max_rospecs: 1,
@@ -260,14 +269,11 @@ mod tests {
             ]
         );
         assert_eq!(reader().misfits(&RoSpecConfig::default()), []);
-        let silent = Capabilities { powers: Vec::new(), modes: Vec::new(), antennas: 0, ..reader() };
+        let silent =
+            Capabilities { powers: Vec::new(), modes: Vec::new(), antennas: 0, inputs: None, ..reader() };
         let config =
             RoSpecConfig { power: Some(Power::Dbm(20.0)), antennas: vec![9], mode: Some(1), ..config };
         let told = silent.misfits(&config);
-        assert_eq!(
-            told,
-            [Misfit::NoPowerTable, Misfit::Input { port: 6, has: 4 }],
-            "what is not told is not judged"
-        );
+        assert_eq!(told, [Misfit::NoPowerTable], "what is not told is not judged");
     }
 }

@@ -3,23 +3,22 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::loss::Loss;
 use crate::decode::llrp::framing::{FramingError, MAX_MESSAGE_BYTES, message_length};
+use crate::source::line::Line;
 
 /// What one read of the socket makes room for.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What bytes go over.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
-
 pub(super) struct Connection {
-    stream: Box<dyn Wire>,
+    stream: Box<dyn Line>,
     buffer: Vec<u8>,
     /// Where in the buffer the next message starts.
     start: usize,
+    /// The longest message that is taken.
+    longest: usize,
     /// A message that is too long to be taken is read to its end, up to here, before it is refused.
     max_kept: usize,
 }
@@ -45,9 +44,32 @@ pub(super) enum ReadError {
     },
 }
 
+impl ReadError {
+    /// What it means for the session, a short stable word, and the bytes that are no message.
+    pub fn into_parts(self) -> (Loss, &'static str, Vec<u8>) {
+        match self {
+            Self::Io { error, bytes } => (Loss::Read(error), "cut-off", bytes),
+            Self::Silent { after, bytes } => (Loss::Silent(after), "cut-off", bytes),
+            Self::Closed(bytes) => (Loss::Closed, "cut-off", bytes),
+            Self::Framing { error, bytes } => (Loss::Framing(error), error.reason(), bytes),
+        }
+    }
+}
+
 impl Connection {
-    pub fn new(stream: Box<dyn Wire>, max_kept: usize) -> Self {
-        Self { stream, buffer: Vec::with_capacity(READ_BYTES), start: 0, max_kept }
+    pub fn new(stream: Box<dyn Line>, max_kept: usize) -> Self {
+        let buffer = Vec::with_capacity(READ_BYTES);
+        Self { stream, buffer, start: 0, longest: MAX_MESSAGE_BYTES, max_kept }
+    }
+
+    /// With somebody who is not known: nothing longer than `longest` is taken, or kept.
+    pub fn guarded(stream: Box<dyn Line>, longest: usize) -> Self {
+        Self { longest, ..Self::new(stream, longest) }
+    }
+
+    /// With a reader that is known by now.
+    pub fn trusted(self, max_kept: usize) -> Self {
+        Self { longest: MAX_MESSAGE_BYTES, max_kept, ..self }
     }
 
     /// The next whole message. Cancel safe: what has been read stays.
@@ -79,7 +101,7 @@ impl Connection {
 
     fn take(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         let waiting = &self.buffer[self.start..];
-        match message_length(waiting, MAX_MESSAGE_BYTES) {
+        match message_length(waiting, self.longest) {
             Ok(Some(length)) => {
                 let message = waiting[..length].to_vec();
                 self.start += length;

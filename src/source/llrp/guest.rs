@@ -1,84 +1,73 @@
 //! A connection outside any session: its announcement, and single questions. For readers that have connected and
 //! are not known yet, and for a check.
+//!
+//! What a guest says meanwhile is kept, up to a bound, for the session that it may get. Of what does not fit it is
+//! known how much it was.
 
-use std::io;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::connection::{Connection, ReadError};
-use super::versions::{V1_0_1, V1_1};
-use super::wire::{attempt_status, check_status, is_answer, is_for_the_pipeline, name_of, type_of};
+use super::answers::{attempt_status, is_answer, is_for_the_pipeline, name_of, type_of};
+use super::connection::Connection;
+use super::conversation::{Conversation, judged};
+use super::loss::{Ended, Loss};
+use super::versions::Asks;
 use crate::config::ReaderIdentity;
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
-use crate::decode::llrp::{Message, Parameter, Value, build};
+use crate::decode::llrp::{Message, Parameter, Value};
 
-/// What a reader may say before it has said who it is.
-const MOST_SAID: usize = 64;
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest message of somebody whom we do not know.
+pub(super) const LONGEST_MESSAGE: usize = 256 << 10;
+/// What is kept of what it says before it has said who it is, in bytes of memory.
+const MOST_SAID: usize = 1 << 20;
+/// What a message costs beside its bytes.
+const OVERHEAD: usize = 64;
 
 pub(super) struct Guest {
-    pub connection: Connection,
-    /// What is the pipeline's, in order.
+    pub talk: Conversation,
+    /// What is the pipeline's, in order, without the newest where it was too much.
     pub said: Vec<Vec<u8>>,
-    /// Of our last message.
-    pub last_id: u32,
-    pub version: u8,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum GuestError {
-    #[error("turned away: {}", super::loss::refusal(*.0))]
-    Refused(u64),
-    #[error("it went away")]
-    Gone,
-    #[error("failed to talk to it: {0}")]
-    Io(#[source] io::Error),
-    #[error("what it says is not LLRP")]
-    NotLlrp,
-    #[error("{request} is refused with status {status} {description}")]
-    Rejected { request: &'static str, status: u64, description: String },
-}
-
-impl From<ReadError> for GuestError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Closed(_) | ReadError::Silent { .. } => Self::Gone,
-            ReadError::Io { error, .. } => Self::Io(error),
-            ReadError::Framing { .. } => Self::NotLlrp,
-        }
-    }
+    /// Of `said`, in memory.
+    bytes: usize,
+    most: usize,
+    /// Messages that found no room in `said`.
+    pub dropped: u64,
 }
 
 impl Guest {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, said: Vec::new(), last_id: 0, version: V1_0_1 }
+        let talk = Conversation::new(connection);
+        Self { talk, said: Vec::new(), bytes: 0, most: MOST_SAID, dropped: 0 }
+    }
+
+    /// One of whom nothing is kept.
+    pub fn passing(connection: Connection) -> Self {
+        Self { most: 0, ..Self::new(connection) }
     }
 
     /// The reader speaks first.
-    pub async fn announced(&mut self) -> Result<(), GuestError> {
+    pub async fn announced(&mut self) -> Result<(), Loss> {
         loop {
-            let message = self.connection.next().await?;
+            let message = self.next().await?;
             let status = attempt_status(&message);
-            self.keep(message)?;
+            self.keep(message);
             match status {
                 Some(0) => return Ok(()),
-                Some(status) => return Err(GuestError::Refused(status)),
+                Some(status) => return Err(Loss::Refused(status)),
                 None => {}
             }
         }
     }
 
-    /// What it calls itself; `None` where it does not say.
-    pub async fn identity(&mut self) -> Result<Option<ReaderIdentity>, GuestError> {
+    /// What it calls itself; `None` where it does not say, or not so that it could be understood.
+    pub async fn identity(&mut self, within: Duration) -> Result<Option<ReaderIdentity>, Loss> {
         // Identification only, of no antenna and no port.
         let values = vec![0u16.into(), 1u8.into(), 0u16.into(), 0u16.into()];
-        let answer = match self.ask(message::GET_READER_CONFIG, values, vec![]).await {
-            Ok(answer) => answer,
-            Err(GuestError::Rejected { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let answer = self.ask(within, message::GET_READER_CONFIG, values, vec![]).await;
+        let Some(answer) = unless_refused(answer)? else { return Ok(None) };
         let identity = answer.body.first(number::IDENTIFICATION);
         Ok(identity.and_then(|identity| identity.bytes("ReaderID")).map(ReaderIdentity::new))
     }
@@ -86,64 +75,72 @@ impl Guest {
     /// The answer to a question; what comes before it is kept.
     pub async fn ask(
         &mut self,
+        within: Duration,
         kind: u16,
         values: Vec<Value>,
         parameters: Vec<Parameter>,
-    ) -> Result<Message, GuestError> {
-        self.last_id += 1;
-        let (id, request) = (self.last_id, name_of(kind));
-        self.say(kind, id, values, parameters).await?;
+    ) -> Result<Message, Loss> {
+        let id = self.talk.say(kind, values, parameters).await?;
+        let deadline = Instant::now() + within;
         loop {
-            let message = self.connection.next().await?;
+            let received = timeout_at(deadline, self.next()).await;
+            let message = received.map_err(|_| Loss::NoResponse { request: name_of(kind), within })??;
             match Header::read(&message) {
                 Some(header) if header.message_type == message::KEEPALIVE => {
-                    self.say(message::KEEPALIVE_ACK, header.id, vec![], vec![]).await?;
+                    self.talk.acknowledge(header.id).await?;
                 }
-                _ if is_answer(&message, kind, id) => {
-                    let answer = Message::decode(&message).map_err(|_| GuestError::NotLlrp)?;
-                    return match check_status(&answer) {
-                        Ok(()) => Ok(answer),
-                        Err((status, description)) => {
-                            Err(GuestError::Rejected { request, status, description })
-                        }
-                    };
-                }
-                _ => self.keep(message)?,
+                _ if is_answer(&message, kind, id) => return judged(&message, kind),
+                _ => self.keep(message),
             }
         }
     }
 
     /// Tells it that we leave, or that it should, which spares it the wait for our silence.
-    pub async fn dismiss(&mut self) -> Result<(), GuestError> {
-        self.last_id += 1;
-        self.say(message::CLOSE_CONNECTION, self.last_id, vec![], vec![]).await
+    pub async fn dismiss(&mut self) -> Result<(), Loss> {
+        self.talk.say(message::CLOSE_CONNECTION, vec![], vec![]).await.map(drop)
     }
 
-    fn keep(&mut self, message: Vec<u8>) -> Result<(), GuestError> {
+    async fn next(&mut self) -> Result<Vec<u8>, Loss> {
+        self.talk.connection.next().await.map_err(|error| error.into_parts().0)
+    }
+
+    fn keep(&mut self, message: Vec<u8>) {
         if !is_for_the_pipeline(&message) {
             debug!(kind = type_of(&message), "not what a reader says that has just connected");
-            return Ok(());
+            return;
         }
-        if self.said.len() == MOST_SAID {
-            return Err(GuestError::NotLlrp);
+        let bytes = self.bytes + message.len() + OVERHEAD;
+        // Once something found no room, nothing behind it is kept, however short: what is there is in order.
+        if self.dropped > 0 || bytes > self.most {
+            self.dropped += 1;
+            return;
         }
+        self.bytes = bytes;
         self.said.push(message);
-        Ok(())
+    }
+}
+
+impl Asks for Guest {
+    fn talk(&mut self) -> &mut Conversation {
+        &mut self.talk
     }
 
-    async fn say(
+    async fn ask_within(
         &mut self,
+        within: Duration,
         kind: u16,
-        id: u32,
         values: Vec<Value>,
         parameters: Vec<Parameter>,
-    ) -> Result<(), GuestError> {
-        let mut message = build::message(kind, id, values, parameters);
-        message.version = match kind {
-            message::GET_SUPPORTED_VERSION | message::SET_PROTOCOL_VERSION => V1_1,
-            _ => self.version,
-        };
-        let bytes = message.encode().map_err(|_| GuestError::NotLlrp)?;
-        self.connection.send(&bytes, SEND_TIMEOUT).await.map_err(GuestError::Io)
+    ) -> Result<Message, Ended> {
+        Ok(self.ask(within, kind, values, parameters).await?)
+    }
+}
+
+/// The answer to a question that a reader need not understand.
+pub(super) fn unless_refused(answer: Result<Message, Loss>) -> Result<Option<Message>, Loss> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(loss) if loss.is_refusal() => Ok(None),
+        Err(loss) => Err(loss),
     }
 }

@@ -23,15 +23,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::connection::{Connection, Wire};
+use super::connection::Connection;
 use super::desk::{Arrival, Desk};
-use super::guest::{Guest, GuestError};
+use super::guest::{Guest, LONGEST_MESSAGE};
+use super::loss::Loss;
 use crate::config::{Reach, ReaderConfig, ReaderIdentity};
+use crate::decode::llrp::framing::FramingError;
 use crate::domain::ids::SourceId;
+use crate::source::line::Line;
 use crate::telemetry::names;
 
 /// To say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A session that has just lost its reader comes back for it within moments.
+const GRACE: Duration = Duration::from_millis(500);
 /// Connections that are being asked; more are closed at once.
 const MOST_ASKED: usize = 32;
 /// Where none can be accepted: the process has no descriptors left, for instance.
@@ -55,15 +60,17 @@ enum TurnedAway {
     )]
     Unknown { identity: String },
     #[error(
-        "{reader} is connected already: is there a second reader that calls itself so, or does it still believe in its last connection?"
+        "{reader} is connected already, or its last connection failed and it is not waited for yet: is there a second reader that calls itself so?"
     )]
     Duplicate { reader: SourceId },
     #[error("failed to begin TLS: {0}")]
     Tls(#[source] std::io::Error),
     #[error("it did not say who it is within {PATIENCE:?}")]
     Slow,
+    #[error("it says too much at once: a message of {length} bytes, of somebody who is not known")]
+    TooMuch { length: u32 },
     #[error(transparent)]
-    Guest(#[from] GuestError),
+    Lost(Loss),
     #[error("there are {MOST_ASKED} others that have not said who they are")]
     Crowd,
 }
@@ -75,9 +82,20 @@ impl TurnedAway {
             Self::Duplicate { .. } => "duplicate",
             Self::Tls(_) => "tls",
             Self::Slow => "slow",
-            Self::Guest(GuestError::Refused(_)) => "status",
-            Self::Guest(_) => "not-llrp",
+            Self::TooMuch { .. } => "too-much",
+            Self::Lost(Loss::Refused(_)) => "status",
+            Self::Lost(Loss::Framing(_)) => "not-llrp",
+            Self::Lost(_) => "gone",
             Self::Crowd => "crowd",
+        }
+    }
+}
+
+impl From<Loss> for TurnedAway {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Framing(FramingError::TooLong { length, .. }) => Self::TooMuch { length },
+            loss => Self::Lost(loss),
         }
     }
 }
@@ -125,31 +143,37 @@ impl Door {
 
     async fn receive(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), TurnedAway> {
         let met = async {
-            stream.set_nodelay(true).map_err(GuestError::Io)?;
-            let stream: Box<dyn Wire> = match &self.tls {
+            stream.set_nodelay(true).map_err(Loss::Read)?;
+            let stream: Box<dyn Line> = match &self.tls {
                 None => Box::new(stream),
                 Some(tls) => Box::new(tls.accept(stream).await.map_err(TurnedAway::Tls)?),
             };
-            let mut guest = Guest::new(Connection::new(stream, self.max_kept));
+            let mut guest = Guest::new(Connection::guarded(stream, LONGEST_MESSAGE));
             guest.announced().await?;
-            let identity = guest.identity().await?;
+            let identity = guest.identity(PATIENCE).await?;
             let Some(reader) = self.who(identity.as_ref(), peer.ip()) else {
                 guest.dismiss().await?;
                 let identity = identity.map_or("none".to_owned(), |identity| identity.to_string());
                 return Err(TurnedAway::Unknown { identity });
             };
-            if !self.desk.expects(reader) {
-                guest.dismiss().await?;
-                return Err(TurnedAway::Duplicate { reader: reader.clone() });
-            }
             Ok((reader, guest))
         };
-        let (reader, guest) = timeout(PATIENCE, met).await.unwrap_or(Err(TurnedAway::Slow))?;
+        let (reader, mut guest) = timeout(PATIENCE, met).await.unwrap_or(Err(TurnedAway::Slow))?;
+        self.desk.lose(reader, guest.dropped);
+        let duplicate = || TurnedAway::Duplicate { reader: reader.clone() };
+        if !self.desk.expects(reader, GRACE).await {
+            self.desk.lose(reader, guest.said.len() as u64);
+            guest.dismiss().await?;
+            return Err(duplicate());
+        }
         info!(%reader, %peer, "the reader has connected to us");
-        let Guest { connection, said, last_id, .. } = guest;
-        let arrival = Arrival { connection, from: peer.to_string(), said, last_id };
-        let taken = self.desk.hand_over(reader, arrival);
-        taken.map_err(|_| TurnedAway::Duplicate { reader: reader.clone() })
+        let Guest { mut talk, said, .. } = guest;
+        talk.connection = talk.connection.trusted(self.max_kept);
+        let taken = self.desk.hand_over(reader, Arrival { talk, from: peer.to_string(), said });
+        taken.map_err(|arrival| {
+            self.desk.lose(reader, arrival.said.len() as u64);
+            duplicate()
+        })
     }
 
     /// Which reader calls itself so, or comes from there.

@@ -75,6 +75,23 @@ pub(super) enum Loss {
 }
 
 impl Loss {
+    /// The reader does not know, or will not do, what it was asked, and lives: it may be done without.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Undecodable { .. } | Self::NoResponse { .. })
+    }
+
+    /// The line is gone, or was not there: of a reader that connects by itself, the next try is its own. Whatever
+    /// else went wrong would only go wrong again at once.
+    pub fn is_of_the_line(&self) -> bool {
+        match self {
+            Self::NotCalled(_) | Self::Closed | Self::Read(_) | Self::Silent(_) => true,
+            Self::Write(_) | Self::WriteTimeout => true,
+            // It is asked no more.
+            Self::VersionsUnknown => true,
+            _ => false,
+        }
+    }
+
     /// A short stable word for the metric's label.
     pub fn label(&self) -> &'static str {
         match self {

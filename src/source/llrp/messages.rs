@@ -19,9 +19,10 @@ const DEFAULT_POPULATION: u16 = 32;
 const ROUND: Duration = Duration::from_secs(1);
 
 /// ROSpec states (LLRP 1.0.1, section 10.2.1).
+pub(super) const ROSPEC_INACTIVE: u64 = 1;
 pub(super) const ROSPEC_ACTIVE: u64 = 2;
 
-/// Parameters of SET_READER_CONFIG: the events we want, keepalives, and whether to hold.
+/// Parameters of SET_READER_CONFIG: the events we use, keepalives, and whether to hold.
 pub(super) fn settings(
     keepalive: Duration,
     hold: bool,
@@ -29,9 +30,6 @@ pub(super) fn settings(
     extended: bool,
 ) -> Vec<Parameter> {
     let mut events = vec![(READER_EXCEPTION, true), (ANTENNA, true)];
-    if capabilities.inputs > 0 {
-        events.insert(0, (GPI, true));
-    }
     if capabilities.warns_of_filling_buffer {
         let at = events.iter().position(|(event, _)| *event > BUFFER_FILL).unwrap_or(0);
         events.insert(at, (BUFFER_FILL, true));
@@ -41,22 +39,22 @@ pub(super) fn settings(
         .map(|(event, on)| parameter(number::EVENT_NOTIFICATION_STATE, [event.into(), on.into()], vec![]))
         .collect();
     let keepalive_ms = u32::try_from(keepalive.as_millis()).unwrap_or(u32::MAX);
-    let periodic = u8::from(keepalive_ms > 0);
     let mut settings = vec![
         parameter(number::READER_EVENT_NOTIFICATION_SPEC, [], states),
-        parameter(number::KEEPALIVE_SPEC, [periodic.into(), keepalive_ms.into()], vec![]),
+        parameter(number::KEEPALIVE_SPEC, [PERIODIC_KEEPALIVE.into(), keepalive_ms.into()], vec![]),
     ];
     if capabilities.holds_events_and_reports {
         settings.push(parameter(number::EVENTS_AND_REPORTS, [hold.into()], vec![]));
     }
-    if extended && periodic == 1 {
+    if extended {
         settings.extend(vendors::settings(capabilities));
     }
     settings
 }
 
+// KeepaliveTriggerType (LLRP 1.0.1, section 12.2.4).
+const PERIODIC_KEEPALIVE: u8 = 1;
 // Event types of EventNotificationState (LLRP 1.0.1, section 13.2.5.1).
-const GPI: u16 = 1;
 const BUFFER_FILL: u16 = 3;
 const READER_EXCEPTION: u16 = 4;
 const ANTENNA: u16 = 8;
@@ -103,9 +101,8 @@ fn stop(config: &RoSpecConfig) -> Parameter {
         (Stop::After(after), _) => (AFTER, after, None),
         (Stop::Gpi { trigger, timeout }, _) => (AFTER_INPUT, Duration::ZERO, Some(input(trigger, timeout))),
         (Stop::Never, Report::Interval(interval)) => (AFTER, interval, None),
-        (Stop::Never, Report::Reads(every)) if every != 1 && config.start == Start::Immediate => {
-            (AFTER, ROUND, None)
-        }
+        // Only a start that comes again by itself goes without a stop.
+        (Stop::Never, Report::Reads(every)) if every != 1 => (AFTER, ROUND, None),
         (Stop::Never, Report::Reads(_)) => (NEVER, Duration::ZERO, None),
     };
     let values = [kind.into(), millis(after).into()];

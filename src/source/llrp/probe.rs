@@ -7,20 +7,40 @@ use tokio::time::timeout;
 
 use super::capabilities::Capabilities;
 use super::dial::dial;
-use super::guest::{Guest, GuestError};
-use super::loss::Loss;
+use super::guest::{Guest, unless_refused};
+use super::loss::{Ended, Loss};
 use super::vendors;
-use super::versions::V1_1;
+use super::versions::{V1_1, negotiate};
 use crate::config::{LlrpVersion, Reach, ReaderConfig};
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Message};
 
-/// Longest message that is believed of it.
+/// A message that is too long to be taken is read so far before it is refused.
 const MAX_KEPT: usize = 64 << 10;
 
 /// What the reader says of itself, on one line; or why it will not do. `within`: for the connection, and for each
 /// of its answers.
 pub async fn probe(config: &ReaderConfig, within: Duration) -> Result<String, String> {
+    let asks_versions = config.version == LlrpVersion::Negotiated;
+    let mut guest = meet(config, within).await?;
+    let mut found = ask(&mut guest, config, asks_versions, within).await;
+    if matches!(found, Err(Loss::VersionsUnknown)) {
+        // A session would not ask again either.
+        let again = meet(config, within).await;
+        guest = again.map_err(|why| {
+            format!("the connection was accepted, but {}; then: {why}", Loss::VersionsUnknown)
+        })?;
+        found = ask(&mut guest, config, false, within).await;
+    }
+    let left = timeout(within, guest.dismiss()).await;
+    match (found, left) {
+        (Ok(_), Ok(Err(error))) => Err(format!("it answers, but does not let us go: {error}")),
+        (found, _) => found.map_err(|why| format!("the connection was accepted, but {why}")),
+    }
+}
+
+/// A connection that the reader has announced.
+async fn meet(config: &ReaderConfig, within: Duration) -> Result<Guest, String> {
     let Reach::ToReader { address, tls } = &config.reach else {
         return Err("it connects by itself".to_owned());
     };
@@ -28,22 +48,27 @@ pub async fn probe(config: &ReaderConfig, within: Duration) -> Result<String, St
         Loss::Connect(error) => format!("cannot connect: {error}"),
         loss => loss.to_string(),
     })?;
-    let mut guest = Guest::new(connection);
-    answer(within, guest.announced()).await.map_err(|why| format!("connected, but {why}"))?;
-    let found = ask(&mut guest, config, within).await;
-    let left = timeout(within, guest.dismiss()).await;
-    match (&found, left) {
-        (Ok(_), Ok(Err(error))) => Err(format!("it answers, but does not let us go: {error}")),
-        _ => found.map_err(|why| format!("the connection was accepted, but {why}")),
-    }
+    let mut guest = Guest::passing(connection);
+    let announced = timeout(within, guest.announced()).await;
+    let announced = announced.unwrap_or(Err(Loss::NotAnnounced(within)));
+    announced.map_err(|why| format!("connected, but {why}"))?;
+    Ok(guest)
 }
 
-async fn ask(guest: &mut Guest, config: &ReaderConfig, within: Duration) -> Result<String, String> {
+async fn ask(
+    guest: &mut Guest,
+    config: &ReaderConfig,
+    asks_versions: bool,
+    within: Duration,
+) -> Result<String, Loss> {
     let mut found = String::new();
-    let version = if negotiate(guest, config, within).await? { "1.1" } else { "1.0.1" };
-    let identity = answer(within, guest.identity()).await?;
+    if asks_versions {
+        negotiate(guest, &config.name).await.map_err(lost)?;
+    }
+    let version = if guest.talk.version() == V1_1 { "1.1" } else { "1.0.1" };
+    let identity = guest.identity(within).await?;
     let all = vec![0u8.into()];
-    let told = answer(within, guest.ask(message::GET_READER_CAPABILITIES, all, vec![])).await?;
+    let told = guest.ask(within, message::GET_READER_CAPABILITIES, all, vec![]).await?;
     let capabilities = Capabilities::of(&told.body);
     let identity = identity.map_or("nothing".to_owned(), |identity| identity.to_string());
     // Writing into a string does not fail.
@@ -55,28 +80,10 @@ async fn ask(guest: &mut Guest, config: &ReaderConfig, within: Duration) -> Resu
         }
     }
     let misfits: Vec<String> = capabilities.misfits(&config.rospec).iter().map(ToString::to_string).collect();
-    if misfits.is_empty() { Ok(found) } else { Err(format!("{}; it is: {found}", misfits.join("; "))) }
-}
-
-/// Whether it speaks 1.1; it is asked for it then.
-async fn negotiate(guest: &mut Guest, config: &ReaderConfig, within: Duration) -> Result<bool, String> {
-    if config.version == LlrpVersion::V1_0_1 {
-        return Ok(false);
+    match misfits.is_empty() {
+        true => Ok(found),
+        false => Err(Loss::Configuration(format!("{}; it is: {found}", misfits.join("; ")))),
     }
-    let told = match timeout(within, guest.ask(message::GET_SUPPORTED_VERSION, vec![], vec![])).await {
-        Ok(Ok(told)) => told,
-        Ok(Err(GuestError::Rejected { .. })) => return Ok(false),
-        Ok(Err(error)) => {
-            return Err(format!("{error}, when asked for its versions: try version = \"1.0.1\""));
-        }
-        Err(_) => return Ok(false),
-    };
-    if told.body.number("SupportedVersion").unwrap_or(0) < u64::from(V1_1) {
-        return Ok(false);
-    }
-    answer(within, guest.ask(message::SET_PROTOCOL_VERSION, vec![V1_1.into()], vec![])).await?;
-    guest.version = V1_1;
-    Ok(true)
 }
 
 /// Its settings; `None` where it does not tell them, which keeps nobody from using it.
@@ -84,18 +91,22 @@ async fn settings(
     guest: &mut Guest,
     capabilities: &Capabilities,
     within: Duration,
-) -> Result<Option<Message>, String> {
+) -> Result<Option<Message>, Loss> {
     let mut extended = false;
     if let Some((values, parameters)) = vendors::enabling(capabilities) {
-        let enabled = timeout(within, guest.ask(message::CUSTOM_MESSAGE, values, parameters)).await;
-        extended = matches!(enabled, Ok(Ok(_)));
+        let enabled = guest.ask(within, message::CUSTOM_MESSAGE, values, parameters).await;
+        extended = unless_refused(enabled)?.is_some();
     }
     let wanted = if extended { vec![vendors::temperature_request()] } else { vec![] };
     let all = vec![0u16.into(), 0u8.into(), 0u16.into(), 0u16.into()];
-    match timeout(within, guest.ask(message::GET_READER_CONFIG, all, wanted)).await {
-        Ok(Ok(settings)) => Ok(Some(settings)),
-        Ok(Err(GuestError::Rejected { .. })) | Err(_) => Ok(None),
-        Ok(Err(error)) => Err(error.to_string()),
+    unless_refused(guest.ask(within, message::GET_READER_CONFIG, all, wanted).await)
+}
+
+/// A guest has no pipeline, and nobody stops it: it only ever ends so.
+fn lost(ended: Ended) -> Loss {
+    match ended {
+        Ended::Lost(loss) => loss,
+        Ended::Shutdown | Ended::PipelineGone => Loss::Closed,
     }
 }
 
@@ -114,15 +125,5 @@ fn antennas(settings: &Body) -> String {
         (yes, no) if no.is_empty() => format!("; antennas connected: {yes}"),
         (yes, no) if yes.is_empty() => format!("; no antenna is connected of {no}"),
         (yes, no) => format!("; antennas connected: {yes}; not connected: {no}"),
-    }
-}
-
-async fn answer<T>(
-    within: Duration,
-    asked: impl Future<Output = Result<T, GuestError>>,
-) -> Result<T, String> {
-    match timeout(within, asked).await {
-        Ok(answer) => answer.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("it did not answer within {within:?}")),
     }
 }

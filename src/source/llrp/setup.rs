@@ -9,16 +9,16 @@ use super::messages;
 use super::select;
 use super::session::Session;
 use super::vendors;
-use crate::config::{Power, ReaderConfig};
+use crate::config::{Power, ReaderConfig, Start};
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Parameter};
 use crate::telemetry::names;
 
-/// Checks what is asked of the reader against what it has, then settings and ROSpec; the reader is then ready to be told to report.
+/// Checks what is asked of the reader against what it has, then settings and ROSpec; the reader is then ready to be
+/// told to report.
 ///
-/// A reader goes on reading while we are away, and holds what it reads. An ROSpec that is there
-/// already, active, and what we would add, is therefore left alone; any other one of our number is
-/// replaced.
+/// A reader goes on reading while we are away, and holds what it reads. An ROSpec that is there already, at work, and
+/// what we would add, is therefore left alone; any other one of our number is replaced.
 ///
 /// Gives back whether the reader may now send what it held for us: it holds, and had our ROSpec
 /// (also an older version of it) when we came.
@@ -32,15 +32,15 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     if hold && !capabilities.holds_events_and_reports {
         warn!(reader = %config.name, "the reader cannot hold reports while we are away");
     }
-    session.extended = !session.refuses_extensions && vendors::enable(session, &capabilities).await?;
+    vendors::enable(session, &capabilities).await?;
     configure(session, hold, &capabilities).await?;
-    session.tells_temperature = session.extended && capabilities.is_impinj();
+    session.tells_temperature = session.extended;
 
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
     let ours = messages::rospec(&config.rospec, &filters, &capabilities, session.extended);
     let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
     let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
-    if held.body.all(number::ROSPEC).any(|body| is_running(body, &ours.body)) {
+    if held.body.all(number::ROSPEC).any(|body| is_at_work(body, &ours.body, config.rospec.start)) {
         info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
     } else {
         make_room(session, &held.body, &capabilities).await?;
@@ -77,7 +77,7 @@ async fn configure(session: &mut Session<'_>, hold: bool, capabilities: &Capabil
     let set = session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await;
     match set {
         Err(Ended::Lost(loss @ Loss::Rejected { .. })) if session.extended => {
-            extensions_refused(session, &loss);
+            vendors::refused(session, &loss);
             let settings = messages::settings(keepalive, hold, capabilities, false);
             session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await.map(drop)
         }
@@ -113,19 +113,13 @@ async fn add_what_it_takes(
                     filters_refused(session, &refused);
                 }
                 if drops_extensions {
-                    extensions_refused(session, &refused);
+                    vendors::refused(session, &refused);
                 }
                 return Ok(());
             }
         }
     }
     Err(refused.into())
-}
-
-fn extensions_refused(session: &mut Session<'_>, loss: &Loss) {
-    warn!(reader = %session.config.name, "the reader is read without its maker's extensions: {loss}");
-    session.refuses_extensions = true;
-    session.extended = false;
 }
 
 /// What the reader can choose of the tags that concern us; the daemon filters the rest.
@@ -160,8 +154,15 @@ fn id_of(rospec: &Body) -> u64 {
     rospec.number("ROSpecID").unwrap_or(0)
 }
 
-fn is_running(held: &Body, ours: &Body) -> bool {
-    held.number("CurrentState") == Some(messages::ROSPEC_ACTIVE) && messages::is_same_rospec(held, ours)
+/// It is ours, and reads, or will when its start trigger says so. One that starts at once and does not read was
+/// stopped, and would stay so.
+fn is_at_work(held: &Body, ours: &Body, start: Start) -> bool {
+    let at_work = match held.number("CurrentState") {
+        Some(messages::ROSPEC_ACTIVE) => true,
+        Some(messages::ROSPEC_INACTIVE) => start != Start::Immediate,
+        _ => false,
+    };
+    at_work && messages::is_same_rospec(held, ours)
 }
 
 /// Removes the ROSpec of our number; the others only where the reader has no room for ours.

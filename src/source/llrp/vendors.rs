@@ -8,7 +8,7 @@ use super::capabilities::Capabilities;
 use super::loss::{Ended, Loss};
 use super::session::Session;
 use crate::decode::llrp::build::parameter;
-use crate::decode::llrp::definitions::vendor::{self, IMPINJ, ZEBRA};
+use crate::decode::llrp::definitions::vendor::{self, IMPINJ};
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Parameter, Value};
 
@@ -16,20 +16,27 @@ use crate::decode::llrp::{Body, Parameter, Value};
 const LINK_DOWN_THRESHOLD: u16 = 3;
 /// Impinj's ImpinjRequestedData: the temperature alone.
 const READER_TEMPERATURE: u32 = 2004;
-/// The phase, in Zebra's selector.
-const ZEBRA_ENABLE_PHASE: u32 = 1 << 28;
 
-/// Makes the reader take its maker's extensions. Gives whether it does.
-pub(super) async fn enable(session: &mut Session<'_>, capabilities: &Capabilities) -> Result<bool, Ended> {
-    let Some((values, parameters)) = enabling(capabilities) else { return Ok(capabilities.is_zebra()) };
-    match session.request(message::CUSTOM_MESSAGE, values, parameters).await {
-        Ok(_) => Ok(true),
-        Err(Ended::Lost(loss @ Loss::Rejected { .. })) => {
-            warn!(reader = %session.config.name, "read without Impinj's extensions: {loss}");
-            Ok(false)
-        }
-        Err(ended) => Err(ended),
+/// Makes the reader take its maker's extensions, where they must be switched on. One that will not is asked no more.
+pub(super) async fn enable(session: &mut Session<'_>, capabilities: &Capabilities) -> Result<(), Ended> {
+    session.extended = false;
+    if session.refuses_extensions {
+        return Ok(());
     }
+    let Some((values, parameters)) = enabling(capabilities) else { return Ok(()) };
+    match session.request(message::CUSTOM_MESSAGE, values, parameters).await {
+        Ok(_) => session.extended = true,
+        Err(Ended::Lost(loss)) if loss.is_refusal() => refused(session, &loss),
+        Err(ended) => return Err(ended),
+    }
+    Ok(())
+}
+
+/// From here on the reader is read without them, in later sessions too.
+pub(super) fn refused(session: &mut Session<'_>, loss: &Loss) {
+    warn!(reader = %session.config.name, "the reader is read without its maker's extensions: {loss}");
+    session.refuses_extensions = true;
+    session.extended = false;
 }
 
 /// The custom message that switches extensions on, where there is one.
@@ -46,17 +53,13 @@ pub(super) fn settings(capabilities: &Capabilities) -> Option<Parameter> {
     capabilities.is_impinj().then(|| custom(IMPINJ, vendor::IMPINJ_LINK_MONITOR, values))
 }
 
-/// The custom parameter of ROReportSpec: phase, fine signal strength, Doppler, and the chip's serial number.
+/// The custom parameter of ROReportSpec: signal strength to the hundredth, and Doppler. The phase, and the chip's serial
+/// number, would make reports longer, and nothing here uses them.
 pub(super) fn report_content(capabilities: &Capabilities) -> Option<Parameter> {
-    if capabilities.is_zebra() {
-        let values = ZEBRA_ENABLE_PHASE.to_be_bytes().to_vec();
-        return Some(custom(ZEBRA, vendor::ZEBRA_TAG_REPORT_CONTENT, values));
-    }
     if !capabilities.is_impinj() {
         return None;
     }
-    let wanted =
-        [vendor::IMPINJ_ENABLE_PHASE, vendor::IMPINJ_ENABLE_PEAK_RSSI, vendor::IMPINJ_ENABLE_DOPPLER];
+    let wanted = [vendor::IMPINJ_ENABLE_PEAK_RSSI, vendor::IMPINJ_ENABLE_DOPPLER];
     // In a parameter's data its nested parameters are bytes like any other.
     let nested = wanted.iter().flat_map(|subtype| switched_on(*subtype)).collect();
     Some(custom(IMPINJ, vendor::IMPINJ_TAG_REPORT_CONTENT, nested))

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_serial::SerialPortBuilderExt;
 
 use crate::config::{Parity, SerialLine};
+use crate::source::line::Line;
 
 /// A command of a few bytes that is not gone by then does not go.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-
-pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
 
 /// # Errors
 /// Why there is no line, in words.

@@ -68,6 +68,23 @@ async fn an_output_is_switched_off_in_time_while_nothing_is_read() {
 }
 
 #[tokio::test]
+async fn an_output_is_switched_on_while_an_answer_is_waited_for() {
+    let mut bench = Bench::with_outputs(&[3], |_| {}).await;
+    let mut reader = bench.accept().await;
+    reader.announce(0).await;
+    assert_eq!(reader.switched().await, gpo(false));
+    let (kind, id, _) = reader.receive().await;
+    assert_eq!(kind, 1, "it takes its time to tell what it can");
+    bench.ring(60_000).await;
+    assert_eq!(reader.switched().await, gpo(true));
+    let capabilities = format!("{SUCCESS}{CAPABILITIES}");
+    reader.send(&message(11, id, &capabilities)).await;
+    assert_eq!(reader.answer_until_enabled().await, SET_UP[1..]);
+    bench.frame().await;
+    assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+}
+
+#[tokio::test]
 async fn a_reader_that_refuses_to_switch_is_read_all_the_same() {
     let mut bench = Bench::with_outputs(&[3], |_| {}).await;
     let mut reader = bench.set_up().await;

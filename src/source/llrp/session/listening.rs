@@ -1,0 +1,202 @@
+//! A session that is set up: what is heard, what is told meanwhile, and taking leave.
+
+use std::time::Duration;
+
+use metrics::gauge;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Session;
+use crate::decode::llrp::Message;
+use crate::decode::llrp::numbers::message;
+use crate::source::Gate;
+use crate::source::llrp::answers::{status_of, type_of};
+use crate::source::llrp::connection::{Connection, ReadError};
+use crate::source::llrp::loss::Ended;
+use crate::source::llrp::outputs::Turn;
+use crate::source::llrp::vendors;
+use crate::telemetry::names;
+
+/// How long we wait for the reader's leave; it closes anyway.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A reader warms up within minutes.
+const TEMPERATURE_EVERY: Duration = Duration::from_secs(60);
+/// Keepalives that may go missing.
+const MISSED_KEEPALIVES: u32 = 3;
+
+impl Session<'_> {
+    /// Passes on what comes until the connection is lost or we are asked to stop.
+    pub async fn listen(&mut self, shutdown: &CancellationToken) -> Ended {
+        let ended = self.hear_out(shutdown).await;
+        if self.tells_temperature {
+            // Nobody knows it any more.
+            self.show_temperature(f64::NAN);
+        }
+        ended
+    }
+
+    async fn hear_out(&mut self, shutdown: &CancellationToken) -> Ended {
+        let mut silence = Silence::new(self.config.keepalive);
+        let mut gate = self.intake.gate.clone();
+        let mut ask_at = self.tells_temperature.then(Instant::now);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return self.close(&gate).await,
+                turn = self.outputs.next() => Next::Turn(turn),
+                heard = hear(&mut self.talk.connection, &mut gate, &mut silence) => Next::Heard(heard),
+                () = until(ask_at) => Next::Ask,
+            };
+            let done = match next {
+                Next::Turn(turn) => self.turn(turn).await,
+                Next::Heard(heard) => self.heard(heard).await,
+                Next::Ask => {
+                    ask_at = Some(Instant::now() + TEMPERATURE_EVERY);
+                    self.ask_temperature().await
+                }
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
+        }
+    }
+
+    /// Its answer is noted when it comes.
+    async fn ask_temperature(&mut self) -> Result<(), Ended> {
+        // Its identification beside it, which is the least that can be asked for.
+        let values = vec![0u16.into(), 1u8.into(), 0u16.into(), 0u16.into()];
+        let request = vec![vendors::temperature_request()];
+        self.send(message::GET_READER_CONFIG, values, request).await.map(drop)
+    }
+
+    async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
+        let message = self.received(heard?).await?;
+        if let Some(message) = self.deal_with(message).await? {
+            self.note(&message);
+        }
+        Ok(())
+    }
+
+    /// What a message says for which nothing waits.
+    pub(super) fn note(&mut self, message: &[u8]) {
+        if self.note_turn(message) {
+            return;
+        }
+        let (reader, kind) = (&self.config.name, type_of(message));
+        if kind == message::GET_READER_CONFIG_RESPONSE {
+            let told = Message::decode(message).ok().and_then(|told| vendors::temperature(&told.body));
+            if let Some(celsius) = told {
+                self.show_temperature(celsius.into());
+            }
+        } else if kind == message::ERROR_MESSAGE {
+            let error = Message::decode(message).map(|error| status_of(&error.body));
+            warn!(%reader, ?error, "the reader did not understand a message of ours");
+        } else {
+            debug!(%reader, kind, "a message that answers nothing");
+        }
+    }
+
+    fn show_temperature(&self, celsius: f64) {
+        gauge!(names::READER_TEMPERATURE, "source" => self.config.name.as_str().to_owned()).set(celsius);
+    }
+
+    /// Takes leave, so that the reader frees the session at once. What it still sends is passed on.
+    async fn close(&mut self, gate: &watch::Receiver<Gate>) -> Ended {
+        let reader = self.config.name.clone();
+        for turn in self.outputs.end() {
+            if let Err(ended) = self.turn(turn).await {
+                warn!(%reader, ?ended, "the reader's outputs could not be switched off");
+                return Ended::Shutdown;
+            }
+        }
+        if let Err(ended) = self.send(message::CLOSE_CONNECTION, vec![], vec![]).await {
+            debug!(%reader, ?ended, "the reader could not be told that we leave");
+            return Ended::Shutdown;
+        }
+        if *gate.borrow() == Gate::Closed {
+            return Ended::Shutdown;
+        }
+        let leave = async {
+            loop {
+                let received = self.talk.connection.next().await;
+                let message = self.received(received).await?;
+                let Some(answer) = self.deal_with(message).await? else { continue };
+                if type_of(&answer) == message::CLOSE_CONNECTION_RESPONSE {
+                    return Ok::<_, Ended>(());
+                }
+                self.note(&answer);
+            }
+        };
+        match timeout(CLOSE_TIMEOUT, leave).await {
+            Ok(Ok(())) => debug!(%reader, "the reader let us go"),
+            unanswered => debug!(%reader, ?unanswered, "the reader did not answer that we leave"),
+        }
+        Ended::Shutdown
+    }
+}
+
+enum Next {
+    Turn(Turn),
+    Ask,
+    Heard(Result<Result<Vec<u8>, ReadError>, Ended>),
+}
+
+/// What the socket gives next, read only while the gate is open; that it is closed is not counted as the
+/// reader's silence. Cancel safe.
+async fn hear(
+    connection: &mut Connection,
+    gate: &mut watch::Receiver<Gate>,
+    silence: &mut Silence,
+) -> Result<Result<Vec<u8>, ReadError>, Ended> {
+    loop {
+        if *gate.borrow() == Gate::Closed {
+            silence.ends_at = None;
+        }
+        if !reaches(gate, Gate::Open).await {
+            return Err(Ended::PipelineGone);
+        }
+        let ends_at = silence.ends_at();
+        tokio::select! {
+            biased;
+            closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
+            received = connection.next() => {
+                silence.ends_at = None;
+                return Ok(received);
+            }
+            () = sleep_until(ends_at) => {
+                return Ok(Err(ReadError::Silent { after: silence.most, bytes: connection.rest() }));
+            }
+        }
+    }
+}
+
+/// How long a reader may say nothing while we listen: counted from its last word, whatever we do meanwhile.
+struct Silence {
+    most: Duration,
+    /// `None`: it begins when we listen next.
+    ends_at: Option<Instant>,
+}
+
+impl Silence {
+    fn new(keepalive: Duration) -> Self {
+        Self { most: keepalive * MISSED_KEEPALIVES, ends_at: None }
+    }
+
+    fn ends_at(&mut self) -> Instant {
+        *self.ends_at.get_or_insert_with(|| Instant::now() + self.most)
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the gate is so; false where nobody holds the gate any more.
+async fn reaches(gate: &mut watch::Receiver<Gate>, wanted: Gate) -> bool {
+    gate.wait_for(|gate| *gate == wanted).await.is_ok()
+}

@@ -1,0 +1,145 @@
+//! A reader that connects to us: what it says before it is known, what of that is lost, and when it is taken again.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::time::Instant;
+
+use super::*;
+
+/// A client whose reader calls, and where.
+async fn called(ports: &[u16], adjust: impl FnOnce(&mut ReaderConfig)) -> (Bench, SocketAddr) {
+    let bench = Bench::with_outputs(ports, |config| {
+        config.reach = Reach::FromReader { identity: None, host: Some(Ipv4Addr::LOCALHOST.into()) };
+        config.rospec.hold_on_disconnect = false;
+        adjust(config);
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let entrance = listener.local_addr().unwrap();
+    let door = Door::new([&bench.config].into_iter(), None, MAX_KEPT, bench.desk.clone());
+    tokio::spawn(door.run(listener, bench.shutdown.clone()));
+    (bench, entrance)
+}
+
+async fn calls(entrance: SocketAddr) -> Reader {
+    let mut reader = Reader::over(TcpStream::connect(entrance).await.unwrap());
+    reader.announce(0).await;
+    reader
+}
+
+impl Reader {
+    /// Answers who it is: it has no name.
+    async fn introduce(&mut self) {
+        let (kind, id, _) = self.receive().await;
+        assert_eq!(kind, 2, "it is asked who it is");
+        self.send(&message(12, id, SUCCESS)).await;
+    }
+}
+
+fn announcement() -> Vec<u8> {
+    message(63, 0, &format!("{ATTEMPT}0000"))
+}
+
+#[tokio::test]
+async fn what_a_reader_reports_before_it_is_known_is_taken_over() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut reader = calls(entrance).await;
+    for id in 0..200 {
+        reader.send(&message(61, id, TAG)).await;
+    }
+    reader.introduce().await;
+    assert_eq!(bench.frame().await, announcement());
+    for id in 0..200 {
+        assert_eq!(bench.frame().await, message(61, id, TAG));
+    }
+    assert_eq!(reader.answer_until_enabled().await, SET_UP);
+    assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+}
+
+#[tokio::test]
+async fn what_is_more_than_anybody_may_say_before_that_is_counted() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut reader = calls(entrance).await;
+    let long = |id| message(61, id, &"ab".repeat(100_000));
+    for id in 0..15 {
+        reader.send(&long(id)).await;
+    }
+    // Short enough, and not kept all the same: what is kept has no gaps.
+    reader.send(&message(61, 15, TAG)).await;
+    reader.introduce().await;
+    assert_eq!(bench.frame().await, announcement());
+    for id in 0..10 {
+        assert!(bench.frame().await == long(id), "{id}");
+    }
+    let Intake::Dropped { source, reason, count } = bench.intake().await else { panic!("the rest") };
+    assert_eq!((source.as_str(), reason, count), ("dock", "before-taken-over", 6));
+    assert_eq!(reader.answer_until_enabled().await, SET_UP);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_of_somebody_unknown_is_not_read() {
+    let (_bench, entrance) = called(&[], |_| {}).await;
+    let mut reader = calls(entrance).await;
+    let mut head = message(61, 1, TAG);
+    head[2..6].copy_from_slice(&300_000u32.to_be_bytes());
+    reader.send(&head).await;
+    reader.receive().await;
+    assert_eq!(reader.rest().await, NOTHING, "it hears no more, and the connection ends");
+}
+
+#[tokio::test]
+async fn what_a_second_connection_says_is_counted_with_the_next_one() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut first = calls(entrance).await;
+    first.introduce().await;
+    first.answer_until_enabled().await;
+    assert_eq!(bench.frame().await, announcement());
+    bench.link().await;
+    let mut second = calls(entrance).await;
+    second.send(&message(61, 1, TAG)).await;
+    second.introduce().await;
+    assert_eq!(second.receive().await.0, 14, "it is told to go");
+    drop(first);
+    bench.down().await;
+    let mut third = calls(entrance).await;
+    third.introduce().await;
+    assert_eq!(bench.frame().await, announcement());
+    let Intake::Dropped { count, .. } = bench.intake().await else { panic!("what the second one said") };
+    assert_eq!(count, 2, "its announcement, and its report");
+}
+
+/// What would only fail again at once waits; a line that was lost is taken up as soon as the reader calls.
+#[tokio::test]
+async fn a_reader_that_cannot_be_set_up_waits_and_one_that_was_lost_does_not() {
+    let wait = BackoffConfig { first: Duration::from_secs(60), last: Duration::from_secs(60) };
+    let (mut bench, entrance) = called(&[], |config| config.backoff = wait).await;
+    for _ in 0..2 {
+        let mut reader = calls(entrance).await;
+        reader.introduce().await;
+        assert_eq!(reader.answer_until_enabled().await, SET_UP);
+        assert_eq!(bench.frame().await, announcement());
+        assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+        drop(reader);
+        bench.down().await;
+    }
+    let mut reader = calls(entrance).await;
+    reader.introduce().await;
+    reader.refuse = Some(20);
+    reader.answer_until_enabled().await;
+    assert_eq!(bench.frame().await, announcement());
+    // The link is down since the one before, which nobody is told twice.
+    soon("the end of the session", reader.rest()).await;
+    let mut again = calls(entrance).await;
+    again.introduce().await;
+    assert_eq!(again.receive().await.0, 14, "it is not waited for yet");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_no_reader_that_cannot_come_any_more() {
+    let (bench, _) = called(&[3], |_| {}).await;
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    bench.shutdown.cancel();
+    soon("the client's end", bench.client).await.unwrap();
+    assert!(begun.elapsed() < FAREWELL, "{:?}", begun.elapsed());
+}
