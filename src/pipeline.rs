@@ -31,7 +31,7 @@ use self::core::{Core, RestoreError, Restoring};
 use self::driving::{Inputs, drive};
 use self::stages::Stages;
 use self::writer::{Downstream, WriterTask};
-use crate::config::{Config, RegisterOwner, Rules};
+use crate::config::{Config, ListenTls, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::health::Health;
@@ -254,7 +254,9 @@ fn declared(rules: &Rules) -> Vec<Record> {
 async fn spawn_web(config: &Config, api: web::Api, stages: &mut Stages) -> Result<(), RunError> {
     let api = Arc::new(api);
     if let Some(address) = config.web.listen {
-        let tls = config.web.tls.as_ref().map(web::Tls::load).transpose();
+        let alpn: &[&[u8]] = &[b"http/1.1"];
+        let tls = config.web.tls.as_ref().map(|files| trust::Followed::load("the API", files, None, alpn));
+        let tls = tls.transpose();
         let tls = tls.map_err(|source| RunError::Tls { what: "the API", source })?;
         let listener = listen("the API", address).await?;
         stages.spawn("web", web::serve_tcp(listener, api.clone(), tls));
@@ -277,8 +279,14 @@ async fn open_to_readers(
 ) -> Result<source::llrp::Desk, RunError> {
     let desk = source::llrp::Desk::default();
     let Some(llrp) = &config.llrp else { return Ok(desk) };
-    let tls = llrp.tls.as_ref().map(|tls| trust::acceptor(&tls.files, tls.client_ca_file.as_deref(), &[]));
-    let tls = tls.transpose().map_err(|source| RunError::Tls { what: "readers", source })?;
+    let followed = |tls: &ListenTls| {
+        trust::Followed::load("the listener for readers", &tls.files, tls.client_ca_file.as_deref(), &[])
+    };
+    let tls = llrp.tls.as_ref().map(followed).transpose();
+    let tls = tls.map_err(|source| RunError::Tls { what: "readers", source })?.map(Arc::new);
+    if let Some(tls) = &tls {
+        stages.spawn_source(tls.clone().follow(shutdown.child_token()));
+    }
     let listener = listen("readers", llrp.listen).await?;
     let door = source::llrp::Door::new(config.readers.iter(), tls, max_kept(config), desk.clone());
     stages.spawn_source(door.run(listener, shutdown.child_token()));

@@ -1,5 +1,7 @@
-//! TLS from files: whom we trust when we connect, and the certificates that we show. Reads PEM files when it is
-//! asked to, and keeps nothing.
+//! TLS from files: whom we trust when we connect, and the certificates that we show. What is here reads PEM files when
+//! it is asked to, and keeps nothing; [`Followed`] keeps what it read, and reads it again.
+
+mod followed;
 
 use std::io;
 use std::path::Path;
@@ -12,6 +14,8 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::TlsConfig;
+
+pub use self::followed::Followed;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +64,7 @@ pub fn acceptor(
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(TrustError::Unusable)?;
+        .map_err(TrustError::Setup)?;
     let builder = match client_ca_file {
         None => builder.with_no_client_auth(),
         Some(file) => {

@@ -138,14 +138,14 @@ impl Cleaner {
                     self.put_out(point, received, out);
                 }
             }
-            ReaderEventKind::BufferLevel { percent } => {
-                self.trouble(index, Trouble::BufferFilling { percent }, received, out);
+            ReaderEventKind::BufferLevel { .. }
+            | ReaderEventKind::BufferOverflow
+            | ReaderEventKind::Exception { .. }
+            | ReaderEventKind::Contended => {
+                if let Some(trouble) = Trouble::of(&event.kind) {
+                    self.trouble(index, trouble, received, out);
+                }
             }
-            ReaderEventKind::BufferOverflow => self.trouble(index, Trouble::BufferOverflow, received, out),
-            ReaderEventKind::Exception { ref message } => {
-                self.trouble(index, Trouble::Exception { message: message.clone() }, received, out);
-            }
-            ReaderEventKind::Contended => self.trouble(index, Trouble::Contended, received, out),
             ReaderEventKind::Gpi { .. } | ReaderEventKind::Other { .. } => {}
         }
         None

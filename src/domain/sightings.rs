@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::epc::Epc;
 use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
-use super::readings::{Fix, Quality, Sample};
+use super::readings::{Fix, Quality, ReaderEventKind, Sample};
 use super::time::Timestamp;
 
 /// A sighting with its clocks. `late`: it does not move what is last known.
@@ -77,22 +77,35 @@ pub enum Seen {
     },
 }
 
-/// What a reader says is wrong with it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What a reader says is wrong with it; as text, for the log.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Trouble {
-    BufferFilling {
-        percent: u8,
-    },
+    #[error("its buffer is {percent} % full")]
+    BufferFilling { percent: u8 },
+    #[error("its buffer was full, and reads were lost")]
     BufferOverflow,
     /// In its own words: too hot, a fault of an antenna, a program that failed.
-    Exception {
-        message: String,
-    },
-    /// Somebody else tried to connect to it.
+    #[error("{message}")]
+    Exception { message: String },
+    #[error("somebody else tried to connect to it")]
     Contended,
 }
 
 impl Trouble {
+    /// What an event of a reader says is wrong; `None` where it says nothing of that kind.
+    pub fn of(event: &ReaderEventKind) -> Option<Self> {
+        match event {
+            ReaderEventKind::BufferLevel { percent } => Some(Self::BufferFilling { percent: *percent }),
+            ReaderEventKind::BufferOverflow => Some(Self::BufferOverflow),
+            ReaderEventKind::Exception { message } => Some(Self::Exception { message: message.clone() }),
+            ReaderEventKind::Contended => Some(Self::Contended),
+            ReaderEventKind::Connected
+            | ReaderEventKind::Antenna { .. }
+            | ReaderEventKind::Gpi { .. }
+            | ReaderEventKind::Other { .. } => None,
+        }
+    }
+
     /// A short stable word, part of an alert's subject.
     pub fn what(&self) -> &'static str {
         match self {

@@ -278,6 +278,9 @@ impl Core {
         {
             decoder.reset();
         }
+        if let LinkState::Down { .. } = &change.state {
+            self.tallied.away(&change.source);
+        }
         self.cleaner.link(change, &mut self.cleaned);
         self.track_cleaned();
     }

@@ -124,7 +124,11 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::MODBUS_POLLS_SKIPPED, Counter, "Modbus polls left out, by reason"),
     (names::MODBUS_DROPPED, Counter, "Modbus answers dropped, because the pipeline had no room"),
     (names::READER_READS, Counter, "Tag reports, by antenna"),
-    (names::READER_ANTENNA_CONNECTED, Gauge, "1 while the reader says that the antenna is connected"),
+    (
+        names::READER_ANTENNA_CONNECTED,
+        Gauge,
+        "1 while the reader says that the antenna is connected; NaN while it is away",
+    ),
     (names::READER_TROUBLES, Counter, "Times that a reader said that something is wrong with it, by what"),
     (
         names::READER_TEMPERATURE,

@@ -10,6 +10,7 @@ use crate::decode::DecodeError;
 use crate::domain::alerts::{AlertState, Rule};
 use crate::domain::books::Book;
 use crate::domain::ids::SourceId;
+use crate::domain::sightings::Trouble;
 use crate::journal::{Batch, JournalError};
 
 mod exporter;
@@ -100,13 +101,23 @@ pub fn antenna_reads(source: &SourceId, antenna: u16, count: u64) {
 /// What its reader says of an antenna.
 pub fn antenna_connected(source: &SourceId, antenna: u16, connected: bool) {
     tracing::warn!(%source, antenna, connected, "the reader says that an antenna was plugged in or out");
+    antenna_gauge(source, antenna, if connected { 1.0 } else { 0.0 });
+}
+
+/// Its reader is away.
+pub fn antenna_unknown(source: &SourceId, antenna: u16) {
+    antenna_gauge(source, antenna, f64::NAN);
+}
+
+fn antenna_gauge(source: &SourceId, antenna: u16, value: f64) {
     gauge!(names::READER_ANTENNA_CONNECTED, "source" => source.to_string(), "antenna" => antenna.to_string())
-        .set(if connected { 1.0 } else { 0.0 });
+        .set(value);
 }
 
 /// What a reader says is wrong with it.
-pub fn reader_trouble(source: &SourceId, what: &'static str, detail: &dyn std::fmt::Display) {
-    tracing::warn!(%source, what, %detail, "the reader is in trouble");
+pub fn reader_trouble(source: &SourceId, trouble: &Trouble) {
+    let what = trouble.what();
+    tracing::warn!(%source, what, %trouble, "the reader is in trouble");
     counter!(names::READER_TROUBLES, "source" => source.to_string(), "what" => what).increment(1);
 }
 

@@ -149,7 +149,7 @@ pub const LLRP_TURNED_AWAY: &str = "tallyman_llrp_turned_away_total";
 // readers, of any protocol: label `source`
 /// Tag reports, by `antenna`.
 pub const READER_READS: &str = "tallyman_reader_reads_total";
-/// 1 while the reader says that something is plugged into the `antenna`; only where it says so.
+/// 1 while the reader says that something is plugged into the `antenna`; only where it says so, and NaN while it is away.
 pub const READER_ANTENNA_CONNECTED: &str = "tallyman_reader_antenna_connected";
 /// Times that a reader said that something is wrong, by `what`: `buffer`, `overflow`, `exception`, `contended`.
 pub const READER_TROUBLES: &str = "tallyman_reader_troubles_total";

@@ -24,6 +24,7 @@ use crate::domain::orders::{Answer, Order};
 use crate::journal::Reader;
 use crate::notify::Receivers;
 use crate::source::clock::WallClock;
+use crate::trust::Followed;
 
 mod alerts;
 mod answers;
@@ -52,9 +53,6 @@ mod serve;
 mod sites;
 mod status;
 mod stream;
-mod tls;
-
-pub use tls::Tls;
 
 /// Looks through more rows than usual that run at a time: each costs a core some milliseconds a window.
 const LONG_LOOKS: usize = 2;
@@ -125,7 +123,7 @@ fn operations(config: &WebConfig) -> Vec<routes::Operation> {
 }
 
 /// Serves the API behind bearer tokens until it is stopping.
-pub async fn serve_tcp(listener: TcpListener, api: Arc<Api>, tls: Option<Tls>) {
+pub async fn serve_tcp(listener: TcpListener, api: Arc<Api>, tls: Option<Followed>) {
     let (stopping, connections) = (api.stopping.clone(), api.config.max_connections);
     let router = router::behind_tokens(api);
     serve::tcp(listener, tls.map(Arc::new), router, connections, stopping).await;

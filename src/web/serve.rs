@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::tls::Tls;
+use crate::trust::Followed;
 
 /// From the connection, or the answer before, to the last header of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -56,7 +56,7 @@ struct Line {
 
 pub(super) async fn tcp(
     listener: TcpListener,
-    tls: Option<Arc<Tls>>,
+    tls: Option<Arc<Followed>>,
     router: Router,
     connections: usize,
     stopping: CancellationToken,

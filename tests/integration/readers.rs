@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tallyman::config::{self, ReaderConfig, TlsConfig};
 use tallyman::domain::frames::{LinkState, Payload};
 use tallyman::source::Intake;
 use tallyman::source::llrp::{self, Desk, Door, Outputs};
-use tallyman::trust;
+use tallyman::trust::{self, Followed};
 use tallyman_simulators::clock::wall_now;
 use tallyman_simulators::llrp::{Reader, ReaderOptions, TagObservation};
 use tallyman_simulators::truth::TruthLog;
@@ -59,13 +59,23 @@ async fn identity_of(name: &str) -> String {
 /// One read at the reader comes out of the source as a report.
 async fn is_read(reader: &Reader, source: &mut Source) {
     timeout(PATIENCE, reader.listening()).await.expect("an ROSpec runs");
-    reader.read(TagObservation { antenna: 1, epc: vec![7; 12], rssi_dbm: -60, at: wall_now(), count: 1 });
+    hear(reader, 7);
+    reports(source, 7).await;
+}
+
+/// The reader hears the tag whose code is `tag` over and over.
+fn hear(reader: &Reader, tag: u8) {
+    reader.read(TagObservation { antenna: 1, epc: vec![tag; 12], rssi_dbm: -60, at: wall_now(), count: 1 });
+}
+
+/// The next report is of that tag.
+async fn reports(source: &mut Source, tag: u8) {
     loop {
         if let Intake::Frame(frame) = source.next().await
             && let Payload::Llrp(message) = frame.payload
             && message[1] == 61
         {
-            assert!(message.windows(12).any(|epc| epc == [7; 12]));
+            assert!(message.windows(12).any(|epc| epc == [tag; 12]));
             return;
         }
     }
@@ -82,10 +92,17 @@ struct Entrance {
 
 impl Entrance {
     async fn open(readers: &[ReaderConfig]) -> Self {
+        Self::with_tls(readers, None).await
+    }
+
+    async fn with_tls(readers: &[ReaderConfig], tls: Option<Arc<Followed>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, desk) = (listener.local_addr().unwrap(), Desk::default());
         let shutdown = CancellationToken::new();
-        let door = Door::new(readers.iter(), None, MAX_KEPT, desk.clone());
+        let door = Door::new(readers.iter(), tls.clone(), MAX_KEPT, desk.clone());
+        if let Some(tls) = tls {
+            tokio::spawn(tls.follow(shutdown.clone()));
+        }
         tokio::spawn(door.run(listener, shutdown.clone()));
         Self { address, desk, shutdown }
     }
@@ -260,7 +277,7 @@ async fn a_reader_behind_tls_is_read_and_one_that_is_not_trusted_is_not() {
 
     let mut source = run(table(mutual, &theirs, ""), &Desk::default());
     let why = reason(source.link_among_frames().await);
-    assert!(why.contains("TLS") || why.contains("failed to"), "it wants a certificate: {why}");
+    assert!(why.contains("CertificateRequired"), "it wants a certificate: {why}");
     source.stop().await;
     let mut source = run(table(mutual, &theirs, &client), &Desk::default());
     assert_eq!(source.link_among_frames().await, LinkState::Up { replaying: true }, "it was read before");
@@ -276,7 +293,7 @@ async fn the_newest_version_that_both_speak_is_spoken() {
         let mut source = run(configured("", &[table]).remove(0), &Desk::default());
         assert_eq!(source.link_among_frames().await, UP);
         timeout(PATIENCE, dock.listening()).await.expect("an ROSpec runs");
-        dock.read(TagObservation { antenna: 1, epc: vec![7; 12], rssi_dbm: -60, at: wall_now(), count: 1 });
+        hear(&dock, 7);
         let Intake::Frame(frame) = source.next().await else { panic!("a report") };
         let Payload::Llrp(message) = frame.payload else { panic!("of LLRP") };
         assert_eq!((message[0] >> 2, message[1]), (if speaks_1_1 { 2 } else { 1 }, 61));
@@ -296,16 +313,78 @@ async fn what_a_calling_reader_held_comes_with_its_next_call() {
     assert_eq!(source.link_among_frames().await, UP);
     is_read(&dock, &mut source).await;
     source.stop().await;
-    dock.read(TagObservation { antenna: 1, epc: vec![9; 12], rssi_dbm: -60, at: wall_now(), count: 1 });
+    hear(&dock, 9);
     assert_eq!(dock.held(), 1);
     let mut source = run(readers[0].clone(), &entrance.desk);
     assert_eq!(source.link_among_frames().await, LinkState::Up { replaying: true });
-    timeout(Duration::from_secs(10), async {
-        while dock.held() > 0 {
-            source.next().await;
-        }
-    })
-    .await
-    .unwrap();
+    reports(&mut source, 9).await;
     source.stop().await;
+}
+
+/// A reader that speaks TLS: where it calls, so that it comes out at `to` with TLS on it. It trusts `authority`, and
+/// shows the certificate of `shows`. How its connections end is told.
+async fn tls_on_the_way_to(
+    to: SocketAddr,
+    authority: &Path,
+    shows: Option<&TlsConfig>,
+) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let connector = trust::connector(Some(authority), shows).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ends, ended) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut plain, _)) = listener.accept().await {
+            let carried = async {
+                let name = ServerName::try_from("127.0.0.1").unwrap();
+                let mut secure = connector.connect(name, TcpStream::connect(to).await?).await?;
+                tokio::io::copy_bidirectional(&mut plain, &mut secure).await
+            };
+            let how = carried.await.map_or_else(|error| error.to_string(), |_| "closed".to_owned());
+            if ends.send(how).is_err() {
+                return;
+            }
+        }
+    });
+    (address, ended)
+}
+
+/// Over TLS with certificates on both sides; after a renewal with the new ones, without a restart.
+#[tokio::test]
+async fn readers_that_connect_over_tls_show_a_certificate_and_take_up_a_renewed_one() {
+    let test = "readers_that_connect_over_tls_show_a_certificate_and_take_up_a_renewed_one";
+    let Some(openssl) = find("TALLYMAN_TEST_OPENSSL", "openssl", test) else { return };
+    let [ours, theirs, renewed] = [(); 3].map(|()| Issued::new(&openssl));
+    let table = "name = \"a\"\nconnect = \"from-reader\"\naddress = \"127.0.0.1\"";
+    let readers = configured(LISTENS, &[table.to_owned()]);
+    let followed = Followed::load("readers", &ours.files, Some(&theirs.ca()), &[]).unwrap();
+    let entrance = Entrance::with_tls(&readers, Some(Arc::new(followed))).await;
+    let mut source = run(readers[0].clone(), &entrance.desk);
+
+    let (way, mut ended) = tls_on_the_way_to(entrance.address, &ours.ca(), None).await;
+    let stranger = reader(|options| options.dial = Some(way)).await;
+    let how = timeout(PATIENCE, ended.recv()).await.unwrap().unwrap();
+    assert!(how.contains("CertificateRequired"), "it shows none: {how}");
+    stranger.stop().await;
+
+    let (way, _ended) = tls_on_the_way_to(entrance.address, &ours.ca(), Some(&theirs.files)).await;
+    let dock = reader(|options| options.dial = Some(way)).await;
+    assert_eq!(source.link_among_frames().await, UP);
+    is_read(&dock, &mut source).await;
+
+    for (new, old) in
+        [(&renewed.files.cert_file, &ours.files.cert_file), (&renewed.files.key_file, &ours.files.key_file)]
+    {
+        std::fs::copy(new, old).unwrap();
+    }
+    std::fs::copy(renewed.ca(), theirs.ca()).unwrap();
+    is_read(&dock, &mut source).await;
+    dock.stop().await;
+    assert!(reason(source.link_among_frames().await).contains("closed"));
+    let (way, _ended) = tls_on_the_way_to(entrance.address, &renewed.ca(), Some(&renewed.files)).await;
+    let dock = reader(|options| options.dial = Some(way)).await;
+    assert_eq!(source.link_among_frames().await, UP, "the new certificate, and whom it trusts now");
+    is_read(&dock, &mut source).await;
+    source.stop().await;
+    dock.stop().await;
+    entrance.shutdown.cancel();
 }

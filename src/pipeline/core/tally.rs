@@ -1,14 +1,17 @@
 //! What readers heard and said, for the metrics: counted by frame, told once a group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::ids::{Antenna, SourceId};
 use crate::domain::readings::{ReaderEventKind, Reading};
+use crate::domain::sightings::Trouble;
 use crate::telemetry;
 
 #[derive(Default)]
 pub(super) struct Tally {
     reads: BTreeMap<SourceId, BTreeMap<Antenna, u64>>,
+    /// Antennas of which their readers said whether they are connected.
+    told: BTreeMap<SourceId, BTreeSet<Antenna>>,
 }
 
 impl Tally {
@@ -21,11 +24,27 @@ impl Tally {
                 (Reading::Tag(read), _) => {
                     self.add(source, run.replace((read.antenna, 1)));
                 }
-                (Reading::Reader(event), _) => say(source, &event.kind),
+                (Reading::Reader(event), _) => self.say(source, &event.kind),
                 _ => {}
             }
         }
         self.add(source, run);
+    }
+
+    fn say(&mut self, source: &SourceId, kind: &ReaderEventKind) {
+        if let ReaderEventKind::Antenna { antenna, connected } = kind {
+            self.told.entry(source.clone()).or_default().insert(*antenna);
+            telemetry::antenna_connected(source, *antenna, *connected);
+        } else if let Some(trouble) = Trouble::of(kind) {
+            telemetry::reader_trouble(source, &trouble);
+        }
+    }
+
+    /// The source is away: nobody knows what hangs on it.
+    pub fn away(&mut self, source: &SourceId) {
+        for antenna in self.told.remove(source).unwrap_or_default() {
+            telemetry::antenna_unknown(source, antenna);
+        }
     }
 
     fn add(&mut self, source: &SourceId, run: Option<(Antenna, u64)>) {
@@ -47,19 +66,33 @@ impl Tally {
     }
 }
 
-fn say(source: &SourceId, kind: &ReaderEventKind) {
-    match kind {
-        ReaderEventKind::Antenna { antenna, connected } => {
-            telemetry::antenna_connected(source, *antenna, *connected);
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn what_a_reader_said_of_its_antennas_is_unknown_while_it_is_away() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let shows = |antenna: u16, value: &str| {
+            let line =
+                format!("tallyman_reader_antenna_connected{{source=\"dock\",antenna=\"{antenna}\"}} {value}");
+            let told = metrics.render();
+            assert!(told.lines().any(|told| told == line), "{line}\n{told}");
+        };
+        let (dock, gate) = (SourceId::new("dock"), SourceId::new("gate"));
+        let mut tally = Tally::default();
+        for (antenna, connected) in [(1, true), (2, false)] {
+            tally.say(&dock, &ReaderEventKind::Antenna { antenna, connected });
         }
-        ReaderEventKind::BufferLevel { percent } => telemetry::reader_trouble(source, "buffer", &percent),
-        ReaderEventKind::BufferOverflow => {
-            telemetry::reader_trouble(source, "overflow", &"reads were lost in it")
-        }
-        ReaderEventKind::Exception { message } => telemetry::reader_trouble(source, "exception", message),
-        ReaderEventKind::Contended => {
-            telemetry::reader_trouble(source, "contended", &"somebody else tried to connect to it");
-        }
-        ReaderEventKind::Connected | ReaderEventKind::Gpi { .. } | ReaderEventKind::Other { .. } => {}
+        tally.away(&gate);
+        shows(1, "1");
+        shows(2, "0");
+        tally.away(&dock);
+        shows(1, "NaN");
+        shows(2, "NaN");
     }
 }

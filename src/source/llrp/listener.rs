@@ -19,7 +19,6 @@ use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -32,6 +31,7 @@ use crate::decode::llrp::framing::FramingError;
 use crate::domain::ids::SourceId;
 use crate::source::line::Line;
 use crate::telemetry::names;
+use crate::trust::Followed;
 
 /// To say who it is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ const MOST_TOLD: usize = 64;
 /// Where readers connect to us, and who they may be.
 pub struct Door {
     known: Vec<(SourceId, Option<ReaderIdentity>, Option<IpAddr>)>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Followed>>,
     max_kept: usize,
     desk: Desk,
 }
@@ -104,7 +104,7 @@ impl Door {
     /// For those of `readers` that connect by themselves.
     pub fn new<'c>(
         readers: impl Iterator<Item = &'c ReaderConfig>,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Followed>>,
         max_kept: usize,
         desk: Desk,
     ) -> Self {
@@ -146,7 +146,7 @@ impl Door {
             stream.set_nodelay(true).map_err(Loss::Read)?;
             let stream: Box<dyn Line> = match &self.tls {
                 None => Box::new(stream),
-                Some(tls) => Box::new(tls.accept(stream).await.map_err(TurnedAway::Tls)?),
+                Some(tls) => Box::new(tls.acceptor().accept(stream).await.map_err(TurnedAway::Tls)?),
             };
             let mut guest = Guest::new(Connection::guarded(stream, LONGEST_MESSAGE));
             guest.announced().await?;
