@@ -34,6 +34,10 @@ const WINDOW: u32 = 4;
 pub(super) struct Ear {
     source: SourceId,
     antenna: Antenna,
+    /// By which tags remember that it heard them, whatever its place in the rule is by now. In rows that have
+    /// none, it was the place.
+    #[serde(default)]
+    bit: Option<usize>,
     /// When it last heard anything.
     #[serde(with = "maybe_micros", default)]
     last: Option<Timestamp>,
@@ -86,6 +90,33 @@ pub(super) struct Antennas {
 }
 
 impl Ear {
+    fn new(source: &SourceId, antenna: Antenna, bit: Option<usize>) -> Self {
+        Self {
+            source: source.clone(),
+            antenna,
+            bit,
+            last: None,
+            reference: None,
+            usual_since: Timestamp::MIN,
+            usual_us: 0,
+            usual_before_us: 0,
+            silent: false,
+            cut_at: None,
+            hears: Hears::No,
+            plugged_at: None,
+            mended_at: None,
+            hears_since: None,
+        }
+    }
+
+    fn is(&self, source: &SourceId, antenna: Antenna) -> bool {
+        self.source == *source && self.antenna == antenna
+    }
+
+    fn heard_by(&self) -> HeardBy {
+        HeardBy::ear(self.bit.unwrap_or_default())
+    }
+
     fn patience(&self, rule: &PointRule) -> Duration {
         let most = most_patience(rule);
         match u64::try_from(self.usual_us().saturating_mul(PATIENCE)) {
@@ -187,29 +218,21 @@ impl Voice<'_> {
 impl Antennas {
     /// As the rule has them, of what is known from before.
     pub fn fit(&mut self, rule: &PointRule) {
-        let known = std::mem::take(&mut self.ears);
-        let of = |source: &SourceId, antenna: Antenna| {
-            known.iter().find(|ear| ear.source == *source && ear.antenna == antenna).cloned()
-        };
-        let new = |source: &SourceId, antenna: Antenna| Ear {
-            source: source.clone(),
-            antenna,
-            last: None,
-            reference: None,
-            usual_since: Timestamp::MIN,
-            usual_us: 0,
-            usual_before_us: 0,
-            silent: false,
-            cut_at: None,
-            hears: Hears::No,
-            plugged_at: None,
-            mended_at: None,
-            hears_since: None,
-        };
-        let antennas = rule.antennas.iter();
-        self.ears = antennas
-            .map(|(source, antenna, _)| of(source, *antenna).unwrap_or_else(|| new(source, *antenna)))
-            .collect();
+        let mut known = std::mem::take(&mut self.ears);
+        for (place, ear) in known.iter_mut().enumerate() {
+            ear.bit.get_or_insert(place);
+        }
+        known.retain(|ear| rule.antennas.iter().any(|(source, antenna, _)| ear.is(source, *antenna)));
+        for (source, antenna, _) in &rule.antennas {
+            if !known.iter().any(|ear| ear.is(source, *antenna)) {
+                let free = (0..).find(|bit| known.iter().all(|ear| ear.bit != Some(*bit)));
+                known.push(Ear::new(source, *antenna, free));
+            }
+        }
+        let place =
+            |ear: &Ear| rule.antennas.iter().position(|(source, antenna, _)| ear.is(source, *antenna));
+        known.sort_by_key(place);
+        self.ears = known;
         self.next = self.live_since;
     }
 
@@ -242,8 +265,14 @@ impl Antennas {
         self.among(which).filter_map(of).max()
     }
 
+    /// As tags remember the antenna at that place of the rule.
+    pub fn heard_by(&self, nth: usize) -> HeardBy {
+        self.ears.get(nth).map(Ear::heard_by).unwrap_or_default()
+    }
+
+    /// These; where nobody said which, all of them.
     fn among(&self, which: HeardBy) -> impl Iterator<Item = &Ear> {
-        self.ears.iter().enumerate().filter(move |(nth, _)| which.has(*nth)).map(|(_, ear)| ear)
+        self.ears.iter().filter(move |ear| which.is_empty() || which.has(ear.heard_by()))
     }
 
     /// Its sources are live, up to `until`.
@@ -335,7 +364,7 @@ impl Antennas {
         at: Timestamp,
         seen: &mut Vec<Observed>,
     ) {
-        let Some(nth) = self.ears.iter().position(|ear| (&ear.source, ear.antenna) == (&of.0, of.1)) else {
+        let Some(nth) = self.ears.iter().position(|ear| ear.is(&of.0, of.1)) else {
             return;
         };
         let ear = &mut self.ears[nth];

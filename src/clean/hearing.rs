@@ -207,6 +207,7 @@ impl Point {
         sources: &[Source],
         seen: &mut Vec<Observed>,
     ) {
+        self.advance(sources, seen);
         self.ears.antennas.plugged(&self.rule, &antenna, connected, at, seen);
         self.dirty = true;
         self.recount(at, sources, seen);

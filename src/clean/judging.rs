@@ -53,7 +53,8 @@ impl Point {
     ) {
         let new = || Window::Presence(Presence::new(reads.first));
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
-        let ear = if self.rule.ears.is_empty() { HeardBy::default() } else { HeardBy::ear(ear) };
+        let several = !self.rule.ears.is_empty();
+        let ear = if several { self.ears.antennas.heard_by(ear) } else { HeardBy::default() };
         let told = presence.read(reads, ear, rule);
         let deadline = presence.deadline(rule, self.ears.since(presence));
         let is_candidate = !presence.is_present();
@@ -67,7 +68,10 @@ impl Point {
             None => return,
         };
         let names = self.rule.ears.iter().enumerate();
-        let ears = names.filter(|(nth, _)| by.has(*nth)).map(|(_, name)| name.clone()).collect();
+        let ears = names
+            .filter(|(nth, _)| by.has(self.ears.antennas.heard_by(*nth)))
+            .map(|(_, name)| name.clone())
+            .collect();
         seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Presence {
     named: HeardBy,
 }
 
-/// Antennas of one read point, by their place in its rule; those beyond the last bit share it.
+/// Antennas of one read point, a bit each; those beyond the last bit share it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct HeardBy(u16);
@@ -36,11 +36,11 @@ impl HeardBy {
         Self(1 << nth.min(15))
     }
 
-    pub fn has(self, nth: usize) -> bool {
-        self.0 & Self::ear(nth).0 != 0
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0 == 0
     }
 }

@@ -51,9 +51,10 @@ pub struct Memory {
     /// newest last.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub lately: SmallVec<[Lately; 1]>,
-    /// Nothing heard it there since it came back: these are all that could.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub presumed: bool,
+    /// It came back to where it was heard before, then, and nothing heard it there since: whatever hears its zone
+    /// must hear for its silence to count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presumed: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "<[Passed]>::is_empty")]
     pub passages: Few<Passed>,
     /// Since the checkout, while there is one.
@@ -243,7 +244,7 @@ impl AssetRow {
             self.current.location = location;
             self.current.since = Some(at);
             self.memory.lately.clear();
-            self.memory.presumed = false;
+            self.memory.presumed = None;
         }
         self.current.reason = reason;
         self.current.confidence = confidence;
@@ -262,9 +263,7 @@ impl AssetRow {
     }
 
     pub(super) fn note_lately(&mut self, read_point: &ReadPointId, at: Timestamp) {
-        if std::mem::take(&mut self.memory.presumed) {
-            self.memory.lately.clear();
-        }
+        self.memory.presumed = None;
         let before = self.memory.lately.iter().find(|lately| lately.read_point == *read_point);
         let at = before.map_or(at, |lately| lately.at.max(at));
         self.memory.lately.retain(|l| l.read_point != *read_point);
@@ -274,16 +273,12 @@ impl AssetRow {
         self.memory.lately.push(Lately { read_point: read_point.clone(), at });
     }
 
-    /// It came back to where it was heard before, and where it lies now is not known: all that hear the zone
-    /// must hear for its silence to count, until one of them says that it is there. Of more than are kept
-    /// none is, and it has no clock until then.
-    pub(super) fn presume(&mut self, ears: &[ReadPointId], at: Timestamp) {
-        if self.memory.lately.is_empty() {
-            return;
+    /// It is where it is by what was seen elsewhere, or said: what heard it there before need not hear it now.
+    pub(super) fn presume(&mut self, at: Timestamp) {
+        if !self.memory.lately.is_empty() || self.memory.presumed.is_some() {
+            self.memory.lately.clear();
+            self.memory.presumed = Some(at);
         }
-        let ears = if ears.len() > LATELY { &[] } else { ears };
-        self.memory.lately = ears.iter().map(|ear| Lately { read_point: ear.clone(), at }).collect();
-        self.memory.presumed = true;
     }
 
     /// Whether this passage is another tag's view of one already told; notes it either way.

@@ -293,10 +293,9 @@ impl Tracker {
 
     /// It is in its zone by what was seen elsewhere, or said: where in it, nobody heard yet.
     pub(super) fn lies_somewhere(&mut self, asset: &AssetId, at: Timestamp) {
-        let Some(row) = self.assets.get(asset) else { return };
-        let Location::Zone(zone) = &row.current.location else { return };
-        let ears = self.topology.ears_of(zone);
-        self.assets.change(asset).presume(ears, at);
+        if let Some(Location::Zone(_)) = self.assets.get(asset).map(|row| &row.current.location) {
+            self.assets.change(asset).presume(at);
+        }
     }
 
     fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {

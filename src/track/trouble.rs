@@ -1,7 +1,7 @@
 //! Troubles of readers that are up: `reader-trouble` (subject `READER/WHAT`).
 //!
-//! A reader says that something is wrong and never that it is right again. So a trouble stands while it is
-//! repeated, and is over when it has not been told for [`CALM`], or when its reader connects anew.
+//! A reader says that something is wrong and never that it is right again, and a new connection mends nothing. So a
+//! trouble stands while it is repeated, and is over when it has not been told for [`CALM`].
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::domain::ids::SourceId;
 use crate::domain::sightings::Trouble;
 use crate::domain::time::Timestamp;
 
-/// Not told for this long, it is over.
+/// Not told for this long, it is over. Readers repeat what is wrong with every round, or whenever their buffer fills.
 const CALM: Duration = Duration::from_secs(10 * 60);
 
 /// When each trouble that stands would be over.

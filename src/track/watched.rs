@@ -5,7 +5,8 @@
 //! zone sensed it. What was never sensed, or went into a zone through a portal and was not heard there,
 //! has no clock: audits decide.
 //!
-//! **On which**: that of what lately sensed it: read points and, of those with several antennas, the antennas.
+//! **On which**: that of what lately sensed it: read points and, of those with several antennas, the antennas. What
+//! came back there unheard (through a door, by a check-in, to a hand) is on that of all that hear the zone.
 //!
 //! **For how long**: the class's interval; at least the *span* of its read points (refresh + lost-after,
 //! within which a tag that stays is told of again) plus the longer of another span (then one knows who else
@@ -187,18 +188,24 @@ impl Tracker {
         if row.current.checkout.is_some() || !self.register.is_continuous(zone) {
             return None;
         }
-        let points = row.memory.lately.iter().filter_map(|lately| {
-            let point = self.topology.presence(self.topology.whole(&lately.read_point))?;
-            (point.zone == *zone).then_some((lately, point))
+        let presumed = row
+            .memory
+            .presumed
+            .into_iter()
+            .flat_map(|at| self.topology.ears_of(zone).iter().map(move |ear| (ear, at)));
+        let heard = row.memory.lately.iter().map(|lately| (&lately.read_point, lately.at));
+        let points = heard.chain(presumed).filter_map(|(ear, at)| {
+            let point = self.topology.presence(self.topology.whole(ear))?;
+            (point.zone == *zone).then_some(((ear, at), point))
         });
         let span = points.clone().map(|(_, point)| point.span()).max()?;
         let proof = points.clone().map(|(_, point)| point.shortest_proof()).max()?;
         let refresh = points.clone().map(|(_, point)| point.refresh).max()?;
         let after = ghost_after.max(proof);
-        let newest = points.clone().map(|(lately, _)| lately.at).max()?;
+        let newest = points.clone().map(|((_, at), _)| at).max()?;
         let mut read_points: Vec<ReadPointId> = points
-            .filter(|(lately, _)| newest.since(lately.at) <= after)
-            .map(|(lately, _)| lately.read_point.clone())
+            .filter(|((_, at), _)| newest.since(*at) <= after)
+            .map(|((ear, _), _)| ear.clone())
             .collect();
         read_points.sort_unstable();
         let (least_us, most_us) = (micros(after), micros(after.saturating_add(PATIENCE)));

@@ -200,3 +200,28 @@ fn while_an_antenna_is_cut_off_what_the_others_hear_comes_and_goes() {
     steps.extend((40..60).map(|second| Read("03", 5, second * 1000 + 50, second * 1000 + 70)));
     assert_eq!(presences(&rules, &steps)[4..], ["9100 02 Departed shelf"]);
 }
+
+#[test]
+fn what_an_antenna_heard_is_its_own_wherever_the_rules_put_it() {
+    let rules = rules_with_shelf();
+    let mut other = rules.clone();
+    let antennas = &mut other.read_points.last_mut().unwrap().antennas;
+    antennas.reverse();
+    antennas.insert(0, AntennaConfig { source: "reader".into(), antenna: 7, inside: true });
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 10, 10));
+    let mut cleaner = Cleaner::new(&rules, &intake());
+    run(&mut cleaner, &steps, &mut Cleaned::default());
+    let mut rows = Vec::new();
+    cleaner.take_dirty(&mut rows);
+    let rows = rows.into_iter().filter_map(|row| Some((row.kind, row.key, row.value?)));
+    let mut after = Cleaner::new(&other, &intake());
+    after.restore(rows).unwrap();
+    // Antenna 6 is cut off; what it heard stays, what 5 heard goes.
+    let mut steps = vec![Up(20_000), Connected(20_000), Cable(6, false, 20_010)];
+    steps.extend((20..60).map(|second| Read("03", 5, second * 1000 + 20, second * 1000 + 30)));
+    let mut out = Cleaned::default();
+    run(&mut after, &steps, &mut out);
+    let gone: Vec<String> = out.sightings.iter().map(line).filter(|line| line.contains("Departed")).collect();
+    assert_eq!(gone, ["9000 01 Departed shelf"]);
+}

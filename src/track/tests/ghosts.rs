@@ -154,9 +154,16 @@ fn what_comes_back_may_lie_before_any_antenna_of_its_zone() {
         world.check_out("T1", None).unwrap();
         world.check_in("T1").unwrap();
     };
-    for comes_back in [by_door, by_hand] {
+    // A hall may have more read points than are remembered of an asset.
+    for (comes_back, more) in [(by_door, 0), (by_hand, 0), (by_door, 12)] {
         for (other_hears, ghost) in [(true, Some(t(90))), (false, None)] {
-            let mut world = World::stocked(2, "tool");
+            let mut rules = rules();
+            let more: Vec<String> = (0..more).map(|nth| format!("CRIB-{nth}")).collect();
+            rules.read_points.extend(more.iter().map(|name| presence(name, "crib", "r3")));
+            let mut world = World::with(rules);
+            world.stock(1..=2, "tool");
+            more.iter().for_each(|name| world.hearing(name, true));
+            world.alerted();
             world.arrive(1, "CRIB");
             world.hear_until(20, &[1, 2], "CRIB");
             world.depart(1, "CRIB");

@@ -41,7 +41,7 @@ pub fn asset_name(number: u16) -> AssetId {
     AssetId::new(format!("T{number}"))
 }
 
-fn presence(name: &str, zone: &str, source: &str) -> ReadPointConfig {
+pub fn presence(name: &str, zone: &str, source: &str) -> ReadPointConfig {
     let kind = ReadPointKind::Presence {
         zone: zone.into(),
         observed_reads: 1,
