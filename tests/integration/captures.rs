@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 /// A folder of recorded captures, or `None` after saying which test goes without.
 ///
-/// `TALLYMAN_CAPTURES` names another place than the folder beside the project. With
+/// `TALLYMAN_CAPTURES` names another place than `shared/captures` beside the project, or further up. With
 /// `TALLYMAN_REQUIRE_CAPTURES=1` a missing folder is a failure.
 pub fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TALLYMAN_CAPTURES")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"));
+    let around = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(1);
+    let mut around = around.map(|folder| folder.join("shared/captures"));
+    let root = std::env::var_os("TALLYMAN_CAPTURES").map(PathBuf::from);
+    let root =
+        root.or_else(|| around.find(|folder| folder.is_dir())).unwrap_or_else(|| "shared/captures".into());
     let folder = root.join(name);
     if folder.is_dir() {
         return Some(folder);

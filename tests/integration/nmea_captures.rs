@@ -86,7 +86,17 @@ fn every_time_and_position_of_the_oracles_is_a_fix_of_ours() {
         .iter()
         .map(|log| (log.file_stem().unwrap().to_string_lossy().into_owned(), compare(log)))
         .collect();
+    assert!(!found.is_empty(), "no log in {}", folder.display());
     // An oracle that was not read compares nothing.
-    assert_eq!(found.get("telit-he910"), Some(&187), "{found:?}");
-    assert!(found.values().all(|count| *count > 0), "{found:?}");
+    let known = [
+        ("haicom-305N", 67),
+        ("nmea-fuzzy-cases", 14),
+        ("nmea-rtk", 122),
+        ("quectel-eg25-g", 23),
+        ("rx210", 40),
+        ("telit-he910", 187),
+    ];
+    for (log, count) in known {
+        assert!(found.get(log).is_none_or(|found| *found == count), "{log}: {found:?}");
+    }
 }

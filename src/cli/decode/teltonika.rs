@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::Lines;
+use crate::decode::DecodeError;
 use crate::decode::gps::teltonika::{self, AvlRecord, Framed, Framer, IoElement, IoValue};
 
 /// Offsets count bytes as they were sent, also where the file has their digits.
@@ -41,14 +42,19 @@ pub fn decode<W: Write>(bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
 }
 
 fn packet<W: Write>(bytes: &[u8], offset: u64, imei: Option<&str>, out: &mut Lines<W>) -> io::Result<()> {
-    match teltonika::decode(bytes) {
-        Ok(records) => records.iter().try_for_each(|record| out.write(&object(record, imei))),
-        Err(error) => out.write(&json!({
+    let set_aside = |error: DecodeError| {
+        json!({
             "error": error.message,
             "reason": error.reason,
             "offset": offset + error.offset as u64,
             "bytes": hex::encode(bytes),
-        })),
+        })
+    };
+    match teltonika::decode(bytes) {
+        Ok(records) => records
+            .into_iter()
+            .try_for_each(|record| out.write(&record.map_or_else(set_aside, |record| object(&record, imei)))),
+        Err(error) => out.write(&set_aside(error)),
     }
 }
 

@@ -3,3 +3,5 @@
 pub mod nmea;
 pub mod owntracks;
 pub mod teltonika;
+
+const KMH_PER_MPS: f64 = 3.6;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::KMH_PER_MPS;
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest};
@@ -36,8 +37,6 @@ const SUB_TOPICS: [&str; 10] =
 
 /// The last second of the year 9999: beyond it a time is a unit mistaken for another.
 const LAST_TST: i64 = 253_402_300_799;
-
-const KMH_PER_MPS: f64 = 3.6;
 
 /// One message → one reading.
 ///

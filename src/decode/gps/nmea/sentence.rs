@@ -3,13 +3,13 @@
 //! Wrong where it matters (time, date, status, position) refuses the sentence. Any other field that is not
 //! what it should be is taken for empty: a fix is a fix without it.
 
+use super::super::KMH_PER_MPS;
 use super::calendar::Day;
 use super::{Details, Quality};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 
 const MPS_PER_KNOT: f64 = 1852.0 / 3600.0;
-const KMH_PER_MPS: f64 = 3.6;
 
 /// What follows the talker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -29,12 +29,13 @@ const LEAST_DATA: usize = 3;
 /// The standard's limit is 1,280 bytes for a whole packet; room for firmware that takes more.
 const MOST_DATA: usize = 4096;
 
-/// One whole packet, preamble and check sum included → its records, in the order in which they stand.
+/// One whole packet, preamble and check sum included → its records, in the order in which they stand. One that
+/// says what cannot be (`position`, `time`) is an error in its place, and costs no other.
 ///
 /// # Errors
-/// Reasons: `truncated`, `preamble`, `length`, `crc`, `codec`, `count`, `io-count`, `position`, `time`. A packet
-/// with a fault gives no record: the tracker is not told that it came, or it goes to the dead letters whole.
-pub fn decode(packet: &[u8]) -> Result<Vec<AvlRecord>, DecodeError> {
+/// Reasons: `truncated`, `preamble`, `length`, `crc`, `codec`, `count`, `io-count`. Of a packet that is not what it
+/// says it is, nothing is believed: the tracker is not told that it came, or it goes to the dead letters whole.
+pub fn decode(packet: &[u8]) -> Result<Vec<Result<AvlRecord, DecodeError>>, DecodeError> {
     let data = data_of(packet)?;
     let width = match data[0] {
         0x08 => Width::Byte,

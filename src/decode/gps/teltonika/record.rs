@@ -1,11 +1,11 @@
 //! One AVL record: a time, a position and the I/O elements of that moment.
 
+use super::super::KMH_PER_MPS;
 use super::{fault, number};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 use crate::domain::time::Timestamp;
 
-const KMH_PER_MPS: f64 = 3.6;
 const UNITS_PER_DEGREE: f64 = 1e7;
 /// The last millisecond of the year 9999.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -117,7 +117,11 @@ impl AvlRecord {
     }
 }
 
-pub(super) fn read(cursor: &mut Cursor<'_>, width: Width) -> Result<AvlRecord, DecodeError> {
+/// One record; the inner error is of a value that cannot be, where the record itself is whole.
+pub(super) fn read(
+    cursor: &mut Cursor<'_>,
+    width: Width,
+) -> Result<Result<AvlRecord, DecodeError>, DecodeError> {
     let observed_at = time(cursor)?;
     let priority = cursor.number(1)? as u8;
     let position = position(cursor)?;
@@ -127,7 +131,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>, width: Width) -> Result<AvlRecord, D
     let speed_mps = cursor.number(2)? as f64 / KMH_PER_MPS;
     let event = cursor.number(width.bytes())? as u16;
     let io = elements(cursor, width)?;
-    Ok(AvlRecord {
+    let record = |observed_at, position| AvlRecord {
         observed_at,
         priority,
         position,
@@ -137,24 +141,25 @@ pub(super) fn read(cursor: &mut Cursor<'_>, width: Width) -> Result<AvlRecord, D
         speed_mps,
         event,
         io,
+    };
+    Ok(observed_at.and_then(|observed_at| Ok(record(observed_at, position?))))
+}
+
+fn time(cursor: &mut Cursor<'_>) -> Result<Result<Timestamp, DecodeError>, DecodeError> {
+    let at = cursor.at();
+    Ok(match cursor.number(8)? {
+        millis @ ..=LAST_MS => Ok(Timestamp::from_micros(millis as i64 * 1000)),
+        millis => Err(fault("time", at, format!("{millis} is no time in milliseconds since 1970"))),
     })
 }
 
-fn time(cursor: &mut Cursor<'_>) -> Result<Timestamp, DecodeError> {
-    let at = cursor.at();
-    match cursor.number(8)? {
-        millis @ ..=LAST_MS => Ok(Timestamp::from_micros(millis as i64 * 1000)),
-        millis => Err(fault("time", at, format!("{millis} is no time in milliseconds since 1970"))),
-    }
-}
-
 /// Longitude stands first.
-fn position(cursor: &mut Cursor<'_>) -> Result<Position, DecodeError> {
+fn position(cursor: &mut Cursor<'_>) -> Result<Result<Position, DecodeError>, DecodeError> {
     let at = cursor.at();
     let mut degrees = || Ok(f64::from(cursor.number(4)? as u32 as i32) / UNITS_PER_DEGREE);
     let (lon, lat) = (degrees()?, degrees()?);
-    Position::new(lat, lon)
-        .ok_or_else(|| fault("position", at, format!("lat {lat} lon {lon} is no place on Earth")))
+    Ok(Position::new(lat, lon)
+        .ok_or_else(|| fault("position", at, format!("lat {lat} lon {lon} is no place on Earth"))))
 }
 
 /// Groups of values of 1, 2, 4 and 8 bytes, and, extended, one of any length. The total in front must be theirs.

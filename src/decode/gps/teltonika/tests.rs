@@ -54,6 +54,11 @@ fn one(records: &[&[u8]]) -> Vec<u8> {
     packet(&[&[8], &count[..], &records.concat(), &count].concat())
 }
 
+/// The records of a packet in which none is wrong.
+fn decode(packet: &[u8]) -> Result<Vec<AvlRecord>, DecodeError> {
+    super::decode(packet)?.into_iter().collect()
+}
+
 #[track_caller]
 fn reason(bytes: &[u8]) -> &'static str {
     let error = decode(bytes).unwrap_err();
@@ -156,11 +161,22 @@ fn lengths_and_counts_that_lie_are_refused_with_the_reason() {
     };
     assert_eq!(with(25, &[7]), "io-count");
     assert_eq!(with(26, &[255]), "length");
-    assert_eq!(with(0, &[255]), "time");
-    assert_eq!(with(9, &[0x7f]), "position");
     // An element whose length goes beyond the packet.
     let io: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 5, 0xff, 0xff, 1];
     assert_eq!(reason(&packet(&[&[0x8e, 1], &record(5)[..], io, &[1]].concat())), "length");
+}
+
+#[test]
+fn a_record_that_says_what_cannot_be_costs_no_other() {
+    let whole = [&record(9)[..], IO].concat();
+    for (at, byte, reason) in [(0, 255, "time"), (9, 0x7f, "position")] {
+        let mut wrong = whole.clone();
+        wrong[at] = byte;
+        let records = super::decode(&one(&[&whole, &wrong, &whole])).unwrap();
+        let [Ok(first), Err(error), Ok(last)] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((first, error.reason), (last, reason));
+        assert_eq!(error.offset, HEADER_BYTES + 2 + whole.len() + if at == 0 { 0 } else { at });
+    }
 }
 
 #[test]
@@ -252,7 +268,7 @@ proptest! {
                 }
                 Framed::Packet { offset, bytes } => {
                     // That it is refused is as good as that it is taken.
-                    decode(&bytes).ok();
+                    super::decode(&bytes).ok();
                     together.extend(bytes);
                     offset
                 }
@@ -281,10 +297,10 @@ proptest! {
             records.splice(0..0, record(7));
         }
         let bytes = packet(&[&[codec, count], &records[..], &[count]].concat());
-        match decode(&bytes) {
+        match super::decode(&bytes) {
             Ok(records) => prop_assert_eq!(records.len(), usize::from(count)),
             Err(error) => prop_assert!(error.offset <= bytes.len(), "{error}"),
         }
-        decode(&records).ok();
+        super::decode(&records).ok();
     }
 }
