@@ -326,6 +326,9 @@ impl Antennas {
         if ear.cut_at.is_some_and(|cut_at| cut_at < at) {
             ear.cut_at = None;
             ear.mended_at = Some(at);
+            if std::mem::take(&mut ear.silent) {
+                Voice { rule, nth }.silence(None, at, seen);
+            }
         }
         if is_reference {
             ear.reference = ear.reference.max(Some(at));

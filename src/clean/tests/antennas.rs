@@ -167,6 +167,27 @@ fn an_antenna_that_was_mended_while_nobody_was_told_hears_again() {
 }
 
 #[test]
+fn an_antenna_of_a_door_that_was_mended_while_nobody_was_told_can_be_cut_off_again() {
+    let steps = [
+        Up(0),
+        Connected(0),
+        Read("01", 3, 1000, 1020),
+        Cable(3, false, 2000),
+        Read("01", 3, 60_000, 60_020),
+        Cable(3, false, 90_000),
+    ];
+    let told = said(&steps);
+    assert_eq!(
+        told,
+        [
+            "2000 reader/3 is silent (Disconnected)",
+            "60000 reader/3 hears again",
+            "90000 reader/3 is silent (Disconnected)"
+        ]
+    );
+}
+
+#[test]
 fn while_an_antenna_is_cut_off_what_the_others_hear_comes_and_goes() {
     let rules = rules_with_shelf();
     let mut with_reference = rules_with_shelf();
