@@ -36,6 +36,8 @@ pub struct Told {
     pub transition: AlertTransition,
     pub at_us: i64,
     pub told_us: i64,
+    /// When it passed the door that it is about.
+    pub passed_us: Option<i64>,
 }
 
 pub struct Machine {
@@ -183,6 +185,7 @@ impl Machine {
                     transition,
                     at_us: event.observed_at.as_micros(),
                     told_us: event.received_at.as_micros(),
+                    passed_us: alert.door.map(|door| door.at.as_micros()),
                 });
             }
         }

@@ -5,6 +5,11 @@ use rand::RngExt;
 use super::truth::{Entry, Stranger};
 use super::world::{DAY, Event, HOUR, MINUTE, Month, Place, SECOND, What, us};
 
+/// Why something is lost, of most of what one zone had.
+pub const MASS_THEFT: &str = "mass theft";
+/// Of an antenna that is cut off while its reader calls it connected.
+pub const UNNOTICED: &str = "antenna, unnoticed";
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Misfortune {
     Theft,
@@ -156,7 +161,7 @@ impl Month {
             if free && state.place == Place::Zone(zone) && self.rng.random_bool(share) {
                 self.things[thing].busy = true;
                 self.place(thing, Place::Away);
-                self.review(thing, "mass theft");
+                self.review(thing, MASS_THEFT);
             }
         }
     }
@@ -237,7 +242,7 @@ impl Month {
         }
         self.fail(device, power);
         let why = if power { "power" } else { "network" };
-        self.note_outage(device, why, for_us);
+        self.note_outage(self.devices[device].name.clone(), why, for_us);
         self.after(for_us.max(SECOND), Misfortune::Restored { device, power });
     }
 
@@ -251,12 +256,12 @@ impl Month {
             return self.after(wait, Misfortune::Cut { device, antenna, for_us, told });
         }
         self.antenna(device, antenna, false, told);
-        self.note_outage(device, if told { "antenna" } else { "antenna, unnoticed" }, for_us);
+        let subject = format!("{}/{antenna}", self.devices[device].name);
+        self.note_outage(subject, if told { "antenna" } else { UNNOTICED }, for_us);
         self.after(for_us.max(MINUTE), Misfortune::Mended { device, antenna, told });
     }
 
-    fn note_outage(&mut self, device: usize, why: &'static str, for_us: i64) {
-        let subject = self.devices[device].name.clone();
+    fn note_outage(&mut self, subject: String, why: &'static str, for_us: i64) {
         let to_us = Some(self.now + for_us);
         self.truths.outages.push(Entry { subject, why, from_us: self.now, to_us });
     }

@@ -22,6 +22,7 @@ mod world;
 
 pub use acts::HELD_BACK;
 pub use company::{Company, Door, Shelf, Thing, Vehicle};
+pub use luck::{MASS_THEFT, UNNOTICED};
 pub use scenario::Scenario;
 pub use truth::{Entry, Lost, Out, Stranger, Truths, Working};
 pub use world::{Input, Month, What};
