@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::frames::ModbusTable;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
@@ -19,6 +18,7 @@ use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
 mod asset_rules;
+mod connections;
 mod devices;
 mod document;
 mod doors;
@@ -39,6 +39,9 @@ mod web;
 
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
+pub use connections::{
+    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType, TopicConfig, TopicFormat,
+};
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
@@ -48,6 +51,7 @@ pub use readers::{
 };
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
+pub use secrets::Secret;
 pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
 pub use validate::{load, parse};
 pub use web::{Rate, Role, TlsConfig, TokenConfig, TokenList, WebConfig};
@@ -361,116 +365,4 @@ impl LimitConfig {
 pub enum LimitKind {
     High,
     Low,
-}
-
-/// Reconnecting: jittered exponential, from `first` to `last`.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct BackoffConfig {
-    pub first: Duration,
-    pub last: Duration,
-}
-
-/// An MQTT broker, and what we subscribe to there.
-#[derive(Clone, Debug)]
-pub struct BrokerConfig {
-    pub name: SourceId,
-    pub host: String,
-    pub port: u16,
-    /// Names the session at the broker: keep it the same over restarts.
-    pub client_id: String,
-    pub username: Option<String>,
-    pub password: Option<Secret>,
-    pub keepalive: Duration,
-    pub backoff: BackoffConfig,
-    /// Unacknowledged messages that we let the broker have under way.
-    pub max_inflight: u16,
-    pub topics: Vec<TopicConfig>,
-}
-
-#[derive(Clone, Debug)]
-pub struct TopicConfig {
-    /// MQTT topic filter.
-    pub filter: String,
-    pub format: TopicFormat,
-    pub qos: u8,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TopicFormat {
-    OwnTracks,
-}
-
-#[derive(Clone, Debug)]
-pub struct ModbusConfig {
-    pub name: SourceId,
-    pub device: DeviceId,
-    /// `host:port`.
-    pub address: String,
-    pub unit: u8,
-    pub poll: Duration,
-    pub timeout: Duration,
-    pub backoff: BackoffConfig,
-    pub points: Vec<PointConfig>,
-}
-
-#[derive(Clone, Debug)]
-pub struct PointConfig {
-    pub name: PointId,
-    pub table: ModbusTable,
-    /// Zero-based protocol address.
-    pub address: u16,
-    pub kind: RegisterType,
-    pub order: ByteOrder,
-    /// value = raw × scale + offset
-    pub scale: f64,
-    pub offset: f64,
-    pub unit: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RegisterType {
-    U16,
-    I16,
-    U32,
-    I32,
-    F32,
-}
-
-impl RegisterType {
-    pub fn registers(self) -> u16 {
-        match self {
-            Self::U16 | Self::I16 => 1,
-            Self::U32 | Self::I32 | Self::F32 => 2,
-        }
-    }
-}
-
-/// Order of the bytes of a value, `A` the most significant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ByteOrder {
-    Abcd,
-    Dcba,
-    Badc,
-    Cdab,
-}
-
-/// A value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
-    }
 }

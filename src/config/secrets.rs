@@ -2,10 +2,31 @@
 //!
 //! Their values are never part of a problem.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Secret;
 use super::document::Section;
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
 
 /// Where the configuration's outside is: the folder that relative paths start from, and the environment.
 pub(super) struct Surroundings<'e> {
