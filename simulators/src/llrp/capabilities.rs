@@ -88,8 +88,9 @@ fn general(reader: &Capabilities, out: &mut Out) {
 
 fn llrp(out: &mut Out) {
     out.tlv(142, |out| {
-        // Buffer fill warnings and holding of events and reports; priority levels, request timeout.
-        out.u8(0x48).u8(1).u16(0);
+        // Buffer fill warnings, client requests, and holding of events and reports; priority levels, and that a
+        // client's answer is not waited for.
+        out.u8(0x68).u8(1).u16(0);
         out.u32(MAX_ROSPECS).u32(32).u32(1).u32(MAX_ACCESSSPECS).u32(8);
     });
 }

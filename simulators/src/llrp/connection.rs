@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::dispatch::{self, Reply};
 use super::message;
 use super::reader::Shared;
-use super::report::{Economy, HeldRead, ro_access_report};
+use super::report::{Economy, HeldRead, client_request_op, ro_access_report};
 use super::wire::{self, Header};
 use crate::clock::wall_now;
 use crate::faults::{self, Fault, Faults};
@@ -196,6 +196,11 @@ impl Connection<'_> {
             && let Some(reads) = state.next_report()
         {
             count += reads.len().max(1);
+            if state.asks_client() {
+                for read in &reads {
+                    batch.bytes.extend(client_request_op(self.take_id(), read, selector));
+                }
+            }
             let id = self.take_id();
             batch.bytes.extend(ro_access_report(id, &reads, selector, &mut self.economy));
             batch.reports.push((batch.bytes.len(), reads));

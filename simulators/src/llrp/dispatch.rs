@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::capabilities::{self, IMPINJ, MAX_ACCESSSPECS, MAX_ROSPECS, TEMPERATURE};
+use super::capabilities::{self, IMPINJ, MAX_ROSPECS, TEMPERATURE};
 use super::rospec::{RoSpec, SpecError, SpecState};
 use super::settings::{Settings, Shown};
 use super::state::{State, spec_id};
@@ -17,7 +17,7 @@ pub(super) struct Reply {
 }
 
 /// A status that is not success, with what a person needs to know.
-type Refusal = (u16, String);
+pub(super) type Refusal = (u16, String);
 
 impl State {
     /// Answers one message that arrived at `now`.
@@ -45,7 +45,7 @@ impl State {
             return error(header.id, status::UNSUPPORTED_VERSION, "this is not the version that is spoken");
         }
         match header.kind {
-            message::KEEPALIVE_ACK => Reply::default(),
+            message::KEEPALIVE_ACK | message::CLIENT_REQUEST_OP_RESPONSE => Reply::default(),
             message::ENABLE_EVENTS_AND_REPORTS => {
                 self.reporting = true;
                 self.flush = true;
@@ -287,51 +287,7 @@ impl State {
         }
         Ok(())
     }
-
-    /// The specs are kept and shown; no access is ever made, because these tags have no memory.
-    fn add_accessspec(&mut self, body: &[u8]) -> Result<(), Refusal> {
-        let parameters =
-            In(body).parameters().map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
-        let missing = || (status::MISSING_PARAMETER, "AccessSpec is missing".to_owned());
-        let spec = parameters.iter().find(|p| p.kind == 207).ok_or_else(missing)?;
-        let id = spec_id(spec.body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
-        if spec.whole.len() <= ACCESS_STATE_AT || id == 0 || self.accessspecs.contains_key(&id) {
-            return Err((status::FIELD_ERROR, format!("AccessSpec {id} cannot be added")));
-        }
-        if self.accessspecs.len() >= MAX_ACCESSSPECS as usize {
-            return Err((
-                status::OVERFLOW_PARAMETER,
-                format!("{MAX_ACCESSSPECS} AccessSpecs are there already"),
-            ));
-        }
-        self.accessspecs.insert(id, spec.whole.to_vec());
-        Ok(())
-    }
-
-    fn delete_accessspec(&mut self, body: &[u8]) -> Result<(), Refusal> {
-        let id = spec_id(body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
-        if id == 0 {
-            self.accessspecs.clear();
-            return Ok(());
-        }
-        let gone = self.accessspecs.remove(&id);
-        gone.map(|_| ()).ok_or_else(|| (status::FIELD_ERROR, format!("no AccessSpec {id}")))
-    }
-
-    fn set_accessspec(&mut self, body: &[u8], enabled: bool) -> Result<(), Refusal> {
-        let id = spec_id(body).map_err(|error| (status::PARAMETER_ERROR, error.to_string()))?;
-        if id != 0 && !self.accessspecs.contains_key(&id) {
-            return Err((status::FIELD_ERROR, format!("no AccessSpec {id}")));
-        }
-        for (_, spec) in self.accessspecs.iter_mut().filter(|(known, _)| id == 0 || **known == id) {
-            spec[ACCESS_STATE_AT] = spec[ACCESS_STATE_AT] & 0x7f | u8::from(enabled) << 7;
-        }
-        Ok(())
-    }
 }
-
-/// Where an AccessSpec parameter says whether it is enabled: type, length, id, antenna, protocol, then it.
-const ACCESS_STATE_AT: usize = 11;
 
 fn success(out: &mut Out) {
     refusal(status::SUCCESS, "", out);
@@ -356,78 +312,4 @@ pub(super) fn error(id: u32, code: u16, why: &str) -> Reply {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{DeviceClock, micros};
-    use crate::llrp::capabilities::Capabilities;
-    use crate::llrp::rospec::tests::SPEC;
-
-    fn reader() -> State {
-        let capabilities = Capabilities::plain(4);
-        State::new(DeviceClock::exact(micros(0)), capabilities, [0; 8], 100)
-    }
-
-    fn ask(state: &mut State, kind: u16, body: &[u8]) -> Vec<u8> {
-        let header = Header { version: 1, kind, length: 10 + body.len(), id: 7 };
-        state.handle(header, body, micros(0)).bytes
-    }
-
-    /// Type of the answer, and its status code.
-    fn outcome(bytes: &[u8]) -> (u16, u16) {
-        let (header, body) = wire::split(bytes).unwrap().unwrap();
-        (header.kind, In(In(body).parameters().unwrap()[0].body).u16().unwrap())
-    }
-
-    #[test]
-    fn an_rospec_goes_through_its_states() {
-        let mut state = reader();
-        let id = [0, 0, 0, 5];
-        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC)), (30, 0));
-        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC)), (30, 101), "there already");
-        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &id)), (32, 101), "disabled");
-        assert_eq!(outcome(&ask(&mut state, message::STOP_ROSPEC, &id)), (33, 101), "disabled");
-        assert_eq!(outcome(&ask(&mut state, message::ENABLE_ROSPEC, &id)), (34, 0));
-        assert_eq!(state.state_of(5), Some(SpecState::Active), "its start trigger is immediate");
-        assert_eq!(outcome(&ask(&mut state, message::STOP_ROSPEC, &id)), (33, 0));
-        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &id)), (32, 0));
-        assert_eq!(outcome(&ask(&mut state, message::DELETE_ROSPEC, &[0; 4])), (31, 0), "all of them");
-        assert_eq!(outcome(&ask(&mut state, message::DELETE_ROSPEC, &id)), (31, 101), "gone");
-    }
-
-    #[test]
-    fn rospecs_are_shown_as_they_were_added_with_their_state() {
-        let mut state = reader();
-        ask(&mut state, message::ADD_ROSPEC, &SPEC);
-        ask(&mut state, message::ENABLE_ROSPEC, &[0; 4]);
-        let bytes = ask(&mut state, message::GET_ROSPECS, &[]);
-        let mut want = SPEC.to_vec();
-        want[9] = SpecState::Active as u8;
-        assert_eq!(bytes[18..], want);
-    }
-
-    #[test]
-    fn another_version_and_an_unknown_type_are_errors() {
-        let mut state = reader();
-        let header = Header { version: 2, kind: 46, length: 10, id: 7 };
-        assert_eq!(outcome(&state.handle(header, &[], micros(0)).bytes), (100, 110));
-        assert_eq!(outcome(&ask(&mut state, 46, &[])), (100, 109));
-        assert_eq!(outcome(&ask(&mut state, 1023, &[0; 5])), (100, 109));
-    }
-
-    #[test]
-    fn short_and_malformed_bodies_are_parameter_errors() {
-        let mut state = reader();
-        assert_eq!(outcome(&ask(&mut state, message::ADD_ROSPEC, &SPEC[..40])), (30, 100));
-        assert_eq!(outcome(&ask(&mut state, message::START_ROSPEC, &[0])), (32, 100));
-        assert_eq!(outcome(&ask(&mut state, message::SET_READER_CONFIG, &[])), (13, 100));
-        assert_eq!(outcome(&ask(&mut state, message::GET_READER_CAPABILITIES, &[9])), (11, 101));
-    }
-
-    #[test]
-    fn closing_is_answered_and_closes() {
-        let header = Header { version: 1, kind: message::CLOSE_CONNECTION, length: 10, id: 3 };
-        let reply = reader().handle(header, &[], micros(0));
-        assert!(reply.close);
-        assert_eq!(reply.bytes, [4, 4, 0, 0, 0, 18, 0, 0, 0, 3, 1, 31, 0, 8, 0, 0, 0, 0]);
-    }
-}
+mod tests;

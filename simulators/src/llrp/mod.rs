@@ -6,6 +6,7 @@
 //!                                ↑ replayed in order to the next client
 //! ```
 
+mod access;
 mod capabilities;
 mod connection;
 mod dial;
@@ -40,8 +41,10 @@ pub mod message {
     pub const ENABLE_ACCESSSPEC: u16 = 42;
     pub const DISABLE_ACCESSSPEC: u16 = 43;
     pub const GET_ACCESSSPECS: u16 = 44;
+    pub const CLIENT_REQUEST_OP: u16 = 45;
     pub const GET_SUPPORTED_VERSION: u16 = 46;
     pub const SET_PROTOCOL_VERSION: u16 = 47;
+    pub const CLIENT_REQUEST_OP_RESPONSE: u16 = 55;
     pub const GET_REPORT: u16 = 60;
     pub const RO_ACCESS_REPORT: u16 = 61;
     pub const KEEPALIVE: u16 = 62;

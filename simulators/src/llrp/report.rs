@@ -189,6 +189,13 @@ pub(crate) fn ro_access_report<'a>(
     })
 }
 
+/// CLIENT_REQUEST_OP: what is to be done with this tag?
+pub(crate) fn client_request_op(id: u32, read: &HeldRead, selector: Selector) -> Vec<u8> {
+    wire::message(message::CLIENT_REQUEST_OP, id, |out| {
+        read.write(selector, &mut Economy::new(false), out);
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,7 @@ pub struct Protocol {
 pub struct Verdict {
     /// Messages by kind.
     pub kinds: BTreeMap<u64, usize>,
-    /// Lines about what is not as it should be.
+    /// What is not as it should be: kinds of a packet's messages, a tab, and what is wrong.
     pub malformed: Vec<String>,
 }
 
@@ -86,7 +86,19 @@ impl Referee {
             *verdict.kinds.entry(kind.parse().expect("a number")).or_default() += 1;
         }
         // 0x07000000: the expert group of what is malformed.
-        let malformed = tshark(&["-Y", "_ws.malformed || _ws.expert.group == 0x07000000", "-V"]);
+        let wrong = "_ws.malformed || _ws.expert.group == 0x07000000";
+        let malformed = tshark(&[
+            "-Y",
+            wrong,
+            "-T",
+            "fields",
+            "-E",
+            "aggregator=,",
+            "-e",
+            field,
+            "-e",
+            "_ws.expert.message",
+        ]);
         verdict.malformed = malformed.lines().map(str::to_owned).collect();
         verdict
     }
