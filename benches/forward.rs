@@ -192,6 +192,7 @@ fn event(start: Timestamp, n: u64) -> Event {
                 speed_mps: Some(3.5),
                 course_deg: Some(90.0),
                 battery_percent: Some(77.0),
+                ignition: None,
                 digest: Digest(n),
                 retained: false,
             });

@@ -113,6 +113,7 @@ fn body(nth: u64, kind: Kind) -> EventBody {
             speed_mps: Some(3.5),
             course_deg: None,
             battery_percent: None,
+            ignition: None,
             digest: Digest(nth),
             retained: false,
         }),

@@ -135,6 +135,7 @@ impl Tracker {
     /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
     /// comes is sent now (`live`), else when the message says, for a broker may have kept it.
     pub fn lives(&mut self, told: Timestamp, received: Timestamp, live: bool) -> Option<Timestamp> {
+        self.heard = self.heard.max(received);
         let at = if live { received } else { told.min(received) };
         if self.alive.is_some_and(|alive| alive <= received && at < alive + SAY_ALIVE) {
             return None;
@@ -142,6 +143,11 @@ impl Tracker {
         self.alive = Some(at);
         self.dirty = true;
         Some(at)
+    }
+
+    /// Its connection is lost: the next message says that it lives again, however soon it comes.
+    pub fn gone(&mut self) {
+        self.dirty |= self.alive.take().is_some();
     }
 
     fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
@@ -247,6 +253,7 @@ mod tests {
             speed_mps: None,
             course_deg: None,
             battery_percent: None,
+            ignition: None,
             digest: Digest(second as u64),
             retained: false,
         }

@@ -196,6 +196,7 @@ mod tests {
             speed_mps: None,
             course_deg: None,
             battery_percent: None,
+            ignition: None,
             digest: Digest(second as u64),
             retained: false,
         }

@@ -64,6 +64,7 @@ pub use trackers::Remembered;
 
 /// Reasons for which a reading is set aside, as the books and the metrics have them.
 pub const DUPLICATE: &str = "duplicate";
+pub const NO_FIX: &str = "no-fix";
 pub const NULL_ISLAND: &str = "null-island";
 pub const INACCURATE: &str = "inaccurate";
 pub const IMPOSSIBLE_JUMP: &str = "impossible-jump";
@@ -197,7 +198,7 @@ impl Cleaner {
             Reading::Fix(fix) => self.fix(fix, source, received_at, out),
             Reading::Sample(sample) => self.sample(sample, source, received_at, out),
             Reading::Reader(event) => self.reader_event(&event, source, received_at, out),
-            Reading::Note(_) => None,
+            Reading::Note(note) => self.note(&note, source, received_at, out),
         };
         match filtered {
             Some(reason) => out.filter(reason),

@@ -106,6 +106,7 @@ pub(super) mod exact_fix {
             speed: fix.speed_mps,
             course: fix.course_deg,
             battery: fix.battery_percent,
+            ignition: fix.ignition,
             digest: fix.digest,
             retained: fix.retained,
         }
@@ -123,6 +124,7 @@ pub(super) mod exact_fix {
             speed_mps: row.speed,
             course_deg: row.course,
             battery_percent: row.battery,
+            ignition: row.ignition,
             digest: row.digest,
             retained: row.retained,
         })
@@ -147,6 +149,8 @@ pub(super) mod exact_fix {
         course: Option<f64>,
         #[serde(with = "maybe_exact", default)]
         battery: Option<f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ignition: Option<bool>,
         digest: Digest,
         retained: bool,
     }

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use super::fixes::{FixRules, Tracker};
 use super::redelivery::Budget;
-use super::{Cleaned, Cleaner, Lookup, TOO_MANY_TRACKERS};
+use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
 use crate::config::IntakeConfig;
 use crate::domain::ids::DeviceId;
-use crate::domain::readings::Fix;
+use crate::domain::readings::{Fix, Note, Says};
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -118,6 +118,17 @@ impl Trackers {
         }
     }
 
+    /// The tracker, a new one where there is room for it.
+    fn admit(&mut self, device: &DeviceId) -> Option<&mut Tracker> {
+        if !self.held.contains_key(device) {
+            if self.held.len() >= self.most {
+                return None;
+            }
+            self.hand.push_back(device.clone());
+        }
+        Some(self.held.entry(device.clone()).or_default())
+    }
+
     fn forget(&mut self, device: &DeviceId, gone: &mut Vec<StateRow>) {
         let Some(tracker) = self.held.remove(device) else { return };
         self.forgotten += 1;
@@ -131,7 +142,7 @@ impl Trackers {
 }
 
 impl Cleaner {
-    /// To be called before a fix is given: forgets trackers that `is_known` does not know and that have been
+    /// To be called before a fix or a note is given: forgets trackers that `is_known` does not know and that have been
     /// silent for `intake.forget_trackers_after`, some at a time.
     pub fn tend_trackers(
         &mut self,
@@ -151,6 +162,68 @@ impl Cleaner {
         }
     }
 
+    /// What is no position says at most whether its tracker lives.
+    pub(super) fn note(
+        &mut self,
+        note: &Note,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) -> Option<&'static str> {
+        match note.says {
+            Says::Nothing => None,
+            // A retained one is of some connection before.
+            Says::Gone if note.retained => None,
+            Says::Gone => {
+                if let Some(tracker) = self.trackers.held.get_mut(&note.device) {
+                    let clean = !tracker.dirty;
+                    tracker.gone();
+                    if clean && tracker.dirty {
+                        self.trackers.dirty.push(note.device.clone());
+                    }
+                }
+                out.sightings.push(Sighting {
+                    source: self.sources[index].id.clone(),
+                    observed_at: received,
+                    received_at: received,
+                    late: false,
+                    what: Seen::Gone { device: note.device.clone() },
+                });
+                None
+            }
+            Says::Lives if note.retained => None,
+            Says::NoFix if note.retained => Some(NO_FIX),
+            Says::Lives | Says::NoFix => {
+                let live = self.sources[index].live();
+                let Some(tracker) = self.trackers.admit(&note.device) else { return Some(TOO_MANY_TRACKERS) };
+                let clean = !tracker.dirty;
+                let alive = tracker.lives(note.observed_at.unwrap_or(received), received, live);
+                if clean && tracker.dirty {
+                    self.trackers.dirty.push(note.device.clone());
+                }
+                self.say_alive(&note.device, alive, index, received, out);
+                (note.says == Says::NoFix).then_some(NO_FIX)
+            }
+        }
+    }
+
+    fn say_alive(
+        &self,
+        device: &DeviceId,
+        alive: Option<Timestamp>,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) {
+        out.sightings.extend(alive.map(|observed_at| Sighting {
+            source: self.sources[index].id.clone(),
+            observed_at,
+            received_at: received,
+            late: false,
+            what: Seen::Heard { device: device.clone() },
+        }));
+    }
+
     pub(super) fn fix(
         &mut self,
         fix: Fix,
@@ -166,32 +239,21 @@ impl Cleaner {
         };
         let device = fix.device.clone();
         let trackers = &mut self.trackers;
-        if !trackers.held.contains_key(&device) {
-            if trackers.held.len() >= trackers.most {
-                return Some(TOO_MANY_TRACKERS);
-            }
-            trackers.hand.push_back(device.clone());
-        }
-        let tracker = trackers.held.entry(device.clone()).or_default();
+        let Some(tracker) = trackers.admit(&device) else { return Some(TOO_MANY_TRACKERS) };
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
+        let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
         }
-        trackers.budget.recount(chunks, tracker.seen.full());
-        if tracker.seen.next() != next {
+        trackers.budget.recount(chunks, full);
+        if filled {
             trackers.budget.filled(&device, next);
             trackers.keep_to_budget();
         }
-        out.sightings.extend(alive.map(|observed_at| Sighting {
-            source: self.sources[index].id.clone(),
-            observed_at,
-            received_at: received,
-            late: false,
-            what: Seen::Heard { device: device.clone() },
-        }));
+        self.say_alive(&device, alive, index, received, out);
         let accepted = match taken {
             Ok(accepted) => accepted,
             Err(reason) => return Some(reason),

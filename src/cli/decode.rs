@@ -4,20 +4,27 @@
 //! decoding goes on where the protocol allows.
 
 mod epc;
+mod json;
 mod llrp;
 mod nmea;
 mod owntracks;
 mod serial;
 mod teltonika;
+mod tracker;
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::config::{self, TopicConfig};
+use crate::decode::gps::Format;
+use crate::decode::gps::json::Mapping;
+use crate::decode::gps::topic::TopicPattern;
 use crate::decode::serial::{LinePattern, Protocol as Serial};
 use crate::domain::time::Timestamp;
 
@@ -42,6 +49,15 @@ pub struct DecodeArgs {
     /// line: how a read looks, a regular expression with a group named epc, and perhaps antenna, rssi, time
     #[arg(long, value_name = "REGEX", value_parser = pattern)]
     pub pattern: Option<LinePattern>,
+    /// json: where things stand in the message, one of the ready-made mappings
+    #[arg(long, value_name = "NAME", value_parser = preset, group = "mapped")]
+    pub preset: Option<Mapping>,
+    /// json: the same from a file of its own, with the keys of [broker.topic.mapping]
+    #[arg(long, value_name = "FILE", value_parser = mapping_file, group = "mapped")]
+    pub mapping: Option<Mapping>,
+    /// json: lines are `topic payload`, and this is how the topic names the device: fleet/{device}/position
+    #[arg(long, value_name = "TOPIC", value_parser = topic)]
+    pub topic: Option<TopicPattern>,
     /// nmea: dates before this time are of a receiver whose GPS week rolled over, and move on by 1024 weeks
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub not_before: Option<Timestamp>,
@@ -49,6 +65,24 @@ pub struct DecodeArgs {
 
 fn pattern(text: &str) -> Result<LinePattern, String> {
     LinePattern::new(text, &[])
+}
+
+fn preset(name: &str) -> Result<Mapping, String> {
+    let found = config::PRESETS.iter().find(|(known, _)| *known == name);
+    let (_, text) = found.ok_or_else(|| {
+        let known: Vec<&str> = config::PRESETS.iter().map(|(known, _)| *known).collect();
+        format!("there are: {}", known.join(", "))
+    })?;
+    config::parse_mapping(text).map_err(|error| error.to_string())
+}
+
+fn mapping_file(path: &str) -> Result<Mapping, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    config::parse_mapping(&text).map_err(|error| format!("\n{error}"))
+}
+
+fn topic(text: &str) -> Result<TopicPattern, String> {
+    TopicPattern::parse(text).map_err(str::to_owned)
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -74,6 +108,9 @@ pub enum Protocol {
     /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
     #[value(name = "owntracks")]
     OwnTracks,
+    /// JSON payloads of trackers, one a line, each perhaps behind its topic and a space or tab; with --preset or
+    /// --mapping
+    Json,
     /// NMEA 0183 sentences of a GNSS receiver: an object a fix, `no-fix` where there is none
     Nmea,
     /// Teltonika's AVL packets (Codec 8, 8 Extended) as on TCP, or their hexadecimal digits: an object a record
@@ -86,6 +123,9 @@ pub enum Protocol {
 /// The file cannot be read or standard output not written. What cannot be decoded is no error here:
 /// it has its own line in the output.
 pub fn run(args: DecodeArgs) -> anyhow::Result<ExitCode> {
+    if args.protocol == Protocol::Json && args.mapping.is_none() && args.preset.is_none() {
+        anyhow::bail!("say where things stand in the messages: --preset NAME or --mapping FILE");
+    }
     let bytes = read(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?;
     let mut lines = Lines(BufWriter::new(io::stdout().lock()));
     match decode(&args, &bytes, &mut lines).and_then(|()| lines.0.flush()) {
@@ -118,6 +158,13 @@ fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::
         Protocol::Chafon => serial::decode(&Serial::Chafon, bytes, out),
         Protocol::R200 => serial::decode(&Serial::R200, bytes, out),
         Protocol::OwnTracks => owntracks::decode(bytes, out),
+        Protocol::Json => {
+            let mapping = args.mapping.as_ref().or(args.preset.as_ref());
+            let pattern = args.topic.clone().or_else(|| TopicPattern::parse("#").ok());
+            let (Some(mapping), Some(pattern)) = (mapping, pattern) else { return Ok(()) };
+            let format = Format::Json(Arc::new(mapping.clone()));
+            json::decode(&TopicConfig { pattern, format, qos: 1 }, bytes, out)
+        }
         Protocol::Nmea => nmea::decode(bytes, args.not_before, out),
         Protocol::Teltonika => teltonika::decode(bytes, out),
     }

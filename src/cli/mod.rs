@@ -103,7 +103,7 @@ enum Sub {
     /// Look at what could not be decoded, and try it again
     DeadLetters(DeadLetters),
     /// Turn captured bytes into JSON, one object a line
-    Decode(decode::DecodeArgs),
+    Decode(Box<decode::DecodeArgs>),
     /// Make a token for the HTTP API
     Token(token::TokenArgs),
 }
@@ -218,7 +218,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             with_config(&file, async |config| dead_letters::run(args, &config.journal.path).await).await
         }
         Sub::Register(args) => register::run(args).await,
-        Sub::Decode(args) => decode::run(args),
+        Sub::Decode(args) => decode::run(*args),
         Sub::Token(args) => token::run(&args),
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Secret;
+use crate::decode::gps::Format;
+use crate::decode::gps::topic::TopicPattern;
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 
@@ -32,15 +34,9 @@ pub struct BrokerConfig {
 
 #[derive(Clone, Debug)]
 pub struct TopicConfig {
-    /// MQTT topic filter.
-    pub filter: String,
-    pub format: TopicFormat,
+    pub pattern: TopicPattern,
+    pub format: Format,
     pub qos: u8,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TopicFormat {
-    OwnTracks,
 }
 
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
 use super::values::parse_host_port;
 use super::{
     BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReadRules, ReaderConfig, RegisterType,
-    SerialReaderConfig, TopicConfig, TopicFormat,
+    SerialReaderConfig, topics,
 };
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{DeviceId, PointId, SourceId};
@@ -180,7 +180,7 @@ fn broker(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> O
     }
     let mut topics = Vec::new();
     for table in tables {
-        topics.extend(topic(table));
+        topics.extend(topics::topic(table));
     }
     section.finish();
     let (host, port) = parse_host_port(address?).ok()?;
@@ -196,30 +196,6 @@ fn broker(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> O
         max_inflight,
         topics,
     })
-}
-
-fn topic(section: Section<'_>) -> Option<TopicConfig> {
-    let allowed = "an MQTT topic filter, for instance \"owntracks/+/+\"; # only as the last level";
-    let filter = section.parsed("filter", allowed, |text| {
-        if is_topic_filter(text) { Ok(text.to_owned()) } else { Err("not a topic filter") }
-    });
-    let filter = section.need("filter", filter, allowed);
-    let format = section.choice("format", &[("owntracks", TopicFormat::OwnTracks)]);
-    let format = section.need("format", format, "\"owntracks\"");
-    let qos = section.integer("qos", 0..=1).unwrap_or(1);
-    section.finish();
-    Some(TopicConfig { filter: filter?, format: format?, qos })
-}
-
-/// MQTT 3.1.1, section 4.7.1: `#` is the whole of the last level, `+` the whole of any.
-fn is_topic_filter(text: &str) -> bool {
-    let levels: Vec<&str> = text.split('/').collect();
-    let fits = |(index, level): (usize, &&str)| match *level {
-        "#" => index == levels.len() - 1,
-        "+" => true,
-        level => !level.contains(['#', '+', '\0']),
-    };
-    !text.is_empty() && text.len() <= 65_535 && levels.iter().enumerate().all(fits)
 }
 
 fn profiles(top: &Section<'_>, scope: &Scope<'_>) -> BTreeMap<String, Vec<PointConfig>> {

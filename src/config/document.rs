@@ -207,6 +207,25 @@ impl<'d> Section<'d> {
         (items.len() == array.len()).then_some(items)
     }
 
+    /// Text, or an array of texts, each of which `parse` understands; it says what is wrong where it does not.
+    pub fn texts<T>(
+        &self,
+        key: &str,
+        allowed: &str,
+        parse: impl Fn(&'d str) -> Result<T, &'static str>,
+    ) -> Option<Vec<T>> {
+        match self.value(key)?.get_ref() {
+            DeValue::Array(_) => {
+                let items = self.list(key, allowed, |value| parse(value.as_str()?).ok())?;
+                if items.is_empty() {
+                    self.problem(key, "empty", format!("write {allowed}"));
+                }
+                (!items.is_empty()).then_some(items)
+            }
+            _ => self.parsed(key, allowed, parse).map(|item| vec![item]),
+        }
+    }
+
     /// The table under `key`; an absent one reads as empty, so that its keys count as asked for.
     pub fn table(&self, key: &str) -> Option<Section<'d>> {
         let found = self.value(key)?;

@@ -22,6 +22,7 @@ mod connections;
 mod devices;
 mod document;
 mod doors;
+mod mapping;
 mod names;
 mod node;
 mod places;
@@ -33,6 +34,7 @@ mod secrets;
 mod serial;
 mod tags;
 pub mod times;
+mod topics;
 mod validate;
 pub mod values;
 mod web;
@@ -40,9 +42,10 @@ mod web;
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
 pub use connections::{
-    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType, TopicConfig, TopicFormat,
+    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType, TopicConfig,
 };
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
+pub use mapping::{PRESETS, parse_mapping};
 pub use places::COVERAGES;
 pub use problems::{ConfigError, Problem};
 pub use readers::{

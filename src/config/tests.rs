@@ -219,7 +219,7 @@ fn one_fault_each() {
         (broker.to_owned(), "broker[0].topic: missing"),
         (
             format!("{broker}{}", topic.replace("a/#", "a/#/b")),
-            "broker[0].topic[0].filter: \"a/#/b\": not a topic filter",
+            "broker[0].topic[0].filter: \"a/#/b\": # stands only as the last level",
         ),
         (format!("{broker}password = \"hunter2\"\n{topic}"), "broker[0].username: missing"),
         (format!("{}{topic}", broker.replace("\"b\"", "\"r\"")), "broker[0].name: \"r\": given twice"),

@@ -6,6 +6,16 @@ pub mod llrp;
 pub mod modbus;
 pub mod serial;
 
+use crate::domain::readings::Reading;
+
+/// What one frame gave.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    pub readings: Vec<Reading>,
+    /// Of parts of a frame of which others stand: each is in the place of one reading.
+    pub faults: Vec<DecodeError>,
+}
+
 /// Why a frame did not decode. The frame goes to the dead letters whole.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message} at byte {offset}")]

@@ -25,7 +25,7 @@ pub enum Reading {
     Fix(Fix),
     Sample(Sample),
     Reader(ReaderEvent),
-    /// A message that is well formed and carries no measurement (an OwnTracks `lwt`, `waypoint`…).
+    /// A message that is well formed and carries no measurement (an OwnTracks `lwt`, `waypoint`…, a fix that is none).
     Note(Note),
 }
 
@@ -67,10 +67,29 @@ pub struct Fix {
     pub course_deg: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub battery_percent: Option<f64>,
-    /// Of the message this fix came in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ignition: Option<bool>,
+    /// Of the message this fix came in, or of what the fix says where there are several in one.
     pub digest: Digest,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub retained: bool,
+}
+
+impl Fix {
+    /// Of all that it says but whose it is: the same position told twice, in whatever messages, is one fix.
+    pub fn said(&self) -> Digest {
+        let Position { lat, lon } = self.position;
+        let optional =
+            [self.accuracy_m, self.altitude_m, self.speed_mps, self.course_deg, self.battery_percent];
+        let mut bytes = Vec::with_capacity(80);
+        bytes.extend(self.observed_at.as_micros().to_be_bytes());
+        for value in [Some(lat), Some(lon)].into_iter().chain(optional) {
+            bytes.push(u8::from(value.is_some()));
+            bytes.extend(value.unwrap_or_default().to_bits().to_be_bytes());
+        }
+        bytes.push(self.ignition.map_or(2, u8::from));
+        Digest::of(&bytes)
+    }
 }
 
 /// One measurement of one point, in the point's unit.
@@ -130,8 +149,25 @@ pub enum ReaderEventKind {
     },
 }
 
+/// What a tracker sent, or what was sent of it, that is no position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Note {
     pub device: DeviceId,
     pub kind: String,
+    pub says: Says,
+    /// Where the message has a time of its own.
+    pub observed_at: Option<Timestamp>,
+    pub retained: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    /// The tracker sent it.
+    Lives,
+    /// The tracker sent it, and does not know where it is.
+    NoFix,
+    /// The broker lost the tracker's connection.
+    Gone,
+    /// Others send it too: nothing of the tracker follows from it.
+    Nothing,
 }

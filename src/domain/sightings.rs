@@ -69,6 +69,10 @@ pub enum Seen {
     Heard {
         device: DeviceId,
     },
+    /// The broker lost a tracker's connection.
+    Gone {
+        device: DeviceId,
+    },
     /// A source's connection, as the alerts see it. `caught_up` is false while it replays.
     Link {
         up: bool,

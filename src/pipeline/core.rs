@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clean::{self, Cleaned, Cleaner};
-use crate::config::{Config, Rules, TopicFormat};
-use crate::decode::DecodeError;
-use crate::decode::gps::owntracks;
+use crate::config::{Config, Rules};
+use crate::decode::gps::message::{Message, MessageDecoder};
 use crate::decode::llrp::ReportDecoder;
 use crate::decode::modbus::PointDecoder;
 use crate::decode::serial::SerialDecoder;
+use crate::decode::{DecodeError, Decoded};
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
 use crate::domain::commands::{Command, Outcome, Refused};
@@ -22,7 +22,7 @@ use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
 use crate::domain::health::Health;
 use crate::domain::ids::{SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
-use crate::domain::readings::Reading;
+use crate::domain::readings::{Fix, Note, Reading};
 use crate::domain::register::{Misfit, News, Plan};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -66,7 +66,7 @@ pub struct Core {
     touched_books: BTreeSet<SourceId>,
     batch: Batch,
     acks: Vec<(SourceId, AckToken)>,
-    readings: Vec<Reading>,
+    decoded: Decoded,
     cleaned: Cleaned,
     tallied: Tally,
 }
@@ -74,7 +74,7 @@ pub struct Core {
 enum Decoder {
     Llrp(Box<ReportDecoder>),
     Serial(SerialDecoder),
-    Mqtt(TopicFormat),
+    Mqtt(MessageDecoder),
     Modbus(PointDecoder),
 }
 
@@ -297,18 +297,36 @@ impl Core {
                 self.batch.dead_letters.push(dead_letter(&mut frame, error.reason, error.to_string()));
             }
         }
-        let readings = std::mem::take(&mut self.readings);
+        let Decoded { readings, faults } = std::mem::take(&mut self.decoded);
         self.tallied.note(&frame.source, &readings);
-        let mut set_aside = None;
+        let mut set_aside = self.faulty(&faults, &frame);
         for reading in readings {
-            set_aside = self.reading(reading, &frame).or(set_aside);
+            let aside = self.reading(reading, &frame);
+            set_aside = aside.map(|(reason, detail)| (reason, detail.to_owned())).or(set_aside);
         }
         if let (Some((reason, detail)), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
-            self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail.to_owned()));
+            self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail));
         }
         if let Some(token) = frame.ack {
             self.acks.push((frame.source, token));
         }
+    }
+
+    /// Parts of a frame that are none, where others of it stand: each counts as a reading that was set aside, and
+    /// the frame is kept whole beside what was made of it. Gives why.
+    fn faulty(&mut self, faults: &[DecodeError], frame: &Frame) -> Option<(&'static str, String)> {
+        let first = faults.first()?;
+        telemetry::dead_letter(&frame.source, first.reason, first);
+        let book = self.book(&frame.source);
+        book.readings += faults.len() as u64;
+        for fault in faults {
+            *book.filtered.entry(fault.reason.to_owned()).or_default() += 1;
+        }
+        let detail = match faults.len() {
+            1 => format!("{first}; the rest of the message stands"),
+            several => format!("{first}; {several} such parts, the rest of the message stands"),
+        };
+        Some((first.reason, detail))
     }
 
     /// Cleans and tracks one reading; gives the reason, and its words, where it was set aside.
@@ -322,10 +340,9 @@ impl Core {
         if let Reading::Sample(sample) = &reading {
             self.cleaner.follow_class(&sample.device, self.tracker.class_limits(&sample.device));
         }
-        if let Reading::Fix(fix) = &reading {
+        if let Reading::Fix(Fix { device, .. }) | Reading::Note(Note { device, .. }) = &reading {
             let tracker = &self.tracker;
-            self.cleaner
-                .tend_trackers(&fix.device, frame.received_at, |device| tracker.knows_tracker(device));
+            self.cleaner.tend_trackers(device, frame.received_at, |device| tracker.knows_tracker(device));
         }
         let tracker = &self.tracker;
         let is_known = |epc: &Epc| tracker.knows_tag(epc);
@@ -355,20 +372,20 @@ impl Core {
         let decoder = self.decoders.get_mut(&frame.source);
         match (decoder, &frame.payload) {
             (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
-                decoder.decode(message, &mut self.readings)
+                decoder.decode(message, &mut self.decoded.readings)
             }
             (Some(Decoder::Serial(_)), Payload::Serial { bytes, fault: Some(reason) }) => {
                 let message = format!("{} bytes that are no frame", bytes.len());
                 Err(DecodeError { reason, offset: 0, message })
             }
             (Some(Decoder::Serial(decoder)), Payload::Serial { bytes, fault: None }) => {
-                decoder.decode(bytes, &mut self.readings)
+                decoder.decode(bytes, &mut self.decoded.readings)
             }
-            (Some(Decoder::Mqtt(TopicFormat::OwnTracks)), Payload::Mqtt { topic, payload, retained }) => {
-                owntracks::decode(topic, payload, *retained, &mut self.readings)
+            (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
+                decoder.decode(Message { topic, payload, retained: *retained }, &mut self.decoded)
             }
             (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
-                decoder.decode(answer, frame.received_at, &mut self.readings);
+                decoder.decode(answer, frame.received_at, &mut self.decoded.readings);
                 Ok(())
             }
             (_, Payload::TooLong { message, .. }) => {
@@ -408,8 +425,10 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
         let decoder = SerialDecoder::new(reader.name.clone(), reader.protocol.clone());
         (reader.name.clone(), Decoder::Serial(decoder))
     });
-    let mqtt =
-        config.brokers.iter().map(|broker| (broker.name.clone(), Decoder::Mqtt(TopicFormat::OwnTracks)));
+    let mqtt = config
+        .brokers
+        .iter()
+        .map(|broker| (broker.name.clone(), Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
     let modbus = config
         .modbus
         .iter()

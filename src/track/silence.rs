@@ -5,7 +5,8 @@
 //! or ours, costs nothing and is nobody's silence. After an outage trackers need to find their way back:
 //! none falls due within [`GRACE`] of it, or within half its interval where that is shorter.
 //!
-//! Any message counts, also a duplicate, and one whose position is set aside. The silence of one that was
+//! Any message of its own counts, also a duplicate, and one whose position is set aside; the last will that its
+//! broker publishes does not, and is told with the silence. The silence of one that was
 //! never heard has no beginning; it is not told of. Told apart from a ghost: what only a tracker senses is
 //! on no ghost clock, so a dead battery is `tracker-silent`, and says how full it was.
 
@@ -36,6 +37,9 @@ pub struct HeardRow {
     pub heard_at: Timestamp,
     /// The source's clock then.
     last_us: i64,
+    /// When its broker lost it, where nothing was heard since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
 }
 
 /// The row of a source's clock.
@@ -218,6 +222,12 @@ impl Tracker {
             return self.forget_tracker(device, cause, out);
         }
         let at = cause.observed_at.min(self.now);
+        let row = self.silence.rows.get_mut(device);
+        if let Some(row) = row
+            && row.gone_at.take().is_some()
+        {
+            self.silence.dirty.insert(device.clone());
+        }
         let row = self.silence.rows.get(device);
         if row.is_some_and(|row| row.heard_at >= at && row.source == cause.source) {
             return;
@@ -226,12 +236,20 @@ impl Tracker {
         // Where it was sent while the clock stood, and its broker kept it, this is where the clock stood.
         let last_us = self.silence.position(&source, at);
         let moved = row.is_some_and(|row| row.source != source);
-        let row = HeardRow { source, heard_at: at, last_us };
+        let row = HeardRow { source, heard_at: at, last_us, gone_at: None };
         self.silence.rows.insert(device.clone(), row);
         self.silence.dirty.insert(device.clone());
         self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
         if moved || !self.silence.armed.contains_key(device) {
             self.arm_tracker(device);
+        }
+    }
+
+    /// A broker says so by the tracker's last will. Phones come and go, so it raises nothing by itself.
+    pub(super) fn tracker_gone(&mut self, device: &DeviceId, cause: &Cause) {
+        if let Some(row) = self.silence.rows.get_mut(device) {
+            row.gone_at = Some(cause.observed_at);
+            self.silence.dirty.insert(device.clone());
         }
     }
 
@@ -308,8 +326,10 @@ impl Tracker {
         let battery = current.and_then(|current| current.battery.as_ref()).filter(|of| of.device == *device);
         let battery = battery
             .map_or(String::new(), |battery| format!(", its battery then at {} %", battery.percent.round()));
+        let gone = row.gone_at.map(|at| self.register.local(site.as_ref(), at));
+        let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
         let summary = format!(
-            "tracker {device} of {} has sent nothing since {since}{battery}, while {} worked: charge it or \
+            "tracker {device} of {} has sent nothing since {since}{battery}{gone}, while {} worked: charge it or \
              look at it; where the asset is, nobody knows until then",
             self.label(&asset),
             row.source

@@ -12,6 +12,7 @@ mod captures;
 mod cli;
 mod daemon;
 mod door;
+mod formats;
 mod hostile;
 mod journal_faults;
 mod kill;

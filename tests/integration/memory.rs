@@ -131,6 +131,7 @@ fn memory_of_a_hundred_thousand_trackers() {
                 speed_mps: None,
                 course_deg: None,
                 battery_percent: None,
+                ignition: None,
                 digest: Digest(message as u64),
                 retained: false,
             };

@@ -224,6 +224,7 @@ fn fix(observed: i64, lat: f64) -> Fix {
         speed_mps: None,
         course_deg: None,
         battery_percent: None,
+        ignition: None,
         digest: Digest(observed as u64),
         retained: false,
     }
@@ -254,6 +255,7 @@ fn line(sighting: &Sighting) -> String {
         Seen::Fix(fix) => format!("fix {}", fix.position.lat),
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device } => format!("{device} lives"),
+        Seen::Gone { device } => format!("{device} is gone"),
         Seen::Fence { fence, change, .. } => format!("{change:?} {fence}"),
         Seen::Sample(sample) => format!("sample {:?}", sample.value),
         Seen::Condition(change) => match change.change {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::clean::DUPLICATE;
+use crate::clean::{DUPLICATE, NO_FIX, TOO_MANY_TRACKERS};
 use crate::domain::ids::DeviceId;
+use crate::domain::readings::{Note, Says};
 use crate::domain::state::StateKind;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -189,4 +190,42 @@ fn chunks_that_expire_leave_nothing_behind() {
     assert!(rig.cleaner.trackers.budget.places() < 200);
     assert!(rig.cleaner.remembered().redelivery_bytes < 10 << 10);
     assert_eq!(rig.cleaner.remembered().evicted, 0);
+}
+
+/// What is no position, one line each: the time received in ms, whom it is of, what it says, when it was sent.
+fn note(device: &str, says: Says, told: Option<i64>, retained: bool) -> Reading {
+    let (kind, observed_at) = ("note".to_owned(), told.map(at));
+    Reading::Note(Note { device: device.into(), kind, says, observed_at, retained })
+}
+
+#[test]
+fn what_is_no_position_says_whether_a_tracker_lives() {
+    let mut rig = Rig::new(&limits(1000));
+    let up = LinkState::Up { replaying: false };
+    rig.cleaner.link(&LinkChange { source: "broker".into(), at: at(0), state: up }, &mut rig.out);
+    rig.out = Cleaned::default();
+    for (received, reading, said, filtered) in [
+        (1000, note("truck", Says::Nothing, None, false), vec![], None),
+        (2000, note("truck", Says::Lives, Some(1000), true), vec![], None),
+        (3000, note("truck", Says::Lives, Some(1000), false), vec!["3000 truck lives"], None),
+        // Said at most once a minute.
+        (4000, note("truck", Says::NoFix, Some(4000), false), vec![], Some(NO_FIX)),
+        (5000, note("truck", Says::NoFix, None, true), vec![], Some(NO_FIX)),
+        (6000, note("truck", Says::Gone, None, true), vec![], None),
+        (7000, note("truck", Says::Gone, None, false), vec!["7000 truck is gone"], None),
+        // Back again, so that it is news.
+        (8000, note("truck", Says::NoFix, None, false), vec!["8000 truck lives"], Some(NO_FIX)),
+        (9000, note("other", Says::Gone, None, false), vec!["9000 other is gone"], None),
+    ] {
+        rig.cleaner.reading(reading, &"broker".into(), at(received), &mut rig.out);
+        let lines: Vec<_> = rig.out.sightings.drain(..).map(|sighting| line(&sighting)).collect();
+        assert_eq!(lines, said, "{received}");
+        let reasons: Vec<_> = rig.out.filtered.drain(..).map(|(reason, _)| reason).collect();
+        assert_eq!(reasons, Vec::from_iter(filtered), "{received}");
+        assert_eq!(std::mem::take(&mut rig.out.used), u64::from(filtered.is_none()));
+    }
+    assert_eq!(rig.cleaner.remembered().trackers, 1, "who is only told to be gone is not remembered");
+    let full = &mut Rig::new(&limits(0));
+    full.cleaner.reading(note("truck", Says::Lives, None, false), &"broker".into(), at(0), &mut full.out);
+    assert_eq!(full.out.filtered, [(TOO_MANY_TRACKERS, 1)]);
 }

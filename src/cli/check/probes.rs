@@ -84,9 +84,10 @@ pub async fn mqtt(config: BrokerConfig) -> Result<String, String> {
     }
     let (client, mut events) = AsyncClient::builder(options).capacity(config.topics.len() + 2).build();
     for topic in &config.topics {
+        let filter = topic.pattern.filter();
         client
-            .try_subscribe(topic.filter.clone(), QoS::AtMostOnce)
-            .map_err(|error| format!("cannot ask for topic {}: {error}", topic.filter))?;
+            .try_subscribe(filter.to_owned(), QoS::AtMostOnce)
+            .map_err(|error| format!("cannot ask for topic {filter}: {error}"))?;
     }
     let mut granted = 0;
     while granted < config.topics.len() {

@@ -151,7 +151,7 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
         writeln!(out, "reader {name}{}: serial ({protocol}) {line}", at(name))?;
     }
     for broker in &config.brokers {
-        let filters: Vec<&str> = broker.topics.iter().map(|topic| topic.filter.as_str()).collect();
+        let filters: Vec<&str> = broker.topics.iter().map(|topic| topic.pattern.written()).collect();
         let (host, port) = (&broker.host, broker.port);
         let filters = filters.join(", ");
         writeln!(out, "broker {}{}: MQTT {host}:{port}, topics {filters}", broker.name, at(&broker.name))?;

@@ -130,7 +130,7 @@ fn brokers(config: &Config, found: &mut Vec<String>) {
         for topic in broker.topics.iter().filter(|topic| topic.qos == 0) {
             found.push(format!(
                 "broker {name}: topic {} has qos 0: what is sent while we are away is lost",
-                topic.filter
+                topic.pattern.written()
             ));
         }
     }

@@ -8,7 +8,18 @@ fn objects(protocol: Protocol, bytes: &[u8]) -> Vec<Value> {
 
 fn args(protocol: Protocol) -> DecodeArgs {
     let (file, company_prefixes) = (PathBuf::new(), Vec::new());
-    DecodeArgs { protocol, file, company_prefixes, filter: 0, pattern: None, not_before: None }
+    let (preset, mapping, topic) = (None, None, None);
+    DecodeArgs {
+        protocol,
+        file,
+        company_prefixes,
+        filter: 0,
+        pattern: None,
+        preset,
+        mapping,
+        topic,
+        not_before: None,
+    }
 }
 
 fn objects_of(args: &DecodeArgs, bytes: &[u8]) -> Vec<Value> {
@@ -163,6 +174,38 @@ fn payloads_of_trackers_with_and_without_a_topic() {
     assert_eq!(objects[2], json!({"type": "lwt", "device": "bob/van"}));
     assert!(objects[3]["error"].is_string() && objects[3]["offset"].is_u64());
     assert_eq!(objects.len(), 4);
+}
+
+#[test]
+fn json_of_trackers_by_a_preset_or_a_mapping_of_its_own() {
+    let payload =
+        r#"{"van":[{"ts":1700000000000,"values":{"latitude":52.5,"longitude":13.4}},{"ts":"now"}]}"#;
+    let text = format!("{payload}\nnonsense\n  []");
+    let by_preset = DecodeArgs { preset: Some(preset("thingsboard").unwrap()), ..args(Protocol::Json) };
+    let found = objects_of(&by_preset, text.as_bytes());
+    let fix =
+        json!({"type": "fix", "device": "van", "time": "2023-11-14T22:13:20Z", "lat": 52.5, "lon": 13.4});
+    assert_eq!(found[0], fix);
+    assert_eq!((&found[1]["reason"], &found[1]["offset"]), (&json!("type"), &json!(0)));
+    assert_eq!((&found[2]["reason"], &found[2]["offset"]), (&json!("json"), &json!(payload.len() + 2)));
+    assert_eq!(found[3]["reason"], "missing");
+    assert_eq!(found.len(), 4);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mapping.toml");
+    let text =
+        "latitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"unix\"\nignition = \"i\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mapping = mapping_file(file.to_str().unwrap()).unwrap();
+    let topic = topic("fleet/{device}/position").unwrap();
+    let by_file = DecodeArgs { mapping: Some(mapping), topic: Some(topic), ..args(Protocol::Json) };
+    let line = r#"fleet/truck-7/position {"la":1,"lo":2,"t":1,"i":true}"#;
+    let found = objects_of(&by_file, format!("{line}\nelsewhere {{}}").as_bytes());
+    assert_eq!((&found[0]["device"], &found[0]["ignition"]), (&json!("truck-7"), &json!(true)));
+    assert_eq!(found[1]["reason"], "no-topic");
+    std::fs::write(&file, "latitude = 7\n").unwrap();
+    assert!(mapping_file(file.to_str().unwrap()).unwrap_err().contains("latitude: 7: wrong type"));
+    assert!(preset("nobody").unwrap_err().contains("traccar"));
 }
 
 #[test]

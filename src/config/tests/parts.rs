@@ -104,3 +104,91 @@ fn serial_readers_take_what_their_kind_does_and_nothing_else() {
         assert!(found.len() == 1 && found[0].starts_with(expected), "{text}: {found:#?}");
     }
 }
+
+#[test]
+fn topics_name_the_device_and_have_what_their_format_needs() {
+    let topics = |text: &str| {
+        format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[broker]]\nname = \"b\"\n\
+             address = \"h:1883\"\nclient_id = \"c\"\n[[broker.topic]]\n{text}"
+        )
+    };
+    let paths = "latitude = \"a\"\nlongitude = \"b\"\ntime = \"t\"\ntime_format = \"unix\"\n";
+    let mapped = |text: &str| {
+        format!("topic = \"f/{{device}}\"\nformat = \"json\"\n[broker.topic.mapping]\n{paths}{text}")
+    };
+    for text in [
+        "filter = \"owntracks/+/+\"\nformat = \"owntracks\"",
+        "topic = \"{device}\"\nformat = \"nmea\"\nnot_before = \"2020-01-01T00:00:00Z\"",
+        "filter = \"f/#\"\nformat = \"json\"\nmapping = { preset = \"thingsboard\" }",
+        "topic = \"f/{device}\"\nformat = \"json\"\nmapping = { preset = \"geojson\", time = \"properties.t\" }",
+        &mapped("speed = [\"v\", \"/a.b/v\"]\nspeed_unit = \"knots\""),
+    ] {
+        let found = parse(&topics(text), Path::new("."), &no_env);
+        assert!(found.is_ok(), "{text}: {}", found.unwrap_err());
+    }
+    let cases = [
+        ("format = \"owntracks\"".to_owned(), "broker[0].topic[0].topic: missing"),
+        (
+            "filter = \"a\"\ntopic = \"{d}\"\nformat = \"owntracks\"".into(),
+            "broker[0].topic[0].filter: \"a\": given, and topic too",
+        ),
+        (
+            "filter = \"a/{d}\"\nformat = \"owntracks\"".into(),
+            "broker[0].topic[0].filter: \"a/{d}\": a filter has no device",
+        ),
+        (
+            "topic = \"a/+\"\nformat = \"owntracks\"".into(),
+            "broker[0].topic[0].topic: \"a/+\": no level in braces",
+        ),
+        (
+            "topic = \"a-{d}\"\nformat = \"owntracks\"".into(),
+            "broker[0].topic[0].topic: \"a-{d}\": a word in braces",
+        ),
+        (
+            "filter = \"a/+\"\nformat = \"nmea\"".into(),
+            "broker[0].topic[0].filter: \"a/+\": nothing says whose",
+        ),
+        (
+            "topic = \"{d}\"\nformat = \"nmea\"\nmapping = {}".into(),
+            "broker[0].topic[0].mapping: unknown key",
+        ),
+        (
+            "filter = \"a/+\"\nformat = \"teltonika\"".into(),
+            "broker[0].topic[0].filter: \"a/+\": nothing says whose",
+        ),
+        ("topic = \"{d}\"\nformat = \"json\"".into(), "broker[0].topic[0].mapping: missing"),
+        (
+            "topic = \"{d}\"\nformat = \"json\"\nmapping = { preset = \"x\" }".into(),
+            "broker[0].topic[0].mapping.preset: \"x\": unknown",
+        ),
+        (
+            format!("filter = \"f\"\nformat = \"json\"\n[broker.topic.mapping]\n{paths}"),
+            "broker[0].topic[0].mapping: {…}: nothing says whose",
+        ),
+        (mapped("speed = \"v\""), "broker[0].topic[0].mapping.speed_unit: missing"),
+        (
+            mapped("speed = \"v\"\nspeed_unit = \"kn\""),
+            "broker[0].topic[0].mapping.speed_unit: \"kn\": unknown value",
+        ),
+        (mapped("course = \"a..b\""), "broker[0].topic[0].mapping.course: \"a..b\": an empty key"),
+        (mapped("course = []"), "broker[0].topic[0].mapping.course: […]: empty"),
+        (mapped("course = [7]"), "broker[0].topic[0].mapping.course[0]: 7: not understood"),
+        (
+            mapped("fixes = \"{device}.{device}\""),
+            "broker[0].topic[0].mapping.fixes: \"{device}.{device}\": {device} stands",
+        ),
+        (mapped("hdop = \"h\""), "broker[0].topic[0].mapping.hdop: unknown key"),
+        (
+            mapped("").replace("time_format = \"unix\"\n", ""),
+            "broker[0].topic[0].mapping.time_format: missing",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&topics(&text));
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected),
+            "{text}: {found:#?}\nexpected {expected}"
+        );
+    }
+}

@@ -8,35 +8,36 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::KMH_PER_MPS;
+use super::message::Message;
+use super::text::{clip, error, json_error, missing, text_of};
+use super::topic::TopicPattern;
+use super::{KMH_PER_MPS, LAST_TST, within};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::readings::{Fix, Note, Reading};
+use crate::domain::readings::{Fix, Note, Reading, Says};
 use crate::domain::time::Timestamp;
 
-/// Message types that carry no position of the device itself.
-const NOTES: [&str; 12] = [
-    "beacon",
-    "card",
-    "cmd",
-    "configuration",
-    "dump",
-    "lwt",
-    "request",
-    "status",
-    "steps",
-    "transition",
-    "waypoint",
-    "waypoints",
+/// Message types that carry no position of the device itself, and what of it follows from them. A `card` is of
+/// its owner, a `cmd` and a `configuration` are for the device, and the broker publishes the `lwt`.
+const NOTES: [(&str, Says); 12] = [
+    ("beacon", Says::Lives),
+    ("card", Says::Nothing),
+    ("cmd", Says::Nothing),
+    ("configuration", Says::Nothing),
+    ("dump", Says::Lives),
+    ("lwt", Says::Gone),
+    ("request", Says::Lives),
+    ("status", Says::Lives),
+    ("steps", Says::Lives),
+    ("transition", Says::Lives),
+    ("waypoint", Says::Lives),
+    ("waypoints", Says::Lives),
 ];
 
 /// What may follow `<user>/<device>` in a topic (booklet, "Topics").
 const SUB_TOPICS: [&str; 10] =
     ["beacon", "cmd", "dump", "event", "info", "request", "status", "step", "waypoint", "waypoints"];
-
-/// The last second of the year 9999: beyond it a time is a unit mistaken for another.
-const LAST_TST: i64 = 253_402_300_799;
 
 /// One message → one reading.
 ///
@@ -51,30 +52,58 @@ pub fn decode(
     retained: bool,
     out: &mut Vec<Reading>,
 ) -> Result<(), DecodeError> {
-    let device = device_of(topic)
-        .ok_or_else(|| error("topic", 0, format!("no <user>/<device> in the topic `{topic}`")))?;
+    decode_of(Message { topic, payload, retained }, None, out)
+}
+
+/// The same of a topic whose pattern names the device, where one does.
+///
+/// # Errors
+/// The same.
+pub fn decode_of(
+    message: Message<'_>,
+    named: Option<(DeviceId, &TopicPattern)>,
+    out: &mut Vec<Reading>,
+) -> Result<(), DecodeError> {
+    let Message { topic, payload, retained } = message;
+    let (device, pattern) = match named {
+        Some((device, pattern)) => (device, Some(pattern)),
+        None => {
+            let device = device_of(topic);
+            let no_device =
+                || error("topic", 0, format!("no <user>/<device> in the topic `{}`", clip(topic)));
+            (super::device(device.ok_or_else(no_device)?)?, None)
+        }
+    };
     let text = text_of(payload)?;
-    let message = match serde_json::from_str::<Message<'_>>(text) {
-        Ok(message) => message,
+    let body = match serde_json::from_str::<Body<'_>>(text) {
+        Ok(body) => body,
         Err(wrong) => without_measurement(text, &wrong)?,
     };
-    agree(device, message.topic.as_deref())?;
-    let kind = message.kind.as_deref().ok_or_else(|| missing("_type"))?;
-    let reading = match kind {
-        "location" => Reading::Fix(fix(device, &message, payload, retained)?),
-        "encrypted" => return Err(error("encrypted", 0, "the payload is encrypted".into())),
-        known if NOTES.contains(&known) => {
-            Reading::Note(Note { device: DeviceId::new(device), kind: known.to_owned() })
+    agree(&device, pattern, body.topic.as_deref())?;
+    let kind = body.kind.as_deref().ok_or_else(|| missing("_type"))?;
+    let reading = match NOTES.iter().find(|(known, _)| *known == kind) {
+        Some((_, says)) => Reading::Note(note(device, kind, *says, body.tst, retained)),
+        None if kind == "location" => Reading::Fix(fix(device, &body, payload, retained)?),
+        None if kind == "encrypted" => {
+            let message =
+                "the payload is encrypted, and there is no key here: let the app send it in clear over TLS";
+            return Err(error("encrypted", 0, message.into()));
         }
-        unknown => return Err(error("unknown-type", 0, format!("unknown _type `{}`", clip(unknown)))),
+        None => return Err(error("unknown-type", 0, format!("unknown _type `{}`", clip(kind)))),
     };
     out.push(reading);
     Ok(())
 }
 
+/// The time of an `lwt` is that of the connection which is lost now, so it says nothing of when.
+fn note(device: DeviceId, kind: &str, says: Says, tst: Option<i64>, retained: bool) -> Note {
+    let observed_at = tst.filter(|tst| says != Says::Gone && (0..=LAST_TST).contains(tst));
+    Note { device, kind: kind.to_owned(), says, observed_at: observed_at.map(Timestamp::from_secs), retained }
+}
+
 /// The fields of a `location` that are kept; units as OwnTracks has them.
 #[derive(Deserialize)]
-struct Message<'a> {
+struct Body<'a> {
     #[serde(rename = "_type", borrow, default)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -106,7 +135,7 @@ struct Envelope<'a> {
 
 /// A message that is no `location` may use its keys for anything: only the envelope is read. For a
 /// location, `wrong` stands.
-fn without_measurement<'a>(text: &'a str, wrong: &serde_json::Error) -> Result<Message<'a>, DecodeError> {
+fn without_measurement<'a>(text: &'a str, wrong: &serde_json::Error) -> Result<Body<'a>, DecodeError> {
     let refused = || json_error(text, wrong);
     if !wrong.is_data() {
         return Err(refused());
@@ -117,16 +146,16 @@ fn without_measurement<'a>(text: &'a str, wrong: &serde_json::Error) -> Result<M
     }
     let (lat, lon, tst) = (None, None, None);
     let (acc, alt, cog, vel, batt) = (None, None, None, None, None);
-    Ok(Message { kind, topic, lat, lon, tst, acc, alt, cog, vel, batt })
+    Ok(Body { kind, topic, lat, lon, tst, acc, alt, cog, vel, batt })
 }
 
-fn fix(device: &str, message: &Message<'_>, payload: &[u8], retained: bool) -> Result<Fix, DecodeError> {
+fn fix(device: DeviceId, message: &Body<'_>, payload: &[u8], retained: bool) -> Result<Fix, DecodeError> {
     let lat = message.lat.ok_or_else(|| missing("lat"))?;
     let lon = message.lon.ok_or_else(|| missing("lon"))?;
     let position = Position::new(lat, lon)
         .ok_or_else(|| error("range", 0, format!("lat {lat} lon {lon} is no place on Earth")))?;
     Ok(Fix {
-        device: DeviceId::new(device),
+        device,
         observed_at: time(message.tst)?,
         position,
         accuracy_m: within(message.acc, 0.0, 1e7),
@@ -134,6 +163,7 @@ fn fix(device: &str, message: &Message<'_>, payload: &[u8], retained: bool) -> R
         speed_mps: within(message.vel, 0.0, 1e4).map(|speed_kmh| speed_kmh / KMH_PER_MPS),
         course_deg: within(message.cog, 0.0, 360.0),
         battery_percent: within(message.batt, 0.0, 100.0),
+        ignition: None,
         digest: Digest::of(payload),
         retained,
     })
@@ -145,11 +175,6 @@ fn time(tst: Option<i64>) -> Result<Timestamp, DecodeError> {
         return Err(error("time", 0, format!("tst {tst} is no epoch time in seconds")));
     }
     Ok(Timestamp::from_secs(tst))
-}
-
-/// Absent unless plausible: phones say −1 for "not known", and a fix is a fix without it.
-fn within(value: Option<f64>, least: f64, most: f64) -> Option<f64> {
-    value.filter(|value| (least..=most).contains(value))
 }
 
 /// The `<user>/<device>` part of a topic that has at least one level before it.
@@ -166,49 +191,14 @@ fn device_of(topic: &str) -> Option<&str> {
     Some(&path[path.len() - user.len() - device.len() - 1..])
 }
 
-fn agree(device: &str, named: Option<&str>) -> Result<(), DecodeError> {
-    match named {
-        Some(named) if device_of(named) != Some(device) => {
-            let message = format!("the payload names the topic `{}`, it came from `{device}`", clip(named));
-            Err(error("topic-mismatch", 0, message))
-        }
-        Some(_) | None => Ok(()),
+fn agree(device: &DeviceId, pattern: Option<&TopicPattern>, named: Option<&str>) -> Result<(), DecodeError> {
+    let Some(named) = named else { return Ok(()) };
+    let by_pattern = pattern.filter(|pattern| pattern.takes(named)).and_then(|pattern| pattern.device(named));
+    if by_pattern.as_deref() == Some(device.as_str()) || device_of(named) == Some(device.as_str()) {
+        return Ok(());
     }
-}
-
-fn text_of(payload: &[u8]) -> Result<&str, DecodeError> {
-    if payload.is_empty() {
-        return Err(error("empty", 0, "the payload is empty".into()));
-    }
-    std::str::from_utf8(payload).map_err(|wrong| error("utf-8", wrong.valid_up_to(), "not UTF-8".into()))
-}
-
-fn json_error(text: &str, wrong: &serde_json::Error) -> DecodeError {
-    let reason = if wrong.is_data() { "type" } else { "json" };
-    error(reason, byte_offset(text, wrong.line(), wrong.column()), wrong.to_string())
-}
-
-/// serde_json counts lines and byte columns from 1.
-fn byte_offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len())
-}
-
-fn missing(key: &str) -> DecodeError {
-    error("missing", 0, format!("`{key}` is missing"))
-}
-
-/// Enough of a word from the wire to recognise it in a log line.
-fn clip(word: &str) -> &str {
-    const MOST: usize = 64;
-    match word.char_indices().nth(MOST) {
-        Some((end, _)) => &word[..end],
-        None => word,
-    }
-}
-
-fn error(reason: &'static str, offset: usize, message: String) -> DecodeError {
-    DecodeError { reason, offset, message }
+    let message = format!("the payload names the topic `{}`, it came from `{device}`", clip(named));
+    Err(error("topic-mismatch", 0, message))
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ fn fix(nth: u64) -> Event {
         speed_mps: None,
         course_deg: None,
         battery_percent: None,
+        ignition: None,
         digest: Digest(nth),
         retained: false,
     });

@@ -6,6 +6,7 @@ use super::super::answers::Answers;
 use super::{Core, decoders};
 use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
 use crate::config::Config;
+use crate::decode::Decoded;
 use crate::domain::books::Book;
 use crate::domain::ids::{Pool, SourceId};
 use crate::domain::state::StateKind;
@@ -48,7 +49,7 @@ impl Restoring {
             touched_books: BTreeSet::new(),
             batch: Batch::default(),
             acks: Vec::new(),
-            readings: Vec::new(),
+            decoded: Decoded::default(),
             cleaned: Cleaned::default(),
             tallied: super::tally::Tally::default(),
         };

@@ -8,6 +8,7 @@ use crate::domain::frames::LinkState;
 use crate::domain::frames::TooLong;
 use crate::journal::Cut;
 
+mod formats;
 mod limits;
 
 const CONFIG: &str = r#"
@@ -32,6 +33,25 @@ client_id = "test"
 [[broker.topic]]
 filter = "owntracks/+/+"
 format = "owntracks"
+
+[[broker.topic]]
+topic = "fleet/{device}/position"
+format = "json"
+[broker.topic.mapping]
+device = "id"
+latitude = "lat"
+longitude = "lon"
+time = "ts"
+time_format = "unix"
+
+[[broker.topic]]
+filter = "fleet/#"
+format = "json"
+mapping = { preset = "thingsboard" }
+
+[[broker.topic]]
+topic = "gps/{device}"
+format = "nmea"
 "#;
 
 const NOON: i64 = 1_767_268_800;

@@ -95,7 +95,7 @@ fn hello(config: &BrokerConfig, last_will: Option<LastWill>) -> Connect {
 pub fn subscription(topics: &[TopicConfig]) -> Packet {
     let filters = topics.iter().map(|topic| {
         let qos = if topic.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
-        SubscribeFilter { path: topic.filter.clone(), qos }
+        SubscribeFilter { path: topic.pattern.filter().to_owned(), qos }
     });
     let mut subscribe = Subscribe::new_many(filters);
     subscribe.pkid = SUBSCRIBE_ID;
@@ -119,8 +119,12 @@ pub fn granted<'a>(topics: &'a [TopicConfig], answer: &SubAck) -> Result<Vec<&'a
     let mut lowered = Vec::new();
     for (topic, code) in topics.iter().zip(&answer.return_codes) {
         match code {
-            SubscribeReasonCode::Failure => return Err(SubscribeError::Refused(topic.filter.clone())),
-            SubscribeReasonCode::Success(QoS::AtMostOnce) if topic.qos > 0 => lowered.push(&*topic.filter),
+            SubscribeReasonCode::Failure => {
+                return Err(SubscribeError::Refused(topic.pattern.filter().to_owned()));
+            }
+            SubscribeReasonCode::Success(QoS::AtMostOnce) if topic.qos > 0 => {
+                lowered.push(topic.pattern.filter())
+            }
             SubscribeReasonCode::Success(_) => {}
         }
     }
@@ -130,11 +134,15 @@ pub fn granted<'a>(topics: &'a [TopicConfig], answer: &SubAck) -> Result<Vec<&'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TopicFormat;
+    use crate::decode::gps::Format;
+    use crate::decode::gps::topic::TopicPattern;
 
     fn topics(qos: &[u8]) -> Vec<TopicConfig> {
-        let topic =
-            |qos: &u8| TopicConfig { filter: format!("f/{qos}"), format: TopicFormat::OwnTracks, qos: *qos };
+        let topic = |qos: &u8| TopicConfig {
+            pattern: TopicPattern::parse(&format!("f/{qos}")).unwrap(),
+            format: Format::OwnTracks,
+            qos: *qos,
+        };
         qos.iter().map(topic).collect()
     }
 

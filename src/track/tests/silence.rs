@@ -1,6 +1,8 @@
 use super::world::*;
 use crate::domain::alerts::Rule;
+use crate::domain::events::EventBody;
 use crate::domain::register::{Asset, AssetClass, Lifecycle, Record};
+use crate::domain::sightings::Seen;
 
 /// `T1` with the tracker `van/1`, silent after an hour.
 fn company() -> World {
@@ -126,4 +128,37 @@ fn a_broker_that_is_down_explains_trackers_that_were_silent_before_until_it_is_b
     assert!(open(&world).notifies(t(3700)));
     world.tracker_speaks("van/1", 3700);
     assert_eq!(world.alerted_of(Rule::TrackerSilent), ["3700 tracker-silent/van/1 resolved"]);
+}
+
+#[test]
+fn a_lost_connection_is_told_with_the_silence_unless_it_spoke_again() {
+    let gone = |world: &mut World, at: i64| {
+        world.see_from("mqtt", at, false, Seen::Gone { device: "van/1".into() });
+    };
+    let told = |world: &World| {
+        let silent = world.events.iter().rev().find_map(|event| match &event.body {
+            EventBody::Alert { alert, .. } if alert.key.rule == Rule::TrackerSilent => {
+                Some(alert.summary.clone())
+            }
+            _ => None,
+        });
+        silent.expect("an alert")
+    };
+    let mut world = company();
+    world.until(100);
+    gone(&mut world, 100);
+    // It costs no time and gives none.
+    world.restart(0);
+    world.link("mqtt", true, true);
+    world.until(10_000);
+    assert!(told(&world).contains("its connection lost at 2026"), "{}", told(&world));
+    let mut world = company();
+    world.until(100);
+    gone(&mut world, 100);
+    world.until(200);
+    world.tracker_speaks("van/1", 200);
+    world.until(10_000);
+    assert!(!told(&world).contains("connection"), "{}", told(&world));
+    // Of one that was never heard nothing begins.
+    world.see_from("mqtt", 10_000, false, Seen::Gone { device: "stranger".into() });
 }

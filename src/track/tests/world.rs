@@ -283,6 +283,7 @@ impl World {
             speed_mps: None,
             course_deg: None,
             battery_percent: None,
+            ignition: None,
             digest: Digest::of(format!("{device}{observed}").as_bytes()),
             retained: false,
         }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use tallyman::config::{BackoffConfig, BrokerConfig, TopicConfig, TopicFormat};
+use tallyman::config::{BackoffConfig, BrokerConfig, TopicConfig};
+use tallyman::decode::gps::Format;
+use tallyman::decode::gps::topic::TopicPattern;
 use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload};
 use tallyman::domain::ids::SourceId;
 use tallyman::source::{Intake, mqtt};
@@ -31,7 +33,11 @@ fn config(port: u16) -> BrokerConfig {
         keepalive: Duration::from_secs(10),
         backoff: BackoffConfig { first: Duration::from_millis(20), last: Duration::from_millis(200) },
         max_inflight: 1000,
-        topics: vec![TopicConfig { filter: "owntracks/#".into(), format: TopicFormat::OwnTracks, qos: 1 }],
+        topics: vec![TopicConfig {
+            pattern: TopicPattern::parse("owntracks/#").expect("a topic filter"),
+            format: Format::OwnTracks,
+            qos: 1,
+        }],
     }
 }
 

@@ -68,6 +68,7 @@ pub fn fix(n: u64) -> Fix {
         speed_mps: Some(3.5),
         course_deg: Some(90.0),
         battery_percent: Some(77.0),
+        ignition: None,
         digest: Digest(7),
         retained: false,
     }

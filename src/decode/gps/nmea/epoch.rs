@@ -3,7 +3,7 @@
 //! A sentence belongs to the open epoch unless it has another time of day, or its kind is there already:
 //! then the receiver has begun anew (one without time does so, too). VTG and GSA have no time and belong to
 //! whatever is open. Each position that the epoch's sentences give is a fix; most often all give the same
-//! one. Where they differ (some receivers round GLL and RMC less finely than GGA), each stands.
+//! one. Where they differ (some receivers round GLL and RMC less finely than GGA), each stands, GGA's first.
 
 use super::calendar::{Calendar, Day};
 use super::sentence::{Kind, Said};
@@ -41,7 +41,8 @@ impl Epoch {
         if let Some(position) = said.position
             && !self.positions.iter().any(|known| is_same(*known, position))
         {
-            self.positions.push(position);
+            let is_finest = matches!(said.kind, Kind::Gga | Kind::Gns);
+            self.positions.insert(if is_finest { 0 } else { self.positions.len() }, position);
         }
         prefer(&mut self.day, said.day, said.kind == Kind::Zda);
         let (ours, its) = (&mut self.details, said.details);

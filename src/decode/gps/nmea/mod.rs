@@ -14,15 +14,19 @@
 
 mod calendar;
 mod epoch;
+mod reading;
 mod sentence;
 
 pub use calendar::FixTime;
+pub use reading::readings;
 
 use epoch::Epoch;
 use sentence::Said;
 
-use crate::decode::DecodeError;
+use crate::decode::gps::message::Message;
+use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
+use crate::domain::ids::DeviceId;
 use crate::domain::time::Timestamp;
 use calendar::Calendar;
 
@@ -179,6 +183,27 @@ impl NmeaDecoder {
             epoch.close(&mut self.calendar, out);
         }
     }
+}
+
+/// The sentences of one message of a device: fixes, and signs of life. `not_before`: see [`NmeaDecoder::new`].
+pub fn decode(
+    message: Message<'_>,
+    device: &DeviceId,
+    not_before: Option<Timestamp>,
+    out: &mut Decoded,
+) -> Result<(), DecodeError> {
+    if message.payload.trim_ascii().is_empty() {
+        return Err(sentence::fault("empty", 0, "the payload is empty"));
+    }
+    let mut decoder = NmeaDecoder::new(not_before);
+    let mut items = Vec::new();
+    decoder.push(message.payload, &mut items);
+    decoder.finish(&mut items);
+    readings(device, &items, message.retained, out);
+    if out.readings.is_empty() && out.faults.is_empty() {
+        return Err(sentence::fault("no-position", 0, "no sentence says where it is, or that nobody knows"));
+    }
+    Ok(())
 }
 
 /// The first line of `bytes` without its end, and its length with it. What is too long for a line is cut.

@@ -97,8 +97,63 @@ fn other_types_are_notes_whatever_their_other_keys_hold() {
     ] {
         assert!(matches!(one(TOPIC, payload.as_bytes()), Ok(Reading::Note(_))), "{payload}");
     }
-    let note = one("owntracks/jane/phone/event", br#"{"_type":"transition"}"#).unwrap();
-    assert_eq!(note, Reading::Note(Note { device: DeviceId::new("jane/phone"), kind: "transition".into() }));
+}
+
+fn note_of(topic: &str, payload: &str) -> Note {
+    match one(topic, payload.as_bytes()) {
+        Ok(Reading::Note(note)) => note,
+        other => panic!("{payload} gave {other:?}"),
+    }
+}
+
+/// Every type of the booklet that is no position.
+#[test]
+fn of_each_type_it_is_known_whose_word_it_is() {
+    for (says, kinds) in [
+        (
+            Says::Lives,
+            &["beacon", "dump", "request", "status", "steps", "transition", "waypoint", "waypoints"][..],
+        ),
+        (Says::Nothing, &["card", "cmd", "configuration"]),
+        (Says::Gone, &["lwt"]),
+    ] {
+        for kind in kinds {
+            let note =
+                note_of("owntracks/jane/phone/event", &format!(r#"{{"_type":"{kind}","tst":1700000000}}"#));
+            assert_eq!((note.device.as_str(), note.kind.as_str(), note.says), ("jane/phone", *kind, says));
+            // A last will has the time at which the connection began that is lost now.
+            let time = (says != Says::Gone).then(|| Timestamp::from_secs(1_700_000_000));
+            assert_eq!(note.observed_at, time, "{kind}");
+        }
+    }
+    assert_eq!(note_of(TOPIC, r#"{"_type":"status","tst":-5}"#).observed_at, None);
+    let encrypted = one(TOPIC, br#"{"_type":"encrypted","data":"AAAA"}"#).unwrap_err();
+    assert!(encrypted.message.contains("TLS"), "{encrypted}");
+}
+
+#[test]
+fn a_topic_that_names_the_device_in_its_own_way() {
+    let of = |written: &str, topic: &str, payload: &str| {
+        let pattern = TopicPattern::parse(written).unwrap();
+        let device = DeviceId::new(pattern.device(topic).unwrap());
+        let mut out = Vec::new();
+        let message = Message { topic, payload: payload.as_bytes(), retained: false };
+        decode_of(message, Some((device, &pattern)), &mut out).map_err(|error| error.reason)?;
+        match out.remove(0) {
+            Reading::Fix(fix) => Ok(fix.device.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let location = |own: &str| format!(r#"{{"_type":"location","lat":1,"lon":1,"tst":1{own}}}"#);
+    let own = |topic: &str| location(&format!(r#","topic":"{topic}""#));
+    let written = "phones/{device}/now";
+    assert_eq!(of(written, "phones/jane/now", &location("")), Ok("jane".into()));
+    assert_eq!(of(written, "phones/jane/now", &own("phones/jane/now")), Ok("jane".into()));
+    assert_eq!(of(written, "phones/jane/now", &own("phones/john/now")), Err("topic-mismatch"));
+    assert_eq!(of(written, "phones/jane/now", &own("owntracks/x/jane")), Err("topic-mismatch"));
+    let written = "owntracks/{user}/{device}/event";
+    assert_eq!(of(written, "owntracks/j/p/event", &own("owntracks/j/p")), Ok("j/p".into()));
+    assert_eq!(of(written, "owntracks/j/p/event", &own("owntracks/j/q")), Err("topic-mismatch"));
 }
 
 #[test]

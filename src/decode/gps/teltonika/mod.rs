@@ -12,9 +12,11 @@
 //! with a [`Framer`] and takes each packet to [`decode`].
 
 mod framer;
+mod reading;
 mod record;
 
 pub use framer::{Framed, Framer};
+pub use reading::{decode_message, readings};
 pub use record::{AvlRecord, IoElement, IoValue};
 
 use crate::decode::DecodeError;

@@ -65,6 +65,8 @@ mod standard {
     pub const EXTERNAL_MV: u16 = 66;
     pub const BATTERY_MV: u16 = 67;
     pub const BATTERY_PERCENT: u16 = 113;
+    /// Tenths.
+    pub const HDOP: u16 = 182;
     pub const IGNITION: u16 = 239;
     pub const MOVEMENT: u16 = 240;
 }
@@ -86,6 +88,10 @@ impl AvlRecord {
 
     pub fn battery_percent(&self) -> Option<f64> {
         self.number(standard::BATTERY_PERCENT).filter(|percent| *percent <= 100).map(|percent| percent as f64)
+    }
+
+    pub fn hdop(&self) -> Option<f64> {
+        self.number(standard::HDOP).map(|tenths| tenths as f64 / 10.0)
     }
 
     pub fn battery_v(&self) -> Option<f64> {

@@ -304,3 +304,72 @@ proptest! {
         super::decode(&records).ok();
     }
 }
+
+mod messages {
+    use super::*;
+    use crate::decode::Decoded;
+    use crate::decode::gps::message::Message;
+    use crate::domain::readings::{Reading, Says};
+
+    const IMEI: &str = "356307042441013";
+
+    fn of(payload: &[u8]) -> Result<Decoded, DecodeError> {
+        let mut out = Decoded::default();
+        let message = Message { topic: "t", payload, retained: false };
+        decode_message(message, &IMEI.into(), &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn records_are_fixes_and_those_without_satellites_signs_of_life() {
+        let whole = [&record(9)[..], IO].concat();
+        let cold = [&record(0)[..], IO].concat();
+        let packets = [LOGIN_BYTES, &packet(&[&[8, 2], &whole[..], &cold, &[2]].concat()), &[0xff]].concat();
+        let decoded = of(&packets).unwrap();
+        assert_eq!(decoded.faults, []);
+        let [Reading::Fix(fix), Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+        assert_eq!((fix.device.as_str(), fix.position), (IMEI, Position { lat: 52.5, lon: -123.456_789 }));
+        assert_eq!((fix.altitude_m, fix.course_deg, fix.speed_mps), (Some(-12.0), Some(270.0), Some(10.0)));
+        assert_eq!((fix.battery_percent, fix.ignition, fix.accuracy_m), (Some(87.0), Some(true), None));
+        assert_eq!((note.says, note.observed_at), (Says::NoFix, Some(fix.observed_at)));
+        // Ignition and the dilution of precision, in tenths.
+        let diluted = [&record(9)[..], &[0, 2, 1, 239, 0, 1, 182, 0, 12, 0, 0]].concat();
+        let decoded = of(&one(&[&diluted])).unwrap();
+        assert!(
+            matches!(&decoded.readings[..], [Reading::Fix(fix)] if fix.accuracy_m == Some(6.0)
+                && fix.ignition == Some(false)),
+            "{decoded:?}"
+        );
+    }
+
+    #[test]
+    fn a_packet_that_lies_is_believed_in_nothing_and_costs_no_other() {
+        let whole = [&record(9)[..], IO].concat();
+        let good = one(&[&whole]);
+        let counts = packet(&[&[8, 1], &whole[..], &[2]].concat());
+        let decoded = of(&[&counts[..], &good].concat()).unwrap();
+        assert_eq!((decoded.readings.len(), decoded.faults.len()), (1, 1));
+        assert_eq!((decoded.faults[0].reason, decoded.faults[0].offset), ("count", counts.len() - 5));
+        let mut damaged = good.clone();
+        damaged[20] ^= 1;
+        let decoded = of(&damaged).unwrap();
+        assert!(decoded.readings.is_empty());
+        assert_eq!((decoded.faults[0].reason, decoded.faults[0].offset), ("crc", 0));
+        assert_eq!(of(&good[..good.len() - 1]).unwrap().faults[0].reason, "truncated");
+        assert_eq!(of(b"").unwrap_err().reason, "empty");
+    }
+
+    #[test]
+    fn a_login_must_be_the_device_s() {
+        let other = b"\x00\x0f356307042441014";
+        let packets = [&other[..], &one(&[&[&record(9)[..], IO].concat()])].concat();
+        assert_eq!(of(&packets).unwrap_err().reason, "topic-mismatch");
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_accounted_for(payload in proptest::collection::vec(any::<u8>(), 1..200)) {
+            let decoded = of(&payload).unwrap();
+            prop_assert!(decoded.faults.iter().all(|fault| fault.offset <= payload.len()));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! JSON payloads of trackers, one a line, by a mapping → an object a fix.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::tracker::{fault, object, split};
+use super::{Lines, lines_of};
+use crate::config::TopicConfig;
+use crate::decode::Decoded;
+use crate::decode::gps::message::{Message, MessageDecoder};
+
+/// Stands for the topic where a line has none.
+const UNNAMED: &str = "unknown";
+
+pub fn decode<W: Write>(topic: &TopicConfig, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
+    let decoder = MessageDecoder::new(std::slice::from_ref(topic));
+    for (offset, line) in lines_of(bytes) {
+        let (topic, payload) = split(line).unwrap_or((UNNAMED.into(), line));
+        let payload_offset = offset + line.len() - payload.len();
+        let mut decoded = Decoded::default();
+        let message = Message { topic: &topic, payload, retained: false };
+        let faults = match decoder.decode(message, &mut decoded) {
+            Ok(()) => std::mem::take(&mut decoded.faults),
+            Err(error) => vec![error],
+        };
+        for reading in &decoded.readings {
+            let mut object = object(reading);
+            if object["type"] == "location" {
+                object["type"] = Value::from("fix");
+            }
+            out.write(&object)?;
+        }
+        for error in &faults {
+            out.write(&fault(error, payload_offset))?;
+        }
+    }
+    Ok(())
+}

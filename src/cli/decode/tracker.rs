@@ -1,0 +1,65 @@
+//! What trackers' messages give, as objects, and lines of a capture of them.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::decode::DecodeError;
+use crate::domain::readings::{Fix, Reading};
+
+/// Of a line that is `topic json`: the topic, and the payload. `None`: it is a payload alone.
+pub fn split(line: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
+    if line.starts_with(b"{") || line.starts_with(b"[") {
+        return None;
+    }
+    let blank = line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
+    let (topic, payload) = line.split_at(blank);
+    Some((String::from_utf8_lossy(topic), payload.trim_ascii_start()))
+}
+
+pub fn fault(error: &DecodeError, payload_offset: usize) -> Value {
+    json!({ "error": error.message, "reason": error.reason, "offset": payload_offset + error.offset })
+}
+
+pub fn object(reading: &Reading) -> Value {
+    match reading {
+        Reading::Fix(fix) => of_fix(fix),
+        Reading::Note(note) => {
+            let mut object = json!({ "type": note.kind, "device": note.device });
+            if let Some(time) = note.observed_at {
+                object["time"] = json!(time);
+            }
+            object
+        }
+        Reading::Tag(_) | Reading::Sample(_) | Reading::Reader(_) => {
+            json!({ "error": "a tracker sent what only other devices do", "offset": 0 })
+        }
+    }
+}
+
+/// What the payload leaves out is left out here.
+fn of_fix(fix: &Fix) -> Value {
+    let mut object = json!({
+        "type": "location",
+        "device": fix.device,
+        "time": fix.observed_at,
+        "lat": fix.position.lat,
+        "lon": fix.position.lon,
+    });
+    let optional = [
+        ("accuracy_m", fix.accuracy_m),
+        ("altitude_m", fix.altitude_m),
+        ("speed_mps", fix.speed_mps),
+        ("course_deg", fix.course_deg),
+        ("battery_percent", fix.battery_percent),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            object[name] = json!(value);
+        }
+    }
+    if let Some(ignition) = fix.ignition {
+        object["ignition"] = json!(ignition);
+    }
+    object
+}

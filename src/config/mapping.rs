@@ -1,0 +1,99 @@
+//! Where in a JSON document what stands: `[broker.topic.mapping]`, or a file of its own for `tallyman decode`.
+//!
+//! A preset is such a file, shipped with the daemon; what is written beside it takes the place of its own.
+
+use toml::de::DeTable;
+
+use super::document::Section;
+use super::problems::{ConfigError, Report};
+use crate::decode::gps::json::{FixesPath, Mapping, Path, SpeedUnit, TimeFormat};
+
+/// Documents that others define.
+pub const PRESETS: [(&str, &str); 3] = [
+    ("traccar", include_str!("presets/traccar.toml")),
+    ("thingsboard", include_str!("presets/thingsboard.toml")),
+    ("geojson", include_str!("presets/geojson.toml")),
+];
+
+const TIME_FORMATS: [(&str, TimeFormat); 3] =
+    [("rfc3339", TimeFormat::Rfc3339), ("unix", TimeFormat::Seconds), ("unix-ms", TimeFormat::Milliseconds)];
+
+const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
+    ("m/s", SpeedUnit::MetresPerSecond),
+    ("km/h", SpeedUnit::KilometresPerHour),
+    ("knots", SpeedUnit::Knots),
+    ("mph", SpeedUnit::MilesPerHour),
+];
+
+/// Reads a mapping that is a document of its own.
+pub fn parse_mapping(text: &str) -> Result<Mapping, ConfigError> {
+    let report = Report::new(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    errors.iter().for_each(|error| report.syntax(text, error));
+    let mapping = mapping(Section::top(&report, document.get_ref()));
+    let problems = report.into_problems();
+    match mapping {
+        Some(mapping) if problems.is_empty() => Ok(mapping),
+        _ => Err(ConfigError::Invalid(problems)),
+    }
+}
+
+pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
+    let preset = section.choice("preset", &PRESETS);
+    let base = preset.and_then(|text| parse_mapping(text).ok());
+    let own = |key, base: fn(&Mapping) -> &Vec<Path>, of: &Option<Mapping>| {
+        paths(&section, key, Path::parse).or_else(|| of.as_ref().map(|of| base(of).clone()))
+    };
+    let fixes = paths(&section, "fixes", FixesPath::parse).or_else(|| Some(base.as_ref()?.fixes.clone()));
+    let device = own("device", |of| &of.device, &base);
+    let latitude = own("latitude", |of| &of.latitude, &base);
+    let longitude = own("longitude", |of| &of.longitude, &base);
+    let time = own("time", |of| &of.time, &base);
+    let time_format = section.choice("time_format", &TIME_FORMATS).or(base.as_ref().map(|of| of.time_format));
+    // Of a preset that there is not, nothing is missing.
+    if base.is_some() || !section.has("preset") {
+        section.need("latitude", latitude.as_ref(), "the path of the latitude, for instance \"pos.lat\"");
+        section.need("longitude", longitude.as_ref(), "the path of the longitude, for instance \"pos.lon\"");
+        section.need("time", time.as_ref(), "the path of the time of the fix");
+        section.need("time_format", time_format, "\"rfc3339\", \"unix\" or \"unix-ms\"");
+    }
+    let speed = own("speed", |of| &of.speed, &base).unwrap_or_default();
+    // A preset that has no speed says nothing of its unit.
+    let base_unit = base.as_ref().filter(|of| !of.speed.is_empty()).map(|of| of.speed_unit);
+    let speed_unit = section.choice("speed_unit", &SPEED_UNITS).or(base_unit);
+    let speed_unit = match speed_unit {
+        None if !speed.is_empty() => {
+            section.need("speed_unit", None, "\"m/s\", \"km/h\", \"knots\" or \"mph\": nobody can guess it")
+        }
+        unit => unit.or(Some(SpeedUnit::MetresPerSecond)),
+    };
+    let valid = own("valid", |of| &of.valid, &base).unwrap_or_default();
+    let accuracy = own("accuracy", |of| &of.accuracy, &base).unwrap_or_default();
+    let altitude = own("altitude", |of| &of.altitude, &base).unwrap_or_default();
+    let course = own("course", |of| &of.course, &base).unwrap_or_default();
+    let battery = own("battery", |of| &of.battery, &base).unwrap_or_default();
+    let ignition = own("ignition", |of| &of.ignition, &base).unwrap_or_default();
+    section.finish();
+    Some(Mapping {
+        fixes: fixes.unwrap_or_default(),
+        device: device.unwrap_or_default(),
+        latitude: latitude?,
+        longitude: longitude?,
+        time: time?,
+        time_format: time_format?,
+        valid,
+        accuracy,
+        altitude,
+        speed,
+        speed_unit: speed_unit?,
+        course,
+        battery,
+        ignition,
+    })
+}
+
+/// One path, or several of which the first that leads to something counts.
+fn paths<P>(section: &Section<'_>, key: &str, parse: fn(&str) -> Result<P, &'static str>) -> Option<Vec<P>> {
+    let allowed = "a path such as \"position.latitude\", or several as an array";
+    section.texts(key, allowed, parse)
+}

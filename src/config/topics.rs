@@ -1,0 +1,102 @@
+//! Topics of a broker: what is subscribed to, what its messages are, and who they are of.
+
+use std::sync::Arc;
+
+use super::document::Section;
+use super::{TopicConfig, mapping};
+use crate::decode::gps::Format;
+use crate::decode::gps::topic::TopicPattern;
+use crate::domain::time::Timestamp;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    OwnTracks,
+    Json,
+    Nmea,
+    Teltonika,
+}
+
+const KINDS: [(&str, Kind); 4] = [
+    ("owntracks", Kind::OwnTracks),
+    ("json", Kind::Json),
+    ("nmea", Kind::Nmea),
+    ("teltonika", Kind::Teltonika),
+];
+
+/// The daemon runs at no time before it, so a date before it is of a GPS week that rolled over.
+pub(super) const NOT_BEFORE: Timestamp = Timestamp::from_secs(1_735_689_600);
+
+pub(super) fn topic(section: Section<'_>) -> Option<TopicConfig> {
+    let pattern = pattern(&section);
+    let kind = section.choice("format", &KINDS);
+    let kind = section.need("format", kind, "\"owntracks\", \"json\", \"nmea\" or \"teltonika\"");
+    let qos = section.integer("qos", 0..=1).unwrap_or(1);
+    let by_topic = pattern.as_ref().is_none_or(TopicPattern::names_device);
+    let format = match kind {
+        Some(Kind::OwnTracks) => Some(Format::OwnTracks),
+        Some(Kind::Json) => json(&section, by_topic),
+        Some(Kind::Nmea) => {
+            needs_device(&section, by_topic);
+            Some(Format::Nmea { not_before: not_before(&section) })
+        }
+        Some(Kind::Teltonika) => {
+            needs_device(&section, by_topic);
+            Some(Format::Teltonika)
+        }
+        // Which keys would be allowed is not known.
+        None => return None,
+    };
+    section.finish();
+    Some(TopicConfig { pattern: pattern?, format: format?, qos })
+}
+
+/// From `topic`, which names the device, or from `filter`, which does not.
+fn pattern(section: &Section<'_>) -> Option<TopicPattern> {
+    let allowed = "an MQTT topic filter, for instance \"owntracks/+/+\"; # only as the last level";
+    let filter = section.parsed("filter", allowed, |text| match TopicPattern::parse(text) {
+        Ok(pattern) if pattern.names_device() => Err("a filter has no device: write it as `topic`"),
+        Ok(pattern) => Ok(pattern),
+        Err(wrong) => Err(wrong),
+    });
+    let allowed = "a topic with the device in braces, for instance \"fleet/{device}/position\"";
+    let template = section.parsed("topic", allowed, |text| match TopicPattern::parse(text) {
+        Ok(pattern) if !pattern.names_device() => Err("no level in braces: write it as `filter`"),
+        Ok(pattern) => Ok(pattern),
+        Err(wrong) => Err(wrong),
+    });
+    match (section.has("topic"), section.has("filter")) {
+        (true, true) => section.problem("filter", "given, and topic too", "one of the two"),
+        (false, false) => section.problem("topic", "missing", format!("write {allowed}; or a filter")),
+        (true, false) | (false, true) => {}
+    }
+    template.or(filter)
+}
+
+/// Nothing in the message says whose it is.
+fn needs_device(section: &Section<'_>, by_topic: bool) {
+    if !by_topic {
+        let allowed = "write `topic` with the device in braces, for instance \"gps/{device}/nmea\"";
+        section.problem("filter", "nothing says whose positions these are", allowed);
+    }
+}
+
+pub(super) fn not_before(section: &Section<'_>) -> Timestamp {
+    let allowed = "a time such as \"2025-01-01T00:00:00Z\"";
+    let time = section.parsed("not_before", allowed, |text| Timestamp::parse(text).ok_or("not a time"));
+    time.unwrap_or(NOT_BEFORE)
+}
+
+fn json(section: &Section<'_>, by_topic: bool) -> Option<Format> {
+    let allowed = "where things stand in the message: { preset = \"traccar\" }, or a path for each";
+    let table = section.table("mapping");
+    if table.is_none() && !section.has("mapping") {
+        section.problem("mapping", "missing", format!("write {allowed}"));
+    }
+    let mapping = mapping::mapping(table?)?;
+    if !by_topic && !mapping.names_device() {
+        let allowed = "name the device in `topic`, or say in `mapping` where it stands (`device`)";
+        section.problem("mapping", "nothing says whose positions these are", allowed);
+        return None;
+    }
+    Some(Format::Json(Arc::new(mapping)))
+}

@@ -1,0 +1,66 @@
+//! Where in a JSON document what stands, and in which unit.
+
+use super::path::{FixesPath, Path};
+use crate::decode::gps::KMH_PER_MPS;
+
+/// What a document looks like. Of several paths of one field, the first that leads to something counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// From the whole document to its fixes; none: the document is one, or an array of them.
+    pub fixes: Vec<FixesPath>,
+    pub device: Vec<Path>,
+    pub latitude: Vec<Path>,
+    pub longitude: Vec<Path>,
+    pub time: Vec<Path>,
+    pub time_format: TimeFormat,
+    /// `false` there: the tracker knows no position.
+    pub valid: Vec<Path>,
+    /// Metres.
+    pub accuracy: Vec<Path>,
+    /// Metres.
+    pub altitude: Vec<Path>,
+    pub speed: Vec<Path>,
+    pub speed_unit: SpeedUnit,
+    /// Degrees clockwise from true north.
+    pub course: Vec<Path>,
+    /// Percent.
+    pub battery: Vec<Path>,
+    pub ignition: Vec<Path>,
+}
+
+impl Mapping {
+    /// Whether a document tells by itself whom its fixes are of.
+    pub fn names_device(&self) -> bool {
+        !self.device.is_empty() || self.fixes.iter().any(FixesPath::names_device)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeFormat {
+    /// Text, with an offset.
+    Rfc3339,
+    /// Seconds since 1970, UTC; a fraction counts.
+    Seconds,
+    Milliseconds,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpeedUnit {
+    MetresPerSecond,
+    KilometresPerHour,
+    Knots,
+    MilesPerHour,
+}
+
+impl SpeedUnit {
+    pub fn to_mps(self, speed: f64) -> f64 {
+        const METRES_PER_NAUTICAL_MILE: f64 = 1852.0;
+        const METRES_PER_MILE: f64 = 1609.344;
+        match self {
+            Self::MetresPerSecond => speed,
+            Self::KilometresPerHour => speed / KMH_PER_MPS,
+            Self::Knots => speed * METRES_PER_NAUTICAL_MILE / 3600.0,
+            Self::MilesPerHour => speed * METRES_PER_MILE / 3600.0,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! JSON of any shape → fixes, by a mapping that says where in it what stands.
+//!
+//! ```text
+//! payload → document ─ fixes ─▶ one object a fix ─ latitude, longitude, time … ─▶ Fix
+//! ```
+//!
+//! A document may hold many fixes, of many devices: one that is none costs no other. What a fix cannot be
+//! without (place, time, device) refuses it where it is missing or of another type; so does any other field of
+//! another type. A number that cannot be (a course of −1) is taken for absent: a fix is a fix without it.
+//! Plausibility (null island, jumps, stale times) is not judged here.
+
+mod mapping;
+mod path;
+
+pub use mapping::{Mapping, SpeedUnit, TimeFormat};
+pub use path::{FixesPath, Path};
+
+use serde_json::Value;
+
+use super::message::Message;
+use super::text::{clip, error, json_error, text_of};
+use super::within;
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::time::Timestamp;
+
+/// More in one document is an attack, or a day's file by mistake.
+pub const MOST_FIXES: usize = 10_000;
+
+/// One message → its fixes. `named`: by the topic.
+///
+/// # Errors
+/// Reasons: `empty`, `utf-8`, `json`, `depth`, `type`, `missing` (no fixes where they should be), `too-many`.
+/// Of one fix, in `out.faults`: `type`, `missing`, `range`, `time`, `device`, `topic-mismatch`.
+pub fn decode(
+    mapping: &Mapping,
+    message: Message<'_>,
+    named: Option<&DeviceId>,
+    out: &mut Decoded,
+) -> Result<(), DecodeError> {
+    let text = text_of(message.payload)?;
+    let document: Value = serde_json::from_str(text).map_err(|wrong| json_error(text, &wrong))?;
+    let found = match &mapping.fixes[..] {
+        [] => FixesPath::default().find(&document),
+        paths => paths.iter().find_map(|path| path.find(&document)),
+    };
+    let found = found.ok_or_else(|| error("missing", 0, "no fixes where the mapping has them".into()))?;
+    if found.len() > MOST_FIXES {
+        return Err(error("too-many", 0, format!("{} fixes in one message", found.len())));
+    }
+    let is_alone = found.len() == 1;
+    for (nth, (key, value)) in found.into_iter().enumerate() {
+        let object = Object { mapping, value, document: &document };
+        match object.reading(key, named, message.retained) {
+            Ok(reading) => out.readings.push(reading),
+            Err(wrong) if is_alone => out.faults.push(wrong),
+            Err(wrong) => {
+                let message = format!("fix {} of the message: {}", nth + 1, wrong.message);
+                out.faults.push(DecodeError { message, ..wrong });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One fix, as it came.
+struct Object<'a> {
+    mapping: &'a Mapping,
+    value: &'a Value,
+    document: &'a Value,
+}
+
+impl<'a> Object<'a> {
+    fn reading(
+        &self,
+        key: Option<&str>,
+        named: Option<&DeviceId>,
+        retained: bool,
+    ) -> Result<Reading, DecodeError> {
+        if !self.value.is_object() && !self.value.is_array() {
+            return Err(error("type", 0, format!("{} in the place of a fix", kind(self.value))));
+        }
+        let device = self.device(key, named)?;
+        let observed_at = self.time()?;
+        if self.switch(&self.mapping.valid, "valid")? == Some(false) {
+            let (says, kind) = (Says::NoFix, "no-fix".to_owned());
+            return Ok(Reading::Note(Note { device, kind, says, observed_at: Some(observed_at), retained }));
+        }
+        let mapping = self.mapping;
+        let lat = self.needed(&mapping.latitude, "latitude")?;
+        let lon = self.needed(&mapping.longitude, "longitude")?;
+        let position = Position::new(lat, lon).ok_or_else(|| {
+            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth"))
+        })?;
+        let speed = self.number(&mapping.speed, "speed")?.map(|speed| mapping.speed_unit.to_mps(speed));
+        let mut fix = Fix {
+            device,
+            observed_at,
+            position,
+            // Zero is what those say who do not know.
+            accuracy_m: within(self.number(&mapping.accuracy, "accuracy")?, f64::MIN_POSITIVE, 1e7),
+            altitude_m: within(self.number(&mapping.altitude, "altitude")?, -1e5, 1e5),
+            speed_mps: within(speed, 0.0, 1e4),
+            course_deg: within(self.number(&mapping.course, "course")?, 0.0, 360.0),
+            battery_percent: within(self.number(&mapping.battery, "battery")?, 0.0, 100.0),
+            ignition: self.switch(&mapping.ignition, "ignition")?,
+            digest: Digest(0),
+            retained,
+        };
+        fix.digest = fix.said();
+        Ok(Reading::Fix(fix))
+    }
+
+    /// By the topic, by a key of the document, by the fix itself: those that there are must agree.
+    fn device(&self, key: Option<&str>, named: Option<&DeviceId>) -> Result<DeviceId, DecodeError> {
+        let told = match self.find(&self.mapping.device) {
+            None => None,
+            Some((_, Value::String(name))) => Some(super::device(name)?),
+            Some((_, Value::Number(number))) if !number.is_f64() => Some(super::device(&number.to_string())?),
+            Some((path, other)) => return Err(wrong_type("device", path, other, "a name")),
+        };
+        let key = key.map(super::device).transpose()?;
+        let mut names = named.cloned().into_iter().chain(key).chain(told);
+        let device = names.next().ok_or_else(|| self.missing(&self.mapping.device, "device"))?;
+        match names.find(|name| *name != device) {
+            None => Ok(device),
+            Some(other) => {
+                let message = format!("it is of `{device}`, and names `{}`", clip(other.as_str()));
+                Err(error("topic-mismatch", 0, message))
+            }
+        }
+    }
+
+    fn time(&self) -> Result<Timestamp, DecodeError> {
+        let paths = &self.mapping.time;
+        let (path, value) = self.find(paths).ok_or_else(|| self.missing(paths, "time"))?;
+        let time = match (self.mapping.time_format, value) {
+            (TimeFormat::Rfc3339, Value::String(text)) => Timestamp::parse(text),
+            (TimeFormat::Seconds, Value::Number(number)) => since_epoch(number, 1_000_000),
+            (TimeFormat::Milliseconds, Value::Number(number)) => since_epoch(number, 1000),
+            (TimeFormat::Rfc3339, other) => return Err(wrong_type("time", path, other, "text")),
+            (_, other) => return Err(wrong_type("time", path, other, "a number")),
+        };
+        let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
+        time.filter(within).ok_or_else(|| {
+            let shown = value.to_string();
+            error("time", 0, format!("{} (`{}`) is no time from 1970 on", clip(&shown), path.written()))
+        })
+    }
+
+    fn needed(&self, paths: &[Path], field: &'static str) -> Result<f64, DecodeError> {
+        self.number(paths, field)?.ok_or_else(|| self.missing(paths, field))
+    }
+
+    fn number(&self, paths: &[Path], field: &'static str) -> Result<Option<f64>, DecodeError> {
+        let Some((path, value)) = self.find(paths) else { return Ok(None) };
+        value.as_f64().map(Some).ok_or_else(|| wrong_type(field, path, value, "a number"))
+    }
+
+    fn switch(&self, paths: &[Path], field: &'static str) -> Result<Option<bool>, DecodeError> {
+        let Some((path, value)) = self.find(paths) else { return Ok(None) };
+        match (value, value.as_f64()) {
+            (Value::Bool(on), _) => Ok(Some(*on)),
+            (_, Some(0.0)) => Ok(Some(false)),
+            (_, Some(1.0)) => Ok(Some(true)),
+            _ => Err(wrong_type(field, path, value, "true, false, 1 or 0")),
+        }
+    }
+
+    fn find<'p>(&self, paths: &'p [Path]) -> Option<(&'p Path, &'a Value)> {
+        paths.iter().find_map(|path| Some((path, path.find(self.value, self.document)?)))
+    }
+
+    fn missing(&self, paths: &[Path], field: &str) -> DecodeError {
+        let paths: Vec<&str> = paths.iter().map(Path::written).collect();
+        error("missing", 0, format!("the {field} is missing: no `{}`", paths.join("`, no `")))
+    }
+}
+
+fn wrong_type(field: &str, path: &Path, value: &Value, wanted: &str) -> DecodeError {
+    let (path, kind) = (path.written(), kind(value));
+    error("type", 0, format!("the {field} (`{path}`) is {kind}, not {wanted}"))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// `micros`: of one unit.
+fn since_epoch(number: &serde_json::Number, micros: i64) -> Option<Timestamp> {
+    if let Some(whole) = number.as_i64() {
+        return whole.checked_mul(micros).map(Timestamp::from_micros);
+    }
+    let time = number.as_f64()? * micros as f64;
+    // A 64-bit float holds microseconds of any time that passes further on.
+    (0.0..=super::LAST_MICROS as f64).contains(&time).then(|| Timestamp::from_micros(time.round() as i64))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+use super::*;
+use crate::config::{PRESETS, parse_mapping};
+use proptest::prelude::*;
+
+const MAPPING: &str = r#"
+device = "id"
+latitude = "pos.lat"
+longitude = "pos.lon"
+time = "ts"
+time_format = "unix-ms"
+valid = "ok"
+accuracy = "acc"
+altitude = "alt"
+speed = "v"
+speed_unit = "km/h"
+course = "dir"
+battery = "bat"
+ignition = "ign"
+"#;
+
+fn mapping(text: &str) -> Mapping {
+    parse_mapping(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn preset(name: &str) -> Mapping {
+    mapping(&format!("preset = \"{name}\""))
+}
+
+fn message(payload: &[u8]) -> Message<'_> {
+    Message { topic: "t", payload, retained: false }
+}
+
+/// Readings and faults; the error where there is nothing but one.
+fn of(mapping: &Mapping, payload: &str, named: Option<&str>) -> Result<Decoded, DecodeError> {
+    let mut out = Decoded::default();
+    decode(mapping, message(payload.as_bytes()), named.map(DeviceId::new).as_ref(), &mut out)?;
+    Ok(out)
+}
+
+fn fixes(mapping: &Mapping, payload: &str, named: Option<&str>) -> Vec<Fix> {
+    let decoded = of(mapping, payload, named).unwrap();
+    assert_eq!(decoded.faults, []);
+    let fix = |reading| match reading {
+        Reading::Fix(fix) => fix,
+        other => panic!("{other:?} instead of a fix"),
+    };
+    decoded.readings.into_iter().map(fix).collect()
+}
+
+/// The one fault of a message with nothing else in it.
+fn reason(mapping: &Mapping, payload: &str) -> &'static str {
+    match of(mapping, payload, None) {
+        Err(error) => error.reason,
+        Ok(Decoded { readings, faults }) => {
+            assert!(readings.is_empty() && faults.len() == 1, "{payload} gave {readings:?} and {faults:?}");
+            faults[0].reason
+        }
+    }
+}
+
+const WHOLE: &str = r#"{"id":"truck-7","pos":{"lat":52.5163,"lon":13.3777},"ts":1700000000500,"ok":true,
+    "acc":12,"alt":34,"v":36,"dir":270,"bat":88,"ign":1}"#;
+
+#[test]
+fn every_field_is_read_from_its_place_in_base_units() {
+    let found = fixes(&mapping(MAPPING), WHOLE, None);
+    let [fix] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(fix.device.as_str(), "truck-7");
+    assert_eq!(fix.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z").unwrap());
+    assert_eq!((fix.position.lat, fix.position.lon), (52.5163, 13.3777));
+    assert_eq!((fix.accuracy_m, fix.altitude_m, fix.speed_mps), (Some(12.0), Some(34.0), Some(10.0)));
+    assert_eq!((fix.course_deg, fix.battery_percent, fix.ignition), (Some(270.0), Some(88.0), Some(true)));
+}
+
+#[test]
+fn speeds_have_their_units() {
+    let payload = r#"{"d":"a","la":1,"lo":2,"t":1,"v":100}"#;
+    for (unit, mps) in [("m/s", 100.0), ("km/h", 27.777_777), ("knots", 51.444_444), ("mph", 44.704)] {
+        let text = format!(
+            "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"unix\"\n\
+             speed = \"v\"\nspeed_unit = \"{unit}\""
+        );
+        let speed = fixes(&mapping(&text), payload, None)[0].speed_mps.unwrap();
+        assert!((speed - mps).abs() < 1e-5, "{unit}: {speed}");
+    }
+}
+
+#[test]
+fn times_have_their_formats() {
+    let time = |format: &str, value: &str| {
+        let text = format!(
+            "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"{format}\""
+        );
+        let payload = format!(r#"{{"d":"a","la":1,"lo":2,"t":{value}}}"#);
+        match of(&mapping(&text), &payload, None).unwrap() {
+            Decoded { readings, faults } if faults.is_empty() => match &readings[..] {
+                [Reading::Fix(fix)] => fix.observed_at.to_string(),
+                other => panic!("{other:?}"),
+            },
+            Decoded { faults, .. } => faults[0].reason.to_owned(),
+        }
+    };
+    for (format, value, expected) in [
+        ("rfc3339", "\"2026-05-01T06:00:00Z\"", "2026-05-01T06:00:00Z"),
+        ("rfc3339", "\"2026-05-01T08:00:00.250+02:00\"", "2026-05-01T06:00:00.25Z"),
+        ("rfc3339", "\"2026-05-01 08:00\"", "time"),
+        ("rfc3339", "\"yesterday\"", "time"),
+        ("rfc3339", "\"1969-12-31T23:59:59Z\"", "time"),
+        ("rfc3339", "1700000000", "type"),
+        ("unix", "1700000000", "2023-11-14T22:13:20Z"),
+        ("unix", "1700000000.25", "2023-11-14T22:13:20.25Z"),
+        ("unix", "1.7e9", "2023-11-14T22:13:20Z"),
+        // Milliseconds, mistaken for seconds.
+        ("unix", "1700000000000", "time"),
+        ("unix", "-1", "time"),
+        ("unix", "1e308", "time"),
+        ("unix", "18446744073709551615", "time"),
+        ("unix", "9223372036854775807", "time"),
+        ("unix", "\"1700000000\"", "type"),
+        ("unix-ms", "1700000000250", "2023-11-14T22:13:20.25Z"),
+        ("unix-ms", "1700000000000.5", "2023-11-14T22:13:20.0005Z"),
+    ] {
+        assert_eq!(time(format, value), expected, "{format} {value}");
+    }
+}
+
+#[test]
+fn bad_input_has_a_reason() {
+    let mapping = mapping(MAPPING);
+    let with = |key: &str, value: &str| {
+        let mut document: Value = serde_json::from_str(WHOLE).unwrap();
+        let value = serde_json::from_str(value).unwrap();
+        match key.split_once('.') {
+            Some((outer, inner)) => document[outer][inner] = value,
+            None => document[key] = value,
+        }
+        document.to_string()
+    };
+    for (key, value, expected) in [
+        ("pos.lat", "91", "range"),
+        ("pos.lon", "-180.5", "range"),
+        ("pos.lat", "1e308", "range"),
+        ("pos.lat", "\"52.5\"", "type"),
+        ("pos.lat", "[52.5]", "type"),
+        ("pos.lat", "null", "missing"),
+        ("pos", "17", "missing"),
+        ("ts", "null", "missing"),
+        ("ts", "{}", "type"),
+        ("v", "\"fast\"", "type"),
+        ("ign", "\"on\"", "type"),
+        ("ign", "2", "type"),
+        ("ok", "\"yes\"", "type"),
+        ("id", "null", "missing"),
+        ("id", "\"\"", "device"),
+        ("id", "\"a\\u0000b\"", "device"),
+        ("id", "1.5", "type"),
+        ("id", "[\"truck\"]", "type"),
+    ] {
+        assert_eq!(reason(&mapping, &with(key, value)), expected, "{key} {value}");
+    }
+    for (payload, expected) in [
+        ("", "empty"),
+        ("hello", "json"),
+        ("{\"pos\":{\"lat\":NaN}}", "json"),
+        ("{\"pos\":1e999}", "json"),
+        ("{\"pos\":1", "json"),
+        ("17", "type"),
+        ("null", "type"),
+        ("{}", "missing"),
+        ("[[]]", "missing"),
+    ] {
+        assert_eq!(reason(&mapping, payload), expected, "{payload}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(reason(&mapping, &deep), "depth");
+    let crowd = format!("[{}1]", "1,".repeat(MOST_FIXES));
+    assert_eq!(reason(&mapping, &crowd), "too-many");
+    let mut out = Decoded::default();
+    let utf8 = decode(&mapping, message(b"{\"id\":\"\xff\"}"), None, &mut out).unwrap_err();
+    assert_eq!((utf8.reason, utf8.offset), ("utf-8", 7));
+}
+
+#[test]
+fn what_cannot_be_measured_is_absent_and_the_fix_stands() {
+    let payload = r#"{"id":7,"pos":{"lat":1,"lon":2},"ts":1,"acc":0,"alt":1e308,"v":-1,"dir":361,"bat":101}"#;
+    let found = fixes(&mapping(MAPPING), payload, None);
+    let fix = &found[0];
+    assert_eq!(fix.device.as_str(), "7", "a number is a name as well");
+    assert_eq!((fix.accuracy_m, fix.altitude_m, fix.speed_mps), (None, None, None));
+    assert_eq!((fix.course_deg, fix.battery_percent, fix.ignition), (None, None, None));
+}
+
+#[test]
+fn one_bad_element_costs_no_other() {
+    let mapping = mapping(MAPPING);
+    let element = |lat: &str| format!(r#"{{"id":"a","pos":{{"lat":{lat},"lon":2}},"ts":1}}"#);
+    let payload = format!("[{},{},17,{}]", element("1"), element("91"), element("2"));
+    let decoded = of(&mapping, &payload, None).unwrap();
+    let lats: Vec<f64> = decoded
+        .readings
+        .iter()
+        .map(|reading| match reading {
+            Reading::Fix(fix) => fix.position.lat,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lats, [1.0, 2.0]);
+    let faults: Vec<_> = decoded.faults.iter().map(|fault| (fault.reason, &fault.message[..17])).collect();
+    assert_eq!(faults, [("range", "fix 2 of the mess"), ("type", "fix 3 of the mess")]);
+}
+
+#[test]
+fn a_fix_is_known_again_in_another_message() {
+    let mapping = mapping(MAPPING);
+    let element = |ts: u32, lat: u32| format!(r#"{{"id":"a","pos":{{"lat":{lat},"lon":2}},"ts":{ts}}}"#);
+    let batch = fixes(&mapping, &format!("[{},{}]", element(1, 1), element(2, 2)), None);
+    let again = fixes(&mapping, &element(2, 2), None);
+    assert_eq!(batch[1].digest, again[0].digest);
+    assert_ne!(batch[0].digest, batch[1].digest);
+    let elsewhere = fixes(&mapping, &element(2, 3), None);
+    assert_ne!(again[0].digest, elsewhere[0].digest);
+}
+
+#[test]
+fn whom_it_is_of_is_told_by_topic_key_or_field_and_all_agree() {
+    let by_field = mapping(MAPPING);
+    assert_eq!(fixes(&by_field, WHOLE, Some("truck-7"))[0].device.as_str(), "truck-7");
+    let decoded = of(&by_field, WHOLE, Some("truck-8")).unwrap();
+    assert_eq!(decoded.faults[0].reason, "topic-mismatch");
+    assert!(decoded.readings.is_empty());
+    let anonymous = WHOLE.replace("\"id\":\"truck-7\",", "");
+    assert_eq!(fixes(&by_field, &anonymous, Some("truck-8"))[0].device.as_str(), "truck-8");
+    let by_key = preset("thingsboard");
+    let payload = r#"{"van 1":[{"ts":1,"values":{"latitude":1,"longitude":2}}]}"#;
+    assert_eq!(fixes(&by_key, payload, Some("van 1"))[0].device.as_str(), "van 1");
+    assert_eq!(of(&by_key, payload, Some("van 2")).unwrap().faults[0].reason, "topic-mismatch");
+}
+
+#[test]
+fn a_fix_that_is_not_valid_is_a_sign_of_life() {
+    let payload = WHOLE.replace("\"ok\":true", "\"ok\":false");
+    let decoded = of(&mapping(MAPPING), &payload, None).unwrap();
+    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+    assert_eq!((note.device.as_str(), note.says), ("truck-7", Says::NoFix));
+    assert_eq!(note.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z"));
+}
+
+#[test]
+fn fixes_lie_where_the_path_leads() {
+    let element = |lat: u32| format!(r#"{{"lat":{lat},"lon":0,"ts":1}}"#);
+    let (one, two, three) = (element(1), element(2), element(3));
+    let text = |fixes: &str| {
+        format!(
+            "{fixes}\ndevice = [\"name\", \"$.id\"]\nlatitude = \"lat\"\nlongitude = \"lon\"\ntime = \"ts\"\n\
+             time_format = \"unix\""
+        )
+    };
+    for (path, payload, expected) in [
+        ("", one.clone(), vec![("g", 1.0)]),
+        (
+            "fixes = \"data.points\"",
+            format!(r#"{{"data":{{"points":[{one},{two}]}}}}"#),
+            vec![("g", 1.0), ("g", 2.0)],
+        ),
+        (
+            "fixes = \"a.*.p\"",
+            format!(r#"{{"a":[{{"p":{one}}},{{"p":[{two},{three}]}}]}}"#),
+            vec![("g", 1.0), ("g", 2.0), ("g", 3.0)],
+        ),
+        ("fixes = [\"no\", \"$\"]", one.clone(), vec![("g", 1.0)]),
+        ("fixes = \"/odd.key/x~1y\"", format!(r#"{{"odd.key":{{"x/y":[{one}]}}}}"#), vec![("g", 1.0)]),
+        (
+            "fixes = \"cars.{device}\"",
+            format!(r#"{{"cars":{{"a":[{one}],"b":{two}}}}}"#),
+            vec![("a", 1.0), ("b", 2.0)],
+        ),
+        ("fixes = \"none\"", "{\"none\":[]}".to_owned(), vec![]),
+    ] {
+        let named_by_key = path.contains("{device}");
+        let id = if named_by_key { "" } else { ",\"id\":\"g\"" };
+        let payload = format!("{}{id}}}", &payload[..payload.len() - 1]);
+        let found = fixes(&mapping(&text(path)), &payload, None);
+        let found: Vec<_> = found.iter().map(|fix| (fix.device.as_str(), fix.position.lat)).collect();
+        assert_eq!(found, expected, "{path} {payload}");
+    }
+    assert_eq!(of(&mapping(&text("fixes = \"none\"")), "{}", None).unwrap_err().reason, "missing");
+}
+
+/// As Traccar 6 sends it, shortened by fields that nothing is read from.
+const TRACCAR: &str = r#"{"position":{"id":123,"attributes":{"batteryLevel":81,"ignition":true,"motion":true,
+    "distance":10.3,"odometer":1234567,"hdop":0.8,"sat":11},"deviceId":4,"protocol":"teltonika",
+    "serverTime":"2026-05-01T06:00:02.000+00:00","deviceTime":"2026-05-01T06:00:00.000+00:00",
+    "fixTime":"2026-05-01T06:00:00.000+00:00","outdated":false,"valid":true,"latitude":52.5163,"longitude":13.3777,
+    "altitude":34.0,"speed":19.438445,"course":270.0,"address":null,"accuracy":0.0,"network":null},
+    "device":{"id":4,"attributes":{},"name":"Truck 7","uniqueId":"356307042441013","status":"online"}}"#;
+
+#[test]
+fn traccar_s_forwarded_positions() {
+    let found = fixes(&preset("traccar"), TRACCAR, None);
+    let fix = &found[0];
+    assert_eq!(fix.device.as_str(), "356307042441013");
+    assert_eq!(fix.observed_at.to_string(), "2026-05-01T06:00:00Z");
+    assert_eq!((fix.position.lat, fix.position.lon), (52.5163, 13.3777));
+    assert!((fix.speed_mps.unwrap() - 10.0).abs() < 1e-6, "{:?} from knots", fix.speed_mps);
+    assert_eq!((fix.accuracy_m, fix.altitude_m, fix.course_deg), (None, Some(34.0), Some(270.0)));
+    assert_eq!((fix.battery_percent, fix.ignition), (Some(81.0), Some(true)));
+    let lost = TRACCAR.replace("\"valid\":true", "\"valid\":false");
+    assert!(matches!(of(&preset("traccar"), &lost, None).unwrap().readings[..], [Reading::Note(_)]));
+}
+
+#[test]
+fn thingsboard_s_gateway_telemetry() {
+    let payload = r#"{"Device A":[{"ts":1483228800000,"values":{"latitude":1.5,"longitude":2.5}},
+        {"ts":1483228801000,"values":{"latitude":1.6,"longitude":2.6,"speed":42}}],
+        "Device B":[{"ts":1483228800000,"values":{"temperature":42}}]}"#;
+    let decoded = of(&preset("thingsboard"), payload, None).unwrap();
+    assert_eq!((decoded.readings.len(), decoded.faults.len()), (2, 1));
+    assert!(decoded.faults[0].message.starts_with("fix 3 of the message: the latitude is missing"));
+    // What its values mean else is written beside the preset.
+    let more = mapping("preset = \"thingsboard\"\nspeed = \"values.speed\"\nspeed_unit = \"km/h\"");
+    let decoded = of(&more, payload, None).unwrap();
+    assert!(matches!(&decoded.readings[1], Reading::Fix(fix) if fix.speed_mps == Some(42.0 / 3.6)));
+}
+
+#[test]
+fn geojson_features_and_collections_of_them() {
+    let feature = r#"{"type":"Feature","geometry":{"type":"Point","coordinates":[13.3777,52.5163,34]},
+        "properties":{"timestamp":"2026-05-01T06:00:00Z","device_id":"phone","speed":4,"horizontal_accuracy":5}}"#;
+    let collection = format!(r#"{{"type":"FeatureCollection","features":[{feature},{feature}]}}"#);
+    for (payload, count) in [(feature, 1), (&collection, 2)] {
+        let found = fixes(&preset("geojson"), payload, None);
+        assert_eq!(found.len(), count);
+        let fix = &found[0];
+        assert_eq!((fix.position.lat, fix.position.lon, fix.altitude_m), (52.5163, 13.3777, Some(34.0)));
+        assert_eq!((fix.device.as_str(), fix.speed_mps, fix.accuracy_m), ("phone", Some(4.0), Some(5.0)));
+    }
+    let line = feature.replace("[13.3777,52.5163,34]", "[[13.3,52.5],[13.4,52.6]]");
+    assert_eq!(reason(&preset("geojson"), &line), "type");
+}
+
+#[test]
+fn presets_are_mappings_that_could_be_written_by_hand() {
+    for (name, text) in PRESETS {
+        assert_eq!(preset(name), mapping(text), "{name}");
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z0-9:TZ-]{0,12}".prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        "pos|lat|lon|ts|id|ok|v|values|latitude|longitude|features|geometry|coordinates",
+        "[a-z]{0,3}"
+    ];
+    leaf.prop_recursive(5, 40, 5, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map(key.clone(), inner, 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn bytes_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut out = Decoded::default();
+        if let Err(error) = decode(&mapping(MAPPING), message(&payload), None, &mut out) {
+            prop_assert!(error.offset <= payload.len() && out.readings.is_empty() && out.faults.is_empty());
+        }
+    }
+
+    /// Every element that the path leads to is a reading or a fault.
+    #[test]
+    fn any_document_is_accounted_for(document in any_json(), which in 0..4usize) {
+        let mapping = match which {
+            0 => mapping(MAPPING),
+            nth => preset(PRESETS[nth - 1].0),
+        };
+        let paths = if mapping.fixes.is_empty() { vec![FixesPath::default()] } else { mapping.fixes.clone() };
+        let there = paths.iter().find_map(|path| path.find(&document)).map(|found| found.len());
+        match (of(&mapping, &document.to_string(), Some("d")), there) {
+            (Ok(Decoded { readings, faults }), Some(there)) => prop_assert_eq!(readings.len() + faults.len(), there),
+            (Err(error), None) => prop_assert_eq!(error.reason, "missing"),
+            (decoded, there) => prop_assert!(false, "{decoded:?} of {there:?}"),
+        }
+    }
+
+    #[test]
+    fn any_place_comes_through(lat in -90.0f64..=90.0, lon in -180.0f64..=180.0, ts in 0..=253_402_300_799_999i64) {
+        let payload = format!(r#"{{"id":"a","pos":{{"lat":{lat},"lon":{lon}}},"ts":{ts}}}"#);
+        let found = fixes(&mapping(MAPPING), &payload, None);
+        prop_assert_eq!((found[0].position.lat, found[0].position.lon), (lat, lon));
+        prop_assert_eq!(found[0].observed_at, Timestamp::from_micros(ts * 1000));
+    }
+
+    #[test]
+    fn any_path_is_one_or_is_refused(written in "[$./*{}a-c~0-9]{0,10}", document in any_json()) {
+        if let Ok(path) = Path::parse(&written) {
+            prop_assert!(path.find(&document, &document).is_none_or(|found| !found.is_null()));
+        }
+        if let Ok(path) = FixesPath::parse(&written) {
+            let named = path.find(&document).into_iter().flatten().any(|(device, _)| device.is_some());
+            prop_assert!(!named || path.names_device());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! An MQTT message to the decoder of its topic's format, and whom it is of.
+//!
+//! Where several subscriptions take a topic, the first in the configuration's order reads it. Where the topic
+//! names the device, a payload that names another is set aside: whoever may write to one topic must not move
+//! another's tracker.
+
+use super::{Format, json, nmea, owntracks, teltonika};
+use crate::config::TopicConfig;
+use crate::decode::{DecodeError, Decoded};
+
+/// The topics of one broker.
+#[derive(Clone, Debug)]
+pub struct MessageDecoder {
+    topics: Vec<TopicConfig>,
+}
+
+/// One message, as every format gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    pub retained: bool,
+}
+
+impl MessageDecoder {
+    pub fn new(topics: &[TopicConfig]) -> Self {
+        Self { topics: topics.to_vec() }
+    }
+
+    /// # Errors
+    /// `no-topic` where no subscription takes the topic, `topic` where it does not name the device that it
+    /// should, and what the format's own decoder says. Where nothing of a message is a reading, the first of its
+    /// faults is the error.
+    pub fn decode(&self, message: Message<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
+        let Some(topic) = self.topics.iter().find(|topic| topic.pattern.takes(message.topic)) else {
+            return Err(fault(
+                "no-topic",
+                format!("no configured topic takes `{}`", super::clip(message.topic)),
+            ));
+        };
+        let named = topic.pattern.device(message.topic);
+        if named.is_none() && topic.pattern.names_device() {
+            let (topic, pattern) = (super::clip(message.topic), topic.pattern.written());
+            return Err(fault(
+                "topic",
+                format!("no device in the topic `{topic}`, where `{pattern}` has it"),
+            ));
+        }
+        let named = named.as_deref().map(super::device).transpose()?;
+        match &topic.format {
+            Format::OwnTracks => {
+                let named = named.map(|device| (device, &topic.pattern));
+                owntracks::decode_of(message, named, &mut out.readings)?;
+            }
+            Format::Json(mapping) => json::decode(mapping, message, named.as_ref(), out)?,
+            Format::Nmea { not_before } => {
+                nmea::decode(message, &named.ok_or_else(nameless)?, Some(*not_before), out)?;
+            }
+            Format::Teltonika => teltonika::decode_message(message, &named.ok_or_else(nameless)?, out)?,
+        }
+        if out.readings.is_empty() && !out.faults.is_empty() {
+            let first = out.faults.swap_remove(0);
+            out.faults.clear();
+            return Err(first);
+        }
+        Ok(())
+    }
+}
+
+/// The configuration refuses such topics.
+fn nameless() -> DecodeError {
+    fault("topic", "nothing names the device".to_owned())
+}
+
+fn fault(reason: &'static str, message: String) -> DecodeError {
+    DecodeError { reason, offset: 0, message }
+}

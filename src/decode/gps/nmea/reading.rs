@@ -1,0 +1,65 @@
+//! What a receiver's epochs say → readings of the device that it is.
+
+use super::{Details, FixTime, NmeaFix, NmeaItem};
+use crate::decode::gps::{RANGE_ERROR_M, within};
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::readings::{Fix, Note, Reading, Says};
+
+/// One fix an epoch: where its sentences round differently, the finest. An epoch without a position, or with one
+/// that a sentence calls void, says that the receiver lives.
+pub fn readings(device: &DeviceId, items: &[NmeaItem], retained: bool, out: &mut Decoded) {
+    let mut told = None;
+    for item in items {
+        match item {
+            NmeaItem::Fix(fix) if told == Some(fix.time) => {}
+            NmeaItem::Fix(fix) => {
+                told = Some(fix.time);
+                match reading(device, fix, retained) {
+                    Ok(reading) => out.readings.push(reading),
+                    Err(error) => out.faults.push(error),
+                }
+            }
+            NmeaItem::NoFix { time } => out.readings.push(no_fix(device, *time, retained)),
+            NmeaItem::Fault { offset, error, .. } => {
+                let offset = usize::try_from(*offset).unwrap_or(usize::MAX).saturating_add(error.offset);
+                out.faults.push(DecodeError { offset, ..error.clone() });
+            }
+        }
+    }
+}
+
+fn reading(device: &DeviceId, fix: &NmeaFix, retained: bool) -> Result<Reading, DecodeError> {
+    if fix.doubted {
+        return Ok(no_fix(device, Some(fix.time), retained));
+    }
+    let FixTime::Utc(observed_at) = fix.time else {
+        let message = "a position of a day that no sentence has named: let the receiver send RMC or ZDA";
+        return Err(DecodeError { reason: "date", offset: 0, message: message.to_owned() });
+    };
+    let Details { altitude_m, speed_mps, course_deg, accuracy_m, hdop, .. } = fix.details;
+    let mut fix = Fix {
+        device: device.clone(),
+        observed_at,
+        position: fix.position,
+        accuracy_m: accuracy_m.or(within(hdop, f64::MIN_POSITIVE, 1e4).map(|hdop| hdop * RANGE_ERROR_M)),
+        altitude_m,
+        speed_mps,
+        course_deg,
+        battery_percent: None,
+        ignition: None,
+        digest: Digest(0),
+        retained,
+    };
+    fix.digest = fix.said();
+    Ok(Reading::Fix(fix))
+}
+
+fn no_fix(device: &DeviceId, time: Option<FixTime>, retained: bool) -> Reading {
+    let observed_at = match time {
+        Some(FixTime::Utc(time)) => Some(time),
+        Some(FixTime::OfDay(_)) | None => None,
+    };
+    let (device, kind) = (device.clone(), "no-fix".to_owned());
+    Reading::Note(Note { device, kind, says: Says::NoFix, observed_at, retained })
+}

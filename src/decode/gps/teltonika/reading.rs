@@ -1,0 +1,89 @@
+//! What AVL records say → readings of the device that it is.
+
+use super::{AvlRecord, Framed, Framer};
+use crate::decode::gps::message::Message;
+use crate::decode::gps::{RANGE_ERROR_M, within};
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::readings::{Fix, Note, Reading, Says};
+
+/// One message of packets as on TCP, perhaps behind a login, whose IMEI must be the device's name.
+///
+/// # Errors
+/// Reasons: `empty`, `topic-mismatch`. What is no packet, or none that is believed, is in `out.faults`.
+pub fn decode_message(message: Message<'_>, device: &DeviceId, out: &mut Decoded) -> Result<(), DecodeError> {
+    if message.payload.is_empty() {
+        return Err(super::fault("empty", 0, "the payload is empty"));
+    }
+    let mut framer = Framer::default();
+    let mut framed = Vec::new();
+    framer.push(message.payload, &mut framed);
+    framer.finish(&mut framed);
+    let other = |framed: &Framed| match framed {
+        Framed::Login { imei, .. } if imei != device.as_str() => Some(imei.clone()),
+        _ => None,
+    };
+    if let Some(imei) = framed.iter().find_map(other) {
+        let text = format!("it is of `{device}`, and names `{imei}`");
+        return Err(super::fault("topic-mismatch", 0, text));
+    }
+    for framed in framed {
+        match framed {
+            Framed::Login { .. } | Framed::Ping { .. } => {}
+            Framed::Packet { offset, bytes } => match super::decode(&bytes) {
+                Ok(records) => readings(device, records, message.retained, out),
+                Err(error) => out.faults.push(placed(offset, error)),
+            },
+            Framed::Garbage { offset, bytes, reason } => {
+                let text = format!("{} bytes that are no packet", bytes.len());
+                out.faults.push(placed(offset, super::fault(reason, 0, text)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The records of one packet.
+pub fn readings(
+    device: &DeviceId,
+    records: Vec<Result<AvlRecord, DecodeError>>,
+    retained: bool,
+    out: &mut Decoded,
+) {
+    for record in records {
+        match record {
+            Ok(record) => out.readings.push(reading(device, &record, retained)),
+            Err(error) => out.faults.push(error),
+        }
+    }
+}
+
+fn reading(device: &DeviceId, record: &AvlRecord, retained: bool) -> Reading {
+    let observed_at = record.observed_at;
+    if !record.has_fix() {
+        let (device, kind, says) = (device.clone(), "no-fix".to_owned(), Says::NoFix);
+        return Reading::Note(Note { device, kind, says, observed_at: Some(observed_at), retained });
+    }
+    let mut fix = Fix {
+        device: device.clone(),
+        observed_at,
+        position: record.position,
+        accuracy_m: within(record.hdop(), f64::MIN_POSITIVE, 1e4).map(|hdop| hdop * RANGE_ERROR_M),
+        altitude_m: Some(record.altitude_m),
+        speed_mps: Some(record.speed_mps),
+        course_deg: record.course_deg,
+        battery_percent: record.battery_percent(),
+        ignition: record.is_ignition_on(),
+        digest: Digest(0),
+        retained,
+    };
+    fix.digest = fix.said();
+    Reading::Fix(fix)
+}
+
+fn placed(offset: u64, error: DecodeError) -> DecodeError {
+    DecodeError {
+        offset: usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(error.offset),
+        ..error
+    }
+}

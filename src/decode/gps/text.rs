@@ -1,0 +1,49 @@
+//! Text off the wire: what is none, and where JSON is wrong.
+
+use super::super::DecodeError;
+
+/// The payload as text.
+///
+/// # Errors
+/// Reasons: `empty`, `utf-8`.
+pub(super) fn text_of(payload: &[u8]) -> Result<&str, DecodeError> {
+    if payload.is_empty() {
+        return Err(error("empty", 0, "the payload is empty".into()));
+    }
+    std::str::from_utf8(payload).map_err(|wrong| error("utf-8", wrong.valid_up_to(), "not UTF-8".into()))
+}
+
+/// Reasons: `type` where it is JSON of another shape, `depth` where it is nested too deep to be read, `json`.
+pub(super) fn json_error(text: &str, wrong: &serde_json::Error) -> DecodeError {
+    let message = wrong.to_string();
+    let reason = match wrong.is_data() {
+        true => "type",
+        // The library has no kind of its own for it.
+        false if message.starts_with("recursion limit") => "depth",
+        false => "json",
+    };
+    error(reason, byte_offset(text, wrong.line(), wrong.column()), message)
+}
+
+/// serde_json counts lines and byte columns from 1.
+fn byte_offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}
+
+pub(super) fn missing(key: &str) -> DecodeError {
+    error("missing", 0, format!("`{key}` is missing"))
+}
+
+/// Enough of a word from the wire to recognise it in a log line.
+pub(super) fn clip(word: &str) -> &str {
+    const MOST: usize = 64;
+    match word.char_indices().nth(MOST) {
+        Some((end, _)) => &word[..end],
+        None => word,
+    }
+}
+
+pub(super) fn error(reason: &'static str, offset: usize, message: String) -> DecodeError {
+    DecodeError { reason, offset, message }
+}

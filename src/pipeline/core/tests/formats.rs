@@ -1,0 +1,114 @@
+//! Topics of several formats through the whole machine: each message to its decoder, the books balanced.
+
+use super::*;
+
+/// What became of one message on a topic.
+struct Sent {
+    group: Group,
+    book: Book,
+}
+
+fn send(core: &mut Core, topic: &str, payload: &str) -> Sent {
+    core.intake(Intake::Frame(Frame {
+        source: "fleet".into(),
+        received_at: Timestamp::from_secs(NOON + 100),
+        payload: Payload::Mqtt { topic: topic.into(), payload: payload.into(), retained: false },
+        ack: Some(AckToken { generation: 1, ordinal: 0, packet_id: 1 }),
+    }));
+    let book = book(core).clone();
+    assert!(book.balances(), "{book:?}");
+    Sent { group: core.take_group(), book }
+}
+
+impl Sent {
+    /// Devices and latitudes of the fixes.
+    fn fixes(&self) -> Vec<(String, f64)> {
+        let of = |event: &crate::domain::events::Event| match &event.body {
+            EventBody::Fix(fix) => Some((fix.device.to_string(), fix.position.lat)),
+            _ => None,
+        };
+        self.group.batch.events.iter().filter_map(of).collect()
+    }
+
+    fn letters(&self) -> Vec<(&str, &str)> {
+        let letters = self.group.batch.dead_letters.iter();
+        letters.map(|letter| (letter.reason.as_str(), letter.detail.as_str())).collect()
+    }
+}
+
+fn position(second: i64, lat: f64) -> String {
+    format!(r#"{{"lat":{lat},"lon":13.0,"ts":{}}}"#, NOON + second)
+}
+
+fn sentence(second: u8) -> String {
+    let text = format!("GPRMC,1200{second:02},A,5230.98,N,01322.66,E,0,,010126,,");
+    let sum = text.bytes().fold(0, |sum, byte| sum ^ byte);
+    format!("${text}*{sum:02X}\r\n")
+}
+
+#[test]
+fn a_topic_has_its_format_and_the_first_that_takes_it_reads_it() {
+    let mut core = core(Vec::new());
+    let sent = send(&mut core, "fleet/truck-7/position", &position(1, 52.0));
+    assert_eq!(sent.fixes(), [("truck-7".to_owned(), 52.0)]);
+    let telemetry =
+        format!(r#"{{"truck-8":[{{"ts":{}000,"values":{{"latitude":53,"longitude":13}}}}]}}"#, NOON + 1);
+    assert_eq!(send(&mut core, "fleet/gateway", &telemetry).fixes(), [("truck-8".to_owned(), 53.0)]);
+    assert_eq!(send(&mut core, "gps/truck-9", &sentence(1)).fixes()[0].0, "truck-9");
+    let sent = send(&mut core, "elsewhere", "{}");
+    assert_eq!((sent.letters()[0].0, sent.group.acks.len()), ("no-topic", 1));
+    assert_eq!(send(&mut core, "fleet//position", &position(2, 52.0)).letters()[0].0, "topic");
+    assert_eq!(core.books[&SourceId::from("fleet")].dead_letters, 2);
+}
+
+#[test]
+fn who_writes_to_one_topic_moves_nobody_else_s_tracker() {
+    let mut core = core(Vec::new());
+    let payload = position(1, 52.0).replace('{', r#"{"id":"truck-8","#);
+    let sent = send(&mut core, "fleet/truck-7/position", &payload);
+    assert_eq!(sent.fixes(), []);
+    assert_eq!(sent.letters(), [("topic-mismatch", "it is of `truck-7`, and names `truck-8` at byte 0")]);
+    assert_eq!((sent.book.dead_letters, sent.book.readings), (1, 0));
+}
+
+#[test]
+fn one_bad_element_is_kept_with_its_message_and_costs_no_other() {
+    let mut core = core(Vec::new());
+    let payload = format!("[{},{},{}]", position(1, 52.0), position(2, 91.0), position(3, 52.001));
+    let sent = send(&mut core, "fleet/truck-7/position", &payload);
+    assert_eq!(sent.fixes().len(), 2);
+    let [letter] = &sent.group.batch.dead_letters[..] else { panic!("{:?}", sent.letters()) };
+    assert_eq!((letter.reason.as_str(), &letter.payload[..]), ("range", payload.as_bytes()));
+    assert!(
+        letter.detail.contains("fix 2 of the message")
+            && letter.detail.ends_with("the rest of the message stands")
+    );
+    let book = &sent.book;
+    assert_eq!((book.frames, book.decoded, book.dead_letters), (1, 1, 0));
+    assert_eq!((book.readings, book.used, book.filtered["range"]), (3, 2, 1));
+
+    // Put back, with the same fault, nothing counts twice.
+    let sent = send(&mut core, "fleet/truck-7/position", &payload);
+    assert_eq!((sent.fixes().len(), sent.book.filtered["duplicate"], sent.book.filtered["range"]), (0, 2, 2));
+    // The same fixes in a message of another cut are known as well.
+    let sent = send(&mut core, "fleet/truck-7/position", &position(3, 52.001));
+    assert_eq!((sent.fixes().len(), sent.book.filtered["duplicate"]), (0, 3));
+    assert!(sent.letters().is_empty());
+}
+
+#[test]
+fn where_nothing_of_a_message_stands_it_is_one_dead_letter() {
+    let mut core = core(Vec::new());
+    let sent = send(&mut core, "fleet/truck-7/position", &format!("[{},17]", position(2, 91.0)));
+    assert_eq!((sent.letters().len(), sent.letters()[0].0), (1, "range"));
+    assert_eq!((sent.book.dead_letters, sent.book.decoded, sent.book.readings), (1, 0, 0));
+}
+
+#[test]
+fn a_receiver_without_a_fix_is_counted_and_lives() {
+    let mut core = core(Vec::new());
+    let sum = "GPRMC,120001,V,,,,,,,010126,,".bytes().fold(0, |sum, byte| sum ^ byte);
+    let sent = send(&mut core, "gps/truck-9", &format!("$GPRMC,120001,V,,,,,,,010126,,*{sum:02X}"));
+    assert!(sent.fixes().is_empty() && sent.letters().is_empty());
+    assert_eq!((sent.book.readings, sent.book.filtered["no-fix"]), (1, 1));
+}
