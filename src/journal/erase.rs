@@ -1,7 +1,7 @@
 //! Erasing a person from what is on disk, in bounded steps between commits.
 //!
 //! ```text
-//!  asked ─▶ events ─▶ dead letters ─▶ rows of state ─▶ TimescaleDB (where there is one) ─▶ the file ─▶ done
+//!  asked ─▶ events ─▶ dead letters ─▶ rows of state ─▶ (TimescaleDB) ─▶ the file ─▶ done
 //! ```
 //!
 //! What is to be done, and how far it has come, is one row of state, committed with each step: a daemon that

@@ -18,7 +18,8 @@ use crate::telemetry::names;
 /// milliseconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The writer folds the log back into the file after this many pages (40 MB): less often costs disk, more often costs inserts.
+/// The writer folds the log back into the file after this many pages (40 MB): less often costs disk, more often costs
+/// inserts.
 const CHECKPOINT_PAGES: u32 = 10_000;
 
 /// What the log is cut back to when it starts anew, should a reader have let it grow.

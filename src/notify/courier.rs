@@ -159,7 +159,8 @@ impl<C: Carrier> Courier<C> {
         self.set_waiting(None);
         if let Some(since) = self.place.gone_since {
             gauge!(names::RECEIVER_ENABLED, "receiver" => self.config.name.clone()).set(0.0);
-            tracing::error!(receiver = self.config.name, %since, "this receiver said that it is gone (410), and is told nothing until it has another address");
+            tracing::error!(receiver = self.config.name, %since,
+                "this receiver said that it is gone (410), and is told nothing until it has another address");
             self.around.shutdown.cancelled().await;
         }
     }
@@ -249,7 +250,8 @@ impl<C: Carrier> Courier<C> {
         self.standing.waits_since(Some(notice.recorded_at));
         let asked = not_before.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let again_in = self.backoff.next_delay().max(asked);
-        tracing::warn!(receiver = self.config.name, alert = %notice.alert.key, error, ?again_in, "failed to tell a receiver; it is told again");
+        tracing::warn!(receiver = self.config.name, alert = %notice.alert.key, error, ?again_in,
+            "failed to tell a receiver; it is told again");
         if self.pause(again_in).await { Ended::Again } else { Ended::Stopped }
     }
 
@@ -257,7 +259,9 @@ impl<C: Carrier> Courier<C> {
         let receiver = self.config.name.clone();
         self.standing.waits_since(None);
         counter!(names::NOTIFICATIONS_DROPPED, "receiver" => receiver, "reason" => why).increment(1);
-        tracing::error!(receiver = self.config.name, alert = %notice.alert.key, id = %notice.id, transition = notice.transition.as_str(), why, error, "gave up telling a receiver of an alert");
+        let transition = notice.transition.as_str();
+        tracing::error!(receiver = self.config.name, alert = %notice.alert.key, id = %notice.id, transition,
+            why, error, "gave up telling a receiver of an alert");
     }
 
     fn set_waiting(&self, age: Option<Duration>) {

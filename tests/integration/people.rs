@@ -236,8 +236,11 @@ async fn a_row_of_theirs_that_did_not_fit_does_not_bring_them_back() {
     let mut site = Site::start(&store).await;
     let follows = "SELECT count(*) FROM tallyman.register_follower";
     eventually("the register is followed", async || (db.number(follows).await == 1).then_some(())).await;
-    db.execute("INSERT INTO tallyman.person (id, name, site) VALUES ('P-8', 'Otto Unfit', 'nowhere'), ('P-9', 'Ida', 'nowhere')")
-        .await;
+    db.execute(
+        "INSERT INTO tallyman.person (id, name, site)
+         VALUES ('P-8', 'Otto Unfit', 'nowhere'), ('P-9', 'Ida', 'nowhere')",
+    )
+    .await;
     let problems = "SELECT count(*) FROM tallyman.register_problem";
     eventually("they do not fit", async || (db.number(problems).await == 2).then_some(())).await;
     site.post("/erasures", json!({ "person": "P-8", "also": ["Otto Unfit"] })).await;

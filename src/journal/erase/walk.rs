@@ -29,7 +29,8 @@ pub(super) async fn events(
 ) -> Result<Option<u64>, sqlx::Error> {
     let Some(end) = end_of_step(conn, after, until).await? else { return Ok(None) };
     let rows = sqlx::query(
-        "SELECT seq, subject, body FROM event WHERE seq > ? AND seq <= ? AND class NOT IN (5, 6) ORDER BY seq LIMIT ?",
+        "SELECT seq, subject, body FROM event WHERE seq > ? AND seq <= ? AND class NOT IN (5, 6)
+         ORDER BY seq LIMIT ?",
     );
     let rows = rows.bind(signed(after)).bind(signed(end)).bind(STEP_ROWS).fetch_all(&mut *conn).await?;
     let is_full = rows.len() == STEP_ROWS.unsigned_abs() as usize;
@@ -97,7 +98,8 @@ pub(super) async fn state(
     key: &str,
 ) -> Result<Option<(String, String)>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT kind, key, value FROM state WHERE (kind, key) > (?, ?) AND kind <> 'erasure' ORDER BY kind, key LIMIT ?",
+        "SELECT kind, key, value FROM state WHERE (kind, key) > (?, ?) AND kind <> 'erasure'
+         ORDER BY kind, key LIMIT ?",
     );
     let rows = rows.bind(kind).bind(key).bind(STEP_ROWS).fetch_all(&mut *conn).await?;
     let mut last = None;

@@ -52,7 +52,8 @@ pub enum StoreError {
     #[error("the journal's epoch `{0}` is not 32 hex digits")]
     JournalEpoch(String),
     #[error(
-        "tallyman.register_owner has no row; it was made with one: put it back with `INSERT INTO tallyman.register_owner DEFAULT VALUES`"
+        "tallyman.register_owner has no row; it was made with one: put it back with \
+         `INSERT INTO tallyman.register_owner DEFAULT VALUES`"
     )]
     NoRegister,
     #[error("the register in the database is another one now, or no longer the database's")]
