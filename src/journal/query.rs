@@ -82,12 +82,26 @@ pub async fn following(
     let mut text = select(measurements);
     text.push(" AND seq > ").push_bind(signed(after)).push(" AND seq <= ").push_bind(last);
     let events = finish(pool, query, text, "ASC", query.limit).await?;
-    let looked_to = match events.last() {
-        Some(event) if events.len() == query.limit => event.seq,
-        _ if whole => until,
-        _ => last.unsigned_abs(),
+    let (looked_to, looked) = match events.last() {
+        // What is behind it in this window is looked through next time.
+        Some(event) if events.len() == query.limit => {
+            (event.seq, rows_between(pool, measurements, after, event.seq).await?)
+        }
+        _ if whole => (until, rows),
+        _ => (last.unsigned_abs(), rows),
     };
-    Ok(FoundEvents { events, looked_to: Some(looked_to), looked: rows.unsigned_abs() })
+    Ok(FoundEvents { events, looked_to: Some(looked_to), looked: looked.unsigned_abs() })
+}
+
+async fn rows_between(
+    pool: &SqlitePool,
+    measurements: bool,
+    after: u64,
+    to: u64,
+) -> Result<i64, sqlx::Error> {
+    let text = format!("SELECT count(*) FROM event WHERE {} AND seq > ? AND seq <= ?", class(measurements));
+    let count = sqlx::query_scalar(sqlx::AssertSqlSafe(text)).bind(signed(after)).bind(signed(to));
+    count.fetch_one(pool).await
 }
 
 /// Behind this number stands everything that was observed at or after `from`: found by halving, since numbers

@@ -199,6 +199,18 @@ async fn a_look_begins_where_the_time_asked_for_begins_and_counts_what_it_looks_
     let nothing = EventQuery { kinds: vec!["passage".to_owned()], ..EventQuery::default() };
     let found = reader.following_events(&nothing, 49, 100).await.unwrap();
     assert_eq!((found.events.len(), found.looked, found.looked_to), (0, 25, Some(100)));
+    // What is asked for in small parts is looked through once all the same.
+    for (limit, kinds, looked) in [(3, vec!["link".to_owned()], 50), (4, vec!["fix".to_owned()], 100)] {
+        let few = EventQuery { kinds, limit, ..EventQuery::default() };
+        let (mut after, mut events, mut looked_through) = (0, 0, 0);
+        while after < 100 {
+            let found = reader.following_events(&few, after, 100).await.unwrap();
+            events += found.events.len();
+            looked_through += found.looked;
+            after = found.looked_to.unwrap();
+        }
+        assert_eq!((events, looked_through), (50, looked), "{:?}", few.kinds);
+    }
 }
 
 #[tokio::test]
