@@ -59,8 +59,14 @@ impl Retention {
             groups: [
                 // Badges are read as well.
                 group("reads", "pruned_reads", "class = 7", config.retain_reads.min(config.retain_people)),
-                group("positions", "pruned_positions", "class = 5", config.retain_drivers),
-                group("measurements", "pruned_measurements", "class IN (5, 6)", config.retain_measurements),
+                // Where a vehicle was is a measurement, and is where its driver was.
+                group(
+                    "positions",
+                    "pruned_positions",
+                    "class = 5",
+                    config.retain_measurements.min(config.retain_drivers),
+                ),
+                group("measurements", "pruned_measurements", "class = 6", config.retain_measurements),
                 group("events", "pruned_events", "class < 5", config.retain_events),
                 group("people", "pruned_people", OF_PEOPLE, config.retain_people),
             ],

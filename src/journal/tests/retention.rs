@@ -26,6 +26,10 @@ async fn each_kind_goes_at_its_own_age() {
     assert_eq!(left.iter().filter(|&seq| seq % 3 == 0).count(), 60, "a lasting event went");
     assert_eq!(left.iter().filter(|&seq| seq % 3 == 2).min(), Some(&(30 * 3 + 2)));
     assert_eq!(left.iter().filter(|&seq| seq % 3 == 1).copied().collect::<Vec<_>>(), [59 * 3 + 1]);
+    // A fix is a position and no other measurement, so it is counted once.
+    let marks = crate::journal::meta::all(&mut journal.writer.conn).await.unwrap();
+    assert_eq!(marks.get("pruned_positions").map(String::as_str), Some("91"));
+    assert_eq!(marks.get("pruned_measurements"), None);
     // Nothing happens twice, and a restart goes on where it was.
     assert_eq!(journal.writer.maintain(noon(0) + 60 * DAY).await.unwrap().pruned, 0);
     journal.reader.close().await;
