@@ -283,7 +283,16 @@ async fn earlier_names_and_badges_are_found_among_many_events() {
     };
     journal.writer.commit(&events([registered(1), attached(2, ID, "30aa")]), noon(1)).await.unwrap();
     journal.writer.commit(&events((10..9_000).map(location)), noon(2)).await.unwrap();
-    let more = [attached(9_001, "Q-1", "30bb"), attached(9_002, ID, "30cc"), passage(9_003)];
+    // One badge was somebody else's before, one is somebody else's by now.
+    let more = [
+        attached(9_001, "Q-1", "30bb"),
+        attached(9_002, ID, "30cc"),
+        passage(9_003),
+        attached(9_004, "Q-1", "30dd"),
+        attached(9_005, ID, "30dd"),
+        attached(9_006, ID, "30ee"),
+        attached(9_007, "Q-1", "30ee"),
+    ];
     journal.writer.commit(&events(more), noon(3)).await.unwrap();
     let erase = |person: &str| {
         let (also, badges, label) = (Vec::new(), Vec::new(), String::new());
