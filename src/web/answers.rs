@@ -36,7 +36,7 @@ mod response;
 mod utilisation;
 mod walk;
 
-/// Assets looked through in one answer.
+/// Assets, or audits, looked through in one answer.
 const LOOK_ROWS: usize = 2_000_000;
 /// Read by one statement.
 const WINDOW: usize = 1000;

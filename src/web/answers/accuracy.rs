@@ -1,5 +1,6 @@
-//! Audit accuracy over time.
+//! Audit accuracy over time: of the newest audits, so that the answer is bounded; SQL has all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,17 +16,21 @@ use super::super::extract::Query;
 use super::super::problem::Problem;
 use super::super::routes::Operation;
 use super::super::sites::Sites;
-use super::WINDOW;
+use super::{LOOK_ROWS, WINDOW};
 use crate::domain::audits::{Audit, AuditState};
 use crate::domain::ids::{AuditId, SiteId, ZoneId};
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::journal::StateRows;
 
+/// Audits in one answer.
+const AUDITS: usize = 10_000;
+
 pub(super) fn operation() -> Operation {
-    let example = json!({ "items": [{ "audit": "crib-2026-05", "zones": ["crib"], "ended_at": "2026-05-01T06:00:00Z",
-        "expected": 120, "found": 118, "missing": 2, "unexpected": 1, "accuracy": 0.983 }] });
-    let summary = "Audit accuracy over time, the oldest first";
+    let example = json!({ "complete": true, "items": [{ "audit": "crib-2026-05", "zones": ["crib"],
+        "ended_at": "2026-05-01T06:00:00Z", "expected": 120, "found": 118, "missing": 2, "unexpected": 1,
+        "accuracy": 0.983 }] });
+    let summary = "Audit accuracy over time, of the newest 10,000 audits, the oldest first";
     Operation::get("/answers/audits", "answerAudits", summary, audit_accuracy)
         .query::<Place>()
         .answers::<Accuracy>(StatusCode::OK, "The answer.", example)
@@ -39,6 +44,8 @@ pub(super) struct Place {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Accuracy {
+    /// Whether all audits were looked at, and all that were closed are told.
+    complete: bool,
     items: Vec<Counted>,
 }
 
@@ -56,6 +63,28 @@ struct Counted {
     accuracy: Option<f64>,
 }
 
+/// The newest of what is added, in order.
+struct Newest {
+    most: usize,
+    items: BTreeMap<(Timestamp, AuditId), Counted>,
+    /// Something older was left out.
+    cut: bool,
+}
+
+impl Newest {
+    fn new(most: usize) -> Self {
+        Self { most, items: BTreeMap::new(), cut: false }
+    }
+
+    fn add(&mut self, counted: Counted) {
+        self.items.insert((counted.ended_at, counted.audit.clone()), counted);
+        if self.items.len() > self.most {
+            self.items.pop_first();
+            self.cut = true;
+        }
+    }
+}
+
 /// Audits that somebody closed; what was given up or ran out says nothing.
 async fn audit_accuracy(
     State(api): State<Arc<Api>>,
@@ -65,9 +94,10 @@ async fn audit_accuracy(
     let sites = Sites::load(&api).await?;
     let _turn = api.scans.acquire().await.map_err(|_| Problem::Stopping)?;
     let rows = StateRows::Of { kind: StateKind::Audit, prefix: "" };
-    let mut items = Vec::new();
+    let mut newest = Newest::new(AUDITS);
     let mut after: Option<String> = None;
-    loop {
+    let mut looked = 0;
+    let whole = loop {
         let window = api.reader.state_rows(rows, after.as_deref(), WINDOW).await?;
         let end = window.len() < WINDOW;
         for row in window {
@@ -80,7 +110,7 @@ async fn audit_accuracy(
                 (audit.state, audit.ended_at, seen, wanted)
             {
                 let figures = audit.figures;
-                items.push(Counted {
+                newest.add(Counted {
                     audit: audit.id,
                     zones: audit.zones.clone(),
                     ended_at,
@@ -92,10 +122,39 @@ async fn audit_accuracy(
                 });
             }
         }
-        if end {
-            break;
+        looked += WINDOW;
+        if end || looked >= LOOK_ROWS {
+            break end;
         }
+    };
+    Ok(Json(Accuracy { complete: whole && !newest.cut, items: newest.items.into_values().collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_told_the_oldest_first_and_what_is_left_out_is_said() {
+        let counted = |at: i64| Counted {
+            audit: AuditId::new(format!("hall-{at}")),
+            zones: Vec::new(),
+            ended_at: Timestamp::from_secs(at),
+            expected: 0,
+            found: 0,
+            missing: 0,
+            unexpected: 0,
+            accuracy: None,
+        };
+        let mut newest = Newest::new(2);
+        for at in [3, 1] {
+            newest.add(counted(at));
+        }
+        assert!(!newest.cut);
+        newest.add(counted(2));
+        assert!(newest.cut);
+        let times: Vec<_> =
+            newest.items.into_values().map(|it| it.ended_at.as_micros() / 1_000_000).collect();
+        assert_eq!(times, [2, 3]);
     }
-    items.sort_by(|a, b| (a.ended_at, &a.audit).cmp(&(b.ended_at, &b.audit)));
-    Ok(Json(Accuracy { items }))
 }
