@@ -199,6 +199,10 @@ impl Asset {
         if body.zone.is_some() {
             self.zone = body.zone;
             self.located_at = Some(event.observed_at);
+            // By a hand and by no device; where a device said the same, it is that device.
+            if self.sensed_at.is_none_or(|at| at < event.observed_at) {
+                self.sensed(event, &None);
+            }
         }
     }
 
@@ -244,9 +248,12 @@ impl Asset {
         self.ready_at = Some(event.observed_at);
     }
 
+    /// An older sensing changes nothing.
     fn sensed(&mut self, event: &StoredEvent, by: &Option<String>) {
-        self.sensed_at = Some(event.observed_at);
-        self.sensed_by.clone_from(by);
+        if self.sensed_at.is_none_or(|at| at <= event.observed_at) {
+            self.sensed_at = Some(event.observed_at);
+            self.sensed_by.clone_from(by);
+        }
     }
 }
 
@@ -257,11 +264,13 @@ INSERT INTO tallyman.asset_current AS t
    holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at,
    last_kind, last_event_id, node, epoch, seq, recorded_at)
 SELECT asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at,
-   holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at, last_kind, last_event_id, $2, $3::uuid, seq, recorded_at
+   holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at,
+   last_kind, last_event_id, $2, $3::uuid, seq, recorded_at
 FROM jsonb_to_recordset($1::jsonb) AS p(asset text, site text, zone text, present boolean, read_point text,
    located_at timestamptz, lat double precision, lon double precision, accuracy_m double precision,
    positioned_at timestamptz, holder text, due_back timestamptz, custody_at timestamptz,
-   sensed_at timestamptz, sensed_by text, ready boolean, not_ready jsonb, ready_at timestamptz, last_kind text, last_event_id uuid, seq bigint, recorded_at timestamptz)
+   sensed_at timestamptz, sensed_by text, ready boolean, not_ready jsonb, ready_at timestamptz,
+   last_kind text, last_event_id uuid, seq bigint, recorded_at timestamptz)
 ON CONFLICT (asset) DO UPDATE SET
   site = coalesce(excluded.site, t.site),
   zone = CASE WHEN excluded.located_at IS NULL THEN t.zone ELSE excluded.zone END,
@@ -275,8 +284,9 @@ ON CONFLICT (asset) DO UPDATE SET
   holder = CASE WHEN excluded.custody_at IS NULL THEN t.holder ELSE excluded.holder END,
   due_back = CASE WHEN excluded.custody_at IS NULL THEN t.due_back ELSE excluded.due_back END,
   custody_at = coalesce(excluded.custody_at, t.custody_at),
-  sensed_at = coalesce(excluded.sensed_at, t.sensed_at),
-  sensed_by = CASE WHEN excluded.sensed_at IS NULL THEN t.sensed_by ELSE excluded.sensed_by END,
+  sensed_at = greatest(excluded.sensed_at, t.sensed_at),
+  sensed_by = CASE WHEN excluded.sensed_at > t.sensed_at OR t.sensed_at IS NULL THEN excluded.sensed_by
+    WHEN excluded.sensed_at = t.sensed_at THEN coalesce(excluded.sensed_by, t.sensed_by) ELSE t.sensed_by END,
   ready = CASE WHEN excluded.ready_at IS NULL THEN t.ready ELSE excluded.ready END,
   not_ready = CASE WHEN excluded.ready_at IS NULL THEN t.not_ready ELSE excluded.not_ready END,
   ready_at = coalesce(excluded.ready_at, t.ready_at),

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_class_limits.sql"),
     include_str!("migrations/0008_custody_and_use.sql"),
     include_str!("migrations/0009_badges.sql"),
+    include_str!("migrations/0010_last_holder.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.
