@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
-use super::people::{Keep, Tending};
+use super::people::{Keep, Patience, Tending};
 use super::progress::Progress;
 use super::session::{Note, Session};
 use super::troubles::Troubles;
@@ -44,6 +44,8 @@ pub struct Timing {
     pub stop_within: Duration,
     /// Between two looks for people who are to be erased.
     pub tend_every: Duration,
+    /// What a statement of theirs takes at most, where that is enough: forwarding waits for it.
+    pub tend_longest: Duration,
     /// Between attempts where that fails, or pruning what tells of people does.
     pub tend_retry: BackoffConfig,
 }
@@ -58,6 +60,7 @@ impl Default for Timing {
             stall_margin: Duration::from_secs(15),
             stop_within: Duration::from_secs(10),
             tend_every: Duration::from_secs(2),
+            tend_longest: Duration::from_secs(5),
             tend_retry: BackoffConfig { first: Duration::from_secs(5), last: Duration::from_secs(600) },
         }
     }
@@ -137,6 +140,7 @@ impl Supervisor {
 
     fn session(&self, of: &Forwarder) -> (Session, mpsc::Receiver<Note>) {
         let (notes, told) = mpsc::channel(NOTES);
+        let patience = Patience::new(of.timing.tend_longest, of.config.statement_timeout);
         let session = Session {
             config: of.config.clone(),
             node: of.node.clone(),
@@ -144,7 +148,7 @@ impl Supervisor {
             committed: of.committed.clone(),
             control: of.control.clone(),
             declared: of.declared.clone(),
-            tending: Tending::new(of.node.as_str(), of.keep, of.timing.tend_retry),
+            tending: Tending::new(of.journal.clone(), of.keep, patience, of.timing.tend_retry),
             tend_every: of.timing.tend_every,
             notes,
             forwarded: self.forwarded.clone(),

@@ -99,7 +99,8 @@ impl Session {
             }
         }
         let now = self.clock.now();
-        let tended = self.tending.tend(writer.connection(), erasures, now).await?;
+        let lineage = writer.lineage().clone();
+        let tended = self.tending.tend(writer.connection(), &lineage, erasures, now).await?;
         for label in tended.erased {
             self.control.send(Control::Erased { label }).await.map_err(|_| StoreError::WriterGone)?;
         }

@@ -11,4 +11,5 @@ mod divergence;
 mod mirror;
 mod outages;
 mod people;
+mod people_beside;
 mod refusals;

@@ -44,6 +44,7 @@ pub fn timing() -> Timing {
         stall_margin: Duration::from_secs(1),
         stop_within: Duration::from_secs(10),
         tend_every: Duration::from_millis(20),
+        tend_longest: Duration::from_secs(5),
         tend_retry: BackoffConfig { first: Duration::from_millis(50), last: Duration::from_millis(200) },
     }
 }

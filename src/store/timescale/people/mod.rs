@@ -2,12 +2,16 @@
 //!
 //! Beside forwarding, on the same connection, and never in its way: in steps that are bounded whatever there is, for
 //! a share of the time while there is something to forward. What PostgreSQL refuses or has no time for is told, and
-//! tried again by itself after a while; forwarding goes on.
+//! tried again by itself after a while, and so is what somebody else has locked; forwarding goes on.
 
+mod after;
 mod erase;
 mod prune;
+mod rewrite;
 mod span;
 mod tables;
+mod trace;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,17 +21,22 @@ use tokio::time::Instant;
 use self::erase::Walk;
 pub use self::prune::Keep;
 use self::prune::Prune;
+pub use self::transaction::Patience;
+use super::batch::Lineage;
 use super::connection::Connection;
 use super::error::StoreError;
 use crate::config::BackoffConfig;
 use crate::domain::erasure::Erasure;
 use crate::domain::time::Timestamp;
+use crate::journal::Reader;
 use crate::source::backoff::Backoff;
 
 /// What is older than it is kept goes this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Time in one go; then what waits to be forwarded has its turn.
 const SHARE: Duration = Duration::from_millis(250);
+/// The journal is told that somebody is gone from here once, and again where it still waits for it after this long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a step leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +48,7 @@ pub enum Step {
 /// What came of a share of time.
 #[derive(Default)]
 pub struct Tended {
-    /// Labels of those who are nowhere here any more.
+    /// Labels of those who are nowhere here any more, and of whom the journal is to be told.
     pub erased: Vec<String>,
     /// There is more to do at once.
     pub more: bool,
@@ -80,64 +89,108 @@ impl<T> Job<T> {
     }
 }
 
+/// How far an erasure is here.
+enum Erasing {
+    Under(Box<Job<Walk>>),
+    /// When the journal is to be told.
+    Done {
+        tell_at: Instant,
+    },
+}
+
 pub struct Tending {
-    node: String,
     retry: BackoffConfig,
-    /// By label; `None`: done, and to be noted by the journal.
-    walks: BTreeMap<String, Option<Job<Walk>>>,
+    patience: Patience,
+    journal: Reader,
+    /// By label.
+    erasures: BTreeMap<String, Erasing>,
     prunes: Vec<Job<Prune>>,
 }
 
 impl Tending {
-    pub fn new(node: &str, keep: Keep, retry: BackoffConfig) -> Self {
-        let prunes = Prune::all(keep).into_iter().map(|prune| Job::new(prune, retry)).collect();
-        Self { node: node.to_owned(), retry, walks: BTreeMap::new(), prunes }
+    pub fn new(journal: Reader, keep: Keep, patience: Patience, retry: BackoffConfig) -> Self {
+        let prunes = Prune::all(keep, patience).into_iter().map(|prune| Job::new(prune, retry)).collect();
+        Self { retry, patience, journal, erasures: BTreeMap::new(), prunes }
     }
 
     /// Takes a share of time for `erasures`, all whose turn it is here, and for what is older than it is kept.
     pub async fn tend(
         &mut self,
         connection: &mut Connection,
+        lineage: &Lineage,
         erasures: Vec<Erasure>,
         now: Timestamp,
     ) -> Result<Tended, StoreError> {
-        self.walks.retain(|label, _| erasures.iter().any(|erasure| erasure.label == *label));
+        self.erasures.retain(|label, _| erasures.iter().any(|erasure| erasure.label == *label));
         for erasure in erasures {
             let label = erasure.label.clone();
-            self.walks.entry(label).or_insert_with(|| Some(Job::new(Walk::new(erasure), self.retry)));
+            self.erasures.entry(label).or_insert_with(|| {
+                let walk = Walk::new(erasure, lineage, self.journal.clone(), self.patience);
+                Erasing::Under(Box::new(Job::new(walk, self.retry)))
+            });
         }
         let until = Instant::now() + SHARE;
-        while self.step(connection, now).await? {
+        while self.step(connection, &lineage.node, now).await? {
             if until <= Instant::now() {
-                return Ok(Tended { erased: self.erased(), more: true });
+                return Ok(Tended { erased: to_tell(&mut self.erasures, Instant::now()), more: true });
             }
         }
-        Ok(Tended { erased: self.erased(), more: false })
-    }
-
-    fn erased(&self) -> Vec<String> {
-        self.walks.iter().filter(|(_, walk)| walk.is_none()).map(|(label, _)| label.clone()).collect()
+        Ok(Tended { erased: to_tell(&mut self.erasures, Instant::now()), more: false })
     }
 
     /// One step of whatever is due; `false`: nothing is.
-    async fn step(&mut self, connection: &mut Connection, now: Timestamp) -> Result<bool, StoreError> {
-        let walks = self.walks.iter_mut();
-        let due = walks.filter_map(|(label, walk)| walk.as_ref()?.is_due().then_some((label, walk))).next();
-        if let Some((label, walk)) = due {
-            let Some(job) = walk else { return Ok(false) };
+    async fn step(
+        &mut self,
+        connection: &mut Connection,
+        node: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        for (label, erasing) in &mut self.erasures {
+            let Erasing::Under(job) = erasing else { continue };
+            if !job.is_due() {
+                continue;
+            }
             let outcome = job.work.step(connection).await;
             if job.after(outcome, label)? == Some(Step::Done) {
                 tracing::info!(label, rows = job.work.rows, "a person is erased from the database");
-                *walk = None;
+                *erasing = Erasing::Done { tell_at: Instant::now() };
             }
             return Ok(true);
         }
         let Some(job) = self.prunes.iter_mut().find(|job| job.is_due()) else { return Ok(false) };
-        let outcome = job.work.step(connection, &self.node, now).await;
+        let outcome = job.work.step(connection, node, now).await;
         let table = job.work.table();
         if job.after(outcome, table)? == Some(Step::Done) {
             job.from = Instant::now() + PRUNE_EVERY;
         }
         Ok(true)
+    }
+}
+
+/// Who is done and not told of yet, or too long ago.
+fn to_tell(erasures: &mut BTreeMap<String, Erasing>, now: Instant) -> Vec<String> {
+    let mut labels = Vec::new();
+    for (label, erasing) in erasures {
+        if let Erasing::Done { tell_at } = erasing
+            && *tell_at <= now
+        {
+            *tell_at = now + TELL_AGAIN;
+            labels.push(label.clone());
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_somebody_is_gone_is_told_once_and_again_where_it_was_not_heard() {
+        let now = Instant::now();
+        let mut erasures = BTreeMap::from([("erased-1".to_owned(), Erasing::Done { tell_at: now })]);
+        assert_eq!(to_tell(&mut erasures, now), ["erased-1"]);
+        assert!(to_tell(&mut erasures, now + SHARE).is_empty());
+        assert_eq!(to_tell(&mut erasures, now + TELL_AGAIN), ["erased-1"]);
     }
 }

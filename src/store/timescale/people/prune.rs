@@ -1,15 +1,27 @@
-//! What is kept of everybody for a shorter time: what is older goes, a stretch of time in a statement of its own.
+//! What is kept of everybody for a shorter time: what is older goes, a stretch of time in a transaction of its own.
+//!
+//! A node deletes what it wrote, as its configuration says, and what was written by nodes that have not forwarded
+//! anything for as long: nobody else would. Of a stretch, it is first looked whose rows go: the columns by which
+//! compressed chunks are cut are the time and the subject, so no more of them is unpacked than has to be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Step;
-use super::span::Span;
+use super::span::{self, Span};
+use super::transaction::{Patience, transacted};
 use crate::domain::time::Timestamp;
 use crate::store::timescale::connection::{Connection, column};
 use crate::store::timescale::error::StoreError;
 
 /// How much time is gone through first.
 const FIRST_WIDTH_US: i64 = 3_600_000_000;
+/// Subjects whose rows go at once: a compressed chunk has up to 1,000 rows of each in one piece, and unpacks no more
+/// than 100,000 in a transaction.
+const SUBJECTS: i64 = 50;
+/// What came late may be older than what is gone through already, so all is gone through this often.
+const WHOLE_EVERY: Duration = Duration::from_secs(86_400);
 
 /// How long what tells of people is kept.
 #[derive(Clone, Copy, Debug)]
@@ -22,33 +34,47 @@ pub struct Keep {
 
 pub struct Prune {
     table: &'static str,
-    /// Rows that go.
+    /// Rows of table `t` that go.
     rows: &'static str,
-    /// Finds the oldest of them before a time, in whatever number of chunks, by indexes; of what has no such index, the
-    /// oldest of anybody's.
-    oldest: &'static str,
     keep: Duration,
+    patience: Patience,
     span: Option<Span>,
+    subjects: i64,
+    walked: Option<Walked>,
+}
+
+/// How far it was gone through lately.
+#[derive(Clone, Copy)]
+struct Walked {
+    until: i64,
+    /// Since when it is, from the very first.
+    whole_at: Instant,
+}
+
+impl Walked {
+    /// Where to go on; `None`: from the first row again.
+    fn from(&self, now: Instant) -> Option<i64> {
+        (now - self.whole_at < WHOLE_EVERY).then_some(self.until)
+    }
 }
 
 impl Prune {
-    pub fn all(keep: Keep) -> [Self; 3] {
+    pub fn all(keep: Keep, patience: Patience) -> [Self; 3] {
         // Word for word the condition of the index `location_event_people`.
-        const BADGES: &str = "(kind = 'proposal' OR subject LIKE 'person:%')";
-        // Raw reads name the tag alone: whose it is says the register.
-        const READS: &str = "subject IN (SELECT 'tag:' || epc FROM tallyman.tag WHERE person IS NOT NULL)";
-        const OLDEST_BADGE: &str = "SELECT min(observed_at) AS at FROM tallyman.location_event
-            WHERE (kind = 'proposal' OR subject LIKE 'person:%') AND observed_at < $1";
-        const OLDEST_READ: &str = "SELECT min(first.at) AS at FROM tallyman.tag b,
-            LATERAL (SELECT min(observed_at) AS at FROM tallyman.tag_read
-              WHERE subject = 'tag:' || b.epc AND observed_at < $1) first
-            WHERE b.person IS NOT NULL";
-        const OLDEST_FIX: &str = "SELECT min(observed_at) AS at FROM tallyman.fix WHERE observed_at < $1";
-        let prune = |table, rows, oldest, keep| Self { table, rows, oldest, keep, span: None };
+        const BADGES: &str = "(t.kind = 'proposal' OR t.subject LIKE 'person:%')";
+        // A read names the tag alone, and whose badge that was nobody may know any more: all go but those of tags that
+        // were on an asset.
+        const READS: &str =
+            "NOT EXISTS (SELECT FROM tallyman.tag a WHERE a.epc = t.epc AND a.asset IS NOT NULL
+            AND a.valid_from <= t.observed_at AND t.observed_at < a.valid_to)";
+        let prune = |table, rows, keep| {
+            let (span, walked) = (None, None);
+            Self { table, rows, keep, patience, span, subjects: SUBJECTS, walked }
+        };
         [
-            prune("tallyman.location_event", BADGES, OLDEST_BADGE, keep.people),
-            prune("tallyman.tag_read", READS, OLDEST_READ, keep.people),
-            prune("tallyman.fix", "true", OLDEST_FIX, keep.drivers),
+            prune("tallyman.location_event", BADGES, keep.people),
+            prune("tallyman.tag_read", READS, keep.people),
+            prune("tallyman.fix", "true", keep.drivers),
         ]
     }
 
@@ -63,44 +89,128 @@ impl Prune {
         node: &str,
         now: Timestamp,
     ) -> Result<Step, StoreError> {
-        let Some(span) = &mut self.span else {
-            let limit = (now - self.keep).as_micros();
-            let oldest = oldest(connection, self.oldest, limit).await?;
-            self.span = oldest.map(|oldest| Span::new(oldest, limit, FIRST_WIDTH_US));
-            return Ok(if self.span.is_some() { Step::More } else { Step::Done });
-        };
+        let outcome = self.try_step(connection, node, now).await;
+        self.patience.after(&outcome);
+        outcome
+    }
+
+    async fn try_step(
+        &mut self,
+        connection: &mut Connection,
+        node: &str,
+        now: Timestamp,
+    ) -> Result<Step, StoreError> {
+        let limit = now - self.keep;
+        let Some(span) = &self.span else { return self.begin(connection, limit).await };
         let Some((from, to)) = span.stretch() else {
+            let until = span.until();
+            self.walked = self.walked.map(|walked| Walked { until, ..walked });
             self.span = None;
             return Ok(Step::Done);
         };
-        let sql = format!(
-            "DELETE FROM {} WHERE {} AND node = $1
-               AND observed_at >= timestamptz 'epoch' + {from} * interval '1 microsecond'
-               AND observed_at < timestamptz 'epoch' + {to} * interval '1 microsecond'",
-            self.table, self.rows
-        );
+        let rows = self.rows_of(node, limit, from, to);
+        let (table, subjects) = (self.table, self.subjects);
         let began = Instant::now();
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(node.to_owned());
-        match connection.run("forget what is older than it is kept", query.persistent(false)).await {
-            Ok(_) => {
-                span.passed(began.elapsed());
+        let pruned =
+            transacted(connection, self.patience, async |it| prune(it, table, &rows, subjects).await).await;
+        match pruned {
+            Ok(found) => {
+                let took = began.elapsed();
+                self.subjects = span::adapted(subjects, took).min(SUBJECTS);
+                // Where there may be more of it, it is looked at again.
+                if let Some(span) = self.span.as_mut().filter(|_| found < subjects) {
+                    span.passed(took);
+                }
                 Ok(Step::More)
             }
-            Err(error) if error.is_too_much_at_once() && span.shorten() => Ok(Step::More),
+            Err(error) if error.is_too_much_at_once() && self.shorten() => Ok(Step::More),
             Err(error) => Err(error),
         }
     }
+
+    /// Finds where to begin.
+    async fn begin(&mut self, connection: &mut Connection, limit: Timestamp) -> Result<Step, StoreError> {
+        let (now, limit) = (Instant::now(), limit.as_micros());
+        let from = match self.walked.and_then(|walked| walked.from(now)) {
+            Some(from) => Some(from),
+            None => {
+                let table = self.table;
+                let oldest =
+                    transacted(connection, self.patience, async |it| oldest(it, table).await).await?;
+                // Of a walk that ends early, nothing counts as gone through.
+                self.walked = Some(Walked { until: oldest.unwrap_or(limit), whole_at: now });
+                oldest
+            }
+        };
+        match from.filter(|from| *from < limit) {
+            Some(from) => {
+                self.span = Some(Span::new(from, limit, FIRST_WIDTH_US));
+                Ok(Step::More)
+            }
+            None => {
+                self.walked = self.walked.map(|walked| Walked { until: limit, ..walked });
+                Ok(Step::Done)
+            }
+        }
+    }
+
+    /// The condition on rows of `t` that go, of a stretch of time.
+    fn rows_of(&self, node: &str, limit: Timestamp, from: i64, to: i64) -> String {
+        format!(
+            "{within} AND {rows} AND (t.node = {node} OR NOT EXISTS (
+               SELECT FROM tallyman.forward_watermark w WHERE w.node = t.node AND w.updated_at >= '{limit}'))",
+            within = span::within_time(from, to),
+            rows = self.rows,
+            node = span::quoted(node),
+        )
+    }
+
+    /// `false`: it cannot be less.
+    fn shorten(&mut self) -> bool {
+        let fewer = self.subjects > 1;
+        self.subjects = (self.subjects / 4).max(1);
+        self.span.as_mut().is_some_and(Span::shorten) || fewer
+    }
 }
 
-async fn oldest(
+/// Deletes rows of at most so many subjects; gives how many there were.
+async fn prune(
     connection: &mut Connection,
-    find: &'static str,
-    limit: i64,
-) -> Result<Option<i64>, StoreError> {
+    table: &str,
+    rows: &str,
+    subjects: i64,
+) -> Result<i64, StoreError> {
     const OPERATION: &str = "look for what is older than it is kept";
-    let limit = format!("timestamptz 'epoch' + {limit} * interval '1 microsecond'");
-    let find = find.replace("$1", &limit);
-    let sql = format!("SELECT (extract(epoch FROM at) * 1000000)::bigint AS oldest FROM ({find}) found");
+    let look = format!("SELECT DISTINCT t.subject FROM {table} t WHERE {rows} LIMIT {subjects}");
+    let found = connection.rows(OPERATION, sqlx::query(sqlx::AssertSqlSafe(look)).persistent(false)).await?;
+    let found = found.iter().map(|row| column(row, OPERATION, "subject"));
+    let found = found.collect::<Result<Vec<String>, _>>()?;
+    if !found.is_empty() {
+        let sql = format!("DELETE FROM {table} t WHERE {rows} AND t.subject = ANY ({})", span::array(&found));
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
+        connection.run("forget what is older than it is kept", query).await?;
+    }
+    Ok(found.len() as i64)
+}
+
+/// Of anybody's rows, by the index over time, in whatever number of chunks.
+async fn oldest(connection: &mut Connection, table: &str) -> Result<Option<i64>, StoreError> {
+    const OPERATION: &str = "look for the oldest row";
+    let sql =
+        format!("SELECT (extract(epoch FROM min(observed_at)) * 1000000)::bigint AS oldest FROM {table}");
     let row = connection.row(OPERATION, sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false)).await?;
     row.map_or(Ok(None), |row| column(&row, OPERATION, "oldest"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_gone_through_is_left_for_a_day() {
+        let whole_at = Instant::now();
+        let walked = Walked { until: 42, whole_at };
+        assert_eq!(walked.from(whole_at + WHOLE_EVERY - Duration::from_secs(1)), Some(42));
+        assert_eq!(walked.from(whole_at + WHOLE_EVERY), None);
+    }
 }

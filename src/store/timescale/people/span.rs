@@ -1,6 +1,8 @@
-//! A way through a range, in stretches that take about as long as one step may.
+//! A way through a range, in stretches that take about as long as one step may, and how SQL says a stretch.
 
 use std::time::Duration;
+
+use crate::domain::time::Timestamp;
 
 /// A stretch that took less may be longer next time; one that took more is shorter.
 const QUICK: Duration = Duration::from_millis(50);
@@ -18,6 +20,10 @@ pub struct Span {
 impl Span {
     pub fn new(from: i64, until: i64, width: i64) -> Self {
         Self { from, until, width: width.max(1) }
+    }
+
+    pub fn until(&self) -> i64 {
+        self.until
     }
 
     /// What is next: from, and the first that is not part of it. `None`: the end.
@@ -48,6 +54,26 @@ pub fn adapted(width: i64, took: Duration) -> i64 {
         took if took > SLOW => (width / FACTOR).max(1),
         _ => width,
     }
+}
+
+/// The condition on a row of a table `t` that it is in this stretch of time, in microseconds.
+///
+/// Constants, and not sums of them: what PostgreSQL has to work out only when it runs excludes no chunk when it plans,
+/// and chunks that are not excluded are locked and, where they are compressed, unpacked.
+pub fn within_time(from: i64, to: i64) -> String {
+    let [from, to] = [from, to].map(Timestamp::from_micros);
+    format!("t.observed_at >= timestamptz '{from}' AND t.observed_at < timestamptz '{to}'")
+}
+
+/// A text as a constant.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Texts as a constant.
+pub fn array(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("ARRAY[{}]::text[]", texts.join(", "))
 }
 
 #[cfg(test)]

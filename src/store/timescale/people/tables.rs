@@ -1,5 +1,6 @@
 //! The tables of schema `tallyman` that can name a person, whatever there is of them.
 
+use super::span;
 use crate::domain::erasure::can_hold;
 use crate::domain::register::Record;
 use crate::store::timescale::connection::{Connection, column};
@@ -17,9 +18,11 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows of a hypertable are in other tables, its chunks, and are found by event and time.
     pub hyper: bool,
-    /// It has an index over `observed_at`, by which it is walked; others are walked by their key, and what has none block
-    /// by block.
+    /// It has an index over `observed_at`, by which it is walked; others are walked by their key, and what has none
+    /// block by block.
     pub timed: bool,
+    /// A row is an event, with its node, epoch and number, and is never changed.
+    pub numbered: bool,
     /// Columns of the primary key, and their types.
     pub key: Vec<(String, String)>,
     /// The table of the register that it is.
@@ -34,6 +37,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
            EXISTS (SELECT FROM timescaledb_information.hypertables h
              WHERE h.hypertable_schema = 'tallyman' AND h.hypertable_name = c.relname) AS hyper,
            bool_or(a.attname = 'observed_at') AS timed,
+           count(*) FILTER (WHERE a.attname IN ('event_id', 'node', 'epoch', 'seq')) = 4 AS numbered,
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
              FILTER (WHERE a.atttypid = 'text'::regtype), '{}') AS texts,
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
@@ -56,6 +60,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         let (texts, documents): (Vec<String>, Vec<String>) =
             (column(&row, OPERATION, "texts")?, column(&row, OPERATION, "documents")?);
         let (hyper, timed) = (column(&row, OPERATION, "hyper")?, column(&row, OPERATION, "timed")?);
+        let numbered = column(&row, OPERATION, "numbered")?;
         let (keys, types): (Vec<String>, Vec<String>) =
             (column(&row, OPERATION, "keys")?, column(&row, OPERATION, "key_types")?);
         let key = keys.into_iter().zip(types).collect();
@@ -67,7 +72,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         if !columns.is_empty() {
             let last = TELLING.contains(&name.as_str());
             let name = format!("tallyman.\"{name}\"");
-            tables.push((last, Table { name, columns, hyper, timed, key, record }));
+            tables.push((last, Table { name, columns, hyper, timed, numbered, key, record }));
         }
     }
     tables.sort_by_key(|(last, _)| *last);
@@ -112,7 +117,7 @@ impl Table {
 
     fn key_of(&self, values: &[String]) -> String {
         let typed = self.key.iter().zip(values);
-        let typed = typed.map(|((_, kind), value)| format!("'{}'::{kind}", value.replace('\'', "''")));
+        let typed = typed.map(|((_, kind), value)| format!("{}::{kind}", span::quoted(value)));
         format!("({})", typed.collect::<Vec<_>>().join(", "))
     }
 
@@ -146,10 +151,7 @@ impl Table {
     /// The condition on a row that it is in this stretch of the range.
     pub fn within(&self, from: i64, to: i64) -> String {
         match self.timed {
-            true => format!(
-                "t.observed_at >= timestamptz 'epoch' + {from} * interval '1 microsecond'
-                 AND t.observed_at < timestamptz 'epoch' + {to} * interval '1 microsecond'"
-            ),
+            true => span::within_time(from, to),
             false => format!("t.ctid >= '({from},0)'::tid AND t.ctid < '({to},0)'::tid"),
         }
     }

@@ -1,0 +1,168 @@
+//! Rows of a stretch of a table, read and written back without a person.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::after::After;
+use super::span;
+use super::tables::Table;
+use crate::domain::erasure::{Eraser, Erasure};
+use crate::domain::events::EventBody;
+use crate::store::timescale::connection::{Connection, column};
+use crate::store::timescale::encode::without_nul;
+use crate::store::timescale::error::StoreError;
+
+/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken.
+const MOST: usize = 2_000;
+
+/// What becomes of a row.
+enum Erased {
+    Same,
+    /// Its key names them: it is the current state of what was about them alone, or what of theirs did not fit.
+    Gone,
+    /// As far as it has to be written.
+    Row(Value),
+}
+
+/// Who is erased, and what is not theirs.
+pub struct Whom<'a> {
+    pub erasure: &'a Erasure,
+    pub eraser: &'a Eraser,
+    pub after: &'a After,
+}
+
+impl Table {
+    /// Rewrites what names them of a stretch; `None`: too many rows for once.
+    pub async fn erase(
+        &self,
+        connection: &mut Connection,
+        whom: Whom<'_>,
+        within: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        const OPERATION: &str = "look for a person";
+        let Whom { erasure, eraser, after } = whom;
+        let newer = &after.newer;
+        let hints: Vec<String> = eraser.hints().map(str::to_owned).collect();
+        let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
+        // Rows of a hypertable are written by nobody but who forwards them.
+        let (place, lock) = if self.hyper { ("''", "") } else { ("t.ctid::text", "FOR UPDATE OF t") };
+        let newer = if self.numbered { format!("AND {newer} IS NOT TRUE") } else { String::new() };
+        let select = format!(
+            "SELECT {place} AS place, to_jsonb(t)::text AS row FROM {name} t WHERE {within} {newer} AND EXISTS (
+               SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)
+             LIMIT {limit} {lock}",
+            name = self.name,
+            words = words.join(", "),
+            limit = MOST + 1,
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
+        let found = connection.rows(OPERATION, query.persistent(false)).await?;
+        if found.len() > MOST {
+            return Ok(None);
+        }
+        let (mut rows, mut gone, mut subjects) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for row in &found {
+            let (place, json): (String, String) =
+                (column(row, OPERATION, "place")?, column(row, OPERATION, "row")?);
+            let row: Map<String, Value> = serde_json::from_str(&json).map_err(StoreError::Current)?;
+            let subject = row.get("subject").and_then(Value::as_str).map(str::to_owned);
+            let rest = after.rest(self, &row, erasure).await?.map(|rest| Eraser::new(&rest));
+            match self.erased(rest.as_ref().unwrap_or(eraser), row)? {
+                Erased::Same => {}
+                Erased::Gone => gone.push(place),
+                Erased::Row(row) => {
+                    subjects.extend(subject);
+                    rows.push(serde_json::json!({ "place": place, "row": row }));
+                }
+            }
+        }
+        let removed = self.remove(connection, gone).await?;
+        Ok(Some(removed + self.rewrite(connection, &rows, within, subjects).await?))
+    }
+
+    /// A row without them, as far as it has to be written. It is an object like any other; one of the register is a
+    /// record of its table.
+    fn erased(&self, eraser: &Eraser, row: Map<String, Value>) -> Result<Erased, StoreError> {
+        let was_body = row.get("body").is_some_and(is_body);
+        let key = |row: &Value| self.key.iter().map(|(name, _)| row[name].clone()).collect::<Vec<_>>();
+        let mut whole = row;
+        if let Some(table) = self.record {
+            whole.insert("table".to_owned(), table.into());
+        }
+        let mut whole = Value::Object(whole);
+        let before = key(&whole);
+        if !eraser.json(&mut whole) {
+            return Ok(Erased::Same);
+        }
+        if key(&whole) != before {
+            return Ok(Erased::Gone);
+        }
+        if was_body && !whole.get("body").is_some_and(is_body) {
+            return Err(StoreError::Spoiled { table: self.name.clone() });
+        }
+        let keys = ["observed_at", "event_id", "seq", "epoch"];
+        let keys = keys.into_iter().filter(|_| self.hyper);
+        let written = self.columns.iter().map(String::as_str).chain(keys);
+        let written = written.map(|name| (name.to_owned(), whole[name].take()));
+        Ok(Erased::Row(Value::Object(written.collect())))
+    }
+
+    async fn remove(&self, connection: &mut Connection, places: Vec<String>) -> Result<u64, StoreError> {
+        let rows = places.len() as u64;
+        if rows == 0 {
+            return Ok(0);
+        }
+        let sql = format!("DELETE FROM {} t WHERE t.ctid = ANY ($1::text[]::tid[])", self.name);
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(places);
+        self.all(rows, connection.run("remove rows", query.persistent(false)).await?)
+    }
+
+    /// Every row that was locked is one that was written.
+    fn all(&self, rows: u64, written: u64) -> Result<u64, StoreError> {
+        match written == rows {
+            true => Ok(written),
+            false => Err(StoreError::Moved { table: self.name.clone() }),
+        }
+    }
+
+    /// Of a hypertable, time and subjects stand there as constants: chunks of other times are left out, and of those
+    /// that are compressed no more is unpacked than has to be.
+    async fn rewrite(
+        &self,
+        connection: &mut Connection,
+        rows: &[Value],
+        within: &str,
+        subjects: BTreeSet<String>,
+    ) -> Result<u64, StoreError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let set: Vec<String> = self.columns.iter().map(|name| format!("\"{name}\" = r.\"{name}\"")).collect();
+        let json = serde_json::to_string(rows).map_err(StoreError::Current)?;
+        let found = match self.hyper {
+            true => format!(
+                "t.observed_at = r.observed_at AND t.event_id = r.event_id AND t.seq = r.seq AND t.epoch = r.epoch
+                 AND {within} AND t.subject = ANY ({})",
+                span::array(&Vec::from_iter(subjects))
+            ),
+            false => "t.ctid = (j ->> 'place')::tid".to_owned(),
+        };
+        let update = format!(
+            "UPDATE {name} t SET {set} FROM jsonb_array_elements($1::jsonb) j
+             CROSS JOIN LATERAL jsonb_populate_record(NULL::{name}, j -> 'row') r WHERE {found}",
+            name = self.name,
+            set = set.join(", "),
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(update)).bind(without_nul(&json).into_owned());
+        self.all(rows.len() as u64, connection.run("rewrite rows", query.persistent(false)).await?)
+    }
+}
+
+/// Whether it reads as what an event says; a column of JSON text holds it as text.
+fn is_body(value: &Value) -> bool {
+    match value {
+        Value::String(text) => serde_json::from_str::<EventBody>(text).is_ok(),
+        value => serde_json::from_value::<EventBody>(value.clone()).is_ok(),
+    }
+}
