@@ -59,7 +59,11 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::STORE_ROWS, Counter, "Event rows written to TimescaleDB"),
     (names::STORE_BATCHES, Counter, "Transactions that wrote event rows to TimescaleDB"),
     (names::STORE_LAST_SUCCESS, Gauge, "When the last batch was committed in TimescaleDB, Unix time"),
-    (names::STORE_ERRORS, Counter, "Sessions with TimescaleDB that ended in an error, by kind"),
+    (
+        names::STORE_ERRORS,
+        Counter,
+        "Errors with TimescaleDB, by kind: each ends a session, but for `people`, a failed step of an erasure or of pruning",
+    ),
     (names::STORE_CONNECTED, Gauge, "1 while events can be forwarded to TimescaleDB"),
     (names::STORE_EDITION, Gauge, "1, with edition and version of TimescaleDB"),
     (names::STORE_REJECTED, Counter, "Events that PostgreSQL refused, kept whole in tallyman.rejected_event"),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use tallyman::domain::alerts::{Alert, AlertKey, AlertTransition, Rule, Severity};
 use tallyman::domain::epc::Epc;
@@ -214,6 +215,10 @@ async fn what_takes_longer_than_a_statement_may_is_done_in_parts() {
 
 #[tokio::test]
 async fn an_erasure_that_cannot_be_done_waits_and_forwarding_goes_on() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    // One thread: every task of this test reports to this recorder.
+    let _guard = metrics::set_default_local_recorder(&recorder);
     let Some((db, _folder, mut node)) = begin("people_stuck").await else { return };
     node.config.statement_timeout = Duration::from_millis(200);
     let node = node.forward();
@@ -227,6 +232,7 @@ async fn an_erasure_that_cannot_be_done_waits_and_forwarding_goes_on() {
         db.forwarded("north-1", newest).await;
     }
     assert!(!is_erased(&node).await);
+    assert!(metrics.render().contains(r#"tallyman_store_errors_total{kind="people"} "#));
     db.execute("DROP TRIGGER slow ON tallyman.location_event").await;
     erased(&node).await;
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'P-7'").await, 0);

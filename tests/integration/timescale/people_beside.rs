@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tallyman::domain::erasure::{Erasure, Stage};
 use tallyman::domain::events::{Event, EventBody, RegisterChange, Subject};
@@ -243,6 +244,10 @@ async fn who_has_the_number_after_them_is_not_erased() {
 
 #[tokio::test]
 async fn what_takes_longer_than_usual_and_has_no_parts_is_given_the_time() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    // One thread: every task of this test reports to this recorder.
+    let _guard = metrics::set_default_local_recorder(&recorder);
     let Some((db, _folder, node)) = begin("people_patience").await else { return };
     let mut forwarder = node.forwarder();
     forwarder.timing.tend_longest = Duration::from_millis(100);
@@ -255,6 +260,11 @@ async fn what_takes_longer_than_usual_and_has_no_parts_is_given_the_time() {
     erase(&node, "P-7", &[]).await;
     erased(&node).await;
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'P-7'").await, 0);
+    // 100, 200, 400 and 800 ms were too short.
+    let given_up = metrics.render().lines().find_map(|line| {
+        line.strip_prefix(r#"tallyman_store_errors_total{kind="people"} "#)?.parse::<u32>().ok()
+    });
+    assert!(given_up >= Some(4), "{given_up:?}");
     stop.cancel();
     forwarding.await.unwrap();
     node.close().await;

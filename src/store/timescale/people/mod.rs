@@ -30,6 +30,7 @@ use crate::domain::erasure::Erasure;
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 use crate::source::backoff::Backoff;
+use crate::telemetry::names;
 
 /// What is older than it is kept goes this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -78,6 +79,7 @@ impl<T> Job<T> {
                 Ok(Some(step))
             }
             Err(error) if error.is_about_one_statement() => {
+                metrics::counter!(names::STORE_ERRORS, "kind" => "people").increment(1);
                 let wait = self.backoff.next_delay();
                 self.from = Instant::now() + wait;
                 tracing::warn!(%error, what, retry_in_s = wait.as_secs_f64(),
