@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::RegisterRequest;
-use super::session::{Edit, Known, Session};
+use super::edit::Edit;
+use super::session::{Known, Session};
 use crate::config::TimescaleConfig;
 use crate::domain::alerts::Rule;
 use crate::domain::commands::Refused;

@@ -14,6 +14,7 @@
 
 mod compare;
 mod desk;
+mod edit;
 pub mod mirror;
 pub mod rows;
 mod session;
