@@ -66,6 +66,8 @@ pub struct Core {
     touched_books: BTreeSet<SourceId>,
     batch: Batch,
     acks: Vec<(SourceId, AckToken)>,
+    /// When the first frame since the last group was received.
+    first_received: Option<Timestamp>,
     decoded: Decoded,
     cleaned: Cleaned,
     tallied: Tally,
@@ -86,6 +88,8 @@ pub struct Group {
     pub acks: Vec<(SourceId, AckToken)>,
     /// Alerts that moved, as they stand after this group.
     pub alerts: Vec<Alert>,
+    /// When the first frame in it was received.
+    pub received_at: Option<Timestamp>,
 }
 
 impl Core {
@@ -125,7 +129,11 @@ impl Core {
 
     pub fn intake(&mut self, intake: Intake) {
         match intake {
-            Intake::Frame(frame) => self.frame(frame),
+            Intake::Frame(frame) => {
+                let first = self.first_received.get_or_insert(frame.received_at);
+                *first = frame.received_at.min(*first);
+                self.frame(frame);
+            }
             Intake::Link(change) => self.link(&change),
             Intake::Dropped { source, reason, count } => {
                 telemetry::frames_dropped(&source, reason, count);
@@ -268,7 +276,12 @@ impl Core {
                 batch.state.push(StateRow::put(StateKind::Book, source.as_str(), book));
             }
         }
-        Group { alerts: moved_alerts(&batch), acks: std::mem::take(&mut self.acks), batch }
+        Group {
+            alerts: moved_alerts(&batch),
+            acks: std::mem::take(&mut self.acks),
+            received_at: self.first_received.take(),
+            batch,
+        }
     }
 
     fn link(&mut self, change: &LinkChange) {

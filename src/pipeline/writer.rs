@@ -152,6 +152,9 @@ impl WriterTask {
             bell.ring(&work.group.batch.events);
         }
         telemetry::committed(&work.group.batch);
+        if let Some(received_at) = work.group.received_at {
+            telemetry::durable_after(self.clock.now().since(received_at));
+        }
         self.downstream.ready.set_journal(true);
         for (source, token) in work.group.acks {
             self.acknowledge(&source, token);

@@ -81,6 +81,11 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::JOURNAL_COMMITS, Counter, "Commits that became durable"),
     (names::JOURNAL_COMMIT_FAILURES, Counter, "Commits that failed and were rolled back"),
     (names::JOURNAL_COMMIT_SECONDS, Histogram, "Time of one commit to the journal, fsync included"),
+    (
+        names::JOURNAL_LATENCY_SECONDS,
+        Histogram,
+        "From the receipt of the first frame of a commit until it was durable",
+    ),
     (names::JOURNAL_EVENTS, Counter, "Events committed to the journal"),
     (names::JOURNAL_DUPLICATE_IDS, Counter, "Events that were already in the journal, and skipped"),
     (names::JOURNAL_LAST_SEQ, Gauge, "Number of the newest event in the journal"),

@@ -3,7 +3,9 @@
 //!
 //! `WARN` means that no data was lost, `ERROR` that data was, or would be if nobody acts.
 
-use metrics::{counter, gauge};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
 
 use crate::clean::Remembered;
 use crate::decode::DecodeError;
@@ -70,6 +72,11 @@ pub fn committed(batch: &Batch) {
     for (kind, count) in kinds {
         counter!(names::EVENTS, "kind" => kind).increment(count);
     }
+}
+
+/// The first frame of a commit was received so long before it was durable.
+pub fn durable_after(waited: Duration) {
+    histogram!(names::JOURNAL_LATENCY_SECONDS).record(waited.as_secs_f64());
 }
 
 /// The journal counts it; this says it.

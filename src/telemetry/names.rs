@@ -71,6 +71,8 @@ pub const JOURNAL_COMMITS: &str = "tallyman_journal_commits_total";
 pub const JOURNAL_COMMIT_FAILURES: &str = "tallyman_journal_commit_failures_total";
 /// Time of one commit, fsync included.
 pub const JOURNAL_COMMIT_SECONDS: &str = "tallyman_journal_commit_seconds";
+/// From the receipt of the first frame of a commit until that commit was durable: nothing in it waited longer.
+pub const JOURNAL_LATENCY_SECONDS: &str = "tallyman_journal_latency_seconds";
 /// Events committed.
 pub const JOURNAL_EVENTS: &str = "tallyman_journal_events_total";
 /// Events that were already in the journal, and skipped.
@@ -87,8 +89,9 @@ pub const JOURNAL_WAL_BYTES: &str = "tallyman_journal_wal_bytes";
 pub const JOURNAL_PRUNED_EVENTS: &str = "tallyman_journal_pruned_events_total";
 /// Dead letters held.
 pub const JOURNAL_DEAD_LETTERS: &str = "tallyman_journal_dead_letters";
-/// Bytes of the dead letters held.
+/// People whose erasure is under way.
 pub const ERASURES_PENDING: &str = "tallyman_erasures_pending";
+/// Bytes of the dead letters held.
 pub const JOURNAL_DEAD_LETTER_BYTES: &str = "tallyman_journal_dead_letter_bytes";
 /// Dead letters dropped, oldest first, because there were more than `journal.max_dead_letters` or they took more
 /// than `journal.max_dead_letter_bytes`.

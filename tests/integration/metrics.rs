@@ -62,6 +62,9 @@ async fn the_exposition_is_well_formed_and_names_no_asset() {
         .await;
     let text = daemon.get("/metrics").await.expect("it just answered");
     assert!(text.contains("tallyman_journal_commit_seconds_bucket{le=\"0.1\"}"), "{text}");
+    let latency = "tallyman_journal_latency_seconds_bucket{le=\"+Inf\"} ";
+    let commits = text.lines().find_map(|line| line.strip_prefix(latency)?.parse::<u64>().ok());
+    assert!(commits.is_some_and(|commits| commits > 0), "{text}");
     assert!(
         text.contains("tallyman_journal_max_bytes"),
         "what is set once, at the start, is there too\n{text}"

@@ -47,6 +47,8 @@ pub struct LoadOptions {
     pub window: usize,
     pub seed: u64,
     pub truth_file: Option<PathBuf>,
+    /// Every read and fix is in the truth; otherwise they are only counted.
+    pub keeps_truth: bool,
     pub listen: IpAddr,
     pub first_port: Option<u16>,
 }
@@ -66,6 +68,7 @@ impl Default for LoadOptions {
             window: 100,
             seed: 0,
             truth_file: None,
+            keeps_truth: true,
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             first_port: None,
         }
@@ -137,7 +140,11 @@ impl Load {
     /// Opens the readers and connects the trackers; reads are made as soon as a client starts an ROSpec.
     pub async fn start(options: LoadOptions) -> Result<Self, LoadError> {
         options.check()?;
-        let log = Arc::new(TruthLog::new(options.truth_file.as_deref(), true, options.truth_file.is_none())?);
+        let log = Arc::new(TruthLog::new(
+            options.truth_file.as_deref(),
+            options.keeps_truth,
+            options.truth_file.is_none(),
+        )?);
         let mut readers = Vec::new();
         for (index, name) in options.reader_names().into_iter().enumerate() {
             let port = options.first_port.map_or(0, |first| first + index as u16);

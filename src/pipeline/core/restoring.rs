@@ -49,6 +49,7 @@ impl Restoring {
             touched_books: BTreeSet::new(),
             batch: Batch::default(),
             acks: Vec::new(),
+            first_received: None,
             decoded: Decoded::default(),
             cleaned: Cleaned::default(),
             tallied: super::tally::Tally::default(),
