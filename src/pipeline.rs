@@ -1,10 +1,12 @@
 //! The one place where stages are created and joined.
 //!
 //! ```text
-//!   llrp ─┐                                      ┌─▶ acknowledgements, replies
-//! serial ─┤                                      │
-//!   mqtt ─┼─▶ intake queue ─▶ core ─▶ work ─▶ writer ─▶ committed ─▶ store · notify · web
-//! modbus ─┘   (intake.queue)   ▲      (1)
+//!      llrp ─┐                                      ┌─▶ acknowledgements, replies
+//!    serial ─┤                                      │
+//!      mqtt ─┤                                      │
+//!      nmea ─┼─▶ intake queue ─▶ core ─▶ work ─▶ writer ─▶ committed ─▶ store · notify · web
+//! teltonika ─┤   (intake.queue)   ▲      (1)
+//!    modbus ─┘                    │
 //!                  commands ───┘
 //! ```
 //!
@@ -34,6 +36,7 @@ use self::writer::{Downstream, WriterTask};
 use crate::config::{Config, ListenTls, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
+use crate::domain::frames::AckToken;
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::register::Record;
@@ -64,6 +67,9 @@ const REPLAY_QUEUE: usize = 256;
 const PLAUSIBLE_FROM: Timestamp = Timestamp::from_secs(1_735_689_600);
 /// The clock may lie this far behind the journal's last heartbeat, and no further.
 const CLOCK_BEHIND: Duration = Duration::from_secs(300);
+
+/// On which acknowledgements go back to each source.
+type Lanes = BTreeMap<SourceId, mpsc::UnboundedSender<AckToken>>;
 
 /// Why the daemon could not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +151,8 @@ async fn assemble(
     let mouth = IntakeSender { queue: intake_tx, gate: gate_rx, clock: clock.clone() };
     let (outputs, bell) = doors::spawn(&config, &clock, stages);
     let desk = open_to_readers(&config, stages, shutdown).await?;
-    let acks = spawn_sources(&config, mouth, outputs, desk, stages, shutdown);
+    let mut acks = open_to_trackers(&config, &mouth, stages, shutdown).await?;
+    acks.extend(spawn_sources(&config, mouth, outputs, desk, stages, shutdown));
     let downstream = Downstream {
         acks,
         committed: committed_tx,
@@ -293,6 +300,25 @@ async fn open_to_readers(
     Ok(desk)
 }
 
+/// Listens for trackers that connect to us; gives the lanes on which acknowledgements go back.
+async fn open_to_trackers(
+    config: &Config,
+    mouth: &IntakeSender,
+    stages: &mut Stages,
+    shutdown: &CancellationToken,
+) -> Result<Lanes, RunError> {
+    let mut lanes = Lanes::new();
+    for trackers in &config.teltonika {
+        let listener = listen("trackers", trackers.listen).await?;
+        // Unbounded as those of brokers are, and for the same reason.
+        let (lane, acks) = mpsc::unbounded_channel();
+        lanes.insert(trackers.name.clone(), lane);
+        let (config, mouth) = (trackers.clone(), mouth.clone());
+        stages.spawn_source(source::teltonika::run(config, listener, mouth, acks, shutdown.child_token()));
+    }
+    Ok(lanes)
+}
+
 /// Of what is too long to be taken in, this much is kept: what the dead letters could not hold anyhow is not.
 fn max_kept(config: &Config) -> usize {
     let max_kept = usize::try_from(config.journal.dead_letter_bytes()).unwrap_or(usize::MAX);
@@ -307,8 +333,8 @@ fn spawn_sources(
     desk: source::llrp::Desk,
     stages: &mut Stages,
     shutdown: &CancellationToken,
-) -> BTreeMap<SourceId, mpsc::UnboundedSender<crate::domain::frames::AckToken>> {
-    let mut lanes = BTreeMap::new();
+) -> Lanes {
+    let mut lanes = Lanes::new();
     let limits =
         source::mqtt::Limits { max_payload: config.intake.max_payload_bytes, max_kept: max_kept(config) };
     stages.spawn_source(hold_open(mouth.clone(), shutdown.child_token()));
@@ -328,6 +354,9 @@ fn spawn_sources(
         let (lane, acks) = mpsc::unbounded_channel();
         lanes.insert(broker.name.clone(), lane);
         stages.spawn_source(source::mqtt::run(broker, limits, mouth.clone(), acks, shutdown.child_token()));
+    }
+    for receiver in config.receivers.clone() {
+        stages.spawn_source(source::nmea::run(receiver, mouth.clone(), shutdown.child_token()));
     }
     for device in config.modbus.clone() {
         stages.spawn_source(source::modbus::run(device, mouth.clone(), shutdown.child_token()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::document::Section;
+use super::positions;
 use super::readers;
 use super::secrets::secret;
 use super::serial::{SerialKind, serial_reader};
@@ -11,8 +12,8 @@ use super::tags::read_rules;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites, name};
 use super::values::parse_host_port;
 use super::{
-    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, ReadRules, ReaderConfig, RegisterType,
-    SerialReaderConfig, topics,
+    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, NmeaConfig, PointConfig, ReadRules, ReaderConfig,
+    RegisterType, SerialReaderConfig, TeltonikaConfig, topics,
 };
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{DeviceId, PointId, SourceId};
@@ -34,6 +35,8 @@ pub(super) struct Devices {
     pub serial_readers: Vec<SerialReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
+    pub receivers: Vec<NmeaConfig>,
+    pub teltonika: Vec<TeltonikaConfig>,
     pub sites: SourceSites,
     pub reads: BTreeMap<SourceId, ReadRules>,
 }
@@ -46,6 +49,8 @@ impl Devices {
             serial_readers: Vec::new(),
             brokers: Vec::new(),
             modbus: Vec::new(),
+            receivers: Vec::new(),
+            teltonika: Vec::new(),
             sites: BTreeMap::new(),
             reads: BTreeMap::new(),
         };
@@ -69,12 +74,18 @@ impl Devices {
         for section in top.tables("modbus") {
             devices.modbus.extend(modbus(section, scope, &profiles, &mut devices.sites));
         }
+        for section in top.tables("nmea") {
+            devices.receivers.extend(positions::nmea(section, scope, &mut devices.sites));
+        }
+        for section in top.tables("teltonika") {
+            devices.teltonika.extend(positions::teltonika(section, scope, &mut devices.sites));
+        }
         devices
     }
 }
 
 /// Name and site, as every connection has them.
-fn source(
+pub(super) fn source(
     section: &Section<'_>,
     scope: &Scope<'_>,
     kind: &'static str,

@@ -26,6 +26,7 @@ mod mapping;
 mod names;
 mod node;
 mod places;
+mod positions;
 mod problems;
 mod readers;
 mod receivers;
@@ -47,6 +48,7 @@ pub use connections::{
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
 pub use places::COVERAGES;
+pub use positions::{NmeaConfig, TeltonikaConfig};
 pub use problems::{ConfigError, Problem};
 pub use readers::{
     GpiTrigger, ListenTls, LlrpListenConfig, LlrpVersion, Power, Reach, ReaderConfig, ReaderIdentity,
@@ -82,6 +84,10 @@ pub struct Config {
     pub serial_readers: Vec<SerialReaderConfig>,
     pub brokers: Vec<BrokerConfig>,
     pub modbus: Vec<ModbusConfig>,
+    /// GNSS receivers on lines of their own.
+    pub receivers: Vec<NmeaConfig>,
+    /// Where Teltonika trackers connect to us.
+    pub teltonika: Vec<TeltonikaConfig>,
     /// How long a clean stop may take.
     pub grace_period: Duration,
 }

@@ -7,11 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 /// Kinds of tables with a `name`.
-const KINDS: [&str; 10] =
-    ["site", "zone", "read_point", "class", "fence", "reader", "broker", "modbus", "profile", "output"];
+const KINDS: [&str; 12] = [
+    "site",
+    "zone",
+    "read_point",
+    "class",
+    "fence",
+    "reader",
+    "broker",
+    "modbus",
+    "profile",
+    "output",
+    "nmea",
+    "teltonika",
+];
 
 /// Connections share one name space: a source is known by its name alone.
-const SOURCES: [&str; 3] = ["reader", "broker", "modbus"];
+const SOURCES: [&str; 5] = ["reader", "broker", "modbus", "nmea", "teltonika"];
 
 #[derive(Default)]
 pub(super) struct Names {

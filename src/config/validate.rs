@@ -117,7 +117,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
             }
         }
     }
-    let devices::Devices { readers, serial_readers, brokers, modbus, .. } = devices;
+    let devices::Devices { readers, serial_readers, brokers, modbus, receivers, teltonika, .. } = devices;
     top.finish();
     Some(Config {
         node: NodeId::new(name?),
@@ -134,6 +134,8 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
         serial_readers,
         brokers,
         modbus,
+        receivers,
+        teltonika,
         grace_period,
     })
 }

@@ -35,6 +35,28 @@ pub enum Payload {
         message: TooLong,
     },
     Modbus(ModbusAnswer),
+    /// Whole lines of a GNSS receiver.
+    Nmea {
+        lines: Vec<u8>,
+        flow: Flow,
+    },
+    /// One AVL packet of a tracker that connected to us; or, where `fault` says so, bytes that are none.
+    Teltonika {
+        imei: String,
+        bytes: Vec<u8>,
+        fault: Option<&'static str>,
+    },
+}
+
+/// What is known of what follows in a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// More may come at once.
+    Running,
+    /// Nothing came behind it for a while, or nothing will.
+    Paused,
+    /// It has nothing to do with what comes before and after: put back from the dead letters.
+    Alone,
 }
 
 /// A payload of which, perhaps, only the beginning is kept.

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clean::{self, Cleaned, Cleaner};
 use crate::config::{Config, Rules};
 use crate::decode::gps::message::{Message, MessageDecoder};
+use crate::decode::gps::nmea::NmeaStream;
+use crate::decode::gps::teltonika;
 use crate::decode::llrp::ReportDecoder;
 use crate::decode::modbus::PointDecoder;
 use crate::decode::serial::SerialDecoder;
@@ -18,7 +20,7 @@ use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::epc::Epc;
 use crate::domain::erasure::Eraser;
 use crate::domain::events::EventBody;
-use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload};
+use crate::domain::frames::{AckToken, Flow, Frame, LinkChange, LinkState, Payload};
 use crate::domain::health::Health;
 use crate::domain::ids::{SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
@@ -78,6 +80,8 @@ enum Decoder {
     Serial(SerialDecoder),
     Mqtt(MessageDecoder),
     Modbus(PointDecoder),
+    Nmea(NmeaStream),
+    Teltonika,
 }
 
 /// A batch with what may only happen after its commit.
@@ -157,6 +161,12 @@ impl Core {
                 topic: letter.topic.unwrap_or_default(),
                 payload: letter.payload,
                 retained: false,
+            },
+            "nmea" => Payload::Nmea { lines: letter.payload, flow: Flow::Alone },
+            "teltonika" => Payload::Teltonika {
+                imei: letter.topic.unwrap_or_default(),
+                bytes: letter.payload,
+                fault: None,
             },
             // An answer of a Modbus device is a moment that is past.
             _ => return self.keep_unreplayed(letter, Some(NOT_REPLAYABLE)),
@@ -317,7 +327,9 @@ impl Core {
             let aside = self.reading(reading, &frame);
             set_aside = aside.map(|(reason, detail)| (reason, detail.to_owned())).or(set_aside);
         }
-        if let (Some((reason, detail)), Payload::Mqtt { .. }) = (set_aside, &frame.payload) {
+        let keeps =
+            matches!(frame.payload, Payload::Mqtt { .. } | Payload::Nmea { .. } | Payload::Teltonika { .. });
+        if let Some((reason, detail)) = set_aside.filter(|_| keeps) {
             self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail));
         }
         if let Some(token) = frame.ack {
@@ -397,6 +409,16 @@ impl Core {
             (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
                 decoder.decode(Message { topic, payload, retained: *retained }, &mut self.decoded)
             }
+            (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => {
+                stream.decode(lines, *flow, &mut self.decoded)
+            }
+            (Some(Decoder::Teltonika), Payload::Teltonika { bytes, fault: Some(reason), .. }) => {
+                let message = format!("{} bytes that are no packet", bytes.len());
+                Err(DecodeError { reason, offset: 0, message })
+            }
+            (Some(Decoder::Teltonika), Payload::Teltonika { imei, bytes, fault: None }) => {
+                teltonika::decode_packet(imei, bytes, &mut self.decoded)
+            }
             (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
                 decoder.decode(answer, frame.received_at, &mut self.decoded.readings);
                 Ok(())
@@ -446,7 +468,12 @@ fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
         .modbus
         .iter()
         .map(|device| (device.name.clone(), Decoder::Modbus(PointDecoder::new(&device.points))));
-    llrp.chain(serial).chain(mqtt).chain(modbus).collect()
+    let nmea = config.receivers.iter().map(|receiver| {
+        let stream = NmeaStream::new(receiver.device.clone(), receiver.not_before);
+        (receiver.name.clone(), Decoder::Nmea(stream))
+    });
+    let teltonika = config.teltonika.iter().map(|listener| (listener.name.clone(), Decoder::Teltonika));
+    llrp.chain(serial).chain(mqtt).chain(modbus).chain(nmea).chain(teltonika).collect()
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@ mod line;
 pub mod llrp;
 pub mod modbus;
 pub mod mqtt;
+pub mod nmea;
 mod outbox;
 pub mod outputs;
 pub mod serial;
 mod standing;
+pub mod teltonika;
 
 /// What a source puts into the pipeline, in the order in which it happened.
 #[derive(Clone, PartialEq, Debug)]

@@ -51,7 +51,7 @@ fn config(port: u16) -> impl FnOnce(&crate::daemon::Place<'_>) -> String {
     }
 }
 
-fn now() -> jiff::Timestamp {
+pub fn now() -> jiff::Timestamp {
     tallyman::source::clock::WallClock::new().now().to_jiff()
 }
 
@@ -61,7 +61,7 @@ fn checked(text: &str) -> String {
 }
 
 /// One record of Codec 8 without I/O elements, written by hand.
-fn avl_packet(millis: i64, lat: f64, lon: f64) -> Vec<u8> {
+pub fn avl_packet(millis: i64, lat: f64, lon: f64) -> Vec<u8> {
     let mut data = vec![8, 1];
     data.extend(millis.to_be_bytes());
     data.push(0);
@@ -70,15 +70,20 @@ fn avl_packet(millis: i64, lat: f64, lon: f64) -> Vec<u8> {
     data.extend([0, 10, 0, 90, 7, 0, 36]);
     data.extend([0; 6]);
     data.push(1);
+    avl_framed(&data)
+}
+
+/// With its header and check sum.
+pub fn avl_framed(data: &[u8]) -> Vec<u8> {
     let crc = data.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xa001 } else { crc >> 1 })
     });
     let length = (data.len() as u32).to_be_bytes();
-    [&[0; 4][..], &length, &data, &u32::from(crc).to_be_bytes()].concat()
+    [&[0; 4][..], &length, data, &u32::from(crc).to_be_bytes()].concat()
 }
 
 /// Device and latitude of every fix in the journal.
-async fn fixes(reader: &Reader) -> BTreeSet<(String, String)> {
+pub async fn fixes(reader: &Reader) -> BTreeSet<(String, String)> {
     let events = reader.events_after(0, 1000).await.expect("events");
     let fixes = events.iter().filter(|event| event.kind == "fix").map(|event| {
         let body: serde_json::Value = serde_json::from_str(&event.body).expect("JSON");

@@ -61,6 +61,10 @@ fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
         let what = format!("broker {} ({}:{})", broker.name, broker.host, broker.port);
         probes.push((what, Box::pin(probes::mqtt(broker.clone()))));
     }
+    for receiver in &config.receivers {
+        let what = format!("nmea {} ({})", receiver.name, receiver.line);
+        probes.push((what, Box::pin(probes::nmea(receiver.clone(), timeout))));
+    }
     for device in &config.modbus {
         let what = format!("modbus {} ({} unit {})", device.name, device.address, device.unit);
         probes.push((what, Box::pin(probes::modbus(device.clone()))));

@@ -14,8 +14,9 @@ use tokio_modbus::slave::Slave;
 
 use crate::config::values::mask_url;
 use crate::config::{
-    BrokerConfig, ModbusConfig, Reach, ReaderConfig, Secret, SerialCommands, SerialReaderConfig,
+    BrokerConfig, ModbusConfig, NmeaConfig, Reach, ReaderConfig, Secret, SerialCommands, SerialReaderConfig,
 };
+use crate::decode::gps::nmea::speaks;
 use crate::decode::serial::{Framed, Framer, Side};
 use crate::domain::frames::ModbusTable;
 use crate::notify::http::{HttpClient, HttpError};
@@ -64,6 +65,27 @@ pub async fn serial(config: SerialReaderConfig, limit: Duration) -> Result<Strin
         }
         (0, bytes) => Err(format!("{bytes} bytes came that are no {name}: is the baud rate right?")),
         _ => Ok(format!("it speaks {name}")),
+    }
+}
+
+/// Opens the line and waits for a sentence.
+pub async fn nmea(config: NmeaConfig, limit: Duration) -> Result<String, String> {
+    let mut line = source::serial::open(&config.line, config.connect_timeout.min(limit)).await?;
+    let deadline = tokio::time::Instant::now() + limit.mul_f32(0.8);
+    let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
+    loop {
+        match tokio::time::timeout_at(deadline, line.read(&mut buffer)).await {
+            Err(_) if heard.is_empty() => return Err("open, and nothing comes: is it on?".to_owned()),
+            Err(_) => {
+                return Err(format!("{} bytes came, no sentence: is the baud rate right?", heard.len()));
+            }
+            Ok(Ok(0)) => return Err("the line was closed".to_owned()),
+            Ok(Ok(count)) => heard.extend_from_slice(&buffer[..count]),
+            Ok(Err(error)) => return Err(format!("failed to read: {error}")),
+        }
+        if speaks(&heard) {
+            return Ok("it speaks NMEA 0183".to_owned());
+        }
     }
 }
 

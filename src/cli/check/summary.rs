@@ -156,6 +156,18 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
         let filters = filters.join(", ");
         writeln!(out, "broker {}{}: MQTT {host}:{port}, topics {filters}", broker.name, at(&broker.name))?;
     }
+    for receiver in &config.receivers {
+        let (name, device, line) = (&receiver.name, &receiver.device, &receiver.line);
+        writeln!(out, "nmea {name}{}: receiver of {device} on {line}", at(name))?;
+    }
+    for listener in &config.teltonika {
+        let (name, listen) = (&listener.name, listener.listen);
+        let who = match &listener.devices {
+            Some(devices) => format!("{} trackers", devices.len()),
+            None => "any tracker".to_owned(),
+        };
+        writeln!(out, "teltonika {name}{}: {listen}, {who}", at(name))?;
+    }
     for device in &config.modbus {
         let poll = duration_text(device.poll);
         let (name, address, points) = (&device.name, &device.address, device.points.len());

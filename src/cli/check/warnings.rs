@@ -19,6 +19,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
     }
     readers(config, &mut found);
     brokers(config, &mut found);
+    trackers(config, &mut found);
     limits(config, &mut found);
     classes(config, &mut found);
     node(config, &mut found);
@@ -136,6 +137,17 @@ fn brokers(config: &Config, found: &mut Vec<String>) {
     }
 }
 
+fn trackers(config: &Config, found: &mut Vec<String>) {
+    for listener in config.teltonika.iter().filter(|listener| !listener.listen.ip().is_loopback()) {
+        if listener.devices.is_none() {
+            found.push(format!(
+                "teltonika {}: without `devices`, whoever reaches {} is believed to be the tracker that it names",
+                listener.name, listener.listen
+            ));
+        }
+    }
+}
+
 fn limits(config: &Config, found: &mut Vec<String>) {
     let limits = &config.rules.limits;
     let of = |kind| limits.iter().filter(move |limit| limit.kind == kind);
@@ -176,8 +188,10 @@ fn node(config: &Config, found: &mut Vec<String>) {
         && config.serial_readers.is_empty()
         && config.brokers.is_empty()
         && config.modbus.is_empty()
+        && config.receivers.is_empty()
+        && config.teltonika.is_empty()
     {
-        found.push("no reader, broker or modbus: nothing comes in".to_owned());
+        found.push("no reader, broker, nmea, teltonika or modbus: nothing comes in".to_owned());
     }
     if config.notify.alertmanager.is_none() {
         found.push("no notify: alerts are kept and shown, and nobody is told".to_owned());

@@ -192,3 +192,56 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
         );
     }
 }
+
+#[test]
+fn receivers_and_trackers_that_need_no_broker() {
+    let around = |text: &str| format!("node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n{text}");
+    let text = around(
+        "[[nmea]]\nname = \"gps\"\nport = \"/dev/ttyACM0\"\n[[nmea]]\nname = \"b\"\naddress = \"h:10110\"\n\
+         device = \"jane/boat\"\n[[teltonika]]\nname = \"t\"\nlisten = \"0.0.0.0:5027\"\n\
+         devices = [\"356307042441013\"]\n",
+    );
+    let config = parse(&text, Path::new("."), &no_env).unwrap();
+    let [port, tcp] = &config.receivers[..] else { panic!("{:?}", config.receivers) };
+    assert!(matches!(&port.line, SerialLine::Port { baud: 9600, .. }), "{:?}", port.line);
+    assert_eq!((port.device.as_str(), tcp.device.as_str()), ("gps", "jane/boat"));
+    assert_eq!(tcp.line, SerialLine::Tcp("h:10110".to_owned()));
+    assert_eq!(config.teltonika[0].devices.as_ref().map(Vec::len), Some(1));
+    assert_eq!(config.rules.source_sites.len(), 3, "each stands at a site");
+    let cases = [
+        ("[[nmea]]\nname = \"a\"", "nmea[0].port: missing"),
+        ("[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\ndevice = \"\"", "nmea[0].device: \"\": not a name"),
+        (
+            "[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\nsilent_after = \"0s\"",
+            "nmea[0].silent_after: \"0s\": out of range",
+        ),
+        (
+            "[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\n[[reader]]\nname = \"b\"\nprotocol = \"line\"\nport = \"/dev/a\"",
+            "nmea[0].port: \"/dev/a\": given twice",
+        ),
+        ("[[teltonika]]\nname = \"a\"", "teltonika[0].listen: missing"),
+        (
+            "[[teltonika]]\nname = \"a\"\nlisten = \"h:5027\"",
+            "teltonika[0].listen: \"h:5027\": not an IP address",
+        ),
+        (
+            "[[teltonika]]\nname = \"a\"\nlisten = \"[::]:5027\"\ndevices = [\"12\"]",
+            "teltonika[0].devices[0]: \"12\": not understood",
+        ),
+        (
+            "[[teltonika]]\nname = \"a\"\nlisten = \"0.0.0.0:1\"\n[[teltonika]]\nname = \"b\"\nlisten = \"0.0.0.0:1\"",
+            "teltonika[1].listen: \"0.0.0.0:1\": given twice",
+        ),
+        (
+            "[[teltonika]]\nname = \"a\"\nlisten = \"0.0.0.0:1\"\n[[nmea]]\nname = \"a\"\nport = \"/dev/a\"",
+            "teltonika[0].name: \"a\": given twice",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&around(text));
+        assert!(
+            found.len() == 1 && found[0].starts_with(expected),
+            "{text}: {found:#?}\nexpected {expected}"
+        );
+    }
+}

@@ -32,6 +32,9 @@ pub(super) fn dead_letter(frame: &mut Frame, reason: &str, detail: String) -> De
         Payload::Llrp(message) => ("llrp", None, message.clone()),
         Payload::Serial { bytes, .. } => ("serial", None, bytes.clone()),
         Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
+        Payload::Nmea { lines, .. } => ("nmea", None, lines.clone()),
+        // Who it was stands where a message has its topic.
+        Payload::Teltonika { imei, bytes, .. } => ("teltonika", Some(imei.clone()), bytes.clone()),
         Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
     };
     DeadLetter {
@@ -99,6 +102,8 @@ pub(super) fn unreplayed(letter: StoredDeadLetter, reason: Option<&str>) -> Dead
             "llrp" => "llrp",
             "mqtt" => "mqtt",
             "serial" => "serial",
+            "nmea" => "nmea",
+            "teltonika" => "teltonika",
             _ => "modbus",
         },
         topic: letter.topic,

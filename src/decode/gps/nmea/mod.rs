@@ -16,9 +16,11 @@ mod calendar;
 mod epoch;
 mod reading;
 mod sentence;
+mod stream;
 
 pub use calendar::FixTime;
 pub use reading::readings;
+pub use stream::{NmeaStream, speaks};
 
 use epoch::Epoch;
 use sentence::Said;

@@ -87,6 +87,11 @@ pub(super) fn fault(reason: &'static str, offset: usize, message: impl Into<Stri
     DecodeError { reason, offset, message: message.into() }
 }
 
+/// `bytes` begin with `$`.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    checked(bytes).is_ok()
+}
+
 /// The text in front of the `*`, where the check sum behind it is right.
 fn checked(bytes: &[u8]) -> Result<&str, DecodeError> {
     let bytes = bytes.trim_ascii_end();

@@ -8,16 +8,19 @@
 //! | ping | `FF`, where nothing else is due |
 //!
 //! All numbers are big-endian. The check sum is CRC-16/IBM over the data, from the codec to the second number.
-//! Source: Teltonika's own page "Teltonika Data Sending Protocols". The source that is to come cuts the stream
-//! with a [`Framer`] and takes each packet to [`decode`].
+//! Source: Teltonika's own page "Teltonika Data Sending Protocols".
+//! A [`Framer`] finds packets in a capture, a [`Session`] takes a connection apart, and each packet goes to
+//! [`decode`].
 
 mod framer;
 mod reading;
 mod record;
+mod session;
 
 pub use framer::{Framed, Framer};
-pub use reading::{decode_message, readings};
+pub use reading::{decode_message, decode_packet};
 pub use record::{AvlRecord, IoElement, IoValue};
+pub use session::{Piece, Session};
 
 use crate::decode::DecodeError;
 use record::Width;

@@ -43,8 +43,23 @@ pub fn decode_message(message: Message<'_>, device: &DeviceId, out: &mut Decoded
     Ok(())
 }
 
+/// One packet of the tracker that logged in as `imei`.
+///
+/// # Errors
+/// As [`super::decode`]; and, where each of its records says what cannot be, the first of these.
+pub fn decode_packet(imei: &str, packet: &[u8], out: &mut Decoded) -> Result<(), DecodeError> {
+    let device = crate::decode::gps::device(imei)?;
+    readings(&device, super::decode(packet)?, false, out);
+    if out.readings.is_empty() && !out.faults.is_empty() {
+        let first = out.faults.swap_remove(0);
+        out.faults.clear();
+        return Err(first);
+    }
+    Ok(())
+}
+
 /// The records of one packet.
-pub fn readings(
+fn readings(
     device: &DeviceId,
     records: Vec<Result<AvlRecord, DecodeError>>,
     retained: bool,

@@ -305,6 +305,86 @@ proptest! {
     }
 }
 
+mod sessions {
+    use super::*;
+
+    fn pieces_of(chunks: &[&[u8]]) -> (Vec<Piece>, Option<Vec<u8>>) {
+        let mut session = Session::default();
+        let mut pieces = Vec::new();
+        chunks.iter().for_each(|chunk| session.push(chunk, &mut pieces));
+        (pieces, session.finish())
+    }
+
+    #[test]
+    fn a_damaged_packet_ends_where_its_length_says() {
+        let good = hex(EXAMPLE);
+        let mut damaged = good.clone();
+        damaged[20] ^= 1;
+        let stream = [LOGIN_BYTES, &[0xff], &damaged, &good, &good[..9]].concat();
+        let expected = vec![
+            Piece::Login("356307042441013".to_owned()),
+            Piece::Ping,
+            Piece::Damaged(damaged),
+            Piece::Packet(good.clone()),
+        ];
+        assert_eq!(pieces_of(&[&stream]), (expected, Some(good[..9].to_vec())));
+    }
+
+    #[test]
+    fn what_is_not_even_a_beginning_is_lost_as_early_as_it_is_known() {
+        for stream in [
+            &b"GET"[..],
+            b"\x01",
+            b"\x00\x0f12a",
+            b"\x00\x00\x07",
+            b"\0\0\0\0\0\0\0\x02",
+            b"\0\0\0\0\xff\xff\xff\xff",
+        ] {
+            assert_eq!(pieces_of(&[stream]), (vec![Piece::Lost(stream.to_vec())], None), "{stream:?}");
+        }
+        for stream in [&b"\x00"[..], b"\x00\x0f", b"\x00\x0f123", b"\0\0\0\0", b"\0\0\0\0\0\0\0\x03"] {
+            assert_eq!(pieces_of(&[stream]), (vec![], Some(stream.to_vec())), "{stream:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cutting_gives_the_same_as_far_as_it_goes(
+            parts in proptest::collection::vec(0..4usize, 0..8),
+            at in proptest::collection::vec(0..400usize, 0..10),
+        ) {
+            let good = hex(EXAMPLE);
+            let mut damaged = good.clone();
+            damaged[12] ^= 1;
+            let parts: Vec<&[u8]> =
+                parts.into_iter().map(|nth| [LOGIN_BYTES, &[0xff][..], &good, &damaged][nth]).collect();
+            let stream = parts.concat();
+            let mut cuts: Vec<usize> = at.into_iter().map(|at| at.min(stream.len())).collect();
+            cuts.sort_unstable();
+            let ends = cuts.iter().copied().chain([stream.len()]);
+            let begins = [0].into_iter().chain(cuts.iter().copied());
+            let chunks: Vec<&[u8]> = begins.zip(ends).map(|(begin, end)| &stream[begin..end]).collect();
+            let (pieces, left) = pieces_of(&chunks);
+            prop_assert_eq!((pieces.len(), left), (parts.len(), None));
+            prop_assert_eq!(pieces_of(&[&stream]).0, pieces);
+        }
+
+        /// Every byte comes out once, whatever they are.
+        #[test]
+        fn any_bytes_are_accounted_for(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
+            let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            let (pieces, left) = pieces_of(&chunks);
+            let of = |piece: &Piece| match piece {
+                Piece::Login(imei) => 2 + imei.len(),
+                Piece::Ping => 1,
+                Piece::Packet(bytes) | Piece::Damaged(bytes) | Piece::Lost(bytes) => bytes.len(),
+            };
+            let told: usize = pieces.iter().map(of).sum::<usize>() + left.map_or(0, |left| left.len());
+            prop_assert_eq!(told, chunks.concat().len());
+        }
+    }
+}
+
 mod messages {
     use super::*;
     use crate::decode::Decoded;

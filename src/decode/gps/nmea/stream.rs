@@ -1,0 +1,56 @@
+//! The lines of one receiver, as its source hands them on → readings.
+
+use super::{NmeaDecoder, NmeaItem, readings, sentence};
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::frames::Flow;
+use crate::domain::ids::DeviceId;
+use crate::domain::time::Timestamp;
+
+#[derive(Debug)]
+pub struct NmeaStream {
+    device: DeviceId,
+    not_before: Timestamp,
+    decoder: NmeaDecoder,
+}
+
+impl NmeaStream {
+    pub fn new(device: DeviceId, not_before: Timestamp) -> Self {
+        Self { device, not_before, decoder: NmeaDecoder::new(Some(not_before)) }
+    }
+
+    /// # Errors
+    /// The first fault, where the frame has nothing but faults.
+    pub fn decode(&mut self, lines: &[u8], flow: Flow, out: &mut Decoded) -> Result<(), DecodeError> {
+        let mut alone = NmeaDecoder::new(Some(self.not_before));
+        let decoder = if flow == Flow::Alone { &mut alone } else { &mut self.decoder };
+        let begin = decoder.offset;
+        let mut items = Vec::new();
+        decoder.push(lines, &mut items);
+        if flow != Flow::Running {
+            decoder.finish(&mut items);
+        }
+        for item in &mut items {
+            if let NmeaItem::Fault { offset, .. } = item {
+                *offset = offset.saturating_sub(begin);
+            }
+        }
+        readings(&self.device, &items, false, out);
+        let is_line = |line: &&[u8]| !line.trim_ascii().is_empty();
+        let told = lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter(is_line).count();
+        if out.readings.is_empty() && !out.faults.is_empty() && out.faults.len() >= told {
+            let first = out.faults.swap_remove(0);
+            out.faults.clear();
+            return Err(first);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a whole sentence is among the lines: what speaks is a receiver, and the baud rate is right.
+pub fn speaks(lines: &[u8]) -> bool {
+    let mut lines = lines.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| {
+        let start = line.iter().position(|byte| *byte == b'$');
+        start.is_some_and(|start| sentence::is_whole(&line[start..]))
+    })
+}
