@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_custody_and_use.sql"),
     include_str!("migrations/0009_badges.sql"),
     include_str!("migrations/0010_last_holder.sql"),
+    include_str!("migrations/0011_erasures.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

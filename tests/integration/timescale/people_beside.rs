@@ -243,6 +243,46 @@ async fn who_has_the_number_after_them_is_not_erased() {
 }
 
 #[tokio::test]
+async fn a_restart_in_the_middle_still_knows_what_only_the_database_said_of_them() {
+    let Some((db, _folder, mut node)) = begin("people_restart").await else { return };
+    node.config.statement_timeout = Duration::from_millis(300);
+    let node = node.forward();
+    let mut elsewhere = passed(5, "P-7");
+    elsewhere.subject = Subject::Tag(epc());
+    let events = vec![
+        registered(1, person("P-7", "Ada King")),
+        registered(2, person("P-7", "Ada Lovelace")),
+        registered(3, badge("P-7")),
+        passed(4, "P-7"),
+        elsewhere,
+        checked_out(6, "ada king"),
+    ];
+    let newest = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    // The walk comes as far as the last table, whose rows take longer than the server lets them.
+    slow(&db, "location_event", "UPDATE", 5_000).await;
+    erase(&node, "P-7", &["Ada Lovelace"]).await;
+    let told = "SELECT count(*) FROM tallyman.command_log t WHERE to_jsonb(t)::text ILIKE '%king%'";
+    eventually("what told of them is gone", async || (db.number(told).await == 0).then_some(())).await;
+    let session = "SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'tallyman north-1'";
+    let first = db.number(session).await;
+    begin_anew(&node, &db).await;
+    let again = format!("SELECT count(*) FROM ({session} AND pid <> {first}) s");
+    eventually("another session", async || (db.number(&again).await == 1).then_some(())).await;
+    db.execute("DROP TRIGGER slow ON tallyman.location_event").await;
+    erased(&node).await;
+    let named = format!(
+        "SELECT to_jsonb(t) FROM tallyman.location_event t
+         WHERE to_jsonb(t)::text ILIKE ANY (ARRAY['%king%', '%{}%'])",
+        epc()
+    );
+    assert_eq!(db.rows_of(&named).await, json!([]));
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.erasure").await, 0);
+    node.close().await;
+    db.drop().await;
+}
+
+#[tokio::test]
 async fn what_takes_longer_than_usual_and_has_no_parts_is_given_the_time() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();

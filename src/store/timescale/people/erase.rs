@@ -131,9 +131,9 @@ impl Walk {
             return Ok(Step::More);
         };
         let Some(table) = tables.front().cloned() else {
-            let person = &self.erasure.person;
+            let erasure = &self.erasure;
             let removed =
-                transacted(connection, patience, async |it| remove(it, &after.journal, person).await);
+                transacted(connection, patience, async |it| remove(it, &after.journal, erasure).await);
             self.rows += removed.await?;
             return Ok(Step::Done);
         };

@@ -9,8 +9,29 @@ use crate::store::timescale::connection::{Connection, column};
 use crate::store::timescale::error::StoreError;
 
 /// Adds what they were called and carried before the journal began to remember: the database may reach further back.
-/// `newer`: the condition on an event of table `t` that it is of whoever has the number by now.
+/// That is looked for once, while nothing is rewritten yet, and noted there for a walk that is begun again: what tells
+/// of them is gone by then. `newer`: the condition on an event of table `t` that it is of whoever has the number by now.
 pub async fn trace(
+    connection: &mut Connection,
+    journal: &Reader,
+    erasure: &mut Erasure,
+    newer: &str,
+) -> Result<(), StoreError> {
+    const NOTED: &str = "read whom to erase";
+    let noted = sqlx::query("SELECT texts, badges FROM tallyman.erasure WHERE label = $1");
+    if let Some(row) = connection.row(NOTED, noted.bind(erasure.label.clone())).await? {
+        erasure.texts = column(&row, NOTED, "texts")?;
+        erasure.badges = codes(column(&row, NOTED, "badges")?);
+        return Ok(());
+    }
+    look(connection, journal, erasure, newer).await?;
+    let note = sqlx::query("INSERT INTO tallyman.erasure (label, texts, badges) VALUES ($1, $2, $3)");
+    let badges: Vec<String> = erasure.badges.iter().map(Epc::to_string).collect();
+    let note = note.bind(erasure.label.clone()).bind(erasure.texts.clone()).bind(badges);
+    connection.run("note whom to erase", note).await.map(drop)
+}
+
+async fn look(
     connection: &mut Connection,
     journal: &Reader,
     erasure: &mut Erasure,
@@ -56,16 +77,26 @@ pub async fn trace(
     let badges = connection.rows(OPERATION, badges).await?;
     let badges = badges.iter().map(|row| column::<String>(row, OPERATION, "epc"));
     let badges = badges.collect::<Result<Vec<String>, _>>()?;
-    erasure.badges = badges.iter().filter_map(|epc| Epc::from_hex(epc)).collect();
+    erasure.badges = codes(badges);
     erasure.badges.sort_unstable();
     erasure.badges.dedup();
     Ok(())
 }
 
-/// Their record and badges, where the register is here. Last, because a walk that is begun again asks these, too, what
-/// they carried.
-pub async fn remove(connection: &mut Connection, journal: &Reader, person: &str) -> Result<u64, StoreError> {
+fn codes(hex: Vec<String>) -> Vec<Epc> {
+    hex.iter().filter_map(|epc| Epc::from_hex(epc)).collect()
+}
+
+/// Their record and badges, where the register is here, and what was noted of them: nothing else names them any more.
+pub async fn remove(
+    connection: &mut Connection,
+    journal: &Reader,
+    erasure: &Erasure,
+) -> Result<u64, StoreError> {
     const OPERATION: &str = "remove a person";
+    let person = erasure.person.as_str();
+    let noted = sqlx::query("DELETE FROM tallyman.erasure WHERE label = $1").bind(erasure.label.clone());
+    connection.run(OPERATION, noted).await?;
     let left = of_nobody_else(connection, journal, person).await?;
     let keys: Vec<String> = left.into_iter().map(|badge| badge.key).collect();
     let badges = sqlx::query(
