@@ -41,8 +41,6 @@ pub enum StoreError {
     Contested { node: String },
     #[error("rows of {table} moved while a person was taken out of them")]
     Moved { table: String },
-    #[error("{table} has more rows that may name a person at one time than fit in one statement")]
-    Crowded { table: String },
     #[error("a row of {table} would be no event any more without the person that it names")]
     Spoiled { table: String },
     #[error(transparent)]
@@ -77,7 +75,7 @@ impl StoreError {
             Self::Migrate { .. } => "migrate",
             Self::Occupied { .. } => "occupied",
             Self::Contested { .. } => "contested",
-            Self::Moved { .. } | Self::Crowded { .. } | Self::Spoiled { .. } => "people",
+            Self::Moved { .. } | Self::Spoiled { .. } => "people",
             Self::Current(_) => "current",
             Self::NoRegister | Self::OtherRegister => "register",
             Self::Journal(_) | Self::JournalEpoch(_) => "journal",
@@ -124,7 +122,7 @@ impl StoreError {
     pub fn is_about_one_statement(&self) -> bool {
         let lost = |code: String| ["08", "57P", "58"].iter().any(|class| code.starts_with(class));
         match self {
-            Self::Moved { .. } | Self::Crowded { .. } | Self::Spoiled { .. } | Self::Current(_) => true,
+            Self::Moved { .. } | Self::Spoiled { .. } | Self::Current(_) => true,
             _ => self.sqlstate().is_some_and(|code| !lost(code)),
         }
     }

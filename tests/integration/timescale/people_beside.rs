@@ -283,6 +283,22 @@ async fn a_restart_in_the_middle_still_knows_what_only_the_database_said_of_them
 }
 
 #[tokio::test]
+async fn what_an_import_did_at_one_moment_is_more_than_a_step_and_is_done() {
+    const CHECKOUTS: u64 = 2_500;
+    let Some((db, _folder, node)) = begin("people_import").await else { return };
+    let node = node.forward();
+    let at_once = (0..CHECKOUTS).map(|n| Event { observed_at: at(1), ..checked_out(n, "P-7") });
+    let newest = node.commit(Batch { events: at_once.collect(), ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    erase(&node, "P-7", &[]).await;
+    erased(&node).await;
+    let theirs = format!("SELECT count(*) FROM tallyman.location_event WHERE holder = '{LABEL}'");
+    assert_eq!(db.number(&theirs).await, CHECKOUTS as i64);
+    node.close().await;
+    db.drop().await;
+}
+
+#[tokio::test]
 async fn what_takes_longer_than_usual_and_has_no_parts_is_given_the_time() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();

@@ -24,11 +24,16 @@ use crate::store::timescale::error::StoreError;
 
 /// Rows of a table that is walked by its key, at first.
 const FIRST_KEYS: i64 = 500;
+/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken. What an import did has one time:
+/// where there are no parts, it is twice as many until it is done.
+const MOST: usize = 2_000;
 
 pub struct Walk {
     erasure: Erasure,
     after: After,
     patience: Patience,
+    /// Rows that are rewritten at once, at most.
+    most: usize,
     /// Not known yet.
     tables: Option<VecDeque<Table>>,
     /// Of the first of the tables.
@@ -109,7 +114,7 @@ enum Passed {
 impl Walk {
     pub fn new(erasure: Erasure, lineage: &Lineage, journal: Reader, patience: Patience) -> Self {
         let after = After::new(&erasure, lineage, journal);
-        Self { erasure, after, patience, tables: None, way: None, rows: 0 }
+        Self { erasure, after, patience, most: MOST, tables: None, way: None, rows: 0 }
     }
 
     /// One bounded step. On an error nothing of the step is done.
@@ -120,7 +125,7 @@ impl Walk {
     }
 
     async fn try_step(&mut self, connection: &mut Connection) -> Result<Step, StoreError> {
-        let (patience, after) = (self.patience, &self.after);
+        let (patience, after, most) = (self.patience, &self.after, self.most);
         let Some(tables) = &mut self.tables else {
             let erasure = &mut self.erasure;
             let tables = transacted(connection, patience, async |it| {
@@ -147,7 +152,7 @@ impl Walk {
         let began = Instant::now();
         let passed = transacted(connection, patience, async |it| {
             let Some(stretch) = way.next(&table, it).await? else { return Ok(Passed::End) };
-            let rows = table.erase(it, Whom { erasure, eraser, after }, &stretch.within).await?;
+            let rows = table.erase(it, Whom { erasure, eraser, after, most }, &stretch.within).await?;
             Ok(rows.map_or(Passed::Crowded, |rows| Passed::Rows(stretch, rows)))
         });
         match passed.await {
@@ -158,9 +163,10 @@ impl Walk {
             Ok(Passed::Rows(stretch, rows)) => {
                 way.passed(stretch, began.elapsed());
                 self.rows += rows;
+                self.most = MOST;
             }
             Ok(Passed::Crowded) if way.shorten() => {}
-            Ok(Passed::Crowded) => return Err(StoreError::Crowded { table: table.name }),
+            Ok(Passed::Crowded) => self.most *= 2,
             Err(error) if error.is_too_much_at_once() && way.shorten() => {}
             Err(error) => return Err(error),
         }

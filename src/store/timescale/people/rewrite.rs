@@ -13,9 +13,6 @@ use crate::store::timescale::connection::{Connection, column};
 use crate::store::timescale::encode::without_nul;
 use crate::store::timescale::error::StoreError;
 
-/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken.
-const MOST: usize = 2_000;
-
 /// What becomes of a row.
 enum Erased {
     Same,
@@ -30,6 +27,8 @@ pub struct Whom<'a> {
     pub erasure: &'a Erasure,
     pub eraser: &'a Eraser,
     pub after: &'a After,
+    /// Rows that are rewritten at once, at most.
+    pub most: usize,
 }
 
 impl Table {
@@ -41,7 +40,7 @@ impl Table {
         within: &str,
     ) -> Result<Option<u64>, StoreError> {
         const OPERATION: &str = "look for a person";
-        let Whom { erasure, eraser, after } = whom;
+        let Whom { erasure, eraser, after, most } = whom;
         let newer = &after.newer;
         let hints: Vec<String> = eraser.hints().map(str::to_owned).collect();
         let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
@@ -54,11 +53,11 @@ impl Table {
              LIMIT {limit} {lock}",
             name = self.name,
             words = words.join(", "),
-            limit = MOST + 1,
+            limit = most + 1,
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
         let found = connection.rows(OPERATION, query.persistent(false)).await?;
-        if found.len() > MOST {
+        if found.len() > most {
             return Ok(None);
         }
         let (mut rows, mut gone, mut subjects) = (Vec::new(), Vec::new(), BTreeSet::new());
