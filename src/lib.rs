@@ -13,6 +13,7 @@ pub mod decode;
 pub mod domain;
 pub mod epcis;
 pub mod journal;
+pub mod live;
 pub mod notify;
 pub mod pipeline;
 pub mod source;

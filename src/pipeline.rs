@@ -43,6 +43,7 @@ use crate::domain::register::Record;
 use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 use crate::journal::{self, JournalError, Opened, Reader, StatePages};
+use crate::live::Live;
 use crate::notify::{self, Board, Receivers};
 use crate::source::clock::WallClock;
 use crate::source::{self, Gate, IntakeSender};
@@ -130,13 +131,15 @@ pub async fn take_up(config: &Config, state: &mut StatePages) -> Result<Core, Ru
 /// Creates every channel and spawns every stage.
 async fn assemble(
     config: Config,
-    core: Core,
+    mut core: Core,
     opened: Opened,
     clock: WallClock,
     ready: telemetry::Readiness,
     stages: &mut Stages,
     shutdown: &CancellationToken,
 ) -> Result<(), RunError> {
+    let live = Live::default();
+    core.show_in(live.clone());
     let (intake_tx, intake_rx) = mpsc::channel(config.intake.queue);
     let (work_tx, work_rx) = mpsc::channel(WORK_QUEUE);
     let (command_tx, command_rx) = mpsc::channel(COMMAND_QUEUE);
@@ -243,6 +246,7 @@ async fn assemble(
         config: config.web.clone(),
         committed: committed_rx,
         receivers,
+        live,
         stopping: tail,
     });
     spawn_web(&config, api, stages).await?;

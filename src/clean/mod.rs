@@ -82,7 +82,7 @@ pub const EXCLUDED: &str = "excluded";
 pub const NOT_INCLUDED: &str = "not-included";
 
 /// A door that hears a tag by this much better than another is the one that it passes: it is nearer by half.
-const NEXT_DOOR_DB: f32 = 3.0;
+pub const NEXT_DOOR_DB: f32 = 3.0;
 
 /// What cleaning put out. Calls append; whoever takes it empties it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -224,6 +224,12 @@ impl Cleaner {
         if (source.up(), source.live()) != before {
             self.relink(index, reason, change.at, change.at, out);
         }
+    }
+
+    /// A source that is here still tells what it held while it was away.
+    pub fn is_catching_up(&self, source: &SourceId) -> bool {
+        let source = self.by_name.get(source).map(|index| &self.sources[*index]);
+        source.is_some_and(|source| source.up() && !source.live())
     }
 
     /// How far the sources' clocks run ahead of ours, in microseconds, where that is known.

@@ -27,6 +27,7 @@ mod register;
 mod run;
 mod story;
 pub mod token;
+mod watch;
 
 /// Hears RFID gates, GPS trackers and condition sensors, works out what really happened, keeps it, and
 /// says so when an asset that should be there is not.
@@ -62,6 +63,8 @@ enum Sub {
     Export(export::ExportArgs),
     /// Tell everything behind what is said of one asset
     Explain(explain::ExplainArgs),
+    /// Stand before a read point's antennas and see what they hear, how loud, and who else does: the walk test
+    Watch(watch::WatchArgs),
     /// Hand an asset to somebody
     Checkout(commands::CheckoutArgs),
     /// Take an asset back
@@ -183,6 +186,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Explain(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
+        }
+        Sub::Watch(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| watch::run(&config, args).await).await
         }
         Sub::Checkout(args) => commands::order(args).await,
         Sub::CheckIn(args) => commands::order(args).await,

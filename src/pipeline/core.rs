@@ -29,6 +29,7 @@ use crate::domain::register::{Misfit, News, Plan};
 use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
 use crate::journal::{Batch, StateRowRead, StoredDeadLetter};
+use crate::live::Live;
 use crate::source::Intake;
 use crate::telemetry;
 use crate::track::Tracker;
@@ -73,6 +74,7 @@ pub struct Core {
     decoded: Decoded,
     cleaned: Cleaned,
     tallied: Tally,
+    live: Live,
 }
 
 enum Decoder {
@@ -102,6 +104,11 @@ impl Core {
         let mut restoring = Restoring::new(config);
         restoring.take(state)?;
         restoring.finish()
+    }
+
+    /// Where whoever watches sees what is heard: nothing of it comes back.
+    pub fn show_in(&mut self, live: Live) {
+        self.live = live;
     }
 
     /// To be called once, before any other input: the time that we were not watching becomes a gap.
@@ -322,6 +329,10 @@ impl Core {
         }
         let Decoded { readings, faults } = std::mem::take(&mut self.decoded);
         self.tallied.note(&frame.source, &readings);
+        if self.live.is_watched() {
+            let held = self.cleaner.is_catching_up(&frame.source);
+            self.live.note(&readings, frame.received_at, held);
+        }
         let mut set_aside = self.faulty(&faults, &frame);
         for reading in readings {
             let aside = self.reading(reading, &frame);

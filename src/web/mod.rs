@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Rules, WebConfig};
 use crate::domain::orders::{Answer, Order};
 use crate::journal::Reader;
+use crate::live::Live;
 use crate::notify::Receivers;
 use crate::source::clock::WallClock;
 use crate::trust::Followed;
@@ -51,8 +52,10 @@ mod router;
 mod routes;
 mod serve;
 mod sites;
+mod sse;
 mod status;
 mod stream;
+pub mod walk;
 
 /// Looks through more rows than usual that run at a time: each costs a core some milliseconds a window.
 const LONG_LOOKS: usize = 2;
@@ -72,6 +75,8 @@ pub struct Api {
     /// Turns of those who listen to the stream of events.
     streams: Arc<Semaphore>,
     receivers: Receivers,
+    /// What is heard at this moment.
+    live: Live,
     stopping: CancellationToken,
 }
 
@@ -84,16 +89,17 @@ pub struct Parts {
     pub config: WebConfig,
     pub committed: watch::Receiver<u64>,
     pub receivers: Receivers,
+    pub live: Live,
     /// Ends streams, and then the connections.
     pub stopping: CancellationToken,
 }
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reader, rules, commands, clock, config, committed, receivers, stopping } = parts;
+        let Parts { reader, rules, commands, clock, config, committed, receivers, live, stopping } = parts;
         let scans = Semaphore::new(LONG_LOOKS);
         let streams = Arc::new(Semaphore::new(config.max_streams));
-        Self { reader, rules, commands, clock, config, scans, committed, streams, receivers, stopping }
+        Self { reader, rules, commands, clock, config, scans, committed, streams, receivers, live, stopping }
     }
 }
 
@@ -115,6 +121,7 @@ fn operations(config: &WebConfig) -> Vec<routes::Operation> {
     operations.extend(answers::operations());
     operations.extend(events::operations());
     operations.extend(stream::operations());
+    operations.extend(walk::operations());
     operations.extend(alerts::operations());
     operations.extend(audits::operations());
     operations.extend(epcis::operations());

@@ -10,7 +10,7 @@ use super::problem::{PROBLEM_JSON, ProblemBody};
 use super::routes::{Answer, BASE, Operation};
 
 /// What a path's parameters are, with an example.
-const PATH_PARAMETERS: [(&str, &str, &str); 8] = [
+const PATH_PARAMETERS: [(&str, &str, &str); 9] = [
     ("asset", "The asset's number on the register.", "FL-07"),
     ("table", "zone, class, asset, tag, tracker, sensor and so on.", "asset"),
     ("key", "The record's key in its table.", "FL-07"),
@@ -19,6 +19,7 @@ const PATH_PARAMETERS: [(&str, &str, &str); 8] = [
     ("id", "An id as a list gives it.", "0"),
     ("audit", "The name of an audit.", "crib-2026-05"),
     ("event", "The id of an event.", "0196889f2c00a1b2c3d4e5f60718293a"),
+    ("read_point", "The name of a read point.", "dock-3"),
 ];
 
 const PROBLEMS: [(u16, &str); 13] = [
@@ -252,6 +253,23 @@ impl JsonSchema for EventStream {
         schemars::json_schema!({
             "type": "string",
             "description": "Server-sent events: `id` is the number of the event, `data` the event as in a list.",
+        })
+    }
+}
+
+/// The answer of `GET /read-points/{read_point}/stream`.
+pub(super) struct ReadStream;
+
+impl JsonSchema for ReadStream {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ReadStream".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "Server-sent events without ids: `data` is JSON as `x-data` says.",
+            "x-data": schemas.subschema_for::<super::walk::Told>(),
         })
     }
 }

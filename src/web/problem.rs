@@ -24,6 +24,8 @@ pub(super) enum Problem {
     Forbidden(&'static str),
     #[error("there is no {what} `{name}`")]
     NotFound { what: &'static str, name: String },
+    #[error("there is no read point `{name}`; {known}")]
+    NoReadPoint { name: String, known: String },
     #[error("`{0}` is not a method of this path")]
     MethodNotAllowed(String),
     #[error("{0}")]
@@ -77,7 +79,7 @@ impl Problem {
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "role"),
-            Self::NotFound { .. } | Self::Refused(Refused::NotFound { .. }) => {
+            Self::NotFound { .. } | Self::NoReadPoint { .. } | Self::Refused(Refused::NotFound { .. }) => {
                 (StatusCode::NOT_FOUND, "not-found")
             }
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),

@@ -41,3 +41,4 @@ mod stopping;
 mod teltonika_source;
 mod timescale;
 mod tshark;
+mod walk;

@@ -53,6 +53,7 @@ impl Restoring {
             decoded: Decoded::default(),
             cleaned: Cleaned::default(),
             tallied: super::tally::Tally::default(),
+            live: crate::live::Live::default(),
         };
         Self { core, clean_rows: Vec::new(), pool: Pool::default() }
     }

@@ -10,6 +10,7 @@ use crate::journal::Cut;
 
 mod formats;
 mod limits;
+mod live;
 
 const CONFIG: &str = r#"
 node = "test"
