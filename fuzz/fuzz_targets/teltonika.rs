@@ -1,10 +1,13 @@
-//! `cargo +nightly fuzz run teltonika`: any bytes, in any chunks, as a tracker's connection; and the same as the
-//! data of a packet whose check sum is right. Nothing panics, the chunks make no difference, no byte gets lost.
+//! `cargo +nightly fuzz run teltonika`: any bytes, in any chunks, as a capture, a tracker's connection, and a message;
+//! and the same as the data of a packet whose check sum is right. Nothing panics, the chunks make no difference where
+//! there is a way back into the stream, no byte gets lost.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tallyman::decode::gps::teltonika::{Framed, Framer, decode};
+use tallyman::decode::Decoded;
+use tallyman::decode::gps::message::Message;
+use tallyman::decode::gps::teltonika::{Framed, Framer, Piece, Session, decode, decode_message};
 
 fuzz_target!(|chunks: Vec<Vec<u8>>| {
     let whole = chunks.concat();
@@ -25,8 +28,25 @@ fuzz_target!(|chunks: Vec<Vec<u8>>| {
         together += length as u64;
     }
     assert_eq!(together, whole.len() as u64);
+    connected(&chunks);
+    let message = Message { topic: "t", payload: &whole, retained: false };
+    decode_message(message, &"356307042441013".into(), &mut Decoded::default()).ok();
     taken(&packet(&whole));
 });
+
+fn connected(chunks: &[Vec<u8>]) {
+    let mut session = Session::default();
+    let mut pieces = Vec::new();
+    chunks.iter().for_each(|chunk| session.push(chunk, &mut pieces));
+    let of = |piece: &Piece| match piece {
+        Piece::Login(imei) => 2 + imei.len(),
+        Piece::Ping => 1,
+        Piece::Packet(bytes) | Piece::Damaged(bytes) | Piece::Lost(bytes) => bytes.len(),
+    };
+    let told: usize = pieces.iter().map(of).sum();
+    let left = session.finish().map_or(0, |left| left.len());
+    assert_eq!(told + left, chunks.iter().map(Vec::len).sum::<usize>());
+}
 
 /// That it is refused is as good as that it is taken.
 fn taken(packet: &[u8]) {

@@ -364,3 +364,43 @@ qos = 0
         assert!(warning.starts_with(start), "{warning}\nexpected {start}");
     }
 }
+
+#[tokio::test]
+async fn a_receiver_speaks_or_does_not() {
+    let nmea = |address: &str| {
+        format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[nmea]]\nname = \"gps\"\naddress = \"{address}\"\n"
+        )
+    };
+    let answer = async |bytes: &'static [u8]| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let address = serve(move |mut stream| async move {
+            stream.write_all(bytes).await.unwrap();
+            stopped.await.unwrap_or_default();
+        })
+        .await;
+        let findings = try_all(&config(&nmea(&address)), Duration::from_millis(500)).await;
+        drop(stop);
+        findings[0].to_string()
+    };
+    let found = answer(b"\x80GA*00\r\n$GPTXT,01,01,02,hello*2F\r\n").await;
+    assert!(found.starts_with("ok    nmea gps (") && found.ends_with("it speaks NMEA 0183"), "{found}");
+    assert!(answer(b"\x80\x81\x82").await.ends_with("3 bytes came, no sentence: is the baud rate right?"));
+    assert!(answer(b"").await.ends_with("open, and nothing comes: is it on?"));
+}
+
+#[test]
+fn who_may_connect_to_us_is_said_and_warned_of() {
+    let text = |more: &str| {
+        config(&format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[teltonika]]\nname = \"t\"\nlisten = \"0.0.0.0:5027\"\n{more}"
+        ))
+    };
+    let warned = |config: &crate::config::Config| {
+        warnings::warnings(config)
+            .into_iter()
+            .any(|warning| warning.contains("teltonika t: without `devices`"))
+    };
+    assert!(warned(&text("")));
+    assert!(!warned(&text("devices = [\"356307042441013\"]")));
+}

@@ -53,6 +53,15 @@ mapping = { preset = "thingsboard" }
 [[broker.topic]]
 topic = "gps/{device}"
 format = "nmea"
+
+[[nmea]]
+name = "receiver"
+address = "127.0.0.1:1"
+device = "crane"
+
+[[teltonika]]
+name = "trackers"
+listen = "127.0.0.1:0"
 "#;
 
 const NOON: i64 = 1_767_268_800;

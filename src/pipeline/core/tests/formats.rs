@@ -112,3 +112,66 @@ fn a_receiver_without_a_fix_is_counted_and_lives() {
     assert!(sent.fixes().is_empty() && sent.letters().is_empty());
     assert_eq!((sent.book.readings, sent.book.filtered["no-fix"]), (1, 1));
 }
+
+fn take(core: &mut Core, source: &str, payload: Payload) -> Group {
+    let received_at = Timestamp::from_secs(NOON + 100);
+    core.intake(Intake::Frame(Frame { source: source.into(), received_at, payload, ack: None }));
+    assert!(core.books[&SourceId::from(source)].balances());
+    core.take_group()
+}
+
+/// As the journal gives it back.
+fn stored(letter: &crate::journal::DeadLetter) -> StoredDeadLetter {
+    StoredDeadLetter {
+        id: 1,
+        source: letter.source.to_string(),
+        received_at: letter.received_at,
+        recorded_at: letter.received_at,
+        reason: letter.reason.clone(),
+        detail: letter.detail.clone(),
+        protocol: letter.protocol.to_owned(),
+        topic: letter.topic.clone(),
+        payload: letter.payload.clone(),
+        cut: None,
+    }
+}
+
+#[test]
+fn lines_and_packets_are_kept_whole_and_can_be_put_back() {
+    let mut core = core(Vec::new());
+    let lines = format!("{}$GPRMC,1200*00\r\n", sentence(1)).into_bytes();
+    let group = take(&mut core, "receiver", Payload::Nmea { lines: lines.clone(), flow: Flow::Paused });
+    assert_eq!(group.batch.events.iter().filter(|event| matches!(event.body, EventBody::Fix(_))).count(), 1);
+    let [letter] = &group.batch.dead_letters[..] else { panic!("{:?}", group.batch.dead_letters) };
+    assert_eq!((letter.protocol, letter.reason.as_str(), &letter.payload), ("nmea", "checksum", &lines));
+    core.replay(stored(letter));
+    let group = core.take_group();
+    assert!(!group.batch.events.iter().any(|event| matches!(event.body, EventBody::Fix(_))), "known again");
+    assert_eq!((group.batch.replayed.len(), group.batch.dead_letters.len()), (1, 1));
+
+    let bytes = b"no packet".to_vec();
+    let payload = Payload::Teltonika { imei: "356307042441013".into(), bytes, fault: Some("garbage") };
+    let group = take(&mut core, "trackers", payload);
+    let [letter] = &group.batch.dead_letters[..] else { panic!("{:?}", group.batch.dead_letters) };
+    assert_eq!((letter.protocol, letter.topic.as_deref()), ("teltonika", Some("356307042441013")));
+    core.replay(stored(letter));
+    let again = core.take_group().batch.dead_letters;
+    assert_eq!((again[0].reason.as_str(), again[0].topic.as_deref()), ("preamble", Some("356307042441013")));
+    for source in ["receiver", "trackers"] {
+        assert!(core.books[&SourceId::from(source)].balances());
+    }
+}
+
+/// One that says nothing but what cannot be is no reading and no silence.
+#[test]
+fn a_receiver_s_frame_of_faults_alone_is_a_dead_letter() {
+    let mut core = core(Vec::new());
+    let lines = b"\x80\x80\x80\n$GPRMC,1200*00\r\n".to_vec();
+    take(&mut core, "receiver", Payload::Nmea { lines, flow: Flow::Running });
+    let book = &core.books[&SourceId::from("receiver")];
+    assert_eq!((book.frames, book.dead_letters, book.readings), (1, 1, 0));
+    // A pause behind it says nothing.
+    take(&mut core, "receiver", Payload::Nmea { lines: Vec::new(), flow: Flow::Paused });
+    let book = &core.books[&SourceId::from("receiver")];
+    assert_eq!((book.frames, book.decoded, book.dead_letters), (2, 1, 1));
+}
