@@ -115,7 +115,7 @@ impl Walk {
                         rest.extend_from_slice(&chunk);
                         self.take(&mut rest)?;
                     }
-                    Ok(None) => break Some("it stopped, or was told to end it".to_owned()),
+                    Ok(None) => break Some("it was stopped".to_owned()),
                     Err(error) => break Some(error.to_string()),
                 },
                 _ = refresh.tick() => self.show().await?,

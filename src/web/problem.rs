@@ -46,7 +46,7 @@ pub(super) enum Problem {
     Conflict(String),
     #[error("too many requests: wait {retry_after} s")]
     TooMany { retry_after: u64 },
-    #[error("there are as many event streams as web.max_streams allows")]
+    #[error("there are as many streams as web.max_streams allows")]
     NoStreamLeft,
     #[error("the journal could not be read: try again")]
     Journal(#[from] JournalError),

@@ -8,6 +8,7 @@ use crate::domain::frames::LinkState;
 use crate::domain::frames::TooLong;
 use crate::journal::Cut;
 
+mod antennas;
 mod formats;
 mod limits;
 mod live;

@@ -14,7 +14,7 @@ address = "127.0.0.1:5084"
 /// RO_ACCESS_REPORT of one EPC-96 with its AntennaID and PeakRSSI; behind it, when it was seen (UTC).
 const REPORT: &str = "043d 00000029 00000001 00f0 001f 8d 3000abcdef00000000000003 81 0002 86 c4 82";
 
-fn watched() -> (Core, Live) {
+pub(super) fn watched() -> (Core, Live) {
     let config = config::parse(&format!("{CONFIG}{READER}"), Path::new("."), &|_| None).unwrap();
     let mut core = Core::new(&config, Vec::new()).unwrap();
     let live = Live::default();
@@ -23,12 +23,12 @@ fn watched() -> (Core, Live) {
     (core, live)
 }
 
-fn up(replaying: bool, second: i64) -> Intake {
+pub(super) fn up(replaying: bool, second: i64) -> Intake {
     let at = Timestamp::from_secs(NOON + second);
     Intake::Link(LinkChange { source: "dock".into(), at, state: LinkState::Up { replaying } })
 }
 
-fn frame(message: Vec<u8>, second: i64) -> Intake {
+pub(super) fn frame(message: Vec<u8>, second: i64) -> Intake {
     let received_at = Timestamp::from_secs(NOON + second);
     Intake::Frame(Frame { source: "dock".into(), received_at, payload: Payload::Llrp(message), ack: None })
 }
@@ -45,7 +45,7 @@ fn report(seen: i64, second: i64) -> Intake {
     frame(message, second)
 }
 
-fn micros(second: i64) -> i64 {
+pub(super) fn micros(second: i64) -> i64 {
     (NOON + second) * 1_000_000
 }
 
