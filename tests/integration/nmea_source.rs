@@ -1,4 +1,4 @@
-//! The source of GNSS receivers against a TCP peer written by hand. Lines are opened as those of serial readers are.
+//! The source of GNSS receivers against a TCP peer and a pseudo-terminal, both written by hand.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tallyman::decode::gps::nmea::NmeaStream;
 use tallyman::domain::frames::{Flow, LinkState, Payload};
 use tallyman::domain::readings::Reading;
 use tallyman::source::{Gate, Intake, nmea};
+use tallyman_simulators::serial::Line;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -16,9 +17,9 @@ use tokio::time::timeout;
 use crate::servers::PATIENCE;
 use crate::source::{Source, reason};
 
-fn config(address: &str, more: &str) -> NmeaConfig {
+fn config(line: &str, more: &str) -> NmeaConfig {
     let text = format!(
-        "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[nmea]]\nname = \"gps\"\naddress = \"{address}\"\n\
+        "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[nmea]]\nname = \"gps\"\n{line}\n\
          device = \"crane\"\nbackoff = {{ first = \"10ms\", last = \"50ms\" }}\n{more}\n"
     );
     let config = tallyman::config::parse(&text, Path::new("."), &|_| None).expect("a configuration");
@@ -47,7 +48,7 @@ struct Daemon {
 impl Daemon {
     async fn start(more: &str, queue: usize) -> (Self, TcpStream) {
         let peer = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let config = config(&peer.local_addr().unwrap().to_string(), more);
+        let config = config(&format!("address = \"{}\"", peer.local_addr().unwrap()), more);
         let stream = NmeaStream::new(config.device.clone(), config.not_before);
         let source = Source::start(queue, |intake, shutdown| nmea::run(config, intake, shutdown));
         let daemon = Self { source, stream, peer };
@@ -116,6 +117,56 @@ async fn a_line_that_is_closed_is_opened_again_and_what_was_cut_off_costs_itself
     assert_eq!(daemon.source.link_among_frames().await, LinkState::Up { replaying: false });
     assert_eq!(daemon.fixes(1).await.0, [3]);
     daemon.source.stop().await;
+}
+
+/// Writes bursts from this second on until the receiver is known; gives the second after the last.
+async fn speak_until_up(line: &mut Line, source: &mut Source, mut second: u32) -> u32 {
+    let told = async {
+        loop {
+            line.write(burst(second).as_bytes()).await.unwrap();
+            second += 1;
+            let heard = timeout(Duration::from_millis(300), source.intake.recv()).await;
+            if let Ok(Some(Intake::Link(change))) = heard
+                && change.state == (LinkState::Up { replaying: false })
+            {
+                return second;
+            }
+        }
+    };
+    timeout(PATIENCE, told).await.expect("the receiver is known")
+}
+
+#[tokio::test]
+async fn a_serial_port_that_is_unplugged_and_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gps");
+    let mut line = Line::open(&path).unwrap();
+    let config = config(&format!("port = {:?}", path.display().to_string()), "baud = 4800");
+    let mut stream = NmeaStream::new(config.device.clone(), config.not_before);
+    let mut source = Source::start(1000, |intake, shutdown| nmea::run(config, intake, shutdown));
+    let mut second = 0;
+    for _ in 0..2 {
+        second = speak_until_up(&mut line, &mut source, second).await;
+        let last = format!("2026-05-01T12:00:{second:02}Z");
+        line.write(burst(second).as_bytes()).await.unwrap();
+        let mut fixes = Vec::new();
+        while !fixes.contains(&last) {
+            let Intake::Frame(frame) = source.next().await else { continue };
+            let Payload::Nmea { lines, flow } = frame.payload else { panic!("{frame:?}") };
+            let mut out = Decoded::default();
+            stream.decode(&lines, flow, &mut out).unwrap();
+            fixes.extend(out.readings.iter().map(|reading| match reading {
+                Reading::Fix(fix) => fix.observed_at.to_string(),
+                other => panic!("{other:?}"),
+            }));
+        }
+        drop(line);
+        let down = reason(source.link_among_frames().await);
+        assert!(down.contains("closed") || down.contains("read"), "{down}");
+        line = Line::open(&path).unwrap();
+        second += 1;
+    }
+    source.stop().await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod reader;
 
 use serde::{Deserialize, Serialize};
 
+pub use line::Line;
 pub use reader::{SerialOptions, SerialReader};
 
 /// What it speaks.
