@@ -243,7 +243,7 @@ const NOBODY: &str = "
     cost_centre course_deg coverage criticality deadband device digest direction door due_back elsewhere
     ended ended_at escalated_at evidence expected expires_at explains fence fences figures fired_at
     first_at fix flapping_since found ghost_after ghost_after_in_maintenance ghost_since handover high
-    holds holidays home_zone id idle_after incident inhibited_by inside inspect_every inspect_on_return
+    holds holidays home_zone id idle_after ignition incident inhibited_by inside inspect_every inspect_on_return
     inspected_at items kind last_at last_sensed lat lifecycle limit limits location lon low
     low_battery_percent missing needs needs_checkout not_ready number observed_at of off_delay on_delay
     opened_at out-through out_at_start overdue_grace part part_of parts passed passed_at peak peak_at
