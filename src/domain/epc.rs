@@ -31,6 +31,13 @@ impl Epc {
         Some(Self { bits, bytes: held })
     }
 
+    /// The code of nearly every tag.
+    pub fn of_96(bytes: &[u8; 12]) -> Self {
+        let mut held = [0; Self::MAX_BYTES];
+        held[..12].copy_from_slice(bytes);
+        Self { bits: 96, bytes: held }
+    }
+
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = hex::decode(text).ok()?;
         Self::new(u16::try_from(bytes.len() * 8).ok()?, &bytes)

@@ -4,7 +4,7 @@
 use super::definitions::{self, vendor};
 use super::framing::Header;
 use super::numbers::{message, parameter as number};
-use super::walk::{Part, Walk, fault};
+use super::walk::{Fault, Part, Walk, fault};
 use crate::decode::DecodeError;
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, SourceId};
@@ -87,8 +87,8 @@ impl ReportDecoder {
             if part.number != number::TAG_REPORT_DATA {
                 continue;
             }
-            match self.tag(part) {
-                Ok(read) => out.push(Reading::Tag(read)),
+            match self.tag(part, out) {
+                Ok(()) => {}
                 Err(error) if error.reason == EPC_TOO_LONG => oversized = oversized.or(Some(error)),
                 Err(error) => return Err(error),
             }
@@ -96,14 +96,14 @@ impl ReportDecoder {
         oversized.map_or(Ok(()), Err)
     }
 
-    fn tag(&mut self, report: Part<'_>) -> Result<TagRead, DecodeError> {
+    fn tag(&mut self, report: Part<'_>, out: &mut Vec<Reading>) -> Result<(), DecodeError> {
         let mut now = self.last;
         let (mut epc, mut pc, mut crc) = (None, None, None);
         let mut radio = Radio::default();
         let mut content = report.walk();
         while let Some(part) = content.next()? {
             match part.number {
-                number::EPC_96 => epc = Epc::new(96, part.content()),
+                number::EPC_96 => epc = Some(Epc::of_96(&part.array(0)?)),
                 number::EPC_DATA => epc = Some(epc_data(part)?),
                 number::ANTENNA_ID => now.antenna = Some(part.u16_at(0)?),
                 number::PEAK_RSSI => now.peak_rssi_dbm = Some(f32::from(part.u8_at(0)? as i8)),
@@ -120,7 +120,7 @@ impl ReportDecoder {
         }
         let epc = epc.ok_or_else(|| fault("no-epc", report.start, "a tag report without a code"))?;
         self.last = now;
-        Ok(TagRead {
+        out.push(Reading::Tag(TagRead {
             source: self.source.clone(),
             antenna: now.antenna.unwrap_or(Self::UNKNOWN_ANTENNA),
             epc,
@@ -132,7 +132,8 @@ impl ReportDecoder {
             pc,
             crc,
             phase_deg: radio.phase_deg,
-        })
+        }));
+        Ok(())
     }
 
     fn notification(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
@@ -204,7 +205,7 @@ fn epc_data(part: Part<'_>) -> Result<Epc, DecodeError> {
         .ok_or_else(|| fault(EPC_TOO_LONG, part.start, format!("{bits} bits are more than any tag has")))
 }
 
-fn utc(part: Part<'_>) -> Result<DeviceTime, DecodeError> {
+fn utc(part: Part<'_>) -> Result<DeviceTime, Fault> {
     let micros = i64::try_from(part.u64_at(0)?).unwrap_or(i64::MAX);
     Ok(DeviceTime::Utc(Timestamp::from_micros(micros)))
 }
@@ -213,7 +214,7 @@ fn event_time(data: Part<'_>) -> Result<DeviceTime, DecodeError> {
     let mut content = data.walk();
     while let Some(part) = content.next()? {
         match part.number {
-            number::UTC_TIMESTAMP => return utc(part),
+            number::UTC_TIMESTAMP => return Ok(utc(part)?),
             number::UPTIME => return Ok(DeviceTime::Uptime(part.u64_at(0)?)),
             _ => {}
         }
@@ -235,7 +236,7 @@ fn event(part: Part<'_>) -> Result<Option<ReaderEventKind>, DecodeError> {
         number::BUFFER_OVERFLOW_ERROR_EVENT => ReaderEventKind::BufferOverflow,
         number::READER_EXCEPTION_EVENT => {
             let len = usize::from(part.u16_at(0)?);
-            let text = part.content().get(2..2 + len).ok_or_else(|| part.truncated())?;
+            let text = part.content().get(2..2 + len).ok_or_else(|| part.short())?;
             ReaderEventKind::Exception { message: String::from_utf8_lossy(text).into_owned() }
         }
         number::GPI_EVENT => ReaderEventKind::Gpi { port: part.u16_at(0)?, high: part.u8_at(2)? & 0x80 != 0 },

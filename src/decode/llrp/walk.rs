@@ -23,34 +23,76 @@ pub(super) struct Part<'a> {
     pub start: usize,
 }
 
+/// Why a walk ends before its bytes do. Small, because every step can give it; it has words once it is an error.
+#[derive(Clone, Copy)]
+pub(super) struct Fault {
+    offset: usize,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// No parameter has this TV number, so its length is not known.
+    UnknownTv(u16),
+    HeaderCutOff,
+    Length {
+        number: u16,
+        bytes: usize,
+        left: usize,
+    },
+    /// The content is shorter than its fields.
+    Short {
+        number: u16,
+        bytes: usize,
+    },
+}
+
+impl From<Fault> for DecodeError {
+    #[cold]
+    fn from(Fault { offset, what }: Fault) -> Self {
+        match what {
+            What::UnknownTv(number) => {
+                fault("unknown-tv", offset, format!("no parameter has the TV number {number}"))
+            }
+            What::HeaderCutOff => fault("truncated", offset, "a parameter's header is cut off"),
+            What::Length { number, bytes, left } => {
+                fault("length", offset, format!("parameter {number} of {bytes} bytes, {left} left"))
+            }
+            What::Short { number, bytes } => {
+                fault("truncated", offset, format!("parameter {number} has {bytes} bytes of content"))
+            }
+        }
+    }
+}
+
 impl<'a> Walk<'a> {
     /// Over the parameters of a message that has no fields.
     pub fn over_message(bytes: &'a [u8]) -> Self {
         Self { bytes, at: HEADER_BYTES }
     }
 
-    pub fn next(&mut self) -> Result<Option<Part<'a>>, DecodeError> {
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Part<'a>>, Fault> {
         let at = self.at;
         let (number, start, end) = match self.bytes[at..] {
             [] => return Ok(None),
             [first, ..] if first & 0x80 != 0 => {
-                let number = first & 0x7f;
-                let length = TV_CONTENT_BYTES[usize::from(number)];
-                let length = length.ok_or_else(|| {
-                    fault("unknown-tv", at, format!("no parameter has the TV number {number}"))
-                })?;
-                (u16::from(number), at + 1, at + 1 + usize::from(length))
+                let number = u16::from(first & 0x7f);
+                let Some(length) = TV_CONTENT_BYTES[usize::from(number)] else {
+                    return Err(Fault { offset: at, what: What::UnknownTv(number) });
+                };
+                (number, at + 1, at + 1 + usize::from(length))
             }
             [a, b, c, d, ..] => {
                 let length = usize::from(u16::from_be_bytes([c, d]));
                 let number = u16::from_be_bytes([a & 0b11, b]);
                 (if number < 128 { UNDEFINED } else { number }, at + 4, at + length)
             }
-            _ => return Err(fault("truncated", at, "a parameter's header is cut off")),
+            _ => return Err(Fault { offset: at, what: What::HeaderCutOff }),
         };
         if end < start || end > self.bytes.len() {
-            let text = format!("parameter {number} of {} bytes, {} left", end - at, self.bytes.len() - at);
-            return Err(fault("length", at, text));
+            let (bytes, left) = (end - at, self.bytes.len() - at);
+            return Err(Fault { offset: at, what: What::Length { number, bytes, left } });
         }
         self.at = end;
         Ok(Some(Part { number, bytes: &self.bytes[..end], start }))
@@ -66,27 +108,28 @@ impl<'a> Part<'a> {
         Walk { bytes: self.bytes, at: self.start }
     }
 
-    pub fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], DecodeError> {
+    #[inline]
+    pub fn array<const N: usize>(&self, at: usize) -> Result<[u8; N], Fault> {
         let found = self.content().get(at..).and_then(<[u8]>::first_chunk);
-        found.copied().ok_or_else(|| self.truncated())
+        found.copied().ok_or_else(|| self.short())
     }
 
-    pub fn u8_at(&self, at: usize) -> Result<u8, DecodeError> {
+    pub fn u8_at(&self, at: usize) -> Result<u8, Fault> {
         self.array(at).map(u8::from_be_bytes)
     }
 
-    pub fn u16_at(&self, at: usize) -> Result<u16, DecodeError> {
+    pub fn u16_at(&self, at: usize) -> Result<u16, Fault> {
         self.array(at).map(u16::from_be_bytes)
     }
 
-    pub fn u64_at(&self, at: usize) -> Result<u64, DecodeError> {
+    pub fn u64_at(&self, at: usize) -> Result<u64, Fault> {
         self.array(at).map(u64::from_be_bytes)
     }
 
     #[cold]
-    pub fn truncated(&self) -> DecodeError {
-        let text = format!("parameter {} has {} bytes of content", self.number, self.content().len());
-        fault("truncated", self.start, text)
+    pub fn short(&self) -> Fault {
+        let what = What::Short { number: self.number, bytes: self.content().len() };
+        Fault { offset: self.start, what }
     }
 }
 

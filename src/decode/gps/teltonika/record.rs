@@ -162,7 +162,7 @@ fn time(cursor: &mut Cursor<'_>) -> Result<Result<Timestamp, DecodeError>, Decod
 /// Longitude stands first.
 fn position(cursor: &mut Cursor<'_>) -> Result<Result<Position, DecodeError>, DecodeError> {
     let at = cursor.at();
-    let mut degrees = || Ok(f64::from(cursor.number(4)? as u32 as i32) / UNITS_PER_DEGREE);
+    let mut degrees = || cursor.number(4).map(|units| f64::from(units as u32 as i32) / UNITS_PER_DEGREE);
     let (lon, lat) = (degrees()?, degrees()?);
     Ok(Position::new(lat, lon)
         .ok_or_else(|| fault("position", at, format!("lat {lat} lon {lon} is no place on Earth"))))
