@@ -1,6 +1,6 @@
 //! Simulated portals through cleaning and through baselines, graded against the truth; prints a table.
 //!
-//! `cargo bench --bench portal -- [--seeds N] [--from SEED] [--only NAME] [--scenario FILE]… [--ours]`
+//! `cargo bench --bench portal -- [--seeds N] [--from SEED] [--only NAME] [--scenario FILE]… [--ours] [--drawn N]`
 //!
 //! Exit code 1 where a goal is missed. A scenario is written as
 //! `simulators/scenarios/portal/standard/one_pallet.toml` explains. The accuracy is one of a simulator.
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use portal::Judge;
+use portal::{Judge, report::Drawn};
 use tallyman_simulators::portal::Scenario;
 
 #[derive(Parser)]
@@ -34,6 +34,9 @@ struct Arguments {
     /// Without the baselines.
     #[arg(long)]
     ours: bool,
+    /// So many drawn scenarios instead, of doors with two rows of antennas and of doors with one.
+    #[arg(long)]
+    drawn: Option<u64>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -51,6 +54,11 @@ fn main() -> Result<ExitCode> {
     }
     let began = Instant::now();
     let judges: &[Judge] = if arguments.ours { &[Judge::Ours] } else { &Judge::ALL };
+    if let Some(drawn) = arguments.drawn {
+        let numbers = arguments.from..arguments.from + drawn;
+        println!("{}", Drawn(&[2, 1].map(|rows| portal::grade_drawn(numbers.clone(), rows, judges))));
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = portal::grade(&scenarios, arguments.from..arguments.from + arguments.seeds, judges);
     println!("{report}");
     println!("first/last antenna on the standard suite: {:.3} of the assets right", report.first_last());

@@ -10,10 +10,10 @@
 mod baselines;
 mod grade;
 mod ours;
-mod report;
+pub mod report;
 mod smoothing;
 
-use tallyman_simulators::portal::{Run, Scenario};
+use tallyman_simulators::portal::{Run, Scenario, Suite};
 
 pub use grade::Grade;
 pub use report::{Graded, Report};
@@ -79,6 +79,21 @@ pub fn grade(scenarios: &[Scenario], seeds: std::ops::Range<u64>, judges: &[Judg
         report.scenarios.push(Graded { name: scenario.name.clone(), suite: scenario.suite, grades });
     }
     report
+}
+
+/// Drawn scenarios of doors with so many rows of antennas, by every judge; each is acted out once.
+pub fn grade_drawn(numbers: std::ops::Range<u64>, rows: usize, judges: &[Judge]) -> Graded {
+    let mut grades = vec![Grade::default(); judges.len()];
+    for number in numbers {
+        let scenario = Scenario::drawn(number, rows);
+        let run = scenario.run(number);
+        for (judge, grade) in judges.iter().zip(&mut grades) {
+            grade.add(&run, &judge.judge(&scenario, &run));
+        }
+    }
+    let name = if rows == 1 { "one row" } else { "two rows" };
+    let grades = judges.iter().copied().zip(grades).collect();
+    Graded { name: format!("drawn, {name}"), suite: Suite::Hostile, grades }
 }
 
 /// Whether an antenna belongs to the row that looks inside: ports count that row first.

@@ -101,14 +101,27 @@ impl Report {
     }
 }
 
+/// What was drawn rather than written, as a table. No goal is set for it: much of it is harder than doors are.
+pub struct Drawn<'a>(pub &'a [Graded]);
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        heading(f)?;
+        for graded in self.0 {
+            let all: Vec<_> = graded.grades.iter().map(|(judge, grade)| (*judge, grade)).collect();
+            row(f, &graded.name, &all)?;
+        }
+        for graded in self.0 {
+            write!(f, "\n{}, said with confidence → right:", graded.name)?;
+            graded.of(Judge::Ours).map_or(Ok(()), |ours| confidences(f, ours))?;
+        }
+        writeln!(f)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "| scenario | precision | recall | F1 | direction | rejected | calibration | latency p50 / p99 |"
-        )?;
-        writeln!(f, " F1: first/last | fixed window | EdgeX | SMURF |")?;
-        writeln!(f, "| --- |{}", " ---: |".repeat(11))?;
+        heading(f)?;
         for graded in &self.scenarios {
             let all: Vec<(Judge, &Grade)> =
                 graded.grades.iter().map(|(judge, grade)| (*judge, grade)).collect();
@@ -147,12 +160,25 @@ impl fmt::Display for Report {
         let mut all = self.suite(Suite::Standard, Judge::Ours);
         all.join(&self.suite(Suite::Hostile, Judge::Ours));
         write!(f, "said with confidence → right:")?;
-        for (said, right, sum) in all.bins.iter().filter(|bin| bin.0 > 0) {
-            write!(f, " {:.2} → {:.2} ({said})", sum / *said as f64, *right as f64 / *said as f64)?;
-        }
+        confidences(f, &all)?;
         let heard = all.true_ones - all.unheard;
         writeln!(f, "\npassages: {}, of which no antenna heard {}", heard + all.unheard, all.unheard)
     }
+}
+
+fn heading(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "| scenario | precision | recall | F1 | direction | rejected | calibration | latency p50 / p99 |"
+    )?;
+    writeln!(f, " F1: first/last | fixed window | EdgeX | SMURF |")?;
+    writeln!(f, "| --- |{}", " ---: |".repeat(11))
+}
+
+fn confidences(f: &mut fmt::Formatter<'_>, grade: &Grade) -> fmt::Result {
+    grade.bins.iter().filter(|bin| bin.0 > 0).try_for_each(|(said, right, sum)| {
+        write!(f, " {:.2} → {:.2} ({said})", sum / *said as f64, *right as f64 / *said as f64)
+    })
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, grades: &[(Judge, &Grade)]) -> fmt::Result {

@@ -9,6 +9,7 @@
 //! nor of how anybody tells a direction: nothing here is tuned so that it can be told.
 
 mod cast;
+mod drawn;
 mod field;
 mod geometry;
 mod inventory;

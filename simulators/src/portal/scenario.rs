@@ -251,7 +251,7 @@ impl Scenario {
         FILES.iter().map(|text| Self::parse(text)).collect()
     }
 
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |holds: bool, problem: String| {
             if !holds {

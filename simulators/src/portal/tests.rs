@@ -30,6 +30,18 @@ fn a_seed_acts_out_the_same_run_again() {
 }
 
 #[test]
+fn what_is_drawn_can_be_acted_out_and_differs() {
+    for number in 0..200 {
+        for rows in [1, 2] {
+            let drawn = Scenario::drawn(number, rows);
+            assert_eq!(drawn.problems(), [""; 0], "{}", drawn.name);
+            assert_eq!(drawn, Scenario::drawn(number, rows));
+            assert_ne!(drawn, Scenario { name: drawn.name.clone(), ..Scenario::drawn(number + 1, rows) });
+        }
+    }
+}
+
+#[test]
 fn tags_share_the_air() {
     let (few, many) = (reads_a_second(&staged(5, "")), reads_a_second(&staged(100, "")));
     // A fixed reader gives several hundred reads a second, and no tag as many as when it is alone.
