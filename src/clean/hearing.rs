@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::antennas::Antennas;
 use super::deadlines::Slot;
+use super::neighbours::Neighbours;
 use super::portal::companions::Companions;
 use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule};
@@ -145,10 +146,16 @@ impl Point {
     }
 
     /// The link of one of its sources, or an antenna, changed.
-    pub fn relink(&mut self, sources: &[Source], at: Timestamp, seen: &mut Vec<Observed>) {
+    pub fn relink(
+        &mut self,
+        sources: &[Source],
+        at: Timestamp,
+        others: Neighbours<'_>,
+        seen: &mut Vec<Observed>,
+    ) {
         match self.line(sources) {
             Line::Live(until) => {
-                self.advance(sources, seen);
+                self.advance(sources, others, seen);
                 self.try_listen(at, until, seen);
                 self.ears.antennas.begin(&self.rule, at, until, seen);
                 self.dirty = true;
@@ -205,9 +212,10 @@ impl Point {
         connected: bool,
         at: Timestamp,
         sources: &[Source],
+        others: Neighbours<'_>,
         seen: &mut Vec<Observed>,
     ) {
-        self.advance(sources, seen);
+        self.advance(sources, others, seen);
         self.ears.antennas.plugged(&self.rule, &antenna, connected, at, seen);
         self.dirty = true;
         self.recount(at, sources, seen);
@@ -261,7 +269,7 @@ impl Point {
     }
 
     /// Judges what has fallen due by its sources' time.
-    pub fn advance(&mut self, sources: &[Source], seen: &mut Vec<Observed>) {
+    pub fn advance(&mut self, sources: &[Source], others: Neighbours<'_>, seen: &mut Vec<Observed>) {
         let line = self.line(sources);
         let lapse = self.lapse();
         let until = match (&self.rule.kind, line) {
@@ -277,7 +285,7 @@ impl Point {
             },
         };
         if let Some(until) = until {
-            self.judge(until, seen);
+            self.judge(until, others, seen);
         }
         // Nobody was told of a candidate: it goes in its time, whether or not anything hears.
         if let Line::Replaying(until) | Line::Live(until) = line {

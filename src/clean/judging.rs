@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::deadlines::Slot;
 use super::hearing::{Ears, Line, Observed, Point, STRANDED};
+use super::neighbours::Neighbours;
 use super::portal::{Crossed, Crossing, Heard, Judged};
 use super::presence::{HeardBy, Presence, Reads, Told};
 use super::rules::{PointKind, PortalRule, PresenceRule};
@@ -36,10 +37,21 @@ impl Ears {
 
 impl Point {
     /// One report of a tag that is no reference, of one of its antennas.
-    pub fn read(&mut self, epc: Epc, reads: Reads, ear: usize, heard: Heard, seen: &mut Vec<Observed>) {
+    pub fn read(
+        &mut self,
+        epc: Epc,
+        reads: Reads,
+        (ear, heard): (usize, Heard),
+        others: Neighbours<'_>,
+        seen: &mut Vec<Observed>,
+    ) {
         match self.rule.kind.clone() {
             PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
-            PointKind::Portal(rule) => self.read_portal(epc, reads, heard, &rule, seen),
+            PointKind::Portal(rule) => {
+                if let Some(crossed) = self.read_portal(epc, reads, heard, &rule) {
+                    self.tell(epc, crossed, others, seen);
+                }
+            }
         }
     }
 
@@ -75,20 +87,13 @@ impl Point {
         seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
     }
 
-    fn read_portal(
-        &mut self,
-        epc: Epc,
-        reads: Reads,
-        heard: Heard,
-        rule: &PortalRule,
-        seen: &mut Vec<Observed>,
-    ) {
+    fn read_portal(&mut self, epc: Epc, reads: Reads, heard: Heard, rule: &PortalRule) -> Option<Crossed> {
         let new = || Window::Portal(Box::new(Crossing::new(reads.first, rule)));
-        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return };
+        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return None };
         let crossed = crossing.read(reads, heard, rule);
         let deadline = crossing.deadline(rule);
         self.windows.arm(slot, deadline);
-        self.tell(epc, crossed, seen);
+        crossed
     }
 
     /// How strongly a portal heard a tag at about that time, at its best.
@@ -99,8 +104,11 @@ impl Point {
         }
     }
 
-    fn tell(&mut self, epc: Epc, crossed: Option<Crossed>, seen: &mut Vec<Observed>) {
-        let Some(crossed) = crossed else { return };
+    /// Of what another portal heard better nothing is told, and nothing follows it here.
+    fn tell(&mut self, epc: Epc, crossed: Crossed, others: Neighbours<'_>, seen: &mut Vec<Observed>) {
+        if others.heard_better(epc, crossed.at, crossed.evidence.strongest()) {
+            return;
+        }
         if crossed.by_itself {
             self.ears.companions.note(crossed.at, crossed.since, crossed.direction, crossed.later);
             self.dirty = true;
@@ -141,17 +149,23 @@ impl Point {
         self.due = due;
     }
 
-    pub(super) fn judge(&mut self, until: Timestamp, seen: &mut Vec<Observed>) {
+    pub(super) fn judge(&mut self, until: Timestamp, others: Neighbours<'_>, seen: &mut Vec<Observed>) {
         let mut due = std::mem::take(&mut self.due);
         while let Some(at) = self.windows.due(until, &mut due) {
             for slot in due.drain(..) {
-                self.judge_one(slot, (at, until), seen);
+                self.judge_one(slot, (at, until), others, seen);
             }
         }
         self.due = due;
     }
 
-    fn judge_one(&mut self, slot: Slot, (at, until): (Timestamp, Timestamp), seen: &mut Vec<Observed>) {
+    fn judge_one(
+        &mut self,
+        slot: Slot,
+        (at, until): (Timestamp, Timestamp),
+        others: Neighbours<'_>,
+        seen: &mut Vec<Observed>,
+    ) {
         let Some(deadline) = self.deadline_of(slot, until) else { return };
         // It has moved on; put back even where it is due all the same, for the order is by deadline.
         if deadline > at {
@@ -167,7 +181,9 @@ impl Point {
                         let deadline = crossing.deadline(&rule);
                         self.windows.changed(slot);
                         self.windows.arm(slot, deadline);
-                        self.tell(epc, crossed, seen);
+                        if let Some(crossed) = crossed {
+                            self.tell(epc, crossed, others, seen);
+                        }
                     }
                 }
             }

@@ -29,6 +29,8 @@ use clock::ClockRules;
 use condition::SensorPoint;
 use doubt::Doubts;
 use hearing::{Observed, Point};
+pub use neighbours::NEXT_DOOR_DB;
+use neighbours::Neighbours;
 use rules::Compiled;
 use source::{Link, Source};
 use trackers::Trackers;
@@ -43,6 +45,8 @@ mod fixes;
 mod geofence;
 mod hearing;
 mod judging;
+mod neighbours;
+mod odds;
 mod one_row;
 mod portal;
 mod presence;
@@ -80,9 +84,6 @@ pub const UNCONFIRMED: &str = "unconfirmed";
 /// Tags that do not concern us, at a reader or a read point.
 pub const EXCLUDED: &str = "excluded";
 pub const NOT_INCLUDED: &str = "not-included";
-
-/// A door that hears a tag by this much better than another is the one that it passes: it is nearer by half.
-pub const NEXT_DOOR_DB: f32 = 3.0;
 
 /// What cleaning put out. Calls append; whoever takes it empties it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -247,8 +248,9 @@ impl Cleaner {
             }
         }
         for index in 0..self.points.len() {
-            self.points[index].advance(&self.sources, &mut self.seen);
-            self.points[index].forget_stranded(&self.sources, now);
+            let (point, others) = Neighbours::of(&mut self.points, index);
+            point.advance(&self.sources, others, &mut self.seen);
+            point.forget_stranded(&self.sources, now);
             self.put_out(index, now, out);
         }
     }
@@ -270,9 +272,10 @@ impl Cleaner {
             late: false,
             what: Seen::Link { up: source.up(), caught_up: source.live(), reason: reason.to_owned() },
         });
-        for point in source.points.clone() {
-            self.points[point].relink(&self.sources, at, &mut self.seen);
-            self.put_out(point, received, out);
+        for index in source.points.clone() {
+            let (point, others) = Neighbours::of(&mut self.points, index);
+            point.relink(&self.sources, at, others, &mut self.seen);
+            self.put_out(index, received, out);
         }
     }
 
@@ -282,7 +285,6 @@ impl Cleaner {
         if self.seen.is_empty() {
             return;
         }
-        self.leave_to_neighbours(point);
         let source = self.points[point].sources.first().map(|source| &self.sources[*source].id);
         let Some(source) = source else { return self.seen.clear() };
         out.sightings.extend(self.seen.drain(..).map(|(observed_at, what)| Sighting {
@@ -292,19 +294,6 @@ impl Cleaner {
             late: false,
             what,
         }));
-    }
-
-    /// A passage of what another portal heard better at that time is next door's traffic. Looked up for each
-    /// passage, not for each read.
-    fn leave_to_neighbours(&mut self, point: usize) {
-        let points = &self.points;
-        self.seen.retain(|(at, seen)| {
-            let Seen::Passage(passage) = seen else { return true };
-            let Some(here) = passage.evidence.strongest() else { return true };
-            let others = points.iter().enumerate().filter(|(other, _)| *other != point);
-            let there = others.filter_map(|(_, other)| other.strongest_near(passage.epc, *at));
-            !there.into_iter().any(|there| there > here + NEXT_DOOR_DB)
-        });
     }
 
     fn source(&mut self, id: &SourceId) -> usize {

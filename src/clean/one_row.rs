@@ -15,6 +15,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::crossing::STEP_US;
+use super::odds::weigh;
 
 /// Steps that are remembered: longer than a passage takes.
 const STEPS: usize = 80;
@@ -26,30 +27,27 @@ const USUAL_MPS: f32 = 1.2;
 const LEAST_MPS: f32 = 0.25;
 /// What is not read is about this faint.
 const UNREAD_DBM: f32 = -76.0;
-/// A tag that passes stands out by this much from what it is further away.
-const PEAK_DB: f32 = 10.0;
-/// By how much better a tag is heard before the antennas than behind them when passing is as likely as turning
-/// back, and how fast that becomes certain.
-const EVEN_DB: f32 = 4.0;
-const SURE_DB: f32 = 1.3;
-
 /// Deviation of the speed that one step's reads tell, about; and a mean known no better than this says nothing.
 const STEP_MPS: f32 = 0.4;
-const TOO_VAGUE_MPS: f32 = 0.25;
-/// What passes goes away from the antennas, or towards them, where they hear it best; what turns or stands, on the
-/// mean, does neither. Log-odds, for a mean speed; how fast passing becomes as likely; and what levels add to it.
-const GOING_MPS: f32 = 0.1;
-const GOING_EVEN: f32 = 2.5;
-const LEVELS_DB: f32 = 2.5;
-const MOST_LEVELS: f32 = 2.5;
+const TOO_VAGUE_MPS: f32 = 0.4;
+/// How likely it went on before the antennas, in log-odds (`clean/tests/fit.rs` prints them): by how much it stands
+/// out at its best from either side of it, in tens of dB; how fast it went away where it was loudest, on the mean,
+/// in tenths of a metre a second; and by how much louder it was after its best than before, in 2.5 dB.
+pub(in crate::clean) const WITH_DOPPLER: [f32; 4] = [-4.24, 1.36, 0.46, 0.17];
+/// The same where no speed is told.
+pub(in crate::clean) const BY_LEVELS: [f32; 4] = [-3.81, 1.28, 0.0, 0.38];
+/// Each so far at most.
+const MOST_OUT_DB: f32 = 30.0;
+const MOST_MPS: f32 = 1.0;
+const MOST_DIFFERS_DB: f32 = 15.0;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Profile {
-    steps: Vec<Level>,
+    steps: Vec<Step>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Level {
+struct Step {
     at: i64,
     dbm: f32,
     mps: Option<f32>,
@@ -72,7 +70,7 @@ impl Profile {
         if self.steps.len() == STEPS {
             self.steps.remove(0);
         }
-        self.steps.push(Level { at, dbm, mps });
+        self.steps.push(Step { at, dbm, mps });
     }
 
     pub fn clear(&mut self) {
@@ -80,22 +78,27 @@ impl Profile {
     }
 
     pub fn slope(&self) -> Option<Slope> {
+        let (peak, signs, told) = self.signs()?;
+        let weights = if told { &WITH_DOPPLER } else { &BY_LEVELS };
+        // The same with its sign turned is the other way.
+        let likely = |sign: f32| weigh(&[signs[0], signs[1], sign * signs[2], sign * signs[3]], weights);
+        let [fading, rising] = [1.0, -1.0].map(likely);
+        let (probability, other) = (fading.max(rising), fading.min(rising));
+        Some(Slope { peak, fades: fading > rising, probability, other })
+    }
+
+    /// The step of the peak; what the weights weigh, for going on before the antennas; and whether a speed is told.
+    pub fn signs(&self) -> Option<(i64, [f32; 4], bool)> {
         let best = self.steps.iter().enumerate().max_by(|(_, a), (_, b)| a.dbm.total_cmp(&b.dbm))?;
         let (nth, peak) = best;
         let before = mean(self.steps[..nth].iter().rev(), *peak);
         let after = mean(self.steps[nth + 1..].iter(), *peak);
-        let differs = after - before;
-        if let Some((going, _)) = self.going().filter(|(_, deviation)| *deviation < TOO_VAGUE_MPS) {
-            let levels = (differs.copysign(differs * going) / LEVELS_DB).clamp(-MOST_LEVELS, MOST_LEVELS);
-            let odds = going.abs() / GOING_MPS + levels;
-            let [probability, other] = [odds, -odds].map(|odds| logistic(odds - GOING_EVEN));
-            return Some(Slope { peak: peak.at, fades: going > 0.0, probability, other });
-        }
-        if peak.dbm - before.max(after) < PEAK_DB {
-            return None;
-        }
-        let probability = logistic((differs.abs() - EVEN_DB) / SURE_DB);
-        Some(Slope { peak: peak.at, fades: differs > 0.0, probability, other: 0.0 })
+        let going = self.going().filter(|(_, vague)| *vague < TOO_VAGUE_MPS);
+        let trusted =
+            going.map_or(0.0, |(mps, vague)| mps.clamp(-MOST_MPS, MOST_MPS) * (1.0 - vague / TOO_VAGUE_MPS));
+        let out = (peak.dbm - before.max(after)).clamp(0.0, MOST_OUT_DB);
+        let differs = (after - before).clamp(-MOST_DIFFERS_DB, MOST_DIFFERS_DB);
+        Some((peak.at, [1.0, out / 10.0, trusted * 10.0, differs / 2.5], going.is_some()))
     }
 
     /// Whether it went away while it was heard best, by Doppler: the mean speed, and its deviation.
@@ -119,12 +122,8 @@ impl Profile {
     }
 }
 
-fn logistic(odds: f32) -> f32 {
-    1.0 / (1.0 + (-odds).exp())
-}
-
 /// The mean level over the distances that are compared, going away from the peak.
-fn mean<'a>(steps: impl Iterator<Item = &'a Level>, peak: Level) -> f32 {
+fn mean<'a>(steps: impl Iterator<Item = &'a Step>, peak: Step) -> f32 {
     let seconds = STEP_US as f32 / 1e6;
     let (mut way, mut last, mut sum, mut weight) = (0.0, peak, 0.0, 0.0);
     let mut add = |level: f32, from: f32, to: f32| {
@@ -189,9 +188,9 @@ mod tests {
             let mut profile = Profile::default();
             for step in -20..=20_i64 {
                 let speed = mps[usize::from(step > -3)];
-                profile.note(step, Some(-40.0 - step.abs() as f32), (step % 2 == 0).then_some(speed));
+                profile.note(step, Some(-40.0 - 2.0 * step.abs() as f32), (step % 2 == 0).then_some(speed));
             }
-            profile.slope().filter(|slope| slope.probability > 0.6).map(|slope| slope.fades)
+            profile.slope().filter(|slope| slope.probability > 0.5).map(|slope| slope.fades)
         };
         assert_eq!(told([1.0, -1.2]), Some(true));
         assert_eq!(told([1.2, 1.0]), Some(false));
@@ -207,6 +206,17 @@ mod tests {
         }
         for step in 1..=12_i64 {
             profile.note(step, Some(-33.0 - 2.0 * step as f32), Some(-1.5));
+        }
+        let (_, [.., differs], _) = profile.signs().unwrap();
+        assert!(differs.abs() < 0.4, "{differs}");
+    }
+
+    /// Told speeds scatter; what is as loud all the time has not come from afar.
+    #[test]
+    fn what_stands_and_seems_to_drift_passes_nothing() {
+        let mut profile = Profile::default();
+        for step in 0..40_i64 {
+            profile.note(step, Some(-60.0 + (step % 5) as f32), Some(if step % 3 == 0 { 0.6 } else { -0.6 }));
         }
         let slope = profile.slope().unwrap();
         assert!(slope.probability < 0.2, "{slope:?}");

@@ -1,6 +1,7 @@
 //! What RFID readers say: reads of tags to the read points that their antennas serve, and the readers' events.
 
 use super::clock::{ClockFault, ReaderClock};
+use super::neighbours::Neighbours;
 use super::portal::Heard;
 use super::presence::Reads;
 use super::{
@@ -90,8 +91,8 @@ impl Cleaner {
         let source = &self.sources[index];
         let refused = source.refuses(&read.epc);
         let watch = source.watches(read.antenna)[nth];
-        let point = &mut self.points[watch.point];
-        point.advance(&self.sources, &mut self.seen);
+        let (point, others) = Neighbours::of(&mut self.points, watch.point);
+        point.advance(&self.sources, others, &mut self.seen);
         let is_own_reference = point.rule.reference == Some(read.epc);
         point.heard(watch.ear, (reads.last, is_own_reference), &self.sources, &mut self.seen);
         if is_own_reference || point.rule.reference.is_none() {
@@ -105,7 +106,7 @@ impl Cleaner {
             let nearing_mps = read.doppler_hz.map(|hz| hz * HALF_WAVE_M);
             let (antenna, inside, peak_dbm) = (read.antenna, watch.inside, read.peak_rssi_dbm);
             let heard = Heard { antenna, inside, peak_dbm, nearing_mps };
-            point.read(read.epc, reads, watch.ear, heard, &mut self.seen);
+            point.read(read.epc, reads, (watch.ear, heard), others, &mut self.seen);
         }
         self.put_out(watch.point, received, out);
         match refused {
@@ -134,7 +135,8 @@ impl Cleaner {
                 let watched: Vec<usize> = source.watches(antenna).iter().map(|watch| watch.point).collect();
                 for point in watched {
                     let which = (id.clone(), antenna);
-                    self.points[point].antenna(which, connected, received, &self.sources, &mut self.seen);
+                    let (of, others) = Neighbours::of(&mut self.points, point);
+                    of.antenna(which, connected, received, &self.sources, others, &mut self.seen);
                     self.put_out(point, received, out);
                 }
             }

@@ -22,11 +22,11 @@ fn passages_are_told_well_and_better_than_by_the_plain_rule() {
     let ours = report.suite(Suite::Standard, Judge::Ours);
     let plain = report.suite(Suite::Standard, Judge::FirstLast);
     assert!(ours.true_ones >= 80, "{}", ours.true_ones);
-    assert!(ours.f1() >= 0.98, "{report}");
+    assert!(ours.f1() >= 0.99, "{report}");
     assert!(ours.direction() >= 0.99, "{report}");
-    assert!(ours.rejection() >= 0.97, "{report}");
-    assert!(ours.calibration_error() <= 0.03, "{report}");
-    assert!(ours.latency_s(0.99) <= 20.0, "{report}");
+    assert!(ours.rejection() >= 0.99, "{report}");
+    assert!(ours.calibration_error() <= 0.01, "{report}");
+    assert!(ours.latency_s(0.99) <= 12.0, "{report}");
     assert!(ours.f1() > plain.f1(), "{report}");
 }
 
@@ -34,8 +34,8 @@ fn passages_are_told_well_and_better_than_by_the_plain_rule() {
 fn next_doors_traffic_is_left_to_it() {
     let report = report(&["next door"], &[Judge::Ours, Judge::FirstLast]);
     let ours = report.suite(Suite::Hostile, Judge::Ours);
-    assert!(ours.f1() >= 0.94, "{report}");
-    assert!(ours.rejection() >= 0.93, "{report}");
+    assert!(ours.f1() >= 0.98, "{report}");
+    assert!(ours.rejection() >= 0.98, "{report}");
     assert!(report.suite(Suite::Hostile, Judge::FirstLast).f1() < 0.8, "too kind: {report}");
 }
 
@@ -43,7 +43,7 @@ fn next_doors_traffic_is_left_to_it() {
 fn one_row_of_antennas_tells_directions_too() {
     let report = report(&["one row of antennas"], &[Judge::Ours]);
     let ours = report.suite(Suite::Standard, Judge::Ours);
-    assert!(ours.f1() >= 0.9, "{report}");
+    assert!(ours.f1() >= 0.98, "{report}");
 }
 
 /// Up to the doorway and a little through, and back: none of them is a passage. And a load of which many are
@@ -52,8 +52,22 @@ fn one_row_of_antennas_tells_directions_too() {
 fn what_stops_in_the_doorway_is_waited_for_and_what_is_hardly_heard_follows() {
     let report = report(&["turns in the doorway", "metal and liquids"], &[Judge::Ours, Judge::FirstLast]);
     let ours = report.suite(Suite::Hostile, Judge::Ours);
-    assert!(ours.f1() >= 0.95, "{report}");
+    assert!(ours.f1() >= 0.97, "{report}");
     assert!(ours.f1() > report.suite(Suite::Hostile, Judge::FirstLast).f1() + 0.05, "{report}");
+}
+
+/// What nobody wrote: loads that pass, turn, go by and stand at once. A confidence is how often such a passage is
+/// right, so that what is hard to tell is said with less of it, or not at all.
+#[test]
+fn of_what_is_drawn_as_much_is_right_as_is_said() {
+    for (rows, least) in [(2, 0.85), (1, 0.65)] {
+        let drawn = graded::grade_drawn(100..120, rows, &[Judge::Ours]);
+        let ours = drawn.of(Judge::Ours).unwrap();
+        let told = format!("{rows} rows: F1 {}, calibration {}", ours.f1(), ours.calibration_error());
+        println!("{told}");
+        assert!(ours.said >= 100 && ours.f1() >= least, "{told}");
+        assert!(ours.calibration_error() <= 0.1, "{told}");
+    }
 }
 
 /// The grader must be able to say no.

@@ -20,11 +20,11 @@ const TOGETHER: Duration = Duration::from_millis(2500);
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(in crate::clean) struct Companions {
-    passed: VecDeque<Passed>,
+    passed: VecDeque<Companion>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Passed {
+struct Companion {
     #[serde(with = "micros")]
     at: Timestamp,
     /// Since when it was heard.
@@ -56,12 +56,13 @@ impl Companions {
         {
             self.passed.pop_front();
         }
-        self.passed.push_back(Passed { at, since, inward: direction == Direction::In, later });
+        self.passed.push_back(Companion { at, since, inward: direction == Direction::In, later });
     }
 
     /// Those that passed that way together, at about a moment.
     pub(super) fn together(&self, direction: Direction, about: Timestamp) -> Option<Together> {
-        let near = |one: &&Passed| about.micros_after(one.at).unsigned_abs() <= TOGETHER.as_micros() as u64;
+        let near =
+            |one: &&Companion| about.micros_after(one.at).unsigned_abs() <= TOGETHER.as_micros() as u64;
         let inward = direction == Direction::In;
         let mut found: Option<Together> = None;
         for one in self.passed.iter().filter(|one| one.inward == inward).filter(near) {

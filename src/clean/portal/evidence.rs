@@ -53,14 +53,14 @@ impl Span {
 /// How strong a tag has been, step by step, since it came or last passed: what passes comes from afar and goes
 /// there again, and so is far louder at its best than on the mean; what stands is not.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Level {
+pub(super) struct Loudness {
     sum_dbm: f32,
     steps: u16,
     /// Step and signal of each side at its best: outside, inside.
     best: [Option<(i64, f32)>; 2],
 }
 
-impl Level {
+impl Loudness {
     /// The strongest read of each side within a step.
     pub fn note(&mut self, bin: i64, dbm: [Option<f32>; 2]) {
         for (best, dbm) in self.best.iter_mut().zip(dbm) {
@@ -80,6 +80,11 @@ impl Level {
     pub fn rise(&self) -> Option<f32> {
         let best = self.best.iter().flatten().map(|(_, dbm)| *dbm).max_by(f32::total_cmp)?;
         Some(best - self.sum_dbm / f32::from(self.steps.max(1)))
+    }
+
+    /// In how many steps it was heard, about.
+    pub fn steps(&self) -> f32 {
+        f32::from(self.steps)
     }
 
     pub fn best_of(&self, inside: bool) -> Option<f32> {

@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 mod bins;
 pub(super) mod companions;
 mod evidence;
-mod follow;
-mod verdict;
+pub(super) mod follow;
+pub(super) mod verdict;
 
 use self::bins::{Bin, bin_of, time_of};
 use self::companions::Companions;
-use self::evidence::{Level, SPAN, Span};
+use self::evidence::{Loudness, SPAN, Span};
 use super::crossing::{Chain, STEP_US};
 use super::one_row::Profile;
 use super::presence::Reads;
@@ -56,7 +56,7 @@ pub(super) struct Crossing {
     pub last: Timestamp,
     /// Since when the tag is heard here without having crossed.
     #[serde(with = "micros")]
-    since: Timestamp,
+    pub since: Timestamp,
     resting: bool,
     /// It is silent, nothing was clear, and others may yet tell where it went.
     #[serde(default)]
@@ -72,7 +72,7 @@ pub(super) struct Crossing {
     profile: Profile,
     /// The last passage, for doors that hear it too.
     #[serde(default)]
-    passed: Option<Passed>,
+    passed: Option<Told>,
     peak_dbm: Option<f32>,
     /// Bin and signal of each side's last read that had one: outside, inside.
     signals: [Option<(i64, f32)>; 2],
@@ -83,7 +83,7 @@ pub(super) struct Crossing {
     #[serde(default)]
     clear: Holds,
     #[serde(default)]
-    level: Level,
+    level: Loudness,
     /// The longest excursion that came back.
     longest_return_us: i64,
     recent: Span,
@@ -92,10 +92,11 @@ pub(super) struct Crossing {
 
 /// A passage that was said, and how strongly the tag was heard for it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Passed {
+struct Told {
     #[serde(with = "micros")]
     at: Timestamp,
-    dbm: f32,
+    /// None of a reader that tells no signal.
+    dbm: Option<f32>,
 }
 
 /// The side on which the tag seems to be.
@@ -176,7 +177,7 @@ impl Crossing {
             lean: None,
             far: Holds::default(),
             clear: Holds::default(),
-            level: Level::default(),
+            level: Loudness::default(),
             longest_return_us: 0,
             recent: Span::new(at),
             before: None,
@@ -214,11 +215,13 @@ impl Crossing {
         }
         self.fold(i64::MAX, rule);
         let heard = (self.chain.clone(), self.trail.clone());
-        self.chain.fall_silent();
-        let silent = i64::try_from(rule.settle.as_micros()).unwrap_or(i64::MAX) / STEP_US;
-        self.trail.step(silent, [None; 2], &rule.model);
-        self.trail.fall_silent();
-        let crossed = self.judge(rule).or_else(|| self.follow(rule, others));
+        self.fall_silent(rule);
+        // Of one row the others tell more than a tag's own reads.
+        let crossed = if rule.only_row().is_some() && self.waiting {
+            self.follow(rule, others).or_else(|| self.judge(rule))
+        } else {
+            self.judge(rule).or_else(|| self.follow(rule, others))
+        };
         if crossed.is_none() && !self.waiting {
             (self.chain, self.trail) = heard;
             self.waiting = true;
@@ -228,6 +231,39 @@ impl Crossing {
         self.waiting = false;
         self.lean = None;
         Judged::Rests(crossed)
+    }
+
+    /// No more reads are awaited, and that says something too.
+    fn fall_silent(&mut self, rule: &PortalRule) {
+        self.chain.fall_silent();
+        let silent = i64::try_from(rule.settle.as_micros()).unwrap_or(i64::MAX) / STEP_US;
+        self.trail.step(silent, [None; 2], &rule.model);
+        self.trail.fall_silent();
+    }
+
+    /// As it will be judged when it has been silent.
+    #[cfg(test)]
+    pub(in crate::clean) fn silenced(&self, rule: &PortalRule) -> Self {
+        let mut then = self.clone();
+        then.fold(i64::MAX, rule);
+        then.fall_silent(rule);
+        then
+    }
+
+    #[cfg(test)]
+    pub(in crate::clean) fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    #[cfg(test)]
+    pub(in crate::clean) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// It is judged for the last time when it has been silent for so long.
+    #[cfg(test)]
+    pub(in crate::clean) fn is_waiting(&self) -> bool {
+        self.waiting
     }
 
     fn wake(&mut self, reads: Reads, rule: &PortalRule) {
@@ -328,7 +364,7 @@ impl Crossing {
         let spans = [Some(&self.recent), self.before.as_ref()];
         let heard = spans.into_iter().flatten().flat_map(|span| &span.antennas);
         let heard = heard.filter(|antenna| near(antenna.peak_at)).filter_map(|antenna| antenna.peak_rssi_dbm);
-        let passed = self.passed.filter(|passed| near(passed.at)).map(|passed| passed.dbm);
+        let passed = self.passed.filter(|passed| near(passed.at)).and_then(|passed| passed.dbm);
         heard.chain(passed).max_by(f32::total_cmp)
     }
 
@@ -345,7 +381,7 @@ impl Crossing {
     }
 
     fn start_evidence(&mut self, at: Timestamp) {
-        self.level = Level::default();
+        self.level = Loudness::default();
         self.recent = Span::new(at);
         self.before = None;
     }

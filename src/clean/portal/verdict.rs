@@ -6,7 +6,8 @@
 //! is gone from the door, or has long been clear of it: what stops in the doorway may yet turn.
 
 use super::bins::time_of;
-use super::{Crossed, Crossing, Passed, STEP_US};
+use super::{Crossed, Crossing, STEP_US, Told};
+use crate::clean::odds::{log_odds, weigh};
 use crate::clean::rules::PortalRule;
 use crate::domain::sightings::{AntennaEvidence, Direction, PassageEvidence};
 use crate::domain::time::Timestamp;
@@ -31,25 +32,20 @@ const STAYS: u32 = 2;
 const STOOD: u32 = 3;
 /// On the side to which it comes a tag is heard about as loudly as ever. Metal between costs less than this.
 const HARDLY_DB: f32 = 18.0;
-/// How sure a passage is, in log-odds: by what chain and trail hold, each so far at most; by how many dB it was
-/// louder at its best than on the mean; and by the order of the sides' best moments. Weights are those of a
-/// logistic regression over simulated portals of many sizes, powers and loads; what they say is graded on others.
-const SURE: f32 = -1.7;
-const SURE_CHAIN: f32 = 0.7;
-const SURE_TRAIL: f32 = 0.7;
+/// How sure a passage is, in log-odds (`clean/tests/fit.rs` prints them): what chain and trail hold; by how much it
+/// was louder at its best than on the mean, in tens of dB; and whether the side to which it came heard it best after
+/// the one that it left, or before.
+pub(in crate::clean) const SURE: [f32; 6] = [-1.7, 0.7, 0.7, 3.2, 0.85, -0.75];
+/// Each so far at most.
 const MOST_ODDS: f32 = 5.0;
-const SURE_DB: f32 = 0.32;
 const MOST_RISE_DB: f32 = 25.0;
 /// Of a reader that tells no signal: what passes and what does not are about as likely to rise like that.
 const NO_RISE_DB: f32 = 12.0;
-const IN_ORDER: f32 = 0.85;
-const REVERSED: f32 = -0.75;
 /// In steps: a moment's difference tells no order, and beyond that much later it is another movement.
 const SLIGHTLY: i64 = 5;
 const SLOWLY: i64 = 40;
-/// The same for a portal of one row, whose slope knows nothing of what mostly passes; and the least of it.
-const ROW_ODDS: f32 = 3.0;
-const ROW_LEAST: f32 = 0.7;
+/// Of one row of antennas: what is not so clear waits for those that moved with it.
+const ROW_CLEAR: f32 = 0.7;
 const MOST_SURE: f32 = 0.999;
 
 impl Crossing {
@@ -64,7 +60,9 @@ impl Crossing {
         let enough = if self.stands(rule) { rule.settle * STOOD } else { rule.settle };
         let gone = stays >= enough && self.far.lasts(self.folded) >= FAR_FOR;
         let stayed = stays >= enough * STAYS && self.clear.lasts(self.folded) >= CLEAR_FOR;
-        if gone || stayed { self.judge(rule) } else { None }
+        // What came once and is never clear of the door is judged in the end as it stands.
+        let remains = stays >= rule.static_after && self.longest_return_us == 0;
+        if gone || stayed || remains { self.judge(rule) } else { None }
     }
 
     /// After each step: since when both hold it for far from the door on the other side, or clear of it there.
@@ -113,9 +111,8 @@ impl Crossing {
         antennas: Vec<AntennaEvidence>,
         rule: &PortalRule,
     ) -> Crossed {
-        let dbm = antennas.iter().filter_map(|antenna| antenna.peak_rssi_dbm).fold(f32::MIN, f32::max);
         let evidence = PassageEvidence { started_at: first_of(&antennas, at), ended_at: self.last, antennas };
-        self.passed = Some(Passed { at, dbm });
+        self.passed = Some(Told { at, dbm: evidence.strongest() });
         let (since, later) = (self.since, self.later(direction));
         self.start_again(rule);
         Crossed { at, since, later, direction, confidence, evidence, by_itself: true }
@@ -127,35 +124,42 @@ impl Crossing {
             let slope = self.profile.slope()?;
             // Before a row that looks inside is the inside.
             let inward = slope.fades == (side == 1);
-            let odds = ROW_ODDS * slope.probability / (1.0 - slope.probability).max(f32::MIN_POSITIVE);
-            let confidence = (odds / (1.0 + odds)).min(MOST_SURE);
+            let confidence = slope.probability.min(MOST_SURE);
+            let least = if self.waiting { LEAST_SAID } else { ROW_CLEAR };
             let direction = if inward { Direction::In } else { Direction::Out };
-            return (confidence >= ROW_LEAST).then_some((direction, confidence));
+            return (confidence >= least).then_some((direction, confidence));
         }
+        let told = self.likely_ways(rule).into_iter().flatten();
+        let told = told.map(|(direction, chain, trail)| (direction, self.sure(direction, chain, trail)));
+        let best = told.max_by(|(_, one), (_, other)| one.total_cmp(other));
+        best.filter(|(_, sure)| *sure >= LEAST_SAID)
+    }
+
+    /// Ways that it has likely gone, and what chain and trail hold of each.
+    pub(in crate::clean) fn likely_ways(&self, rule: &PortalRule) -> [Option<(Direction, f32, f32)>; 2] {
         let likely = if self.stands(rule) { LIKELY_STATIC } else { LIKELY };
         let (chain, trail) = (self.chain.crossed(), self.trail.crossed());
         let ways = [(Direction::In, chain.0, trail.0), (Direction::Out, chain.1, trail.1)];
-        let told = ways.map(|(direction, chain, trail)| {
+        ways.map(|(direction, chain, trail)| {
             let by_chain = chain >= likely && trail >= IMPOSSIBLE;
             let by_trail = trail >= LIKELY && chain >= IMPOSSIBLE;
-            (by_chain || by_trail).then(|| (direction, self.sure(direction, chain, trail)))
-        });
-        let best = told.into_iter().flatten().max_by(|(_, one), (_, other)| one.total_cmp(other));
-        best.filter(|(_, sure)| *sure >= LEAST_SAID)
+            (by_chain || by_trail).then_some((direction, chain, trail))
+        })
     }
 
     /// How likely it is a passage, all told.
     fn sure(&self, direction: Direction, chain: f32, trail: f32) -> f32 {
-        let odds = |p: f32| (p / (1.0 - p).max(1e-6)).max(1e-6).ln().clamp(-MOST_ODDS, MOST_ODDS);
+        weigh(&self.signs(direction, chain, trail), &SURE).min(MOST_SURE)
+    }
+
+    /// What `SURE` weighs.
+    pub(in crate::clean) fn signs(&self, direction: Direction, chain: f32, trail: f32) -> [f32; 6] {
+        let [chain, trail] = [chain, trail].map(|probability| log_odds(probability, MOST_ODDS));
+        let rise = self.level.rise().map_or(NO_RISE_DB, |rise| rise.min(MOST_RISE_DB)) / 10.0;
         let later = self.later(direction);
-        let order = match later {
-            Some(later) if later < -SLIGHTLY => REVERSED,
-            Some(later) if (1..=SLOWLY).contains(&later) => IN_ORDER,
-            _ => 0.0,
-        };
-        let rise = self.level.rise().map_or(NO_RISE_DB, |rise| rise.min(MOST_RISE_DB));
-        let sum = SURE + SURE_CHAIN * odds(chain) + SURE_TRAIL * odds(trail) + SURE_DB * rise + order;
-        (1.0 / (1.0 + (-sum).exp())).min(MOST_SURE)
+        let after = later.is_some_and(|later| (1..=SLOWLY).contains(&later));
+        let before = later.is_some_and(|later| later < -SLIGHTLY);
+        [1.0, chain, trail, rise, f32::from(u8::from(after)), f32::from(u8::from(before))]
     }
 
     /// How many steps later the side to which it came heard it best than the one that it left.

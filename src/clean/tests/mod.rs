@@ -21,7 +21,9 @@ use crate::domain::time::Timestamp;
 
 mod antennas;
 mod doubt;
+mod fit;
 mod limits;
+mod neighbours;
 mod portal;
 mod restart;
 mod stage;

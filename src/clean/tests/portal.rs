@@ -281,7 +281,7 @@ const SCENARIOS: [(&str, f64); 7] = [
     ("passes", 0.95),
     // One that stops a little beyond the door is heard like one that stops in it: what is not surely clear is
     // waited for, and then it is back. Where a load moves as one, the others tell.
-    ("passes and comes back", 0.72),
+    ("passes and comes back", 0.74),
     ("stops in the door", 0.95),
     ("turns back", 0.97),
     ("stands", 0.95),
@@ -350,10 +350,36 @@ fn confidence_is_the_share_that_is_right() {
         }
     }
     println!("calibration: {bands:?}");
-    let [(_, low, lows), (_, middle, middles), (_, high, highs)] = bands;
-    assert!(low * 100 >= lows * 50, "{bands:?}");
-    assert!(middle * 100 >= middles * 75, "{bands:?}");
-    assert!(high * 100 >= highs * 97, "{bands:?}");
+    let [low, middle, high] = bands.map(|(_, hits, all)| f64::from(hits) / f64::from(all));
+    assert!(bands.iter().all(|(.., all)| *all >= 20), "too few to tell: {bands:?}");
+    assert!(low >= 0.5 && middle >= 0.8 && high >= 0.97, "{bands:?}");
+    assert!(low < high && middle < high, "what is said more surely is right more often: {bands:?}");
+}
+
+/// What passes and stays just beyond the door is heard like what stops in the doorway. It is waited for, but not for
+/// longer than `static_after`.
+#[test]
+fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
+    let (mut told, mut late) = (0, Vec::new());
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        let reads = world.reads(75_000, |t| Some((t * 1.2 - 7.0).min(1.3)));
+        let crossed_ms = 5833;
+        let mut crossing: Option<Crossing> = None;
+        for read in &reads {
+            let now = at(read.at_ms);
+            let heard = Heard { antenna: 1, inside: read.inside, peak_dbm: read.dbm, nearing_mps: None };
+            let crossing = crossing.get_or_insert_with(|| Crossing::new(now, &rule()));
+            if crossing.read(Reads { first: now, last: now, count: 1 }, heard, &rule()).is_some() {
+                told += 1;
+                late.push(read.at_ms - crossed_ms);
+                break;
+            }
+        }
+    }
+    let within = late.iter().filter(|ms| **ms <= 35_000).count();
+    println!("told {told} of 60 while heard, {within} within 35 s: {late:?}");
+    assert!(within >= 45, "{within}");
 }
 
 /// What a build that followed no strengths left of a tag is read as one that appears.
@@ -373,14 +399,18 @@ fn an_older_row_is_read() {
     assert!(matches!(older.silent(&rule(), &Companions::default()), Judged::Rests(None)));
 }
 
-/// Heard twice on the way, on either side: too little by itself, and enough among a load that was heard well.
+/// Heard a few times on the way, on either side: too little by itself, and enough among a load that was heard well.
 #[test]
 fn what_was_hardly_heard_follows_those_it_was_with() {
     let told = |others: &Companions| {
-        let mut crossing = Crossing::new(at(1000), &rule());
-        for (ms, inside, dbm) in
-            [(1000, false, -66.0), (1600, false, -60.0), (2300, true, -63.0), (2600, true, -68.0)]
-        {
+        let mut crossing = Crossing::new(at(1200), &rule());
+        for (ms, inside, dbm) in [
+            (1200, false, -70.0),
+            (1800, false, -66.0),
+            (2000, true, -54.0),
+            (2400, true, -64.0),
+            (2800, true, -70.0),
+        ] {
             let reads = Reads { first: at(ms), last: at(ms), count: 1 };
             let antenna = 1 + u16::from(inside);
             let heard = Heard { antenna, inside, peak_dbm: Some(dbm), nearing_mps: None };
@@ -403,4 +433,23 @@ fn what_was_hardly_heard_follows_those_it_was_with() {
     let mut others = Companions::default();
     (0..10).for_each(|_| others.note(at(2000), at(0), Direction::Out, Some(6)));
     assert_eq!(told(&others), None, "they passed the other way");
+}
+
+/// A load passes while a pallet goes along the wall: it is heard for seconds and by both sides, and had it passed its
+/// own reads would tell.
+#[test]
+fn what_is_heard_for_long_beside_those_that_pass_does_not_follow_them() {
+    let mut others = Companions::default();
+    (0..10).for_each(|_| others.note(at(5000), at(0), Direction::In, Some(6)));
+    let mut crossing = Crossing::new(at(0), &rule());
+    for step in 0..50_i64 {
+        // Weak, first rather outside, then rather inside, loudest as the others pass.
+        let (ms, inside) = (step * 200, step % 4 != 0 && step > 20 && step % 3 != 1);
+        let dbm = -66.0 - (step - 25).abs() as f32 * 0.4 - (step % 3) as f32;
+        let heard = Heard { antenna: 1 + u16::from(inside), inside, peak_dbm: Some(dbm), nearing_mps: None };
+        crossing.read(Reads { first: at(ms), last: at(ms), count: 1 }, heard, &rule());
+    }
+    assert_eq!(crossing.silent(&rule(), &Companions::default()), Judged::Rests(None));
+    let Judged::Rests(crossed) = crossing.silent(&rule(), &others) else { panic!("it rests") };
+    assert_eq!(crossed, None);
 }

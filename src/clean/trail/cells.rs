@@ -1,18 +1,9 @@
 //! The trail's probabilities in a row of the journal: the bits of each in hex, so that a restart changes nothing.
-//!
-//! What an older build wrote in another shape is a tag that has just appeared.
 
-use serde::de::IgnoredAny;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::{CELLS, Trail};
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Bits(String),
-    Other(IgnoredAny),
-}
+use super::CELLS;
 
 pub fn serialize<S: Serializer>(cells: &[f32; CELLS], serializer: S) -> Result<S::Ok, S::Error> {
     let mut bytes = [0; CELLS * 4];
@@ -23,19 +14,13 @@ pub fn serialize<S: Serializer>(cells: &[f32; CELLS], serializer: S) -> Result<S
 }
 
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f32; CELLS], D::Error> {
-    let Written::Bits(text) = Written::deserialize(deserializer)? else { return Ok(appeared()) };
+    let text = String::deserialize(deserializer)?;
     let mut bytes = [0; CELLS * 4];
-    if hex::decode_to_slice(&text, &mut bytes).is_err() {
-        return Ok(appeared());
-    }
+    hex::decode_to_slice(&text, &mut bytes).map_err(D::Error::custom)?;
     let (words, _) = bytes.as_chunks::<4>();
     let mut cells = [0.0; CELLS];
     for (cell, word) in cells.iter_mut().zip(words) {
         *cell = f32::from_be_bytes(*word);
     }
     Ok(cells)
-}
-
-fn appeared() -> [f32; CELLS] {
-    Trail::default().joint
 }

@@ -4,6 +4,7 @@
 //! rules, read for each step, never changed.
 
 use super::super::crossing::STEP_US;
+use super::super::odds::logistic;
 
 pub(super) const PLACES: usize = 9;
 /// How strong a tag is at its best: so many levels, from this one down in steps of that, in dBm.
@@ -64,8 +65,7 @@ impl Model {
             table
         };
         let level = |best: f32, place: usize, row: usize| best + HEARS_DB[mirrored(place, row)];
-        let readable =
-            |best, place, row| 1.0 / (1.0 + (-(level(best, place, row) - FAINTEST_DBM) / FAINT_DB).exp());
+        let readable = |best, place, row| logistic((level(best, place, row) - FAINTEST_DBM) / FAINT_DB);
         let heard = |best, place| {
             let heard = (0..2).filter(|row| rows[*row]).map(|row| readable(best, place, row));
             heard.fold(0.0, f32::max)
