@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use clock::median;
 use tallyman::decode::llrp::ReportDecoder;
 use tallyman::decode::llrp::framing::{MAX_MESSAGE_BYTES, message_length};
 use tallyman::domain::readings::Reading;
@@ -55,11 +56,6 @@ fn main() -> Result<()> {
         bare / per_tag / 1e6
     );
     Ok(())
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 /// Tags a second of a core.

@@ -1,9 +1,9 @@
 //! The whole daemon under the reads of many readers, over TCP, to the commit.
 //!
-//! `cargo bench --bench gates [-- SECONDS [READS_A_SECOND TAGS_A_REPORT]]`; default 60 seconds of 200,000 reads a second
-//! at 20 tags a report, then of 50,000 at one. 64 simulated LLRP readers in this process; the daemon in its own, on the
-//! same machine, with every tag in its register. At the end the reads that were sent are compared with those that the
-//! daemon counts. How long a commit took, from the receipt of its first frame until it was durable, is the
+//! `cargo bench --bench gates [-- SECONDS [READS_A_SECOND TAGS_A_REPORT]]`; default 60 seconds of 200,000 reads a
+//! second at 20 tags a report, then of 50,000 at one. 64 simulated LLRP readers in this process; the daemon in its own,
+//! on the same machine, with every tag in its register. At the end the reads that were sent are compared with those
+//! that the daemon counts. How long a commit took, from the receipt of its first frame until it was durable, is the
 //! daemon's own metric, and so known only between two of its buckets' bounds.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tallyman_simulators::load::{Load, LoadOptions};
 use tokio::time::{interval, sleep};
+
+mod hall;
+
+use hall::HALL;
 
 const READERS: usize = 64;
 const TAGS: usize = 500;
@@ -77,7 +81,8 @@ async fn run(span: Duration, rate: f64, tags_a_report: u16) -> Result<()> {
     };
     let balance = counted.sum("tallyman_books_imbalance");
     println!(
-        "{:.0} reads/s sent at {tags_a_report} a report ({rate:.0} asked), {:.0}/s taken by the daemon, for {took:.0} s",
+        "{:.0} reads/s sent at {tags_a_report} a report ({rate:.0} asked), {:.0}/s taken by the daemon, \
+         for {took:.0} s",
         sent_meanwhile as f64 / took,
         (after.reads() - before.reads()) / took
     );
@@ -243,16 +248,7 @@ path = "{}"
 max_bytes = "16GiB"
 [metrics]
 listen = "127.0.0.1:{port}"
-[[site]]
-name = "hq"
-timezone = "Europe/Berlin"
-[[zone]]
-name = "hall"
-coverage = "continuous"
-[[class]]
-name = "tool"
-ghost_after = "4h"
-"#,
+{HALL}"#,
         folder.join("journal.db").display()
     );
     for (name, address) in load.addresses() {

@@ -23,6 +23,11 @@ use tallyman::domain::time::Timestamp;
 use tallyman::track::Tracker;
 
 mod clock;
+mod hall;
+mod tags;
+
+use hall::HALL;
+use tags::{epc, shuffled};
 
 /// The daemon's.
 #[global_allocator]
@@ -44,15 +49,6 @@ path = "unused.db"
 max_tags = 2000000
 [metrics]
 listen = "off"
-[[site]]
-name = "hq"
-timezone = "Europe/Berlin"
-[[zone]]
-name = "hall"
-coverage = "continuous"
-[[class]]
-name = "tool"
-ghost_after = "4h"
 [[reader]]
 name = "r1"
 protocol = "llrp"
@@ -69,7 +65,7 @@ antennas = [{ reader = "r1", antenna = 1 }]
 fn main() -> Result<()> {
     let argument = std::env::args().skip(1).find(|word| !word.starts_with("--"));
     let large = argument.map_or(Ok(LARGE), |count| count.parse()).context("a number of tags")?;
-    let config = config::parse(CONFIG, Path::new(""), &|_| None)?;
+    let config = config::parse(&format!("{CONFIG}{HALL}"), Path::new(""), &|_| None)?;
     let mut sizes = [Stages::new(&config, SMALL)?, Stages::new(&config, large)?];
     println!("{large} known and present tags beside {SMALL}");
     for repeats in [10, 1] {
@@ -79,10 +75,7 @@ fn main() -> Result<()> {
                 costs.push(stages.round(repeats)?);
             }
         }
-        let [small, of_large] = costs.map(|mut costs| {
-            costs.sort_by(f64::total_cmp);
-            costs[costs.len() / 2]
-        });
+        let [small, of_large] = costs.map(clock::median);
         println!(
             "  each {repeats} times in the field: {:.2} and {:.2} million reads/s, {:.2} × the cost",
             1e3 / small,
@@ -116,7 +109,7 @@ impl Stages {
             cleaned: Cleaned::default(),
             events: Vec::new(),
             rows: Vec::new(),
-            order: shuffled(count),
+            order: shuffled(count).into_iter().map(epc).collect(),
             next: 0,
             micros: START * 1_000_000,
         };
@@ -197,22 +190,4 @@ impl Stages {
         ensure!(sightings == 0, "{sightings} sightings where none were due");
         Ok(took.as_secs_f64() * 1e9 / reads as f64)
     }
-}
-
-fn epc(number: u32) -> Epc {
-    let mut bytes = [0x34, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    bytes[8..].copy_from_slice(&number.to_be_bytes());
-    Epc::new(96, &bytes).unwrap_or_else(|| unreachable!("12 bytes hold 96 bits"))
-}
-
-fn shuffled(count: u32) -> Vec<Epc> {
-    let mut random = 0x9e37_79b9_u32;
-    let mut order: Vec<u32> = (0..count).collect();
-    for last in (1..order.len()).rev() {
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        order.swap(last, random as usize % (last + 1));
-    }
-    order.into_iter().map(epc).collect()
 }

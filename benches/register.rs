@@ -1,8 +1,8 @@
 //! What a large register costs: start, memory, a sighting, and many deadlines at once.
 //!
 //! `cargo bench --bench register [-- ASSETS [start|sightings|deadlines]]`; default 1,000,000 assets with a
-//! tag each, all of which have been sensed, and all three. Each start is measured in a process of its own, so that its memory is its own. Ratios stand
-//! beside a register of 1,000 assets in the same run.
+//! tag each, all of which have been sensed, and all three. Each start is measured in a process of its own, so that
+//! its memory is its own. Ratios stand beside a register of 1,000 assets in the same run.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use tallyman::clean::{Cleaned, Cleaner};
 use tallyman::config::{self, Config};
 use tallyman::domain::commands::Command;
-use tallyman::domain::epc::Epc;
 use tallyman::domain::events::Event;
 use tallyman::domain::frames::{LinkChange, LinkState};
 use tallyman::domain::ids::{AssetId, SourceId};
@@ -25,6 +24,11 @@ use tallyman::pipeline;
 use tallyman::track::Tracker;
 
 mod clock;
+mod hall;
+mod tags;
+
+use hall::HALL;
+use tags::{epc, shuffled};
 
 /// The daemon's.
 #[global_allocator]
@@ -96,16 +100,7 @@ max_bytes = "16GiB"
 listen = "off"
 [intake]
 max_tags = 10000000
-[[site]]
-name = "hq"
-timezone = "Europe/Berlin"
-[[zone]]
-name = "hall"
-coverage = "continuous"
-[[class]]
-name = "tool"
-ghost_after = "4h"
-[[reader]]
+{HALL}[[reader]]
 name = "r1"
 protocol = "llrp"
 address = "127.0.0.1:5084"
@@ -122,12 +117,6 @@ antennas = [{{ reader = "r1", antenna = 1 }}]
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_micros(START * 1_000_000 + millis * 1000)
-}
-
-fn epc(number: u32) -> Epc {
-    let mut bytes = [0x34, 0x17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    bytes[8..].copy_from_slice(&number.to_be_bytes());
-    Epc::new(96, &bytes).unwrap_or_else(|| unreachable!("12 bytes hold 96 bits"))
 }
 
 fn name(number: u32) -> AssetId {
@@ -248,28 +237,12 @@ fn sightings(large: u32) -> Result<()> {
             costs.push(round(tracker, order, millis)?);
         }
     }
-    let [small, large_cost] = costs.map(|mut costs| {
-        costs.sort_by(f64::total_cmp);
-        costs[costs.len() / 2]
-    });
+    let [small, large_cost] = costs.map(clock::median);
     println!(
         "  a sighting with its rows: {small:.2} µs of {SMALL}, {large_cost:.2} µs of {large}: {:.2} ×",
         large_cost / small
     );
     Ok(())
-}
-
-/// All assets in an order that has nothing to do with the one in which they came.
-fn shuffled(count: u32) -> Vec<u32> {
-    let mut random = 0x9e37_79b9_u32;
-    let mut order: Vec<u32> = (0..count).collect();
-    for last in (1..order.len()).rev() {
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        order.swap(last, random as usize % (last + 1));
-    }
-    order
 }
 
 /// Microseconds of a core a sighting. Every commit is of as many different assets, however many there are, so that

@@ -64,8 +64,6 @@ const CONTROL_QUEUE: usize = 16;
 const HEALTH_QUEUE: usize = 32;
 /// Dead letters on their way back in.
 const REPLAY_QUEUE: usize = 256;
-/// Before this instant (2025-01-01T00:00:00Z) our own clock cannot be right.
-const PLAUSIBLE_FROM: Timestamp = Timestamp::from_secs(1_735_689_600);
 /// The clock may lie this far behind the journal's last heartbeat, and no further.
 const CLOCK_BEHIND: Duration = Duration::from_secs(300);
 
@@ -103,11 +101,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         let listener = listen("metrics", address).await?;
         stages.spawn("metrics", telemetry::serve(listener, ready.clone(), stages.tail.clone()));
     }
-    if !wait_for_clock(&clock, PLAUSIBLE_FROM, &shutdown).await {
+    if !wait_for_clock(&clock, Timestamp::FIRST, &shutdown).await {
         return Ok(());
     }
     let mut opened = journal::open(&config.journal, &config.node, clock.now()).await?;
-    let behind = opened.meta.last_heartbeat.map_or(PLAUSIBLE_FROM, |beat| beat - CLOCK_BEHIND);
+    let behind = opened.meta.last_heartbeat.map_or(Timestamp::FIRST, |beat| beat - CLOCK_BEHIND);
     if !wait_for_clock(&clock, behind, &shutdown).await {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use super::document::Section;
 use super::serial::{SerialLine, line};
 use super::topics::not_before;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites};
+use crate::decode::gps;
 use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::time::Timestamp;
 
@@ -46,10 +47,8 @@ pub(super) fn nmea(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSi
     let name = source(&section, scope, "nmea", sites);
     let line = line(&section, scope, BAUD);
     let allowed = "the name of what carries the receiver: text, at most 256 bytes";
-    let device = section.parsed("device", allowed, |text| {
-        let fits = !text.is_empty() && text.len() <= 256 && !text.contains(char::is_control);
-        if fits { Ok(DeviceId::new(text)) } else { Err("not a name of a device") }
-    });
+    let device =
+        section.parsed("device", allowed, |text| gps::device(text).map_err(|_| "not a name of a device"));
     let not_before = not_before(&section);
     let silent_after = section.duration("silent_after", SECOND..=DAY).unwrap_or(30 * SECOND);
     let connect_timeout = section.duration("connect_timeout", 100 * MILLISECOND..=10 * MINUTE);

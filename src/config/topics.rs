@@ -23,9 +23,6 @@ const KINDS: [(&str, Kind); 4] = [
     ("teltonika", Kind::Teltonika),
 ];
 
-/// The daemon runs at no time before it, so a date before it is of a GPS week that rolled over.
-pub(super) const NOT_BEFORE: Timestamp = Timestamp::from_secs(1_735_689_600);
-
 pub(super) fn topic(section: Section<'_>) -> Option<TopicConfig> {
     let pattern = pattern(&section);
     let kind = section.choice("format", &KINDS);
@@ -83,7 +80,7 @@ fn needs_device(section: &Section<'_>, by_topic: bool) {
 pub(super) fn not_before(section: &Section<'_>) -> Timestamp {
     let allowed = "a time such as \"2025-01-01T00:00:00Z\"";
     let time = section.parsed("not_before", allowed, |text| Timestamp::parse(text).ok_or("not a time"));
-    time.unwrap_or(NOT_BEFORE)
+    time.unwrap_or(Timestamp::FIRST)
 }
 
 fn json(section: &Section<'_>, by_topic: bool) -> Option<Format> {

@@ -16,6 +16,17 @@ pub struct Decoded {
     pub faults: Vec<DecodeError>,
 }
 
+impl Decoded {
+    /// # Errors
+    /// The first of the faults, where nothing stands beside them: they are the frame's then.
+    pub fn or_fault(&mut self) -> Result<(), DecodeError> {
+        if !self.readings.is_empty() {
+            return Ok(());
+        }
+        self.faults.drain(..).next().map_or(Ok(()), Err)
+    }
+}
+
 /// Why a frame did not decode. The frame goes to the dead letters whole.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message} at byte {offset}")]

@@ -22,6 +22,10 @@ impl Timestamp {
     pub const MIN: Self = Self::from_micros(i64::MIN);
     pub const MAX: Self = Self::from_micros(i64::MAX);
 
+    /// 2025-01-01T00:00:00Z. There was no daemon before it, so a clock of ours that is behind it is wrong, and a
+    /// receiver's date before it is of a GPS week that rolled over.
+    pub const FIRST: Self = Self::from_secs(1_735_689_600);
+
     pub const fn from_micros(micros: i64) -> Self {
         let held = if micros > 0 { micros } else { micros.saturating_sub(1) };
         match NonZeroI64::new(held) {

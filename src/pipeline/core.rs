@@ -7,12 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clean::{self, Cleaned, Cleaner};
 use crate::config::{Config, Rules};
-use crate::decode::gps::message::{Message, MessageDecoder};
-use crate::decode::gps::nmea::NmeaStream;
-use crate::decode::gps::teltonika;
-use crate::decode::llrp::ReportDecoder;
-use crate::decode::modbus::PointDecoder;
-use crate::decode::serial::SerialDecoder;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::alerts::Alert;
 use crate::domain::books::Book;
@@ -36,13 +30,15 @@ use crate::track::Tracker;
 
 use super::answers::Answers;
 
+mod decoders;
 mod letters;
 mod restoring;
 mod tally;
 
+use decoders::Decoders;
+use letters::{dead_letter, raw_read, unreplayed};
 use tally::Tally;
 
-use letters::{dead_letter, raw_read, too_long, unreplayed};
 pub use restoring::{RestoreError, Restoring};
 
 /// Reasons for which a fix is set aside rather than judged: its message is kept whole.
@@ -55,7 +51,7 @@ const SET_ASIDE: [(&str, &str); 3] = [
 const NOT_REPLAYABLE: &str = "not-replayable";
 
 pub struct Core {
-    decoders: BTreeMap<SourceId, Decoder>,
+    decoders: Decoders,
     cleaner: Cleaner,
     tracker: Tracker,
     books: BTreeMap<SourceId, Book>,
@@ -75,15 +71,6 @@ pub struct Core {
     cleaned: Cleaned,
     tallied: Tally,
     live: Live,
-}
-
-enum Decoder {
-    Llrp(Box<ReportDecoder>),
-    Serial(SerialDecoder),
-    Mqtt(MessageDecoder),
-    Modbus(PointDecoder),
-    Nmea(NmeaStream),
-    Teltonika,
 }
 
 /// A batch with what may only happen after its commit.
@@ -303,10 +290,8 @@ impl Core {
 
     fn link(&mut self, change: &LinkChange) {
         // A new connection starts with nothing "last received".
-        if let (LinkState::Up { .. }, Some(Decoder::Llrp(decoder))) =
-            (&change.state, self.decoders.get_mut(&change.source))
-        {
-            decoder.reset();
+        if let LinkState::Up { .. } = &change.state {
+            self.decoders.begin(&change.source);
         }
         if let LinkState::Down { .. } = &change.state {
             self.tallied.away(&change.source);
@@ -316,7 +301,7 @@ impl Core {
     }
 
     fn frame(&mut self, mut frame: Frame) {
-        let decoded = self.decode(&frame);
+        let decoded = self.decoders.decode(&frame, self.max_payload, &mut self.decoded);
         let book = self.book(&frame.source);
         book.frames += 1;
         match decoded {
@@ -404,47 +389,6 @@ impl Core {
         self.cleaned.filtered.clear();
     }
 
-    fn decode(&mut self, frame: &Frame) -> Result<(), DecodeError> {
-        let decoder = self.decoders.get_mut(&frame.source);
-        match (decoder, &frame.payload) {
-            (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
-                decoder.decode(message, &mut self.decoded.readings)
-            }
-            (Some(Decoder::Serial(_)), Payload::Serial { bytes, fault: Some(reason) }) => {
-                let message = format!("{} bytes that are no frame", bytes.len());
-                Err(DecodeError { reason, offset: 0, message })
-            }
-            (Some(Decoder::Serial(decoder)), Payload::Serial { bytes, fault: None }) => {
-                decoder.decode(bytes, &mut self.decoded.readings)
-            }
-            (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
-                decoder.decode(Message { topic, payload, retained: *retained }, &mut self.decoded)
-            }
-            (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => {
-                stream.decode(lines, *flow, &mut self.decoded)
-            }
-            (Some(Decoder::Teltonika), Payload::Teltonika { bytes, fault: Some(reason), .. }) => {
-                let message = format!("{} bytes that are no packet", bytes.len());
-                Err(DecodeError { reason, offset: 0, message })
-            }
-            (Some(Decoder::Teltonika), Payload::Teltonika { imei, bytes, fault: None }) => {
-                teltonika::decode_packet(imei, bytes, &mut self.decoded)
-            }
-            (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
-                decoder.decode(answer, frame.received_at, &mut self.decoded.readings);
-                Ok(())
-            }
-            (_, Payload::TooLong { message, .. }) => {
-                Err(DecodeError { reason: "too-long", offset: self.max_payload, message: too_long(message) })
-            }
-            _ => Err(DecodeError {
-                reason: "no-decoder",
-                offset: 0,
-                message: format!("the configuration has no source `{}` of this kind", frame.source),
-            }),
-        }
-    }
-
     fn book(&mut self, source: &SourceId) -> &mut Book {
         self.touched_books.insert(source.clone());
         self.books.entry(source.clone()).or_default()
@@ -461,30 +405,6 @@ fn moved_alerts(batch: &Batch) -> Vec<Alert> {
     let rows = batch.state.iter().filter(|row| row.kind == StateKind::Alert);
     let rows = rows.filter_map(|row| serde_json::from_slice(row.value.as_deref()?).ok());
     transitions.chain(rows).collect()
-}
-
-fn decoders(config: &Config) -> BTreeMap<SourceId, Decoder> {
-    let llrp = config.readers.iter().map(|reader| {
-        (reader.name.clone(), Decoder::Llrp(Box::new(ReportDecoder::new(reader.name.clone()))))
-    });
-    let serial = config.serial_readers.iter().map(|reader| {
-        let decoder = SerialDecoder::new(reader.name.clone(), reader.protocol.clone());
-        (reader.name.clone(), Decoder::Serial(decoder))
-    });
-    let mqtt = config
-        .brokers
-        .iter()
-        .map(|broker| (broker.name.clone(), Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
-    let modbus = config
-        .modbus
-        .iter()
-        .map(|device| (device.name.clone(), Decoder::Modbus(PointDecoder::new(&device.points))));
-    let nmea = config.receivers.iter().map(|receiver| {
-        let stream = NmeaStream::new(receiver.device.clone(), receiver.not_before);
-        (receiver.name.clone(), Decoder::Nmea(stream))
-    });
-    let teltonika = config.teltonika.iter().map(|listener| (listener.name.clone(), Decoder::Teltonika));
-    llrp.chain(serial).chain(mqtt).chain(modbus).chain(nmea).chain(teltonika).collect()
 }
 
 #[cfg(test)]

@@ -58,12 +58,7 @@ impl MessageDecoder {
             }
             Format::Teltonika => teltonika::decode_message(message, &named.ok_or_else(nameless)?, out)?,
         }
-        if out.readings.is_empty() && !out.faults.is_empty() {
-            let first = out.faults.swap_remove(0);
-            out.faults.clear();
-            return Err(first);
-        }
-        Ok(())
+        out.or_fault()
     }
 }
 

@@ -51,7 +51,7 @@ fn within(value: Option<f64>, least: f64, most: f64) -> Option<f64> {
 ///
 /// # Errors
 /// Reason `device`.
-fn device(name: &str) -> Result<DeviceId, DecodeError> {
+pub(crate) fn device(name: &str) -> Result<DeviceId, DecodeError> {
     if name.is_empty() || name.len() > LONGEST_DEVICE || name.contains(char::is_control) {
         let message = format!("`{}` is no name of a device", clip(name));
         return Err(DecodeError { reason: "device", offset: 0, message });

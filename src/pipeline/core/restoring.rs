@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::answers::Answers;
-use super::{Core, decoders};
+use super::Core;
+use super::decoders::Decoders;
 use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
 use crate::config::Config;
 use crate::decode::Decoded;
@@ -37,7 +38,7 @@ pub struct Restoring {
 impl Restoring {
     pub fn new(config: &Config) -> Self {
         let core = Core {
-            decoders: decoders(config),
+            decoders: Decoders::new(config),
             cleaner: Cleaner::new(&config.rules, &config.intake),
             tracker: Tracker::new(&config.rules),
             books: BTreeMap::new(),

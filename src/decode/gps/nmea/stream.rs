@@ -37,12 +37,7 @@ impl NmeaStream {
         readings(&self.device, &items, false, out);
         let is_line = |line: &&[u8]| !line.trim_ascii().is_empty();
         let told = lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter(is_line).count();
-        if out.readings.is_empty() && !out.faults.is_empty() && out.faults.len() >= told {
-            let first = out.faults.swap_remove(0);
-            out.faults.clear();
-            return Err(first);
-        }
-        Ok(())
+        if out.faults.len() < told { Ok(()) } else { out.or_fault() }
     }
 }
 

@@ -50,12 +50,7 @@ pub fn decode_message(message: Message<'_>, device: &DeviceId, out: &mut Decoded
 pub fn decode_packet(imei: &str, packet: &[u8], out: &mut Decoded) -> Result<(), DecodeError> {
     let device = crate::decode::gps::device(imei)?;
     readings(&device, super::decode(packet)?, false, out);
-    if out.readings.is_empty() && !out.faults.is_empty() {
-        let first = out.faults.swap_remove(0);
-        out.faults.clear();
-        return Err(first);
-    }
-    Ok(())
+    out.or_fault()
 }
 
 /// The records of one packet.

@@ -1,6 +1,6 @@
 //! One AVL record: a time, a position and the I/O elements of that moment.
 
-use super::super::KMH_PER_MPS;
+use super::super::{KMH_PER_MPS, LAST_TST};
 use super::{fault, number};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 
 const UNITS_PER_DEGREE: f64 = 1e7;
 /// The last millisecond of the year 9999.
-const LAST_MS: u64 = 253_402_300_799_999;
+const LAST_MS: u64 = LAST_TST as u64 * 1000 + 999;
 
 /// Of ids and counts of I/O elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,104 @@
+//! Which decoder takes the frames of which source.
+
+use std::collections::BTreeMap;
+
+use super::letters::too_long;
+use crate::config::Config;
+use crate::decode::gps::message::{Message, MessageDecoder};
+use crate::decode::gps::nmea::NmeaStream;
+use crate::decode::gps::teltonika;
+use crate::decode::llrp::ReportDecoder;
+use crate::decode::modbus::PointDecoder;
+use crate::decode::serial::SerialDecoder;
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::frames::{Frame, Payload};
+use crate::domain::ids::SourceId;
+
+pub(super) struct Decoders(BTreeMap<SourceId, Decoder>);
+
+enum Decoder {
+    Llrp(Box<ReportDecoder>),
+    Serial(SerialDecoder),
+    Mqtt(MessageDecoder),
+    Modbus(PointDecoder),
+    Nmea(NmeaStream),
+    Teltonika,
+}
+
+impl Decoders {
+    pub fn new(config: &Config) -> Self {
+        let llrp = config
+            .readers
+            .iter()
+            .map(|reader| (&reader.name, Decoder::Llrp(Box::new(ReportDecoder::new(reader.name.clone())))));
+        let serial = config.serial_readers.iter().map(|reader| {
+            let decoder = SerialDecoder::new(reader.name.clone(), reader.protocol.clone());
+            (&reader.name, Decoder::Serial(decoder))
+        });
+        let mqtt = config
+            .brokers
+            .iter()
+            .map(|broker| (&broker.name, Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
+        let modbus = config
+            .modbus
+            .iter()
+            .map(|device| (&device.name, Decoder::Modbus(PointDecoder::new(&device.points))));
+        let nmea = config.receivers.iter().map(|receiver| {
+            let stream = NmeaStream::new(receiver.device.clone(), receiver.not_before);
+            (&receiver.name, Decoder::Nmea(stream))
+        });
+        let teltonika = config.teltonika.iter().map(|listener| (&listener.name, Decoder::Teltonika));
+        let all = llrp.chain(serial).chain(mqtt).chain(modbus).chain(nmea).chain(teltonika);
+        Self(all.map(|(name, decoder)| (name.clone(), decoder)).collect())
+    }
+
+    /// A new connection starts with nothing "last received".
+    pub fn begin(&mut self, source: &SourceId) {
+        if let Some(Decoder::Llrp(decoder)) = self.0.get_mut(source) {
+            decoder.reset();
+        }
+    }
+
+    /// `max_payload`: what was too long went beyond it.
+    pub fn decode(
+        &mut self,
+        frame: &Frame,
+        max_payload: usize,
+        out: &mut Decoded,
+    ) -> Result<(), DecodeError> {
+        match (self.0.get_mut(&frame.source), &frame.payload) {
+            (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
+                decoder.decode(message, &mut out.readings)
+            }
+            (Some(Decoder::Serial(_)), Payload::Serial { bytes, fault: Some(reason) }) => {
+                Err(error(reason, 0, format!("{} bytes that are no frame", bytes.len())))
+            }
+            (Some(Decoder::Serial(decoder)), Payload::Serial { bytes, fault: None }) => {
+                decoder.decode(bytes, &mut out.readings)
+            }
+            (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
+                decoder.decode(Message { topic, payload, retained: *retained }, out)
+            }
+            (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => stream.decode(lines, *flow, out),
+            (Some(Decoder::Teltonika), Payload::Teltonika { bytes, fault: Some(reason), .. }) => {
+                Err(error(reason, 0, format!("{} bytes that are no packet", bytes.len())))
+            }
+            (Some(Decoder::Teltonika), Payload::Teltonika { imei, bytes, fault: None }) => {
+                teltonika::decode_packet(imei, bytes, out)
+            }
+            (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
+                decoder.decode(answer, frame.received_at, &mut out.readings);
+                Ok(())
+            }
+            (_, Payload::TooLong { message, .. }) => Err(error("too-long", max_payload, too_long(message))),
+            _ => {
+                let message = format!("the configuration has no source `{}` of this kind", frame.source);
+                Err(error("no-decoder", 0, message))
+            }
+        }
+    }
+}
+
+fn error(reason: &'static str, offset: usize, message: String) -> DecodeError {
+    DecodeError { reason, offset, message }
+}
