@@ -9,6 +9,7 @@ use crate::domain::ids::SourceId;
 pub mod backoff;
 pub mod clock;
 mod line;
+mod listening;
 pub mod llrp;
 pub mod modbus;
 pub mod mqtt;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::IntakeSender;
 use super::line::Line;
-use super::serial;
+use super::listening::{Ended, Listener, keep_listening};
 use super::standing::Standing;
 use crate::config::{NmeaConfig, SerialLine};
 use crate::decode::gps::nmea::speaks;
@@ -36,28 +36,7 @@ const LONGEST_LINE: usize = 4096;
 
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
 pub async fn run(config: NmeaConfig, intake: IntakeSender, shutdown: CancellationToken) {
-    let mut receiver = Receiver::new(config, intake);
-    while !receiver.standing.outbox.is_closed() {
-        let opened = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            opened = serial::open(&receiver.config.line, receiver.config.connect_timeout) => opened,
-        };
-        let reason = match opened {
-            Ok(mut line) => match receiver.listen(&mut *line, &shutdown).await {
-                Some(reason) => reason,
-                None => break,
-            },
-            Err(reason) => reason,
-        };
-        let delay = receiver.standing.lost(reason);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            () = tokio::time::sleep(delay) => {}
-        }
-    }
-    receiver.standing.ended();
+    keep_listening(Receiver::new(config, intake), shutdown).await;
 }
 
 struct Receiver {
@@ -78,16 +57,16 @@ struct Times {
     waiting: Option<Instant>,
 }
 
-impl Receiver {
-    fn new(config: NmeaConfig, intake: IntakeSender) -> Self {
-        let drops = counter!(names::SERIAL_DROPPED, "source" => config.name.as_str().to_owned());
-        let (name, place) = (config.name.clone(), config.line.to_string());
-        let standing = Standing::new(name, place, config.backoff, intake, drops);
-        Self { config, standing, held: Vec::new(), whole: 0, is_open: false }
+impl Listener for Receiver {
+    fn standing(&mut self) -> &mut Standing {
+        &mut self.standing
     }
 
-    /// One open line, to its end. Gives why it ended; `None`: we were told to stop.
-    async fn listen(&mut self, line: &mut dyn Line, shutdown: &CancellationToken) -> Option<String> {
+    fn line(&self) -> (&SerialLine, Duration) {
+        (&self.config.line, self.config.connect_timeout)
+    }
+
+    async fn listen(&mut self, line: &mut dyn Line, shutdown: &CancellationToken) -> Ended {
         self.standing.connected();
         let now = Instant::now();
         let mut times = Times { byte: now, sentence: now, waiting: None };
@@ -95,14 +74,14 @@ impl Receiver {
         let ended = loop {
             let read = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break None,
+                () = shutdown.cancelled() => break Ended::Shutdown,
                 read = line.read(&mut buffer) => Some(read),
                 () = tokio::time::sleep_until(self.next_wake(&times)) => None,
             };
             let now = Instant::now();
             match read {
-                Some(Ok(0)) => break Some("the line was closed".to_owned()),
-                Some(Err(error)) => break Some(format!("failed to read: {error}")),
+                Some(Ok(0)) => break Ended::Lost("the line was closed".to_owned()),
+                Some(Err(error)) => break Ended::Lost(format!("failed to read: {error}")),
                 Some(Ok(count)) => self.take(&buffer[..count], &mut times, now),
                 None => {}
             }
@@ -113,16 +92,25 @@ impl Receiver {
             }
             self.standing.outbox.log_drops();
             if self.standing.outbox.is_closed() {
-                break Some("the pipeline takes no more frames".to_owned());
+                break Ended::Lost("the pipeline takes no more frames".to_owned());
             }
             if now >= times.sentence + self.config.silent_after {
-                break Some(format!("no sentence came for {:?}", self.config.silent_after));
+                break Ended::Lost(format!("no sentence came for {:?}", self.config.silent_after));
             }
         };
         // Whatever came of the last line is all that comes.
         self.whole = self.held.len();
         self.hand_on(Flow::Paused, &mut times);
         ended
+    }
+}
+
+impl Receiver {
+    fn new(config: NmeaConfig, intake: IntakeSender) -> Self {
+        let drops = counter!(names::SERIAL_DROPPED, "source" => config.name.as_str().to_owned());
+        let (name, place) = (config.name.clone(), config.line.to_string());
+        let standing = Standing::new(name, place, config.backoff, intake, drops);
+        Self { config, standing, held: Vec::new(), whole: 0, is_open: false }
     }
 
     fn take(&mut self, bytes: &[u8], times: &mut Times, now: Instant) {

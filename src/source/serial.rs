@@ -24,6 +24,7 @@ use tracing::{info, warn};
 
 pub use self::line::open;
 use super::IntakeSender;
+use super::listening::{Ended, Listener, keep_listening};
 use super::standing::Standing;
 use crate::config::{SerialLine, SerialReaderConfig};
 use crate::decode::serial::{Framed, Framer, Heard, Side};
@@ -39,31 +40,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Runs until `shutdown` is cancelled, or the pipeline is gone.
 pub async fn run(config: SerialReaderConfig, intake: IntakeSender, shutdown: CancellationToken) {
-    let mut reader = Reader::new(config, intake);
-    while !reader.standing.outbox.is_closed() {
-        let session = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            opened = line::open(&reader.config.line, reader.config.connect_timeout) => opened,
-        };
-        let lost = match session {
-            Ok(mut line) => match reader.listen(&mut *line, &shutdown).await {
-                Ended::Shutdown => {
-                    reader.say_goodbye(&mut *line).await;
-                    break;
-                }
-                Ended::Lost(reason) => reason,
-            },
-            Err(reason) => reason,
-        };
-        let delay = reader.standing.lost(lost);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            () = tokio::time::sleep(delay) => {}
-        }
-    }
-    reader.standing.ended();
+    keep_listening(Reader::new(config, intake), shutdown).await;
 }
 
 struct Reader {
@@ -75,11 +52,6 @@ struct Reader {
     nudges: Counter,
 }
 
-enum Ended {
-    Shutdown,
-    Lost(String),
-}
-
 /// When what happened last.
 struct Times {
     byte: Instant,
@@ -87,21 +59,16 @@ struct Times {
     asked: Instant,
 }
 
-impl Reader {
-    fn new(config: SerialReaderConfig, intake: IntakeSender) -> Self {
-        let source = || config.name.as_str().to_owned();
-        let drops = counter!(names::SERIAL_DROPPED, "source" => source());
-        let (name, place) = (config.name.clone(), config.line.to_string());
-        Self {
-            standing: Standing::new(name, place, config.backoff, intake, drops),
-            heard: Vec::new(),
-            garbage: counter!(names::SERIAL_GARBAGE, "source" => source()),
-            nudges: counter!(names::SERIAL_NUDGES, "source" => source()),
-            config,
-        }
+impl Listener for Reader {
+    fn standing(&mut self) -> &mut Standing {
+        &mut self.standing
     }
 
-    /// One open line, from the first command to its end.
+    fn line(&self) -> (&SerialLine, Duration) {
+        (&self.config.line, self.config.connect_timeout)
+    }
+
+    /// From the first command on.
     async fn listen(&mut self, line: &mut dyn Line, shutdown: &CancellationToken) -> Ended {
         self.standing.connected();
         let start = self.config.commands.start.clone();
@@ -119,7 +86,7 @@ impl Reader {
             let wake = self.next_wake(&times, &framer);
             let read = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ended::Shutdown,
+                () = shutdown.cancelled() => break,
                 read = line.read(&mut buffer) => Some(read),
                 () = tokio::time::sleep_until(wake) => None,
             };
@@ -153,6 +120,23 @@ impl Reader {
                     return Ended::Lost(reason);
                 }
             }
+        }
+        self.say_goodbye(line).await;
+        Ended::Shutdown
+    }
+}
+
+impl Reader {
+    fn new(config: SerialReaderConfig, intake: IntakeSender) -> Self {
+        let source = || config.name.as_str().to_owned();
+        let drops = counter!(names::SERIAL_DROPPED, "source" => source());
+        let (name, place) = (config.name.clone(), config.line.to_string());
+        Self {
+            standing: Standing::new(name, place, config.backoff, intake, drops),
+            heard: Vec::new(),
+            garbage: counter!(names::SERIAL_GARBAGE, "source" => source()),
+            nudges: counter!(names::SERIAL_NUDGES, "source" => source()),
+            config,
         }
     }
 

@@ -13,24 +13,20 @@ mod connection;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::connection::Connection;
 use crate::config::TeltonikaConfig;
 use crate::domain::frames::{AckToken, LinkChange, LinkState};
+use crate::source::listening::accept;
 use crate::source::{Intake, IntakeSender};
 use crate::telemetry::names;
-
-/// Where none can be accepted: the process has no descriptors left, for instance.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// Runs until `shutdown`, then until what was handed on is acknowledged or the pipeline has ended.
 ///
@@ -64,12 +60,9 @@ pub async fn run(
                     door.lanes.remove(&generation);
                 }
             }
-            accepted = listener.accept(), if intake.is_some() => match (accepted, &intake) {
-                (Ok((stream, _)), Some(intake)) => door.open(stream, intake.clone()),
-                (Ok(_), None) => {}
-                (Err(error), _) => {
-                    warn!(source = %door.config.name, %error, "failed to accept a tracker's connection");
-                    sleep(RETRY).await;
+            (stream, _) = accept(&listener), if intake.is_some() => {
+                if let Some(intake) = &intake {
+                    door.open(stream, intake.clone());
                 }
             }
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -30,6 +30,7 @@ use crate::config::{Reach, ReaderConfig, ReaderIdentity};
 use crate::decode::llrp::framing::FramingError;
 use crate::domain::ids::SourceId;
 use crate::source::line::Line;
+use crate::source::listening::accept;
 use crate::telemetry::names;
 use crate::trust::Followed;
 
@@ -39,8 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(500);
 /// Connections that are being asked; more are closed at once.
 const MOST_ASKED: usize = 32;
-/// Where none can be accepted: the process has no descriptors left, for instance.
-const RETRY: Duration = Duration::from_millis(200);
 /// Strangers that are told of once; what they try again is counted only.
 const MOST_TOLD: usize = 64;
 
@@ -126,17 +125,14 @@ impl Door {
                 Some(gone) = asked.join_next() => if let Ok(Some((peer, why))) = gone {
                     say(peer, &why, &mut told);
                 },
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) if asked.len() < MOST_ASKED => {
+                (stream, peer) = accept(&listener) => {
+                    if asked.len() < MOST_ASKED {
                         let door = door.clone();
                         asked.spawn(async move { Some(peer).zip(door.receive(stream, peer).await.err()) });
+                    } else {
+                        say(peer, &TurnedAway::Crowd, &mut told);
                     }
-                    Ok((_, peer)) => say(peer, &TurnedAway::Crowd, &mut told),
-                    Err(error) => {
-                        warn!(%error, "a reader that wants to connect could not be accepted");
-                        sleep(RETRY).await;
-                    }
-                },
+                }
             }
         }
     }
