@@ -54,7 +54,7 @@ pub struct Memory {
     /// It came back to where it was heard before, then, and nothing heard it there since: whatever hears its zone
     /// must hear for its silence to count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub presumed: Option<Timestamp>,
+    pub presumed_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "<[Passed]>::is_empty")]
     pub passages: Few<Passed>,
     /// Since the checkout, while there is one.
@@ -244,7 +244,7 @@ impl AssetRow {
             self.current.location = location;
             self.current.since = Some(at);
             self.memory.lately.clear();
-            self.memory.presumed = None;
+            self.memory.presumed_at = None;
         }
         self.current.reason = reason;
         self.current.confidence = confidence;
@@ -263,7 +263,7 @@ impl AssetRow {
     }
 
     pub(super) fn note_lately(&mut self, read_point: &ReadPointId, at: Timestamp) {
-        self.memory.presumed = None;
+        self.memory.presumed_at = None;
         let before = self.memory.lately.iter().find(|lately| lately.read_point == *read_point);
         let at = before.map_or(at, |lately| lately.at.max(at));
         self.memory.lately.retain(|l| l.read_point != *read_point);
@@ -275,9 +275,9 @@ impl AssetRow {
 
     /// It is where it is by what was seen elsewhere, or said: what heard it there before need not hear it now.
     pub(super) fn presume(&mut self, at: Timestamp) {
-        if !self.memory.lately.is_empty() || self.memory.presumed.is_some() {
+        if !self.memory.lately.is_empty() || self.memory.presumed_at.is_some() {
             self.memory.lately.clear();
-            self.memory.presumed = Some(at);
+            self.memory.presumed_at = Some(at);
         }
     }
 

@@ -190,7 +190,7 @@ impl Tracker {
         }
         let presumed = row
             .memory
-            .presumed
+            .presumed_at
             .into_iter()
             .flat_map(|at| self.topology.ears_of(zone).iter().map(move |ear| (ear, at)));
         let heard = row.memory.lately.iter().map(|lately| (&lately.read_point, lately.at));

@@ -214,3 +214,17 @@ fn a_row_that_cannot_be_read_is_named() {
     let error = tracker.restore(rows.into_iter()).unwrap_err();
     assert_eq!(error.to_string(), "read the asset row `T1`");
 }
+
+/// There were builds that wrote `true` where the time stands now, under another name.
+#[test]
+fn a_row_that_says_presumed_as_it_was_once_said_is_read() {
+    let mut world = World::stocked(1, "tool");
+    let row = world.rows.get_mut(&(crate::domain::state::StateKind::Asset, "T1".to_owned())).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(row).unwrap();
+    value["memory"]["presumed"] = true.into();
+    *row = serde_json::to_vec(&value).unwrap();
+    world.restart(10);
+    world.events.clear();
+    world.arrive(1, "CRIB");
+    assert_eq!(world.told(), ["10 asset:T1 Arrived CRIB"]);
+}
