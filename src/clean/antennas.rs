@@ -78,15 +78,38 @@ enum Hears {
 
 /// All of a read point's, in the order of its rule.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "AntennasRow")]
 pub(super) struct Antennas {
     ears: Vec<Ear>,
+    /// How many bits were ever given away. One that was an antenna's which is no more is nobody's: tags remember it.
+    bits: usize,
     /// Since when all their sources are live.
     #[serde(skip)]
     live_since: Option<Timestamp>,
     /// Nothing changes by time alone before this.
     #[serde(skip)]
     next: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AntennasRow {
+    Row {
+        ears: Vec<Ear>,
+        bits: usize,
+    },
+    /// As the first builds wrote it.
+    EarsOnly(Vec<Ear>),
+}
+
+impl From<AntennasRow> for Antennas {
+    fn from(row: AntennasRow) -> Self {
+        let (ears, bits) = match row {
+            AntennasRow::Row { ears, bits } => (ears, bits),
+            AntennasRow::EarsOnly(ears) => (ears, 0),
+        };
+        Self { ears, bits, live_since: None, next: None }
+    }
 }
 
 impl Ear {
@@ -220,13 +243,12 @@ impl Antennas {
     pub fn fit(&mut self, rule: &PointRule) {
         let mut known = std::mem::take(&mut self.ears);
         for (place, ear) in known.iter_mut().enumerate() {
-            ear.bit.get_or_insert(place);
+            self.bits = self.bits.max(*ear.bit.get_or_insert(place) + 1);
         }
         known.retain(|ear| rule.antennas.iter().any(|(source, antenna, _)| ear.is(source, *antenna)));
         for (source, antenna, _) in &rule.antennas {
             if !known.iter().any(|ear| ear.is(source, *antenna)) {
-                let free = (0..).find(|bit| known.iter().all(|ear| ear.bit != Some(*bit)));
-                known.push(Ear::new(source, *antenna, free));
+                known.push(Ear::new(source, *antenna, Some(self.new_bit(&known))));
             }
         }
         let place =
@@ -234,6 +256,16 @@ impl Antennas {
         known.sort_by_key(place);
         self.ears = known;
         self.next = self.live_since;
+    }
+
+    /// One that no tag remembers; when all were given away, the first that no antenna has.
+    fn new_bit(&mut self, known: &[Ear]) -> usize {
+        if self.bits >= HeardBy::EARS {
+            let is_free = |bit: &usize| known.iter().all(|ear| ear.bit != Some(*bit));
+            return (0..HeardBy::EARS).find(is_free).unwrap_or(HeardBy::EARS);
+        }
+        self.bits += 1;
+        self.bits - 1
     }
 
     pub fn next(&self) -> Option<Timestamp> {
@@ -270,9 +302,10 @@ impl Antennas {
         self.ears.get(nth).map(Ear::heard_by).unwrap_or_default()
     }
 
-    /// These; where nobody said which, all of them.
+    /// These; where nobody said which, or none of those is there any more, all of them.
     fn among(&self, which: HeardBy) -> impl Iterator<Item = &Ear> {
-        self.ears.iter().filter(move |ear| which.is_empty() || which.has(ear.heard_by()))
+        let are_known = self.ears.iter().any(|ear| which.has(ear.heard_by()));
+        self.ears.iter().filter(move |ear| !are_known || which.has(ear.heard_by()))
     }
 
     /// Its sources are live, up to `until`.

@@ -32,8 +32,11 @@ pub(super) struct Presence {
 pub(super) struct HeardBy(u16);
 
 impl HeardBy {
+    /// How many have a bit of their own, or share the last.
+    pub const EARS: usize = 16;
+
     pub fn ear(nth: usize) -> Self {
-        Self(1 << nth.min(15))
+        Self(1 << nth.min(Self::EARS - 1))
     }
 
     pub fn has(self, other: Self) -> bool {

@@ -15,7 +15,8 @@ use crate::domain::ids::SourceId;
 use crate::domain::sightings::Trouble;
 use crate::domain::time::Timestamp;
 
-/// Not told for this long, it is over. Readers repeat what is wrong with every round, or whenever their buffer fills.
+/// Not told for this long, it is over. An assumption: no protocol says how often a reader repeats what is wrong.
+/// One that reads has a round every few seconds at most, and what is wrong with a round would be told with each.
 const CALM: Duration = Duration::from_secs(10 * 60);
 
 /// When each trouble that stands would be over.
@@ -39,7 +40,7 @@ impl Tracker {
         let details = Details {
             site: self.topology.site_of_source(source).cloned(),
             severity: Severity::Warning,
-            summary: format!("{source} {}", words(trouble)),
+            summary: format!("{source} says: {trouble}{}", advice(trouble)),
             pending: Duration::ZERO,
             episode: 0,
         };
@@ -61,22 +62,16 @@ impl Tracker {
     }
 }
 
-fn words(trouble: &Trouble) -> String {
+/// What to do about it, after what the reader says.
+fn advice(trouble: &Trouble) -> &'static str {
     match trouble {
-        Trouble::BufferFilling { percent } => format!(
-            "says that its buffer is {percent} % full: it reads more than is taken from it; look at the network and \
-             at the daemon's queues"
-        ),
-        Trouble::BufferOverflow => {
-            "says that its buffer has overflowed: reads were lost in it; look at the network, and at how long it \
-             was away"
-                .to_owned()
+        Trouble::BufferFilling { .. } => {
+            "; it reads more than is taken from it: look at the network and at the daemon's queues"
         }
-        Trouble::Exception { message } => format!("reports a fault: {message}"),
+        Trouble::BufferOverflow => "; look at the network, and at how long it was away",
+        Trouble::Exception { .. } => "",
         Trouble::Contended => {
-            "says that somebody else tried to connect to it: a second daemon, or a tool that somebody uses? It \
-             serves one client"
-                .to_owned()
+            ", and it serves one client: is there a second daemon, or a tool that somebody uses?"
         }
     }
 }

@@ -222,27 +222,74 @@ fn while_an_antenna_is_cut_off_what_the_others_hear_comes_and_goes() {
     assert_eq!(presences(&rules, &steps)[4..], ["9100 02 Departed shelf"]);
 }
 
-#[test]
-fn what_an_antenna_heard_is_its_own_wherever_the_rules_put_it() {
+/// Tag 1 lay before antenna 5 and tag 2 before 6; the rows aged, the read point's antennas became others, and 6 was
+/// cut off while `hearing` went on.
+fn gone_after(
+    age: impl Fn(&mut serde_json::Value),
+    hearing: u16,
+    change: impl Fn(&mut Vec<AntennaConfig>),
+) -> Vec<String> {
     let rules = rules_with_shelf();
     let mut other = rules.clone();
-    let antennas = &mut other.read_points.last_mut().unwrap().antennas;
-    antennas.reverse();
-    antennas.insert(0, AntennaConfig { source: "reader".into(), antenna: 7, inside: true });
+    change(&mut other.read_points.last_mut().unwrap().antennas);
     let mut steps = vec![Up(0), Connected(0)];
     steps.extend(shelf(0, 10, 10));
     let mut cleaner = Cleaner::new(&rules, &intake());
     run(&mut cleaner, &steps, &mut Cleaned::default());
     let mut rows = Vec::new();
     cleaner.take_dirty(&mut rows);
-    let rows = rows.into_iter().filter_map(|row| Some((row.kind, row.key, row.value?)));
+    let aged = |row: Vec<u8>| {
+        let mut row = serde_json::from_slice(&row).unwrap();
+        age(&mut row);
+        serde_json::to_vec(&row).unwrap()
+    };
+    let rows = rows.into_iter().filter_map(|row| Some((row.kind, row.key, aged(row.value?))));
     let mut after = Cleaner::new(&other, &intake());
     after.restore(rows).unwrap();
-    // Antenna 6 is cut off; what it heard stays, what 5 heard goes.
     let mut steps = vec![Up(20_000), Connected(20_000), Cable(6, false, 20_010)];
-    steps.extend((20..60).map(|second| Read("03", 5, second * 1000 + 20, second * 1000 + 30)));
+    let read = |second: i64| Read("03", hearing, second * 1000 + 20, second * 1000 + 30);
+    steps.extend((20..60).map(read));
     let mut out = Cleaned::default();
     run(&mut after, &steps, &mut out);
-    let gone: Vec<String> = out.sightings.iter().map(line).filter(|line| line.contains("Departed")).collect();
-    assert_eq!(gone, ["9000 01 Departed shelf"]);
+    out.sightings.iter().map(line).filter(|line| line.contains("Departed")).collect()
+}
+
+fn antenna_7() -> AntennaConfig {
+    AntennaConfig { source: "reader".into(), antenna: 7, inside: true }
+}
+
+#[test]
+fn what_an_antenna_heard_is_its_own_wherever_the_rules_put_it() {
+    let gone = gone_after(
+        |_| (),
+        5,
+        |antennas| {
+            antennas.reverse();
+            antennas.insert(0, antenna_7());
+        },
+    );
+    assert_eq!(gone, ["9000 01 Departed shelf"], "what 6 heard stays, what 5 heard goes");
+}
+
+#[test]
+fn an_antenna_that_comes_for_another_did_not_hear_what_that_one_heard() {
+    let gone = gone_after(
+        |_| (),
+        7,
+        |antennas| {
+            let place = antennas.iter().position(|antenna| antenna.antenna == 5).unwrap();
+            antennas[place] = antenna_7();
+        },
+    );
+    assert!(gone.is_empty(), "7 hears nothing of what lay before 5; 6 may: {gone:?}");
+}
+
+#[test]
+fn rows_of_the_first_builds_have_the_antennas_alone() {
+    let as_it_was = |row: &mut serde_json::Value| {
+        if let Some(antennas) = row.get_mut("antennas") {
+            *antennas = antennas["ears"].take();
+        }
+    };
+    assert_eq!(gone_after(as_it_was, 5, |_| ()), ["9000 01 Departed shelf"]);
 }

@@ -25,7 +25,10 @@ fn a_trouble_stands_while_it_is_repeated_and_ten_minutes_more() {
     );
     let key = AlertKey::new(Rule::ReaderTrouble, "r1/exception");
     let summary = &world.tracker.alerts.open(&key).unwrap().summary;
-    assert!(summary.contains("too hot"), "{summary}");
+    assert_eq!(summary, "r1 says: too hot");
+    let key = AlertKey::new(Rule::ReaderTrouble, "r1/contended");
+    let summary = &world.tracker.alerts.open(&key).unwrap().summary;
+    assert!(summary.starts_with("r1 says: somebody else tried to connect to it, and"), "{summary}");
     world.events.clear();
     world.until(1099);
     assert!(world.is_firing(Rule::ReaderTrouble, "r1/exception"), "told again at 500");
