@@ -1,10 +1,7 @@
-//! What we connect to over MQTT and Modbus, and how we come back.
+//! What we connect to over Modbus, and how we come back.
 
 use std::time::Duration;
 
-use super::Secret;
-use crate::decode::gps::Format;
-use crate::decode::gps::topic::TopicPattern;
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 
@@ -13,30 +10,6 @@ use crate::domain::ids::{DeviceId, PointId, SourceId};
 pub struct BackoffConfig {
     pub first: Duration,
     pub last: Duration,
-}
-
-/// An MQTT broker, and what we subscribe to there.
-#[derive(Clone, Debug)]
-pub struct BrokerConfig {
-    pub name: SourceId,
-    pub host: String,
-    pub port: u16,
-    /// Names the session at the broker: keep it the same over restarts.
-    pub client_id: String,
-    pub username: Option<String>,
-    pub password: Option<Secret>,
-    pub keepalive: Duration,
-    pub backoff: BackoffConfig,
-    /// Unacknowledged messages that we let the broker have under way.
-    pub max_inflight: u16,
-    pub topics: Vec<TopicConfig>,
-}
-
-#[derive(Clone, Debug)]
-pub struct TopicConfig {
-    pub pattern: TopicPattern,
-    pub format: Format,
-    pub qos: u8,
 }
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::document::Section;
 use super::validate::{DAY, HOUR, SECOND, Scope};
-use super::{BrokerConfig, devices};
+use super::{BrokerConfig, brokers};
 use crate::domain::alerts::Rule;
 use crate::domain::ids::{ReadPointId, SourceId};
 
@@ -94,9 +94,9 @@ fn output(section: Section<'_>, scope: &Scope<'_>) -> Option<OutputConfig> {
 }
 
 fn topic(section: Section<'_>, scope: &Scope<'_>) -> Option<TopicOutputConfig> {
-    let broker = devices::publisher(&section, scope);
+    let broker = brokers::publisher(&section, scope);
     let allowed = "a topic without + and #, for instance \"dock-1/light/set\"";
-    let topic = devices::publish_topic(&section, allowed).map(str::to_owned);
+    let topic = brokers::publish_topic(&section, allowed).map(str::to_owned);
     let topic = section.need("topic", topic, allowed);
     let word = |key, default: &str| section.text(key).unwrap_or(default).to_owned();
     let (on, off) = (word("on", "ON"), word("off", "OFF"));

@@ -18,6 +18,7 @@ use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
 mod asset_rules;
+mod brokers;
 mod connections;
 mod devices;
 mod document;
@@ -35,6 +36,7 @@ mod secrets;
 mod serial;
 mod tags;
 pub mod times;
+mod tls;
 mod topics;
 mod validate;
 pub mod values;
@@ -42,24 +44,24 @@ mod web;
 
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
-pub use connections::{
-    BackoffConfig, BrokerConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType, TopicConfig,
-};
+pub use brokers::{BrokerConfig, TopicConfig};
+pub use connections::{BackoffConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType};
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
 pub use places::COVERAGES;
 pub use positions::{NmeaConfig, TeltonikaConfig};
 pub use problems::{ConfigError, Problem};
 pub use readers::{
-    GpiTrigger, ListenTls, LlrpListenConfig, LlrpVersion, Power, Reach, ReaderConfig, ReaderIdentity,
-    ReaderTls, Report, RoSpecConfig, Start, Stop,
+    GpiTrigger, ListenTls, LlrpListenConfig, LlrpVersion, Power, Reach, ReaderConfig, ReaderIdentity, Report,
+    RoSpecConfig, Start, Stop,
 };
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use secrets::Secret;
 pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
+pub use tls::{ClientTls, TlsConfig};
 pub use validate::{load, parse};
-pub use web::{Rate, Role, TlsConfig, TokenConfig, TokenList, WebConfig};
+pub use web::{Rate, Role, TokenConfig, TokenList, WebConfig};
 
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::devices::{address, backoff};
 use super::document::Section;
 use super::node::{LISTEN_ALLOWED, parse_listen};
+use super::tls::{certificate, client_tls, pem};
 use super::validate::{HOUR, MINUTE, SECOND, Scope};
-use super::{BackoffConfig, TlsConfig};
+use super::{BackoffConfig, ClientTls, TlsConfig};
 use crate::domain::epc::Epc;
 use crate::domain::ids::SourceId;
 use crate::domain::tag_filter::TagFilter;
@@ -44,7 +45,7 @@ pub struct ReaderConfig {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reach {
     /// We connect, to `host:port`.
-    ToReader { address: String, tls: Option<ReaderTls> },
+    ToReader { address: String, tls: Option<ClientTls> },
     /// It connects to our listener, and is known by its identity or, where that is not written down, by the
     /// address that it comes from.
     FromReader { identity: Option<ReaderIdentity>, host: Option<IpAddr> },
@@ -60,17 +61,6 @@ impl fmt::Display for Reach {
             Self::FromReader { .. } => f.write_str("connects to us"),
         }
     }
-}
-
-/// Whom we trust to be the reader, and how we show who we are.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ReaderTls {
-    /// Authorities that are trusted instead of the machine's.
-    pub ca_file: Option<PathBuf>,
-    /// The name in its certificate, where that is not the one in its address.
-    pub server_name: Option<String>,
-    /// Our own certificate, for readers that ask for one.
-    pub client: Option<TlsConfig>,
 }
 
 /// Where readers connect to us.
@@ -146,17 +136,7 @@ fn to(section: &Section<'_>, scope: &Scope<'_>) -> Option<Reach> {
     if let Some(address) = address {
         scope.is_first(section, "address", "reader address", address);
     }
-    let tls = section.table("tls").map(|table| {
-        let ca_file = pem(&table, "ca_file", scope);
-        let client = certificate(&table, scope, false);
-        let allowed = "the name in the reader's certificate";
-        let server_name = table.parsed("server_name", allowed, |text| {
-            let name = rustls::pki_types::ServerName::try_from(text.to_owned());
-            name.map(|_| text.to_owned()).map_err(|_| "not a name that a certificate could have")
-        });
-        table.finish();
-        ReaderTls { ca_file, server_name, client }
-    });
+    let tls = client_tls(section, scope);
     Some(Reach::ToReader { address: address?.to_owned(), tls })
 }
 
@@ -179,22 +159,4 @@ fn from(section: &Section<'_>, scope: &Scope<'_>, listens: bool) -> Option<Reach
         section.problem("identity", "missing, and address too", "write what the reader is known by");
     }
     (identity.is_some() || host.is_some()).then_some(Reach::FromReader { identity, host })
-}
-
-fn pem(table: &Section<'_>, key: &str, scope: &Scope<'_>) -> Option<PathBuf> {
-    table.parsed(key, "the path of a PEM file", |text| match text.is_empty() {
-        true => Err("empty"),
-        false => Ok(scope.around.path(text)),
-    })
-}
-
-/// A certificate and its key, of which neither is of use alone.
-fn certificate(table: &Section<'_>, scope: &Scope<'_>, needed: bool) -> Option<TlsConfig> {
-    let (cert_file, key_file) = (pem(table, "cert_file", scope), pem(table, "key_file", scope));
-    for (key, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-        if !table.has(key) && (needed || table.has(other)) {
-            table.problem(key, "missing", "write the path of a PEM file");
-        }
-    }
-    Some(TlsConfig { cert_file: cert_file?, key_file: key_file? })
 }

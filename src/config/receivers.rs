@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::document::Section;
 use super::secrets::secret;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
-use super::{ALERTMANAGER, BackoffConfig, BrokerConfig, Secret, alerting, devices, node, values};
+use super::{ALERTMANAGER, BackoffConfig, BrokerConfig, Secret, alerting, brokers, devices, node, values};
 use crate::domain::alerts::{Alert, Rule, Severity};
 use crate::domain::ids::SiteId;
 
@@ -122,9 +122,9 @@ pub(super) fn topics(notify: &Section<'_>, scope: &Scope<'_>) -> Vec<MqttReceive
 
 fn topic(section: Section<'_>, scope: &Scope<'_>) -> Option<MqttReceiverConfig> {
     let receiver = receiver(&section, scope);
-    let broker = devices::publisher(&section, scope);
+    let broker = brokers::publisher(&section, scope);
     let allowed = "a topic without + and #, for instance \"tallyman/alerts\"";
-    let topic = devices::publish_topic(&section, allowed).map(|topic| topic.trim_end_matches('/').to_owned());
+    let topic = brokers::publish_topic(&section, allowed).map(|topic| topic.trim_end_matches('/').to_owned());
     let retain_state = section.flag("retain_state").unwrap_or(false);
     section.finish();
     let topic = topic.unwrap_or_else(|| "tallyman/alerts".to_owned());

@@ -1,12 +1,13 @@
 //! The HTTP API: where it listens, who may come in, and how much of it anybody may use.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::TlsConfig;
 use super::document::Section;
 use super::node::{LISTEN_ALLOWED, parse_listen, set};
+use super::tls::certificate;
 use super::validate::{DAY, MINUTE, SECOND, Scope, name};
 use crate::domain::ids::SiteId;
 use crate::domain::time::Timestamp;
@@ -38,13 +39,6 @@ pub struct WebConfig {
 pub struct Rate {
     pub per_second: f64,
     pub burst: f64,
-}
-
-/// PEM files; read again when they change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TlsConfig {
-    pub cert_file: PathBuf,
-    pub key_file: PathBuf,
 }
 
 /// The tokens that are let in. Clones share them: they are changed while the daemon runs, so that one that got
@@ -160,17 +154,9 @@ pub(super) fn web(section: Option<Section<'_>>, scope: &Scope<'_>) -> Option<Web
 }
 
 fn tls(section: Section<'_>, scope: &Scope<'_>) -> Option<TlsConfig> {
-    let allowed = "the path of a PEM file";
-    let file = |key| {
-        let path = section.parsed(key, allowed, |text| match text.is_empty() {
-            true => Err("empty"),
-            false => Ok(scope.around.path(text)),
-        });
-        section.need(key, path, allowed)
-    };
-    let (cert_file, key_file) = (file("cert_file"), file("key_file"));
+    let files = certificate(&section, scope, true);
     section.finish();
-    Some(TlsConfig { cert_file: cert_file?, key_file: key_file? })
+    files
 }
 
 fn token(section: Section<'_>, scope: &Scope<'_>) -> Option<TokenConfig> {

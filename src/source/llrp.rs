@@ -21,7 +21,6 @@ pub mod capabilities;
 mod connection;
 mod conversation;
 mod desk;
-mod dial;
 mod guest;
 mod listener;
 mod loss;

@@ -8,6 +8,7 @@ use crate::domain::ids::SourceId;
 
 pub mod backoff;
 pub mod clock;
+pub mod dial;
 mod line;
 mod listening;
 pub mod llrp;

@@ -4,9 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::loss::Loss;
+use crate::config::ClientTls;
+use crate::config::values::parse_host_port;
 use crate::decode::llrp::framing::{FramingError, MAX_MESSAGE_BYTES, message_length};
+use crate::source::dial::{DialError, dial};
 use crate::source::line::Line;
 
 /// What one read of the socket makes room for.
@@ -57,6 +61,21 @@ impl ReadError {
 }
 
 impl Connection {
+    /// Connects to `host:port`.
+    pub async fn open(
+        address: &str,
+        tls: Option<&ClientTls>,
+        within: Duration,
+        max_kept: usize,
+    ) -> Result<Self, Loss> {
+        let (host, port) =
+            parse_host_port(address).map_err(|wrong| DialError::Connect(io::Error::other(wrong)))?;
+        match timeout(within, dial(&host, port, tls)).await {
+            Ok(stream) => Ok(Self::new(stream?, max_kept)),
+            Err(_) => Err(Loss::ConnectTimeout(within)),
+        }
+    }
+
     pub fn new(stream: Box<dyn Line>, max_kept: usize) -> Self {
         let buffer = Vec::with_capacity(READ_BYTES);
         Self { stream, buffer, start: 0, longest: MAX_MESSAGE_BYTES, max_kept }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::DecodeError;
 use crate::decode::llrp::EncodeError;
 use crate::decode::llrp::framing::FramingError;
-use crate::trust::TrustError;
+use crate::source::dial::DialError;
 
 /// Why the session is over.
 #[derive(Debug)]
@@ -28,20 +28,12 @@ impl From<Loss> for Ended {
 /// The text is what people read in the log, and in an alert.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Loss {
-    #[error("failed to connect: {0}")]
-    Connect(#[source] io::Error),
+    #[error(transparent)]
+    Dial(#[from] DialError),
     #[error("failed to connect within {0:?}")]
     ConnectTimeout(Duration),
     #[error("the reader has not connected to us for {0:?}")]
     NotCalled(Duration),
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    #[error(
-        "the reader's certificate is not trusted: {0}; is ca_file the authority that issued it, and does it name the address, or server_name?"
-    )]
-    NotTrusted(#[source] rustls::Error),
-    #[error("failed to begin TLS: {0}")]
-    Tls(#[source] io::Error),
     #[error(
         "the reader closed the connection when it was asked for its protocol versions; it is asked no more, and spoken to in LLRP 1.0.1"
     )]
@@ -95,9 +87,9 @@ impl Loss {
     /// A short stable word for the metric's label.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout(_) => "connect",
+            Self::Dial(DialError::Connect(_)) | Self::ConnectTimeout(_) => "connect",
             Self::NotCalled(_) => "not-called",
-            Self::Trust(_) | Self::NotTrusted(_) | Self::Tls(_) => "tls",
+            Self::Dial(_) => "tls",
             Self::VersionsUnknown => "version",
             Self::NotAnnounced(_) => "not-announced",
             Self::Refused(_) => "refused",

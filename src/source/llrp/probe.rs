@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::capabilities::Capabilities;
-use super::dial::dial;
+use super::connection::Connection;
 use super::guest::{Guest, unless_refused};
 use super::loss::{Ended, Loss};
 use super::vendors;
@@ -44,11 +44,8 @@ async fn meet(config: &ReaderConfig, within: Duration) -> Result<Guest, String> 
     let Reach::ToReader { address, tls } = &config.reach else {
         return Err("it connects by itself".to_owned());
     };
-    let connection = dial(address, tls.as_ref(), within, MAX_KEPT).await.map_err(|loss| match loss {
-        Loss::Connect(error) => format!("cannot connect: {error}"),
-        loss => loss.to_string(),
-    })?;
-    let mut guest = Guest::passing(connection);
+    let connection = Connection::open(address, tls.as_ref(), within, MAX_KEPT).await;
+    let mut guest = Guest::passing(connection.map_err(|loss| format!("cannot connect: {loss}"))?);
     let announced = timeout(within, guest.announced()).await;
     let announced = announced.unwrap_or(Err(Loss::NotAnnounced(within)));
     announced.map_err(|why| format!("connected, but {why}"))?;

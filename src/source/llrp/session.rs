@@ -12,9 +12,8 @@ use tracing::{debug, warn};
 
 use super::Around;
 use super::answers::{attempt_status, event, is_answer, is_for_the_pipeline, name_of};
-use super::connection::ReadError;
+use super::connection::{Connection, ReadError};
 use super::conversation::{Conversation, judged};
-use super::dial::dial;
 use super::loss::{Ended, Loss};
 use super::outputs::Outputs;
 use super::versions::Asks;
@@ -64,7 +63,7 @@ impl<'a> Session<'a> {
         };
         match &config.reach {
             Reach::ToReader { address, tls } => {
-                let connection = dial(address, tls.as_ref(), within, max_kept).await?;
+                let connection = Connection::open(address, tls.as_ref(), within, max_kept).await?;
                 let mut session = session(Conversation::new(connection), outputs);
                 let announced = timeout(within, session.announced()).await;
                 announced.unwrap_or(Err(Loss::NotAnnounced(within).into()))?;

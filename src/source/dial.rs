@@ -1,0 +1,43 @@
+//! A connection that we make: TCP, and TLS on it where the configuration says so.
+
+use std::io;
+
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+
+use super::line::Line;
+use crate::config::ClientTls;
+use crate::trust::{self, TrustError};
+
+/// Why there is none. The text is what people read in the log, and in an alert.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    #[error("failed to connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(
+        "the certificate shown there is not trusted: {0}; is ca_file the authority that issued it, and does it name \
+         the address, or server_name?"
+    )]
+    NotTrusted(#[source] rustls::Error),
+    #[error("failed to begin TLS: {0}")]
+    Tls(#[source] io::Error),
+}
+
+/// Connects. Certificates are read each time: a file that was put right needs no restart.
+pub(super) async fn dial(host: &str, port: u16, tls: Option<&ClientTls>) -> Result<Box<dyn Line>, DialError> {
+    let stream = TcpStream::connect((host, port)).await.map_err(DialError::Connect)?;
+    // Acknowledgements are small and must not wait for company.
+    stream.set_nodelay(true).map_err(DialError::Connect)?;
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    let connector = trust::connector(tls.ca_file.as_deref(), tls.client.as_ref())?;
+    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(|error| DialError::Tls(io::Error::other(error)))?;
+    let stream = connector.connect(name, stream).await;
+    let stream = stream.map_err(|error| match trust::untrusted(&error) {
+        Some(untrusted) => DialError::NotTrusted(untrusted.clone()),
+        None => DialError::Tls(error),
+    })?;
+    Ok(Box::new(stream))
+}
