@@ -7,11 +7,16 @@
 //! What is to be done, and how far it has come, is one row of state, committed with each step: a daemon that
 //! dies goes on where it was. That row names the person until everything else no longer does; then it is
 //! emptied, the file is rewritten whole (`VACUUM`), so that nothing is left in freed space either, the log is cut
-//! to nothing, and the row goes. Events keep their number, their id and everything that names nobody.
+//! to nothing, and the row goes. Events keep their number, their id and everything that names nobody. Whoever is
+//! given the number, a name or a badge meanwhile keeps it: what was committed since is not looked at, or is not theirs
+//! (`newer.rs`).
+
+use std::collections::BTreeSet;
 
 use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
 
+mod newer;
 mod walk;
 
 use super::error::{JournalError, Operation};
@@ -34,12 +39,28 @@ impl Writer {
         Ok(())
     }
 
-    /// A commit asked for more.
-    pub(super) fn note_erasures(&mut self, batch: &Batch) {
+    /// Those under way that a commit says something of, as they have to be written with it.
+    pub(super) fn erasures_with(&self, batch: &Batch) -> Vec<Erasure> {
+        newer::noted(&self.erasures, &batch.state)
+    }
+
+    /// After a commit: those that were written with it, and those that it asked for.
+    pub(super) fn note_erasures(&mut self, batch: &Batch, noted: Vec<Erasure>) {
+        for erasure in noted {
+            if let Some(known) = self.erasures.iter_mut().find(|known| known.label == erasure.label) {
+                *known = erasure;
+            }
+        }
         let rows = batch.state.iter().filter(|row| row.kind == StateKind::Erasure);
         let asked = rows.filter_map(|row| serde_json::from_slice::<Erasure>(row.value.as_deref()?).ok());
         let before = self.erasures.len();
-        self.erasures.extend(asked);
+        let newest = Some(self.counted.last_seq);
+        self.erasures.extend(asked.map(|erasure| match erasure.stage {
+            Stage::Events { after, until: None } => {
+                Erasure { stage: Stage::Events { after, until: newest }, ..erasure }
+            }
+            _ => erasure,
+        }));
         if self.erasures.len() != before {
             self.show_erasures();
         }
@@ -82,23 +103,14 @@ impl Writer {
 
     async fn step(&mut self, erasure: Erasure) -> Result<Erasure, sqlx::Error> {
         let letters = matches!(erasure.stage, Stage::DeadLetters { .. });
-        let done = Erasure { stage: self.after_state(), ..erasure.clone() };
-        let newest = self.counted.last_seq;
+        let (newest, forwarded) = (self.counted.last_seq, self.retention.protect_unforwarded);
         self.begin().await?;
-        let next = step(&mut self.conn, erasure, newest, done).await;
+        let next = step(&mut self.conn, erasure, newest, forwarded).await;
         let next = self.end(next).await?;
         if letters {
             self.count_anew().await?;
         }
         Ok(next)
-    }
-
-    /// Where it goes on when nothing else of the journal names them.
-    fn after_state(&self) -> Stage {
-        match self.retention.protect_unforwarded {
-            true => Stage::Database { seq: self.counted.last_seq },
-            false => Stage::File,
-        }
     }
 
     /// Of those who are named nowhere any more: freed space goes too, and then their rows.
@@ -136,7 +148,7 @@ impl Writer {
     }
 }
 
-async fn put(conn: &mut SqliteConnection, erasure: &Erasure) -> Result<(), sqlx::Error> {
+pub(super) async fn put(conn: &mut SqliteConnection, erasure: &Erasure) -> Result<(), sqlx::Error> {
     let row = StateRow::put(StateKind::Erasure, erasure.label.as_str(), erasure);
     insert::state(conn, std::slice::from_ref(&row)).await
 }
@@ -145,7 +157,7 @@ async fn step(
     conn: &mut SqliteConnection,
     erasure: Erasure,
     newest: u64,
-    done: Erasure,
+    forwarded: bool,
 ) -> Result<Erasure, sqlx::Error> {
     let eraser = Eraser::new(&erasure);
     let stage = match erasure.stage.clone() {
@@ -153,21 +165,29 @@ async fn step(
             let until = until.unwrap_or(newest);
             match walk::events(conn, &eraser, after, until).await? {
                 Some(after) => Stage::Events { after, until: Some(until) },
-                None => Stage::DeadLetters { after: 0 },
+                None => Stage::DeadLetters { after: 0, until: Some(until) },
             }
         }
-        Stage::DeadLetters { after } => match walk::dead_letters(conn, &eraser, after).await? {
-            Some(after) => Stage::DeadLetters { after },
-            None => Stage::State { kind: String::new(), key: String::new() },
+        Stage::DeadLetters { after, until } => match walk::dead_letters(conn, &eraser, after).await? {
+            Some(after) => Stage::DeadLetters { after, until },
+            None => Stage::State { kind: String::new(), key: String::new(), until },
         },
-        Stage::State { kind, key } => match walk::state(conn, &eraser, &kind, &key).await? {
-            Some((kind, key)) => Stage::State { kind, key },
-            None => done.stage.clone(),
-        },
+        Stage::State { kind, key, until } => {
+            match walk::state(conn, &eraser, &erasure.newer, (&kind, &key)).await? {
+                Some((kind, key)) => Stage::State { kind, key, until },
+                None if forwarded => Stage::Database { seq: newest, until },
+                None => Stage::File,
+            }
+        }
         // There is no database any more, or there never was.
-        Stage::Database { .. } | Stage::File => done.stage.clone(),
+        Stage::Database { .. } | Stage::File => Stage::File,
     };
-    let next = if stage == Stage::File { erasure.forgotten() } else { Erasure { stage, ..erasure } };
+    let next = match stage {
+        Stage::File => erasure.forgotten(),
+        // What was newer is known of the journal's rows by now.
+        Stage::Database { .. } => Erasure { stage, newer: BTreeSet::new(), ..erasure },
+        stage => Erasure { stage, ..erasure },
+    };
     put(conn, &next).await?;
     Ok(next)
 }

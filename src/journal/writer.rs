@@ -19,7 +19,7 @@ use super::error::{JournalError, Operation};
 use super::file::Lock;
 use super::insert::{self, Row};
 use super::retention::Retention;
-use super::{Batch, Committed, Meta, Usage, dead_letters, file, meta};
+use super::{Batch, Committed, Meta, Usage, dead_letters, erase, file, meta};
 use crate::config::JournalConfig;
 use crate::domain::erasure::Erasure;
 use crate::domain::state::StateRow;
@@ -126,7 +126,8 @@ impl Writer {
         {
             return Ok(Committed { last_seq: self.counted.last_seq, inserted: 0 });
         }
-        let written = match self.try_commit(batch, &mut rows, recorded_at).await {
+        let erasures = self.erasures_with(batch);
+        let written = match self.try_commit(batch, &erasures, &mut rows, recorded_at).await {
             Ok(written) => written,
             Err(source) => {
                 metrics::counter!(names::JOURNAL_COMMIT_FAILURES).increment(1);
@@ -134,7 +135,7 @@ impl Writer {
             }
         };
         self.committed(&written);
-        self.note_erasures(batch);
+        self.note_erasures(batch, erasures);
         for id in &batch.replayed {
             self.replaying.remove(id);
         }
@@ -146,11 +147,12 @@ impl Writer {
     async fn try_commit(
         &mut self,
         batch: &Batch,
+        erasures: &[Erasure],
         rows: &mut Vec<Row<'_>>,
         recorded_at: Timestamp,
     ) -> Result<Written, sqlx::Error> {
         self.begin().await?;
-        let first = self.write(batch, rows, recorded_at).await;
+        let first = self.write(batch, erasures, rows, recorded_at).await;
         let refused = matches!(&first, Err(sqlx::Error::Database(error)) if error.is_unique_violation());
         if !refused {
             return self.end(first).await;
@@ -159,7 +161,8 @@ impl Writer {
         self.begin().await?;
         let second = match insert::retain_new(&mut self.conn, rows).await {
             Ok(duplicates) => {
-                self.write(batch, rows, recorded_at).await.map(|written| Written { duplicates, ..written })
+                let written = self.write(batch, erasures, rows, recorded_at).await;
+                written.map(|written| Written { duplicates, ..written })
             }
             Err(error) => Err(error),
         };
@@ -169,6 +172,7 @@ impl Writer {
     async fn write(
         &mut self,
         batch: &Batch,
+        erasures: &[Erasure],
         rows: &[Row<'_>],
         recorded_at: Timestamp,
     ) -> Result<Written, sqlx::Error> {
@@ -177,6 +181,9 @@ impl Writer {
         insert::events(conn, rows, counted.last_seq + 1, recorded_at).await?;
         counted.last_seq += rows.len() as u64;
         insert::state(conn, &batch.state).await?;
+        for erasure in erasures {
+            erase::put(conn, erasure).await?;
+        }
         let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
         insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
         let arrived = Letters::arriving(&batch.dead_letters);

@@ -88,7 +88,7 @@ async fn list(State(api): State<Arc<Api>>, _: Query<Nothing>) -> Result<Json<Era
         let Erasure { label, asked_at, stage, .. } = serde_json::from_slice(&row)?;
         // Whose row it is stands there as well, and is nobody's business.
         let stage = match stage {
-            Stage::State { kind, .. } => Stage::State { kind, key: String::new() },
+            Stage::State { kind, until, .. } => Stage::State { kind, key: String::new(), until },
             stage => stage,
         };
         items.push(UnderWay { label, asked_at, stage });

@@ -4,6 +4,8 @@
 //! thing's history still says that somebody had it from when to when, and nothing leads from there to whom.
 //! [`Eraser`] rewrites text and JSON; who keeps something passes it by there.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +57,8 @@ impl Erase {
     }
 }
 
-/// An erasure under way. Its row in the journal is the only place that still names the person, and is itself
-/// erased before it goes.
+/// An erasure under way. Its row in the journal names the person until nothing else does, and is itself erased before
+/// it goes. TimescaleDB has a row beside it, of what was found there, for as long as its own walk takes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Erasure {
     pub label: String,
@@ -66,21 +68,28 @@ pub struct Erasure {
     pub texts: Vec<String>,
     /// Badges that were theirs alone.
     pub badges: Vec<Epc>,
+    /// Rows of state, by kind and key, that were committed since and name them: they are of somebody who is called the
+    /// same by now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub newer: BTreeSet<(String, String)>,
     pub stage: Stage,
 }
 
 /// How far it has come: each stage is done in steps, and begun again where it was when the daemon died.
+///
+/// `until` is the newest event when it was asked for: what is newer is of whoever has the number by then. Rows that an
+/// earlier build wrote have it while events are walked alone.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "at", rename_all = "kebab-case")]
 pub enum Stage {
-    /// Events of the journal, of which those up to `after` are done. `until`: the newest when it began.
+    /// Events of the journal, of which those up to `after` are done.
     Events { after: u64, until: Option<u64> },
     /// Dead letters of the journal.
-    DeadLetters { after: u64 },
+    DeadLetters { after: u64, until: Option<u64> },
     /// Rows of state that nobody holds in memory.
-    State { kind: String, key: String },
-    /// TimescaleDB: as soon as everything up to `seq` is there.
-    Database { seq: u64 },
+    State { kind: String, key: String, until: Option<u64> },
+    /// TimescaleDB: as soon as everything up to `seq` is there. `until` not known: it is `seq`.
+    Database { seq: u64, until: Option<u64> },
     /// The file is rewritten, so that nothing of it is left between its rows.
     File,
 }
@@ -88,13 +97,13 @@ pub enum Stage {
 impl Erasure {
     pub fn new(label: String, person: String, texts: Vec<String>, badges: Vec<Epc>, at: Timestamp) -> Self {
         let stage = Stage::Events { after: 0, until: None };
-        Self { label, asked_at: at, person, texts, badges, stage }
+        Self { label, asked_at: at, person, texts, badges, newer: BTreeSet::new(), stage }
     }
 
     /// What is left to say of it once everything is replaced.
     pub fn forgotten(&self) -> Self {
         let Self { label, asked_at, .. } = self;
-        let (label, asked_at, stage) = (label.clone(), *asked_at, Stage::File);
-        Self { label, asked_at, person: String::new(), texts: Vec::new(), badges: Vec::new(), stage }
+        let erasure = Self::new(label.clone(), String::new(), Vec::new(), Vec::new(), *asked_at);
+        Self { stage: Stage::File, ..erasure }
     }
 }

@@ -1,6 +1,8 @@
 //! One bounded step over events, dead letters or rows of state. What is rewritten is read back as what it is before
 //! it is written: an erasure that would spoil a row ends loudly, with the row as it was.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
@@ -10,7 +12,7 @@ use crate::domain::epc::Epc;
 use crate::domain::erasure::Eraser;
 use crate::domain::events::EventBody;
 use crate::domain::register::{Misfit, Record};
-use crate::domain::state::{AssetCurrent, StateKind};
+use crate::domain::state::{AssetCurrent, StateKind, StateRow};
 use crate::journal::rows::signed;
 
 /// Rows that a step passes over: some ten milliseconds.
@@ -94,8 +96,8 @@ pub(super) async fn dead_letters(
 pub(super) async fn state(
     conn: &mut SqliteConnection,
     eraser: &Eraser,
-    kind: &str,
-    key: &str,
+    newer: &BTreeSet<(String, String)>,
+    (kind, key): (&str, &str),
 ) -> Result<Option<(String, String)>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT kind, key, value FROM state WHERE (kind, key) > (?, ?) AND kind <> 'erasure'
@@ -106,17 +108,38 @@ pub(super) async fn state(
     for row in rows {
         let (kind, key, value): (String, String, Vec<u8>) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if is_theirs(eraser, &kind, &key) {
-            let gone = sqlx::query("DELETE FROM state WHERE kind = ? AND key = ?");
-            gone.bind(&kind).bind(&key).execute(&mut *conn).await?;
-        } else if let Some(erased) = eraser.json_text(&String::from_utf8_lossy(&value)) {
-            still_a_row(&kind, &key, &value, erased.as_bytes())?;
-            let put = sqlx::query("UPDATE state SET value = ? WHERE kind = ? AND key = ?");
-            put.bind(erased.into_bytes()).bind(&kind).bind(&key).execute(&mut *conn).await?;
+        let place = (kind, key);
+        if !newer.contains(&place) {
+            row_of_state(conn, eraser, &place.0, &place.1, &value).await?;
         }
-        last = Some((kind, key));
+        last = Some(place);
     }
     Ok(last)
+}
+
+async fn row_of_state(
+    conn: &mut SqliteConnection,
+    eraser: &Eraser,
+    kind: &str,
+    key: &str,
+    value: &[u8],
+) -> Result<(), sqlx::Error> {
+    if is_theirs(eraser, kind, key) {
+        let gone = sqlx::query("DELETE FROM state WHERE kind = ? AND key = ?");
+        gone.bind(kind).bind(key).execute(conn).await?;
+    } else if let Some(erased) = eraser.json_text(&String::from_utf8_lossy(value)) {
+        still_a_row(kind, key, value, erased.as_bytes())?;
+        let put = sqlx::query("UPDATE state SET value = ? WHERE kind = ? AND key = ?");
+        put.bind(erased.into_bytes()).bind(kind).bind(key).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// Whether a row is one that this walk would change, or take away.
+pub(super) fn names(eraser: &Eraser, row: &StateRow, value: &[u8]) -> bool {
+    row.kind != StateKind::Erasure
+        && (is_theirs(eraser, row.kind.as_str(), &row.key)
+            || eraser.json_text(&String::from_utf8_lossy(value)).is_some())
 }
 
 /// Whether a row's key names them or their badge: what it says is of nobody else.

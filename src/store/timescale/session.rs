@@ -94,7 +94,7 @@ impl Session {
         let mut erasures = Vec::new();
         for (_, row) in self.journal.all_states(StateKind::Erasure).await? {
             let erasure: Erasure = serde_json::from_slice(&row).map_err(StoreError::Current)?;
-            if matches!(erasure.stage, Stage::Database { seq } if seq <= writer.mark().seq) {
+            if matches!(erasure.stage, Stage::Database { seq, .. } if seq <= writer.mark().seq) {
                 erasures.push(erasure);
             }
         }

@@ -77,7 +77,7 @@ pub(super) async fn begin(test: &str) -> Option<(Database, tempfile::TempDir, No
 pub(super) async fn erase(node: &Node, id: &str, names: &[&str]) {
     let texts = [id].iter().chain(names).map(|text| (*text).to_owned()).collect();
     let mut erasure = Erasure::new(LABEL.to_owned(), id.to_owned(), texts, Vec::new(), at(0));
-    erasure.stage = Stage::Database { seq: node.reader.meta().await.unwrap().last_seq };
+    erasure.stage = Stage::Database { seq: node.reader.meta().await.unwrap().last_seq, until: None };
     let row = StateRow::put(StateKind::Erasure, LABEL, &erasure);
     node.commit(Batch { state: vec![row], ..Batch::default() }).await;
 }
@@ -329,7 +329,8 @@ pub(super) async fn begin_anew(node: &Node, db: &Database) {
     let end =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tallyman north-1'";
     db.execute(end).await;
-    node.commit(samples(900_000..900_001)).await;
+    let n = 900_000 + node.reader.meta().await.unwrap().last_seq;
+    node.commit(samples(n..n + 1)).await;
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use serde_json::{Value, json};
-use tallyman::domain::erasure::{Erasure, Stage};
+use serde_json::json;
+use tallyman::domain::erasure::Erasure;
 use tallyman::domain::events::{Event, EventBody, RegisterChange, Subject};
 use tallyman::domain::register::{Carrier, Record, TagAttachment};
 use tallyman::domain::state::{StateKind, StateRow};
@@ -181,8 +181,15 @@ async fn who_has_the_number_after_them_is_not_erased() {
         read(9, &epc().to_string()),
         read(10, "30dd"),
     ];
-    let until = node.commit(Batch { events, ..Batch::default() }).await;
-    // On the register again, with one of the badges, before the database's turn has come; another badge has moved on.
+    let newest = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    let texts = vec!["P-7".to_owned(), "Ada".to_owned()];
+    let had = vec![tallyman::domain::epc::Epc::from_hex("30dd").unwrap()];
+    let erasure = Erasure::new(LABEL.to_owned(), "P-7".to_owned(), texts, had, at(0));
+    let row = StateRow::put(StateKind::Erasure, LABEL, &erasure);
+    node.commit(Batch { state: vec![row], ..Batch::default() }).await;
+    assert!(node.erase_step().await);
+    // On the register again, with one of the badges, while the journal is being rewritten; another badge has moved on.
     let (again, theirs) = (person("P-7", "Bo"), badge("P-7"));
     let mut state: Vec<StateRow> = [&again, &theirs, &owned("D-1")]
         .map(|record| StateRow::put(StateKind::Register, record.state_key(), record))
@@ -201,13 +208,7 @@ async fn who_has_the_number_after_them_is_not_erased() {
         read(15, "30dd"),
     ];
     let newest = node.commit(Batch { events, state, ..Batch::default() }).await;
-    db.forwarded("north-1", newest).await;
-    let texts = vec!["P-7".to_owned(), "Ada".to_owned()];
-    let had = vec![tallyman::domain::epc::Epc::from_hex("30dd").unwrap()];
-    let mut erasure = Erasure::new(LABEL.to_owned(), "P-7".to_owned(), texts, had, at(0));
-    erasure.stage = Stage::Database { seq: until };
-    let row = StateRow::put(StateKind::Erasure, LABEL, &erasure);
-    node.commit(Batch { state: vec![row], ..Batch::default() }).await;
+    while node.erase_step().await {}
     erased(&node).await;
     let holders = db.rows_of("SELECT asset, holder FROM tallyman.location_event ORDER BY seq").await;
     assert_eq!(
@@ -283,22 +284,6 @@ async fn a_restart_in_the_middle_still_knows_what_only_the_database_said_of_them
 }
 
 #[tokio::test]
-async fn what_an_import_did_at_one_moment_is_more_than_a_step_and_is_done() {
-    const CHECKOUTS: u64 = 2_500;
-    let Some((db, _folder, node)) = begin("people_import").await else { return };
-    let node = node.forward();
-    let at_once = (0..CHECKOUTS).map(|n| Event { observed_at: at(1), ..checked_out(n, "P-7") });
-    let newest = node.commit(Batch { events: at_once.collect(), ..Batch::default() }).await;
-    db.forwarded("north-1", newest).await;
-    erase(&node, "P-7", &[]).await;
-    erased(&node).await;
-    let theirs = format!("SELECT count(*) FROM tallyman.location_event WHERE holder = '{LABEL}'");
-    assert_eq!(db.number(&theirs).await, CHECKOUTS as i64);
-    node.close().await;
-    db.drop().await;
-}
-
-#[tokio::test]
 async fn what_takes_longer_than_usual_and_has_no_parts_is_given_the_time() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
@@ -367,43 +352,6 @@ async fn a_badge_that_was_somebody_elses_too_stays() {
     erased(&node).await;
     let left = db.rows_of("SELECT epc FROM tallyman.tag_read WHERE epc LIKE '30bb%' ORDER BY epc").await;
     assert_eq!(left, json!([{ "epc": "30bb01" }, { "epc": "30bb02" }]));
-    node.close().await;
-    db.drop().await;
-}
-
-#[tokio::test]
-async fn what_a_node_wrote_that_is_gone_is_pruned_by_those_that_are_left() {
-    let Some((db, _folder, mut node)) = begin("people_nodes").await else { return };
-    let day = Duration::from_secs(86_400);
-    node.keep = Keep { people: day * 7, drivers: day * 30 };
-    let node = node.forward();
-    let newest =
-        node.commit(Batch { events: vec![ago_by(passed(1, "P-7"), 1, 1)], ..Batch::default() }).await;
-    db.forwarded("north-1", newest).await;
-    // One that keeps them for longer, one that is silent for as long as we keep them, one of which nothing is left.
-    for (n, (other, silent)) in
-        [("keeps-1", Some("6 days")), ("silent-1", Some("8 days")), ("gone-1", None)].iter().enumerate()
-    {
-        if let Some(silent) = silent {
-            db.execute(&format!(
-                "INSERT INTO tallyman.forward_watermark (node, epoch, last_seq, updated_at)
-                 VALUES ('{other}', gen_random_uuid(), 1, now() - interval '{silent}')"
-            ))
-            .await;
-        }
-        db.execute(&format!(
-            "INSERT INTO tallyman.location_event (event_id, node, epoch, seq, version, kind, subject, source,
-               observed_at, received_at, recorded_at, late, body)
-             SELECT gen_random_uuid(), '{other}', gen_random_uuid(), {n}, 1, 'presence', 'person:Q-' || d, 's',
-               now() - make_interval(days => d), now(), now(), false, '{{}}' FROM generate_series(3, 300, 3) d"
-        ))
-        .await;
-    }
-    begin_anew(&node, &db).await;
-    let left = "SELECT node, count(*) FROM tallyman.location_event GROUP BY node ORDER BY node";
-    let expected: Value = json!([{ "node": "gone-1", "count": 2 }, { "node": "keeps-1", "count": 100 },
-        { "node": "north-1", "count": 1 }, { "node": "silent-1", "count": 2 }]);
-    eventually("theirs are gone", async || (db.rows_of(left).await == expected).then_some(())).await;
     node.close().await;
     db.drop().await;
 }

@@ -187,6 +187,7 @@ pub struct Node {
 enum Request {
     Commit(Batch, Timestamp, oneshot::Sender<u64>),
     Maintain(Timestamp, oneshot::Sender<u64>),
+    Erase(oneshot::Sender<bool>),
 }
 
 impl Node {
@@ -265,6 +266,13 @@ impl Node {
         answer.await.unwrap()
     }
 
+    /// A step of what is erased in the journal; gives whether there is more to do there.
+    pub async fn erase_step(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Erase(reply)).await.unwrap();
+        answer.await.unwrap()
+    }
+
     /// What was last said of `subject`.
     pub fn problem(&self, subject: &str) -> Option<String> {
         let health = self.health.lock().unwrap();
@@ -307,6 +315,7 @@ async fn keep(
                     let done = writer.maintain(now).await.unwrap();
                     reply.send(done.pruned).unwrap_or(());
                 }
+                Request::Erase(reply) => reply.send(writer.erase().await.unwrap()).unwrap_or(()),
             },
             Some(control) = controls.recv() => match control {
                 Control::Note(row) => writer.note(&row).await.unwrap(),

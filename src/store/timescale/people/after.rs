@@ -1,6 +1,6 @@
 //! Whoever has the number after a person who is erased: what is theirs stays.
 //!
-//! An event is theirs where it is newer than the erasure. A row of the current state, or of the register, has come
+//! An event is theirs where it is newer than the erasure was when it was asked for: so the journal has it too. A row of the current state, or of the register, has come
 //! together from older and newer events: what the journal's own row of the same calls somebody by now is theirs,
 //! since the journal no longer names who was erased.
 
@@ -16,7 +16,7 @@ use crate::store::timescale::error::StoreError;
 
 pub struct After {
     pub journal: Reader,
-    node: String,
+    pub node: String,
     /// The condition on an event of table `t` that it is newer than the erasure.
     pub newer: String,
 }
@@ -24,7 +24,7 @@ pub struct After {
 impl After {
     pub fn new(erasure: &Erasure, lineage: &Lineage, journal: Reader) -> Self {
         let newest = match erasure.stage {
-            Stage::Database { seq } => i64::try_from(seq).unwrap_or(i64::MAX),
+            Stage::Database { seq, until } => i64::try_from(until.unwrap_or(seq)).unwrap_or(i64::MAX),
             _ => i64::MAX,
         };
         let node = lineage.node.clone();
