@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_badges.sql"),
     include_str!("migrations/0010_last_holder.sql"),
     include_str!("migrations/0011_erasures.sql"),
+    include_str!("migrations/0012_erasures_of_nodes.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

@@ -12,4 +12,5 @@ mod mirror;
 mod outages;
 mod people;
 mod people_beside;
+mod people_bounds;
 mod refusals;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Step;
 use super::after::After;
-use super::rewrite::Whom;
+use super::rewrite::{Part, Rewritten, Whom};
 use super::span::{self, Span};
 use super::tables::{self, Table};
 use super::trace::{remove, trace};
@@ -24,16 +24,13 @@ use crate::store::timescale::error::StoreError;
 
 /// Rows of a table that is walked by its key, at first.
 const FIRST_KEYS: i64 = 500;
-/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken. What an import did has one time:
-/// where there are no parts, it is twice as many until it is done.
-const MOST: usize = 2_000;
+/// Rows that are rewritten at once, at most; of a stretch with more, a part is taken.
+const MOST: i64 = 2_000;
 
 pub struct Walk {
     erasure: Erasure,
     after: After,
     patience: Patience,
-    /// Rows that are rewritten at once, at most.
-    most: usize,
     /// Not known yet.
     tables: Option<VecDeque<Table>>,
     /// Of the first of the tables.
@@ -46,6 +43,9 @@ pub struct Walk {
 enum Way {
     /// Of time, or of blocks.
     Range(Span),
+    /// One moment, or one block, that is too much for once: what an import did has one time. As many rows next, behind
+    /// those that are done.
+    Crowd { span: Span, behind: Option<String>, rows: i64 },
     /// Up to a key; as many rows next.
     Keys { after: Option<Vec<String>>, rows: i64 },
 }
@@ -54,6 +54,16 @@ enum Way {
 struct Stretch {
     within: String,
     to: Option<Vec<String>>,
+    /// Where it has more than so many rows, it is not for once,
+    most: i64,
+    /// or the first of them are.
+    in_order: bool,
+}
+
+impl Stretch {
+    fn new(within: String) -> Self {
+        Self { within, to: None, most: MOST, in_order: false }
+    }
 }
 
 impl Way {
@@ -67,20 +77,33 @@ impl Way {
 
     async fn next(&self, table: &Table, connection: &mut Connection) -> Result<Option<Stretch>, StoreError> {
         match self {
-            Self::Range(span) => {
-                Ok(span.stretch().map(|(from, to)| Stretch { within: table.within(from, to), to: None }))
-            }
+            Self::Range(span) => Ok(span.stretch().map(|(from, to)| Stretch::new(table.within(from, to)))),
+            Self::Crowd { span, behind, rows } => Ok(span.stretch().map(|(from, to)| {
+                let within = table.within(from, to);
+                let within = behind.iter().fold(within, |within, behind| format!("{within} AND {behind}"));
+                Stretch { most: *rows, in_order: true, ..Stretch::new(within) }
+            })),
             Self::Keys { after, rows } => {
                 let to = table.key_after(connection, after.as_deref(), *rows).await?;
                 let within = |to: &Vec<String>| table.within_keys(after.as_deref(), to);
-                Ok(to.map(|to| Stretch { within: within(&to), to: Some(to) }))
+                Ok(to.map(|to| Stretch { to: Some(to.clone()), ..Stretch::new(within(&to)) }))
             }
         }
     }
 
-    fn passed(&mut self, stretch: Stretch, took: Duration) {
+    /// `next`: the condition on what is left of it.
+    fn passed(&mut self, stretch: Stretch, next: Option<String>, took: Duration) {
         match self {
             Self::Range(span) => span.passed(took),
+            Self::Crowd { behind, rows, .. } if next.is_some() => {
+                *behind = next;
+                *rows = span::adapted(*rows, took).min(MOST);
+            }
+            Self::Crowd { span, .. } => {
+                let mut span = span.clone();
+                span.passed(took);
+                *self = Self::Range(span);
+            }
             Self::Keys { after, rows } => {
                 *after = stretch.to;
                 *rows = span::adapted(*rows, took);
@@ -91,8 +114,13 @@ impl Way {
     /// `false`: it cannot be shorter.
     fn shorten(&mut self) -> bool {
         match self {
-            Self::Range(span) => span.shorten(),
-            Self::Keys { rows, .. } => {
+            Self::Range(span) => {
+                if !span.shorten() {
+                    *self = Self::Crowd { span: span.clone(), behind: None, rows: MOST / 4 };
+                }
+                true
+            }
+            Self::Crowd { rows, .. } | Self::Keys { rows, .. } => {
                 let could = *rows > 1;
                 *rows = (*rows / 4).max(1);
                 could
@@ -105,16 +133,13 @@ impl Way {
 enum Passed {
     /// There is none.
     End,
-    /// Rows that were written.
-    Rows(Stretch, u64),
-    /// It has too many rows for once.
-    Crowded,
+    Some(Stretch, Rewritten),
 }
 
 impl Walk {
     pub fn new(erasure: Erasure, lineage: &Lineage, journal: Reader, patience: Patience) -> Self {
         let after = After::new(&erasure, lineage, journal);
-        Self { erasure, after, patience, most: MOST, tables: None, way: None, rows: 0 }
+        Self { erasure, after, patience, tables: None, way: None, rows: 0 }
     }
 
     /// One bounded step. On an error nothing of the step is done.
@@ -125,11 +150,11 @@ impl Walk {
     }
 
     async fn try_step(&mut self, connection: &mut Connection) -> Result<Step, StoreError> {
-        let (patience, after, most) = (self.patience, &self.after, self.most);
+        let (patience, after) = (self.patience, &self.after);
         let Some(tables) = &mut self.tables else {
             let erasure = &mut self.erasure;
             let tables = transacted(connection, patience, async |it| {
-                trace(it, &after.journal, erasure, &after.newer).await?;
+                trace(it, &after.node, &after.journal, erasure, &after.newer).await?;
                 tables::list(it).await
             });
             self.tables = Some(tables.await?.into());
@@ -149,24 +174,32 @@ impl Walk {
             }
         };
         let (erasure, eraser) = (&self.erasure, &Eraser::new(&self.erasure));
+        let whom = Whom { erasure, eraser, after };
         let began = Instant::now();
         let passed = transacted(connection, patience, async |it| {
             let Some(stretch) = way.next(&table, it).await? else { return Ok(Passed::End) };
-            let rows = table.erase(it, Whom { erasure, eraser, after, most }, &stretch.within).await?;
-            Ok(rows.map_or(Passed::Crowded, |rows| Passed::Rows(stretch, rows)))
+            let most = usize::try_from(stretch.most).unwrap_or(1);
+            let part = Part { within: &stretch.within, most, in_order: stretch.in_order };
+            let rewritten = table.erase(it, &whom, &part).await?;
+            Ok(Passed::Some(stretch, rewritten))
         });
         match passed.await {
             Ok(Passed::End) => {
                 self.way = None;
                 tables.pop_front();
             }
-            Ok(Passed::Rows(stretch, rows)) => {
-                way.passed(stretch, began.elapsed());
+            Ok(Passed::Some(stretch, Rewritten::All(rows))) => {
+                way.passed(stretch, None, began.elapsed());
                 self.rows += rows;
-                self.most = MOST;
             }
-            Ok(Passed::Crowded) if way.shorten() => {}
-            Ok(Passed::Crowded) => self.most *= 2,
+            Ok(Passed::Some(stretch, Rewritten::First(rows, behind))) => {
+                way.passed(stretch, Some(behind), began.elapsed());
+                self.rows += rows;
+            }
+            // A key alone has one row, and a crowd is taken in parts: there is always less than this.
+            Ok(Passed::Some(_, Rewritten::Crowded)) => {
+                way.shorten();
+            }
             Err(error) if error.is_too_much_at_once() && way.shorten() => {}
             Err(error) => return Err(error),
         }

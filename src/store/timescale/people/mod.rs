@@ -7,6 +7,7 @@
 mod after;
 mod erase;
 mod prune;
+mod register;
 mod rewrite;
 mod span;
 mod tables;
@@ -21,11 +22,14 @@ use tokio::time::Instant;
 use self::erase::Walk;
 pub use self::prune::Keep;
 use self::prune::Prune;
+use self::register::Register;
+use self::trace::forget_forsaken;
 pub use self::transaction::Patience;
+use self::transaction::transacted;
 use super::batch::Lineage;
 use super::connection::Connection;
 use super::error::StoreError;
-use crate::config::BackoffConfig;
+use crate::config::{BackoffConfig, RegisterOwner};
 use crate::domain::erasure::Erasure;
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
@@ -103,16 +107,25 @@ enum Erasing {
 pub struct Tending {
     retry: BackoffConfig,
     patience: Patience,
-    journal: Reader,
+    register: Register,
+    /// What was noted for erasures that the journal does not know of. `None`: it is gone.
+    forsaken: Option<Job<()>>,
     /// By label.
     erasures: BTreeMap<String, Erasing>,
     prunes: Vec<Job<Prune>>,
 }
 
 impl Tending {
-    pub fn new(journal: Reader, keep: Keep, patience: Patience, retry: BackoffConfig) -> Self {
+    pub fn new(
+        journal: Reader,
+        owner: RegisterOwner,
+        keep: Keep,
+        patience: Patience,
+        retry: BackoffConfig,
+    ) -> Self {
         let prunes = Prune::all(keep, patience).into_iter().map(|prune| Job::new(prune, retry)).collect();
-        Self { retry, patience, journal, erasures: BTreeMap::new(), prunes }
+        let (register, forsaken) = (Register { owner, journal }, Some(Job::new((), retry)));
+        Self { retry, patience, register, forsaken, erasures: BTreeMap::new(), prunes }
     }
 
     /// Takes a share of time for `erasures`, all whose turn it is here, and for what is older than it is kept.
@@ -127,12 +140,12 @@ impl Tending {
         for erasure in erasures {
             let label = erasure.label.clone();
             self.erasures.entry(label).or_insert_with(|| {
-                let walk = Walk::new(erasure, lineage, self.journal.clone(), self.patience);
+                let walk = Walk::new(erasure, lineage, self.register.journal.clone(), self.patience);
                 Erasing::Under(Box::new(Job::new(walk, self.retry)))
             });
         }
         let until = Instant::now() + SHARE;
-        while self.step(connection, &lineage.node, now).await? {
+        while self.step(connection, lineage, now).await? {
             if until <= Instant::now() {
                 return Ok(Tended { erased: to_tell(&mut self.erasures, Instant::now()), more: true });
             }
@@ -144,9 +157,19 @@ impl Tending {
     async fn step(
         &mut self,
         connection: &mut Connection,
-        node: &str,
+        lineage: &Lineage,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let (patience, journal) = (self.patience, &self.register.journal);
+        if let Some(job) = self.forsaken.as_mut().filter(|job| job.is_due()) {
+            let node = lineage.node.as_str();
+            let gone = transacted(connection, patience, async |it| forget_forsaken(it, node, journal).await);
+            let outcome = gone.await.map(|_| Step::Done);
+            if job.after(outcome, "forsaken erasures")?.is_some() {
+                self.forsaken = None;
+            }
+            return Ok(true);
+        }
         for (label, erasing) in &mut self.erasures {
             let Erasing::Under(job) = erasing else { continue };
             if !job.is_due() {
@@ -160,7 +183,7 @@ impl Tending {
             return Ok(true);
         }
         let Some(job) = self.prunes.iter_mut().find(|job| job.is_due()) else { return Ok(false) };
-        let outcome = job.work.step(connection, node, now).await;
+        let outcome = job.work.step(connection, lineage, &self.register, now).await;
         let table = job.work.table();
         if job.after(outcome, table)? == Some(Step::Done) {
             job.from = Instant::now() + PRUNE_EVERY;

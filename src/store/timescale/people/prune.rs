@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Step;
+use super::register::{Register, holds};
 use super::span::{self, Span};
 use super::transaction::{Patience, transacted};
 use crate::domain::time::Timestamp;
+use crate::store::timescale::batch::Lineage;
 use crate::store::timescale::connection::{Connection, column};
 use crate::store::timescale::error::StoreError;
 
@@ -36,6 +38,8 @@ pub struct Prune {
     table: &'static str,
     /// Rows of table `t` that go.
     rows: &'static str,
+    /// Which these are, the register says.
+    by_register: bool,
     keep: Duration,
     patience: Patience,
     span: Option<Span>,
@@ -68,12 +72,12 @@ impl Prune {
             "NOT EXISTS (SELECT FROM tallyman.tag a WHERE a.epc = t.epc AND a.asset IS NOT NULL
             AND a.valid_from <= t.observed_at AND t.observed_at < a.valid_to)";
         let prune = |table, rows, keep| {
-            let (span, walked) = (None, None);
-            Self { table, rows, keep, patience, span, subjects: SUBJECTS, walked }
+            let (by_register, span, walked) = (false, None, None);
+            Self { table, rows, by_register, keep, patience, span, subjects: SUBJECTS, walked }
         };
         [
             prune("tallyman.location_event", BADGES, keep.people),
-            prune("tallyman.tag_read", READS, keep.people),
+            Self { by_register: true, ..prune("tallyman.tag_read", READS, keep.people) },
             prune("tallyman.fix", "true", keep.drivers),
         ]
     }
@@ -86,10 +90,11 @@ impl Prune {
     pub async fn step(
         &mut self,
         connection: &mut Connection,
-        node: &str,
+        lineage: &Lineage,
+        register: &Register,
         now: Timestamp,
     ) -> Result<Step, StoreError> {
-        let outcome = self.try_step(connection, node, now).await;
+        let outcome = self.try_step(connection, lineage, register, now).await;
         self.patience.after(&outcome);
         outcome
     }
@@ -97,18 +102,21 @@ impl Prune {
     async fn try_step(
         &mut self,
         connection: &mut Connection,
-        node: &str,
+        lineage: &Lineage,
+        register: &Register,
         now: Timestamp,
     ) -> Result<Step, StoreError> {
         let limit = now - self.keep;
-        let Some(span) = &self.span else { return self.begin(connection, limit).await };
+        let judged = if self.by_register { register.is_ours(lineage).await? } else { "true".to_owned() };
+        let Some(span) = &self.span else { return self.begin(connection, &judged, limit).await };
         let Some((from, to)) = span.stretch() else {
             let until = span.until();
             self.walked = self.walked.map(|walked| Walked { until, ..walked });
             self.span = None;
             return Ok(Step::Done);
         };
-        let rows = self.rows_of(node, limit, from, to);
+        // The register may be put in the place of another meanwhile, so each statement asks anew.
+        let rows = format!("{} AND {judged}", self.rows_of(&lineage.node, limit, from, to));
         let (table, subjects) = (self.table, self.subjects);
         let began = Instant::now();
         let pruned =
@@ -129,8 +137,24 @@ impl Prune {
     }
 
     /// Finds where to begin.
-    async fn begin(&mut self, connection: &mut Connection, limit: Timestamp) -> Result<Step, StoreError> {
+    async fn begin(
+        &mut self,
+        connection: &mut Connection,
+        judged: &str,
+        limit: Timestamp,
+    ) -> Result<Step, StoreError> {
         let (now, limit) = (Instant::now(), limit.as_micros());
+        if self.by_register
+            && !transacted(connection, self.patience, async |it| holds(it, judged).await).await?
+        {
+            tracing::warn!(
+                table = self.table,
+                "nothing of it is forgotten: the register in the database is not the one that this node mirrors or follows"
+            );
+            // What was gone through by another register was not judged by ours.
+            self.walked = None;
+            return Ok(Step::Done);
+        }
         let from = match self.walked.and_then(|walked| walked.from(now)) {
             Some(from) => Some(from),
             None => {

@@ -27,47 +27,48 @@ pub struct Whom<'a> {
     pub erasure: &'a Erasure,
     pub eraser: &'a Eraser,
     pub after: &'a After,
-    /// Rows that are rewritten at once, at most.
+}
+
+/// Rows that are looked at, at once.
+pub struct Part<'a> {
+    /// The condition on them.
+    pub within: &'a str,
+    /// So many of them at most.
     pub most: usize,
+    /// Where there are more, those come first that stand first.
+    pub in_order: bool,
+}
+
+/// What came of a part.
+pub enum Rewritten {
+    /// So many rows were written.
+    All(u64),
+    /// The same of the first rows, and the condition on those behind them.
+    First(u64, String),
+    /// It has too many rows, and nothing was done.
+    Crowded,
 }
 
 impl Table {
-    /// Rewrites what names them of a stretch; `None`: too many rows for once.
+    /// Rewrites what names them.
     pub async fn erase(
         &self,
         connection: &mut Connection,
-        whom: Whom<'_>,
-        within: &str,
-    ) -> Result<Option<u64>, StoreError> {
-        const OPERATION: &str = "look for a person";
-        let Whom { erasure, eraser, after, most } = whom;
-        let newer = &after.newer;
-        let hints: Vec<String> = eraser.hints().map(str::to_owned).collect();
-        let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
-        // Rows of a hypertable are written by nobody but who forwards them.
-        let (place, lock) = if self.hyper { ("''", "") } else { ("t.ctid::text", "FOR UPDATE OF t") };
-        let newer = if self.numbered { format!("AND {newer} IS NOT TRUE") } else { String::new() };
-        let select = format!(
-            "SELECT {place} AS place, to_jsonb(t)::text AS row FROM {name} t WHERE {within} {newer} AND EXISTS (
-               SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)
-             LIMIT {limit} {lock}",
-            name = self.name,
-            words = words.join(", "),
-            limit = most + 1,
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
-        let found = connection.rows(OPERATION, query.persistent(false)).await?;
-        if found.len() > most {
-            return Ok(None);
+        whom: &Whom<'_>,
+        part: &Part<'_>,
+    ) -> Result<Rewritten, StoreError> {
+        let Part { within, most, in_order } = *part;
+        let mut found = self.candidates(connection, whom, part).await?;
+        if found.len() > most && !in_order {
+            return Ok(Rewritten::Crowded);
         }
+        let more = found.len() > most;
+        found.truncate(most);
+        let last = found.last().filter(|_| more).map(|(place, row)| self.behind(row, place));
         let (mut rows, mut gone, mut subjects) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for row in &found {
-            let (place, json): (String, String) =
-                (column(row, OPERATION, "place")?, column(row, OPERATION, "row")?);
-            let row: Map<String, Value> = serde_json::from_str(&json).map_err(StoreError::Current)?;
+        for (place, row) in found {
             let subject = row.get("subject").and_then(Value::as_str).map(str::to_owned);
-            let rest = after.rest(self, &row, erasure).await?.map(|rest| Eraser::new(&rest));
-            match self.erased(rest.as_ref().unwrap_or(eraser), row)? {
+            match self.without_theirs(whom, row).await? {
                 Erased::Same => {}
                 Erased::Gone => gone.push(place),
                 Erased::Row(row) => {
@@ -77,7 +78,55 @@ impl Table {
             }
         }
         let removed = self.remove(connection, gone).await?;
-        Ok(Some(removed + self.rewrite(connection, &rows, within, subjects).await?))
+        let written = removed + self.rewrite(connection, &rows, within, subjects).await?;
+        Ok(last.map_or(Rewritten::All(written), |behind| Rewritten::First(written, behind)))
+    }
+
+    /// Rows that may name them, locked, and where they are; one more than there may be where there are more.
+    async fn candidates(
+        &self,
+        connection: &mut Connection,
+        whom: &Whom<'_>,
+        part: &Part<'_>,
+    ) -> Result<Vec<(String, Map<String, Value>)>, StoreError> {
+        const OPERATION: &str = "look for a person";
+        let newer = &whom.after.newer;
+        let hints: Vec<String> = whom.eraser.hints().map(str::to_owned).collect();
+        let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
+        // Rows of a hypertable are written by nobody but who forwards them.
+        let (place, lock) = if self.hyper { ("''", "") } else { ("t.ctid::text", "FOR UPDATE OF t") };
+        let order = if part.in_order { format!("ORDER BY {}", self.order()) } else { String::new() };
+        let newer = if self.numbered { format!("AND {newer} IS NOT TRUE") } else { String::new() };
+        let select = format!(
+            "SELECT {place} AS place, to_jsonb(t)::text AS row FROM {name} t WHERE {within} {newer} AND EXISTS (
+               SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)
+             {order} LIMIT {limit} {lock}",
+            name = self.name,
+            within = part.within,
+            words = words.join(", "),
+            order = order,
+            limit = part.most + 1,
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(hints);
+        let found = connection.rows(OPERATION, query.persistent(false)).await?;
+        let rows = found.iter().map(|row| {
+            let json: String = column(row, OPERATION, "row")?;
+            let place = column(row, OPERATION, "place")?;
+            Ok((place, serde_json::from_str(&json).map_err(StoreError::Current)?))
+        });
+        rows.collect()
+    }
+
+    /// The journal is asked who is called the same by now where a row would change at all.
+    async fn without_theirs(&self, whom: &Whom<'_>, row: Map<String, Value>) -> Result<Erased, StoreError> {
+        let erased = self.erased(whom.eraser, row.clone())?;
+        if matches!(erased, Erased::Same) {
+            return Ok(erased);
+        }
+        match whom.after.rest(self, &row, whom.erasure).await? {
+            Some(rest) => self.erased(&Eraser::new(&rest), row),
+            None => Ok(erased),
+        }
     }
 
     /// A row without them, as far as it has to be written. It is an object like any other; one of the register is a

@@ -1,14 +1,12 @@
 //! The tables of schema `tallyman` that can name a person, whatever there is of them.
 
+use serde_json::{Map, Value};
+
 use super::span;
 use crate::domain::erasure::can_hold;
 use crate::domain::register::Record;
 use crate::store::timescale::connection::{Connection, column};
 use crate::store::timescale::error::StoreError;
-
-/// Rows of these say earlier names and badges of a person: they come last, so that a walk that is begun again finds
-/// them again.
-const TELLING: [&str; 2] = ["command_log", "location_event"];
 
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -70,13 +68,11 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         };
         let columns: Vec<String> = texts.into_iter().filter(|name| can_hold(name)).chain(documents).collect();
         if !columns.is_empty() {
-            let last = TELLING.contains(&name.as_str());
             let name = format!("tallyman.\"{name}\"");
-            tables.push((last, Table { name, columns, hyper, timed, numbered, key, record }));
+            tables.push(Table { name, columns, hyper, timed, numbered, key, record });
         }
     }
-    tables.sort_by_key(|(last, _)| *last);
-    Ok(tables.into_iter().map(|(_, table)| table).collect())
+    Ok(tables)
 }
 
 impl Table {
@@ -146,6 +142,26 @@ impl Table {
     /// How much of it is looked at first: a minute, or some blocks.
     pub fn first_width(&self) -> i64 {
         if self.timed { 60_000_000 } else { 64 }
+    }
+
+    /// By what rows of one stretch stand one after the other, when there are too many of them for once.
+    pub fn order(&self) -> &'static str {
+        if self.hyper { "(t.event_id, t.epoch, t.seq)" } else { "t.ctid" }
+    }
+
+    /// The condition on a row that it stands behind this one, which was read from `place`.
+    pub fn behind(&self, row: &Map<String, Value>, place: &str) -> String {
+        let quoted = |column: &str| span::quoted(row.get(column).and_then(Value::as_str).unwrap_or_default());
+        let that = match self.hyper {
+            true => format!(
+                "({}::uuid, {}::uuid, {})",
+                quoted("event_id"),
+                quoted("epoch"),
+                row.get("seq").and_then(Value::as_i64).unwrap_or_default()
+            ),
+            false => format!("{}::tid", span::quoted(place)),
+        };
+        format!("{} > {that}", self.order())
     }
 
     /// The condition on a row that it is in this stretch of the range.

@@ -13,22 +13,43 @@ use crate::store::timescale::error::StoreError;
 /// of them is gone by then. `newer`: the condition on an event of table `t` that it is of whoever has the number by now.
 pub async fn trace(
     connection: &mut Connection,
+    node: &str,
     journal: &Reader,
     erasure: &mut Erasure,
     newer: &str,
 ) -> Result<(), StoreError> {
     const NOTED: &str = "read whom to erase";
-    let noted = sqlx::query("SELECT texts, badges FROM tallyman.erasure WHERE label = $1");
-    if let Some(row) = connection.row(NOTED, noted.bind(erasure.label.clone())).await? {
+    let noted = sqlx::query("UPDATE tallyman.erasure SET node = $2 WHERE label = $1 RETURNING texts, badges");
+    let noted = noted.bind(erasure.label.clone()).bind(node.to_owned());
+    if let Some(row) = connection.row(NOTED, noted).await? {
         erasure.texts = column(&row, NOTED, "texts")?;
         erasure.badges = codes(column(&row, NOTED, "badges")?);
         return Ok(());
     }
     look(connection, journal, erasure, newer).await?;
-    let note = sqlx::query("INSERT INTO tallyman.erasure (label, texts, badges) VALUES ($1, $2, $3)");
+    let note =
+        sqlx::query("INSERT INTO tallyman.erasure (label, texts, badges, node) VALUES ($1, $2, $3, $4)");
     let badges: Vec<String> = erasure.badges.iter().map(Epc::to_string).collect();
     let note = note.bind(erasure.label.clone()).bind(erasure.texts.clone()).bind(badges);
-    connection.run("note whom to erase", note).await.map(drop)
+    connection.run("note whom to erase", note.bind(node.to_owned())).await.map(drop)
+}
+
+/// Removes what was noted for erasures that no journal knows of any more: nobody would go on with them, and what is
+/// noted there names people.
+pub async fn forget_forsaken(
+    connection: &mut Connection,
+    node: &str,
+    journal: &Reader,
+) -> Result<u64, StoreError> {
+    let known = journal.all_states(StateKind::Erasure).await?.into_iter().map(|(label, _)| label);
+    let known: Vec<String> = known.collect();
+    // Of an earlier version's it is not known whose it is: it is ours where there is nobody else.
+    let forsaken = sqlx::query(
+        "DELETE FROM tallyman.erasure WHERE label <> ALL ($1) AND (node = $2 OR node IS NULL
+           AND NOT EXISTS (SELECT FROM tallyman.forward_watermark w WHERE w.node <> $2))",
+    );
+    let forsaken = forsaken.bind(known).bind(node.to_owned());
+    connection.run("forget erasures that nobody knows of", forsaken).await
 }
 
 async fn look(
