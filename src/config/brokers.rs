@@ -1,16 +1,22 @@
 //! MQTT brokers: those that we subscribe at, and who we are at those that we only publish to.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::devices::{address, backoff, source};
 use super::document::Section;
 use super::secrets::secret;
-use super::validate::{HOUR, MINUTE, SECOND, Scope, SourceSites};
+use super::tls::client_tls;
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites};
 use super::values::parse_host_port;
-use super::{BackoffConfig, Secret, topics};
+use super::{BackoffConfig, ClientTls, Secret, topics};
 use crate::decode::gps::Format;
 use crate::decode::gps::topic::TopicPattern;
 use crate::domain::ids::SourceId;
+
+const VERSIONS: [(&str, MqttVersion); 2] = [("mqtt-3.1.1", MqttVersion::V3_1_1), ("mqtt-5", MqttVersion::V5)];
+/// MQTT 5 counts in seconds, and its greatest number means for ever.
+const LONGEST_SESSION: Duration = DAY.saturating_mul(10_000);
 
 /// An MQTT broker, and what we subscribe to there.
 #[derive(Clone, Debug)]
@@ -24,9 +30,50 @@ pub struct BrokerConfig {
     pub password: Option<Secret>,
     pub keepalive: Duration,
     pub backoff: BackoffConfig,
+    pub version: MqttVersion,
+    pub tls: Option<ClientTls>,
+    /// MQTT 5: how long the broker is to keep our session, and what it holds for us, while we are away.
+    pub session_expiry: Duration,
     /// Unacknowledged messages that we let the broker have under way.
     pub max_inflight: u16,
     pub topics: Vec<TopicConfig>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MqttVersion {
+    #[default]
+    V3_1_1,
+    V5,
+}
+
+impl fmt::Display for MqttVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V3_1_1 => "3.1.1",
+            Self::V5 => "5",
+        })
+    }
+}
+
+impl BrokerConfig {
+    /// With everything else as it is where nobody wrote it.
+    pub fn new(host: String, port: u16, client_id: String) -> Self {
+        Self {
+            name: SourceId::new(""),
+            host,
+            port,
+            client_id,
+            username: None,
+            password: None,
+            keepalive: MINUTE,
+            backoff: BackoffConfig { first: SECOND, last: MINUTE },
+            version: MqttVersion::default(),
+            tls: None,
+            session_expiry: 30 * DAY,
+            max_inflight: 1000,
+            topics: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,19 +90,9 @@ pub(super) fn publisher(section: &Section<'_>, scope: &Scope<'_>) -> Option<Brok
         scope.is_first(section, "client_id", "client id", &format!("{address} {client_id}"));
     }
     let (username, password) = login(section, scope);
+    let tls = client_tls(section, scope);
     let (host, port) = parse_host_port(address?).ok()?;
-    Some(BrokerConfig {
-        name: SourceId::new(""),
-        host,
-        port,
-        client_id: client_id?,
-        username,
-        password,
-        keepalive: MINUTE,
-        backoff: BackoffConfig { first: SECOND, last: MINUTE },
-        max_inflight: 1,
-        topics: Vec::new(),
-    })
+    Some(BrokerConfig { username, password, tls, ..BrokerConfig::new(host, port, client_id?) })
 }
 
 fn client_id(section: &Section<'_>) -> Option<String> {
@@ -89,7 +126,7 @@ pub(super) fn broker(
     sites: &mut SourceSites,
 ) -> Option<BrokerConfig> {
     let name = source(&section, scope, "broker", sites);
-    section.choice("protocol", &[("mqtt-3.1.1", ())]);
+    let version = section.choice("protocol", &VERSIONS).unwrap_or_default();
     let address = address(&section, "mqtt.example.com:1883");
     let client_id = client_id(&section);
     if let (Some(client_id), Some(address)) = (&client_id, address) {
@@ -99,13 +136,19 @@ pub(super) fn broker(
     let keepalive = section.duration("keepalive", SECOND..=18 * HOUR).unwrap_or(30 * SECOND);
     let backoff = backoff(&section);
     let max_inflight = section.integer("max_inflight", 1..=65_535).unwrap_or(1000);
+    let tls = client_tls(&section, scope);
+    let session_expiry = section.duration("session_expiry", MINUTE..=LONGEST_SESSION);
+    if version == MqttVersion::V3_1_1 && section.has("session_expiry") {
+        let allowed = "protocol = \"mqtt-5\"; with 3.1.1 the broker's own setting counts";
+        section.problem("session_expiry", "a broker of MQTT 3.1.1 cannot be told", allowed);
+    }
     let tables = section.tables("topic");
     if tables.is_empty() {
         section.problem("topic", "missing", "write a [[broker.topic]] for each topic to subscribe to");
     }
     let mut topics = Vec::new();
     for table in tables {
-        topics.extend(topics::topic(table));
+        topics.extend(topics::topic(table, version));
     }
     section.finish();
     let (host, port) = parse_host_port(address?).ok()?;
@@ -118,6 +161,9 @@ pub(super) fn broker(
         password,
         keepalive,
         backoff,
+        version,
+        tls,
+        session_expiry: session_expiry.unwrap_or(30 * DAY),
         max_inflight,
         topics,
     })

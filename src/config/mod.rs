@@ -44,7 +44,7 @@ mod web;
 
 pub use alerting::{AlertPolicy, AlertRules, QuietHours};
 pub use asset_rules::{AssetRules, OffenderRules, ZombieRules};
-pub use brokers::{BrokerConfig, TopicConfig};
+pub use brokers::{BrokerConfig, MqttVersion, TopicConfig};
 pub use connections::{BackoffConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType};
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::document::Section;
-use super::{TopicConfig, mapping};
+use super::{MqttVersion, TopicConfig, mapping};
 use crate::decode::gps::Format;
 use crate::decode::gps::topic::TopicPattern;
 use crate::domain::time::Timestamp;
@@ -23,8 +23,13 @@ const KINDS: [(&str, Kind); 4] = [
     ("teltonika", Kind::Teltonika),
 ];
 
-pub(super) fn topic(section: Section<'_>) -> Option<TopicConfig> {
+pub(super) fn topic(section: Section<'_>, version: MqttVersion) -> Option<TopicConfig> {
     let pattern = pattern(&section);
+    if version != MqttVersion::V5 && pattern.as_ref().is_some_and(TopicPattern::is_shared) {
+        let key = if section.has("topic") { "topic" } else { "filter" };
+        let allowed = "protocol = \"mqtt-5\" in the broker, or no $share";
+        section.problem(key, "shared subscriptions are of MQTT 5", allowed);
+    }
     let kind = section.choice("format", &KINDS);
     let kind = section.need("format", kind, "\"owntracks\", \"json\", \"nmea\" or \"teltonika\"");
     let qos = section.integer("qos", 0..=1).unwrap_or(1);

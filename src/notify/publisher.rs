@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rumqttc::{LastWill, Packet, Publish, QoS};
 use tokio::time::{Instant, timeout};
 
 use crate::config::BrokerConfig;
-use crate::source::mqtt::handshake::{self, ConnectError};
+use crate::source::mqtt::handshake::{self, ConnectError, Session};
+use crate::source::mqtt::packets::{FromBroker, Message, ToBroker};
 use crate::source::mqtt::wire::{Connection, Incoming, Limits, WireError};
 
 /// Connecting, or one message and its acknowledgement.
@@ -30,7 +30,7 @@ pub enum PublishError {
 pub struct Publisher {
     broker: BrokerConfig,
     /// What the broker publishes where we go without leave.
-    will: Option<LastWill>,
+    will: Option<Message>,
     connection: Option<Connection>,
     last_id: u16,
     /// When the broker last answered us.
@@ -38,7 +38,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new(broker: BrokerConfig, will: Option<LastWill>) -> Self {
+    pub fn new(broker: BrokerConfig, will: Option<Message>) -> Self {
         Self { broker, will, connection: None, last_id: 0, answered_at: Instant::now() }
     }
 
@@ -59,24 +59,21 @@ impl Publisher {
         retain: bool,
     ) -> Result<(), PublishError> {
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
-        publish.pkid = self.last_id;
-        publish.retain = retain;
         let id = self.last_id;
-        self.ask(Packet::Publish(publish), |answer| matches!(answer, Packet::PubAck(ack) if ack.pkid == id))
-            .await
+        let message = Message { packet_id: id, ..Message::new(topic, payload, retain) };
+        self.ask(&ToBroker::Publish(&message), |answer| *answer == FromBroker::Published(id)).await
     }
 
     /// Keeps the connection alive.
     pub async fn ping(&mut self) -> Result<(), PublishError> {
-        self.ask(Packet::PingReq, |answer| matches!(answer, Packet::PingResp)).await
+        self.ask(&ToBroker::Ping, |answer| *answer == FromBroker::Pong).await
     }
 
     /// Goes with leave: no will is published.
     pub async fn leave(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let leave = async {
-            connection.output.queue(&Packet::Disconnect)?;
+            connection.output.queue(&ToBroker::Leave)?;
             connection.close().await
         };
         if !matches!(timeout(LEAVE, leave).await, Ok(Ok(()))) {
@@ -85,17 +82,21 @@ impl Publisher {
     }
 
     /// Where it fails, the connection is over.
-    async fn ask(&mut self, packet: Packet, is_answer: impl Fn(&Packet) -> bool) -> Result<(), PublishError> {
+    async fn ask(
+        &mut self,
+        packet: &ToBroker<'_>,
+        is_answer: impl Fn(&FromBroker) -> bool,
+    ) -> Result<(), PublishError> {
         let asked = async {
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
-                None => handshake::connect(&self.broker, LIMITS, self.will.clone()).await?.0,
+                None => handshake::connect(&self.broker, Session::Kept, LIMITS, self.will.as_ref()).await?.0,
             };
-            connection.output.queue(&packet)?;
+            connection.output.queue(packet)?;
             connection.output.write().await?;
             loop {
                 match connection.input.next()? {
-                    Some(Incoming::Control(answer)) if is_answer(&answer) => break,
+                    Some(Incoming::Packet(answer)) if is_answer(&answer) => break,
                     Some(_) => {}
                     None => connection.input.fill().await?,
                 }

@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 source: subscribes with QoS 1 in a persistent session, hands messages on, and
+//! MQTT source, 3.1.1 and 5: subscribes with QoS 1 in a persistent session, hands messages on, and
 //! acknowledges them once they are durable. Never interprets a payload, never acknowledges by itself.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!   connect → CONNACK → SUBSCRIBE → SUBACK → Link(Up) → messages ⇄ acknowledgements
 //! ```
 //!
-//! The packets are rumqttc's, the loop is ours. rumqttc's event loop reads whenever it is polled and
+//! The packets' bytes are rumqttc's, the loop is ours. rumqttc's event loop reads whenever it is polled and
 //! writes only when it is polled, so that it cannot keep a connection alive while the pipeline has no
 //! room; it ends the connection over a message that is too long, which the broker then delivers
 //! again, for ever; it knows messages by packet id alone; and it writes acknowledgements one by one.
@@ -29,10 +29,11 @@ mod feed;
 pub(crate) mod handshake;
 mod ledger;
 mod long;
+pub(crate) mod packets;
 pub(crate) mod wire;
 
 use feed::{End, Feed};
-use handshake::ConnectError;
+use handshake::{ConnectError, Session};
 use wire::Connection;
 pub use wire::Limits;
 
@@ -93,15 +94,16 @@ async fn attempt(
     connection: &mut Option<Connection>,
     acks: &mut mpsc::UnboundedReceiver<AckToken>,
 ) -> End {
-    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, limits, None)).await;
-    let (opened, session_present) = match opened {
+    let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, Session::Kept, limits, None)).await;
+    let (opened, accepted) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return End::Lost(error.to_string()),
         Err(_) => return End::Lost(ConnectError::Timeout(CONNECT_TIMEOUT).to_string()),
     };
     let connection = connection.insert(opened);
-    feed.connected(session_present);
-    match feed.serve(config, connection, acks).await {
+    feed.connected(accepted.session_present);
+    let keepalive = accepted.keepalive.unwrap_or(config.keepalive);
+    match feed.serve(config, keepalive, connection, acks).await {
         Ok(never) => match never {},
         Err(end) => end,
     }

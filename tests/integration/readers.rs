@@ -225,20 +225,20 @@ async fn tls_in_front_of(to: SocketAddr, files: &TlsConfig, client_ca: Option<&P
 }
 
 /// An authority of its own, and what it issues for 127.0.0.1.
-struct Issued {
+pub struct Issued {
     folder: tempfile::TempDir,
-    files: TlsConfig,
+    pub files: TlsConfig,
 }
 
 impl Issued {
-    fn new(openssl: &Path) -> Self {
+    pub fn new(openssl: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         issue(openssl, folder.path());
         let [cert_file, key_file] = ["server.pem", "server.key"].map(|name| folder.path().join(name));
         Self { folder, files: TlsConfig { cert_file, key_file } }
     }
 
-    fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 }

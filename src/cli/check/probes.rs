@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::SubscribeReasonCode;
-use rumqttc::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, QoS};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection as _, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_modbus::client::{Context, Reader, tcp};
@@ -20,7 +18,14 @@ use crate::decode::gps::nmea::speaks;
 use crate::decode::serial::{Framed, Framer, Side};
 use crate::domain::frames::ModbusTable;
 use crate::notify::http::{HttpClient, HttpError};
+use crate::source::mqtt::Limits;
+use crate::source::mqtt::handshake::{self, SUBSCRIBE_ID, Session};
+use crate::source::mqtt::packets::{FromBroker, ToBroker};
+use crate::source::mqtt::wire::{Connection, Incoming};
 use crate::{source, store};
+
+/// Of retained messages that come with a subscription, which nobody looks at.
+const LIMITS: Limits = Limits { max_payload: 64 << 10, max_kept: 0 };
 
 /// What the reader says of itself. One that connects by itself is not there to be asked.
 pub async fn llrp(config: ReaderConfig, limit: Duration) -> Result<String, String> {
@@ -94,45 +99,46 @@ async fn connect(address: &str) -> Result<TcpStream, String> {
 }
 
 /// Connects with the credentials under another client id and a clean session, so that the daemon's own
-/// session is left alone, and subscribes, to learn whether the broker allows it.
+/// session is left alone, and subscribes, to learn whether the broker allows it. Of a shared subscription it asks for
+/// the filter alone, or it would take messages from those who share it.
 pub async fn mqtt(config: BrokerConfig) -> Result<String, String> {
-    let mut options =
-        MqttOptions::new(format!("{}-check", config.client_id), (config.host.clone(), config.port));
-    options.set_clean_session(true).set_keep_alive(30);
-    options.set_max_packet_size(16 << 20, 16 << 20);
-    if let Some(username) = &config.username {
-        let password = config.password.as_ref().map_or("", Secret::reveal);
-        options.set_credentials(username.clone(), password.to_owned());
-    }
-    let (client, mut events) = AsyncClient::builder(options).capacity(config.topics.len() + 2).build();
-    for topic in &config.topics {
-        let filter = topic.pattern.filter();
-        client
-            .try_subscribe(filter.to_owned(), QoS::AtMostOnce)
-            .map_err(|error| format!("cannot ask for topic {filter}: {error}"))?;
-    }
-    let mut granted = 0;
-    while granted < config.topics.len() {
-        match events.poll().await {
-            Ok(Event::Incoming(Incoming::SubAck(answer))) => {
-                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    return Err("connected, but the broker refuses a subscription: see its ACL".to_owned());
-                }
-                granted += 1;
-            }
-            Ok(_) => {}
-            Err(error) => return Err(mqtt_in_words(&error)),
-        }
-    }
-    Ok(format!("connected, {granted} subscriptions granted"))
+    let broker = BrokerConfig { client_id: format!("{}-check", config.client_id), ..config };
+    let connected = handshake::connect(&broker, Session::Clean, LIMITS, None).await;
+    let (mut connection, _) = connected.map_err(|error| format!("cannot connect: {error}"))?;
+    let filters = broker.topics.iter().map(|topic| (topic.pattern.unshared_filter(), 0));
+    let subscribe = ToBroker::Subscribe { packet_id: SUBSCRIBE_ID, filters: filters.collect() };
+    let granted = subscribed(&mut connection, &subscribe, &broker).await;
+    let left = async {
+        connection.output.queue(&ToBroker::Leave)?;
+        connection.close().await
+    };
+    granted.map_err(|why| format!("connected, but {why}"))?;
+    left.await.map_err(|error| format!("it answers, but does not let us go: {error}"))?;
+    let over = if broker.tls.is_some() { " over TLS" } else { "" };
+    let (version, count) = (broker.version, broker.topics.len());
+    Ok(format!("connected with MQTT {version}{over}, {count} subscriptions granted"))
 }
 
-fn mqtt_in_words(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ConnectionRefused(code) => {
-            format!("the broker refuses us ({code:?}): see username, password and client_id")
+async fn subscribed(
+    connection: &mut Connection,
+    subscribe: &ToBroker<'_>,
+    broker: &BrokerConfig,
+) -> Result<(), String> {
+    let asked = async {
+        connection.output.queue(subscribe)?;
+        connection.output.write().await
+    };
+    asked.await.map_err(|error| error.to_string())?;
+    loop {
+        match connection.input.next().map_err(|error| error.to_string())? {
+            Some(Incoming::Packet(FromBroker::Granted { packet_id, results })) => {
+                let granted = handshake::granted(&broker.topics, packet_id, &results);
+                return granted.map(|_| ()).map_err(|error| error.to_string());
+            }
+            Some(Incoming::Packet(FromBroker::Farewell(why))) => return Err(why),
+            Some(_) => {}
+            None => connection.input.fill().await.map_err(|error| error.to_string())?,
         }
-        error => format!("cannot connect: {error}"),
     }
 }
 

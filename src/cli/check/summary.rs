@@ -153,8 +153,10 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
     for broker in &config.brokers {
         let filters: Vec<&str> = broker.topics.iter().map(|topic| topic.pattern.written()).collect();
         let (host, port) = (&broker.host, broker.port);
-        let filters = filters.join(", ");
-        writeln!(out, "broker {}{}: MQTT {host}:{port}, topics {filters}", broker.name, at(&broker.name))?;
+        let over = if broker.tls.is_some() { " over TLS" } else { "" };
+        let (version, filters) = (broker.version, filters.join(", "));
+        let name = &broker.name;
+        writeln!(out, "broker {name}{}: MQTT {version} at {host}:{port}{over}, topics {filters}", at(name))?;
     }
     for receiver in &config.receivers {
         let (name, device, line) = (&receiver.name, &receiver.device, &receiver.line);

@@ -237,9 +237,9 @@ async fn broker(code: u8, granted: u8) -> String {
 #[tokio::test]
 async fn a_broker_takes_the_login_and_the_topics_or_does_not() {
     for (code, granted, expected) in [
-        (0, 0, "connected, 1 subscriptions granted"),
-        (0, 0x80, "refuses a subscription"),
-        (5, 0, "the broker refuses us (NotAuthorized)"),
+        (0, 0, "connected with MQTT 3.1.1, 1 subscriptions granted"),
+        (0, 0x80, "connected, but the broker refused the subscription to `a/#`: check its access list"),
+        (5, 0, "cannot connect: the broker refused the connection: not authorised; check `username`"),
     ] {
         let found = broker(code, granted).await;
         assert!(found.contains(expected), "{found}");

@@ -128,6 +128,14 @@ fn brokers(config: &Config, found: &mut Vec<String>) {
                 broker.max_inflight
             ));
         }
+        for topic in broker.topics.iter().filter(|topic| topic.pattern.is_shared()) {
+            found.push(format!(
+                "broker {name}: topic {} is shared: the broker gives each message to one of the group, so the fixes \
+                 of one device come to several daemons, each in part, and in no order; let every daemon have its own \
+                 devices instead, unless all of them write to one database and none of its fences and trips matter",
+                topic.pattern.written()
+            ));
+        }
         for topic in broker.topics.iter().filter(|topic| topic.qos == 0) {
             found.push(format!(
                 "broker {name}: topic {} has qos 0: what is sent while we are away is lost",

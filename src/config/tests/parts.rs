@@ -245,3 +245,26 @@ fn receivers_and_trackers_that_need_no_broker() {
         );
     }
 }
+
+#[test]
+fn what_only_mqtt_5_has_is_refused_of_3_1_1() {
+    let broker = |more: &str, filter: &str| {
+        format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[broker]]\nname = \"b\"\nsite = \"s\"\n\
+             address = \"h:1883\"\nclient_id = \"c\"\n{more}\n\
+             [[broker.topic]]\nfilter = \"{filter}\"\nformat = \"owntracks\"\n"
+        )
+    };
+    let text = broker("protocol = \"mqtt-5\"\nsession_expiry = \"2h\"\ntls = {}", "$share/g/a/#");
+    let five = parse(&text, Path::new("/"), &no_env).unwrap().brokers.remove(0);
+    assert_eq!((five.version, five.session_expiry.as_secs()), (MqttVersion::V5, 7200));
+    assert!(five.tls.is_some());
+    for (more, filter, expected) in [
+        ("session_expiry = \"2h\"", "a/#", "broker[0].session_expiry: "),
+        ("", "$share/g/a/#", "broker[0].topic[0].filter: "),
+        ("tls = { cert_file = \"c\" }", "a/#", "broker[0].tls.key_file: missing"),
+    ] {
+        let told = problems(&broker(more, filter));
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+    }
+}

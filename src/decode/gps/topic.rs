@@ -69,6 +69,17 @@ impl TopicPattern {
         &self.written
     }
 
+    /// The broker shares its messages out among several clients (`$share/GROUP/…`).
+    pub fn is_shared(&self) -> bool {
+        self.unshared_filter().len() < self.filter.len()
+    }
+
+    /// The filter without what says who shares it.
+    pub fn unshared_filter(&self) -> &str {
+        let shared = self.filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
+        shared.map_or(&self.filter, |(_, filter)| filter)
+    }
+
     pub fn names_device(&self) -> bool {
         self.levels.contains(&Level::Device)
     }

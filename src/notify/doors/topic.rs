@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use rumqttc::{LastWill, QoS};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::config::{BackoffConfig, TopicOutputConfig};
 use crate::notify::publisher::Publisher;
 use crate::source::backoff::Backoff;
+use crate::source::mqtt::packets::Message;
 use crate::source::outputs::Lamp;
 
 /// Well within the keep-alive that the broker was told.
@@ -60,7 +60,7 @@ struct Light {
 
 impl Light {
     fn new(name: String, config: TopicOutputConfig) -> Self {
-        let will = LastWill::new(&config.topic, config.off.as_str(), QoS::AtLeastOnce, config.retain);
+        let will = Message::new(config.topic.clone(), config.off.clone(), config.retain);
         let publisher = Publisher::new(config.broker.clone(), Some(will));
         Self { config, publisher, lamp: Lamp::new(name), told: None, backoff: Backoff::new(RETRY) }
     }
@@ -144,18 +144,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (came, mut packets) = mpsc::unbounded_channel();
         tokio::spawn(broker(listener, came));
-        let broker = BrokerConfig {
-            name: "".into(),
-            host: address.ip().to_string(),
-            port: address.port(),
-            client_id: "door".to_owned(),
-            username: None,
-            password: None,
-            keepalive: Duration::from_secs(60),
-            backoff: RETRY,
-            max_inflight: 1,
-            topics: Vec::new(),
-        };
+        let broker = BrokerConfig::new(address.ip().to_string(), address.port(), "door".to_owned());
         let config = TopicOutputConfig {
             broker,
             topic: "door".to_owned(),

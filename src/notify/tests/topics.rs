@@ -68,18 +68,9 @@ async fn a_topic_has_every_transition_and_what_stands() {
         backoff,
         give_up_after,
     };
-    let broker = BrokerConfig {
-        name: "".into(),
-        host: address.ip().to_string(),
-        port: address.port(),
-        client_id: "tallyman-alerts".to_owned(),
-        username: None,
-        password: None,
-        keepalive: Duration::from_secs(60),
-        backoff,
-        max_inflight: 1,
-        topics: Vec::new(),
-    };
+    let host = address.ip().to_string();
+    let broker =
+        BrokerConfig { backoff, ..BrokerConfig::new(host, address.port(), "tallyman-alerts".to_owned()) };
     let topic =
         MqttReceiverConfig { receiver: receiver.clone(), broker, topic: "t".to_owned(), retain_state: true };
     rig.tells_as(receiver, mqtt::Topic::new(topic)).await;

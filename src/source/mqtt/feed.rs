@@ -7,13 +7,13 @@
 use std::collections::{HashSet, VecDeque};
 
 use metrics::{Counter, Gauge, counter, gauge};
-use rumqttc::Packet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::handshake::SubscribeError;
 use super::ledger::{Ledger, NO_PACKET};
+use super::packets::ToBroker;
 use super::wire::{Connection, WireError};
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState};
 use crate::domain::ids::SourceId;
@@ -219,7 +219,7 @@ impl Feed {
             ledger.acknowledge(tokens.drain(..), output)?;
             output.write().await?;
         }
-        output.queue(&Packet::Disconnect)?;
+        output.queue(&ToBroker::Leave)?;
         connection.close().await
     }
 }

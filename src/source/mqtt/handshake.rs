@@ -1,131 +1,132 @@
 //! CONNECT and SUBSCRIBE: what we ask of a broker, and what its refusals mean.
 
-use std::io;
 use std::time::Duration;
 
-use rumqttc::{
-    Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, QoS, SubAck, Subscribe, SubscribeFilter,
-    SubscribeReasonCode,
-};
+use tracing::warn;
 
+use super::packets::{Accepted, FromBroker, Hello, Message, ToBroker};
 use super::wire::{Connection, Incoming, Limits, WireError};
-use crate::config::{BrokerConfig, TopicConfig};
+use crate::config::{BrokerConfig, MqttVersion, TopicConfig};
+use crate::source::dial::DialError;
 
 /// Of the one SUBSCRIBE that a connection carries.
 pub const SUBSCRIBE_ID: u16 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("failed to connect to {host}:{port}: {error}")]
-    Open { host: String, port: u16, error: io::Error },
+    #[error("{host}:{port}: {error}")]
+    Open { host: String, port: u16, error: DialError },
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    #[error("the broker refused the connection: {}", advice(*.0))]
-    Refused(ConnectReturnCode),
+    #[error("the broker refused the connection: {0}")]
+    Refused(String),
     #[error("the broker answered CONNECT with something else")]
     NotConnAck,
+    #[error("{error} (it may not speak MQTT 5: see `protocol`)")]
+    NotV5 { error: WireError },
     #[error(transparent)]
     Wire(#[from] WireError),
 }
 
-fn advice(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "it gave no reason",
-        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId => "it does not take this client_id; choose another",
-        ConnectReturnCode::ServiceUnavailable => "it is not available now",
-        ConnectReturnCode::BadUserNamePassword => {
-            "user name or password are wrong; check `username` and `password`"
-        }
-        ConnectReturnCode::NotAuthorized => {
-            "not authorised; check `username` and `password`, and the broker's access list for this client"
-        }
-    }
+/// What the broker is to keep for us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Session {
+    Kept,
+    /// Nothing: neither what there was, nor this.
+    Clean,
 }
 
-/// A connection that the broker has accepted, and whether it still knew our session. `will`: what the broker
-/// publishes where the connection ends without our leave.
+/// A connection that the broker has accepted, and how. `will`: what the broker publishes where the connection ends
+/// without our leave.
 pub async fn connect(
     config: &BrokerConfig,
+    session: Session,
     limits: Limits,
-    will: Option<LastWill>,
-) -> Result<(Connection, bool), ConnectError> {
-    let mut connection = Connection::open(&config.host, config.port, limits)
+    will: Option<&Message>,
+) -> Result<(Connection, Accepted), ConnectError> {
+    let BrokerConfig { host, port, tls, version, .. } = config;
+    let mut connection = Connection::open(host, *port, tls.as_ref(), *version, limits)
         .await
-        .map_err(|error| ConnectError::Open { host: config.host.clone(), port: config.port, error })?;
-    connection.output.queue(&Packet::Connect(hello(config, will)))?;
+        .map_err(|error| ConnectError::Open { host: host.clone(), port: *port, error })?;
+    connection.output.queue(&ToBroker::Connect(hello(config, session, will)))?;
     connection.output.write().await?;
-    let answer = loop {
-        match connection.input.next()? {
-            Some(answer) => break answer,
-            None => connection.input.fill().await?,
-        }
+    let answer = match answer(&mut connection).await {
+        // A broker of 3.1.1 alone closes without a word, or answers in its own version.
+        Err(error) if *version == MqttVersion::V5 => return Err(ConnectError::NotV5 { error }),
+        answer => answer?,
     };
     match answer {
-        Incoming::Control(Packet::ConnAck(answer)) if answer.code == ConnectReturnCode::Success => {
-            Ok((connection, answer.session_present))
+        Incoming::Packet(FromBroker::Accepted(accepted)) => {
+            let asked = config.session_expiry;
+            if let Some(granted) = accepted.session_expiry.filter(|granted| *granted < asked) {
+                warn!(source = %config.name, ?granted, ?asked, "the broker keeps our session for less than \
+                    session_expiry: what it holds for us is gone after a longer absence");
+            }
+            Ok((connection, accepted))
         }
-        Incoming::Control(Packet::ConnAck(answer)) => Err(ConnectError::Refused(answer.code)),
-        Incoming::Control(_) | Incoming::Publish(_) | Incoming::TooLong { .. } => {
-            Err(ConnectError::NotConnAck)
+        Incoming::Packet(FromBroker::Refused(why)) => Err(ConnectError::Refused(why)),
+        Incoming::Packet(_) | Incoming::TooLong { .. } => Err(ConnectError::NotConnAck),
+    }
+}
+
+async fn answer(connection: &mut Connection) -> Result<Incoming, WireError> {
+    loop {
+        match connection.input.next()? {
+            Some(answer) => return Ok(answer),
+            None => connection.input.fill().await?,
         }
     }
 }
 
-fn hello(config: &BrokerConfig, last_will: Option<LastWill>) -> Connect {
-    let auth = match (&config.username, &config.password) {
-        (Some(username), Some(password)) => ConnectAuth::UsernamePassword {
-            username: username.clone(),
-            password: password.reveal().to_owned().into(),
-        },
-        (Some(username), None) => ConnectAuth::Username { username: username.clone() },
-        (None, _) => ConnectAuth::None,
-    };
-    Connect {
-        keep_alive: u16::try_from(config.keepalive.as_secs()).unwrap_or(u16::MAX),
-        client_id: config.client_id.clone(),
-        clean_session: false,
-        last_will,
-        auth,
+fn hello<'a>(config: &'a BrokerConfig, session: Session, will: Option<&'a Message>) -> Hello<'a> {
+    let kept = session == Session::Kept;
+    let expiry_s = u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX);
+    Hello {
+        client_id: &config.client_id,
+        username: config.username.as_deref(),
+        password: config.password.as_ref().map(|password| password.reveal()),
+        keepalive_s: u16::try_from(config.keepalive.as_secs()).unwrap_or(u16::MAX),
+        clean: !kept,
+        will,
+        session_expiry_s: if kept { expiry_s } else { 0 },
+        receive_maximum: config.max_inflight.max(1),
     }
 }
 
 /// All filters in one packet. QoS 2 is asked for as QoS 1: the journal recognises what comes twice,
 /// and one round trip less is twice the throughput.
-pub fn subscription(topics: &[TopicConfig]) -> Packet {
-    let filters = topics.iter().map(|topic| {
-        let qos = if topic.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
-        SubscribeFilter { path: topic.pattern.filter().to_owned(), qos }
-    });
-    let mut subscribe = Subscribe::new_many(filters);
-    subscribe.pkid = SUBSCRIBE_ID;
-    Packet::Subscribe(subscribe)
+pub fn subscription(topics: &[TopicConfig]) -> ToBroker<'_> {
+    let filters = topics.iter().map(|topic| (topic.pattern.filter(), topic.qos.min(1)));
+    ToBroker::Subscribe { packet_id: SUBSCRIBE_ID, filters: filters.collect() }
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SubscribeError {
-    #[error("the broker refused the subscription to `{0}`; check its access list for this client")]
-    Refused(String),
+    #[error("the broker refused the subscription to `{filter}`: {why}")]
+    Refused { filter: String, why: String },
     #[error("the broker answered {asked} subscriptions with {answered} results")]
     Mismatch { asked: usize, answered: usize },
 }
 
 /// What the broker granted. Gives the filters that it serves with QoS 0 although more was asked for.
-pub fn granted<'a>(topics: &'a [TopicConfig], answer: &SubAck) -> Result<Vec<&'a str>, SubscribeError> {
-    let (asked, answered) = (topics.len(), answer.return_codes.len());
-    if answer.pkid != SUBSCRIBE_ID || asked != answered {
+pub fn granted<'a>(
+    topics: &'a [TopicConfig],
+    packet_id: u16,
+    results: &[Result<u8, String>],
+) -> Result<Vec<&'a str>, SubscribeError> {
+    let (asked, answered) = (topics.len(), results.len());
+    if packet_id != SUBSCRIBE_ID || asked != answered {
         return Err(SubscribeError::Mismatch { asked, answered });
     }
     let mut lowered = Vec::new();
-    for (topic, code) in topics.iter().zip(&answer.return_codes) {
-        match code {
-            SubscribeReasonCode::Failure => {
-                return Err(SubscribeError::Refused(topic.pattern.filter().to_owned()));
+    for (topic, result) in topics.iter().zip(results) {
+        let filter = topic.pattern.filter();
+        match result {
+            Err(why) => {
+                return Err(SubscribeError::Refused { filter: filter.to_owned(), why: why.clone() });
             }
-            SubscribeReasonCode::Success(QoS::AtMostOnce) if topic.qos > 0 => {
-                lowered.push(topic.pattern.filter())
-            }
-            SubscribeReasonCode::Success(_) => {}
+            Ok(0) if topic.qos > 0 => lowered.push(filter),
+            Ok(_) => {}
         }
     }
     Ok(lowered)
@@ -148,21 +149,19 @@ mod tests {
 
     #[test]
     fn qos_2_is_asked_for_as_qos_1() {
-        let Packet::Subscribe(subscribe) = subscription(&topics(&[0, 1, 2])) else { panic!("no SUBSCRIBE") };
-        let asked: Vec<_> = subscribe.filters.iter().map(|filter| filter.qos).collect();
-        assert_eq!(asked, [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::AtLeastOnce]);
+        let topics = topics(&[0, 1, 2]);
+        let ToBroker::Subscribe { filters, .. } = subscription(&topics) else { panic!("no SUBSCRIBE") };
+        assert_eq!(filters, [("f/0", 0), ("f/1", 1), ("f/2", 1)]);
     }
 
     #[test]
     fn every_filter_must_be_granted() {
         let topics = topics(&[1, 0, 2]);
-        let ok = SubscribeReasonCode::Success;
-        let answer = |codes| SubAck::new(SUBSCRIBE_ID, codes);
-        let codes = vec![ok(QoS::AtLeastOnce), ok(QoS::AtMostOnce), ok(QoS::AtMostOnce)];
-        assert_eq!(granted(&topics, &answer(codes)), Ok(vec!["f/2"]));
-        let codes = vec![ok(QoS::AtLeastOnce), SubscribeReasonCode::Failure, ok(QoS::AtLeastOnce)];
-        assert_eq!(granted(&topics, &answer(codes)), Err(SubscribeError::Refused("f/0".into())));
+        let granted = |results: &[_]| granted(&topics, SUBSCRIBE_ID, results);
+        assert_eq!(granted(&[Ok(1), Ok(0), Ok(0)]), Ok(vec!["f/2"]));
+        let refused = SubscribeError::Refused { filter: "f/0".to_owned(), why: "no".to_owned() };
+        assert_eq!(granted(&[Ok(1), Err("no".to_owned()), Ok(1)]), Err(refused));
         let mismatch = SubscribeError::Mismatch { asked: 3, answered: 1 };
-        assert_eq!(granted(&topics, &answer(vec![ok(QoS::AtLeastOnce)])), Err(mismatch));
+        assert_eq!(granted(&[Ok(1)]), Err(mismatch));
     }
 }

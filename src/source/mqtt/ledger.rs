@@ -1,9 +1,9 @@
 //! Tokens of durable messages → acknowledgements on the wire, in receive order.
 
 use metrics::{Counter, Gauge, counter, gauge};
-use rumqttc::{Packet, PubAck, PubRec};
 
 use super::acks::{AckOrder, Committed, Due};
+use super::packets::ToBroker;
 use super::wire::{Output, WireError};
 use crate::domain::frames::AckToken;
 use crate::domain::ids::SourceId;
@@ -54,8 +54,8 @@ impl Ledger {
         while let Some(Due { packet_id, exactly_once }) = self.order.next_due() {
             let answer = match (packet_id, exactly_once) {
                 (NO_PACKET, _) => continue,
-                (_, false) => Packet::PubAck(PubAck::new(packet_id)),
-                (_, true) => Packet::PubRec(PubRec::new(packet_id)),
+                (_, false) => ToBroker::PubAck(packet_id),
+                (_, true) => ToBroker::PubRec(packet_id),
             };
             output.queue(&answer)?;
             sent += 1;

@@ -1,15 +1,15 @@
 //! A message that is longer than any that is decoded, as it streams in: kept up to a bound, hashed to its end.
 
-use rumqttc::Publish;
 use sha2::{Digest, Sha256};
 use tokio_util::bytes::{Buf, BytesMut};
 
+use super::packets::Message;
 use crate::domain::frames::TooLong;
 
 /// The part of a message that has come so far.
 pub struct Incomplete {
     /// Its head; the payload lies in `kept`.
-    publish: Publish,
+    message: Message,
     kept: Vec<u8>,
     most: usize,
     hasher: Sha256,
@@ -18,11 +18,11 @@ pub struct Incomplete {
 }
 
 impl Incomplete {
-    /// `publish` has the beginning of the payload; so many bytes of it are still to come.
-    pub fn new(mut publish: Publish, to_come: usize, most: usize) -> Self {
-        let beginning = std::mem::take(&mut publish.payload);
+    /// `message` has the beginning of the payload; so many bytes of it are still to come.
+    pub fn new(mut message: Message, to_come: usize, most: usize) -> Self {
+        let beginning = std::mem::take(&mut message.payload);
         let (kept, hasher) = (Vec::new(), Sha256::new());
-        let mut incomplete = Self { publish, kept, most, hasher, bytes: 0, to_come };
+        let mut incomplete = Self { message, kept, most, hasher, bytes: 0, to_come };
         incomplete.add(&beginning);
         incomplete
     }
@@ -36,9 +36,9 @@ impl Incomplete {
         self.to_come == 0
     }
 
-    pub fn finish(self) -> (Publish, TooLong) {
-        let Self { publish, kept, hasher, bytes, .. } = self;
-        (publish, TooLong { kept, bytes, sha256: hasher.finalize().into() })
+    pub fn finish(self) -> (Message, TooLong) {
+        let Self { message, kept, hasher, bytes, .. } = self;
+        (message, TooLong { kept, bytes, sha256: hasher.finalize().into() })
     }
 
     #[cfg(test)]

@@ -3,12 +3,22 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tallyman::config::MqttVersion;
 use tallyman::domain::frames::{Frame, Payload, TooLong};
 use tallyman::source::Gate;
 use tokio::time::timeout;
 
-use super::{Daemon, LIMITS, TOPIC, await_log, config, numbered};
+use super::{Daemon, LIMITS, TOPIC, await_log, both_versions, config, numbered};
 use crate::servers::Mosquitto;
+
+both_versions! {
+    a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_up
+    one_long_message_at_a_time
+    retained_messages_are_marked
+    qos_0_asks_for_no_ack_and_qos_2_is_lowered
+    a_slow_pipeline_neither_loses_nor_deadlocks
+    a_closed_gate_stops_reading_and_keeps_the_connection
+}
 
 fn publish_file(broker: &Mosquitto, content: &str, qos: &str) {
     let file = broker.path("long");
@@ -28,10 +38,9 @@ fn too_long(frame: &Frame) -> &TooLong {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_up() {
+async fn a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_up(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: oversize", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     let whole = "w".repeat(1_400_000);
     publish_file(&broker, &whole, "1");
@@ -50,7 +59,7 @@ async fn a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_u
     assert_eq!(daemon.take(1).await, ["short"]);
     daemon.leave(&broker).await;
 
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(daemon.up().await);
     broker.publish_lines(TOPIC, &["-q", "1"], "next\n");
     assert_eq!(daemon.take(1).await, ["next"], "the long ones were acknowledged");
@@ -58,10 +67,9 @@ async fn a_message_that_is_too_long_is_kept_whole_or_told_of_and_holds_nothing_u
 }
 
 /// However many long ones a broker has, of whatever QoS: one is in the pipeline at a time.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_long_message_at_a_time() {
+async fn one_long_message_at_a_time(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: long ones", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     let long = "x".repeat(100_000);
     for qos in ["0", "1", "0"] {
@@ -82,11 +90,10 @@ async fn one_long_message_at_a_time() {
     assert_eq!(broker.log().matches("PUBACK from tallyman").count(), 1, "{}", broker.log());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn retained_messages_are_marked() {
+async fn retained_messages_are_marked(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: retained", "allow_anonymous true") else { return };
     broker.publish_lines(TOPIC, &["-q", "1", "-r"], "old\n");
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     let kept = daemon.frame().await;
     assert!(matches!(&kept.payload, Payload::Mqtt { retained: true, topic, .. } if topic == TOPIC));
@@ -96,10 +103,9 @@ async fn retained_messages_are_marked() {
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn qos_0_asks_for_no_ack_and_qos_2_is_lowered() {
+async fn qos_0_asks_for_no_ack_and_qos_2_is_lowered(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: QoS", "allow_anonymous true") else { return };
-    let mut config = config(broker.port);
+    let mut config = config(broker.port, version);
     config.topics[0].qos = 2;
     let mut daemon = Daemon::start(config, 100);
     daemon.up().await;
@@ -113,11 +119,10 @@ async fn qos_0_asks_for_no_ack_and_qos_2_is_lowered() {
 
 /// A queue of two and a window of four: what the pipeline does not take stays with the broker, and
 /// acknowledgements go out all the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_pipeline_neither_loses_nor_deadlocks() {
+async fn a_slow_pipeline_neither_loses_nor_deadlocks(version: MqttVersion) {
     let lines = "allow_anonymous true\nmax_inflight_messages 1000\nmax_queued_messages 0";
     let Some(broker) = Mosquitto::start("mqtt: backpressure", lines) else { return };
-    let mut config = config(broker.port);
+    let mut config = config(broker.port, version);
     config.max_inflight = 4;
     let mut daemon = Daemon::start(config, 2);
     daemon.up().await;
@@ -127,10 +132,9 @@ async fn a_slow_pipeline_neither_loses_nor_deadlocks() {
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_closed_gate_stops_reading_and_keeps_the_connection() {
+async fn a_closed_gate_stops_reading_and_keeps_the_connection(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: gate", "allow_anonymous true") else { return };
-    let mut config = config(broker.port);
+    let mut config = config(broker.port, version);
     // Mosquitto drops a client after one and a half keepalives without a word.
     config.keepalive = Duration::from_secs(1);
     let mut daemon = Daemon::start(config, 100);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tallyman::config::{BackoffConfig, BrokerConfig, TopicConfig};
+use tallyman::config::{BackoffConfig, BrokerConfig, MqttVersion, TopicConfig};
 use tallyman::decode::gps::Format;
 use tallyman::decode::gps::topic::TopicPattern;
 use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload};
@@ -17,29 +17,49 @@ use crate::source::{Source, reason};
 
 mod messages;
 mod scripted;
+mod secure;
 mod sessions;
+mod v5;
 
 const TOPIC: &str = "owntracks/jane/phone";
 const LIMITS: mqtt::Limits = mqtt::Limits { max_payload: 1000, max_kept: 1_500_000 };
 
-fn config(port: u16) -> BrokerConfig {
+fn config(port: u16, version: MqttVersion) -> BrokerConfig {
     BrokerConfig {
         name: SourceId::new("broker"),
-        host: "127.0.0.1".into(),
-        port,
-        client_id: "tallyman".into(),
-        username: None,
-        password: None,
+        version,
         keepalive: Duration::from_secs(10),
         backoff: BackoffConfig { first: Duration::from_millis(20), last: Duration::from_millis(200) },
-        max_inflight: 1000,
-        topics: vec![TopicConfig {
-            pattern: TopicPattern::parse("owntracks/#").expect("a topic filter"),
-            format: Format::OwnTracks,
-            qos: 1,
-        }],
+        topics: vec![topic("owntracks/#")],
+        ..BrokerConfig::new("127.0.0.1".to_owned(), port, "tallyman".to_owned())
     }
 }
+
+fn topic(written: &str) -> TopicConfig {
+    let pattern = TopicPattern::parse(written).expect("a topic filter");
+    TopicConfig { pattern, format: Format::OwnTracks, qos: 1 }
+}
+
+/// The same against both versions of the protocol.
+macro_rules! both_versions {
+    ($($name:ident)*) => { $(
+        mod $name {
+            use tallyman::config::MqttVersion;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mqtt_3_1_1() {
+                super::$name(MqttVersion::V3_1_1).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mqtt_5() {
+                super::$name(MqttVersion::V5).await;
+            }
+        }
+    )* };
+}
+
+use both_versions;
 
 struct Daemon {
     source: Source,
@@ -90,11 +110,15 @@ impl Daemon {
 
     /// The same, until the broker has read our last word.
     async fn leave(self, broker: &Mosquitto) {
-        let left = |log: &str| log.matches("Received DISCONNECT from tallyman").count();
         let before = left(&broker.log());
         self.stop().await;
         await_log(broker, |log| left(log) > before).await;
     }
+}
+
+/// How often the daemon took leave.
+fn left(log: &str) -> usize {
+    log.matches("Received DISCONNECT from tallyman").count()
 }
 
 fn text(frame: &Frame) -> String {

@@ -1,15 +1,24 @@
 //! Sessions, acknowledgements and restarts: what a real broker delivers again, and what not.
 
-use tallyman::config::Secret;
+use tallyman::config::{MqttVersion, Secret};
 use tokio::time::timeout;
 
-use super::{Daemon, TOPIC, await_log, config, numbered, text};
+use super::{Daemon, TOPIC, await_log, both_versions, config, numbered, text};
 use crate::servers::{Mosquitto, PATIENCE};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_come_in_order_and_only_unacknowledged_ones_come_again() {
+both_versions! {
+    messages_come_in_order_and_only_unacknowledged_ones_come_again
+    an_ack_never_overtakes_an_earlier_message
+    a_stop_acknowledges_what_the_pipeline_still_commits
+    a_broker_that_forgot_us_is_subscribed_again
+    a_broker_with_persistence_restarts_and_nothing_is_lost
+    wrong_credentials_say_so_and_are_tried_again
+    a_broker_that_is_not_there_yet_is_waited_for
+}
+
+async fn messages_come_in_order_and_only_unacknowledged_ones_come_again(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: redelivery", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(!daemon.up().await, "a new session replays nothing");
     let (lines, payloads) = numbered(0..10);
     broker.publish_lines(TOPIC, &["-q", "1"], &lines);
@@ -19,7 +28,7 @@ async fn messages_come_in_order_and_only_unacknowledged_ones_come_again() {
     assert_eq!(unacknowledged, payloads[6..8]);
     daemon.leave(&broker).await;
 
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(daemon.up().await, "the session was kept");
     assert_eq!(daemon.take(4).await, payloads[6..]);
     // Nothing else waits: the next thing that comes is the next thing sent.
@@ -28,10 +37,9 @@ async fn messages_come_in_order_and_only_unacknowledged_ones_come_again() {
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_ack_never_overtakes_an_earlier_message() {
+async fn an_ack_never_overtakes_an_earlier_message(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: ack order", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     let (lines, payloads) = numbered(0..3);
     broker.publish_lines(TOPIC, &["-q", "1"], &lines);
@@ -40,17 +48,16 @@ async fn an_ack_never_overtakes_an_earlier_message() {
     daemon.leave(&broker).await;
     assert!(!broker.log().contains("PUBACK from tallyman"), "{}", broker.log());
 
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(daemon.up().await);
     assert_eq!(daemon.take(3).await, payloads);
     assert_eq!(text(&first), payloads[0]);
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_acknowledges_what_the_pipeline_still_commits() {
+async fn a_stop_acknowledges_what_the_pipeline_still_commits(version: MqttVersion) {
     let Some(broker) = Mosquitto::start("mqtt: stop", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     broker.publish_lines(TOPIC, &["-q", "1"], "one\ntwo\n");
     let frames = [daemon.frame().await, daemon.frame().await];
@@ -63,17 +70,16 @@ async fn a_stop_acknowledges_what_the_pipeline_still_commits() {
     timeout(PATIENCE, daemon.source.task).await.expect("the source stops").expect("it does not panic");
     await_log(&broker, |log| log.contains("Received DISCONNECT from tallyman")).await;
 
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(daemon.up().await);
     broker.publish_lines(TOPIC, &["-q", "1"], "three\n");
     assert_eq!(daemon.take(1).await, ["three"]);
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_forgot_us_is_subscribed_again() {
+async fn a_broker_that_forgot_us_is_subscribed_again(version: MqttVersion) {
     let Some(mut broker) = Mosquitto::start("mqtt: session lost", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     broker.publish_lines(TOPIC, &["-q", "1"], "before\n");
     let stale = daemon.frame().await.ack.unwrap();
@@ -90,18 +96,17 @@ async fn a_broker_that_forgot_us_is_subscribed_again() {
     daemon.leave(&broker).await;
     assert!(!broker.log().contains("PUBACK from tallyman"), "{}", broker.log());
 
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     assert!(daemon.up().await);
     assert_eq!(daemon.take(1).await, ["after"]);
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_with_persistence_restarts_and_nothing_is_lost() {
+async fn a_broker_with_persistence_restarts_and_nothing_is_lost(version: MqttVersion) {
     let Some(mut broker) = Mosquitto::prepare("mqtt: restart", "") else { return };
     broker.configure(&format!("allow_anonymous true\n{}", broker.persistence()));
     broker.run();
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     daemon.up().await;
     let (lines, payloads) = numbered(0..5);
     broker.publish_lines(TOPIC, &["-q", "1"], &lines);
@@ -119,8 +124,7 @@ async fn a_broker_with_persistence_restarts_and_nothing_is_lost() {
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_say_so_and_are_tried_again() {
+async fn wrong_credentials_say_so_and_are_tried_again(version: MqttVersion) {
     let users = "allow_anonymous false\npassword_file ";
     let Some(mut broker) = Mosquitto::prepare("mqtt: credentials", "") else { return };
     let passwords = broker.path("passwords");
@@ -128,7 +132,7 @@ async fn wrong_credentials_say_so_and_are_tried_again() {
     std::fs::write(&passwords, "").unwrap();
     broker.configure(&format!("{users}{}", passwords.display()));
     broker.run();
-    let mut config = config(broker.port);
+    let mut config = config(broker.port, version);
     (config.username, config.password) = (Some("jane".into()), Some(Secret::new("sesame")));
     let mut daemon = Daemon::start(config, 100);
     let reason = daemon.down().await;
@@ -144,10 +148,9 @@ async fn wrong_credentials_say_so_and_are_tried_again() {
     daemon.leave(&broker).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_not_there_yet_is_waited_for() {
+async fn a_broker_that_is_not_there_yet_is_waited_for(version: MqttVersion) {
     let Some(mut broker) = Mosquitto::prepare("mqtt: late broker", "allow_anonymous true") else { return };
-    let mut daemon = Daemon::start(config(broker.port), 100);
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
     let reason = daemon.down().await;
     assert!(reason.contains("failed to connect"), "{reason}");
     broker.run();

@@ -5,7 +5,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use rumqttc::{Packet, PubComp, Publish, QoS};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -16,6 +15,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
 use crate::source::mqtt::handshake;
 use crate::source::mqtt::ledger::NO_PACKET;
+use crate::source::mqtt::packets::{FromBroker, Message, ToBroker};
 use crate::source::mqtt::wire::{Connection, Incoming, Output};
 use crate::source::{Gate, Intake};
 
@@ -29,12 +29,13 @@ impl Feed {
     pub async fn serve(
         &mut self,
         config: &BrokerConfig,
+        keepalive: Duration,
         connection: &mut Connection,
         acks: &mut mpsc::UnboundedReceiver<AckToken>,
     ) -> Result<Infallible, End> {
         connection.output.queue(&handshake::subscription(&config.topics))?;
         let mut tokens = Vec::with_capacity(ACK_BATCH);
-        let mut ping = pings(config.keepalive);
+        let mut ping = pings(keepalive);
         let mut heard = Instant::now();
         loop {
             let wants_bytes = self.pump(&config.topics, connection)?;
@@ -54,7 +55,7 @@ impl Feed {
                     } else if heard.elapsed() > ping.period() * 3 {
                         return Err(End::Lost(format!("no word from the broker for {:?}", heard.elapsed())));
                     }
-                    output.queue(&Packet::PingReq)?;
+                    output.queue(&ToBroker::Ping)?;
                 }
                 permit = self.intake.queue.reserve(), if wants_slot => match (permit, self.inbox.pop_front()) {
                     (Ok(permit), Some(item)) => permit.send(item),
@@ -125,53 +126,63 @@ impl Feed {
     }
 
     fn take(&mut self, topics: &[TopicConfig], incoming: Incoming, output: &mut Output) -> Result<(), End> {
-        match incoming {
-            Incoming::Publish(publish) => {
-                let payload = publish.payload.to_vec();
-                self.message(&publish, |topic| Payload::Mqtt { topic, payload, retained: publish.retain });
+        let packet = match incoming {
+            Incoming::Packet(packet) => packet,
+            Incoming::TooLong { message, payload } => {
+                self.long_message(&message, payload);
+                return Ok(());
             }
-            Incoming::TooLong { publish, message } => self.long_message(&publish, message),
-            Incoming::Control(Packet::SubAck(answer)) => {
-                for filter in handshake::granted(topics, &answer)? {
+        };
+        match packet {
+            FromBroker::Publish(message) => {
+                let payload = message.payload.to_vec();
+                self.message(&message, |topic| Payload::Mqtt { topic, payload, retained: message.retained });
+            }
+            FromBroker::Granted { packet_id, results } => {
+                for filter in handshake::granted(topics, packet_id, &results)? {
                     warn!(source = %self.source, filter, "the broker serves this filter with QoS 0 only: \
                         what it sends while we are away is not delivered again");
                 }
                 self.report_up();
             }
-            Incoming::Control(Packet::PubRel(release)) => {
-                output.queue(&Packet::PubComp(PubComp::new(release.pkid)))?;
+            FromBroker::Released(packet_id) => output.queue(&ToBroker::PubComp(packet_id))?,
+            FromBroker::Pong => {}
+            FromBroker::Farewell(why) => {
+                return Err(End::Lost(format!("the broker ended the connection: {why}")));
             }
-            Incoming::Control(Packet::PingResp) => {}
-            Incoming::Control(other) => {
-                return Err(End::Lost(format!("the broker sent an unexpected {:?}", other.packet_type())));
+            FromBroker::Accepted(_) | FromBroker::Refused(_) | FromBroker::Published(_) => {
+                return Err(End::Lost("the broker answered what was not asked".to_owned()));
+            }
+            FromBroker::Other(name) => {
+                return Err(End::Lost(format!("the broker sent an unexpected {name}")));
             }
         }
         Ok(())
     }
 
-    fn long_message(&mut self, publish: &Publish, message: TooLong) {
-        let (topic, bytes) = (String::from_utf8_lossy(&publish.topic), message.bytes);
+    fn long_message(&mut self, message: &Message, payload: TooLong) {
+        let (topic, bytes) = (String::from_utf8_lossy(&message.topic), payload.bytes);
         self.meters.oversize.increment(1);
-        if message.is_whole() {
+        if payload.is_whole() {
             warn!(source = %self.source, %topic, bytes, "a message is longer than `intake.max_payload`: it is not \
                 decoded, but kept as a dead letter");
         } else {
-            error!(source = %self.source, %topic, bytes, kept = message.kept.len(), "only the beginning of a \
+            error!(source = %self.source, %topic, bytes, kept = payload.kept.len(), "only the beginning of a \
                 message is kept: it is longer than `intake.max_kept`");
         }
         self.has_long = true;
-        self.message(publish, |topic| Payload::TooLong { topic, message });
+        self.message(message, |topic| Payload::TooLong { topic, message: payload });
     }
 
-    fn message(&mut self, publish: &Publish, payload: impl FnOnce(String) -> Payload) {
-        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        if publish.qos == QoS::AtMostOnce {
+    fn message(&mut self, message: &Message, payload: impl FnOnce(String) -> Payload) {
+        let topic = String::from_utf8_lossy(&message.topic).into_owned();
+        if message.qos == 0 {
             self.meters.qos0.increment(1);
             self.warn_of_qos0(&topic);
         }
-        let packet_id = if publish.qos == QoS::AtMostOnce { NO_PACKET } else { publish.pkid };
+        let packet_id = if message.qos == 0 { NO_PACKET } else { message.packet_id };
         let wants_ack = packet_id != NO_PACKET || self.has_long;
-        let ack = wants_ack.then(|| self.ledger.received(packet_id, publish.qos == QoS::ExactlyOnce));
+        let ack = wants_ack.then(|| self.ledger.received(packet_id, message.qos == 2));
         let payload = payload(topic);
         let frame = Frame { source: self.source.clone(), received_at: self.arrived, payload, ack };
         match &mut self.link {
