@@ -171,6 +171,7 @@ fn event(start: Timestamp, n: u64) -> Event {
         0..6 => {
             let device = format!("cold-{}", n % 50);
             let body = EventBody::Sample(Sample {
+                text: None,
                 device: device.as_str().into(),
                 point: "temperature".into(),
                 observed_at: at,

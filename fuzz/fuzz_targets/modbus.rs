@@ -2,23 +2,27 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tallyman::config::{ByteOrder, PointConfig, RegisterType};
+use tallyman::config::{ByteOrder, Fixed, Half, PointConfig, RegisterType};
 use tallyman::decode::modbus::PointDecoder;
 use tallyman::domain::frames::{ModbusAnswer, ModbusFailure, ModbusTable};
-use tallyman::domain::ids::{DeviceId, PointId};
+use tallyman::domain::ids::DeviceId;
 use tallyman::domain::readings::{Quality, Reading};
 use tallyman::domain::time::Timestamp;
 
-/// Address, type, order, scale, offset.
-type AnyPoint = (u16, u8, u8, f64, f64);
+/// Address, type, order, scale, offset, a sentinel.
+type AnyPoint = (u16, u8, u8, f64, f64, u64);
 
-fn point((address, kind, order, scale, offset): AnyPoint) -> PointConfig {
-    let kinds =
-        [RegisterType::U16, RegisterType::I16, RegisterType::U32, RegisterType::I32, RegisterType::F32];
+fn point((address, kind, order, scale, offset, none): AnyPoint) -> PointConfig {
+    use RegisterType::{Bit, F16, F32, F64, I16, I32, I64, I8, Text, U16, U32, U64, U8};
+    let fixed = RegisterType::Fixed(Fixed { words: 2, signed: true, fraction: 16 });
+    let kinds = [
+        U16, I16, U32, I32, U64, I64, F16, F32, F64, Bit(0), Bit(15), U8(Half::Low), U8(Half::High), I8(Half::Low),
+        I8(Half::High), fixed, Text(3), Text(125),
+    ];
     let orders = [ByteOrder::Abcd, ByteOrder::Dcba, ByteOrder::Badc, ByteOrder::Cdab];
     let (kind, order) = (kinds[usize::from(kind) % kinds.len()], orders[usize::from(order) % orders.len()]);
-    let (name, table) = (PointId::new("p"), ModbusTable::Holding);
-    PointConfig { name, table, address, kind, order, scale, offset, unit: None }
+    let none = vec![none];
+    PointConfig { order, scale, offset, none, ..PointConfig::new("p", ModbusTable::Holding, address, kind) }
 }
 
 fuzz_target!(|input: (Vec<AnyPoint>, u16, u16, Result<Vec<u16>, u8>)| {
@@ -35,6 +39,8 @@ fuzz_target!(|input: (Vec<AnyPoint>, u16, u16, Result<Vec<u16>, u8>)| {
     PointDecoder::new(&points).decode(&answer, Timestamp::from_secs(0), &mut out);
     for reading in out {
         let Reading::Sample(sample) = reading else { panic!("no sample") };
-        assert_eq!(sample.value.is_some_and(f64::is_finite), sample.quality == Quality::Good);
+        assert!(sample.value.is_none_or(f64::is_finite));
+        let says_something = sample.value.is_some() || sample.text.is_some();
+        assert_eq!(says_something, sample.quality == Quality::Good);
     }
 });

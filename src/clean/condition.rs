@@ -41,13 +41,21 @@ pub(super) struct SensorPoint {
 }
 
 /// The sample that was said last.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Said {
     #[serde(with = "micros")]
     at: Timestamp,
     #[serde(with = "maybe_exact", default)]
     value: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
     quality: Quality,
+}
+
+impl Said {
+    fn is_same(&self, sample: &Sample) -> bool {
+        (self.value, self.quality, &self.text) == (sample.value, sample.quality, &sample.text)
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -120,17 +128,18 @@ impl SensorPoint {
     }
 
     fn say(&mut self, sample: &Sample, seen: &mut Vec<Seen>) {
-        let said = Said { at: sample.observed_at, value: sample.value, quality: sample.quality };
-        let quality = self.last.map_or(Quality::Good, |last| last.quality);
+        let quality = self.last.as_ref().map_or(Quality::Good, |last| last.quality);
         if quality != sample.quality {
             let (device, point) = (self.device.clone(), self.point.clone());
             seen.push(Seen::Quality { device, point, quality: sample.quality });
         }
-        let same = self.last.is_some_and(|last| {
-            (last.value, last.quality) == (said.value, said.quality) && said.at.since(last.at) < HEARTBEAT
-        });
+        let same = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.is_same(sample) && sample.observed_at.since(last.at) < HEARTBEAT);
         if !same {
-            self.last = Some(said);
+            let Sample { observed_at: at, value, quality, .. } = *sample;
+            self.last = Some(Said { at, value, text: sample.text.clone(), quality });
             self.dirty = true;
             seen.push(Seen::Sample(sample.clone()));
         }
@@ -251,7 +260,8 @@ mod tests {
                 false => (Some(*value), Quality::Good),
             };
             let (device, name) = (point.device.clone(), point.point.clone());
-            let sample = Sample { device, point: name, observed_at: at(*second), value, quality };
+            let observed_at = at(*second);
+            let sample = Sample { device, point: name, observed_at, value, text: None, quality };
             let mut seen = Vec::new();
             point.take(sample, &mut seen);
             said.extend(seen.iter().filter_map(|seen| words(*second, seen)));
@@ -333,6 +343,7 @@ mod tests {
                 point: "p".into(),
                 observed_at: at(second),
                 value,
+                text: None,
                 quality: Quality::Good,
             };
             let mut seen = Vec::new();
@@ -350,6 +361,7 @@ mod tests {
             point: "p".into(),
             observed_at: at(second),
             value: Some(value),
+            text: None,
             quality: Quality::Good,
         };
         let mut seen = Vec::new();

@@ -135,6 +135,10 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             Quality::Good => format!("{device} {point} gives good values again"),
             Quality::NoCommunication => format!("{device} {point} says nothing"),
             Quality::SensorFailure => format!("{device} {point} gives no usable value"),
+            Quality::NoData => format!("{device} {point} says that it has no value"),
+            Quality::EngineeringUnitsExceeded => {
+                format!("{device} {point} gives a value that it cannot measure")
+            }
         },
         EventBody::Fix(fix) => {
             let accuracy = fix.accuracy_m.map(|m| format!(" (± {m:.0} m)")).unwrap_or_default();

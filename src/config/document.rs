@@ -207,6 +207,29 @@ impl<'d> Section<'d> {
         (items.len() == array.len()).then_some(items)
     }
 
+    /// A number, or an array of numbers, all of them finite.
+    pub fn numbers(&self, key: &str, allowed: &str) -> Option<Vec<f64>> {
+        let finite = |value: &DeValue<'_>| any_number(value).filter(|number| number.is_finite());
+        match self.value(key)?.get_ref() {
+            DeValue::Array(_) => self.list(key, allowed, finite),
+            _ => self.typed(key, allowed, finite).map(|number| vec![number]),
+        }
+    }
+
+    /// A table of texts under keys of any name.
+    pub fn words(&self, key: &str) -> Vec<(&'d str, &'d str)> {
+        let allowed = "a table of words, for instance { 0 = \"off\", 1 = \"on\" }";
+        let Some(table) = self.typed(key, allowed, DeValue::as_table) else { return Vec::new() };
+        let mut words = Vec::new();
+        for (name, value) in table.iter() {
+            match value.get_ref().as_str() {
+                Some(word) => words.push((name.get_ref().as_ref(), word)),
+                None => self.problem(key, "not a word in quotes", format!("write {allowed}")),
+            }
+        }
+        words
+    }
+
     /// Text, or an array of texts, each of which `parse` understands; it says what is wrong where it does not.
     pub fn texts<T>(
         &self,

@@ -37,13 +37,20 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub fn collect(top: &DeTable<'_>) -> Self {
+    /// `profiles`: files of profiles that belong to it.
+    pub fn collect(top: &DeTable<'_>, profiles: &[&DeTable<'_>]) -> Self {
         let mut names = Self::default();
         for kind in KINDS {
             let found =
                 tables(top, kind).filter_map(|table| text(table, "name")).map(str::to_owned).collect();
             names.by_kind.insert(kind, found);
         }
+        let all_profiles = || {
+            let elsewhere = profiles.iter().flat_map(|file| tables(file, "profile"));
+            tables(top, "profile").chain(elsewhere)
+        };
+        let profile_names = all_profiles().filter_map(|table| text(table, "name")).map(str::to_owned);
+        names.by_kind.insert("profile", profile_names.collect());
         let named = |kind: &'static str, field: &'static str, fits: fn(&str) -> bool| {
             let matching = tables(top, kind).filter(move |table| text(table, field).is_some_and(fits));
             matching.filter_map(|table| text(table, "name")).map(str::to_owned).collect()
@@ -51,7 +58,7 @@ impl Names {
         names.serial_readers = named("reader", "protocol", |protocol| protocol != "llrp");
         names.presence_points = named("read_point", "kind", |kind| kind == "presence");
         let profiles: BTreeMap<&str, BTreeSet<String>> =
-            tables(top, "profile").filter_map(|table| Some((text(table, "name")?, points(table)))).collect();
+            all_profiles().filter_map(|table| Some((text(table, "name")?, points(table)))).collect();
         for device in tables(top, "modbus") {
             let Some(name) = text(device, "name") else { continue };
             let mut all = points(device);

@@ -22,6 +22,8 @@ const SHOWN_CHARS: usize = 80;
 /// One fault: `path: value: what is wrong; what is allowed (line n)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
+    /// Where it is not the configuration itself: a file of profiles, as the configuration calls it.
+    pub file: Option<String>,
     /// For instance `reader[1].address`; indices count from 0.
     pub path: String,
     /// As written; `None` where there is none, or where it must not be shown.
@@ -34,6 +36,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}: ")?;
+        }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -106,14 +111,14 @@ impl Report {
         let allowed = "write TOML: key = value, one a line, text and durations in quotes".to_owned();
         if self.unparsed.borrow_mut().insert(line) {
             let wrong = error.message().replace('\n', ": ");
-            self.problems.borrow_mut().push(Problem { path, value: None, wrong, allowed, line });
+            self.problems.borrow_mut().push(Problem { file: None, path, value: None, wrong, allowed, line });
         }
     }
 
     pub fn problem(&self, path: String, value: Option<String>, wrong: String, allowed: String, at: usize) {
         let line = self.line(at);
         if !self.unparsed.borrow().contains(&line) {
-            self.problems.borrow_mut().push(Problem { path, value, wrong, allowed, line });
+            self.problems.borrow_mut().push(Problem { file: None, path, value, wrong, allowed, line });
         }
     }
 
@@ -127,9 +132,16 @@ impl Report {
         self.asked.borrow().clone()
     }
 
+    /// Takes over what was found in a file that belongs to this one.
+    pub fn adopt(&self, file: String, other: Self) {
+        let found = other.problems.into_inner().into_iter();
+        let found = found.map(|problem| Problem { file: Some(file.clone()), ..problem });
+        self.problems.borrow_mut().extend(found);
+    }
+
     pub fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
+        problems.sort_by(|a, b| (&a.file, a.line, &a.path).cmp(&(&b.file, b.line, &b.path)));
         problems
     }
 }

@@ -1,6 +1,6 @@
 //! TOML text → [`Config`]: reads every part, then hands out either the whole or every problem.
 //!
-//! It reads the files that secrets point to, and nothing else.
+//! It reads the files that secrets point to and those of profiles, and nothing else.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::document::Section;
+use super::modbus::{self, ProfileFile, TextFile};
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
@@ -70,17 +71,24 @@ pub(super) fn read(
     for error in &errors {
         report.syntax(text, error);
     }
-    let top = document.get_ref();
+    let top = Section::top(&report, document.get_ref());
+    let texts = modbus::read_files(&top, base_dir);
+    let files: Vec<ProfileFile<'_>> = texts.iter().map(TextFile::parse).collect();
+    let tables: Vec<&DeTable<'_>> = files.iter().map(ProfileFile::table).collect();
     let scope = Scope {
         around: Surroundings { base_dir, env },
-        names: Names::collect(top),
+        names: Names::collect(document.get_ref(), &tables),
         first_lines: RefCell::default(),
     };
-    let config = config(Section::top(&report, top), &scope);
+    let config = config(top, &files, &scope);
+    for file in files {
+        let (name, found) = file.into_report();
+        report.adopt(name, found);
+    }
     (config, report)
 }
 
-fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
+fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>) -> Option<Config> {
     let name = top.need("node", name(&top, "node"), "the daemon's own name, for instance \"plant-1\"");
     let journal = node::journal(top.table("journal"), scope);
     let timescale = node::timescale(top.table("store"), scope);
@@ -103,7 +111,7 @@ fn config(top: Section<'_>, scope: &Scope<'_>) -> Option<Config> {
     };
     let doors = doors::doors(&top, scope);
     let llrp = readers::listener(top.table("llrp"), scope);
-    let mut devices = devices::Devices::new(&top, scope, llrp.is_some());
+    let mut devices = devices::Devices::new(&top, files, scope, llrp.is_some());
     rules.source_sites = std::mem::take(&mut devices.sites);
     rules.reads = std::mem::take(&mut devices.reads);
     for reader in &mut devices.readers {

@@ -3,15 +3,19 @@
 //! A block that failed gives a sample without a value for each of its points, so that bad quality is
 //! known at once and silence means nothing else.
 
-use crate::config::{ByteOrder, PointConfig, RegisterType};
+use crate::config::PointConfig;
 use crate::domain::frames::{ModbusAnswer, ModbusFailure};
 use crate::domain::ids::DeviceId;
 use crate::domain::readings::{Quality, Reading, Sample};
 use crate::domain::time::Timestamp;
 
+mod raw;
+
+pub use raw::{Raw, raw};
+
 /// "Gateway path unavailable" and "gateway target device failed to respond" (Modbus application
 /// protocol 1.1b3, section 7): the gateway speaks, the device does not.
-const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
+pub const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
 
 /// The points of one device.
 #[derive(Clone, Debug)]
@@ -27,8 +31,8 @@ impl PointDecoder {
         Self { points }
     }
 
-    /// One sample for each point that lies wholly inside the block. A Modbus device has no clock: its
-    /// samples are observed when they are received.
+    /// One sample for each point that the block was asked for: of those wholly inside it, the ones that are
+    /// read at its times. A Modbus device has no clock: its samples are observed when they are received.
     pub fn decode(&self, answer: &ModbusAnswer, received_at: Timestamp, out: &mut Vec<Reading>) {
         let first = (answer.table, answer.address);
         let start = self.points.partition_point(|point| (point.table, point.address) < first);
@@ -36,26 +40,39 @@ impl PointDecoder {
         let inside = self.points[start..]
             .iter()
             .take_while(|point| point.table == answer.table && u32::from(point.address) < end)
-            .filter(|point| u32::from(point.address) + u32::from(point.kind.registers()) <= end);
+            .filter(|point| point.end() <= end);
         let block = block_of(answer);
         out.extend(inside.map(|point| {
-            let measured = block.and_then(|registers| measure(point, answer.address, registers));
+            let measured = match block {
+                Ok(registers) => measure(point, answer.address, registers),
+                Err(quality) => Measured::bad(quality),
+            };
             Reading::Sample(sample(&answer.device, point, measured, received_at))
         }));
+    }
+}
+
+/// What a point says.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Measured {
+    pub value: Option<f64>,
+    pub text: Option<String>,
+    pub quality: Quality,
+}
+
+impl Measured {
+    fn bad(quality: Quality) -> Self {
+        Self { value: None, text: None, quality }
     }
 }
 
 fn sample(
     device: &DeviceId,
     point: &PointConfig,
-    measured: Result<f64, Quality>,
+    Measured { value, text, quality }: Measured,
     observed_at: Timestamp,
 ) -> Sample {
-    let (value, quality) = match measured {
-        Ok(value) => (Some(value), Quality::Good),
-        Err(quality) => (None, quality),
-    };
-    Sample { device: device.clone(), point: point.name.clone(), observed_at, value, quality }
+    Sample { device: device.clone(), point: point.name.clone(), observed_at, value, text, quality }
 }
 
 /// The registers, if they are as many as were asked for.
@@ -70,44 +87,29 @@ fn block_of(answer: &ModbusAnswer) -> Result<&[u16], Quality> {
     }
 }
 
-fn measure(point: &PointConfig, block_address: u16, registers: &[u16]) -> Result<f64, Quality> {
+/// What the point says in a block that holds all of its registers.
+fn measure(point: &PointConfig, block_address: u16, registers: &[u16]) -> Measured {
     let place = usize::from(point.address - block_address);
-    let raw = match registers[place..][..usize::from(point.kind.registers())] {
-        [word] => one(point, ordered([word, 0], point.order, 1)),
-        [first, second] => two(point, ordered([first, second], point.order, 2)),
-        _ => return Err(Quality::SensorFailure),
-    };
-    let value = raw * point.scale + point.offset;
-    if value.is_finite() { Ok(value) } else { Err(Quality::SensorFailure) }
-}
-
-/// Bytes in big-endian order, whatever order the device has them in; `A` is the most significant. Of
-/// one register only the first two count.
-fn ordered(words: [u16; 2], order: ByteOrder, registers: u8) -> [u8; 4] {
-    let ([a, b], [c, d]) = (words[0].to_be_bytes(), words[1].to_be_bytes());
-    match (order, registers) {
-        (ByteOrder::Abcd, _) | (ByteOrder::Cdab, 1) => [a, b, c, d],
-        (ByteOrder::Badc, _) | (ByteOrder::Dcba, 1) => [b, a, d, c],
-        (ByteOrder::Cdab, _) => [c, d, a, b],
-        (ByteOrder::Dcba, _) => [d, c, b, a],
+    let words = &registers[place..][..usize::from(point.kind.registers())];
+    match raw(point.kind, point.order, words) {
+        Some(Raw::Text(text)) => Measured { value: None, text: Some(text), quality: Quality::Good },
+        Some(Raw::Number { bits, .. }) if point.none.contains(&bits) => Measured::bad(Quality::NoData),
+        Some(Raw::Number { number, .. }) => number_of(point, number),
+        None => Measured::bad(Quality::SensorFailure),
     }
 }
 
-fn one(point: &PointConfig, [a, b, ..]: [u8; 4]) -> f64 {
-    match point.kind {
-        RegisterType::I16 => i16::from_be_bytes([a, b]).into(),
-        RegisterType::U16 | RegisterType::U32 | RegisterType::I32 | RegisterType::F32 => {
-            u16::from_be_bytes([a, b]).into()
-        }
+fn number_of(point: &PointConfig, number: f64) -> Measured {
+    let value = number * point.scale + point.offset;
+    if !value.is_finite() {
+        return Measured::bad(Quality::SensorFailure);
     }
-}
-
-fn two(point: &PointConfig, bytes: [u8; 4]) -> f64 {
-    match point.kind {
-        RegisterType::I32 => i32::from_be_bytes(bytes).into(),
-        RegisterType::F32 => f32::from_be_bytes(bytes).into(),
-        RegisterType::U32 | RegisterType::U16 | RegisterType::I16 => u32::from_be_bytes(bytes).into(),
-    }
+    // Words are of whole numbers, and those within i64; what is beyond has none.
+    let text = (!point.words.is_empty()).then(|| point.words.get(&(number as i64)).cloned());
+    let named = text != Some(None);
+    let within = point.range.is_none_or(|(low, high)| (low..=high).contains(&value));
+    let quality = if named && within { Quality::Good } else { Quality::EngineeringUnitsExceeded };
+    Measured { value: Some(value), text: text.flatten(), quality }
 }
 
 #[cfg(test)]

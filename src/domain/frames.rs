@@ -81,8 +81,9 @@ pub struct ModbusAnswer {
     pub table: ModbusTable,
     /// Zero-based protocol address of the first register.
     pub address: u16,
-    /// How many registers were asked for.
+    /// How many registers were asked for, or bits.
     pub count: u16,
+    /// Of a table of bits each is 0 or 1.
     pub registers: Result<Vec<u16>, ModbusFailure>,
 }
 
@@ -93,6 +94,17 @@ pub enum ModbusTable {
     Holding,
     /// Function code 4.
     Input,
+    /// Function code 1.
+    Coil,
+    /// Function code 2.
+    Discrete,
+}
+
+impl ModbusTable {
+    /// Single bits, one an address; the others hold registers of 16.
+    pub fn is_of_bits(self) -> bool {
+        matches!(self, Self::Coil | Self::Discrete)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]

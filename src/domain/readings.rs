@@ -98,8 +98,11 @@ pub struct Sample {
     pub device: DeviceId,
     pub point: PointId,
     pub observed_at: Timestamp,
-    /// Absent where the quality is bad.
+    /// Absent where the quality is bad, or where there are only words.
     pub value: Option<f64>,
+    /// What the device says in words, or what its value is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     pub quality: Quality,
 }
 
@@ -112,6 +115,10 @@ pub enum Quality {
     NoCommunication,
     /// Bad: the device answered with something that is no value (NaN, an exception).
     SensorFailure,
+    /// Bad: the device says that it has no value, in the way its manual names.
+    NoData,
+    /// Uncertain: outside of what the sensor can measure, or a value that the device's manual does not name.
+    EngineeringUnitsExceeded,
 }
 
 /// What a reader says of itself (LLRP READER_EVENT_NOTIFICATION and kin).

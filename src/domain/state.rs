@@ -252,6 +252,9 @@ pub struct SensorCurrent {
     pub device: DeviceId,
     pub point: PointId,
     pub value: Option<f64>,
+    /// What the device says in words, or what its value is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     pub unit: Option<String>,
     pub quality: Quality,
     pub observed_at: Timestamp,

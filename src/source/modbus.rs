@@ -28,7 +28,7 @@ mod line;
 pub mod plan;
 
 use line::Line;
-use plan::{PlannedRequest, plan_requests};
+use plan::{Illegal, PlannedRequest, plan_requests};
 
 /// Runs until `shutdown`, or until nobody takes the frames.
 pub async fn run(config: ModbusConfig, intake: IntakeSender, shutdown: CancellationToken) {
@@ -68,7 +68,7 @@ impl Poller {
         let drops = counter!(names::MODBUS_DROPPED, "source" => config.name.as_str().to_owned());
         let place = format!("{} unit {}", config.address, config.unit);
         Self {
-            plan: plan_requests(&config.points),
+            plan: plan_requests(&config.points, config.reach, &Illegal::default()),
             standing: Standing::new(config.name.clone(), place, config.backoff, intake, drops),
             state: connecting(&config, ModbusFailure::Transport("not connected yet".into())),
             last_due: None,

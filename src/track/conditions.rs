@@ -86,6 +86,7 @@ impl Sensors {
                 device: device.clone(),
                 point: point.clone(),
                 value: None,
+                text: None,
                 unit: None,
                 quality: Quality::Good,
                 observed_at: cause.observed_at,
@@ -108,6 +109,7 @@ impl Tracker {
             let row = self.sensors.change(&sample.device, &sample.point, cause);
             if row.current.observed_at <= cause.observed_at {
                 row.current.value = sample.value;
+                row.current.text.clone_from(&sample.text);
                 row.current.unit = unit;
                 row.current.observed_at = cause.observed_at;
             }
@@ -116,8 +118,11 @@ impl Tracker {
         let (site, subject, _) = self.sensor_place(&sample.device, cause);
         let value = sample.value.unwrap_or(f64::NAN).to_bits().to_be_bytes();
         let key = key(&sample.device, &sample.point);
-        let parts: [&[u8]; 3] = [key.as_bytes(), &value, &[sample.quality as u8]];
-        out.push(cause.event(site, subject, EventBody::Sample(sample.clone()), &parts));
+        let text = sample.text.as_deref().unwrap_or_default();
+        let parts: [&[u8]; 4] = [key.as_bytes(), &value, &[sample.quality as u8], text.as_bytes()];
+        // A sample without words has the id that it always had.
+        let parts = if text.is_empty() { &parts[..3] } else { &parts };
+        out.push(cause.event(site, subject, EventBody::Sample(sample.clone()), parts));
     }
 
     pub(super) fn condition(&mut self, change: ConditionChange, cause: &Cause, out: &mut Vec<Event>) {
@@ -175,6 +180,8 @@ impl Tracker {
             Quality::Good => None,
             Quality::NoCommunication => Some("does not answer"),
             Quality::SensorFailure => Some("answers with something that is no value"),
+            Quality::NoData => Some("says that it has no value"),
+            Quality::EngineeringUnitsExceeded => Some("says what it cannot measure"),
         };
         match what {
             Some(_) => bad.insert(key.clone()),

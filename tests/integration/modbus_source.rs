@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tallyman::config::{BackoffConfig, ByteOrder, ModbusConfig, PointConfig, RegisterType};
+use tallyman::config::{BackoffConfig, ModbusConfig, ModbusReach, PointConfig, RegisterType};
 use tallyman::domain::frames::{LinkState, ModbusAnswer, ModbusFailure, ModbusTable, Payload};
-use tallyman::domain::ids::{DeviceId, PointId, SourceId};
+use tallyman::domain::ids::{DeviceId, SourceId};
 use tallyman::source::{Gate, Intake, modbus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,16 +16,7 @@ use crate::source::{Source, reason};
 const UNIT: u8 = 17;
 
 fn point(table: ModbusTable, address: u16) -> PointConfig {
-    PointConfig {
-        name: PointId::new("temperature"),
-        table,
-        address,
-        kind: RegisterType::U16,
-        order: ByteOrder::Abcd,
-        scale: 1.0,
-        offset: 0.0,
-        unit: None,
-    }
+    PointConfig::new("temperature", table, address, RegisterType::U16)
 }
 
 fn config(port: u16) -> ModbusConfig {
@@ -37,6 +28,7 @@ fn config(port: u16) -> ModbusConfig {
         poll: Duration::from_millis(20),
         timeout: Duration::from_secs(10),
         backoff: BackoffConfig { first: Duration::from_millis(5), last: Duration::from_millis(20) },
+        reach: ModbusReach::default(),
         points: vec![point(ModbusTable::Holding, 100)],
     }
 }

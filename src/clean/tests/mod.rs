@@ -190,6 +190,7 @@ impl Step {
                 point: "temperature".into(),
                 observed_at: at(*ms),
                 value: (!value.is_nan()).then_some(*value),
+                text: None,
                 quality: if value.is_nan() { Quality::NoCommunication } else { Quality::Good },
             }),
             _ => return None,

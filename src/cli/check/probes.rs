@@ -153,6 +153,8 @@ pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
     let answer = match point.table {
         ModbusTable::Holding => context.read_holding_registers(address, count).await,
         ModbusTable::Input => context.read_input_registers(address, count).await,
+        ModbusTable::Coil => bits(context.read_coils(address, count).await),
+        ModbusTable::Discrete => bits(context.read_discrete_inputs(address, count).await),
     };
     match answer {
         Ok(Ok(registers)) => Ok(format!("point {} reads {registers:?} (raw registers)", point.name)),
@@ -162,6 +164,10 @@ pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
         )),
         Err(error) => Err(format!("connected, but does not answer: {error}")),
     }
+}
+
+fn bits(answer: tokio_modbus::Result<Vec<bool>>) -> tokio_modbus::Result<Vec<u16>> {
+    answer.map(|answer| answer.map(|bits| bits.into_iter().map(u16::from).collect()))
 }
 
 /// Connects and asks for the versions.

@@ -290,7 +290,7 @@ fn the_sample_is_summed_up_without_a_secret() {
         "zone tool-crib at hamburg: covered continuously",
         "read point dock-1-door: portal from yard to hall, antennas dock-1/1, dock-1/2",
         "store TimescaleDB at postgres://tallyman:***@127.0.0.1:5432/tallyman",
-        "modbus cold-room-1 at hamburg: 10.0.0.9:502 unit 1, 2 points every 10s",
+        "modbus cold-room-1 at hamburg: 10.0.0.9:502 unit 1, 5 points every 10s",
         "limit cold-room-1/temperature/hi: above 8 for 30s: warning",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -7,7 +7,7 @@ use crate::domain::tag_filter::Refused;
 fn modbus_addresses_count_from_their_own_base() {
     let config = parse(SAMPLE, Path::new(""), &no_env).unwrap();
     let points: Vec<_> = config.modbus[0].points.iter().map(|p| (p.name.as_str(), p.address)).collect();
-    assert_eq!(points, [("temperature", 0), ("door", 0)]);
+    assert_eq!((points[0], points.last()), (("temperature", 0), Some(&("door", 0))));
 }
 
 #[test]
@@ -191,6 +191,130 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
             "{text}: {found:#?}\nexpected {expected}"
         );
     }
+}
+
+/// A configuration with one device of these points.
+fn with_points(points: &str) -> String {
+    format!(
+        "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[modbus]]\nname = \"m\"\naddress = \"h:502\"\n\
+         base = 0\n{points}"
+    )
+}
+
+#[test]
+fn points_of_every_kind_are_read() {
+    let point = |name: &str, rest: &str| format!("[[modbus.point]]\nname = \"{name}\"\n{rest}\n");
+    let text = with_points(&[
+        point("a", "table = \"holding\"\naddress = 0\ntype = \"q16.16\"\nnone = [0x80000000, -1]"),
+        point("b", "table = \"coil\"\naddress = 0"),
+        point("c", "table = \"discrete\"\naddress = 9\ntype = \"bit\""),
+        point("d", "table = \"input\"\naddress = 4\ntype = \"bit\"\nbit = 15\nwords = { 0 = \"shut\", 1 = \"open\" }"),
+        point("e", "table = \"input\"\naddress = 4\ntype = \"u8-high\"\nnone = 255"),
+        point("f", "table = \"input\"\naddress = 5\ntype = \"string\"\nregisters = 6\norder = \"badc\""),
+        point("g", "table = \"input\"\naddress = 11\ntype = \"f64\"\norder = \"cdab\"\nrange = [-1, 1.5]"),
+    ].concat());
+    let config = parse(&text, Path::new("/"), &no_env).unwrap();
+    let points = &config.modbus[0].points;
+    let kinds: Vec<_> = points.iter().map(|point| point.kind).collect();
+    let fixed = RegisterType::Fixed(Fixed { words: 2, signed: true, fraction: 16 });
+    let (byte, text, bit) = (RegisterType::U8(Half::High), RegisterType::Text(6), RegisterType::Bit(0));
+    assert_eq!(kinds, [fixed, bit, bit, RegisterType::Bit(15), byte, text, RegisterType::F64]);
+    assert_eq!(points[0].none, [0x8000_0000, 0xffff_ffff]);
+    assert_eq!((points[3].words.len(), points[6].range), (2, Some((-1.0, 1.5))));
+}
+
+#[test]
+fn every_contradiction_of_a_map_is_told_at_once() {
+    let point =
+        |name: &str, rest: &str| format!("[[modbus.point]]\nname = \"{name}\"\ntable = \"input\"\n{rest}\n");
+    let text = with_points(
+        &[
+            point("a", "address = 0\ntype = \"f32\"\nwords = { 0 = \"x\" }\nfoo = 1"),
+            point("b", "address = 1\ntype = \"u32\""),
+            point("c", "address = 10\ntype = \"string\"\nscale = 2\norder = \"cdab\""),
+            point("d", "address = 20\ntype = \"u16\"\nbit = 3\nregisters = 2\nnone = 70000"),
+            point("e", "address = 30\ntype = \"bit\""),
+            point("f", "address = 40\ntype = \"i16\"\nscale = 0.1\nrange = [4000, 5000]"),
+            point("g", "address = 50\ntype = \"u16\"\nrange = [5, 1]\nwords = { on = \"x\" }"),
+            point("h", "address = 65534\ntype = \"u64\""),
+            "[[modbus.point]]\nname = \"i\"\ntable = \"coil\"\naddress = 1\ntype = \"u16\"\n".to_owned(),
+        ]
+        .concat(),
+    );
+    let found = problems(&text);
+    let expected = [
+        "modbus[0].point[0].foo: unknown key",
+        "modbus[0].point[0].words: {…}: only whole numbers have words",
+        "modbus[0].point[1].address: 1: a reads the same registers",
+        "modbus[0].point[2].registers: missing",
+        "modbus[0].point[3].bit: 3: there is only one",
+        "modbus[0].point[3].none: 70000: no register of this type holds it",
+        "modbus[0].point[3].registers: 2: the type has its own length",
+        "modbus[0].point[4].bit: missing",
+        "modbus[0].point[5].range: […]: no value of this type",
+        "modbus[0].point[6].range: […]: nothing is between these",
+        "modbus[0].point[6].words: {…}: \"on\" is no whole number",
+        "modbus[0].point[7].address: 65534: the value would end past",
+        "modbus[0].point[8].type: \"u16\": this table holds single bits",
+    ];
+    for expected in expected {
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{expected}: {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn profiles_come_from_files_too_and_their_faults_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let profile = |name: &str, rest: &str| {
+        format!(
+            "[[profile]]\nname = \"{name}\"\nbase = 1\nmax_registers = 10\n[[profile.point]]\nname = \"t\"\n\
+             table = \"input\"\naddress = 1\ntype = \"u16\"\n{rest}"
+        )
+    };
+    write("a.toml", &profile("first", ""));
+    write("b.toml", &profile("second", ""));
+    write("b.txt", "no profile");
+    let text = |device: &str| {
+        format!(
+            "node = \"n\"\nprofiles = [\"*.toml\"]\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[modbus]]\nname = \"m\"\n\
+             address = \"h:502\"\n{device}\n[[limit]]\ndevice = \"m\"\npoint = \"t\"\nname = \"hi\"\nhigh = 1\n"
+        )
+    };
+    let parsed = |device: &str| parse(&text(device), folder.path(), &no_env);
+    let config = parsed("profile = \"second\"\nmax_gap = 2").unwrap();
+    assert_eq!(config.modbus[0].reach, ModbusReach { max_registers: 10, max_gap: 2 });
+    assert_eq!(config.modbus[0].points[0].address, 0);
+    write("b.toml", &profile("first", "scale = 0\nbits = 3\n"));
+    let told = parsed("profile = \"first\"").unwrap_err().to_string();
+    for expected in
+        ["b.toml: profile[0].name", "b.toml: profile[0].point[0].scale", "b.toml: profile[0].point[0].bits"]
+    {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    write("b.toml", "[[profile]\n");
+    assert!(parsed("profile = \"first\"").unwrap_err().to_string().contains("b.toml: "));
+    let missing = problems("node = \"n\"\nprofiles = [\"nowhere/*.toml\", \"none.toml\"]\n");
+    assert_eq!(missing.len(), 2, "{missing:?}");
+}
+
+#[test]
+fn the_profiles_that_come_with_it_are_sound_and_say_where_they_are_from() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut devices = String::new();
+    for entry in std::fs::read_dir(folder.join("profiles")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\nsource = \"") && text.contains("https://"), "{name}");
+        devices += &format!("[[modbus]]\nname = \"{name}\"\naddress = \"h:502\"\nprofile = \"{name}\"\n");
+    }
+    let text = format!(
+        "node = \"n\"\nprofiles = [\"profiles/*.toml\"]\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n{devices}"
+    );
+    let config = parse(&text, &folder, &no_env).unwrap();
+    assert!(config.modbus.len() >= 5 && config.modbus.iter().all(|device| !device.points.is_empty()));
 }
 
 #[test]

@@ -1,21 +1,12 @@
 use super::*;
+use crate::config::{ByteOrder, Fixed, Half, RegisterType};
 use crate::domain::frames::ModbusTable;
-use crate::domain::ids::PointId;
 use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn point(name: &str, address: u16, kind: RegisterType, order: ByteOrder) -> PointConfig {
-    PointConfig {
-        name: PointId::new(name),
-        table: ModbusTable::Holding,
-        address,
-        kind,
-        order,
-        scale: 1.0,
-        offset: 0.0,
-        unit: None,
-    }
+    PointConfig { order, ..PointConfig::new(name, ModbusTable::Holding, address, kind) }
 }
 
 fn answer(address: u16, count: u16, registers: Result<Vec<u16>, ModbusFailure>) -> ModbusAnswer {
@@ -142,9 +133,129 @@ fn a_failed_block_is_bad_quality_for_each_of_its_points() {
     }
 }
 
+/// What a point says of one block that holds it and nothing else.
+fn said(point: PointConfig, registers: &[u16]) -> Measured {
+    measure(&point, point.address, registers)
+}
+
+fn good(value: f64) -> Measured {
+    Measured { value: Some(value), text: None, quality: Quality::Good }
+}
+
+#[test]
+fn parts_of_registers_and_wide_types() {
+    use ByteOrder::{Abcd, Badc, Cdab, Dcba};
+    use RegisterType::{Bit, F16, F64, I8, I64, U8, U64};
+    let fixed = |words, signed, fraction| RegisterType::Fixed(Fixed { words, signed, fraction });
+    for (kind, order, registers, expected) in [
+        (Bit(0), Abcd, &[0x0001][..], 1.0),
+        (Bit(15), Abcd, &[0x7fff], 0.0),
+        (Bit(15), Badc, &[0x0080], 1.0),
+        (U8(Half::Low), Abcd, &[0x12f0], 240.0),
+        (U8(Half::High), Abcd, &[0x12f0], 18.0),
+        (I8(Half::Low), Abcd, &[0x12f0], -16.0),
+        (I8(Half::High), Dcba, &[0x12f0], -16.0),
+        (U64, Abcd, &[0, 1, 0, 2], 4_294_967_298.0),
+        (U64, Cdab, &[2, 0, 1, 0], 4_294_967_298.0),
+        (U64, Dcba, &[0x0200, 0, 0x0100, 0], 4_294_967_298.0),
+        (U64, Badc, &[0, 0x0100, 0, 0x0200], 4_294_967_298.0),
+        (I64, Abcd, &[0xffff, 0xffff, 0xffff, 0xfffe], -2.0),
+        // binary16: 1.5, the smallest number, -2, and the largest.
+        (F16, Abcd, &[0x3e00], 1.5),
+        (F16, Abcd, &[0x0001], 5.960_464_477_539_063e-8),
+        (F16, Badc, &[0x00c0], -2.0),
+        (F16, Abcd, &[0x7bff], 65_504.0),
+        // -2.25 is 0xc002000000000000.
+        (F64, Abcd, &[0xc002, 0, 0, 0], -2.25),
+        (F64, Cdab, &[0, 0, 0, 0xc002], -2.25),
+        (F64, Dcba, &[0, 0, 0, 0x02c0], -2.25),
+        (F64, Badc, &[0x02c0, 0, 0, 0], -2.25),
+        (fixed(1, true, 8), Abcd, &[0xff80], -0.5),
+        (fixed(1, false, 8), Abcd, &[0xff80], 255.5),
+        (fixed(2, true, 16), Cdab, &[0x8000, 0x0001], 1.5),
+        (fixed(4, true, 32), Abcd, &[0xffff, 0xffff, 0x8000, 0], -0.5),
+    ] {
+        assert_eq!(said(point("p", 4, kind, order), registers), good(expected), "{kind:?} {order:?}");
+    }
+    for registers in [[0x7c00], [0xfc00], [0x7e00]] {
+        assert_eq!(said(point("p", 0, F16, Abcd), &registers).quality, Quality::SensorFailure);
+    }
+}
+
+#[test]
+fn a_string_is_words_and_no_value() {
+    let text = |order, registers: &[u16]| {
+        said(point("p", 0, RegisterType::Text(registers.len() as u16), order), registers)
+    };
+    let words = |text: &str| Measured { value: None, text: Some(text.into()), quality: Quality::Good };
+    assert_eq!(text(ByteOrder::Abcd, &[0x4b4d, 0x2d31, 0x2020, 0]), words("KM-1"));
+    assert_eq!(text(ByteOrder::Badc, &[0x4d4b, 0x312d, 0x0000, 0x4141]), words("KM-1"));
+    assert_eq!(text(ByteOrder::Abcd, &[0]), words(""));
+    for no_text in [[0xffff], [0x4107]] {
+        assert_eq!(text(ByteOrder::Abcd, &no_text), Measured::bad(Quality::SensorFailure));
+    }
+}
+
+#[test]
+fn coils_and_discrete_inputs_are_bits_with_addresses() {
+    let coil = |name: &str, address| PointConfig::new(name, ModbusTable::Coil, address, RegisterType::Bit(0));
+    let mut answer = answer(8, 3, Ok(vec![1, 0, 1]));
+    answer.table = ModbusTable::Coil;
+    let points = [coil("open", 8), coil("shut", 9), coil("elsewhere", 11)];
+    let expected = [("open", 1.0), ("shut", 0.0)].map(|(name, v)| (name.to_owned(), Some(v), Quality::Good));
+    assert_eq!(samples(&points, &answer), expected);
+}
+
+#[test]
+fn a_sentinel_is_no_data_whatever_it_would_mean() {
+    let none = |kind, order, none: &[u64]| PointConfig { none: none.to_vec(), ..point("p", 0, kind, order) };
+    let order = ByteOrder::Abcd;
+    let no_data = Measured::bad(Quality::NoData);
+    assert_eq!(said(none(RegisterType::I16, order, &[0x8000, 0x7fff]), &[0x8000]), no_data);
+    assert_eq!(said(none(RegisterType::I16, order, &[0x8000, 0x7fff]), &[0x7fff]), no_data);
+    assert_eq!(said(none(RegisterType::I16, order, &[0x8000]), &[0x7fff]), good(32_767.0));
+    assert_eq!(said(none(RegisterType::U8(Half::Low), order, &[0xff]), &[0x12ff]), no_data);
+    let f32 = none(RegisterType::F32, ByteOrder::Cdab, &[u64::from((-9999f32).to_bits())]);
+    assert_eq!(said(f32, &[0x3c00, 0xc61c]), no_data);
+    assert_eq!(said(none(RegisterType::U64, order, &[u64::MAX]), &[0xffff; 4]), no_data);
+    assert_eq!(
+        said(none(RegisterType::F32, order, &[0x7fc0_0000]), &[0x7fc0, 0]),
+        no_data,
+        "NaN that is meant"
+    );
+}
+
+#[test]
+fn what_no_sensor_of_the_kind_can_measure_is_uncertain() {
+    let bounded = PointConfig {
+        range: Some((-40.0, 60.0)),
+        scale: 0.1,
+        ..point("t", 0, RegisterType::I16, ByteOrder::Abcd)
+    };
+    assert_eq!(said(bounded.clone(), &[600]), good(60.0));
+    let beyond = said(bounded, &[601]);
+    assert_eq!((beyond.value, beyond.quality), (Some(601.0 * 0.1), Quality::EngineeringUnitsExceeded));
+}
+
+#[test]
+fn values_have_words_and_one_that_has_none_is_not_believed() {
+    let words = [(0, "stopped"), (3, "running")].map(|(number, word)| (number, word.to_owned()));
+    let state = PointConfig {
+        words: std::sync::Arc::new(words.into_iter().collect()),
+        ..point("state", 0, RegisterType::U16, ByteOrder::Abcd)
+    };
+    assert_eq!(said(state.clone(), &[3]), Measured { text: Some("running".into()), ..good(3.0) });
+    let unnamed = Measured { quality: Quality::EngineeringUnitsExceeded, ..good(1.0) };
+    assert_eq!(said(state, &[1]), unnamed);
+}
+
 fn any_kind() -> impl Strategy<Value = RegisterType> {
-    use RegisterType::{F32, I16, I32, U16, U32};
-    proptest::sample::select(vec![U16, I16, U32, I32, F32])
+    use RegisterType::{Bit, F16, F32, F64, I8, I16, I32, I64, Text, U8, U16, U32, U64};
+    let fixed = |words, fraction| RegisterType::Fixed(Fixed { words, signed: true, fraction });
+    let halves = [U8(Half::Low), U8(Half::High), I8(Half::Low), I8(Half::High)];
+    let whole = [U16, I16, U32, I32, U64, I64, F16, F32, F64, fixed(1, 8), fixed(2, 16), fixed(4, 60)];
+    let rest = [Bit(0), Bit(15), Text(1), Text(7), Text(125)];
+    proptest::sample::select([&halves[..], &whole, &rest].concat())
 }
 
 fn any_order() -> impl Strategy<Value = ByteOrder> {
@@ -165,7 +276,7 @@ proptest! {
         let fitting = answer(address, registers.len() as u16, Ok(registers.clone()));
         for answer in [answer(address, count, Ok(registers)), fitting] {
             for (_, value, quality) in samples(&points, &answer) {
-                prop_assert_eq!(value.is_some(), quality == Quality::Good);
+                prop_assert!(value.is_none() || quality == Quality::Good);
                 prop_assert!(value.is_none_or(f64::is_finite));
             }
         }
@@ -175,7 +286,8 @@ proptest! {
     #[test]
     fn an_order_is_a_permutation(bytes: u32, order in any_order()) {
         let words = [(bytes >> 16) as u16, bytes as u16];
-        let mut permuted = ordered(words, order, 2);
+        let Some(Raw::Number { bits, .. }) = raw(RegisterType::U32, order, &words) else { panic!("no number") };
+        let mut permuted = (bits as u32).to_be_bytes();
         let mut original = bytes.to_be_bytes();
         permuted.sort_unstable();
         original.sort_unstable();

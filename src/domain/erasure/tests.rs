@@ -250,7 +250,7 @@ const NOBODY: &str = "
     peak_rssi_dbm pending_since percent point portal previous_incident proposal quality quiet_until
     read-point read_point reads ready reasons receivers records resolved_at retained retired retired_on
     returns rule scope seen_count sensor severity since site sites snoozed_until source speed_mps
-    standing started_at state table team threshold timezone told_at tracker tracker_silent_after
+    standing started_at state table team text threshold timezone told_at tracker tracker_silent_after
     transition trouble unexpected until up utilisation value waived warranty_until what working_hours
     zone zones";
 

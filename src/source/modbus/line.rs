@@ -44,6 +44,8 @@ impl Line {
         let asked = match table {
             ModbusTable::Holding => Request::ReadHoldingRegisters(address, count),
             ModbusTable::Input => Request::ReadInputRegisters(address, count),
+            ModbusTable::Coil => Request::ReadCoils(address, count),
+            ModbusTable::Discrete => Request::ReadDiscreteInputs(address, count),
         };
         let registers = match timeout(self.timeout, self.device.call(asked)).await {
             Err(_) => return Err(ModbusFailure::Timeout),
@@ -52,6 +54,13 @@ impl Line {
             Ok(Ok(Ok(
                 Response::ReadHoldingRegisters(registers) | Response::ReadInputRegisters(registers),
             ))) => registers,
+            // They come in whole bytes, and the library does not know how many were asked for.
+            Ok(Ok(Ok(Response::ReadCoils(mut bits) | Response::ReadDiscreteInputs(mut bits)))) => {
+                if bits.len() == usize::from(count).next_multiple_of(8) {
+                    bits.truncate(usize::from(count));
+                }
+                bits.into_iter().map(u16::from).collect()
+            }
             Ok(Ok(Ok(_))) => return Err(ModbusFailure::Transport("an answer to another question".into())),
         };
         if registers.len() != usize::from(count) {

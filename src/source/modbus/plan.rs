@@ -1,15 +1,18 @@
-//! Points → requests: as few as their addresses allow. Pure.
+//! Points → requests: as few as their addresses allow, and among those the fewest registers. Pure.
+//!
+//! Sorted by address, the points of one request are neighbours in some best plan: where two requests would
+//! cross, the points between them can be exchanged without asking for more. So the best plan of the first
+//! `n` points is the best plan of fewer of them and one request for the rest.
 
-use crate::config::PointConfig;
+use std::collections::BTreeMap;
+
+use crate::config::{ModbusReach, PointConfig};
 use crate::domain::frames::ModbusTable;
 
-/// Registers in one answer (Modbus application protocol 1.1b3, sections 6.3 and 6.4).
-pub const MAX_REGISTERS: u16 = 125;
-/// Registers that nobody asked for cost less than another request up to here: 16 bytes against a
-/// round trip and 21 bytes of headers.
-pub const MAX_GAP: u16 = 8;
+/// Bits of a table of bits take the room of one register in sixteen.
+const BITS: u16 = 16;
 
-/// One read of neighbouring registers.
+/// One read of neighbouring registers, or bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlannedRequest {
     pub table: ModbusTable,
@@ -18,124 +21,167 @@ pub struct PlannedRequest {
 }
 
 impl PlannedRequest {
-    fn end(self) -> u32 {
+    /// One behind its last register.
+    pub fn end(self) -> u32 {
         u32::from(self.address) + u32::from(self.count)
     }
 
-    /// Grown to hold these registers, if they are near enough and fit.
-    fn with(self, point: &PointConfig) -> Option<Self> {
-        let start = u32::from(point.address);
-        let end = self.end().max(start + u32::from(point.kind.registers()));
-        let count = end - u32::from(self.address);
-        let near = start <= self.end() + u32::from(MAX_GAP);
-        let fits = count <= u32::from(MAX_REGISTERS);
-        let count = u16::try_from(count).ok()?;
-        (point.table == self.table && near && fits).then_some(Self { count, ..self })
+    pub fn covers(self, point: &PointConfig) -> bool {
+        self.table == point.table && self.address <= point.address && point.end() <= self.end()
+    }
+}
+
+/// Ranges that a device is known to refuse: no request reaches into one for the sake of others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Illegal {
+    /// First address → one behind the last. They neither overlap nor touch.
+    ranges: BTreeMap<(ModbusTable, u32), u32>,
+}
+
+impl Illegal {
+    pub fn insert(&mut self, table: ModbusTable, mut first: u32, mut end: u32) {
+        if first >= end {
+            return;
+        }
+        // What it touches becomes part of it.
+        while let Some((&(_, start), &stop)) = self.ranges.range((table, 0)..=(table, end)).next_back() {
+            if stop < first {
+                break;
+            }
+            self.ranges.remove(&(table, start));
+            (first, end) = (first.min(start), end.max(stop));
+        }
+        self.ranges.insert((table, first), end);
+    }
+
+    /// What was refused as part of more is answered by itself.
+    pub fn remove(&mut self, table: ModbusTable, first: u32, end: u32) {
+        while let Some((&(_, start), &stop)) = self.ranges.range((table, 0)..(table, end)).next_back() {
+            if stop <= first {
+                break;
+            }
+            self.ranges.remove(&(table, start));
+            if stop > end {
+                self.ranges.insert((table, end), stop);
+            }
+            if start < first {
+                self.ranges.insert((table, start), first);
+            }
+        }
+    }
+
+    /// Whether any of these registers is refused.
+    pub fn touches(&self, table: ModbusTable, first: u32, end: u32) -> bool {
+        first < end
+            && self.ranges.range((table, 0)..(table, end)).next_back().is_some_and(|(_, stop)| *stop > first)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// How many registers and bits.
+    pub fn len(&self) -> u32 {
+        self.ranges.iter().map(|((_, first), end)| end - first).sum()
+    }
+
+    /// In order: table, first, last.
+    pub fn iter(&self) -> impl Iterator<Item = (ModbusTable, u32, u32)> + '_ {
+        self.ranges.iter().map(|((table, first), end)| (*table, *first, end - 1))
     }
 }
 
 /// Every point lies wholly inside one of the requests, which come by table and address.
-pub fn plan_requests(points: &[PointConfig]) -> Vec<PlannedRequest> {
-    let mut sorted: Vec<_> = points.iter().collect();
-    sorted.sort_by_key(|point| (point.table, point.address, std::cmp::Reverse(point.kind.registers())));
-    let mut plan: Vec<PlannedRequest> = Vec::new();
-    for point in sorted {
-        match plan.last_mut().and_then(|last| Some((last.with(point)?, last))) {
-            Some((grown, last)) => *last = grown,
-            None => plan.push(PlannedRequest {
-                table: point.table,
-                address: point.address,
-                count: point.kind.registers(),
-            }),
-        }
-    }
+pub fn plan_requests<'p>(
+    points: impl IntoIterator<Item = &'p PointConfig>,
+    reach: ModbusReach,
+    illegal: &Illegal,
+) -> Vec<PlannedRequest> {
+    let mut sorted: Vec<&PointConfig> = points.into_iter().collect();
+    sorted.sort_by_key(|point| (point.table, point.address, point.end()));
+    // What is refused itself stands alone, or it would take the others with it.
+    let refused = |point: &&PointConfig| illegal.touches(point.table, point.address.into(), point.end());
+    let (alone, sorted): (Vec<_>, Vec<_>) = sorted.into_iter().partition(refused);
+    let mut plan: Vec<PlannedRequest> = alone.iter().map(|point| request(&[point])).collect();
+    plan.dedup();
+    let tables = sorted.chunk_by(|a, b| a.table == b.table);
+    plan.extend(tables.flat_map(|table| plan_table(table, reach, illegal)));
+    plan.sort_by_key(|request| (request.table, request.address, request.count));
     plan
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{ByteOrder, RegisterType};
-    use crate::domain::ids::PointId;
-    use proptest::prelude::*;
+/// Requests, and the registers in them.
+type Cost = (u32, u32);
 
-    fn point(table: ModbusTable, address: u16, kind: RegisterType) -> PointConfig {
-        let (order, scale, offset) = (ByteOrder::Abcd, 1.0, 0.0);
-        PointConfig { name: PointId::new("p"), table, address, kind, order, scale, offset, unit: None }
+/// The points of one table, by address.
+fn plan_table(points: &[&PointConfig], reach: ModbusReach, illegal: &Illegal) -> Vec<PlannedRequest> {
+    // The best plan of the first n points: its cost, and with which point its last request begins.
+    let mut best: Vec<(Cost, usize)> = vec![((0, 0), 0)];
+    for end in 1..=points.len() {
+        best.push(best_end(points, end, &best, reach, illegal));
     }
-
-    fn planned(addresses: &[u16]) -> Vec<(u16, u16)> {
-        let points: Vec<_> = addresses
-            .iter()
-            .map(|address| point(ModbusTable::Holding, *address, RegisterType::U16))
-            .collect();
-        plan_requests(&points).iter().map(|request| (request.address, request.count)).collect()
+    let mut plan = Vec::new();
+    let mut end = points.len();
+    while end > 0 {
+        let first = best[end].1;
+        plan.push(request(&points[first..end]));
+        end = first;
     }
+    plan.reverse();
+    plan
+}
 
-    #[test]
-    fn neighbours_share_a_request_over_small_gaps() {
-        assert_eq!(planned(&[3, 1, 2]), [(1, 3)]);
-        assert_eq!(planned(&[0, 9]), [(0, 10)], "a gap of 8");
-        assert_eq!(planned(&[0, 10]), [(0, 1), (10, 1)], "a gap of 9");
-        assert_eq!(planned(&[5, 5]), [(5, 1)]);
-        assert_eq!(planned(&[65_535]), [(65_535, 1)]);
-        assert_eq!(planned(&[]), []);
-    }
-
-    #[test]
-    fn a_request_ends_at_125_registers() {
-        let addresses: Vec<u16> = (0..126).collect();
-        assert_eq!(planned(&addresses), [(0, 125), (125, 1)]);
-    }
-
-    #[test]
-    fn a_value_is_never_cut_in_two_and_tables_are_apart() {
-        let points = [
-            point(ModbusTable::Input, 0, RegisterType::U16),
-            point(ModbusTable::Holding, 124, RegisterType::U32),
-            point(ModbusTable::Holding, 116, RegisterType::U16),
-            point(ModbusTable::Holding, 108, RegisterType::U16),
-            point(ModbusTable::Holding, 0, RegisterType::U32),
-        ];
-        let expected =
-            [(ModbusTable::Holding, 0, 2), (ModbusTable::Holding, 108, 18), (ModbusTable::Input, 0, 1)]
-                .map(|(table, address, count)| PlannedRequest { table, address, count });
-        assert_eq!(plan_requests(&points), expected);
-    }
-
-    fn any_point() -> impl Strategy<Value = PointConfig> {
-        let table = prop_oneof![Just(ModbusTable::Holding), Just(ModbusTable::Input)];
-        let kind = prop_oneof![Just(RegisterType::U16), Just(RegisterType::F32)];
-        // Crowded enough that points meet, with the last address among them.
-        let address = prop_oneof![0u16..600, 65_500u16..65_534];
-        (table, address, kind).prop_map(|(table, address, kind)| point(table, address, kind))
-    }
-
-    proptest! {
-        #[test]
-        fn every_point_is_asked_for_and_nothing_far_from_one(points in proptest::collection::vec(any_point(), 0..200)) {
-            let plan = plan_requests(&points);
-            let covers = |request: &PlannedRequest, point: &PointConfig| {
-                request.table == point.table && request.address <= point.address
-                    && u32::from(point.address) + u32::from(point.kind.registers()) <= request.end()
-            };
-            for point in &points {
-                prop_assert!(plan.iter().any(|request| covers(request, point)));
-            }
-            for request in &plan {
-                prop_assert!((1..=MAX_REGISTERS).contains(&request.count));
-                prop_assert!(request.end() <= 65_536);
-                let mut wanted = vec![false; usize::from(request.count)];
-                for point in points.iter().filter(|point| covers(request, point)) {
-                    let place = usize::from(point.address - request.address);
-                    wanted[place..place + usize::from(point.kind.registers())].fill(true);
-                }
-                prop_assert!(wanted[0] && wanted[wanted.len() - 1]);
-                let longest_gap = wanted.split(|wanted| *wanted).map(<[bool]>::len).max();
-                prop_assert!(longest_gap <= Some(usize::from(MAX_GAP)));
-            }
-            let keys: Vec<_> = plan.iter().map(|request| (request.table, request.address)).collect();
-            prop_assert!(keys.is_sorted());
+/// Of all last requests for the points before `end`, the one that makes the plan the cheapest.
+fn best_end(
+    points: &[&PointConfig],
+    end: usize,
+    best: &[(Cost, usize)],
+    reach: ModbusReach,
+    illegal: &Illegal,
+) -> (Cost, usize) {
+    let table = points[end - 1].table;
+    let unit = if table.is_of_bits() { u32::from(BITS) } else { 1 };
+    let (longest, gap) = (u32::from(reach.max_registers) * unit, u32::from(reach.max_gap) * unit);
+    let alone = end - 1;
+    let cost = |first: usize, count: u32| {
+        let (requests, registers) = best[first].0;
+        (requests + 1, registers + count)
+    };
+    let mut chosen = (cost(alone, u32::from(points[alone].kind.registers())), alone);
+    // Where the points from `first` on end, and where the next one to the right begins.
+    let mut last_end = points[alone].end();
+    for first in (0..alone).rev() {
+        let point = points[first];
+        // Every point from here to the left begins earlier still.
+        if last_end - u32::from(point.address) > longest {
+            break;
+        }
+        last_end = last_end.max(point.end());
+        let count = last_end - u32::from(point.address);
+        if count <= longest && joined(&points[first..end], gap, illegal) {
+            chosen = chosen.min((cost(first, count), first));
         }
     }
+    chosen
 }
+
+/// Whether one request may hold these: nothing in between is too long or refused.
+fn joined(points: &[&PointConfig], gap: u32, illegal: &Illegal) -> bool {
+    let mut end = points[0].end();
+    points[1..].iter().all(|point| {
+        let start = u32::from(point.address);
+        let near = start <= end + gap && !illegal.touches(point.table, end, start);
+        end = end.max(point.end());
+        near
+    })
+}
+
+fn request(points: &[&PointConfig]) -> PlannedRequest {
+    let (table, address) = (points[0].table, points[0].address);
+    let end = points.iter().map(|point| point.end()).max().unwrap_or_default();
+    let count = u16::try_from(end - u32::from(address)).unwrap_or(u16::MAX);
+    PlannedRequest { table, address, count }
+}
+
+#[cfg(test)]
+mod tests;

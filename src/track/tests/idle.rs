@@ -142,6 +142,7 @@ fn a_sensor_that_is_not_zero_is_use() {
             point: "load".into(),
             observed_at: t(at),
             value: Some(value),
+            text: None,
             quality: Quality::Good,
         };
         world.see_from("cold-1", at, false, Seen::Sample(sample));

@@ -60,6 +60,7 @@ fn a_sensor_on_an_asset_speaks_of_the_asset_and_keeps_its_last_value() {
             point: "temp".into(),
             observed_at: t(at),
             value: Some(value),
+            text: None,
             quality: Quality::Good,
         };
         world.at = 20;

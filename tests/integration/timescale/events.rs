@@ -37,6 +37,7 @@ pub fn event(n: u64, subject: Subject, body: EventBody) -> Event {
 
 pub fn sample(n: u64) -> Event {
     let body = EventBody::Sample(Sample {
+        text: None,
         device: "cold-1".into(),
         point: "temperature".into(),
         observed_at: at(n),

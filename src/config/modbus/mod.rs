@@ -1,0 +1,106 @@
+//! Modbus: devices, and the maps of what stands in their registers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BackoffConfig;
+use crate::domain::frames::ModbusTable;
+use crate::domain::ids::{DeviceId, PointId, SourceId};
+
+mod device;
+mod files;
+mod map;
+mod point;
+mod profile;
+mod registers;
+
+pub(super) use device::devices;
+pub(super) use files::{ProfileFile, TextFile, read_files};
+pub use registers::{ByteOrder, Fixed, Half, RegisterType};
+
+/// Registers in one answer (Modbus application protocol 1.1b3, sections 6.3 and 6.4).
+pub const MAX_REGISTERS: u16 = 125;
+/// Registers that nobody asked for cost less than another request up to here: 16 bytes against a
+/// round trip and 21 bytes of headers.
+pub const MAX_GAP: u16 = 8;
+
+#[derive(Clone, Debug)]
+pub struct ModbusConfig {
+    pub name: SourceId,
+    pub device: DeviceId,
+    /// `host:port`.
+    pub address: String,
+    pub unit: u8,
+    pub poll: Duration,
+    pub timeout: Duration,
+    pub backoff: BackoffConfig,
+    pub reach: Reach,
+    pub points: Vec<PointConfig>,
+}
+
+/// How much is asked for at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reach {
+    /// Registers in one request, at most; of bits sixteen times as many.
+    pub max_registers: u16,
+    /// Registers that nobody wants between two that somebody does, at most; of bits sixteen times as many.
+    pub max_gap: u16,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { max_registers: MAX_REGISTERS, max_gap: MAX_GAP }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct PointConfig {
+    pub name: PointId,
+    pub table: ModbusTable,
+    /// Zero-based protocol address.
+    pub address: u16,
+    pub kind: RegisterType,
+    pub order: ByteOrder,
+    /// value = raw × scale + offset
+    pub scale: f64,
+    pub offset: f64,
+    pub unit: Option<String>,
+    /// Bits that stand for "no value".
+    pub none: Vec<u64>,
+    /// What raw values are called; a value that is not called anything is out of range.
+    pub words: Arc<BTreeMap<i64, String>>,
+    /// Values beyond these are not believed.
+    pub range: Option<(f64, f64)>,
+}
+
+impl PointConfig {
+    /// A number in one register of its own, unscaled.
+    pub fn new(name: &str, table: ModbusTable, address: u16, kind: RegisterType) -> Self {
+        Self {
+            name: PointId::new(name),
+            table,
+            address,
+            kind,
+            order: ByteOrder::Abcd,
+            scale: 1.0,
+            offset: 0.0,
+            unit: None,
+            none: Vec::new(),
+            words: Arc::default(),
+            range: None,
+        }
+    }
+
+    /// One behind its last register.
+    pub fn end(&self) -> u32 {
+        u32::from(self.address) + u32::from(self.kind.registers())
+    }
+}
+
+/// The registers of a kind of device.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Profile {
+    pub points: Vec<PointConfig>,
+    pub reach: Reach,
+}
