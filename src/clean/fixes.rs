@@ -9,15 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{ClockFault, ClockRules, TrackerClock};
-use super::geofence::{self, FenceIndex, Standing};
+use super::fence_index::FenceIndex;
+use super::geofence::{self, Change, Standing, Way};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact_fix, maybe_micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
-use crate::domain::ids::FenceId;
 use crate::domain::readings::Fix;
-use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
 /// What trackers without a position send; nothing that we track is within 11 m of it.
@@ -80,7 +79,7 @@ pub(super) struct FixRules<'a> {
 pub(super) struct Accepted {
     pub fix: Fix,
     pub late: bool,
-    pub changes: Vec<(FenceId, FenceChange, Fix)>,
+    pub changes: Vec<Change>,
 }
 
 impl Default for Tracker {
@@ -127,7 +126,8 @@ impl Tracker {
             return Ok(Accepted { fix, late: true, changes: Vec::new() });
         }
         self.check_jump(&fix, rules.tracker)?;
-        let changes = geofence::judge(&mut self.standings, rules.fences, &fix);
+        let way = Way { before: self.last.as_ref(), fix: &fix, rules: rules.tracker };
+        let changes = geofence::judge(&mut self.standings, rules.fences, &way);
         self.last = Some(fix.clone());
         Ok(Accepted { fix, late: false, changes })
     }

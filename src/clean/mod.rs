@@ -41,6 +41,7 @@ mod condition;
 mod crossing;
 mod deadlines;
 mod doubt;
+mod fence_index;
 mod fixes;
 mod geofence;
 mod hearing;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::geofence::FenceIndex;
+use super::fence_index::FenceIndex;
 use super::trail::Model;
 use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules};
 use crate::domain::epc::Epc;

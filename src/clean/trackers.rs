@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::fixes::{FixRules, Tracker};
+use super::geofence::Change;
 use super::redelivery::Budget;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
 use crate::config::IntakeConfig;
@@ -270,9 +271,9 @@ impl Cleaner {
             what,
         };
         out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
-        for (fence, change, fix) in accepted.changes {
+        for Change { fence, change, fix, inferred } in accepted.changes {
             let device = device.clone();
-            out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix }));
+            out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix, inferred }));
         }
         None
     }

@@ -94,9 +94,14 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             let to = to.as_ref().map(|zone| format!(", now in {zone}")).unwrap_or_default();
             format!("{who} passes {way} through {portal}{to}{}", seen_by(evidence, told.confidence))
         }
-        EventBody::Geofence { change, fence, .. } => {
-            let way = if *change == FenceChange::Entered { "enters" } else { "leaves" };
-            format!("{who} {way} {fence}")
+        EventBody::Geofence { change, fence, inferred, .. } => {
+            let way = match change {
+                FenceChange::Entered => "enters",
+                FenceChange::Exited => "leaves",
+                FenceChange::Dwelt => "stays in",
+            };
+            let how = if *inferred { ", as the way between two fixes tells" } else { "" };
+            format!("{who} {way} {fence}{how}")
         }
         EventBody::Counted { audit, standing, zone, how, .. } => {
             counted_sentence(who, audit.as_ref(), *standing, zone.as_ref(), how)

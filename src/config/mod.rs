@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::geodesy::Position;
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, NodeId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
 };
 use crate::domain::register::{AssetClass, ClassLimit, Site, Zone};
+use crate::domain::shape::Shape;
 use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
@@ -23,6 +24,7 @@ mod connections;
 mod devices;
 mod document;
 mod doors;
+mod fences;
 mod mapping;
 mod modbus;
 mod names;
@@ -318,12 +320,32 @@ pub struct FenceConfig {
     pub site: Option<SiteId>,
     /// The zone that being inside means, where it means one.
     pub zone: Option<ZoneId>,
-    pub centre: Position,
-    pub radius_m: f64,
+    pub shape: Arc<Shape>,
     /// Entered this far inside the edge, left this far outside of it.
     pub hysteresis_m: f64,
-    /// Consecutive fixes that confirm a crossing.
+    /// So many fixes confirm a crossing,
     pub confirmations: u32,
+    /// of so many: as many as that where they have to follow one another.
+    pub confirmations_of: u32,
+    /// After so long inside it is told that something stays there.
+    pub dwell: Option<Duration>,
+}
+
+impl FenceConfig {
+    /// A fence with nothing said of it but where it is.
+    pub fn new(name: impl Into<FenceId>, shape: Shape) -> Self {
+        let hysteresis_m = fences::HYSTERESIS_M.min(shape.depth_m() / 2.0);
+        Self {
+            name: name.into(),
+            site: None,
+            zone: None,
+            shape: Arc::new(shape),
+            hysteresis_m,
+            confirmations: 2,
+            confirmations_of: 2,
+            dwell: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -334,11 +356,23 @@ pub struct TrackerRules {
     pub max_accuracy_m: f64,
     /// Consistent fixes after a jump that make us believe it.
     pub jump_confirmations: u32,
+    /// No fix is taken to be surer than this, whatever its receiver says.
+    pub least_accuracy_m: f64,
+    /// Between two fixes that are further apart, no visit to a fence is inferred.
+    pub infer_within: Duration,
+    pub infer_within_m: f64,
 }
 
 impl Default for TrackerRules {
     fn default() -> Self {
-        Self { max_speed_mps: 70.0, max_accuracy_m: 500.0, jump_confirmations: 3 }
+        Self {
+            max_speed_mps: 70.0,
+            max_accuracy_m: 500.0,
+            jump_confirmations: 3,
+            least_accuracy_m: 10.0,
+            infer_within: Duration::from_secs(300),
+            infer_within_m: 10_000.0,
+        }
     }
 }
 

@@ -1,16 +1,14 @@
-//! Where things are: sites, zones, read points, fences.
+//! Where things are: sites, zones, read points. Fences are `fences`.
 
 use std::time::Duration;
 
 use super::document::Section;
-use super::node::set;
 use super::tags::tag_filter;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
-use super::{AntennaConfig, FenceConfig, ReadPointConfig, ReadPointKind};
+use super::{AntennaConfig, ReadPointConfig, ReadPointKind};
 use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
 use crate::domain::epc::Epc;
-use crate::domain::geodesy::Position;
-use crate::domain::ids::{FenceId, ReadPointId, SiteId, SourceId, ZoneId};
+use crate::domain::ids::{ReadPointId, SiteId, SourceId, ZoneId};
 use crate::domain::register::{Coverage, Site, Zone};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -163,40 +161,4 @@ fn antenna(section: Section<'_>, scope: &Scope<'_>, portal: bool) -> Option<Ante
     }
     section.finish();
     Some(AntennaConfig { source: SourceId::new(reader?), antenna: antenna?, inside: side.unwrap_or(false) })
-}
-
-pub(super) fn fences(top: &Section<'_>, scope: &Scope<'_>) -> Vec<FenceConfig> {
-    top.tables("fence").into_iter().filter_map(|section| fence(section, scope)).collect()
-}
-
-fn fence(section: Section<'_>, scope: &Scope<'_>) -> Option<FenceConfig> {
-    let name = scope.own_name(&section, "fence");
-    let site = scope.refer(&section, "site", "site").map(SiteId::new);
-    let zone = scope.refer(&section, "zone", "zone").map(ZoneId::new);
-    let centre = section.table("center").and_then(|center| {
-        let lat = center.need("lat", center.number("lat", -90.0..=90.0), "degrees north, -90 to 90");
-        let lon = center.need("lon", center.number("lon", -180.0..=180.0), "degrees east, -180 to 180");
-        center.finish();
-        Position::new(lat?, lon?)
-    });
-    let centre = section.need("center", centre, "{ lat = 53.54, lon = 9.98 }, degrees");
-    let radius_m = section.number("radius_m", 1.0..=1_000_000.0);
-    let radius_m = section.need("radius_m", radius_m, "the radius in metres");
-    let mut hysteresis_m = 10.0;
-    set(&mut hysteresis_m, section.number("hysteresis_m", 0.0..=100_000.0));
-    if radius_m.is_some_and(|radius_m| hysteresis_m >= radius_m) {
-        let allowed = "less than radius_m: it is entered this far inside of the edge";
-        section.problem("hysteresis_m", format!("{hysteresis_m} m is not less than radius_m"), allowed);
-    }
-    let confirmations = section.integer("confirmations", 1..=100).unwrap_or(2);
-    section.finish();
-    Some(FenceConfig {
-        name: FenceId::new(name?),
-        site,
-        zone,
-        centre: centre?,
-        radius_m: radius_m?,
-        hysteresis_m,
-        confirmations,
-    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::alerting::SEVERITIES;
 use super::document::Section;
 use super::node::set;
-use super::validate::{DAY, SECOND, Scope, name};
+use super::validate::{DAY, HOUR, SECOND, Scope, name};
 use super::{LimitConfig, LimitKind, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
@@ -153,6 +153,9 @@ pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
     set(&mut rules.max_speed_mps, section.number("max_speed_mps", 1.0..=1000.0));
     set(&mut rules.max_accuracy_m, section.number("max_accuracy_m", 1.0..=100_000.0));
     set(&mut rules.jump_confirmations, section.integer("jump_confirmations", 1..=100));
+    set(&mut rules.least_accuracy_m, section.number("least_accuracy_m", 0.0..=1000.0));
+    set(&mut rules.infer_within, section.duration("infer_within", Duration::ZERO..=HOUR));
+    set(&mut rules.infer_within_m, section.number("infer_within_m", 0.0..=100_000.0));
     section.finish();
     rules
 }

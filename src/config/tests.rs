@@ -248,8 +248,8 @@ fn one_fault_each() {
             "limit[0].high: missing, and low too",
         ),
         (
-            "[[fence]]\nname = \"f\"\nradius_m = 5\ncenter = { lat = 1, lon = 2 }".to_owned(),
-            "fence[0].hysteresis_m: 10 m is not less than radius_m",
+            "[[fence]]\nname = \"f\"\nradius_m = 5\nhysteresis_m = 10\ncenter = { lat = 1, lon = 2 }".to_owned(),
+            "fence[0].hysteresis_m: 10: 10 m is not less than 5.0 m",
         ),
         (
             "[[fence]]\nname = \"f\"\nradius_m = 50\ncenter = { lat = 91, lon = 2 }".to_owned(),

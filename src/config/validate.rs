@@ -14,7 +14,9 @@ use super::modbus::{self, ProfileFile, TextFile};
 use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
-use super::{Config, ReadPointConfig, Rules, alerting, devices, doors, node, places, readers, rules, web};
+use super::{
+    Config, ReadPointConfig, Rules, alerting, devices, doors, fences, node, places, readers, rules, web,
+};
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -102,7 +104,7 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
         sites: places::sites(&top, scope),
         zones: places::zones(&top, scope),
         read_points: places::read_points(&top, scope),
-        fences: places::fences(&top, scope),
+        fences: fences::fences(&top, scope),
         classes: rules::classes(&top, scope),
         limits: rules::limits(&top, scope),
         tracker: rules::tracker(top.table("tracker")),
@@ -151,19 +153,22 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
 /// A name: letters, digits and `-_.: `, so that it can be part of a key, a label or a path.
 pub(super) fn name<'d>(section: &Section<'d>, key: &str) -> Option<&'d str> {
     let allowed = "a name of letters, digits, spaces and -_.: that starts and ends with a letter or digit";
-    section.parsed(key, allowed, |text| {
-        let inner = |c: char| c.is_alphanumeric() || "-_.: ".contains(c);
-        let ends = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        if text.is_empty() {
-            Err("empty")
-        } else if text.chars().count() > NAME_CHARS {
-            Err("too long: at most 100 characters")
-        } else if !text.chars().all(inner) || !ends(text.chars().next()) || !ends(text.chars().last()) {
-            Err("not a name")
-        } else {
-            Ok(text)
-        }
-    })
+    section.parsed(key, allowed, |text| is_name(text).map(|()| text))
+}
+
+/// Whether it may be a name; what is wrong with it.
+pub(super) fn is_name(text: &str) -> Result<(), &'static str> {
+    let inner = |c: char| c.is_alphanumeric() || "-_.: ".contains(c);
+    let ends = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    if text.is_empty() {
+        Err("empty")
+    } else if text.chars().count() > NAME_CHARS {
+        Err("too long: at most 100 characters")
+    } else if !text.chars().all(inner) || !ends(text.chars().next()) || !ends(text.chars().last()) {
+        Err("not a name")
+    } else {
+        Ok(())
+    }
 }
 
 impl Scope<'_> {
@@ -175,15 +180,21 @@ impl Scope<'_> {
 
     /// Whether `name` is given for the first time; a problem with `key` where it is not.
     pub fn is_first(&self, section: &Section<'_>, key: &str, space: &'static str, name: &str) -> bool {
+        let claimed = self.claim(section, space, name);
+        if let Err(line) = claimed {
+            section.problem(key, format!("given twice, first in line {line}"), "each only once");
+        }
+        claimed.is_ok()
+    }
+
+    /// Takes a name for the table; the line that has it already, where one does.
+    pub fn claim(&self, section: &Section<'_>, space: &'static str, name: &str) -> Result<(), usize> {
         let mut first_lines = self.first_lines.borrow_mut();
         match first_lines.get(&(space, name.to_owned())) {
-            Some(line) => {
-                section.problem(key, format!("given twice, first in line {line}"), "each only once");
-                false
-            }
+            Some(line) => Err(*line),
             None => {
                 first_lines.insert((space, name.to_owned()), section.line());
-                true
+                Ok(())
             }
         }
     }

@@ -85,7 +85,10 @@ pub enum EventBody {
     Geofence {
         change: FenceChange,
         fence: FenceId,
+        /// Where it is inferred, the place and time at which the way between two fixes crosses the edge.
         fix: Fix,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inferred: bool,
     },
     /// Somebody held a reader to it or saw it there, or an audit came to a conclusion about it.
     Counted {

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-const EARTH_RADIUS_M: f64 = 6_371_008.8;
+pub(super) const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
 /// WGS 84, degrees.
 #[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
@@ -27,5 +27,13 @@ impl Position {
         let half_lon = ((other.lon - self.lon).to_radians() / 2.0).sin();
         let chord = half_lat * half_lat + lat_a.cos() * lat_b.cos() * half_lon * half_lon;
         2.0 * EARTH_RADIUS_M * chord.sqrt().min(1.0).asin()
+    }
+
+    /// A part of the straight way to another, the short way round the Earth.
+    pub fn towards(self, other: Self, part: f64) -> Self {
+        let east = other.lon - self.lon;
+        let east = east - (east / 360.0).round() * 360.0;
+        let lon = self.lon + east * part;
+        Self { lat: self.lat + (other.lat - self.lat) * part, lon: lon - (lon / 360.0).round() * 360.0 }
     }
 }

@@ -23,6 +23,7 @@ pub mod readiness;
 pub mod readings;
 pub mod register;
 mod schema;
+pub mod shape;
 pub mod sightings;
 pub mod state;
 pub mod tag_filter;

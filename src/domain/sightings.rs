@@ -38,6 +38,8 @@ pub enum Seen {
         fence: FenceId,
         change: FenceChange,
         fix: Fix,
+        /// No fix was in it: the way between two leads through.
+        inferred: bool,
     },
     /// A sample worth keeping.
     Sample(Sample),
@@ -153,6 +155,8 @@ pub enum Direction {
 pub enum FenceChange {
     Entered,
     Exited,
+    /// It stays: it was inside for as long as the fence's `dwell` says.
+    Dwelt,
 }
 
 /// One tag's crossing of a portal; `observed_at` of the sighting is the moment of crossing.

@@ -22,6 +22,14 @@ use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
 use crate::domain::state::{Location, SensedBy};
 use crate::domain::time::Timestamp;
 
+/// What cleaning says of a fence.
+pub(super) struct FenceVisit {
+    pub fence: FenceId,
+    pub change: FenceChange,
+    pub fix: Fix,
+    pub inferred: bool,
+}
+
 impl Tracker {
     pub(super) fn presence(
         &mut self,
@@ -131,23 +139,18 @@ impl Tracker {
         }
     }
 
-    pub(super) fn fence(
-        &mut self,
-        device: DeviceId,
-        fence: FenceId,
-        change: FenceChange,
-        fix: Fix,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
+    pub(super) fn fence(&mut self, device: DeviceId, visit: FenceVisit, cause: &Cause, out: &mut Vec<Event>) {
+        let FenceVisit { fence, change, fix, inferred } = visit;
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         let site =
             self.topology.fence_site(&fence).cloned().or_else(|| self.site_of_tracked(asset.as_ref(), cause));
         let parts: [&[u8]; 4] =
             [device.as_str().as_bytes(), fence.as_str().as_bytes(), &[change as u8], &fix.digest.bytes()];
-        let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone() };
+        let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone(), inferred };
         out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
-        let Some(asset) = asset.filter(|_| !cause.late) else { return };
+        // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
+        let places = !cause.late && !inferred && change != FenceChange::Dwelt;
+        let Some(asset) = asset.filter(|_| places) else { return };
         let fences = &mut self.assets.change(&asset).current.fences;
         fences.retain(|inside| *inside != fence);
         if change == FenceChange::Entered {

@@ -78,6 +78,7 @@ pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
 
 use cause::Cause;
+use location::FenceVisit;
 
 use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
@@ -204,8 +205,8 @@ impl Tracker {
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
             Seen::Fix(fix) => self.fix(fix, &cause, out),
-            Seen::Fence { device, fence, change, fix } => {
-                self.fence(device, fence, change, fix, &cause, out);
+            Seen::Fence { device, fence, change, fix, inferred } => {
+                self.fence(device, FenceVisit { fence, change, fix, inferred }, &cause, out);
             }
             Seen::Sample(sample) => self.sample(sample, &cause, out),
             Seen::Condition(change) => self.condition(change, &cause, out),

@@ -14,6 +14,7 @@ use crate::domain::ids::{Antenna, Digest, SourceId};
 use crate::domain::readings::{
     DeviceTime, Fix, Quality, ReaderEvent, ReaderEventKind, Reading, Sample, TagRead,
 };
+use crate::domain::shape::Shape;
 use crate::domain::sightings::{Episode, Seen, Sighting};
 use crate::domain::state::StateRow;
 use crate::domain::tag_filter::TagFilter;
@@ -87,13 +88,8 @@ fn rules() -> Rules {
             point("rack", presence(), Some(epc("ee")), vec![antenna(4, true)]),
         ],
         fences: vec![FenceConfig {
-            name: "yard".into(),
-            site: None,
-            zone: None,
-            centre: Position { lat: 50.0, lon: 8.0 },
-            radius_m: 100.0,
             hysteresis_m: 20.0,
-            confirmations: 2,
+            ..FenceConfig::new("yard", Shape::circle(Position { lat: 50.0, lon: 8.0 }, 100.0))
         }],
         limits: vec![LimitConfig {
             device: "cold".into(),
@@ -259,7 +255,9 @@ fn line(sighting: &Sighting) -> String {
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device } => format!("{device} lives"),
         Seen::Gone { device } => format!("{device} is gone"),
-        Seen::Fence { fence, change, .. } => format!("{change:?} {fence}"),
+        Seen::Fence { fence, change, inferred, .. } => {
+            format!("{change:?} {fence}{}", if *inferred { " (inferred)" } else { "" })
+        }
         Seen::Sample(sample) => format!("sample {:?}", sample.value),
         Seen::Condition(change) => match change.change {
             Episode::Began { .. } => format!("{} began", change.limit),

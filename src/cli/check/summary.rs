@@ -119,8 +119,7 @@ fn places(config: &Config, out: &mut String) -> std::fmt::Result {
         read_point(point, out)?;
     }
     for fence in &config.rules.fences {
-        let (lat, lon) = (fence.centre.lat, fence.centre.lon);
-        writeln!(out, "fence {}: {} m around {lat}, {lon}", fence.name, fence.radius_m)?;
+        writeln!(out, "fence {}: {}", fence.name, fence.shape.told())?;
     }
     Ok(())
 }

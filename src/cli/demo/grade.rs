@@ -128,10 +128,12 @@ pub fn fact_of_event(subject: &str, observed_at: Timestamp, body: &EventBody) ->
             };
             (Kind::Passage, format!("{asset} {direction} through {portal}"), observed_at)
         }
-        EventBody::Geofence { change, fence, fix } => {
+        EventBody::Geofence { change, fence, fix, .. } => {
             let change = match change {
                 FenceChange::Entered => "entered",
                 FenceChange::Exited => "exited",
+                // The truth has comings and goings.
+                FenceChange::Dwelt => return None,
             };
             (Kind::Geofence, format!("{} {change} {fence}", fix.device), observed_at)
         }

@@ -43,6 +43,7 @@ pub struct Geofence {
     pub change: Text,
     pub fence: Text,
     pub fix: Fix,
+    pub inferred: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -115,7 +115,13 @@ impl Current {
             "presence" => asset.presence(event),
             "passage" => asset.passage(event),
             "counted" => asset.counted(event),
-            "geofence" => asset.position(event, read::<bodies::Geofence>(event).fix),
+            "geofence" => {
+                // A visit that was inferred is over: a fix after it has said where it is.
+                let visit: bodies::Geofence = read(event);
+                if !visit.inferred {
+                    asset.position(event, visit.fix);
+                }
+            }
             "fix" => asset.position(event, read(event)),
             "checked-out" | "handed-over" => asset.custody(event, Some(read(event))),
             "checked-in" => asset.custody(event, None),

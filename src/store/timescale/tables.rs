@@ -177,7 +177,7 @@ fn location_columns(event: &StoredEvent) -> Location {
             Location { direction, epc, read_point: portal, from_zone: from, zone: to, ..empty }
         }
         "geofence" => {
-            let bodies::Geofence { change, fence, fix } = read(event);
+            let bodies::Geofence { change, fence, fix, .. } = read(event);
             Location { change, fence, fix, ..empty }
         }
         "counted" => {

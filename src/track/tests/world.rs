@@ -15,6 +15,7 @@ use crate::domain::ids::{AssetId, DeviceId, Digest, SourceId};
 use crate::domain::readiness::told_together;
 use crate::domain::readings::{Fix, Quality};
 use crate::domain::register::*;
+use crate::domain::shape::Shape;
 use crate::domain::sightings::*;
 use crate::domain::state::{AssetCurrent, StateKind, StateRow};
 use crate::domain::tag_filter::TagFilter;
@@ -87,13 +88,9 @@ fn class(name: &str, ghost_after: u64, criticality: Criticality) -> AssetClass {
 
 fn fence(name: &str, zone: Option<&str>) -> FenceConfig {
     FenceConfig {
-        name: name.into(),
         site: Some("hq".into()),
         zone: zone.map(Into::into),
-        centre: Position { lat: 50.0, lon: 8.0 },
-        radius_m: 100.0,
-        hysteresis_m: 10.0,
-        confirmations: 2,
+        ..FenceConfig::new(name, Shape::circle(Position { lat: 50.0, lon: 8.0 }, 100.0))
     }
 }
 
@@ -309,7 +306,12 @@ impl World {
     pub fn fence(&mut self, device: &str, fence: &str, change: FenceChange) {
         let fix = self.fix_of(device, self.at);
         let device = DeviceId::new(device);
-        self.see_from("mqtt", self.at, false, Seen::Fence { device, fence: fence.into(), change, fix });
+        self.see_from(
+            "mqtt",
+            self.at,
+            false,
+            Seen::Fence { device, fence: fence.into(), change, fix, inferred: false },
+        );
     }
 
     pub fn quality(&mut self, quality: Quality) {

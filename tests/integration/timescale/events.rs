@@ -127,7 +127,12 @@ pub fn one_of_each() -> Vec<Event> {
         evidence,
     };
     let read = EventBody::TagRead { epc: epc(), antenna: 2, seen_count: 5, peak_rssi_dbm: Some(-61.5) };
-    let geofence = EventBody::Geofence { change: FenceChange::Entered, fence: "depot".into(), fix: fix(5) };
+    let geofence = EventBody::Geofence {
+        change: FenceChange::Entered,
+        fence: "depot".into(),
+        fix: fix(5),
+        inferred: true,
+    };
     let bodies = vec![
         (fl07(), presence),
         (fl07(), passage),

@@ -1,0 +1,176 @@
+//! Which files a pattern names, and their features as fences.
+
+use std::path::{Path, PathBuf};
+
+use super::geojson::{self, Feature, Geometry};
+use super::{Settings, allowed_of, finish};
+use crate::config::FenceConfig;
+use crate::config::document::Section;
+use crate::config::validate::Scope;
+use crate::domain::ids::FenceId;
+use crate::domain::shape::Shape;
+
+/// A larger file is not read: it is most likely no map of fences.
+const MOST_BYTES: u64 = 256 << 20;
+/// Faults of one file that are told; the others are counted.
+const TOLD: usize = 20;
+
+pub(super) fn read(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    pattern: &str,
+    name_property: &str,
+    settings: &Settings,
+) -> Vec<FenceConfig> {
+    let paths = match matching(&scope.around.path(pattern)) {
+        Ok(paths) => paths,
+        Err(wrong) => {
+            section.problem("geojson", wrong, "a file, or a folder's files as in \"fences/*.geojson\"");
+            return Vec::new();
+        }
+    };
+    paths.iter().flat_map(|path| of_file(section, scope, path, name_property, settings)).collect()
+}
+
+/// A `*` in the last part of the path stands for any letters.
+fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !pattern.contains('*') {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_name().to_str().is_some_and(|name| fits(pattern, name)) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err("no file has such a name".to_owned()) } else { Ok(found) }
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(head) else { return false };
+    let Some((middle, tail)) = rest.rsplit_once('*') else { return left.ends_with(rest) };
+    for part in middle.split('*') {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(tail)
+}
+
+fn of_file(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    path: &Path,
+    name_property: &str,
+    settings: &Settings,
+) -> Vec<FenceConfig> {
+    let file = path.display();
+    let allowed = "a file of GeoJSON (RFC 7946)";
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(wrong) => {
+            section.problem("geojson", format!("{file} {wrong}"), allowed);
+            return Vec::new();
+        }
+    };
+    let features = match geojson::features(&text) {
+        Ok(features) => features,
+        Err(wrong) => {
+            section.problem("geojson", format!("{file}: {wrong}"), allowed);
+            return Vec::new();
+        }
+    };
+    let (mut fences, mut faults) = (Vec::new(), 0);
+    for (number, feature) in features.iter().enumerate() {
+        match fence(section, scope, feature, name_property, settings) {
+            Ok(fence) => fences.push(fence),
+            Err((wrong, allowed)) => {
+                faults += 1;
+                if faults <= TOLD {
+                    let which = feature.label(name_property);
+                    section.problem("geojson", format!("{file}: feature {number}{which}: {wrong}"), allowed);
+                }
+            }
+        }
+    }
+    if faults > TOLD {
+        section.problem(
+            "geojson",
+            format!("{file}: {} more features have faults", faults - TOLD),
+            "see those before",
+        );
+    }
+    fences
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let length = std::fs::metadata(path).map_err(cannot)?.len();
+    if length > MOST_BYTES {
+        return Err(format!("has {length} bytes, more than {MOST_BYTES}"));
+    }
+    std::fs::read_to_string(path).map_err(cannot)
+}
+
+fn fence(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    feature: &Feature,
+    name_property: &str,
+    settings: &Settings,
+) -> Result<FenceConfig, (String, String)> {
+    let name = feature.name(name_property)?;
+    let settings =
+        feature.settings(settings, &|kind, name| scope.names.of(kind).any(|known| known == name))?;
+    let shape = shape(feature.geometry()?, &settings)?;
+    let fence = finish(FenceId::new(&name), shape, &settings)
+        .map_err(|(key, wrong, allowed)| (format!("{key}: {wrong}"), allowed))?;
+    scope.claim(section, "fence", &name).map_err(|line| {
+        (format!("a fence of this name is there already, from line {line}"), "each name only once".to_owned())
+    })?;
+    Ok(fence)
+}
+
+fn shape(geometry: Geometry, settings: &Settings) -> Result<Shape, (String, String)> {
+    let made = match geometry {
+        Geometry::Point(centre) => {
+            let radius_m = settings.radius_m.ok_or_else(|| needs("radius_m", "a point"))?;
+            Ok(Shape::circle(centre, radius_m))
+        }
+        Geometry::Lines(lines) => {
+            Shape::corridor(&lines, settings.buffer_m.ok_or_else(|| needs("buffer_m", "a line"))?)
+        }
+        Geometry::Polygons(polygons) => Shape::polygon(&polygons),
+    };
+    made.map_err(|error| (error.to_string(), allowed_of(&error).to_owned()))
+}
+
+fn needs(key: &str, what: &str) -> (String, String) {
+    let allowed = format!("write {key}, in metres, in the feature's properties or in the [[fence]]");
+    (format!("{what} without {key}"), allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, name, expect) in [
+            ("*.geojson", "yards.geojson", true),
+            ("*.geojson", "yards.json", false),
+            ("a*z", "az", true),
+            ("a*a", "a", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "acb", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(pattern, name), expect, "{pattern} {name}");
+        }
+    }
+}

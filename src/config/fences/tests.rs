@@ -1,0 +1,142 @@
+//! Fences in tables and in files, and what is said of those that are none.
+
+use std::path::Path;
+
+use crate::config::{Config, parse};
+use crate::domain::geodesy::Position;
+
+fn read(text: &str, folder: &Path) -> Result<Config, String> {
+    let text = format!(
+        "node = \"n\"\n[[site]]\nname = \"hq\"\ntimezone = \"UTC\"\n[[zone]]\nname = \"yard\"\n{text}"
+    );
+    parse(&text, folder, &|_| None).map_err(|error| error.to_string())
+}
+
+/// One file of features, and the table that names it.
+fn files(features: &str, table: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = format!("{{\"type\":\"FeatureCollection\",\"features\":[{features}]}}");
+    std::fs::write(folder.path().join("a.geojson"), whole).unwrap();
+    read(&format!("[[fence]]\ngeojson = \"*.geojson\"\n{table}"), folder.path())
+}
+
+fn feature(properties: &str, kind: &str, coordinates: &str) -> String {
+    format!(
+        "{{\"type\":\"Feature\",\"properties\":{{{properties}}},\
+         \"geometry\":{{\"type\":\"{kind}\",\"coordinates\":{coordinates}}}}}"
+    )
+}
+
+const SQUARE: &str = "[[[10,53],[10.1,53],[10.1,53.1],[10,53.1],[10,53]],[[10.04,53.04],[10.06,53.04],[10.06,53.06],[10.04,53.04]]]";
+
+fn lies_in(config: &Config, name: &str, lat: f64, lon: f64) -> bool {
+    let fence = config.rules.fences.iter().find(|fence| fence.name.as_str() == name).unwrap();
+    fence.shape.distance_m(Position { lat, lon }, 1000.0) < 0.0
+}
+
+#[test]
+fn a_fence_is_a_circle_a_polygon_or_a_corridor() {
+    let config = read(
+        "[[fence]]\nname = \"c\"\ncenter = { lat = 53.5, lon = 10 }\nradius_m = 8\n\
+         [[fence]]\nname = \"p\"\nzone = \"yard\"\ndwell = \"10m\"\nconfirmations = 2\nconfirmations_of = 3\n\
+         polygon = [{ lat = 53, lon = 10 }, { lat = 53, lon = 10.1 }, { lat = 53.1, lon = 10 }]\n\
+         [[fence]]\nname = \"l\"\nbuffer_m = 30\nline = [{ lat = 53, lon = 10 }, { lat = 53, lon = 11 }]",
+        Path::new(""),
+    )
+    .unwrap();
+    assert_eq!(config.rules.fences[0].hysteresis_m, 4.0, "half of a small fence");
+    assert_eq!(config.rules.fences[1].confirmations_of, 3);
+    assert_eq!(config.rules.fences[1].dwell, Some(std::time::Duration::from_secs(600)));
+    assert!(lies_in(&config, "p", 53.02, 10.02) && !lies_in(&config, "p", 53.08, 10.08));
+    assert!(lies_in(&config, "l", 53.0002, 10.5) && !lies_in(&config, "l", 53.0004, 10.5));
+}
+
+#[test]
+fn features_of_files_are_fences_by_their_names() {
+    let features = [
+        feature("\"name\":\"depot\",\"site\":\"hq\",\"confirmations\":5", "Polygon", SQUARE),
+        feature("\"name\":\"road\",\"buffer_m\":50", "LineString", "[[10,52],[11,52]]"),
+        feature("\"name\":7", "Point", "[10,51,12.5]"),
+        feature("\"name\":\"isles\"", "MultiPolygon", &format!("[{SQUARE}]")),
+    ]
+    .join(",");
+    let config = files(&features, "zone = \"yard\"\nradius_m = 40\nconfirmations = 3").unwrap();
+    let fences = &config.rules.fences;
+    let told: Vec<_> = fences.iter().map(|fence| (fence.name.as_str(), fence.confirmations)).collect();
+    assert_eq!(told, [("depot", 5), ("road", 3), ("7", 3), ("isles", 3)]);
+    assert!(fences.iter().all(|fence| fence.zone.is_some()) && fences[0].site.is_some());
+    assert!(lies_in(&config, "depot", 53.01, 10.05) && !lies_in(&config, "depot", 53.045, 10.055), "a hole");
+    assert!(lies_in(&config, "road", 52.0004, 10.5) && lies_in(&config, "7", 51.0003, 10.0));
+    let config = files(&feature("\"label\":\"d\"", "Polygon", SQUARE), "name_property = \"label\"").unwrap();
+    assert_eq!(config.rules.fences[0].name.as_str(), "d");
+}
+
+#[test]
+fn what_is_no_fence_is_told_with_file_feature_and_what_is_allowed() {
+    let check = |properties: &str, kind: &str, coordinates: &str, expect: &str| {
+        let found = files(&feature(properties, kind, coordinates), "").unwrap_err();
+        let place = found.contains("a.geojson: feature 0") && found.contains("fence[0].geojson: ");
+        assert!(place && found.contains(expect), "{found}");
+    };
+    let named = "\"name\":\"d\"";
+    check("", "Polygon", SQUARE, "no property \"name\"");
+    check("\"name\":\"d/\"", "Polygon", SQUARE, "its name is not a name");
+    check(
+        named,
+        "Polygon",
+        "[[[10,53],[10.1,53],[10.1,53.1],[10,53.1]]]",
+        "(\"d\"): a ring that is not closed",
+    );
+    check(
+        named,
+        "Polygon",
+        "[[[10,53],[10.1,53.1],[10.1,53],[10,53.12],[10,53]]]",
+        "edges cross near latitude 53.05",
+    );
+    check(named, "Polygon", "[[[53,110],[54,110],[54,111],[53,110]]]", "latitude 110 is nowhere on Earth");
+    check(named, "Polygon", "[[10,53],[11,53]]", "is no position");
+    check(named, "Polygon", "[]", "no array of the right depth");
+    check(named, "Point", "[10,53]", "a point without radius_m");
+    check(named, "LineString", "[[10,53],[11,53]]", "a line without buffer_m");
+    check(named, "GeometryCollection", "[]", "a geometry of type \"GeometryCollection\"; Polygon or");
+    check("\"name\":\"d\",\"site\":\"mars\"", "Polygon", SQUARE, "no site has this name");
+    check("\"name\":\"d\",\"dwell\":5", "Polygon", SQUARE, "dwell is 5; a duration");
+    check("\"name\":\"d\",\"hysteresis_m\":9000", "Polygon", SQUARE, "hysteresis_m: 9000 m is not less than");
+    check("\"name\":\"d\",\"confirmations\":1.5", "Polygon", SQUARE, "a whole number");
+    check("\"name\":\"d\",\"confirmations_of\":1", "Polygon", SQUARE, "1 is less than confirmations, 2");
+    let twice = [feature(named, "Polygon", SQUARE), feature(named, "Polygon", SQUARE)].join(",");
+    let found = files(&twice, "").unwrap_err();
+    assert!(
+        found.contains("feature 1 (\"d\"): a fence of this name is there already, from line 7"),
+        "{found}"
+    );
+    let many = vec![feature("", "Polygon", SQUARE); 30].join(",");
+    let found = files(&many, "").unwrap_err();
+    assert!(found.lines().count() == 21 && found.contains("10 more features have faults"), "{found}");
+}
+
+#[test]
+fn files_that_cannot_be_read_and_forms_that_do_not_go_together_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.geojson"), "{").unwrap();
+    std::fs::write(folder.path().join("other.geojson"), "{\"type\":\"Topology\"}").unwrap();
+    for (table, expect) in [
+        ("geojson = \"none.geojson\"", "none.geojson cannot be read"),
+        ("geojson = \"x*.geojson\"", "no file has such a name"),
+        ("geojson = \"bad.geojson\"", "bad.geojson: not JSON"),
+        ("geojson = \"other.geojson\"", "its type is \"Topology\", not FeatureCollection"),
+        ("geojson = \"bad.geojson\"\nname = \"x\"", "name: \"x\": given beside geojson"),
+        ("name = \"x\"", "center: missing; write center"),
+        (
+            "name = \"x\"\nradius_m = 5\ncenter = { lat = 1, lon = 1 }\nline = []",
+            "line: […]: given beside center",
+        ),
+        ("name = \"x\"\nline = [{ lat = 1, lon = 1 }]\nbuffer_m = 5", "a line needs two positions"),
+        ("name = \"x\"\nline = [{ lat = 1, lon = 1 }, { lat = 1, lon = 2 }]", "buffer_m: missing"),
+        ("name = \"x\"\npolygon = [{ lat = 1, lon = 1 }]", "polygon: […]: 1 positions"),
+        ("name = \"x\"\nname_property = \"y\"\npolygon = [{ lat = 1, lon = 1 }]", "given without geojson"),
+    ] {
+        let found = read(&format!("[[fence]]\n{table}"), folder.path()).unwrap_err();
+        assert!(found.contains(expect), "{found}");
+    }
+}

@@ -1,0 +1,228 @@
+//! Areas on the map: a circle, a polygon with holes, a line with a width; how far a position is from their edge.
+//!
+//! An edge is a straight line in degrees, as GeoJSON has it (RFC 7946, 3.1.1), and goes the short way round the
+//! Earth, so an area may lie across the antimeridian. Metres are measured on a plane that touches the Earth
+//! where the position is: exact enough near the edge, which is where it matters. An area round a pole is
+//! refused. Never reads a file: what files hold is `config/fences`.
+
+mod crossing;
+mod edges;
+#[cfg(test)]
+mod tests;
+
+use super::geodesy::Position;
+pub use crossing::Crossing;
+use edges::{Edges, Flat, METRES_PER_DEGREE, Rect};
+
+/// More than this in one area is refused: nobody drew it by hand, and each fix near its edge looks at some of them.
+pub const MOST_POSITIONS: usize = 20_000;
+/// Nearer to a pole than this nothing is said in degrees of longitude.
+const POLAR_DEG: f64 = 89.0;
+
+#[derive(Clone, Debug)]
+pub struct Shape {
+    form: Form,
+    bounds: Rect,
+    depth_m: f64,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Circle { centre: Position, radius_m: f64 },
+    Polygon(Edges),
+    Corridor { line: Edges, buffer_m: f64 },
+}
+
+/// Why positions make no area.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum ShapeError {
+    #[error("{0} positions, and a ring needs three that differ")]
+    TooFew(usize),
+    #[error("{0} positions, more than {MOST_POSITIONS}")]
+    TooMany(usize),
+    #[error("a line needs two positions that differ")]
+    NoLine,
+    #[error("a ring that holds no area")]
+    NoArea,
+    #[error("an edge goes half round the Earth, from longitude {0} to {1}")]
+    HalfRound(f64, f64),
+    #[error("a ring that goes round a pole")]
+    RoundPole,
+    #[error("a position within a degree of a pole")]
+    AtPole,
+    #[error("edges cross near latitude {lat:.6}, longitude {lon:.6}")]
+    SelfCrossing { lat: f64, lon: f64 },
+    #[error("a hole lies outside of its polygon, at latitude {lat:.6}, longitude {lon:.6}")]
+    HoleOutside { lat: f64, lon: f64 },
+}
+
+/// A polygon: its outer ring, then its holes. Closed or not.
+pub type Rings = Vec<Vec<Position>>;
+
+impl Shape {
+    pub fn circle(centre: Position, radius_m: f64) -> Self {
+        let half_lat = radius_m / METRES_PER_DEGREE * 1.01;
+        let furthest = centre.lat.abs() + half_lat;
+        let half_lon = if furthest >= POLAR_DEG { 180.0 } else { half_lat / furthest.to_radians().cos() };
+        let half_lon = half_lon.min(180.0);
+        let bounds = Rect {
+            south: centre.lat - half_lat,
+            north: centre.lat + half_lat,
+            west: centre.lon - half_lon,
+            east: centre.lon + half_lon,
+        };
+        Self { form: Form::Circle { centre, radius_m }, bounds, depth_m: radius_m }
+    }
+
+    /// One polygon or several that do not overlap.
+    pub fn polygon(polygons: &[Rings]) -> Result<Self, ShapeError> {
+        let rings = || polygons.iter().flatten();
+        within_limits(rings().map(Vec::len).sum(), rings().flatten())?;
+        let reference = rings().flatten().next().map_or(0.0, |first| first.lon);
+        let mut all = Vec::new();
+        let (mut area, mut length) = (0.0, 0.0);
+        for polygon in polygons {
+            let mut outer: Option<Edges> = None;
+            for ring in polygon {
+                let edges = edges::ring(ring, reference)?;
+                let (holds, around) = edges::size_m(&edges);
+                area += if outer.is_none() { holds } else { -holds };
+                length += around;
+                if let (Some(outer), Some([first, _])) = (&outer, edges.first()) {
+                    check_hole(outer, *first)?;
+                }
+                outer.get_or_insert_with(|| Edges::new(edges.clone()));
+                all.extend(edges);
+            }
+        }
+        let edges = Edges::new(edges::without_seams(all));
+        if edges.is_empty() {
+            return Err(ShapeError::TooFew(0));
+        }
+        if let Some(at) = edges.self_crossing() {
+            return Err(ShapeError::SelfCrossing { lat: at.y, lon: edges::wrapped(at.x) });
+        }
+        let bounds = edges.bounds();
+        let mut shape = Self { form: Form::Polygon(edges), bounds, depth_m: 0.0 };
+        // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
+        shape.depth_m = shape.find_depth().max(area / length);
+        Ok(shape)
+    }
+
+    /// Everything within `buffer_m` of one line or several.
+    pub fn corridor(lines: &[Vec<Position>], buffer_m: f64) -> Result<Self, ShapeError> {
+        within_limits(lines.iter().map(Vec::len).sum(), lines.iter().flatten())?;
+        let reference = lines.iter().flatten().next().map_or(0.0, |first| first.lon);
+        let mut all = Vec::new();
+        for line in lines {
+            all.extend(edges::line(line, reference)?);
+        }
+        let line = Edges::new(all);
+        if line.is_empty() {
+            return Err(ShapeError::NoLine);
+        }
+        let bounds = line.bounds().grown(buffer_m);
+        Ok(Self { form: Form::Corridor { line, buffer_m }, bounds, depth_m: buffer_m })
+    }
+
+    /// Metres to the edge, negative inside. Where that is more than `reach_m`, only the sign and that it is
+    /// more can be relied upon.
+    pub fn distance_m(&self, at: Position, reach_m: f64) -> f64 {
+        match &self.form {
+            Form::Circle { centre, radius_m } => at.distance_m(*centre) - radius_m,
+            Form::Polygon(edges) => {
+                let at = self.flat(at);
+                let distance = edges.distance_m(at, reach_m);
+                if edges.encloses(at) { -distance } else { distance }
+            }
+            Form::Corridor { line, buffer_m } => {
+                line.distance_m(self.flat(at), buffer_m + reach_m) - buffer_m
+            }
+        }
+    }
+
+    /// How far inside of the edge one can be; for a polygon a little less.
+    pub fn depth_m(&self) -> f64 {
+        self.depth_m
+    }
+
+    /// In words, for people.
+    pub fn told(&self) -> String {
+        match &self.form {
+            Form::Circle { centre, radius_m } => {
+                format!("{radius_m} m around {}, {}", centre.lat, centre.lon)
+            }
+            Form::Polygon(edges) => {
+                let at = self.bounds.centre();
+                format!("a polygon of {} edges around {:.5}, {:.5}", edges.len(), at.y, edges::wrapped(at.x))
+            }
+            Form::Corridor { line, buffer_m } => {
+                let at = self.bounds.centre();
+                let lon = edges::wrapped(at.x);
+                format!("{buffer_m} m along a line of {} legs around {:.5}, {lon:.5}", line.len(), at.y)
+            }
+        }
+    }
+
+    /// Whether any of it may lie in a part of the map, given in degrees; errs towards yes.
+    pub fn touches(&self, south: f64, west: f64, size: f64) -> bool {
+        [-360.0, 0.0, 360.0].into_iter().any(|turn| {
+            let west = west + turn;
+            let part = Rect { south, north: south + size, west, east: west + size };
+            self.bounds.overlaps(&part)
+                && match &self.form {
+                    Form::Circle { .. } => true,
+                    Form::Polygon(edges) => edges.cross(&part) || edges.encloses(part.centre()),
+                    Form::Corridor { line, buffer_m } => line.cross(&part.grown(*buffer_m)),
+                }
+        })
+    }
+
+    /// South, north, west and east in degrees; east is beyond 180 for what lies across the antimeridian.
+    pub fn bounds(&self) -> [f64; 4] {
+        [self.bounds.south, self.bounds.north, self.bounds.west, self.bounds.east]
+    }
+
+    /// The position in the frame of the area's edges, whose longitudes go on beyond 180.
+    fn flat(&self, at: Position) -> Flat {
+        let middle = self.bounds.centre().x;
+        Flat { x: middle + edges::turned(at.lon - middle), y: at.lat }
+    }
+
+    /// Looks on a grid for the place furthest from the edge, then more closely around it.
+    fn find_depth(&self) -> f64 {
+        const STEPS: u32 = 12;
+        let (mut area, mut best) = (self.bounds, (0.0_f64, self.bounds.centre()));
+        for _ in 0..2 {
+            let (width, height) = (area.east - area.west, area.north - area.south);
+            for row in 0..STEPS {
+                for column in 0..STEPS {
+                    let part = |nth: u32| (f64::from(nth) + 0.5) / f64::from(STEPS);
+                    let at = Flat { x: area.west + width * part(column), y: area.south + height * part(row) };
+                    let here = Position { lat: at.y, lon: edges::wrapped(at.x) };
+                    let depth = -self.distance_m(here, f64::MAX);
+                    if depth > best.0 {
+                        best = (depth, at);
+                    }
+                }
+            }
+            area = Rect::around(best.1, width / f64::from(STEPS), height / f64::from(STEPS));
+        }
+        best.0
+    }
+}
+
+fn within_limits<'a>(count: usize, mut all: impl Iterator<Item = &'a Position>) -> Result<(), ShapeError> {
+    if count > MOST_POSITIONS {
+        return Err(ShapeError::TooMany(count));
+    }
+    if all.any(|at| at.lat.abs() > POLAR_DEG) { Err(ShapeError::AtPole) } else { Ok(()) }
+}
+
+fn check_hole(outer: &Edges, first: Flat) -> Result<(), ShapeError> {
+    // On the outer ring is inside of it: a hole may touch it.
+    if outer.encloses(first) || outer.distance_m(first, 1.0) < 0.5 {
+        return Ok(());
+    }
+    Err(ShapeError::HoleOutside { lat: first.y, lon: edges::wrapped(first.x) })
+}
