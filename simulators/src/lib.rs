@@ -11,7 +11,9 @@
 //! so that a frame can be broken on purpose.
 
 pub mod clock;
+mod dice;
 pub mod faults;
+pub mod fleet;
 mod listening;
 pub mod llrp;
 pub mod load;

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::plant::Fence;
 use super::script::Act;
+use crate::dice::normal;
 use crate::scenario::WayPoint;
 use crate::truth::Crossing;
 
@@ -130,12 +131,6 @@ impl Vehicle {
 /// Trackers send six to seven decimals.
 fn round(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
-}
-
-/// A standard normal number (Box and Muller 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (rng.random_range(f64::MIN_POSITIVE..1.0), rng.random());
-    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! A scenario of a fleet: the town, how vehicles are driven, what their trackers do, where fences are. TOML; read,
+//! checked whole, never changed. `scenarios/fleet/town.toml` explains every key.
+
+use serde::Deserialize;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    #[error("the scenario is not what is expected: {0}")]
+    Shape(#[from] toml::de::Error),
+    #[error("{}", .0.join("; "))]
+    Values(Vec<String>),
+}
+
+/// A number drawn evenly from here to there.
+pub type Range = [f64; 2];
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    pub hours: f64,
+    pub vehicles: usize,
+    #[serde(default = "side")]
+    pub side: usize,
+    #[serde(default)]
+    pub driving: Driving,
+    #[serde(default)]
+    pub trackers: Trackers,
+    #[serde(default)]
+    pub fences: Fences,
+}
+
+fn side() -> usize {
+    40
+}
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Driving {
+    pub stands: bool,
+    pub begins_h: Range,
+    pub ends_h: f64,
+    pub stop_s: Range,
+    pub indoors: f64,
+}
+
+impl Default for Driving {
+    fn default() -> Self {
+        Self { stands: false, begins_h: [5.0, 8.0], ends_h: 17.0, stop_s: [300.0, 2400.0], indoors: 0.15 }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trackers {
+    pub driving_s: f64,
+    pub parked_s: f64,
+    pub tell_ignition: bool,
+    pub outages_a_day: f64,
+    pub newest_first: f64,
+    pub clock_off_s: Range,
+    pub clock_a_day_ahead: f64,
+}
+
+impl Default for Trackers {
+    fn default() -> Self {
+        Self {
+            driving_s: 10.0,
+            parked_s: 300.0,
+            tell_ignition: true,
+            outages_a_day: 3.0,
+            newest_first: 0.1,
+            clock_off_s: [-2.0, 2.0],
+            clock_a_day_ahead: 0.0,
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fences {
+    pub customers: usize,
+    pub by_the_road: usize,
+    pub reach_m: Range,
+    pub polygons: f64,
+}
+
+impl Default for Fences {
+    fn default() -> Self {
+        Self { customers: 60, by_the_road: 40, reach_m: [60.0, 150.0], polygons: 0.4 }
+    }
+}
+
+/// Those that come with the simulators.
+const ALL: [&str; 5] = [
+    include_str!("../../scenarios/fleet/town.toml"),
+    include_str!("../../scenarios/fleet/slow_trackers.toml"),
+    include_str!("../../scenarios/fleet/bad_network.toml"),
+    include_str!("../../scenarios/fleet/wrong_clocks.toml"),
+    include_str!("../../scenarios/fleet/parked.toml"),
+];
+
+impl Scenario {
+    /// # Errors
+    /// Not TOML of this shape, or values that cannot be.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)?;
+        let problems = scenario.problems();
+        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError::Values(problems)) }
+    }
+
+    /// # Errors
+    /// As for one.
+    pub fn all() -> Result<Vec<Self>, ScenarioError> {
+        ALL.into_iter().map(Self::parse).collect()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let (driving, trackers, fences) = (&self.driving, &self.trackers, &self.fences);
+        let ranges = [
+            ("driving.begins_h", driving.begins_h, 0.0),
+            ("driving.stop_s", driving.stop_s, 1.0),
+            ("trackers.clock_off_s", trackers.clock_off_s, -3600.0),
+            ("fences.reach_m", fences.reach_m, 5.0),
+        ];
+        let wrong_ranges = ranges
+            .into_iter()
+            .filter(|(_, [from, to], least)| !(*least <= *from && from < to))
+            .map(|(name, range, least)| format!("{name}: {range:?} is no range from {least} on"));
+        let shares = [
+            ("driving.indoors", driving.indoors),
+            ("trackers.newest_first", trackers.newest_first),
+            ("trackers.clock_a_day_ahead", trackers.clock_a_day_ahead),
+            ("fences.polygons", fences.polygons),
+        ];
+        let wrong_shares = shares
+            .into_iter()
+            .filter(|(_, share)| !(0.0..=1.0).contains(share))
+            .map(|(name, share)| format!("{name}: {share} is no share"));
+        let least = [
+            ("hours", self.hours, 0.1),
+            ("vehicles", self.vehicles as f64, 1.0),
+            ("side", self.side as f64, 6.0),
+            ("trackers.driving_s", trackers.driving_s, 1.0),
+            ("trackers.parked_s", trackers.parked_s, 1.0),
+            ("fences.customers", fences.customers as f64, 2.0),
+        ];
+        let too_small = least
+            .into_iter()
+            .filter(|(_, value, least)| value < least)
+            .map(|(name, value, least)| format!("{name}: {value} is less than {least}"));
+        wrong_ranges.chain(wrong_shares).chain(too_small).collect()
+    }
+}
