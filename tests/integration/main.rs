@@ -12,6 +12,7 @@ mod captures;
 mod cli;
 mod daemon;
 mod door;
+mod fleet;
 mod formats;
 mod hostile;
 mod journal_faults;

@@ -1,0 +1,96 @@
+//! The daemon's cleaning, on the fixes as its decoders give them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use tallyman::clean::{Cleaned, Cleaner};
+use tallyman::config::{self, Config};
+use tallyman::domain::frames::{LinkChange, LinkState};
+use tallyman::domain::geodesy::Position;
+use tallyman::domain::ids::{DeviceId, Digest, SourceId};
+use tallyman::domain::readings::{Fix, Reading};
+use tallyman::domain::sightings::{FenceChange, Seen};
+use tallyman::domain::time::Timestamp;
+use tallyman_simulators::fleet::{self, Run, Shape, degrees};
+
+use super::Said;
+
+/// When the run begins.
+const BEGINS_US: i64 = 1_772_409_600_000_000;
+
+pub fn judge(run: &Run) -> Vec<Said> {
+    let config = configured(run);
+    let mut cleaner = Cleaner::new(&config.rules, &config.intake);
+    let source = SourceId::new("fleet");
+    let mut out = Cleaned::default();
+    let at = Timestamp::from_micros(BEGINS_US);
+    cleaner.link(
+        &LinkChange { source: source.clone(), at, state: LinkState::Up { replaying: false } },
+        &mut out,
+    );
+    let fences: BTreeMap<&str, usize> =
+        run.fences.iter().enumerate().map(|(nth, fence)| (fence.name.as_str(), nth)).collect();
+    let mut said = Vec::new();
+    for fix in &run.fixes {
+        let received_at = Timestamp::from_micros(BEGINS_US + fix.arrives_us);
+        cleaner.reading(Reading::Fix(reading(fix)), &source, received_at, &mut out);
+        for sighting in out.sightings.drain(..) {
+            let Seen::Fence { fence, change, .. } = &sighting.what else { continue };
+            let enters = match change {
+                FenceChange::Entered => true,
+                FenceChange::Exited => false,
+                FenceChange::Dwelt => continue,
+            };
+            said.push(Said {
+                vehicle: fix.vehicle,
+                fence: fences[fence.as_str()],
+                enters,
+                at_us: sighting.observed_at.as_micros() - BEGINS_US,
+            });
+        }
+    }
+    said
+}
+
+fn reading(fix: &fleet::Fix) -> Fix {
+    let (lat, lon) = degrees(fix.place);
+    let mut reading = Fix {
+        device: DeviceId::new(format!("v{}", fix.vehicle)),
+        // Trackers tell milliseconds.
+        observed_at: Timestamp::from_micros(BEGINS_US + fix.at_us / 1000 * 1000),
+        position: Position::new(lat, lon).expect("a place on Earth"),
+        accuracy_m: Some(fix.accuracy_m),
+        altitude_m: None,
+        speed_mps: Some(fix.speed_mps),
+        course_deg: Some(fix.course_deg),
+        battery_percent: None,
+        ignition: fix.ignition,
+        digest: Digest::of(&[]),
+        retained: false,
+    };
+    reading.digest = reading.said();
+    reading
+}
+
+/// As people would write it.
+fn configured(run: &Run) -> Config {
+    let mut text = "node = \"n\"\n[[site]]\nname = \"town\"\ntimezone = \"Europe/Berlin\"\n".to_owned();
+    let point = |place| {
+        let (lat, lon) = degrees(place);
+        format!("{{ lat = {lat:?}, lon = {lon:?} }}")
+    };
+    for fence in &run.fences {
+        let shape = match &fence.shape {
+            Shape::Circle { centre, radius_m } => {
+                format!("center = {}\nradius_m = {radius_m:?}", point(*centre))
+            }
+            Shape::Polygon(corners) => {
+                let corners: Vec<String> = corners.iter().map(|corner| point(*corner)).collect();
+                format!("polygon = [{}]", corners.join(", "))
+            }
+        };
+        writeln!(text, "[[fence]]\nname = \"{}\"\n{shape}", fence.name).expect("a string takes it");
+    }
+    config::parse(&text, Path::new("/"), &|_| None).unwrap_or_else(|error| panic!("{error}"))
+}
