@@ -1,0 +1,268 @@
+//! A backlog of fixes that a real Mosquitto holds, through the whole daemon to their acknowledgement, against a client
+//! of the same library that receives and acknowledges and does nothing else.
+//!
+//! `cargo bench --bench fixes [-- FIXES]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto is the one on the path, or
+//! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
+//! all the while, and its rows are counted. The clock begins when the backlog is loaded. An acknowledgement leaves after
+//! the fsync of what it acknowledges.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rumqttc::{
+    AsyncClient, Connect, Event, Incoming, MqttOptions, Packet, Publish, PublishOptions, QoS, Subscribe,
+};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use tallyman::source::clock::WallClock;
+use tallyman_simulators::mqtt::owntracks::{Location, topic};
+use tokio_util::bytes::BytesMut;
+
+mod daemon;
+
+use daemon::{Daemon, Series};
+
+const TRACKERS: u64 = 1000;
+const IN_FLIGHT: u16 = 1000;
+const STEP: Duration = Duration::from_millis(20);
+const CLIENT: &str = "tallyman-bench";
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let number = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let fixes: u64 = number.unwrap_or(500_000);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let broker = Broker::start(folder.path())?;
+    broker.remember(CLIENT)?;
+    broker.load(fixes)?;
+    let bare = bare(broker.port, fixes).await?;
+    println!("{bare:.0} fixes/s received and acknowledged by a bare client ({fixes})");
+    broker.remember(CLIENT)?;
+    broker.load(fixes)?;
+    let database = Database::make().await?;
+    let durable = durable(folder.path(), &broker, fixes, database.as_ref()).await?;
+    let beside = if database.is_some() { ", while forwarding" } else { "" };
+    println!(
+        "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client",
+        durable / bare
+    );
+    Ok(())
+}
+
+/// The client library's own loop, with nothing to do.
+async fn bare(port: u16, fixes: u64) -> Result<f64> {
+    let mut options = MqttOptions::new(CLIENT, ("127.0.0.1", port));
+    options.set_clean_session(false).set_keep_alive(60);
+    options.set_max_request_batch(IN_FLIGHT.into());
+    let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
+    client.try_subscribe("owntracks/#", QoS::AtLeastOnce)?;
+    let (mut count, mut began) = (0, None);
+    while count < fixes {
+        if let Event::Incoming(Incoming::Publish(_)) = events.poll().await? {
+            began.get_or_insert_with(Instant::now);
+            count += 1;
+        }
+    }
+    // The broker takes what we send in order: when it has taken this, it has taken the acknowledgements too.
+    client.try_publish("bench/end", "", PublishOptions::at_least_once())?;
+    while !matches!(events.poll().await?, Event::Incoming(Incoming::PubAck(_))) {}
+    let took = began.context("nothing came")?.elapsed();
+    client.try_disconnect()?;
+    while events.poll().await.is_ok() {}
+    Ok(fixes as f64 / took.as_secs_f64())
+}
+
+/// The daemon, until every fix is acknowledged; and that each was taken once.
+async fn durable(folder: &Path, broker: &Broker, fixes: u64, database: Option<&Database>) -> Result<f64> {
+    let daemon = Daemon::start(folder, |listen| text(folder, broker.port, listen, database))?;
+    let acks = |series: &Series| series.sum("tallyman_mqtt_acks_total");
+    let first = daemon.wait(STEP, |series| acks(series) > 0.0).await?;
+    let began = Instant::now();
+    let last = daemon.wait(STEP, |series| acks(series) >= fixes as f64).await?;
+    let took = began.elapsed();
+    println!(
+        "  the daemon took {:.2} of a core, {} MiB; {:.0} events of a backlog for TimescaleDB",
+        daemon.cpu()? / took.as_secs_f64(),
+        daemon.memory()?,
+        last.sum("tallyman_store_backlog_events")
+    );
+    let used = last.sum("tallyman_readings_used_total");
+    let imbalance = last.sum("tallyman_books_imbalance");
+    ensure!(
+        used == fixes as f64 && imbalance == 0.0,
+        "{used} of {fixes} fixes used, books out by {imbalance}"
+    );
+    if let Some(database) = database {
+        let began = Instant::now();
+        daemon.wait(STEP, |series| series.sum("tallyman_store_backlog_events") == 0.0).await?;
+        println!("  the rest of the backlog was forwarded {:.1} s later", began.elapsed().as_secs_f64());
+        let rows = database.rows().await?;
+        ensure!(rows == (fixes as i64, fixes as i64), "{rows:?} rows and distinct rows of {fixes} fixes");
+    }
+    Ok((fixes as f64 - acks(&first)) / took.as_secs_f64())
+}
+
+fn text(folder: &Path, port: u16, listen: &str, database: Option<&Database>) -> String {
+    let store =
+        database.map_or(String::new(), |database| format!("[store.timescale]\nurl = \"{}\"\n", database.url));
+    format!(
+        r#"
+node = "bench"
+[journal]
+path = "{}"
+max_bytes = "16GiB"
+[metrics]
+listen = "{listen}"
+{store}
+[[site]]
+name = "hq"
+timezone = "Europe/Berlin"
+[[broker]]
+name = "fleet"
+site = "hq"
+address = "127.0.0.1:{port}"
+client_id = "{CLIENT}"
+max_inflight = {IN_FLIGHT}
+[[broker.topic]]
+topic = "owntracks/{{user}}/{{device}}"
+format = "owntracks"
+"#,
+        folder.join("journal.db").display()
+    )
+}
+
+/// A Mosquitto of our own; killed when dropped.
+struct Broker {
+    child: Child,
+    port: u16,
+}
+
+impl Broker {
+    fn start(folder: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let file = folder.join("mosquitto.conf");
+        let settings = "allow_anonymous true\nmax_queued_messages 0\nlog_type error";
+        std::fs::write(
+            &file,
+            format!("listener {port} 127.0.0.1\nuser root\nmax_inflight_messages {IN_FLIGHT}\n{settings}\n"),
+        )?;
+        let program = std::env::var("TALLYMAN_TEST_MOSQUITTO").unwrap_or_else(|_| "mosquitto".to_owned());
+        let mut command = Command::new(&program);
+        let child = command.arg("-c").arg(file).stdin(Stdio::null()).spawn();
+        let broker = Self { child: child.with_context(|| format!("start {program}"))?, port };
+        let deadline = Instant::now() + daemon::PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            ensure!(Instant::now() < deadline, "{program} does not listen");
+            std::thread::yield_now();
+        }
+        Ok(broker)
+    }
+
+    fn connect(&self, client: &str, clean: bool) -> Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let hello = Connect { clean_session: clean, keep_alive: 0, ..Connect::new(client) };
+        send(&mut stream, &[Packet::Connect(hello)])?;
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer)?;
+        ensure!(answer[3] == 0, "the broker refuses us");
+        Ok(stream)
+    }
+
+    /// Makes a session that holds what comes, and nothing of before.
+    fn remember(&self, client: &str) -> Result<()> {
+        drop(self.connect(client, true)?);
+        let mut stream = self.connect(client, false)?;
+        let mut subscribe = Subscribe::new("owntracks/#", QoS::AtLeastOnce);
+        subscribe.pkid = 1;
+        send(&mut stream, &[Packet::Subscribe(subscribe)])?;
+        stream.read_exact(&mut [0; 5])?;
+        send(&mut stream, &[Packet::Disconnect])
+    }
+
+    /// Publishes with QoS 1: of each tracker a fix a second, 7 m further on, up to a minute ago.
+    fn load(&self, fixes: u64) -> Result<()> {
+        let mut stream = self.connect("publisher", true)?;
+        let mut answers = stream.try_clone()?;
+        let taken = std::thread::spawn(move || -> Result<()> {
+            let (mut left, mut buffer) = (fixes * 4, [0; 1 << 16]);
+            while left > 0 {
+                match answers.read(&mut buffer)? {
+                    0 => bail!("the broker left"),
+                    count => left = left.saturating_sub(count as u64),
+                }
+            }
+            Ok(())
+        });
+        let now = WallClock::new().now().as_micros() / 1_000_000;
+        let first = now - i64::try_from(fixes / TRACKERS)? - 60;
+        let mut packets = Vec::new();
+        for nth in 0..fixes {
+            let (tracker, step) = (nth % TRACKERS, nth / TRACKERS);
+            let (lat, lon) = (50.0 + tracker as f64 * 1e-3, 8.0 + step as f64 * 1e-4);
+            let mut location = Location::new("t1", lat, lon, first + i64::try_from(step)?);
+            (location.vel, location.acc) = (25, 5);
+            let topic = topic("fleet", &format!("truck-{tracker}"));
+            let mut publish = Publish::new(topic, QoS::AtLeastOnce, location.to_json());
+            publish.pkid = u16::try_from(nth % 60_000)? + 1;
+            packets.push(Packet::Publish(publish));
+            if packets.len() == 1000 {
+                send(&mut stream, &packets)?;
+                packets.clear();
+            }
+        }
+        send(&mut stream, &packets)?;
+        taken.join().map_err(|_| anyhow::anyhow!("counting the answers failed"))?
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn send(stream: &mut TcpStream, packets: &[Packet]) -> Result<()> {
+    let mut bytes = BytesMut::new();
+    for packet in packets {
+        packet.write(&mut bytes, usize::MAX)?;
+    }
+    Ok(stream.write_all(&bytes)?)
+}
+
+/// A database of our own, on the server that is there.
+struct Database {
+    server: PgConnectOptions,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    async fn make() -> Result<Option<Self>> {
+        let Ok(url) = std::env::var("TALLYMAN_TEST_DATABASE_URL") else { return Ok(None) };
+        let server = PgConnectOptions::from_str(&url)?;
+        let name = format!("tallyman_bench_{}", std::process::id());
+        let mut admin = server.connect().await?;
+        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
+        let base = url.rsplit_once('/').context("no database in the address")?.0;
+        Ok(Some(Self { server, url: format!("{base}/{name}"), name }))
+    }
+
+    /// Rows, and those that differ; the database is gone after it.
+    async fn rows(&self) -> Result<(i64, i64)> {
+        let mut own = self.server.clone().database(&self.name).connect().await?;
+        let rows: (i64, i64) =
+            sqlx::query_as("SELECT count(*), count(DISTINCT (subject, observed_at)) FROM tallyman.fix")
+                .fetch_one(&mut own)
+                .await?;
+        own.close().await?;
+        let mut admin = self.server.connect().await?;
+        admin.execute(AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name))).await?;
+        Ok(rows)
+    }
+}
