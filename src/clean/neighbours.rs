@@ -7,8 +7,8 @@ use super::hearing::Point;
 use crate::domain::epc::Epc;
 use crate::domain::time::Timestamp;
 
-/// A door that hears a tag by this much better than another is the one that it passes: it is nearer by half
-/// (four times less distance, both ways, is 12 dB; antennas and loads take most of that).
+/// A door that hears a tag by this much better than another is the one that it passes. (At half the distance it would
+/// be 6 dB each way and so 12 dB there and back; antennas and loads take most of that.)
 pub const NEXT_DOOR_DB: f32 = 3.0;
 
 /// All read points but one: those before it, and those after it.

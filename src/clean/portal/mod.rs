@@ -108,6 +108,9 @@ struct Lean {
     /// When it came from the other side, where it did.
     #[serde(with = "maybe_micros", default)]
     came: Option<Timestamp>,
+    /// It was judged as it stands since it came; it is once.
+    #[serde(default)]
+    judged: bool,
 }
 
 /// Since which bin something holds.
@@ -355,7 +358,8 @@ impl Crossing {
             }
             None => None,
         };
-        self.lean = Some(Lean { inside: now_inside, held: bin, came });
+        let judged = self.lean.as_ref().is_some_and(|lean| lean.judged && lean.inside == now_inside);
+        self.lean = Some(Lean { inside: now_inside, held: bin, came, judged });
     }
 
     /// How strongly the tag was heard here within `NEARBY` of a moment, at its best.

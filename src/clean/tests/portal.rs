@@ -360,7 +360,7 @@ fn confidence_is_the_share_that_is_right() {
 /// longer than `static_after`.
 #[test]
 fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
-    let (mut told, mut late) = (0, Vec::new());
+    let mut late = Vec::new();
     for seed in 0..60 {
         let mut world = World::new(seed);
         let reads = world.reads(75_000, |t| Some((t * 1.2 - 7.0).min(1.3)));
@@ -370,16 +370,18 @@ fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
             let now = at(read.at_ms);
             let heard = Heard { antenna: 1, inside: read.inside, peak_dbm: read.dbm, nearing_mps: None };
             let crossing = crossing.get_or_insert_with(|| Crossing::new(now, &rule()));
-            if crossing.read(Reads { first: now, last: now, count: 1 }, heard, &rule()).is_some() {
-                told += 1;
+            let reads = Reads { first: now, last: now, count: 1 };
+            if let Some(crossed) = crossing.read(reads, heard, &rule()) {
+                assert_eq!(crossed.direction, Direction::In, "seed {seed}");
                 late.push(read.at_ms - crossed_ms);
                 break;
             }
         }
     }
+    println!("told {} of 60 while heard: {late:?}", late.len());
+    // What was not sure enough then is told when it is clear of the door after all: 3 of the 56 that are told.
     let within = late.iter().filter(|ms| **ms <= 35_000).count();
-    println!("told {told} of 60 while heard, {within} within 35 s: {late:?}");
-    assert!(within >= 45, "{within}");
+    assert!(late.len() >= 55 && within >= 52, "{}, {within} of them in time", late.len());
 }
 
 /// What a build that followed no strengths left of a tag is read as one that appears.
