@@ -57,16 +57,18 @@ fn what_stops_in_the_doorway_is_waited_for_and_what_is_hardly_heard_follows() {
 }
 
 /// What nobody wrote: loads that pass, turn, go by and stand at once. A confidence is how often such a passage is
-/// right, so that what is hard to tell is said with less of it, or not at all.
+/// right, so that what is hard to tell is said with less of it, or not at all. Nothing was fitted on these numbers, nor
+/// measured for the README.
 #[test]
 fn of_what_is_drawn_as_much_is_right_as_is_said() {
-    for (rows, least) in [(2, 0.85), (1, 0.65)] {
-        let drawn = graded::grade_drawn(100..120, rows, &[Judge::Ours]);
+    // Of these numbers 0.890 and 0.696 are reached, and 0.070 and 0.058: they are hard ones.
+    for (rows, least, most_off) in [(2, 0.87, 0.08), (1, 0.68, 0.07)] {
+        let drawn = graded::grade_drawn(8_000..8_020, rows, &[Judge::Ours]);
         let ours = drawn.of(Judge::Ours).unwrap();
         let told = format!("{rows} rows: F1 {}, calibration {}", ours.f1(), ours.calibration_error());
         println!("{told}");
         assert!(ours.said >= 100 && ours.f1() >= least, "{told}");
-        assert!(ours.calibration_error() <= 0.1, "{told}");
+        assert!(ours.calibration_error() <= most_off, "{told}");
     }
 }
 

@@ -99,7 +99,7 @@ impl Loudness {
 }
 
 impl Crossing {
-    pub(super) fn evidence(&self) -> Vec<AntennaEvidence> {
+    pub(in crate::clean) fn evidence(&self) -> Vec<AntennaEvidence> {
         let mut merged = self.before.as_ref().map_or_else(Vec::new, |span| span.antennas.clone());
         for antenna in &self.recent.antennas {
             match merged.iter_mut().find(|other| same(other, antenna)) {

@@ -2,16 +2,19 @@
 //!
 //! `cargo test --release --lib -- --ignored --nocapture clean::tests::fit` prints, for each table of weights, what a
 //! logistic regression (iteratively reweighted least squares) finds on half of the scenarios, and how well that and
-//! what stands in the code say what is true of the other half. What one table says decides who is followed, and so
+//! what stands in the code say what is true of the other half. Only what the daemon would tell counts: not what another
+//! door heard better, nor what is ruled out. What one table says decides who is followed, and so
 //! what the next one sees: after a change it is run again until the tables stay.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tallyman_simulators::portal::{Read, Run, Scenario};
 
-use crate::clean::odds::weigh;
+use crate::clean::neighbours::NEXT_DOOR_DB;
+use crate::clean::odds::{log_odds, weigh};
 use crate::clean::one_row::{BY_LEVELS, WITH_DOPPLER};
 use crate::clean::portal::companions::Companions;
 use crate::clean::portal::follow::{ROW_WEIGHTS, WEIGHTS};
@@ -24,6 +27,7 @@ use crate::domain::sightings::Direction;
 use crate::domain::time::Timestamp;
 
 const SCENARIOS: u64 = 120;
+const FEW: u64 = 12;
 /// What is said of a moment so far from a true passage, from clear to clear of the door, is still of that.
 const NEAR_US: i64 = 8_000_000;
 /// Twice the wavelength's inverse: metres a second for each hertz.
@@ -34,8 +38,16 @@ const BEGIN_US: i64 = 1_700_000_000_000_000;
 struct Case<const N: usize> {
     signs: [f32; N],
     right: bool,
-    /// Of a scenario that is fitted on, and not of one that is graded.
-    fitted: bool,
+    part: Part,
+}
+
+/// What a scenario is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Fitted,
+    Graded,
+    /// They are too few to be parted.
+    Both,
 }
 
 #[derive(Default)]
@@ -49,7 +61,7 @@ struct Cases {
 struct Doors<'a> {
     run: &'a Run,
     rule: PortalRule,
-    fitted: bool,
+    part: Part,
     crossings: BTreeMap<(usize, usize), Crossing>,
     companions: BTreeMap<usize, Companions>,
 }
@@ -84,7 +96,7 @@ impl Doors<'_> {
             let of = self.crossings.entry((read.door, read.tag));
             let crossing = of.or_insert_with(|| Crossing::new(at(read.at_us), &rule));
             let crossed = crossing.read(reads, heard(read), &rule);
-            self.note(read.door, crossed);
+            self.note((read.door, read.tag), crossed);
         }
         self.pass(None, fine, cases);
     }
@@ -98,44 +110,67 @@ impl Doors<'_> {
             self.gather(key, fine, cases);
             let Some(crossing) = self.crossings.get_mut(&key) else { return };
             match crossing.silent(&self.rule, self.companions.entry(key.0).or_default()) {
-                Judged::Rests(crossed) => self.note(key.0, crossed),
+                Judged::Rests(crossed) => self.note(key, crossed),
                 Judged::Forgotten => drop(self.crossings.remove(&key)),
             }
         }
     }
 
-    fn note(&mut self, door: usize, crossed: Option<Crossed>) {
+    /// What is told of itself is remembered for those that it may have gone with.
+    fn note(&mut self, key: (usize, usize), crossed: Option<Crossed>) {
         let Some(crossed) = crossed.filter(|crossed| crossed.by_itself) else { return };
-        let companions = self.companions.entry(door).or_default();
+        if self.is_next_doors(key, crossed.at, crossed.evidence.strongest()) {
+            return;
+        }
+        let companions = self.companions.entry(key.0).or_default();
         companions.note(crossed.at, crossed.since, crossed.direction, crossed.later);
     }
 
-    /// What is weighed of a tag that is about to be judged.
+    /// Whether nothing is told of it at this door, because another one heard it better.
+    fn is_next_doors(&self, (door, tag): (usize, usize), at: Timestamp, here: Option<f32>) -> bool {
+        let others = self.crossings.iter().filter(|((other, of), _)| *other != door && *of == tag);
+        let there = others.filter_map(|(_, crossing)| crossing.strongest_near(at));
+        here.zip(there.max_by(f32::total_cmp)).is_some_and(|(here, there)| there > here + NEXT_DOOR_DB)
+    }
+
+    /// What is weighed of a tag that is about to be judged, where something may be told of it.
     fn gather(&self, key: (usize, usize), fine: bool, cases: &mut Cases) {
         let Some(crossing) = self.crossings.get(&key).filter(|crossing| !crossing.is_resting()) else {
             return;
         };
-        let (rule, fitted) = (&self.rule, self.fitted);
+        let (rule, part) = (&self.rule, self.part);
         let then = crossing.silenced(rule);
+        let antennas = then.evidence();
+        let here = antennas.iter().filter_map(|antenna| antenna.peak_rssi_dbm).max_by(f32::total_cmp);
         let row = usize::from(rule.only_row().is_some());
         if then.is_waiting() {
             let none = Companions::default();
             let others = self.companions.get(&key.0).unwrap_or(&none);
             for direction in [Direction::In, Direction::Out] {
                 let Some((at, signs)) = then.alongside(direction, rule, others) else { continue };
-                cases.follow[row].push(Case { signs, right: self.right(key, direction, at), fitted });
+                if self.is_next_doors(key, at, here) {
+                    continue;
+                }
+                cases.follow[row].push(Case { signs, right: self.right(key, direction, at), part });
             }
         } else if row == 0 {
             for (direction, chain, trail) in then.likely_ways(rule).into_iter().flatten() {
+                let Some(at) = then.crossed_at(direction, &antennas, rule) else { continue };
+                if self.is_next_doors(key, at, here) {
+                    continue;
+                }
                 let right = self.went(key, direction, &then);
-                cases.sure.push(Case { signs: then.signs(direction, chain, trail), right, fitted });
+                cases.sure.push(Case { signs: then.signs(direction, chain, trail), right, part });
             }
         } else if let Some((peak, signs, told)) = then.profile().signs().filter(|(.., told)| *told == fine) {
             let at = Timestamp::from_micros(peak * crate::clean::crossing::STEP_US);
+            if self.is_next_doors(key, at, here) {
+                return;
+            }
             for (sign, direction) in [(1.0, Direction::In), (-1.0, Direction::Out)] {
                 let signs = [signs[0], signs[1], sign * signs[2], sign * signs[3]];
                 let right = self.right(key, direction, at);
-                cases.slope[usize::from(told)].push(Case { signs, right, fitted });
+                cases.slope[usize::from(told)].push(Case { signs, right, part });
             }
         }
     }
@@ -151,9 +186,10 @@ fn heard(read: &Read) -> Heard {
     Heard { antenna: read.antenna, inside: read.antenna <= 2, peak_dbm: Some(dbm), nearing_mps }
 }
 
-fn cases() -> Cases {
+fn cases(numbers: Range<u64>, part: impl Fn(u64) -> Part) -> Cases {
     let mut cases = Cases::default();
-    for number in 0..SCENARIOS {
+    for number in numbers {
+        let part = part(number);
         for (rows, fine) in [(2, false), (1, true), (1, false)] {
             let mut scenario = Scenario::drawn(number, rows);
             scenario.doors.fine &= rows == 2 || fine;
@@ -164,7 +200,7 @@ fn cases() -> Cases {
                 model: Arc::new(Model::new([rows == 2, true])),
             };
             let (crossings, companions) = (BTreeMap::new(), BTreeMap::new());
-            let mut doors = Doors { run: &run, rule, fitted: number % 2 == 0, crossings, companions };
+            let mut doors = Doors { run: &run, rule, part, crossings, companions };
             doors.act(fine, &mut cases);
         }
     }
@@ -177,7 +213,7 @@ fn fit<const N: usize>(cases: &[Case<N>]) -> [f32; N] {
     for _ in 0..40 {
         let mut gradient = weights.map(|weight| -1e-3 * weight);
         let mut curved = [[0.0; N]; N];
-        for case in cases.iter().filter(|case| case.fitted) {
+        for case in cases.iter().filter(|case| case.part != Part::Graded) {
             let signs = case.signs.map(f64::from);
             let sum: f64 = signs.iter().zip(weights).map(|(sign, weight)| sign * weight).sum();
             let likely = 1.0 / (1.0 + (-sum).exp());
@@ -218,30 +254,39 @@ fn solve<const N: usize>(mut rows: [[f64; N]; N], mut right: [f64; N]) -> [f64; 
 
 /// How badly weights say what is true of what was not fitted on: the mean surprise, in nats.
 fn surprise<const N: usize>(cases: &[Case<N>], weights: &[f32; N]) -> f64 {
-    let graded: Vec<_> = cases.iter().filter(|case| !case.fitted).collect();
+    let graded: Vec<_> = cases.iter().filter(|case| case.part != Part::Fitted).collect();
     let each = graded.iter().map(|case| {
-        let likely = f64::from(weigh(&case.signs, weights)).clamp(1e-6, 1.0 - 1e-6);
+        // Nothing is said more surely than this.
+        let likely = f64::from(weigh(&case.signs, weights)).clamp(1e-3, 1.0 - 1e-3);
         -(if case.right { likely } else { 1.0 - likely }).ln()
     });
     each.sum::<f64>() / graded.len().max(1) as f64
 }
 
+/// How much of what is found of a table's cases the weights that stand in the code say, too: 1 is as much, 0 no more
+/// than who knows only how many are right.
 fn check<const N: usize>(name: &str, cases: &[Case<N>], stand: &[f32; N]) -> f64 {
     let found = fit(cases);
-    let (best, now) = (surprise(cases, &found), surprise(cases, stand));
     let right = cases.iter().filter(|case| case.right).count();
-    println!(
-        "{name}: {} cases, {right} right\n  found {found:.2?} {best:.4}\n  stand {stand:.2?} {now:.4}",
-        cases.len()
-    );
+    let mut guess = [0.0; N];
+    guess[0] = log_odds(right as f32 / cases.len().max(1) as f32, f32::MAX);
+    // What is graded on the very cases that it was fitted on seems better by so much for each weight (Akaike 1974).
+    let same = cases.iter().any(|case| case.part == Part::Both);
+    let flattered = |weights: usize| if same { weights as f64 / cases.len() as f64 } else { 0.0 };
+    let best = surprise(cases, &found) + flattered(N);
+    let guessed = surprise(cases, &guess) + flattered(1);
+    let now = surprise(cases, stand);
+    let share = (guessed - now) / (guessed - best);
+    println!("{name}: {} cases, {right} right; guessed {guessed:.4}", cases.len());
+    println!("  found {found:.2?} {best:.4}\n  stand {stand:.2?} {now:.4}, {share:.2} of it");
     let tenths: Vec<String> = (0..10).filter_map(|tenth| told(cases, stand, tenth)).collect();
     println!("  said → right: {}", tenths.join(" "));
-    now - best
+    share
 }
 
 /// Of those that weights give that many tenths: what is said, what is right, and how many they are.
 fn told<const N: usize>(cases: &[Case<N>], weights: &[f32; N], tenth: usize) -> Option<String> {
-    let graded = cases.iter().filter(|case| !case.fitted);
+    let graded = cases.iter().filter(|case| case.part != Part::Fitted);
     let said = graded.map(|case| (weigh(&case.signs, weights), case.right));
     let said: Vec<_> = said.filter(|(likely, _)| (likely * 10.0) as usize == tenth).collect();
     let mean = said.iter().map(|(likely, _)| f64::from(*likely)).sum::<f64>() / said.len().max(1) as f64;
@@ -249,22 +294,31 @@ fn told<const N: usize>(cases: &[Case<N>], weights: &[f32; N], tenth: usize) -> 
     (!said.is_empty()).then(|| format!("{mean:.2} → {right:.2} ({})", said.len()))
 }
 
-#[test]
-#[ignore = "acts out 360 scenarios, and prints"]
-fn weights_are_those_that_drawn_portals_give() {
-    let cases = cases();
-    // Fitted before scenarios could be drawn, on fewer kinds of loads: printed, and not held to what is found here.
+/// `SURE` was fitted before scenarios could be drawn, and is printed alone: what is found of them tells the named suites
+/// worse (see there).
+fn check_all(cases: &Cases) -> [f64; 4] {
     check("verdict.rs SURE", &cases.sure, &SURE);
-    let off = [
+    [
         check("follow.rs WEIGHTS", &cases.follow[0], &WEIGHTS),
         check("follow.rs ROW_WEIGHTS", &cases.follow[1], &ROW_WEIGHTS),
         check("one_row.rs WITH_DOPPLER", &cases.slope[1], &WITH_DOPPLER),
         check("one_row.rs BY_LEVELS", &cases.slope[0], &BY_LEVELS),
-    ];
-    assert!(
-        off.iter().all(|off| *off <= 0.05),
-        "what stands in the code says less than what is found: {off:?}"
-    );
+    ]
+}
+
+#[test]
+#[ignore = "acts out 360 scenarios, and prints"]
+fn weights_are_those_that_drawn_portals_give() {
+    let half = |number| if number % 2 == 0 { Part::Fitted } else { Part::Graded };
+    let shares = check_all(&cases(0..SCENARIOS, half));
+    assert!(shares.iter().all(|share| *share >= 0.9), "the code says less than what is found: {shares:.2?}");
+}
+
+/// The same on a few, of which less can be found.
+#[test]
+fn weights_are_about_those_that_a_few_drawn_portals_give() {
+    let shares = check_all(&cases(0..FEW, |_| Part::Both));
+    assert!(shares.iter().all(|share| *share >= 0.5), "the code says less than what is found: {shares:.2?}");
 }
 
 #[test]
@@ -276,7 +330,7 @@ fn a_regression_finds_the_weights_that_made_the_cases() {
                 (nth.wrapping_mul(prime).wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0
             });
             let signs = [1.0, one * 4.0 - 2.0, other * 4.0 - 2.0];
-            Case { signs, right: luck < weigh(&signs, &made), fitted: true }
+            Case { signs, right: luck < weigh(&signs, &made), part: Part::Both }
         })
         .collect();
     let found = fit(&cases);
