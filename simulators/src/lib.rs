@@ -21,6 +21,7 @@ pub mod modbus;
 pub mod month;
 pub mod mqtt;
 pub mod portal;
+pub mod processes;
 pub mod scenario;
 pub mod serial;
 mod sync;

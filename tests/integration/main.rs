@@ -31,6 +31,7 @@ mod outage;
 mod people;
 mod plant;
 mod portal;
+mod processes;
 mod purity;
 mod readers;
 mod readme;

@@ -1,0 +1,98 @@
+//! The daemon's cleaning, on the samples as its decoders give them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use tallyman::clean::{Cleaned, Cleaner};
+use tallyman::config::{self, Config};
+use tallyman::domain::frames::{LinkChange, LinkState};
+use tallyman::domain::ids::SourceId;
+use tallyman::domain::readings::{self, Reading};
+use tallyman::domain::sightings::{ConditionChange, Episode, Seen};
+use tallyman::domain::time::Timestamp;
+use tallyman_simulators::processes::{Limit, Run, Scenario};
+
+use super::{Quality, Said};
+
+const BEGINS_US: i64 = 1_772_409_600_000_000;
+
+pub fn judge(scenario: &Scenario, run: &Run) -> (Vec<Said>, Vec<Quality>) {
+    let config = configured(scenario);
+    let mut cleaner = Cleaner::new(&config.rules, &config.intake);
+    let mut out = Cleaned::default();
+    let at = |at_s: f64| Timestamp::from_micros(BEGINS_US + (at_s * 1e6) as i64);
+    let sources: Vec<SourceId> = (0..scenario.sensors).map(|nth| SourceId::new(format!("s{nth}"))).collect();
+    for source in &sources {
+        let state = LinkState::Up { replaying: false };
+        cleaner.link(&LinkChange { source: source.clone(), at: at(0.0), state }, &mut out);
+    }
+    let (mut said, mut qualities): (Vec<Said>, _) = (Vec::new(), Vec::new());
+    for sample in &run.samples {
+        let quality = match sample.value {
+            Some(_) => readings::Quality::Good,
+            None => readings::Quality::NoCommunication,
+        };
+        let reading = Reading::Sample(readings::Sample {
+            device: format!("s{}", sample.sensor).into(),
+            point: "value".into(),
+            observed_at: at(sample.at_s),
+            value: sample.value,
+            text: None,
+            quality,
+        });
+        cleaner.reading(reading, &sources[sample.sensor], at(sample.at_s), &mut out);
+        for sighting in out.sightings.drain(..) {
+            let since_s = |at: Timestamp| (at.as_micros() - BEGINS_US) as f64 / 1e6;
+            match sighting.what {
+                Seen::Condition(ConditionChange { limit, change, .. }) => {
+                    let sensor = sample.sensor;
+                    let of_name = |it: &Limit| it.name == limit.as_str();
+                    let limit = scenario.limits.iter().position(of_name).expect("a limit of ours");
+                    match change {
+                        Episode::Began { began_at, .. } => {
+                            let (began_s, told_s, until_s) = (since_s(began_at), sample.at_s, f64::INFINITY);
+                            said.push(Said { sensor, limit, began_s, told_s, until_s });
+                        }
+                        Episode::Ended { .. } => {
+                            let mut newest = said.iter_mut().rev();
+                            let of_it = |said: &&mut Said| said.sensor == sensor && said.limit == limit;
+                            newest.find(of_it).expect("it began").until_s = sample.at_s;
+                        }
+                    }
+                }
+                Seen::Quality { quality, .. } => qualities.push(Quality {
+                    sensor: sample.sensor,
+                    at_s: sample.at_s,
+                    is_good: quality == readings::Quality::Good,
+                }),
+                _ => {}
+            }
+        }
+    }
+    (said, qualities)
+}
+
+/// As people would write it.
+fn configured(scenario: &Scenario) -> Config {
+    let mut text = "node = \"n\"\n[[site]]\nname = \"works\"\ntimezone = \"Europe/Berlin\"\n".to_owned();
+    let mut write = |part: std::fmt::Arguments<'_>| text.write_fmt(part).expect("a string takes it");
+    for sensor in 0..scenario.sensors {
+        write(format_args!(
+            "[[modbus]]\nname = \"s{sensor}\"\nsite = \"works\"\naddress = \"127.0.0.1:502\"\npoll = \"{}s\"\nbase = 0\n\
+             [[modbus.point]]\nname = \"value\"\ntable = \"holding\"\naddress = 0\ntype = \"f32\"\n",
+            scenario.poll_s
+        ));
+        for limit in &scenario.limits {
+            let threshold = match (limit.high, limit.low) {
+                (Some(high), _) => format!("high = {high:?}"),
+                (None, low) => format!("low = {:?}", low.unwrap_or_default()),
+            };
+            write(format_args!(
+                "[[limit]]\ndevice = \"s{sensor}\"\npoint = \"value\"\nname = \"{}\"\n{threshold}\n\
+                 deadband = {:?}\non_delay = \"{}s\"\noff_delay = \"{}s\"\n",
+                limit.name, limit.deadband, limit.on_delay_s, limit.off_delay_s
+            ));
+        }
+    }
+    config::parse(&text, Path::new("/"), &|_| None).unwrap_or_else(|error| panic!("{error}"))
+}
