@@ -144,13 +144,7 @@ impl Prune {
         limit: Timestamp,
     ) -> Result<Step, StoreError> {
         let (now, limit) = (Instant::now(), limit.as_micros());
-        if self.by_register
-            && !transacted(connection, self.patience, async |it| holds(it, judged).await).await?
-        {
-            tracing::warn!(
-                table = self.table,
-                "nothing of it is forgotten: the register in the database is not the one that this node mirrors or follows"
-            );
+        if self.by_register && !self.is_judged(connection, judged, limit).await? {
             // What was gone through by another register was not judged by ours.
             self.walked = None;
             return Ok(Step::Done);
@@ -176,6 +170,28 @@ impl Prune {
                 Ok(Step::Done)
             }
         }
+    }
+
+    /// Whether the register can say what goes; where it cannot and something would, that is told.
+    async fn is_judged(
+        &self,
+        connection: &mut Connection,
+        judged: &str,
+        limit: i64,
+    ) -> Result<bool, StoreError> {
+        let table = self.table;
+        let asked = transacted(connection, self.patience, async |it| {
+            Ok((holds(it, judged).await?, oldest(it, table).await?))
+        });
+        let (judged, oldest) = asked.await?;
+        if !judged && oldest.is_some_and(|oldest| oldest < limit) {
+            tracing::warn!(
+                table,
+                "nothing of it is forgotten: the register in the database is not the one that this node mirrors or \
+                 follows"
+            );
+        }
+        Ok(judged)
     }
 
     /// The condition on rows of `t` that go, of a stretch of time.
