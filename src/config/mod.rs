@@ -51,7 +51,9 @@ pub use brokers::{BrokerConfig, MqttVersion, TopicConfig};
 pub use connections::BackoffConfig;
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
-pub use modbus::{ByteOrder, Fixed, Half, ModbusConfig, PointConfig, RegisterType};
+pub use modbus::{
+    ByteOrder, Fixed, Half, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointConfig, RegisterType,
+};
 pub use modbus::{MAX_GAP, MAX_REGISTERS, Reach as ModbusReach};
 pub use places::COVERAGES;
 pub use positions::{NmeaConfig, TeltonikaConfig};

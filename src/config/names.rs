@@ -28,7 +28,7 @@ const SOURCES: [&str; 5] = ["reader", "broker", "modbus", "nmea", "teltonika"];
 #[derive(Default)]
 pub(super) struct Names {
     by_kind: BTreeMap<&'static str, BTreeSet<String>>,
-    /// Points of each `[[modbus]]`, its profile's among them.
+    /// Points of each Modbus device, its profile's among them.
     pub points: BTreeMap<String, BTreeSet<String>>,
     /// Readers that speak something else than LLRP.
     pub serial_readers: BTreeSet<String>,
@@ -59,7 +59,10 @@ impl Names {
         names.presence_points = named("read_point", "kind", |kind| kind == "presence");
         let profiles: BTreeMap<&str, BTreeSet<String>> =
             all_profiles().filter_map(|table| Some((text(table, "name")?, points(table)))).collect();
-        for device in tables(top, "modbus") {
+        // A line without devices is one itself.
+        let lines = tables(top, "modbus").filter(|line| tables(line, "device").next().is_none());
+        let devices = tables(top, "modbus").flat_map(|line| tables(line, "device"));
+        for device in lines.chain(devices) {
             let Some(name) = text(device, "name") else { continue };
             let mut all = points(device);
             if let Some(profile) = text(device, "profile").and_then(|profile| profiles.get(profile)) {

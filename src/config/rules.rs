@@ -89,8 +89,8 @@ pub(super) fn limits(top: &Section<'_>, scope: &Scope<'_>) -> Vec<LimitConfig> {
 }
 
 fn limit(section: Section<'_>, scope: &Scope<'_>) -> Option<LimitConfig> {
-    let device =
-        section.need("device", scope.refer(&section, "device", "modbus"), "the name of a [[modbus]]");
+    let device = section.reference("device", "modbus", scope.names.points.keys().map(String::as_str));
+    let device = section.need("device", device, "the name of a [[modbus]], or of a device on it");
     let point = match device {
         Some(device) => {
             let points = scope.names.points.get(device);

@@ -120,7 +120,7 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
         let mine = |point: &&ReadPointConfig| point.antennas.iter().any(|a| a.source == reader.name);
         reader.references = rules.read_points.iter().filter(mine).filter_map(|p| p.reference_tag).collect();
     }
-    for device in &devices.modbus {
+    for device in devices.modbus.iter().flat_map(|line| &line.units) {
         for point in &device.points {
             if let Some(unit) = &point.unit {
                 rules.units.insert((device.device.clone(), point.name.clone()), unit.clone());

@@ -1,20 +1,21 @@
-//! Modbus TCP source: polls a device's registers on a schedule that does not drift, and hands on one
-//! frame for each request of each poll, answered or not. Never writes to a device.
+//! Modbus source: polls the devices of one line on a schedule that does not drift, and hands on one frame for
+//! each request of each poll, answered or not. Never writes to a device.
 //!
 //! ```text
 //!   waiting (backoff) → connecting → silent ──first answer──► up
 //!        ▲                  │          │                      │
-//!        └──────────────────┴──────────┴── timeout, garbage, closed
+//!        └──────────────────┴──────────┴── closed; or not one of its devices answers
 //! ```
 //!
-//! While there is no connection every poll still gives its failed frames: bad quality is known within
-//! one poll. A device cannot be slowed: where the pipeline has no room answers are dropped and counted.
+//! While there is no connection every poll still gives its failed frames: bad quality is known within one
+//! poll. A device that does not answer while others do is left alone for longer and longer (`unit`), so it
+//! costs them a timeout now and then. A device cannot be slowed: where the pipeline has no room answers are
+//! dropped and counted.
 
 use std::pin::Pin;
-use std::time::Duration;
 
-use metrics::{Counter, counter};
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
+use metrics::counter;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -24,30 +25,36 @@ use crate::source::IntakeSender;
 use crate::source::standing::Standing;
 use crate::telemetry::names;
 
+mod exchange;
 mod line;
+mod meters;
 pub mod plan;
+mod schedule;
+mod unit;
+mod wire;
 
-use line::Line;
-use plan::{Illegal, PlannedRequest, plan_requests};
+pub use line::{Fault, Line};
+use meters::Meters;
+use plan::PlannedRequest;
+use schedule::Schedule;
+use unit::Unit;
 
 /// Runs until `shutdown`, or until nobody takes the frames.
 pub async fn run(config: ModbusConfig, intake: IntakeSender, shutdown: CancellationToken) {
-    let poll = config.poll.max(Duration::from_millis(1));
     let mut poller = Poller::new(config, intake);
     tokio::select! {
         biased;
         () = shutdown.cancelled() => {}
-        () = poller.run(poll) => {}
+        () = poller.run() => {}
     }
     poller.standing.ended();
 }
 
 struct Poller {
     config: ModbusConfig,
-    plan: Vec<PlannedRequest>,
+    units: Vec<Unit>,
     standing: Standing,
     state: State,
-    last_due: Option<Instant>,
     meters: Meters,
 }
 
@@ -66,37 +73,47 @@ enum State {
 impl Poller {
     fn new(config: ModbusConfig, intake: IntakeSender) -> Self {
         let drops = counter!(names::MODBUS_DROPPED, "source" => config.name.as_str().to_owned());
-        let place = format!("{} unit {}", config.address, config.unit);
+        let units = config.units.iter().cloned().map(|unit| Unit::new(unit, config.backoff)).collect();
         Self {
-            plan: plan_requests(&config.points, config.reach, &Illegal::default()),
-            standing: Standing::new(config.name.clone(), place, config.backoff, intake, drops),
+            units,
+            standing: Standing::new(config.name.clone(), config.place(), config.backoff, intake, drops),
             state: connecting(&config, ModbusFailure::Transport("not connected yet".into())),
-            last_due: None,
             meters: Meters::new(config.name.as_str()),
             config,
         }
     }
 
     /// Until nobody takes the frames. May be cancelled.
-    async fn run(&mut self, poll: Duration) {
+    async fn run(&mut self) {
         // The first poll waits for the first attempt to connect: a start is no failure of a sensor.
         let step = self.state.step().await;
         self.advance(step);
-        let mut ticks = interval(poll);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let beats = self.units.iter().enumerate().flat_map(|(place, unit)| unit.beats(place)).collect();
+        let mut schedule = Schedule::new(beats, seed(self.config.name.as_str()), Instant::now());
         while !self.standing.outbox.is_closed() {
-            self.next(&mut ticks).await;
+            self.next(&mut schedule).await;
         }
     }
 
     /// The next thing that happens: a step towards a connection, or a poll. Connecting and polling do
     /// not wait for one another, or a device that swallows connections would be silence.
-    async fn next(&mut self, ticks: &mut Interval) {
+    async fn next(&mut self, schedule: &mut Schedule) {
+        let Some((place, due)) = schedule.next() else {
+            let step = self.state.step().await;
+            return self.advance(step);
+        };
         tokio::select! {
             step = self.state.step() => self.advance(step),
-            due = ticks.tick() => {
-                self.count_missed(due, ticks);
-                self.poll().await;
+            () = sleep_until(due) => {
+                let now = Instant::now();
+                self.meters.jitter.record(now.saturating_duration_since(due).as_secs_f64());
+                let (beat, missed) = schedule.take(place, now);
+                if missed > 0 {
+                    self.meters.skipped_late.increment(missed);
+                    let device = &self.units[beat.unit].config.device;
+                    warn!(source = %self.config.name, %device, missed, "polls took longer than the poll interval");
+                }
+                self.poll(beat).await;
             }
         }
     }
@@ -106,44 +123,33 @@ impl Poller {
             Step::Waited(failure) => self.state = connecting(&self.config, failure),
             Step::Connected(line) => {
                 self.standing.connected();
+                self.units.iter_mut().for_each(Unit::try_again);
                 self.state = State::Connected(line);
             }
             Step::Failed(failure) => self.lost(failure),
         }
     }
 
-    async fn poll(&mut self) {
+    async fn poll(&mut self, beat: schedule::Beat) {
+        let unit = &mut self.units[beat.unit];
+        unit.relearn(Instant::now());
+        let requests = unit.requests(beat.interval);
         if self.standing.outbox.gate_is_open() {
-            for place in 0..self.plan.len() {
-                let request = self.plan[place];
-                let registers = self.ask(request).await;
-                self.hand_on(request, registers);
+            for request in requests {
+                self.ask(beat, request).await;
             }
+            let unit = &self.units[beat.unit];
+            self.meters.refused(unit.config.device.as_str(), unit.illegal.len());
         } else {
             self.meters.skipped_full.increment(1);
-            self.standing.outbox.drop("journal-full", self.plan.len() as u64);
+            self.standing.outbox.drop("journal-full", requests.len() as u64);
         }
         self.standing.outbox.log_drops();
     }
 
-    /// The answer, or the reason why there is none; a connection that failed is not asked again.
-    async fn ask(&mut self, request: PlannedRequest) -> Result<Vec<u16>, ModbusFailure> {
-        let line = match &mut self.state {
-            State::Connected(line) => line,
-            State::Waiting { failure, .. } | State::Connecting { failure, .. } => return Err(failure.clone()),
-        };
-        let answer = line.read(request).await;
-        self.meters.count(&answer);
-        match &answer {
-            Ok(_) | Err(ModbusFailure::Exception(_)) => self.standing.proven(),
-            Err(failure) => self.lost(failure.clone()),
-        }
-        answer
-    }
-
-    fn hand_on(&mut self, request: PlannedRequest, registers: Result<Vec<u16>, ModbusFailure>) {
+    fn hand_on(&mut self, unit: usize, request: PlannedRequest, registers: Result<Vec<u16>, ModbusFailure>) {
         let PlannedRequest { table, address, count } = request;
-        let device = self.config.device.clone();
+        let device = self.units[unit].config.device.clone();
         let payload = Payload::Modbus(ModbusAnswer { device, table, address, count, registers });
         let (source, received_at) = (self.config.name.clone(), self.standing.outbox.now());
         self.standing.outbox.frame(Frame { source, received_at, payload, ack: None });
@@ -153,24 +159,21 @@ impl Poller {
         let delay = self.standing.lost(describe(&failure));
         self.state = State::Waiting { until: Box::pin(sleep(delay)), failure };
     }
+}
 
-    /// Polls that did not take place, because the one before took too long.
-    fn count_missed(&mut self, due: Instant, ticks: &Interval) {
-        let late = self.last_due.replace(due).map(|last| due - last);
-        let missed = late.map_or(0, |late| (late.as_nanos() / ticks.period().as_nanos()).saturating_sub(1));
-        if missed > 0 {
-            self.meters.skipped_late.increment(u64::try_from(missed).unwrap_or(u64::MAX));
-            warn!(source = %self.config.name, missed, "a poll took longer than the poll interval");
-        }
-    }
+/// The same line has the same place in its intervals after a restart.
+fn seed(name: &str) -> u64 {
+    // FNV-1a.
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn connecting(config: &ModbusConfig, failure: ModbusFailure) -> State {
-    let line = Line::connect(config.address.clone(), config.unit, config.timeout);
-    State::Connecting { line: Box::pin(line), failure }
+    State::Connecting { line: Box::pin(Line::open(config.clone())), failure }
 }
 
-fn describe(failure: &ModbusFailure) -> String {
+/// In words.
+pub fn describe(failure: &ModbusFailure) -> String {
     match failure {
         ModbusFailure::Exception(code) => format!("exception {code}"),
         ModbusFailure::Timeout => "no answer in time".into(),
@@ -200,40 +203,12 @@ impl State {
             Self::Connected(_) => std::future::pending().await,
         }
     }
-}
 
-struct Meters {
-    skipped_late: Counter,
-    skipped_full: Counter,
-    ok: Counter,
-    exception: Counter,
-    timeout: Counter,
-    transport: Counter,
-}
-
-impl Meters {
-    fn new(source: &str) -> Self {
-        let source = || source.to_owned();
-        let skipped =
-            |reason| counter!(names::MODBUS_POLLS_SKIPPED, "source" => source(), "reason" => reason);
-        let requests = |result| counter!(names::MODBUS_REQUESTS, "source" => source(), "result" => result);
-        Self {
-            skipped_late: skipped("late"),
-            skipped_full: skipped("journal-full"),
-            ok: requests("ok"),
-            exception: requests("exception"),
-            timeout: requests("timeout"),
-            transport: requests("transport"),
+    /// Why there is no line.
+    fn failure(&self) -> Option<&ModbusFailure> {
+        match self {
+            Self::Waiting { failure, .. } | Self::Connecting { failure, .. } => Some(failure),
+            Self::Connected(_) => None,
         }
-    }
-
-    fn count(&self, answer: &Result<Vec<u16>, ModbusFailure>) {
-        let result = match answer {
-            Ok(_) => &self.ok,
-            Err(ModbusFailure::Exception(_)) => &self.exception,
-            Err(ModbusFailure::Timeout) => &self.timeout,
-            Err(ModbusFailure::Transport(_)) => &self.transport,
-        };
-        result.increment(1);
     }
 }

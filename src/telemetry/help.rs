@@ -131,6 +131,13 @@ const HELP: &[(&str, Kind, &str)] = &[
     ),
     (names::MODBUS_REQUESTS, Counter, "Modbus requests, by result"),
     (names::MODBUS_POLLS_SKIPPED, Counter, "Modbus polls left out, by reason"),
+    (names::MODBUS_JITTER, Histogram, "How far a Modbus poll began behind its time"),
+    (
+        names::MODBUS_LEFT_ALONE,
+        Counter,
+        "Modbus requests not sent, because their device does not answer while others on its line do",
+    ),
+    (names::MODBUS_REFUSED, Gauge, "Registers that a Modbus device is known to refuse"),
     (names::MODBUS_DROPPED, Counter, "Modbus answers dropped, because the pipeline had no room"),
     (names::READER_READS, Counter, "Tag reports, by antenna"),
     (

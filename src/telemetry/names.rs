@@ -135,6 +135,12 @@ pub const SERIAL_NUDGES: &str = "tallyman_serial_nudges_total";
 pub const MODBUS_REQUESTS: &str = "tallyman_modbus_requests_total";
 /// Polls left out, by `reason`: `late`, `journal-full`.
 pub const MODBUS_POLLS_SKIPPED: &str = "tallyman_modbus_polls_skipped_total";
+/// How far a poll began behind its time, in seconds.
+pub const MODBUS_JITTER: &str = "tallyman_modbus_poll_delay_seconds";
+/// Requests that were not sent, because their device has not answered lately and others on the line have.
+pub const MODBUS_LEFT_ALONE: &str = "tallyman_modbus_left_alone_total";
+/// Registers that a device is known to refuse, by `device`.
+pub const MODBUS_REFUSED: &str = "tallyman_modbus_refused_registers";
 /// Answers dropped, because the pipeline had no room.
 pub const MODBUS_DROPPED: &str = "tallyman_modbus_dropped_answers_total";
 // LLRP sources.

@@ -22,6 +22,7 @@ mod llrp_properties;
 #[cfg(feature = "demo")]
 mod memory;
 mod metrics;
+mod modbus_line;
 mod modbus_source;
 mod month;
 mod mqtt_source;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tallyman::config::{BackoffConfig, ModbusConfig, ModbusReach, PointConfig, RegisterType};
+use tallyman::config::{
+    BackoffConfig, ModbusConfig, ModbusReach, ModbusTransport, ModbusUnitConfig, PointConfig, RegisterType,
+};
 use tallyman::domain::frames::{LinkState, ModbusAnswer, ModbusFailure, ModbusTable, Payload};
 use tallyman::domain::ids::{DeviceId, SourceId};
 use tallyman::source::{Gate, Intake, modbus};
@@ -20,16 +22,21 @@ fn point(table: ModbusTable, address: u16) -> PointConfig {
 }
 
 fn config(port: u16) -> ModbusConfig {
-    ModbusConfig {
-        name: SourceId::new("modbus"),
+    let unit = ModbusUnitConfig {
         device: DeviceId::new("cold-room"),
-        address: format!("127.0.0.1:{port}"),
         unit: UNIT,
         poll: Duration::from_millis(20),
-        timeout: Duration::from_secs(10),
-        backoff: BackoffConfig { first: Duration::from_millis(5), last: Duration::from_millis(20) },
         reach: ModbusReach::default(),
         points: vec![point(ModbusTable::Holding, 100)],
+    };
+    ModbusConfig {
+        name: SourceId::new("modbus"),
+        transport: ModbusTransport::Tcp { address: format!("127.0.0.1:{port}"), tls: None },
+        timeout: Duration::from_secs(10),
+        pause_after_connect: Duration::ZERO,
+        pause: Duration::ZERO,
+        backoff: BackoffConfig { first: Duration::from_millis(5), last: Duration::from_millis(20) },
+        units: vec![unit],
     }
 }
 
@@ -115,7 +122,7 @@ fn answer(asked: &Asked, registers: &[u16]) -> Vec<u8> {
 async fn answers_are_frames_and_the_link_comes_first() {
     let (device, port) = Device::listen().await;
     let mut config = config(port);
-    config.points = vec![
+    config.units[0].points = vec![
         point(ModbusTable::Input, 7),
         point(ModbusTable::Holding, 100),
         PointConfig { kind: RegisterType::F32, ..point(ModbusTable::Holding, 102) },
@@ -276,7 +283,7 @@ async fn a_late_answer_is_never_taken_for_another() {
 async fn an_answer_sent_twice_is_not_the_next_one_s() {
     let (device, port) = Device::listen().await;
     let mut config = config(port);
-    config.points.push(point(ModbusTable::Holding, 500));
+    config.units[0].points.push(point(ModbusTable::Holding, 500));
     let mut daemon = Daemon::start(config, 100);
     let mut line = device.connection().await;
     let asked = line.asked().await;
@@ -302,7 +309,7 @@ async fn an_answer_sent_twice_is_not_the_next_one_s() {
 #[tokio::test]
 async fn without_a_device_every_poll_fails_at_once_whatever_the_backoff() {
     let mut config = config(free_port());
-    config.points.push(point(ModbusTable::Input, 1));
+    config.units[0].points.push(point(ModbusTable::Input, 1));
     config.backoff = BackoffConfig { first: Duration::from_secs(3600), last: Duration::from_secs(3600) };
     let mut daemon = Daemon::start(config, 100);
     assert!(daemon.down().await.contains("failed to connect"));

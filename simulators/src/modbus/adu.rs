@@ -66,7 +66,7 @@ pub fn exception(request: &Request<'_>, transaction: u16, code: u8) -> Vec<u8> {
     frame(transaction, request.unit, &[request.function | 0x80, code])
 }
 
-fn frame(transaction: u16, unit: u8, pdu: &[u8]) -> Vec<u8> {
+pub fn frame(transaction: u16, unit: u8, pdu: &[u8]) -> Vec<u8> {
     let mut out = transaction.to_be_bytes().to_vec();
     out.extend([0, 0]);
     out.extend((pdu.len() as u16 + 1).to_be_bytes());

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     Input,
     Holding,
+    Coil,
+    Discrete,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

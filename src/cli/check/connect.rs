@@ -66,7 +66,7 @@ fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
         probes.push((what, Box::pin(probes::nmea(receiver.clone(), timeout))));
     }
     for device in &config.modbus {
-        let what = format!("modbus {} ({} unit {})", device.name, device.address, device.unit);
+        let what = format!("modbus {} ({})", device.name, device.place());
         probes.push((what, Box::pin(probes::modbus(device.clone()))));
     }
     if let Some(store) = &config.timescale {

@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_modbus::client::{Context, Reader, tcp};
-use tokio_modbus::slave::Slave;
 
 use crate::config::values::mask_url;
 use crate::config::{
@@ -16,8 +13,9 @@ use crate::config::{
 };
 use crate::decode::gps::nmea::speaks;
 use crate::decode::serial::{Framed, Framer, Side};
-use crate::domain::frames::ModbusTable;
 use crate::notify::http::{HttpClient, HttpError};
+use crate::source::modbus::plan::PlannedRequest;
+use crate::source::modbus::{self, Fault};
 use crate::source::mqtt::Limits;
 use crate::source::mqtt::handshake::{self, SUBSCRIBE_ID, Session};
 use crate::source::mqtt::packets::{FromBroker, ToBroker};
@@ -94,10 +92,6 @@ pub async fn nmea(config: NmeaConfig, limit: Duration) -> Result<String, String>
     }
 }
 
-async fn connect(address: &str) -> Result<TcpStream, String> {
-    TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))
-}
-
 /// Connects with the credentials under another client id and a clean session, so that the daemon's own
 /// session is left alone, and subscribes, to learn whether the broker allows it. Of a shared subscription it asks for
 /// the filter alone, or it would take messages from those who share it.
@@ -142,32 +136,37 @@ async fn subscribed(
     }
 }
 
-/// Reads the first point.
+/// Reads the first point of each device.
 pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
-    let stream = connect(&config.address).await?;
-    let mut context: Context = tcp::attach_slave(stream, Slave(config.unit));
-    let Some(point) = config.points.first() else {
-        return Ok("connected; no points to read".to_owned());
-    };
-    let (address, count) = (point.address, point.kind.registers());
-    let answer = match point.table {
-        ModbusTable::Holding => context.read_holding_registers(address, count).await,
-        ModbusTable::Input => context.read_input_registers(address, count).await,
-        ModbusTable::Coil => bits(context.read_coils(address, count).await),
-        ModbusTable::Discrete => bits(context.read_discrete_inputs(address, count).await),
-    };
-    match answer {
-        Ok(Ok(registers)) => Ok(format!("point {} reads {registers:?} (raw registers)", point.name)),
-        Ok(Err(exception)) => Err(format!(
-            "answers {exception:?} to point {} (zero-based address {address}): see its base, table and address",
-            point.name
-        )),
-        Err(error) => Err(format!("connected, but does not answer: {error}")),
+    let mut line = modbus::Line::open(config.clone()).await.map_err(|failure| modbus::describe(&failure))?;
+    let (mut said, mut wrong) = (Vec::new(), false);
+    for unit in &config.units {
+        let Some(point) = unit.points.first() else {
+            said.push(format!("{}: connected; no points to read", unit.device));
+            continue;
+        };
+        let request =
+            PlannedRequest { table: point.table, address: point.address, count: point.kind.registers() };
+        let answer = line.read(unit.unit, request).await;
+        let (device, name, address) = (&unit.device, &point.name, point.address);
+        wrong |= answer.is_err();
+        said.push(match answer {
+            Ok(registers) => format!("{device}: point {name} reads {registers:?} (raw registers)"),
+            Err(Fault::Exception(code)) => format!(
+                "{device}: answers exception {code} to point {name} (zero-based address {address}): see its base, \
+                 table and address"
+            ),
+            Err(fault) => {
+                let failure = modbus::describe(&fault.into());
+                if config.units.len() > 1 && line.settle().await.is_err() {
+                    return Err(failure);
+                }
+                format!("{device}: connected, but does not answer: {failure}")
+            }
+        });
     }
-}
-
-fn bits(answer: tokio_modbus::Result<Vec<bool>>) -> tokio_modbus::Result<Vec<u16>> {
-    answer.map(|answer| answer.map(|bits| bits.into_iter().map(u16::from).collect()))
+    let said = said.join("; ");
+    if wrong { Err(said) } else { Ok(said) }
 }
 
 /// Connects and asks for the versions.

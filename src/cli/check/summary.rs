@@ -169,15 +169,18 @@ fn sources(config: &Config, out: &mut String) -> std::fmt::Result {
         };
         writeln!(out, "teltonika {name}{}: {listen}, {who}", at(name))?;
     }
-    for device in &config.modbus {
-        let poll = duration_text(device.poll);
-        let (name, address, points) = (&device.name, &device.address, device.points.len());
-        writeln!(
-            out,
-            "modbus {name}{}: {address} unit {}, {points} points every {poll}",
-            at(name),
-            device.unit
-        )?;
+    for line in &config.modbus {
+        let (name, transport) = (&line.name, &line.transport);
+        for device in &line.units {
+            let (unit, points, poll) = (device.unit, device.points.len(), duration_text(device.poll));
+            let what = if device.device.as_str() == name.as_str() {
+                String::new()
+            } else {
+                format!("{} ", device.device)
+            };
+            let at = at(name);
+            writeln!(out, "modbus {name}{at}: {what}{transport} unit {unit}, {points} points every {poll}")?;
+        }
     }
     Ok(())
 }

@@ -1,18 +1,25 @@
-//! `[[modbus]]`: a device, its connection and its points.
+//! `[[modbus]]`: a line, and the devices on it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::files::ProfileFile;
 use super::map::overlaps;
 use super::point::points;
 use super::profile::{Profiles, fits, profiles, reach};
-use super::{ModbusConfig, Profile};
+use super::{ModbusConfig, ModbusTransport, ModbusUnitConfig, Profile};
 use crate::config::devices::{address, backoff, source};
 use crate::config::document::Section;
+use crate::config::serial::line;
+use crate::config::tls::client_tls;
 use crate::config::validate::{DAY, MINUTE, SECOND, Scope, SourceSites};
 use crate::domain::ids::DeviceId;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// Of the standard for serial lines, with even parity.
+const BAUD: u32 = 19_200;
+/// What a slave needs to turn its driver off, and we to hear that nothing follows.
+const RTU_PAUSE: Duration = Duration::from_millis(10);
 
 pub(in crate::config) fn devices<'d>(
     top: &Section<'d>,
@@ -21,41 +28,144 @@ pub(in crate::config) fn devices<'d>(
     sites: &mut SourceSites,
 ) -> Vec<ModbusConfig> {
     let profiles = profiles(top, files, scope);
-    let devices = top.tables("modbus").into_iter();
-    devices.filter_map(|section| device(section, scope, &profiles, sites)).collect()
+    let lines = top.tables("modbus").into_iter();
+    lines.filter_map(|section| modbus_line(section, scope, &profiles, sites)).collect()
 }
 
-fn device(
+fn modbus_line(
     section: Section<'_>,
     scope: &Scope<'_>,
     profiles: &Profiles,
     sites: &mut SourceSites,
 ) -> Option<ModbusConfig> {
     let name = source(&section, scope, "modbus", sites);
-    section.choice("transport", &[("tcp", ())]);
-    let address = address(&section, "10.0.0.9:502");
-    let unit = section.integer("unit", 0..=255).unwrap_or(1);
-    let poll = section.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(10 * SECOND);
+    let transport = transport(&section, scope);
+    let is_rtu = transport.as_ref().is_some_and(ModbusTransport::is_rtu);
     let timeout = section.duration("timeout", 10 * MILLISECOND..=10 * MINUTE).unwrap_or(2 * SECOND);
+    let pauses = || Duration::ZERO..=MINUTE;
+    let pause_after_connect = section.duration("pause_after_connect", pauses()).unwrap_or_default();
+    let pause = section.duration("pause", pauses());
+    let pause = pause.unwrap_or(if is_rtu { RTU_PAUSE } else { Duration::ZERO });
     let backoff = backoff(&section);
-    let profile = map(&section, scope, profiles);
+    let units = units(&section, scope, profiles, name.as_ref().map(|name| name.as_str()));
     section.finish();
-    let name = name?;
-    Some(ModbusConfig {
-        device: DeviceId::new(name.as_str()),
-        name,
-        address: address?.to_owned(),
+    let config = ModbusConfig {
+        name: name?,
+        transport: transport?,
+        timeout,
+        pause_after_connect,
+        pause,
+        backoff,
+        units,
+    };
+    Some(config)
+}
+
+#[derive(Clone, Copy)]
+enum Wire {
+    Tcp,
+    RtuOverTcp,
+    Rtu,
+}
+
+fn transport(section: &Section<'_>, scope: &Scope<'_>) -> Option<ModbusTransport> {
+    let known = [("tcp", Wire::Tcp), ("rtu-over-tcp", Wire::RtuOverTcp), ("rtu", Wire::Rtu)];
+    let given = section.choice("transport", &known);
+    let by_default = if section.has("port") { Wire::Rtu } else { Wire::Tcp };
+    let wire = given.unwrap_or(by_default);
+    if section.has("tls") && !matches!(wire, Wire::Tcp) {
+        section.problem("tls", "serial bytes have no TLS", "only with transport = \"tcp\"");
+    }
+    let tls = client_tls(section, scope);
+    match wire {
+        Wire::Rtu => {
+            if section.has("address") {
+                section.problem(
+                    "address",
+                    "given, and a serial line too",
+                    "transport = \"rtu-over-tcp\", or a port",
+                );
+            }
+            line(section, scope, BAUD).map(ModbusTransport::Rtu)
+        }
+        Wire::Tcp | Wire::RtuOverTcp => {
+            if section.has("port") {
+                section.problem(
+                    "port",
+                    "given, and this transport needs an address",
+                    "transport = \"rtu\", or no port",
+                );
+            }
+            let address = address(section, "10.0.0.9:502")?.to_owned();
+            Some(match wire {
+                Wire::Tcp => ModbusTransport::Tcp { address, tls },
+                _ => ModbusTransport::RtuOverTcp(address),
+            })
+        }
+    }
+}
+
+/// The devices in tables of their own; or the one that the line's table describes, which has its name.
+fn units(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    profiles: &Profiles,
+    name: Option<&str>,
+) -> Vec<ModbusUnitConfig> {
+    let poll = section.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(10 * SECOND);
+    let tables = section.tables("device");
+    if tables.is_empty() {
+        if let Some(name) = name {
+            scope.is_first(section, "name", "modbus device", name);
+        }
+        return unit(section, scope, profiles, poll, name).into_iter().collect();
+    }
+    for key in ["unit", "profile", "base", "point", "max_registers", "max_gap"] {
+        if section.has(key) {
+            section.problem(key, "given beside [[modbus.device]]", "write it in the device's table");
+        }
+    }
+    // They are read all the same, so that they count as known.
+    unit(section, scope, profiles, poll, None);
+    let mut taken = BTreeSet::new();
+    let mut units = Vec::new();
+    for table in tables {
+        let name = table.need("name", crate::config::validate::name(&table, "name"), "the device's name");
+        if let Some(name) = name {
+            scope.is_first(&table, "name", "modbus device", name);
+        }
+        let poll = table.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(poll);
+        if let Some(unit) = unit(&table, scope, profiles, poll, name) {
+            if !taken.insert(unit.unit) {
+                table.problem("unit", "another device of the line has it", "each a number of its own");
+            }
+            units.push(unit);
+        }
+        table.finish();
+    }
+    units
+}
+
+fn unit(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    profiles: &Profiles,
+    poll: Duration,
+    name: Option<&str>,
+) -> Option<ModbusUnitConfig> {
+    let unit = section.integer("unit", 0..=255).unwrap_or(1);
+    let profile = map(section, scope, profiles, name.is_some());
+    Some(ModbusUnitConfig {
+        device: DeviceId::new(name?),
         unit,
         poll,
-        timeout,
-        backoff,
         reach: profile.reach,
         points: profile.points,
     })
 }
 
 /// What a profile says, and the table's own points beside it.
-fn map(section: &Section<'_>, scope: &Scope<'_>, profiles: &Profiles) -> Profile {
+fn map(section: &Section<'_>, scope: &Scope<'_>, profiles: &Profiles, is_needed: bool) -> Profile {
     let named = scope.refer(section, "profile", "profile");
     let mut map = named.and_then(|name| profiles.get(name)).cloned().unwrap_or_default();
     let own = points(section);
@@ -69,8 +179,9 @@ fn map(section: &Section<'_>, scope: &Scope<'_>, profiles: &Profiles) -> Profile
         section.finish();
         map.points.push(point);
     }
-    if !section.has("profile") && !section.has("point") {
-        section.problem("point", "missing, and profile too", "name a [[profile]] or write [[modbus.point]]");
+    if is_needed && !section.has("profile") && !section.has("point") {
+        let allowed = "name a [[profile]], or write a point for each value";
+        section.problem("point", "missing, and profile too", allowed);
     }
     map.reach = reach(section, map.reach);
     fits(&map.points, section, map.reach);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BackoffConfig;
+use super::{BackoffConfig, ClientTls, SerialLine};
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 
@@ -25,16 +25,72 @@ pub const MAX_REGISTERS: u16 = 125;
 /// round trip and 21 bytes of headers.
 pub const MAX_GAP: u16 = 8;
 
+/// A line to one device or many: a connection, or a serial port.
 #[derive(Clone, Debug)]
 pub struct ModbusConfig {
     pub name: SourceId,
-    pub device: DeviceId,
-    /// `host:port`.
-    pub address: String,
-    pub unit: u8,
-    pub poll: Duration,
+    pub transport: ModbusTransport,
+    /// For a connection, and for each answer.
     pub timeout: Duration,
+    pub pause_after_connect: Duration,
+    /// Between an answer and the next request.
+    pub pause: Duration,
     pub backoff: BackoffConfig,
+    pub units: Vec<ModbusUnitConfig>,
+}
+
+impl ModbusConfig {
+    /// As people call it.
+    pub fn place(&self) -> String {
+        match &self.units[..] {
+            [unit] => format!("{} unit {}", self.transport, unit.unit),
+            units => format!("{}, {} devices", self.transport, units.len()),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum ModbusTransport {
+    /// `host:port`; over TLS it is Modbus/TCP Security.
+    Tcp {
+        address: String,
+        tls: Option<ClientTls>,
+    },
+    /// Serial frames behind `host:port`.
+    RtuOverTcp(String),
+    Rtu(SerialLine),
+}
+
+impl ModbusTransport {
+    /// Frames without transactions.
+    pub fn is_rtu(&self) -> bool {
+        !matches!(self, Self::Tcp { .. })
+    }
+
+    /// Bytes that are under way when it is closed may still come when it is open again.
+    pub fn is_port(&self) -> bool {
+        matches!(self, Self::Rtu(SerialLine::Port { .. }))
+    }
+}
+
+impl std::fmt::Display for ModbusTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { address, tls: None } => f.write_str(address),
+            Self::Tcp { address, tls: Some(_) } => write!(f, "{address} over TLS"),
+            Self::RtuOverTcp(address) => write!(f, "{address} (RTU)"),
+            Self::Rtu(line) => write!(f, "{line}"),
+        }
+    }
+}
+
+/// A device on a line.
+#[derive(Clone, Debug)]
+pub struct ModbusUnitConfig {
+    pub device: DeviceId,
+    pub unit: u8,
+    /// For points that have no interval of their own.
+    pub poll: Duration,
     pub reach: Reach,
     pub points: Vec<PointConfig>,
 }
@@ -72,6 +128,8 @@ pub struct PointConfig {
     pub words: Arc<BTreeMap<i64, String>>,
     /// Values beyond these are not believed.
     pub range: Option<(f64, f64)>,
+    /// Where it is not read with the others.
+    pub poll: Option<Duration>,
 }
 
 impl PointConfig {
@@ -89,6 +147,7 @@ impl PointConfig {
             none: Vec::new(),
             words: Arc::default(),
             range: None,
+            poll: None,
         }
     }
 

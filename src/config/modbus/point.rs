@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::registers::{ByteOrder, Fixed, Half, RegisterType};
 use super::{MAX_REGISTERS, PointConfig};
 use crate::config::document::Section;
-use crate::config::validate::name;
+use crate::config::validate::{DAY, name};
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::PointId;
 
@@ -85,6 +86,7 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
     let none = none(section, kind);
     let words = words(section, kind);
     let range = range(section, kind, scale, offset);
+    let poll = section.duration("poll", Duration::from_millis(10)..=DAY);
     if let (Some(address), Some(kind)) = (address, kind)
         && address.checked_add(kind.registers() - 1).is_none()
     {
@@ -105,6 +107,7 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
         none,
         words: Arc::new(words),
         range,
+        poll,
     })
 }
 

@@ -6,7 +6,8 @@ use crate::domain::tag_filter::Refused;
 #[test]
 fn modbus_addresses_count_from_their_own_base() {
     let config = parse(SAMPLE, Path::new(""), &no_env).unwrap();
-    let points: Vec<_> = config.modbus[0].points.iter().map(|p| (p.name.as_str(), p.address)).collect();
+    let points: Vec<_> =
+        config.modbus[0].units[0].points.iter().map(|p| (p.name.as_str(), p.address)).collect();
     assert_eq!((points[0], points.last()), (("temperature", 0), Some(&("door", 0))));
 }
 
@@ -214,7 +215,7 @@ fn points_of_every_kind_are_read() {
         point("g", "table = \"input\"\naddress = 11\ntype = \"f64\"\norder = \"cdab\"\nrange = [-1, 1.5]"),
     ].concat());
     let config = parse(&text, Path::new("/"), &no_env).unwrap();
-    let points = &config.modbus[0].points;
+    let points = &config.modbus[0].units[0].points;
     let kinds: Vec<_> = points.iter().map(|point| point.kind).collect();
     let fixed = RegisterType::Fixed(Fixed { words: 2, signed: true, fraction: 16 });
     let (byte, text, bit) = (RegisterType::U8(Half::High), RegisterType::Text(6), RegisterType::Bit(0));
@@ -284,8 +285,8 @@ fn profiles_come_from_files_too_and_their_faults_name_the_file() {
     };
     let parsed = |device: &str| parse(&text(device), folder.path(), &no_env);
     let config = parsed("profile = \"second\"\nmax_gap = 2").unwrap();
-    assert_eq!(config.modbus[0].reach, ModbusReach { max_registers: 10, max_gap: 2 });
-    assert_eq!(config.modbus[0].points[0].address, 0);
+    assert_eq!(config.modbus[0].units[0].reach, ModbusReach { max_registers: 10, max_gap: 2 });
+    assert_eq!(config.modbus[0].units[0].points[0].address, 0);
     write("b.toml", &profile("first", "scale = 0\nbits = 3\n"));
     let told = parsed("profile = \"first\"").unwrap_err().to_string();
     for expected in
@@ -297,6 +298,76 @@ fn profiles_come_from_files_too_and_their_faults_name_the_file() {
     assert!(parsed("profile = \"first\"").unwrap_err().to_string().contains("b.toml: "));
     let missing = problems("node = \"n\"\nprofiles = [\"nowhere/*.toml\", \"none.toml\"]\n");
     assert_eq!(missing.len(), 2, "{missing:?}");
+}
+
+#[test]
+fn lines_have_devices_and_the_transport_that_they_say() {
+    let around = |text: &str| format!("node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n{text}");
+    let point = |table: &str| {
+        format!(
+            "base = 0\n[[modbus.{table}point]]\nname = \"t\"\ntable = \"input\"\naddress = 0\ntype = \"u16\"\n"
+        )
+    };
+    let device = |rest: &str| format!("[[modbus.device]]\n{rest}\n{}", point("device."));
+    let limit = "[[limit]]\ndevice = \"a\"\npoint = \"t\"\nname = \"hi\"\nhigh = 1\n";
+    let text = around(&format!(
+        "[[modbus]]\nname = \"m\"\nport = \"/dev/ttyS0\"\nparity = \"even\"\npoll = \"3s\"\n{}{}{limit}",
+        device("name = \"a\"\nunit = 3\npoll = \"1m\""),
+        device("name = \"b\"\nunit = 4")
+    ));
+    let config = parse(&text, Path::new("/"), &no_env).unwrap();
+    let line = &config.modbus[0];
+    let expected = SerialLine::Port {
+        path: "/dev/ttyS0".into(),
+        baud: 19_200,
+        data_bits: 8,
+        stop_bits: 1,
+        parity: Parity::Even,
+    };
+    assert_eq!((&line.transport, line.pause), (&ModbusTransport::Rtu(expected), Duration::from_millis(10)));
+    let units: Vec<_> =
+        line.units.iter().map(|unit| (unit.device.as_str(), unit.unit, unit.poll.as_secs())).collect();
+    assert_eq!(units, [("a", 3, 60), ("b", 4, 3)]);
+    let text = around(&format!(
+        "[[modbus]]\nname = \"m\"\naddress = \"h:802\"\n{}[modbus.tls]\nserver_name = \"x\"\n",
+        point("")
+    ));
+    let config = parse(&text, Path::new("/"), &no_env).unwrap();
+    let ModbusTransport::Tcp { tls: Some(tls), .. } = &config.modbus[0].transport else { panic!("no TLS") };
+    assert_eq!(tls.server_name.as_deref(), Some("x"));
+    let head = "[[modbus]]\nname = \"m\"\n";
+    for (text, expected) in [
+        (
+            format!("{head}address = \"h:1\"\nunit = 2\n{}", device("name = \"a\"")),
+            "modbus[0].unit: 2: given beside",
+        ),
+        (
+            format!("{head}address = \"h:1\"\n{}{}", device("name = \"a\""), device("name = \"b\"")),
+            "modbus[0].device[1].unit: another device",
+        ),
+        (
+            format!("{head}address = \"h:1\"\n{}{head}", device("name = \"a\""))
+                .replacen("\"m\"", "\"k\"", 1)
+                + "address = \"h:2\"\n"
+                + &device("name = \"a\""),
+            "modbus[1].device[0].name: \"a\": given twice",
+        ),
+        (
+            format!("{head}address = \"h:1\"\ntransport = \"rtu\"\nport = \"/dev/a\"\n{}", point("")),
+            "modbus[0].address: \"h:1\": given, and a serial line",
+        ),
+        (
+            format!("{head}port = \"/dev/a\"\ntransport = \"tcp\"\naddress = \"h:1\"\n{}", point("")),
+            "modbus[0].port: \"/dev/a\": given, and this",
+        ),
+        (
+            format!("{head}address = \"h:1\"\ntransport = \"rtu-over-tcp\"\ntls = {{}}\n{}", point("")),
+            "modbus[0].tls: {…}: serial bytes",
+        ),
+    ] {
+        let found = problems(&around(&text));
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{expected}: {found:#?}");
+    }
 }
 
 #[test]
@@ -314,7 +385,9 @@ fn the_profiles_that_come_with_it_are_sound_and_say_where_they_are_from() {
         "node = \"n\"\nprofiles = [\"profiles/*.toml\"]\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n{devices}"
     );
     let config = parse(&text, &folder, &no_env).unwrap();
-    assert!(config.modbus.len() >= 5 && config.modbus.iter().all(|device| !device.points.is_empty()));
+    assert!(
+        config.modbus.len() >= 5 && config.modbus.iter().all(|device| !device.units[0].points.is_empty())
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::decode::modbus::PointDecoder;
 use crate::decode::serial::SerialDecoder;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::frames::{Frame, Payload};
-use crate::domain::ids::SourceId;
+use crate::domain::ids::{DeviceId, SourceId};
 
 pub(super) struct Decoders(BTreeMap<SourceId, Decoder>);
 
@@ -20,7 +20,8 @@ enum Decoder {
     Llrp(Box<ReportDecoder>),
     Serial(SerialDecoder),
     Mqtt(MessageDecoder),
-    Modbus(PointDecoder),
+    /// By device.
+    Modbus(BTreeMap<DeviceId, PointDecoder>),
     Nmea(NmeaStream),
     Teltonika,
 }
@@ -39,10 +40,11 @@ impl Decoders {
             .brokers
             .iter()
             .map(|broker| (&broker.name, Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
-        let modbus = config
-            .modbus
-            .iter()
-            .map(|device| (&device.name, Decoder::Modbus(PointDecoder::new(&device.points))));
+        let modbus = config.modbus.iter().map(|line| {
+            let units = line.units.iter();
+            let decoders = units.map(|unit| (unit.device.clone(), PointDecoder::new(&unit.points)));
+            (&line.name, Decoder::Modbus(decoders.collect()))
+        });
         let nmea = config.receivers.iter().map(|receiver| {
             let stream = NmeaStream::new(receiver.device.clone(), receiver.not_before);
             (&receiver.name, Decoder::Nmea(stream))
@@ -86,8 +88,10 @@ impl Decoders {
             (Some(Decoder::Teltonika), Payload::Teltonika { imei, bytes, fault: None }) => {
                 teltonika::decode_packet(imei, bytes, out)
             }
-            (Some(Decoder::Modbus(decoder)), Payload::Modbus(answer)) => {
-                decoder.decode(answer, frame.received_at, &mut out.readings);
+            (Some(Decoder::Modbus(decoders)), Payload::Modbus(answer)) => {
+                if let Some(decoder) = decoders.get(&answer.device) {
+                    decoder.decode(answer, frame.received_at, &mut out.readings);
+                }
                 Ok(())
             }
             (_, Payload::TooLong { message, .. }) => Err(error("too-long", max_payload, too_long(message))),

@@ -1,120 +1,171 @@
-//! The connection to one Modbus TCP device: connecting, asking, and what an answer must be to count.
+//! A line to one device or many: opening it, asking, and what an answer must be to count.
 //!
-//! tokio-modbus checks transaction, unit and function of an answer, and nothing else: it takes any
-//! number of registers, and a closed connection for whatever the system's last error was. Both are
-//! checked here. A connection on which anything was wrong is never used again, because an answer may
-//! still be under way on it that would be taken for the next one.
+//! tokio-modbus checks transaction, unit and function of an answer, and nothing else: it takes any number of
+//! registers. That is checked here. RTU has no transactions: what else arrives there is listened to before a
+//! request and behind an answer, and an answer in company is none.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_modbus::client::{Client, tcp};
+use tokio::time::{sleep, timeout};
+use tokio_modbus::client::{Client, Context, rtu, tcp};
+use tokio_modbus::slave::SlaveContext;
 use tokio_modbus::{ProtocolError, Request, Response, Slave};
 
 use super::plan::PlannedRequest;
+use super::wire::Wire;
+use crate::config::values::parse_host_port;
+use crate::config::{ModbusConfig, ModbusTransport, SerialLine};
 use crate::domain::frames::{ModbusFailure, ModbusTable};
+use crate::source::dial::dial;
+use crate::source::line::Line as Bytes;
+use crate::source::serial;
+
+/// No byte within an answer comes later than this after the one before it.
+const QUIET: Duration = Duration::from_millis(30);
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fault {
+    /// The device said no.
+    Exception(u8),
+    Timeout,
+    /// Something came, and it was not the answer.
+    Wrong(String),
+    /// The line is gone.
+    Closed(String),
+}
+
+impl From<Fault> for ModbusFailure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Exception(code) => Self::Exception(code),
+            Fault::Timeout => Self::Timeout,
+            Fault::Wrong(reason) | Fault::Closed(reason) => Self::Transport(reason),
+        }
+    }
+}
 
 pub struct Line {
-    device: tokio_modbus::client::Context,
+    wire: Wire,
+    client: Context,
+    is_rtu: bool,
     timeout: Duration,
+    /// Between the end of an answer and the next request.
+    pause: Duration,
 }
 
 impl Line {
-    pub async fn connect(address: String, unit: u8, limit: Duration) -> Result<Self, ModbusFailure> {
-        let stream = match timeout(limit, TcpStream::connect(&address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                return Err(ModbusFailure::Transport(format!("failed to connect to {address}: {error}")));
-            }
+    pub async fn open(config: ModbusConfig) -> Result<Self, ModbusFailure> {
+        let opening = bytes(&config.transport, config.timeout);
+        let bytes = match timeout(config.timeout, opening).await {
+            Ok(bytes) => bytes.map_err(ModbusFailure::Transport)?,
             Err(_) => return Err(ModbusFailure::Timeout),
         };
-        stream.set_nodelay(true).map_err(|error| ModbusFailure::Transport(error.to_string()))?;
-        let device = tcp::attach_slave(EndIsError(stream), Slave(unit));
-        Ok(Self { device, timeout: limit })
+        sleep(config.pause_after_connect).await;
+        let wire = Wire::new(bytes);
+        let is_rtu = config.transport.is_rtu();
+        let client = attached(&wire, is_rtu);
+        Ok(Self { wire, client, is_rtu, timeout: config.timeout, pause: config.pause })
     }
 
-    /// One request. After any failure but an exception the line must be dropped.
-    pub async fn read(&mut self, request: PlannedRequest) -> Result<Vec<u16>, ModbusFailure> {
-        let PlannedRequest { table, address, count } = request;
-        let asked = match table {
-            ModbusTable::Holding => Request::ReadHoldingRegisters(address, count),
-            ModbusTable::Input => Request::ReadInputRegisters(address, count),
-            ModbusTable::Coil => Request::ReadCoils(address, count),
-            ModbusTable::Discrete => Request::ReadDiscreteInputs(address, count),
-        };
-        let registers = match timeout(self.timeout, self.device.call(asked)).await {
-            Err(_) => return Err(ModbusFailure::Timeout),
-            Ok(Err(error)) => return Err(ModbusFailure::Transport(mismatch(&error))),
-            Ok(Ok(Err(exception))) => return Err(ModbusFailure::Exception(exception.into())),
-            Ok(Ok(Ok(
-                Response::ReadHoldingRegisters(registers) | Response::ReadInputRegisters(registers),
-            ))) => registers,
-            // They come in whole bytes, and the library does not know how many were asked for.
-            Ok(Ok(Ok(Response::ReadCoils(mut bits) | Response::ReadDiscreteInputs(mut bits)))) => {
-                if bits.len() == usize::from(count).next_multiple_of(8) {
-                    bits.truncate(usize::from(count));
-                }
-                bits.into_iter().map(u16::from).collect()
-            }
-            Ok(Ok(Ok(_))) => return Err(ModbusFailure::Transport("an answer to another question".into())),
-        };
-        if registers.len() != usize::from(count) {
-            let message = format!("{} registers instead of {count}", registers.len());
-            return Err(ModbusFailure::Transport(message));
+    /// One request. After a timeout or a wrong answer [`Self::settle`] comes before the next one.
+    pub async fn read(&mut self, unit: u8, request: PlannedRequest) -> Result<Vec<u16>, Fault> {
+        if self.is_rtu {
+            self.strays().await?;
         }
-        Ok(registers)
+        self.client.set_slave(Slave(unit));
+        let answer = match timeout(self.timeout, self.client.call(asked(request))).await {
+            Err(_) => return Err(Fault::Timeout),
+            Ok(Err(error)) => return Err(fault(&error)),
+            Ok(Ok(Err(exception))) => Err(Fault::Exception(exception.into())),
+            Ok(Ok(Ok(response))) => values(request, response),
+        };
+        if !self.pause.is_zero() {
+            sleep(self.pause).await;
+        }
+        if self.is_rtu && self.strays().await? > 0 {
+            return Err(Fault::Wrong("more came than the answer".into()));
+        }
+        answer
+    }
+
+    /// Whether the next answer belongs to the next request once more. Over TCP that needs a new connection,
+    /// because an answer may still be under way on this one.
+    pub async fn settle(&mut self) -> Result<(), Fault> {
+        let drained = self.wire.drain(QUIET.max(self.pause), self.timeout).await;
+        drained.map_err(|error| Fault::Closed(error.to_string()))?;
+        self.client = attached(&self.wire, self.is_rtu);
+        Ok(())
+    }
+
+    /// Throws away what is there already.
+    async fn strays(&mut self) -> Result<usize, Fault> {
+        let drained = self.wire.drain(Duration::ZERO, Duration::ZERO).await;
+        drained.map_err(|error| Fault::Closed(error.to_string()))
+    }
+}
+
+fn attached(wire: &Wire, is_rtu: bool) -> Context {
+    if is_rtu { rtu::attach(wire.clone()) } else { tcp::attach(wire.clone()) }
+}
+
+async fn bytes(transport: &ModbusTransport, limit: Duration) -> Result<Box<dyn Bytes>, String> {
+    match transport {
+        ModbusTransport::Rtu(line) => serial::open(line, limit).await,
+        ModbusTransport::RtuOverTcp(address) => serial::open(&SerialLine::Tcp(address.clone()), limit).await,
+        ModbusTransport::Tcp { address, tls } => {
+            let (host, port) = parse_host_port(address)?;
+            dial(&host, port, tls.as_ref()).await.map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn asked(request: PlannedRequest) -> Request<'static> {
+    let PlannedRequest { table, address, count } = request;
+    match table {
+        ModbusTable::Holding => Request::ReadHoldingRegisters(address, count),
+        ModbusTable::Input => Request::ReadInputRegisters(address, count),
+        ModbusTable::Coil => Request::ReadCoils(address, count),
+        ModbusTable::Discrete => Request::ReadDiscreteInputs(address, count),
+    }
+}
+
+fn values(request: PlannedRequest, response: Response) -> Result<Vec<u16>, Fault> {
+    let count = usize::from(request.count);
+    match response {
+        Response::ReadHoldingRegisters(registers) | Response::ReadInputRegisters(registers)
+            if registers.len() == count =>
+        {
+            Ok(registers)
+        }
+        // They come in whole bytes, and the library does not know how many were asked for.
+        Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits)
+            if bits.len() == count.next_multiple_of(8) =>
+        {
+            Ok(bits.into_iter().take(count).map(u16::from).collect())
+        }
+        Response::ReadHoldingRegisters(values) | Response::ReadInputRegisters(values) => {
+            Err(Fault::Wrong(format!("{} registers instead of {count}", values.len())))
+        }
+        Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits) => {
+            Err(Fault::Wrong(format!("{} bits instead of {count}", bits.len())))
+        }
+        _ => Err(Fault::Wrong("an answer to another question".into())),
     }
 }
 
 /// Without the values that the library's own text would quote.
-fn mismatch(error: &tokio_modbus::Error) -> String {
+fn fault(error: &tokio_modbus::Error) -> Fault {
     match error {
         tokio_modbus::Error::Protocol(ProtocolError::HeaderMismatch { message, .. }) => {
-            format!("the answer belongs to another request: {message}")
+            Fault::Wrong(format!("the answer belongs to another request: {message}"))
         }
         tokio_modbus::Error::Protocol(ProtocolError::FunctionCodeMismatch { request, .. }) => {
-            format!("the answer is not to function {}", request.value())
+            Fault::Wrong(format!("the answer is not to function {}", request.value()))
         }
-        tokio_modbus::Error::Transport(error) => error.to_string(),
-    }
-}
-
-/// A stream whose end is an error that says so.
-#[derive(Debug)]
-struct EndIsError(TcpStream);
-
-impl AsyncRead for EndIsError {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = std::task::ready!(Pin::new(&mut self.0).poll_read(cx, buf));
-        Poll::Ready(match read {
-            Ok(()) if buf.filled().len() == before && buf.remaining() > 0 => {
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the device closed the connection"))
-            }
-            other => other,
-        })
-    }
-}
-
-impl AsyncWrite for EndIsError {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        tokio_modbus::Error::Transport(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Fault::Wrong(error.to_string())
+        }
+        tokio_modbus::Error::Transport(error) => Fault::Closed(error.to_string()),
     }
 }

@@ -1,0 +1,317 @@
+//! Lines with several devices, over TCP, serial frames over TCP, and a pseudo-terminal: what is learned of
+//! devices, what a dead one costs the others, and that no answer is ever taken for another's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tallyman::config::{
+    BackoffConfig, ModbusConfig, ModbusReach, ModbusTransport, ModbusUnitConfig, Parity, PointConfig,
+    RegisterType, SerialLine,
+};
+use tallyman::domain::frames::{ModbusAnswer, ModbusFailure, ModbusTable, Payload};
+use tallyman::domain::ids::{DeviceId, SourceId};
+use tallyman::source::{Intake, modbus};
+use tallyman_simulators::modbus::Table;
+use tallyman_simulators::modbus::bank::{Bank, Delivery, Slave, telling};
+use tokio::time::timeout;
+
+use crate::servers::PATIENCE;
+use crate::source::Source;
+
+const TIMEOUT: Duration = Duration::from_millis(60);
+
+fn points(addresses: &[u16]) -> Vec<PointConfig> {
+    let point = |address: &u16| {
+        PointConfig::new(&format!("p{address}"), ModbusTable::Holding, *address, RegisterType::U16)
+    };
+    addresses.iter().map(point).collect()
+}
+
+fn unit(number: u8, points: Vec<PointConfig>) -> ModbusUnitConfig {
+    ModbusUnitConfig {
+        device: DeviceId::new(format!("unit-{number}")),
+        unit: number,
+        poll: Duration::from_millis(15),
+        reach: ModbusReach::default(),
+        points,
+    }
+}
+
+fn line(transport: ModbusTransport, units: Vec<ModbusUnitConfig>) -> ModbusConfig {
+    ModbusConfig {
+        name: SourceId::new("line"),
+        pause: if transport.is_rtu() { Duration::from_millis(3) } else { Duration::ZERO },
+        transport,
+        timeout: TIMEOUT,
+        pause_after_connect: Duration::ZERO,
+        backoff: BackoffConfig { first: Duration::from_millis(5), last: Duration::from_millis(20) },
+        units,
+    }
+}
+
+fn over_tcp(bank: &Bank) -> ModbusTransport {
+    ModbusTransport::Tcp { address: bank.address().unwrap().to_string(), tls: None }
+}
+
+fn on_port(path: &Path) -> ModbusTransport {
+    let (baud, parity) = (115_200, Parity::None);
+    ModbusTransport::Rtu(SerialLine::Port { path: path.to_owned(), baud, data_bits: 8, stop_bits: 1, parity })
+}
+
+struct Daemon(Source);
+
+impl Daemon {
+    fn start(config: ModbusConfig) -> Self {
+        Self(Source::start(10_000, |intake, shutdown| modbus::run(config, intake, shutdown)))
+    }
+
+    async fn answer(&mut self) -> ModbusAnswer {
+        loop {
+            if let Intake::Frame(frame) = self.0.next().await {
+                let Payload::Modbus(answer) = frame.payload else { panic!("{frame:?}") };
+                return answer;
+            }
+        }
+    }
+
+    /// Answers until one is as wanted, that one the last.
+    async fn until(&mut self, what: &str, wanted: impl Fn(&ModbusAnswer) -> bool) -> Vec<ModbusAnswer> {
+        let mut answers = Vec::new();
+        let found = timeout(PATIENCE, async {
+            loop {
+                let answer = self.answer().await;
+                let done = wanted(&answer);
+                answers.push(answer);
+                if done {
+                    return;
+                }
+            }
+        });
+        assert!(found.await.is_ok(), "{what}: {:?}", answers.last());
+        answers
+    }
+}
+
+fn is_from(answer: &ModbusAnswer, unit: u8) -> bool {
+    answer.device.as_str() == format!("unit-{unit}")
+}
+
+/// Whether the registers are those that the slave has there.
+fn is_true(answer: &ModbusAnswer) -> bool {
+    let unit: u16 = answer.device.as_str().trim_start_matches("unit-").parse().unwrap();
+    let truth: Vec<u16> =
+        (answer.address..answer.address + answer.count).map(|at| unit * 1000 + at).collect();
+    answer.registers.as_ref().is_ok_and(|registers| *registers == truth)
+}
+
+fn slaves(units: &[u8]) -> BTreeMap<u8, Slave> {
+    units.iter().map(|unit| (*unit, telling(*unit, Table::Holding, 0..100))).collect()
+}
+
+#[tokio::test]
+async fn devices_of_one_line_share_a_connection() {
+    let bank = Bank::tcp(slaves(&[1, 7]), false).await.unwrap();
+    let mut daemon =
+        Daemon::start(line(over_tcp(&bank), vec![unit(1, points(&[0, 3])), unit(7, points(&[50]))]));
+    for number in [1, 7] {
+        let answers = daemon.until("an answer", |answer| is_from(answer, number)).await;
+        assert!(answers.iter().all(is_true), "{answers:?}");
+    }
+    daemon.until("another", |answer| is_from(answer, 1) && answer.count == 4).await;
+    assert_eq!(bank.connections(), 1);
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+/// Two of three devices answer. The dead one is tried now and then; the others miss nothing of it.
+async fn a_dead_device(bank: Bank, transport: ModbusTransport) {
+    bank.change(2, |slave| slave.dead = true);
+    let mut config = line(transport, (1..=3).map(|number| unit(number, points(&[10, 40]))).collect());
+    config.backoff = BackoffConfig { first: Duration::from_millis(400), last: Duration::from_secs(2) };
+    let mut daemon = Daemon::start(config);
+    let mut counts = BTreeMap::<String, [usize; 2]>::new();
+    // Until one that answers has done so a hundred times.
+    while counts.get("unit-3").is_none_or(|[good, _]| *good < 100) {
+        let answer = daemon.answer().await;
+        let told = counts.entry(answer.device.to_string()).or_default();
+        match is_true(&answer) {
+            true => told[0] += 1,
+            false => told[1] += 1,
+        }
+    }
+    let tried = bank.take_asked().iter().filter(|asked| asked.unit == 2).count();
+    let [good, bad] = counts["unit-2"];
+    assert_eq!(good, 0);
+    assert!(bad >= 30, "bad quality at every poll, asked or not: {counts:?}");
+    assert!(tried * 5 < bad, "asked {tried} times for {bad} failures");
+    for alive in ["unit-1", "unit-3"] {
+        assert_eq!(counts[alive][1], 0, "{counts:?}");
+    }
+    // And it comes back.
+    bank.change(2, |slave| slave.dead = false);
+    daemon.until("the one that was dead", |answer| is_from(answer, 2) && is_true(answer)).await;
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_device_behind_a_silent_gateway() {
+    let bank = Bank::tcp(slaves(&[1, 2, 3]), false).await.unwrap();
+    let transport = over_tcp(&bank);
+    a_dead_device(bank, transport).await;
+}
+
+#[tokio::test]
+async fn a_dead_device_behind_a_gateway_that_says_so() {
+    let bank = Bank::tcp(slaves(&[1, 2, 3]), true).await.unwrap();
+    let transport = over_tcp(&bank);
+    a_dead_device(bank, transport).await;
+}
+
+#[tokio::test]
+async fn a_dead_device_on_a_serial_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1, 2, 3]), &path).unwrap();
+    a_dead_device(bank, on_port(&path)).await;
+}
+
+/// The requests of whole polls, once nothing new is learned.
+async fn settled(daemon: &mut Daemon, bank: &Bank, expected: &[(u16, u16)]) {
+    let last = *expected.last().unwrap();
+    let is_last = |answer: &ModbusAnswer| (answer.address, answer.count) == last && answer.registers.is_ok();
+    daemon.until("a poll as learned", is_last).await;
+    bank.take_asked();
+    for _ in 0..3 {
+        daemon.until("another poll", is_last).await;
+    }
+    let asked: Vec<(u16, u16)> = bank.take_asked().iter().map(|asked| (asked.address, asked.count)).collect();
+    assert!(asked.len() >= expected.len() * 2, "{asked:?}");
+    // What is refused by itself is asked for by itself, less and less often.
+    let others: Vec<_> = asked.iter().filter(|asked| !expected.contains(asked)).collect();
+    assert!(others.iter().all(|(_, count)| *count == 1), "{asked:?} instead of {expected:?}");
+    assert!(others.len() <= 2, "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_a_device_refuses_is_learned_and_not_asked_for_again() {
+    // 4 and 5 are not there, and nobody wants them; 9 is wanted and not there.
+    let here = [0, 1, 2, 3, 6, 7, 8, 10, 11];
+    let bank = Bank::tcp(BTreeMap::from([(1, telling(1, Table::Holding, here))]), false).await.unwrap();
+    let wanted = points(&[0, 2, 3, 6, 8, 9, 10, 11]);
+    let mut daemon = Daemon::start(line(over_tcp(&bank), vec![unit(1, wanted)]));
+    settled(&mut daemon, &bank, &[(0, 4), (6, 3), (10, 2)]).await;
+    let missing = daemon.until("the missing one", |answer| answer.address == 9).await.pop().unwrap();
+    assert_eq!((missing.count, missing.registers), (1, Err(ModbusFailure::Exception(2))));
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+#[tokio::test]
+async fn so_is_what_is_too_much_at_once() {
+    let few = Slave { max_registers: Some(5), ..telling(1, Table::Holding, 0..8) };
+    let bank = Bank::tcp(BTreeMap::from([(1, few)]), false).await.unwrap();
+    let mut daemon = Daemon::start(line(over_tcp(&bank), vec![unit(1, points(&[0, 1, 2, 3, 4, 5, 6, 7]))]));
+    let answers = daemon.until("the second half", |answer| answer.address == 4).await;
+    assert!(answers.iter().all(is_true), "{answers:?}");
+    bank.take_asked();
+    for _ in 0..6 {
+        let answer = daemon.answer().await;
+        assert!(is_true(&answer) && answer.count <= 5, "{answer:?}");
+    }
+    assert!(bank.take_asked().iter().all(|asked| asked.count <= 5));
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_device_is_asked_again_and_any_other_refusal_stands() {
+    let bank = Bank::tcp(slaves(&[1]), false).await.unwrap();
+    bank.deliver(&[Delivery::Exception(6), Delivery::Exception(6)]);
+    let mut daemon = Daemon::start(line(over_tcp(&bank), vec![unit(1, points(&[0]))]));
+    assert!(is_true(&daemon.answer().await));
+    assert_eq!(bank.take_asked().len(), 3);
+    for code in [1, 3, 4, 5, 8] {
+        bank.deliver(&[Delivery::Exception(code)]);
+        let refused = daemon.until("the refusal", |answer| answer.registers.is_err()).await.pop().unwrap();
+        assert_eq!(refused.registers, Err(ModbusFailure::Exception(code)));
+    }
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+/// Everything that can become of an answer. The requests of a device are all of one length, so that nothing but
+/// the order tells their answers apart where there are no transactions.
+async fn nothing_is_taken_for_anything_else(bank: Bank, transport: ModbusTransport) {
+    let blocks = points(&[0, 20, 40, 60]);
+    let mut daemon = Daemon::start(line(transport, vec![unit(1, blocks.clone()), unit(2, blocks)]));
+    for delivery in [
+        Delivery::Lost,
+        Delivery::Late(TIMEOUT + TIMEOUT / 2),
+        Delivery::Late(TIMEOUT * 3),
+        Delivery::WithTheNext,
+        Delivery::Swapped,
+        Delivery::Twice,
+        Delivery::Truncated,
+        Delivery::Foreign,
+        Delivery::Spoilt,
+        Delivery::ByteByByte,
+    ] {
+        for times in 1..=3 {
+            let before = [Delivery::Right; 3];
+            bank.deliver(&before[..times]);
+            bank.deliver(&vec![delivery; times]);
+            while bank.undelivered() > 0 {
+                let answer = daemon.answer().await;
+                assert!(answer.registers.is_err() || is_true(&answer), "{delivery:?} {times}: {answer:?}");
+            }
+            // Then both are heard again, whatever is still under way.
+            for number in [1, 2] {
+                let heard = |answer: &ModbusAnswer| is_from(answer, number) && is_true(answer);
+                let answers = daemon.until(&format!("{delivery:?} {times}"), heard).await;
+                let wrong = answers.iter().find(|answer| answer.registers.is_ok() && !is_true(answer));
+                assert_eq!(wrong, None, "{delivery:?} {times}");
+            }
+        }
+    }
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+#[tokio::test]
+async fn no_answer_is_taken_for_another_over_tcp() {
+    let bank = Bank::tcp(slaves(&[1, 2]), false).await.unwrap();
+    let transport = over_tcp(&bank);
+    nothing_is_taken_for_anything_else(bank, transport).await;
+}
+
+#[tokio::test]
+async fn no_answer_is_taken_for_another_in_serial_frames_over_tcp() {
+    let bank = Bank::rtu_over_tcp(slaves(&[1, 2])).await.unwrap();
+    let transport = ModbusTransport::RtuOverTcp(bank.address().unwrap().to_string());
+    nothing_is_taken_for_anything_else(bank, transport).await;
+}
+
+#[tokio::test]
+async fn no_answer_is_taken_for_another_on_a_serial_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1, 2]), &path).unwrap();
+    nothing_is_taken_for_anything_else(bank, on_port(&path)).await;
+}
+
+#[tokio::test]
+async fn a_serial_adapter_that_is_pulled_out_and_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1]), &path).unwrap();
+    let mut daemon = Daemon::start(line(on_port(&path), vec![unit(1, points(&[0]))]));
+    daemon.until("the first", is_true).await;
+    bank.stop().await;
+    daemon.until("bad quality", |answer| answer.registers.is_err()).await;
+    let bank = Bank::terminal(slaves(&[1]), &path).unwrap();
+    daemon.until("it again", is_true).await;
+    daemon.0.stop().await;
+    bank.stop().await;
+}
