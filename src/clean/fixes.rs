@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
 use super::geofence::{self, Change, Standing, Way};
+use super::late::{Late, LateRow};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact_fix, maybe_micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
+use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::readings::Fix;
+use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
 /// What trackers without a position send; nothing that we track is within 11 m of it.
@@ -34,6 +37,7 @@ pub(super) struct Tracker {
     /// nearly every tracker has none.
     jump: Option<Box<Jump>>,
     standings: Vec<Standing>,
+    pub late: Late,
     /// When its newest message came, by our clock.
     heard: Timestamp,
     /// The time of which it was last said that it lives.
@@ -62,6 +66,8 @@ pub(super) struct TrackerRow {
     next_chunk: u64,
     #[serde(with = "maybe_micros", default)]
     alive: Option<Timestamp>,
+    #[serde(default)]
+    late: LateRow,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +79,8 @@ pub(super) struct FixRules<'a> {
     pub horizon: Duration,
     pub tracker: &'a TrackerRules,
     pub fences: &'a FenceIndex,
+    /// The connection that it came by.
+    pub via: &'a SourceId,
 }
 
 /// A fix that counts, its time in ours.
@@ -90,6 +98,7 @@ impl Default for Tracker {
             last: None,
             jump: None,
             standings: Vec::new(),
+            late: Late::default(),
             heard: Timestamp::MIN,
             alive: None,
             dirty: false,
@@ -122,14 +131,34 @@ impl Tracker {
         }
         fix.observed_at = observed?;
         let newest = self.last.as_ref().map(|last| last.observed_at);
-        if fix.retained || newest.is_some_and(|newest| fix.observed_at <= newest) {
+        let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
+        if fix.retained || is_older {
+            if is_older {
+                self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
+            }
             return Ok(Accepted { fix, late: true, changes: Vec::new() });
         }
         self.check_jump(&fix, rules.tracker)?;
         let way = Way { before: self.last.as_ref(), fix: &fix, rules: rules.tracker };
-        let changes = geofence::judge(&mut self.standings, rules.fences, &way);
+        let mut changes = geofence::judge(&mut self.standings, rules.fences, &way);
+        // What late fixes have told already is not inferred as well.
+        changes.retain(|Change { fence, inferred, visit, .. }| {
+            !inferred || visit.is_none_or(|(from, to)| !self.late.was_told(fence, from, to))
+        });
+        for change in changes.iter().filter(|change| change.change == FenceChange::Exited) {
+            if let Some((from, to)) = change.visit {
+                self.late.told(change.fence.clone(), from, to);
+            }
+        }
+        self.late.accepted(&fix, rules.tracker);
         self.last = Some(fix.clone());
         Ok(Accepted { fix, late: false, changes })
+    }
+
+    /// Judges the late fixes that wait.
+    pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Vec<Change> {
+        self.dirty = true;
+        self.late.settle(device, &self.standings, rules, fences)
     }
 
     /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
@@ -190,6 +219,7 @@ impl Tracker {
             seen: self.seen.open.clone(),
             next_chunk: self.seen.next(),
             alive: self.alive,
+            late: self.late.row(),
         }
     }
 
@@ -202,6 +232,7 @@ impl Tracker {
             last: row.last.map(|held| held.0),
             jump: row.jump.map(Box::new),
             standings: row.fences,
+            late: Late::restore(row.late),
             alive: row.alive,
             dirty: false,
         }
@@ -264,7 +295,8 @@ mod tests {
         let fences = FenceIndex::new(&[]);
         let tracker = TrackerRules { max_accuracy_m: 500.0, ..TrackerRules::default() };
         let horizon = Duration::from_secs(86_400);
-        let rules = FixRules { clock: &CLOCK, horizon, tracker: &tracker, fences: &fences };
+        let via = "broker".into();
+        let rules = FixRules { clock: &CLOCK, horizon, tracker: &tracker, fences: &fences, via: &via };
         let mut tracker = Tracker::default();
         let mut now = at(0);
         for (number, (fix, expect)) in fixes.iter().enumerate() {
@@ -341,6 +373,7 @@ mod tests {
             horizon: Duration::from_secs(86_400),
             tracker: &TrackerRules::default(),
             fences: &fences,
+            via: &"broker".into(),
         };
         let mut tracker = Tracker::default();
         let odd = Fix { speed_mps: Some(0.1 + 0.2), ..fix(0, 50.123_456_789_012_34) };

@@ -70,6 +70,8 @@ pub(super) struct Change {
     pub change: FenceChange,
     pub fix: Fix,
     pub inferred: bool,
+    /// From when to when it was inside, where that is over and known.
+    pub visit: Option<(Timestamp, Timestamp)>,
 }
 
 /// An accepted fix and the accepted one before it.
@@ -125,30 +127,41 @@ impl Standing {
         Self { fence, inside: false, since: None, dwelt: false, pending: None, passing: None }
     }
 
+    /// Since when it is inside, where that is known.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Whether it was told that it was inside then, in the visit that is not over.
+    pub fn is_inside_at(&self, at: Timestamp) -> bool {
+        self.inside && self.since.is_none_or(|since| since <= at)
+    }
+
     /// What says nothing is outside, as every fence that has no standing.
     fn says_something(&self) -> bool {
         self.inside || self.pending.is_some() || self.passing.is_some()
     }
 
     fn take(&mut self, fence: &FenceConfig, way: &Way<'_>, changes: &mut Vec<Change>) {
-        let mut tell = |change, fix: Fix, inferred| {
-            changes.push(Change { fence: fence.name.clone(), change, fix, inferred });
+        let mut tell = |change, fix: Fix, inferred, visit| {
+            changes.push(Change { fence: fence.name.clone(), change, fix, inferred, visit });
         };
         let Some(inside) = side(fence, way.fix, way.rules) else { return };
         if inside != self.inside {
             self.passing = None;
             let Some(first) = self.count(fence, inside, way) else { return };
             self.inside = inside;
-            self.since = inside.then_some(first.observed_at);
             self.dwelt = false;
+            let since = std::mem::replace(&mut self.since, inside.then_some(first.observed_at));
+            let visit = since.map(|since| (since, first.observed_at));
             let change = if inside { FenceChange::Entered } else { FenceChange::Exited };
-            return tell(change, first, false);
+            return tell(change, first, false, visit);
         }
         let refuted = self.refute(fence);
         if inside {
             if self.dwells(fence, way.fix) {
                 self.dwelt = true;
-                tell(FenceChange::Dwelt, way.fix.clone(), false);
+                tell(FenceChange::Dwelt, way.fix.clone(), false, None);
             }
             return;
         }
@@ -164,8 +177,9 @@ impl Standing {
         if self.passing.as_ref().is_some_and(|passing| passing.count >= fence.confirmations)
             && let Some(passing) = self.passing.take()
         {
-            tell(FenceChange::Entered, passing.entered, true);
-            tell(FenceChange::Exited, passing.exited, true);
+            let visit = Some((passing.entered.observed_at, passing.exited.observed_at));
+            tell(FenceChange::Entered, passing.entered, true, visit);
+            tell(FenceChange::Exited, passing.exited, true, visit);
         }
     }
 

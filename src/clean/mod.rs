@@ -46,9 +46,11 @@ mod fixes;
 mod geofence;
 mod hearing;
 mod judging;
+mod late;
 mod neighbours;
 mod odds;
 mod one_row;
+mod place;
 mod portal;
 mod presence;
 mod reads;
@@ -195,6 +197,7 @@ impl Cleaner {
     ) {
         let source = self.source(source);
         self.sources[source].hear(received_at);
+        self.settle_late(received_at, out);
         let filtered = match reading {
             Reading::Tag(read) => self.tag(&read, source, received_at, &is_known, out),
             Reading::Fix(fix) => self.fix(fix, source, received_at, out),
@@ -242,6 +245,7 @@ impl Cleaner {
     /// Our clock has come to `now`: deadlines up to then are met. `now` must not be later than the
     /// receipt of a reading that is still to be given.
     pub fn tick(&mut self, now: Timestamp, out: &mut Cleaned) {
+        self.settle_late(now, out);
         let order: Vec<usize> = self.by_name.values().copied().collect();
         for index in order {
             if self.sources[index].pass(now) {
@@ -260,7 +264,7 @@ impl Cleaner {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sources = self.sources.iter().filter_map(Source::next_deadline);
         let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
-        sources.chain(points).min()
+        sources.chain(points).chain(self.trackers.next_settling()).min()
     }
 
     /// A source's link changed: said, and told to its read points.

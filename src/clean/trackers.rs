@@ -4,7 +4,7 @@
 //! on the register and has been silent for long is forgotten. The table is not swept for them: a hand goes
 //! round it, a few trackers further with each fix, and faster while a new one finds no room.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
@@ -20,6 +20,8 @@ use crate::domain::time::Timestamp;
 /// Trackers that the hand passes with each fix, and with the fix of a new one that finds no room.
 const HAND: usize = 2;
 const HAND_IN_HASTE: usize = 64;
+/// Trackers whose late fixes may wait at a time; each of them is as large as three others.
+const MOST_BURSTS: usize = 20_000;
 
 pub(super) struct Trackers {
     pub held: Lookup<DeviceId, Box<Tracker>>,
@@ -27,6 +29,8 @@ pub(super) struct Trackers {
     hand: VecDeque<DeviceId>,
     pub budget: Budget,
     pub dirty: Vec<DeviceId>,
+    /// Whose late fixes are judged when. What stands here too early is put back when its time comes.
+    settling: BTreeSet<(Timestamp, DeviceId)>,
     most: usize,
     forget_after: std::time::Duration,
     forgotten: u64,
@@ -51,6 +55,7 @@ impl Trackers {
             hand: VecDeque::new(),
             budget: Budget::new(intake.redelivery_memory),
             dirty: Vec::new(),
+            settling: BTreeSet::new(),
             most: intake.max_trackers,
             forget_after: intake.forget_trackers_after,
             forgotten: 0,
@@ -63,6 +68,7 @@ impl Trackers {
         if tracker.dirty {
             self.dirty.push(device.clone());
         }
+        self.settling.extend(tracker.late.due().map(|(at, _)| (at, device.clone())));
         self.hand.push_back(device.clone());
         self.held.insert(device, Box::new(tracker));
     }
@@ -128,6 +134,26 @@ impl Trackers {
             self.hand.push_back(device.clone());
         }
         Some(self.held.entry(device.clone()).or_default())
+    }
+
+    pub fn next_settling(&self) -> Option<Timestamp> {
+        self.settling.first().map(|(at, _)| *at)
+    }
+
+    /// A tracker whose late fixes are to be judged by then, or now where too many have some.
+    fn pop_settling(&mut self, until: Timestamp) -> Option<(Timestamp, DeviceId)> {
+        loop {
+            let is_full = self.settling.len() > MOST_BURSTS;
+            if !is_full && self.next_settling()? > until {
+                return None;
+            }
+            let (at, device) = self.settling.pop_first()?;
+            match self.held.get(&device).and_then(|tracker| Some(tracker.late.due()?.0)) {
+                Some(due) if due > until && !is_full => _ = self.settling.insert((due, device)),
+                Some(_) => return Some((at.min(until), device)),
+                None => {}
+            }
+        }
     }
 
     fn forget(&mut self, device: &DeviceId, gone: &mut Vec<StateRow>) {
@@ -237,18 +263,24 @@ impl Cleaner {
             horizon: self.redelivery_horizon,
             tracker: &self.rules.tracker,
             fences: &self.rules.fences,
+            via: &self.sources[index].id,
         };
         let device = fix.device.clone();
         let trackers = &mut self.trackers;
         let Some(tracker) = trackers.admit(&device) else { return Some(TOO_MANY_TRACKERS) };
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
+        let settled_at = tracker.late.due().map(|(at, _)| at);
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
+        // A later moment is found when the earlier one comes.
+        let due = tracker.late.due().map(|(at, _)| at);
+        let due = due.filter(|due| settled_at.is_none_or(|before| *due < before));
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
         }
+        trackers.settling.extend(due.map(|due| (due, device.clone())));
         trackers.budget.recount(chunks, full);
         if filled {
             trackers.budget.filled(&device, next);
@@ -271,10 +303,32 @@ impl Cleaner {
             what,
         };
         out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
-        for Change { fence, change, fix, inferred } in accepted.changes {
+        for Change { fence, change, fix, inferred, .. } in accepted.changes {
             let device = device.clone();
             out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix, inferred }));
         }
         None
+    }
+
+    /// Judges the late fixes of those for whom it is time.
+    pub(super) fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
+        while let Some((at, device)) = self.trackers.pop_settling(until) {
+            let Some(tracker) = self.trackers.held.get_mut(&device) else { continue };
+            let Some(source) = tracker.late.due().map(|(_, via)| via.clone()) else { continue };
+            let clean = !tracker.dirty;
+            let changes = tracker.settle(&device, &self.rules.tracker, &self.rules.fences);
+            if clean {
+                self.trackers.dirty.push(device.clone());
+            }
+            out.sightings.extend(changes.into_iter().map(
+                |Change { fence, change, fix, inferred, .. }| Sighting {
+                    source: source.clone(),
+                    observed_at: fix.observed_at,
+                    received_at: at,
+                    late: true,
+                    what: Seen::Fence { device: device.clone(), fence, change, fix, inferred },
+                },
+            ));
+        }
     }
 }

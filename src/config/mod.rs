@@ -363,6 +363,8 @@ pub struct TrackerRules {
     /// Between two fixes that are further apart, no visit to a fence is inferred.
     pub infer_within: Duration,
     pub infer_within_m: f64,
+    /// Late fixes that are older than the newest by more than this reveal no visits.
+    pub late_within: Duration,
 }
 
 impl Default for TrackerRules {
@@ -374,6 +376,7 @@ impl Default for TrackerRules {
             least_accuracy_m: 10.0,
             infer_within: Duration::from_secs(300),
             infer_within_m: 10_000.0,
+            late_within: Duration::from_secs(86_400),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::domain::time::Timestamp;
 mod antennas;
 mod doubt;
 mod fit;
+mod late;
 mod limits;
 mod neighbours;
 mod portal;

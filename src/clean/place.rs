@@ -1,0 +1,126 @@
+//! Where a tracker was and when, in 24 bytes: a position to a centimetre.
+
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::readings::Fix;
+use crate::domain::time::Timestamp;
+
+const UNITS_A_DEGREE: f64 = 1e7;
+/// Bytes of a place in a row.
+const BYTES: usize = 24;
+/// No accuracy was told.
+const UNKNOWN: u16 = u16::MAX;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Place {
+    pub at: Timestamp,
+    lat: i32,
+    lon: i32,
+    /// Decimetres.
+    accuracy: u16,
+    /// For how many fixes it stands.
+    pub count: u8,
+    /// Something between it and the next one was dropped.
+    pub has_more_after: bool,
+    /// A number for the fences that it is inside of; 0: none.
+    pub inside: u32,
+}
+
+impl Place {
+    pub fn of(fix: &Fix) -> Self {
+        let units = |degrees: f64| (degrees * UNITS_A_DEGREE).round() as i32;
+        // Rather vaguer than surer.
+        let accuracy =
+            fix.accuracy_m.map_or(UNKNOWN, |metres| (metres.max(0.0) * 10.0).ceil().min(65_534.0) as u16);
+        Self {
+            at: fix.observed_at,
+            lat: units(fix.position.lat),
+            lon: units(fix.position.lon),
+            accuracy,
+            count: 1,
+            has_more_after: false,
+            inside: 0,
+        }
+    }
+
+    pub fn position(&self) -> Position {
+        Position { lat: f64::from(self.lat) / UNITS_A_DEGREE, lon: f64::from(self.lon) / UNITS_A_DEGREE }
+    }
+
+    pub fn accuracy_m(&self) -> Option<f64> {
+        (self.accuracy != UNKNOWN).then(|| f64::from(self.accuracy) / 10.0)
+    }
+
+    /// What is left of the fix that it was made of.
+    pub fn fix(&self, device: &DeviceId) -> Fix {
+        let [at, lat, lon] = [self.at.as_micros(), self.lat.into(), self.lon.into()].map(i64::to_be_bytes);
+        Fix {
+            device: device.clone(),
+            observed_at: self.at,
+            position: self.position(),
+            accuracy_m: self.accuracy_m(),
+            altitude_m: None,
+            speed_mps: None,
+            course_deg: None,
+            battery_percent: None,
+            ignition: None,
+            digest: Digest::of(&[at, lat, lon].concat()),
+            retained: false,
+        }
+    }
+
+    /// The least speed from here to there, given how vague both are.
+    pub fn speed_to(&self, other: &Self) -> f64 {
+        let vague = self.accuracy_m().unwrap_or(0.0) + other.accuracy_m().unwrap_or(0.0);
+        let apart = (self.position().distance_m(other.position()) - vague).max(0.0);
+        let span = self.at.since(other.at).max(other.at.since(self.at));
+        apart / span.max(Duration::from_secs(1)).as_secs_f64()
+    }
+
+    fn bytes(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(&self.at.as_micros().to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.lat.to_be_bytes());
+        bytes[12..16].copy_from_slice(&self.lon.to_be_bytes());
+        bytes[16..18].copy_from_slice(&self.accuracy.to_be_bytes());
+        bytes[18] = self.count;
+        bytes[19] = u8::from(self.has_more_after);
+        bytes[20..].copy_from_slice(&self.inside.to_be_bytes());
+        bytes
+    }
+
+    fn read(bytes: &[u8; BYTES]) -> Self {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = *bytes;
+        let [i, j, k, l, m, n, o, p, accuracy, y, count, more, inside @ ..] = rest;
+        Self {
+            at: Timestamp::from_micros(i64::from_be_bytes([a, b, c, d, e, f, g, h])),
+            lat: i32::from_be_bytes([i, j, k, l]),
+            lon: i32::from_be_bytes([m, n, o, p]),
+            accuracy: u16::from_be_bytes([accuracy, y]),
+            count,
+            has_more_after: more != 0,
+            inside: u32::from_be_bytes(inside),
+        }
+    }
+}
+
+/// Places as hexadecimal text: a row is written with every fix.
+pub(super) mod hex_rows {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(places: &[Place], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = places.iter().flat_map(Place::bytes).collect();
+        hex::encode(bytes).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Place>, D::Error> {
+        let bytes = hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let (places, []) = bytes.as_chunks() else { return Err(D::Error::custom("half a place")) };
+        Ok(places.iter().map(Place::read).collect())
+    }
+}
