@@ -12,6 +12,7 @@ use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
 use super::geofence::{self, Change, Standing, Way};
 use super::late::{Late, LateRow};
+use super::motion::{self, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact_fix, maybe_micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
@@ -38,6 +39,8 @@ pub(super) struct Tracker {
     jump: Option<Box<Jump>>,
     standings: Vec<Standing>,
     pub late: Late,
+    /// Whether it moves, since its first fix.
+    moves: Option<Box<Moves>>,
     /// When its newest message came, by our clock.
     heard: Timestamp,
     /// The time of which it was last said that it lives.
@@ -68,6 +71,8 @@ pub(super) struct TrackerRow {
     alive: Option<Timestamp>,
     #[serde(default)]
     late: LateRow,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moves: Option<Box<Moves>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +93,7 @@ pub(super) struct Accepted {
     pub fix: Fix,
     pub late: bool,
     pub changes: Vec<Change>,
+    pub motion: Vec<motion::Told>,
 }
 
 impl Default for Tracker {
@@ -99,6 +105,7 @@ impl Default for Tracker {
             jump: None,
             standings: Vec::new(),
             late: Late::default(),
+            moves: None,
             heard: Timestamp::MIN,
             alive: None,
             dirty: false,
@@ -136,7 +143,7 @@ impl Tracker {
             if is_older {
                 self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
             }
-            return Ok(Accepted { fix, late: true, changes: Vec::new() });
+            return Ok(Accepted { fix, late: true, changes: Vec::new(), motion: Vec::new() });
         }
         self.check_jump(&fix, rules.tracker)?;
         let way = Way { before: self.last.as_ref(), fix: &fix, rules: rules.tracker };
@@ -151,8 +158,13 @@ impl Tracker {
             }
         }
         self.late.accepted(&fix, rules.tracker);
+        let mut motion = Vec::new();
+        match &mut self.moves {
+            Some(moves) => moves.take(&fix, rules.tracker, &mut motion),
+            None => self.moves = Some(Box::new(Moves::begin(&fix))),
+        }
         self.last = Some(fix.clone());
-        Ok(Accepted { fix, late: false, changes })
+        Ok(Accepted { fix, late: false, changes, motion })
     }
 
     /// Judges the late fixes that wait.
@@ -220,6 +232,7 @@ impl Tracker {
             next_chunk: self.seen.next(),
             alive: self.alive,
             late: self.late.row(),
+            moves: self.moves.clone(),
         }
     }
 
@@ -233,6 +246,7 @@ impl Tracker {
             jump: row.jump.map(Box::new),
             standings: row.fences,
             late: Late::restore(row.late),
+            moves: row.moves,
             alive: row.alive,
             dirty: false,
         }

@@ -47,6 +47,7 @@ mod geofence;
 mod hearing;
 mod judging;
 mod late;
+mod motion;
 mod neighbours;
 mod odds;
 mod one_row;

@@ -109,6 +109,20 @@ impl Place {
     }
 }
 
+/// A place as hexadecimal text.
+pub(super) mod hex_row {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
+        hex_rows::serialize(std::slice::from_ref(place), serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
+        let places = hex_rows::deserialize(deserializer)?;
+        places.first().copied().ok_or_else(|| D::Error::custom("no place"))
+    }
+}
+
 /// Places as hexadecimal text: a row is written with every fix.
 pub(super) mod hex_rows {
     use super::*;

@@ -303,6 +303,9 @@ impl Cleaner {
             what,
         };
         out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
+        for (observed_at, motion) in accepted.motion {
+            out.sightings.push(say(observed_at, Seen::Motion { device: device.clone(), motion }));
+        }
         for Change { fence, change, fix, inferred, .. } in accepted.changes {
             let device = device.clone();
             out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix, inferred }));

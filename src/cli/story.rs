@@ -12,7 +12,9 @@ use crate::domain::alerts::{Alert, AlertTransition};
 use crate::domain::audits::{Audit, AuditChange, Standing};
 use crate::domain::commands::{Command, HandCount, Reads};
 use crate::domain::events::{EventBody, RegisterChange};
+use crate::domain::geodesy::Position;
 use crate::domain::ids::{AuditId, ZoneId};
+use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::proposals::{Proposal, ProposalChange};
 use crate::domain::readings::Quality;
 use crate::domain::register::Utilisation;
@@ -103,6 +105,7 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             let how = if *inferred { ", as the way between two fixes tells" } else { "" };
             format!("{who} {way} {fence}{how}")
         }
+        EventBody::Motion { motion, .. } => motion_sentence(who, motion),
         EventBody::Counted { audit, standing, zone, how, .. } => {
             counted_sentence(who, audit.as_ref(), *standing, zone.as_ref(), how)
         }
@@ -170,6 +173,18 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
         text.push_str(" (reported late)");
     }
     text
+}
+
+fn motion_sentence(who: &str, motion: &Motion) -> String {
+    let Position { lat, lon } = motion.position;
+    match (&motion.trip, motion.change) {
+        (Some(trip), _) => {
+            let (km, took) = (trip.distance_m / 1000.0, span(trip.ended_at.since(trip.started_at)));
+            format!("{who} comes to rest at {lat:.5}, {lon:.5} after a trip of {km:.1} km in {took}")
+        }
+        (None, MotionChange::Stopped) => format!("{who} comes to rest at {lat:.5}, {lon:.5}"),
+        (None, MotionChange::Moving) => format!("{who} sets out from {lat:.5}, {lon:.5}"),
+    }
 }
 
 fn proposal_sentence(who: &str, change: ProposalChange, proposal: &Proposal) -> String {

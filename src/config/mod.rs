@@ -365,6 +365,13 @@ pub struct TrackerRules {
     pub infer_within_m: f64,
     /// Late fixes that are older than the newest by more than this reveal no visits.
     pub late_within: Duration,
+    /// Further than this from where it stood, it moves;
+    pub trip_after_m: f64,
+    /// within this of one place for so long, it stands;
+    pub stop_within_m: f64,
+    pub stop_after: Duration,
+    /// and after so long without a fix a trip is over.
+    pub trip_gap: Duration,
 }
 
 impl Default for TrackerRules {
@@ -377,6 +384,10 @@ impl Default for TrackerRules {
             infer_within: Duration::from_secs(300),
             infer_within_m: 10_000.0,
             late_within: Duration::from_secs(86_400),
+            trip_after_m: 150.0,
+            stop_within_m: 60.0,
+            stop_after: Duration::from_secs(180),
+            trip_gap: Duration::from_secs(3600),
         }
     }
 }

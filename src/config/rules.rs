@@ -155,6 +155,10 @@ pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
     set(&mut rules.jump_confirmations, section.integer("jump_confirmations", 1..=100));
     set(&mut rules.least_accuracy_m, section.number("least_accuracy_m", 0.0..=1000.0));
     set(&mut rules.infer_within, section.duration("infer_within", Duration::ZERO..=HOUR));
+    set(&mut rules.trip_after_m, section.number("trip_after_m", 10.0..=10_000.0));
+    set(&mut rules.stop_within_m, section.number("stop_within_m", 10.0..=10_000.0));
+    set(&mut rules.stop_after, section.duration("stop_after", 10 * SECOND..=DAY));
+    set(&mut rules.trip_gap, section.duration("trip_gap", 10 * SECOND..=30 * DAY));
     set(&mut rules.late_within, section.duration("late_within", Duration::ZERO..=30 * DAY));
     set(&mut rules.infer_within_m, section.number("infer_within_m", 0.0..=100_000.0));
     section.finish();

@@ -9,6 +9,7 @@ use super::commands::Command;
 use super::epc::Epc;
 use super::ids::{Antenna, AssetId, AuditId, DeviceId, EventId, FenceId, LimitId, PointId, ReadPointId};
 use super::ids::{PersonId, SiteId, SourceId, ZoneId};
+use super::motion::Motion;
 use super::proposals::{Proposal, ProposalChange};
 use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
@@ -89,6 +90,12 @@ pub enum EventBody {
         fix: Fix,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         inferred: bool,
+    },
+    /// It set out, or came to rest after a trip.
+    Motion {
+        device: DeviceId,
+        #[serde(flatten)]
+        motion: Motion,
     },
     /// Somebody held a reader to it or saw it there, or an audit came to a conclusion about it.
     Counted {
@@ -221,6 +228,7 @@ impl EventBody {
             Self::Presence { .. } => "presence",
             Self::Passage { .. } => "passage",
             Self::Geofence { .. } => "geofence",
+            Self::Motion { .. } => "motion",
             Self::Counted { .. } => "counted",
             Self::CheckedOut(_) => "checked-out",
             Self::CheckedIn { .. } => "checked-in",
@@ -250,7 +258,7 @@ impl EventBody {
 impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
-            "presence" | "passage" | "geofence" | "counted" | "checked-out" | "checked-in"
+            "presence" | "passage" | "geofence" | "motion" | "counted" | "checked-out" | "checked-in"
             | "handed-over" | "proposal" | "used" | "readiness" => Self::Location,
             "condition" | "sensor-quality" => Self::Condition,
             "fix" => Self::Fix,

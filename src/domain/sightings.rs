@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::epc::Epc;
 use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
+use super::motion::Motion;
 use super::readings::{Fix, Quality, ReaderEventKind, Sample};
 use super::time::Timestamp;
 
@@ -40,6 +41,11 @@ pub enum Seen {
         fix: Fix,
         /// No fix was in it: the way between two leads through.
         inferred: bool,
+    },
+    /// A tracker set out, or came to rest; the sighting's time is when it did.
+    Motion {
+        device: DeviceId,
+        motion: Motion,
     },
     /// A sample worth keeping.
     Sample(Sample),

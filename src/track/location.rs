@@ -15,6 +15,7 @@ use super::custody::Stays;
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
+use crate::domain::motion::Motion;
 use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::register::Carrier;
@@ -137,6 +138,16 @@ impl Tracker {
         if let Some(asset) = asset.filter(|_| !cause.late) {
             self.tracked_at(&asset, &fix, cause, out);
         }
+    }
+
+    /// It set out or came to rest. Where it is now, its fixes say.
+    pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
+        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
+        let site = self.site_of_tracked(asset.as_ref(), cause);
+        let subject = tracked(asset.as_ref(), &device);
+        let name = device.clone();
+        let parts: [&[u8]; 2] = [name.as_str().as_bytes(), &[motion.change as u8]];
+        out.push(cause.event(site, subject, EventBody::Motion { device, motion }, &parts));
     }
 
     pub(super) fn fence(&mut self, device: DeviceId, visit: FenceVisit, cause: &Cause, out: &mut Vec<Event>) {

@@ -78,7 +78,7 @@ impl JsonSchema for EventKind {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "passage, presence, geofence, checked-out, checked-in, condition, alert, command and so \
+            "description": "passage, presence, geofence, motion, checked-out, checked-in, condition, alert, command and so \
                             on: `kind` of an event.",
             "examples": ["passage"],
         })

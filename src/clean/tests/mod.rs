@@ -255,6 +255,7 @@ fn line(sighting: &Sighting) -> String {
         Seen::Fix(fix) => format!("fix {}", fix.position.lat),
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device } => format!("{device} lives"),
+        Seen::Motion { motion, .. } => format!("{:?}", motion.change),
         Seen::Gone { device } => format!("{device} is gone"),
         Seen::Fence { fence, change, inferred, .. } => {
             format!("{change:?} {fence}{}", if *inferred { " (inferred)" } else { "" })

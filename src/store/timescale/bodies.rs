@@ -48,6 +48,14 @@ pub struct Geofence {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+pub struct Motion {
+    pub change: Text,
+    pub lat: Option<f64>,
+    pub lon: Option<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub struct Fix {
     pub device: Text,
     pub lat: Option<f64>,

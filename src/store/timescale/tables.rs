@@ -180,6 +180,10 @@ fn location_columns(event: &StoredEvent) -> Location {
             let bodies::Geofence { change, fence, fix, .. } = read(event);
             Location { change, fence, fix, ..empty }
         }
+        "motion" => {
+            let bodies::Motion { change, lat, lon } = read(event);
+            Location { change, fix: bodies::Fix { lat, lon, ..bodies::Fix::default() }, ..empty }
+        }
         "counted" => {
             let bodies::Counted { standing, epc, zone } = read(event);
             Location { change: standing, epc, zone, ..empty }

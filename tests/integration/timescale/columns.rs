@@ -85,6 +85,10 @@ async fn own_columns(db: &Database) {
         db.json(&location("geofence")).await,
         row(json!({"change": "entered", "fence": "depot", "lat": 52.5, "lon": 13.25}))
     );
+    assert_eq!(
+        db.json(&location("motion")).await,
+        row(json!({"change": "stopped", "lat": 52.5, "lon": 13.4}))
+    );
     assert_eq!(db.json(&location("checked-out")).await, row(json!({"holder": "Ada", "due": true})));
     assert_eq!(db.json(&location("checked-in")).await, row(json!({"holder": "Ada", "due": true})));
 

@@ -6,6 +6,7 @@ use tallyman::domain::epc::Epc;
 use tallyman::domain::events::{Event, EventBody, Subject};
 use tallyman::domain::geodesy::Position;
 use tallyman::domain::ids::{Digest, EventId};
+use tallyman::domain::motion::{Motion, MotionChange};
 use tallyman::domain::readings::{Fix, Quality, Sample};
 use tallyman::domain::register::Checkout;
 use tallyman::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
@@ -127,6 +128,9 @@ pub fn one_of_each() -> Vec<Event> {
         evidence,
     };
     let read = EventBody::TagRead { epc: epc(), antenna: 2, seen_count: 5, peak_rssi_dbm: Some(-61.5) };
+    let position = Position { lat: 52.5, lon: 13.4 };
+    let motion = Motion { change: MotionChange::Stopped, position, since: None, trip: None };
+    let motion = EventBody::Motion { device: "truck/7".into(), motion };
     let geofence = EventBody::Geofence {
         change: FenceChange::Entered,
         fence: "depot".into(),
@@ -146,6 +150,7 @@ pub fn one_of_each() -> Vec<Event> {
         (cold(), condition(ended)),
         (cold(), quality),
         (Subject::Tag(epc()), read),
+        (fl07(), motion),
         (fl07(), EventBody::Alert { transition: AlertTransition::Fired, alert: Box::new(alert()) }),
         (
             Subject::Node,

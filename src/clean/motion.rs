@@ -1,0 +1,419 @@
+//! Whether a tracker moves or stands: trips and stops.
+//!
+//! ```text
+//!            further than trip_after_m, by fixes that confirm it
+//! standing ─────────────────────────────────────────────────────▶ moving
+//!     ▲                                                              │
+//!     └──── within stop_within_m for stop_after; or a gap ───────────┘
+//! ```
+//! A parked receiver's position wanders by tens of metres, and comes back: the place where it stands follows it
+//! slowly, and only what stays away from there has left. What a tracker says of its speed and ignition makes it
+//! harder to leave, and never decides alone. A trip began with the last fix at the place, and ended with the first
+//! at the next one. Its length leaves out steps shorter than what positions waver.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::place::{self, Place};
+use super::rows::micros;
+use crate::config::TrackerRules;
+use crate::domain::geodesy::Position;
+use crate::domain::motion::{Motion, MotionChange, Trip};
+use crate::domain::readings::Fix;
+use crate::domain::time::Timestamp;
+
+/// Fixes away from the place that confirm that it was left, and over how long.
+const LEAVING_FIXES: u8 = 3;
+const LEAVING_FOR: Duration = Duration::from_secs(20);
+/// Further away by this factor nothing needs to be confirmed over time.
+const FAR: f64 = 3.0;
+/// Who says that the engine is off, or that it does not move, is asked to be further away by these factors.
+const OFF: f64 = 2.0;
+const STILL: f64 = 1.5;
+const STILL_MPS: f64 = 0.5;
+/// The place follows new fixes by no less than a share of this.
+const MOST_WEIGHT: u8 = 20;
+/// Faster than this is driving.
+const CRAWL_MPS: f64 = 2.0;
+/// Steps of a trip's length.
+const STEP_M: f64 = 30.0;
+
+/// What a tracker does, by its fixes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) enum Moves {
+    Standing(Standing),
+    Moving(Moving),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Standing {
+    #[serde(with = "micros")]
+    since: Timestamp,
+    /// The middle of its fixes here.
+    middle: Position,
+    weight: u8,
+    /// The last fix here.
+    #[serde(with = "place::hex_row")]
+    last: Place,
+    leaving: Option<Leaving>,
+}
+
+/// Fixes in a row that are away.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Leaving {
+    #[serde(with = "place::hex_row")]
+    first: Place,
+    #[serde(with = "place::hex_row")]
+    last: Place,
+    metres: f64,
+    count: u8,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Moving {
+    #[serde(with = "micros")]
+    started_at: Timestamp,
+    start: Position,
+    /// Up to `counted`.
+    metres: f64,
+    #[serde(with = "place::hex_row")]
+    counted: Place,
+    #[serde(with = "place::hex_row")]
+    last: Place,
+    /// Where it may be coming to rest, and how far it had come then.
+    #[serde(with = "place::hex_row")]
+    rest: Place,
+    metres_to_rest: f64,
+}
+
+/// A change with the time at which it happened.
+pub(super) type Told = (Timestamp, Motion);
+
+impl Moves {
+    pub fn begin(fix: &Fix) -> Self {
+        Self::Standing(Standing::at(Place::of(fix)))
+    }
+
+    /// An accepted fix, later than those before.
+    pub fn take(&mut self, fix: &Fix, rules: &TrackerRules, told: &mut Vec<Told>) {
+        let here = Place::of(fix);
+        if let Self::Moving(moving) = self {
+            // Nothing was heard for long, or it has been at rest for long enough.
+            let silent = here.at.since(moving.last.at) >= rules.trip_gap;
+            if silent {
+                moving.comes_to(moving.last, 0.0);
+            }
+            if !silent && !moving.rests(here, rules) {
+                return;
+            }
+            told.push(moving.ended());
+            let mut standing = Standing::at(moving.rest);
+            if !silent {
+                standing.stays(here);
+            }
+            *self = Self::Standing(standing);
+            if !silent {
+                return;
+            }
+        }
+        if let Self::Standing(standing) = self
+            && let Some(moving) = standing.leaves(fix, here, rules)
+        {
+            let (since, position) = (standing.since, standing.middle);
+            let motion = Motion { change: MotionChange::Moving, position, since: Some(since), trip: None };
+            told.push((moving.started_at, motion));
+            *self = Self::Moving(moving);
+        }
+    }
+}
+
+impl Standing {
+    fn at(place: Place) -> Self {
+        Self { since: place.at, middle: place.position(), weight: 1, last: place, leaving: None }
+    }
+
+    /// A fix that belongs to the place.
+    fn stays(&mut self, here: Place) {
+        self.weight = (self.weight + 1).min(MOST_WEIGHT);
+        self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
+        self.last = here;
+        self.leaving = None;
+    }
+
+    fn leaves(&mut self, fix: &Fix, here: Place, rules: &TrackerRules) -> Option<Moving> {
+        let still = fix.speed_mps.is_some_and(|speed| speed < STILL_MPS);
+        let doubt = if fix.ignition == Some(false) {
+            OFF
+        } else if still {
+            STILL
+        } else {
+            1.0
+        };
+        let away = self.middle.distance_m(here.position()) - vague_m(&here, rules);
+        if away <= rules.trip_after_m * doubt {
+            self.stays(here);
+            return None;
+        }
+        let before = self.leaving.take();
+        let leaving = match before {
+            None => {
+                let metres = self.middle.distance_m(here.position());
+                Leaving { first: here, last: here, metres, count: 1 }
+            }
+            Some(leaving) => Leaving {
+                metres: leaving.metres + leaving.last.position().distance_m(here.position()),
+                last: here,
+                count: leaving.count.saturating_add(1),
+                ..leaving
+            },
+        };
+        let long = here.at.since(leaving.first.at) >= LEAVING_FOR || away > rules.trip_after_m * doubt * FAR;
+        if leaving.count < LEAVING_FIXES || !long {
+            self.leaving = Some(leaving);
+            return None;
+        }
+        Some(Moving {
+            started_at: self.last.at,
+            start: self.middle,
+            metres: leaving.metres,
+            counted: here,
+            last: here,
+            rest: here,
+            metres_to_rest: leaving.metres,
+        })
+    }
+}
+
+impl Moving {
+    /// Takes a fix up; whether it has been at rest for long enough.
+    fn rests(&mut self, here: Place, rules: &TrackerRules) -> bool {
+        let step = self.counted.position().distance_m(here.position());
+        if step >= STEP_M.max(vague_m(&here, rules)) {
+            self.metres += step;
+            self.counted = here;
+        }
+        let vague = vague_m(&here, rules);
+        let since_last = here.at.since(self.last.at).as_secs_f64();
+        let drives = self.last.position().distance_m(here.position()) - vague > CRAWL_MPS * since_last;
+        self.last = here;
+        let away = self.rest.position().distance_m(here.position()) - vague;
+        // Who still drives has not come to rest, however near.
+        if drives || away > rules.stop_within_m {
+            let rest = self.counted.position().distance_m(here.position());
+            self.comes_to(here, rest);
+            return false;
+        }
+        here.at.since(self.rest.at) >= rules.stop_after
+    }
+
+    fn comes_to(&mut self, rest: Place, metres: f64) {
+        self.rest = rest;
+        self.metres_to_rest = self.metres + metres;
+    }
+
+    fn ended(&self) -> Told {
+        let end = self.rest.position();
+        let trip = Trip {
+            started_at: self.started_at,
+            ended_at: self.rest.at,
+            start: self.start,
+            end,
+            distance_m: self.metres_to_rest.round(),
+        };
+        let motion = Motion { change: MotionChange::Stopped, position: end, since: None, trip: Some(trip) };
+        (self.rest.at, motion)
+    }
+}
+
+fn vague_m(place: &Place, rules: &TrackerRules) -> f64 {
+    place.accuracy_m().unwrap_or(0.0).max(rules.least_accuracy_m)
+}
+
+#[cfg(test)]
+mod tests {
+    use MotionChange::{Moving, Stopped};
+
+    use super::*;
+    use crate::domain::ids::Digest;
+
+    const METRES_PER_DEGREE: f64 = 111_195.0;
+
+    /// Numbers that look random and are the same each time (SplitMix64).
+    struct Random(u64);
+
+    impl Random {
+        fn bits(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut bits = self.0;
+            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            bits ^ (bits >> 31)
+        }
+
+        fn part(&mut self) -> f64 {
+            (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        }
+
+        /// Of standard deviation 1, nearly normal.
+        fn normal(&mut self) -> f64 {
+            (0..12).map(|_| self.part()).sum::<f64>() - 6.0
+        }
+    }
+
+    /// An error of position that wanders: so many metres, forgotten over so many seconds.
+    struct Wander {
+        metres: f64,
+        forgets: f64,
+        error: [f64; 2],
+    }
+
+    impl Wander {
+        fn next(&mut self, random: &mut Random, seconds: f64) -> [f64; 2] {
+            let keeps = (-seconds / self.forgets).exp();
+            let news = self.metres * (1.0 - keeps * keeps).sqrt();
+            self.error = self.error.map(|error| error * keeps + news * random.normal());
+            self.error
+        }
+    }
+
+    /// Metres north and east of a place.
+    fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
+        let lat = 50.0 + north / METRES_PER_DEGREE;
+        let position = Position { lat, lon: 8.0 + east / METRES_PER_DEGREE / lat.to_radians().cos() };
+        Fix {
+            device: "truck".into(),
+            observed_at: Timestamp::from_secs(1_700_000_000 + second),
+            position,
+            accuracy_m: Some(4.0),
+            altitude_m: None,
+            speed_mps: None,
+            course_deg: None,
+            battery_percent: None,
+            ignition: None,
+            digest: Digest(second as u64),
+            retained: false,
+        }
+    }
+
+    fn told_of(fixes: impl IntoIterator<Item = Fix>) -> Vec<Told> {
+        let (mut moves, mut told): (Option<Moves>, _) = (None, Vec::new());
+        for fix in fixes {
+            match &mut moves {
+                Some(moves) => moves.take(&fix, &TrackerRules::default(), &mut told),
+                None => moves = Some(Moves::begin(&fix)),
+            }
+        }
+        told
+    }
+
+    fn seconds(told: &[Told]) -> Vec<(MotionChange, i64)> {
+        let second = |at: Timestamp| at.as_micros() / 1_000_000 - 1_700_000_000;
+        told.iter().map(|(at, motion)| (motion.change, second(*at))).collect()
+    }
+
+    /// 24 hours, a fix a minute, wandering by 12 m, and one of 300 fixes 200 m off, while all of them say 4 m.
+    #[test]
+    fn what_is_parked_does_not_move() {
+        for seed in 0..200 {
+            let mut random = Random(seed);
+            let mut wander = Wander { metres: 12.0, forgets: 600.0, error: [0.0; 2] };
+            let fixes = (0..1440).map(|minute| {
+                let [north, east] = wander.next(&mut random, 60.0);
+                let astray = if random.part() < 1.0 / 300.0 { 200.0 } else { 0.0 };
+                fix(minute * 60, [north + astray, east])
+            });
+            assert_eq!(told_of(fixes), [], "seed {seed}");
+        }
+    }
+
+    /// A way that bends at random, by its true length: a fix each so many seconds, wandering by 4 m.
+    #[test]
+    fn a_trips_length_is_right_within_two_percent() {
+        for (seed, every) in (0..40).flat_map(|seed| [(seed, 1), (seed, 10)]) {
+            let mut random = Random(seed);
+            let mut wander = Wander { metres: 4.0, forgets: 120.0, error: [0.0; 2] };
+            let (mut at, mut heading, mut length) = ([0.0, 0.0], 0.0_f64, 0.0);
+            let mut fixes = Vec::new();
+            for second in 0..2400_i64 {
+                let speed = if (300..1800).contains(&second) { 14.0 } else { 0.0 };
+                heading += random.normal() * 0.02;
+                at = [at[0] + speed * heading.sin(), at[1] + speed * heading.cos()];
+                length += speed;
+                let error = wander.next(&mut random, 1.0);
+                if second % every == 0 {
+                    fixes.push(fix(second, [at[0] + error[0], at[1] + error[1]]));
+                }
+            }
+            let told = told_of(fixes);
+            let changes: Vec<_> = told.iter().map(|(_, motion)| motion.change).collect();
+            assert_eq!(changes, [Moving, Stopped], "seed {seed}");
+            let trip = told[1].1.trip.as_ref().unwrap();
+            let share = trip.distance_m / length;
+            assert!((0.98..1.02).contains(&share), "seed {seed}, every {every} s: {share}");
+            let span = |at: Timestamp, second: i64| at.as_micros() / 1_000_000 - 1_700_000_000 - second;
+            assert!((-30..60).contains(&span(trip.started_at, 300)), "{}", span(trip.started_at, 300));
+            assert!((-30..30).contains(&span(trip.ended_at, 1800)), "{}", span(trip.ended_at, 1800));
+        }
+    }
+
+    /// Along a straight road: (from second, to second, metres a second), a fix each 20 s.
+    fn drive(legs: &[(i64, i64, f64)]) -> Vec<Fix> {
+        let last = legs.last().map_or(0, |leg| leg.1);
+        let mut east = 0.0;
+        let mut fixes = Vec::new();
+        for second in 0..=last {
+            if second % 20 == 0 {
+                fixes.push(fix(second, [0.0, east]));
+            }
+            east += legs.iter().find(|leg| (leg.0..leg.1).contains(&second)).map_or(0.0, |leg| leg.2);
+        }
+        fixes
+    }
+
+    #[test]
+    fn a_red_light_is_no_stop_and_a_delivery_is_one() {
+        let light = told_of(drive(&[(600, 900, 10.0), (1000, 1300, 10.0), (1300, 1600, 0.0)]));
+        assert_eq!(seconds(&light), [(Moving, 600), (Stopped, 1300)]);
+        let delivery = told_of(drive(&[(600, 900, 10.0), (1200, 1500, 10.0), (1500, 1800, 0.0)]));
+        assert_eq!(seconds(&delivery), [(Moving, 600), (Stopped, 900), (Moving, 1200), (Stopped, 1500)]);
+        assert_eq!(delivery[2].1.since, Some(delivery[1].0));
+        let trips = delivery.iter().filter_map(|(_, motion)| motion.trip.as_ref());
+        assert_eq!(trips.map(|trip| trip.distance_m).collect::<Vec<_>>(), [3000.0, 3000.0]);
+    }
+
+    #[test]
+    fn a_trip_ends_where_nothing_more_came_for_long() {
+        let mut fixes = drive(&[(600, 900, 10.0)]);
+        fixes.extend((0..10).map(|nth| fix(8000 + nth * 20, [5000.0, 3000.0])));
+        // Found elsewhere: it came there in a trip that nobody saw.
+        assert_eq!(
+            seconds(&told_of(fixes)),
+            [(Moving, 600), (Stopped, 900), (Moving, 900), (Stopped, 8020)][..3]
+        );
+    }
+
+    #[test]
+    fn speed_and_ignition_never_decide_alone() {
+        let off = |fix: Fix| Fix { ignition: Some(false), speed_mps: Some(0.0), ..fix };
+        let towed = told_of(drive(&[(600, 900, 10.0), (900, 1200, 0.0)]).into_iter().map(off));
+        assert_eq!(towed.iter().map(|(_, motion)| motion.change).collect::<Vec<_>>(), [Moving, Stopped]);
+        let on = |fix: Fix| Fix { ignition: Some(true), speed_mps: Some(9.0), ..fix };
+        assert_eq!(told_of(drive(&[(0, 3600, 0.0)]).into_iter().map(on)), []);
+        // Two fixes 180 m away and back, with the engine off: it stood.
+        let strays = [(0, 0.0), (60, 0.0), (120, 250.0), (180, 250.0), (240, 250.0), (300, 0.0)];
+        let strays = strays.map(|(second, north)| off(fix(second, [north, 0.0])));
+        assert_eq!(told_of(strays), []);
+    }
+
+    #[test]
+    fn a_row_between_any_two_fixes_changes_nothing() {
+        let fixes = drive(&[(600, 900, 10.0), (1200, 1500, 10.0), (1500, 1800, 0.0)]);
+        let (mut moves, mut told) = (Moves::begin(&fixes[0]), Vec::new());
+        for fix in &fixes[1..] {
+            moves.take(fix, &TrackerRules::default(), &mut told);
+            moves = serde_json::from_slice(&serde_json::to_vec(&moves).unwrap()).unwrap();
+        }
+        assert_eq!(told, told_of(fixes));
+    }
+}
