@@ -372,6 +372,10 @@ pub struct TrackerRules {
     pub stop_after: Duration,
     /// and after so long without a fix a trip is over.
     pub trip_gap: Duration,
+    /// A tracker that sleeps is silent no sooner than this.
+    pub asleep_after: Option<Duration>,
+    /// Whether what silence is usual is learned, where nothing is said of it.
+    pub learn_silence: bool,
 }
 
 impl Default for TrackerRules {
@@ -388,6 +392,8 @@ impl Default for TrackerRules {
             stop_within_m: 60.0,
             stop_after: Duration::from_secs(180),
             trip_gap: Duration::from_secs(3600),
+            asleep_after: None,
+            learn_silence: false,
         }
     }
 }

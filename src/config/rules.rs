@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::alerting::SEVERITIES;
 use super::document::Section;
 use super::node::set;
-use super::validate::{DAY, HOUR, SECOND, Scope, name};
+use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, name};
 use super::{LimitConfig, LimitKind, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
@@ -159,6 +159,8 @@ pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
     set(&mut rules.stop_within_m, section.number("stop_within_m", 10.0..=10_000.0));
     set(&mut rules.stop_after, section.duration("stop_after", 10 * SECOND..=DAY));
     set(&mut rules.trip_gap, section.duration("trip_gap", 10 * SECOND..=30 * DAY));
+    rules.asleep_after = section.duration("asleep_after", MINUTE..=400 * DAY);
+    set(&mut rules.learn_silence, section.flag("learn_silence"));
     set(&mut rules.late_within, section.duration("late_within", Duration::ZERO..=30 * DAY));
     set(&mut rules.infer_within_m, section.number("infer_within_m", 0.0..=100_000.0));
     section.finish();

@@ -124,6 +124,7 @@ impl Tracker {
     }
 
     pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
+        self.ignition_told(&fix, cause);
         let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let position = fix.position;
@@ -142,6 +143,7 @@ impl Tracker {
 
     /// It set out or came to rest. Where it is now, its fixes say.
     pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
+        self.motion_told(&device, motion.change);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let subject = tracked(asset.as_ref(), &device);

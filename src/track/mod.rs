@@ -16,6 +16,7 @@
 
 mod alerts;
 mod antennas;
+mod asleep;
 mod assets;
 mod attachments;
 mod audit;
@@ -162,6 +163,7 @@ impl Tracker {
             rules_changed: false,
         };
         tracker.alerts.policies.rules = rules.alerts.clone();
+        tracker.silence.sleep = (&rules.tracker).into();
         tracker.refresh_timezones();
         tracker
     }
@@ -192,6 +194,7 @@ impl Tracker {
         self.topology = topology::Topology::new(rules);
         self.register.set_rules(rules);
         self.alerts.policies.rules = rules.alerts.clone();
+        self.silence.sleep = (&rules.tracker).into();
         self.refresh_timezones();
         self.rules_changed = true;
     }

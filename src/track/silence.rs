@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tracker;
 use super::alerts::Details;
+use super::asleep::{Rest, SleepRules};
 use super::cause::Cause;
 use super::deadlines::Deadlines;
 use super::ghost::micros;
@@ -40,6 +41,8 @@ pub struct HeardRow {
     /// When its broker lost it, where nothing was heard since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_at: Option<Timestamp>,
+    #[serde(default)]
+    pub rest: Rest,
 }
 
 /// The row of a source's clock.
@@ -61,6 +64,7 @@ struct Clock {
 
 #[derive(Debug, Default)]
 pub(super) struct Silence {
+    pub sleep: SleepRules,
     rows: BTreeMap<DeviceId, HeardRow>,
     clocks: BTreeMap<SourceId, Clock>,
     /// Where a tracker stands in its source's `due`.
@@ -98,6 +102,15 @@ impl Silence {
 
     pub fn source_of(&self, device: &str) -> Option<&SourceId> {
         self.rows.get(device).map(|row| &row.source)
+    }
+
+    pub fn row_mut(&mut self, device: &DeviceId) -> Option<&mut HeardRow> {
+        self.rows.get_mut(device)
+    }
+
+    /// A row was changed.
+    pub fn changed(&mut self, device: &DeviceId) {
+        self.dirty.insert(device.clone());
     }
 
     /// A source began or ceased to work.
@@ -218,7 +231,7 @@ impl Silence {
 impl Tracker {
     /// A tracker lives.
     pub(super) fn tracker_heard(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
-        if self.silent_after(device).is_none() {
+        if self.watched_for(device).is_none() {
             return self.forget_tracker(device, cause, out);
         }
         let at = cause.observed_at.min(self.now);
@@ -236,7 +249,11 @@ impl Tracker {
         // Where it was sent while the clock stood, and its broker kept it, this is where the clock stood.
         let last_us = self.silence.position(&source, at);
         let moved = row.is_some_and(|row| row.source != source);
-        let row = HeardRow { source, heard_at: at, last_us, gone_at: None };
+        let mut rest = row.map(|row| row.rest.clone()).unwrap_or_default();
+        if let Some(before) = row.filter(|row| !moved && last_us > row.last_us) {
+            rest.spoke(last_us - before.last_us);
+        }
+        let row = HeardRow { source, heard_at: at, last_us, gone_at: None, rest };
         self.silence.rows.insert(device.clone(), row);
         self.silence.dirty.insert(device.clone());
         self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
@@ -260,7 +277,7 @@ impl Tracker {
         let open = open.iter().map(|key| DeviceId::new(&key.subject));
         let devices: BTreeSet<DeviceId> = devices.iter().cloned().chain(open).collect();
         for device in devices {
-            match self.silent_after(&device) {
+            match self.watched_for(&device) {
                 None => self.forget_tracker(&device, cause, out),
                 Some(_) => self.arm_tracker(&device),
             }
@@ -287,7 +304,7 @@ impl Tracker {
             .any(|key| self.register.asset_of_tracker(&DeviceId::new(&key.subject), self.now) == Some(asset))
     }
 
-    fn arm_tracker(&mut self, device: &DeviceId) {
+    pub(super) fn arm_tracker(&mut self, device: &DeviceId) {
         let open = self.alerts.open(&AlertKey::new(Rule::TrackerSilent, device.as_str())).is_some();
         let due = self.silent_at(device).filter(|_| !open);
         self.silence.arm(device, due, self.now);
@@ -302,11 +319,18 @@ impl Tracker {
         Some((row.source.clone(), row.last_us.saturating_add(micros(after)).max(back)))
     }
 
-    /// A tracker in a workshop is switched off, or without its vehicle's power.
     fn silent_after(&self, device: &DeviceId) -> Option<Duration> {
+        let configured = self.watched_for(device)?;
+        self.silence.rows.get(device)?.rest.silent_after(configured, &self.silence.sleep)
+    }
+
+    /// Of a tracker whose silence matters, what its class says of it. One in a workshop is switched off, or without
+    /// its vehicle's power.
+    fn watched_for(&self, device: &DeviceId) -> Option<Option<Duration>> {
         let asset = self.register.asset(self.register.asset_of_tracker(device, self.now)?)?;
         let watched = asset.is_expected() && !self.is_in_maintenance(asset);
-        self.register.class(&asset.class).filter(|_| watched)?.tracker_silent_after
+        let after = self.register.class(&asset.class).filter(|_| watched)?.tracker_silent_after;
+        (after.is_some() || self.silence.sleep.learns).then_some(after)
     }
 
     fn forget_tracker(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
@@ -328,8 +352,9 @@ impl Tracker {
             .map_or(String::new(), |battery| format!(", its battery then at {} %", battery.percent.round()));
         let gone = row.gone_at.map(|at| self.register.local(site.as_ref(), at));
         let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
+        let asleep = if row.rest.is_asleep() { " (asleep, for longer than it sleeps)" } else { "" };
         let summary = format!(
-            "tracker {device} of {} has sent nothing since {since}{battery}{gone}, while {} worked: charge it or \
+            "tracker {device} of {} has sent nothing since {since}{asleep}{battery}{gone}, while {} worked: charge it or \
              look at it; where the asset is, nobody knows until then",
             self.label(&asset),
             row.source

@@ -1,6 +1,9 @@
 use super::world::*;
 use crate::domain::alerts::Rule;
 use crate::domain::events::EventBody;
+use crate::domain::geodesy::Position;
+use crate::domain::motion::{Motion, MotionChange};
+use crate::domain::readings::Fix;
 use crate::domain::register::{Asset, AssetClass, Lifecycle, Record};
 use crate::domain::sightings::Seen;
 
@@ -161,4 +164,88 @@ fn a_lost_connection_is_told_with_the_silence_unless_it_spoke_again() {
     assert!(!told(&world).contains("connection"), "{}", told(&world));
     // Of one that was never heard nothing begins.
     world.see_from("mqtt", 10_000, false, Seen::Gone { device: "stranger".into() });
+}
+
+/// The same company, where sleeping trackers may be silent for ten hours.
+fn sleepers(change: impl Fn(&mut crate::config::TrackerRules)) -> World {
+    let mut world = company();
+    change(&mut world.rules.tracker);
+    world.tracker.set_rules(&world.rules);
+    world
+}
+
+fn asleep_for_ten_hours(rules: &mut crate::config::TrackerRules) {
+    rules.asleep_after = Some(secs(36_000));
+}
+
+impl World {
+    fn says_ignition(&mut self, at: i64, ignition: bool) {
+        self.until(at);
+        let fix = Fix { ignition: Some(ignition), ..self.fix_of("van/1", at) };
+        self.see_from("mqtt", at, false, Seen::Fix(fix));
+        self.tracker_speaks("van/1", at);
+    }
+
+    fn says_motion(&mut self, at: i64, change: MotionChange) {
+        let position = Position { lat: 50.0, lon: 8.0 };
+        let motion = Motion { change, position, since: None, trip: None };
+        self.until(at);
+        self.see_from("mqtt", at, false, Seen::Motion { device: "van/1".into(), motion });
+    }
+}
+
+#[test]
+fn a_tracker_that_sleeps_is_silent_later_and_one_that_is_awake_is_not() {
+    let mut world = sleepers(asleep_for_ten_hours);
+    world.says_ignition(1000, false);
+    world.until(1000 + 35_999);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(1000 + 36_001);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+    let alert = world.tracker_alert("van/1");
+    assert!(alert.summary.contains("asleep, for longer than it sleeps"), "{}", alert.summary);
+    // Awake again: an hour, as its class says.
+    world.says_ignition(40_000, true);
+    world.until(43_599);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(43_601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+#[test]
+fn what_is_parked_sleeps_until_it_sets_out() {
+    let mut world = sleepers(asleep_for_ten_hours);
+    world.says_motion(100, MotionChange::Stopped);
+    world.until(20_000);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.tracker_speaks("van/1", 20_000);
+    world.says_motion(20_001, MotionChange::Moving);
+    world.until(23_700);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+#[test]
+fn what_is_usual_is_learned_awake_and_asleep_apart() {
+    let mut world = World::with_class(AssetClass::new("van".into()));
+    world.stock(1..=1, "van");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.link("mqtt", true, true);
+    world.rules.tracker.learn_silence = true;
+    world.tracker.set_rules(&world.rules);
+    world.tracker_speaks("van/1", 0);
+    // Every ten minutes, and nothing is known yet of the first silences.
+    for nth in 1..=25 {
+        world.until(nth * 600);
+        world.tracker_speaks("van/1", nth * 600);
+    }
+    world.until(15_000 + 4 * 600 - 1);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(15_000 + 4 * 600 + 1);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+    // Asleep it is another thing, of which nothing is known.
+    world.until(20_000);
+    world.tracker_speaks("van/1", 20_000);
+    world.says_motion(20_001, MotionChange::Stopped);
+    world.until(90_000);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
 }

@@ -1,0 +1,121 @@
+//! Whether a silent tracker may merely be asleep, and how long it is usually silent.
+//!
+//! A tracker sleeps while its vehicle's ignition is off, or while it stands by its fixes and says nothing of its
+//! ignition. Asleep it may be silent for longer (`[tracker] asleep_after`). With `[tracker] learn_silence` what is
+//! usual is learned, awake and asleep apart: the longest silence lately, slowly forgotten. Never looks at a clock.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Tracker;
+use super::cause::Cause;
+use crate::config::TrackerRules;
+use crate::domain::ids::DeviceId;
+use crate::domain::motion::MotionChange;
+use crate::domain::readings::Fix;
+
+/// Silences that make what is usual.
+const LEARNED: u32 = 20;
+/// What is usual is this much less with each silence that is shorter, in a hundred.
+const FORGETS: i64 = 2;
+/// Silent for longer than usual by this factor, and for no less than this.
+const FACTOR: u32 = 4;
+const LEAST: Duration = Duration::from_secs(900);
+
+/// What is thought of a tracker's silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct SleepRules {
+    pub asleep_after: Option<Duration>,
+    pub learns: bool,
+}
+
+impl From<&TrackerRules> for SleepRules {
+    fn from(rules: &TrackerRules) -> Self {
+        Self { asleep_after: rules.asleep_after, learns: rules.learn_silence }
+    }
+}
+
+/// The rest of a tracker; part of its row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rest {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    asleep: bool,
+    #[serde(skip_serializing_if = "Usual::is_unknown")]
+    awake_gap: Usual,
+    #[serde(skip_serializing_if = "Usual::is_unknown")]
+    asleep_gap: Usual,
+}
+
+/// The longest silence lately, by its source's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Usual {
+    longest_us: i64,
+    count: u32,
+}
+
+impl Usual {
+    fn is_unknown(&self) -> bool {
+        self.count == 0
+    }
+
+    fn note(&mut self, gap_us: i64) {
+        self.longest_us = gap_us.max(self.longest_us - self.longest_us / 100 * FORGETS);
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn silent_after(&self) -> Option<Duration> {
+        let longest = Duration::from_micros(u64::try_from(self.longest_us).unwrap_or(0));
+        (self.count >= LEARNED).then(|| (longest * FACTOR).max(LEAST))
+    }
+}
+
+impl Rest {
+    pub fn is_asleep(&self) -> bool {
+        self.asleep
+    }
+
+    /// It was silent for so long and spoke again.
+    pub fn spoke(&mut self, gap_us: i64) {
+        if self.asleep { self.asleep_gap.note(gap_us) } else { self.awake_gap.note(gap_us) }
+    }
+
+    /// After what silence it is told of; `configured` is its class's.
+    pub(super) fn silent_after(&self, configured: Option<Duration>, rules: &SleepRules) -> Option<Duration> {
+        let learned = |usual: &Usual| usual.silent_after().filter(|_| rules.learns);
+        let awake = configured.or_else(|| learned(&self.awake_gap));
+        if !self.asleep {
+            return awake;
+        }
+        let asleep = rules.asleep_after.or_else(|| learned(&self.asleep_gap));
+        match (configured, asleep) {
+            (Some(configured), Some(asleep)) => Some(configured.max(asleep)),
+            (Some(configured), None) => Some(configured),
+            (None, asleep) => asleep,
+        }
+    }
+}
+
+impl Tracker {
+    /// What a fix in order says of the ignition.
+    pub(super) fn ignition_told(&mut self, fix: &Fix, cause: &Cause) {
+        if let Some(on) = fix.ignition.filter(|_| !cause.late) {
+            self.rests(&fix.device, !on);
+        }
+    }
+
+    /// It stands by its fixes, or moves. That the ignition is on keeps it awake, with its next fix.
+    pub(super) fn motion_told(&mut self, device: &DeviceId, change: MotionChange) {
+        self.rests(device, change == MotionChange::Stopped);
+    }
+
+    fn rests(&mut self, device: &DeviceId, asleep: bool) {
+        let Some(row) = self.silence.row_mut(device) else { return };
+        if std::mem::replace(&mut row.rest.asleep, asleep) != asleep {
+            self.silence.changed(device);
+            // Awake it may be due earlier.
+            self.arm_tracker(device);
+        }
+    }
+}
