@@ -1,5 +1,9 @@
 //! One sensor point: samples by exception, its quality, and an episode for each excursion over a limit.
 //!
+//! A sample is told when it differs from the one told last by more than the point's deadband, when its quality
+//! or words changed, and once a heartbeat. Before a change comes the sample before it, if that was not told: a
+//! line drawn through what was told then stands still until the change, as the value did.
+//!
 //! ```text
 //! normal ──over the threshold──▶ pending ──on-delay──▶ exceeded ──back by the deadband──▶ clearing
 //!    ▲          (under it again)───┘ │                    ▲ ◀──over the deadband again──────┘ │
@@ -14,8 +18,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::credence::Credence;
 use super::rows::{exact, maybe_exact, micros};
-use crate::config::{LimitConfig, LimitKind};
+use crate::config::{LimitConfig, LimitKind, PointChecks};
 use crate::domain::ids::{DeviceId, LimitId, PointId};
 use crate::domain::readings::{Quality, Sample};
 use crate::domain::sightings::{ConditionChange, Episode, Seen};
@@ -30,6 +35,11 @@ pub(super) struct SensorPoint {
     pub device: DeviceId,
     pub point: PointId,
     last: Option<Said>,
+    /// The newest sample, where it was not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Said>,
+    #[serde(default, skip_serializing_if = "Credence::is_empty")]
+    credence: Credence,
     /// Samples of the same time or older have been judged.
     #[serde(with = "micros")]
     judged: Timestamp,
@@ -53,8 +63,18 @@ struct Said {
 }
 
 impl Said {
-    fn is_same(&self, sample: &Sample) -> bool {
-        (self.value, self.quality, &self.text) == (sample.value, sample.quality, &sample.text)
+    fn new(sample: &Sample) -> Self {
+        let Sample { observed_at: at, value, quality, .. } = *sample;
+        Self { at, value, text: sample.text.clone(), quality }
+    }
+
+    /// Nothing that is worth telling has changed.
+    fn is_same(&self, sample: &Sample, deadband: f64) -> bool {
+        let near = match (self.value, sample.value) {
+            (Some(before), Some(value)) => (value - before).abs() <= deadband,
+            (before, value) => before == value,
+        };
+        near && (self.quality, &self.text) == (sample.quality, &sample.text)
     }
 }
 
@@ -93,7 +113,8 @@ struct Peak {
 
 impl SensorPoint {
     pub fn new(device: DeviceId, point: PointId, rules: Arc<[LimitConfig]>) -> Self {
-        Self { device, point, last: None, judged: Timestamp::MIN, limits: Vec::new(), rules, dirty: false }
+        let (last, held, credence, judged) = (None, None, Credence::default(), Timestamp::MIN);
+        Self { device, point, last, held, credence, judged, limits: Vec::new(), rules, dirty: false }
     }
 
     /// The rules as far as they are known; no excursion is forgotten yet.
@@ -110,7 +131,7 @@ impl SensorPoint {
     }
 
     /// What a sample says. Returns whether it is late: older than one that was judged.
-    pub fn take(&mut self, mut sample: Sample, seen: &mut Vec<Seen>) -> bool {
+    pub fn take(&mut self, mut sample: Sample, checks: &PointChecks, seen: &mut Vec<Seen>) -> bool {
         if sample.value.is_some_and(|value| !value.is_finite()) {
             sample = Sample { value: None, quality: Quality::SensorFailure, ..sample };
         }
@@ -120,29 +141,40 @@ impl SensorPoint {
         }
         self.dirty |= sample.observed_at != self.judged;
         self.judged = sample.observed_at;
-        self.say(&sample, seen);
+        if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good)
+            && !self.credence.believes(checks, value, sample.observed_at)
+        {
+            sample.quality = Quality::SensorNotAccurate;
+        }
+        self.say(&sample, checks.deadband, seen);
         if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good) {
             self.judge(value, sample.observed_at, seen);
         }
         false
     }
 
-    fn say(&mut self, sample: &Sample, seen: &mut Vec<Seen>) {
+    fn say(&mut self, sample: &Sample, deadband: f64, seen: &mut Vec<Seen>) {
         let quality = self.last.as_ref().map_or(Quality::Good, |last| last.quality);
         if quality != sample.quality {
             let (device, point) = (self.device.clone(), self.point.clone());
             seen.push(Seen::Quality { device, point, quality: sample.quality });
         }
-        let same = self
-            .last
-            .as_ref()
-            .is_some_and(|last| last.is_same(sample) && sample.observed_at.since(last.at) < HEARTBEAT);
-        if !same {
-            let Sample { observed_at: at, value, quality, .. } = *sample;
-            self.last = Some(Said { at, value, text: sample.text.clone(), quality });
-            self.dirty = true;
-            seen.push(Seen::Sample(sample.clone()));
+        let said = Said::new(sample);
+        let same = self.last.as_ref().is_some_and(|last| last.is_same(sample, deadband));
+        let silent_for = self.last.as_ref().map(|last| sample.observed_at.since(last.at));
+        if same && silent_for.is_some_and(|silent| silent < HEARTBEAT) {
+            self.held = Some(said);
+            return;
         }
+        // A heartbeat is no change: what was held back says the same.
+        if let Some(held) = self.held.take().filter(|held| !same && held.at < sample.observed_at) {
+            let Said { at: observed_at, value, text, quality } = held;
+            let (device, point) = (self.device.clone(), self.point.clone());
+            seen.push(Seen::Sample(Sample { device, point, observed_at, value, text, quality }));
+        }
+        self.last = Some(said);
+        self.dirty = true;
+        seen.push(Seen::Sample(sample.clone()));
     }
 
     fn judge(&mut self, value: f64, at: Timestamp, seen: &mut Vec<Seen>) {
@@ -263,7 +295,7 @@ mod tests {
             let observed_at = at(*second);
             let sample = Sample { device, point: name, observed_at, value, text: None, quality };
             let mut seen = Vec::new();
-            point.take(sample, &mut seen);
+            point.take(sample, &PointChecks::default(), &mut seen);
             said.extend(seen.iter().filter_map(|seen| words(*second, seen)));
         }
         assert_eq!(said, expect, "{samples:?}");
@@ -332,25 +364,56 @@ mod tests {
         );
     }
 
-    #[test]
-    fn samples_are_said_by_exception() {
+    /// The times of the samples that are said, each in the second in which it is said.
+    fn said_of(checks: PointChecks, values: impl IntoIterator<Item = f64>) -> Vec<(i64, i64)> {
         let mut point = SensorPoint::new("d".into(), "p".into(), Arc::from([]));
         let mut said = Vec::new();
-        for second in 0..150 {
-            let value = Some(if second < 20 { 1.0 } else { 2.0 });
-            let sample = Sample {
-                device: "d".into(),
-                point: "p".into(),
-                observed_at: at(second),
-                value,
-                text: None,
-                quality: Quality::Good,
-            };
+        for (second, value) in (0..).zip(values) {
+            let (device, name) = (point.device.clone(), point.point.clone());
+            let (value, observed_at) = (Some(value), at(second));
+            let quality = Quality::Good;
+            let sample = Sample { device, point: name, observed_at, value, text: None, quality };
             let mut seen = Vec::new();
-            assert!(!point.take(sample, &mut seen));
-            said.extend(seen.iter().map(|_| second));
+            assert!(!point.take(sample, &checks, &mut seen));
+            said.extend(seen.iter().filter_map(|seen| match seen {
+                Seen::Sample(sample) => Some((second, sample.observed_at.as_micros() / 1_000_000)),
+                _ => None,
+            }));
         }
-        assert_eq!(said, [0, 20, 80, 140]);
+        said
+    }
+
+    #[test]
+    fn samples_are_said_by_exception_and_before_a_change_the_one_before_it() {
+        let values = (0..150).map(|second| if second < 20 { 1.0 } else { 2.0 });
+        let said = said_of(PointChecks::default(), values);
+        assert_eq!(said, [(0, 0), (20, 19), (20, 20), (80, 80), (140, 140)]);
+        let every = said_of(PointChecks::default(), (0..4).map(f64::from));
+        assert_eq!(every, [(0, 0), (1, 1), (2, 2), (3, 3)], "nothing was held back");
+    }
+
+    #[test]
+    fn changes_within_the_deadband_are_not_said() {
+        let checks = PointChecks { deadband: 0.5, ..PointChecks::default() };
+        let said = said_of(checks, [1.0, 1.25, 1.5, 0.75, 1.75, 2.0, 3.0]);
+        assert_eq!(said, [(0, 0), (4, 3), (4, 4), (6, 5), (6, 6)]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_believed_moves_no_limit() {
+        let rules = Arc::from([limit(LimitKind::High, 8.0)]);
+        let mut point = SensorPoint::new("cold-room".into(), "temperature".into(), rules);
+        let checks = PointChecks { max_per_second: Some(0.1), ..PointChecks::default() };
+        let mut told = Vec::new();
+        for (second, value) in [(0, 4.0), (10, 40.0), (20, 5.0), (30, 5.5)] {
+            let (device, name) = (point.device.clone(), point.point.clone());
+            let (observed_at, value, quality) = (at(second), Some(value), Quality::Good);
+            let sample = Sample { device, point: name, observed_at, value, text: None, quality };
+            let mut seen = Vec::new();
+            point.take(sample, &checks, &mut seen);
+            told.extend(seen.iter().filter_map(|seen| words(second, seen)));
+        }
+        assert_eq!(told, ["10: bad", "20: good"]);
     }
 
     #[test]
@@ -365,9 +428,9 @@ mod tests {
             quality: Quality::Good,
         };
         let mut seen = Vec::new();
-        assert!(!point.take(sample(10, 7.0), &mut seen));
+        assert!(!point.take(sample(10, 7.0), &PointChecks::default(), &mut seen));
         let before = point.clone();
-        assert!(point.take(sample(5, 9.0), &mut seen));
+        assert!(point.take(sample(5, 9.0), &PointChecks::default(), &mut seen));
         assert_eq!((point.last, point.judged, point.limits), (before.last, before.judged, before.limits));
     }
 }

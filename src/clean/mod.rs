@@ -38,6 +38,7 @@ use trackers::Trackers;
 mod antennas;
 mod clock;
 mod condition;
+mod credence;
 mod crossing;
 mod deadlines;
 mod doubt;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::fence_index::FenceIndex;
 use super::trail::Model;
-use crate::config::{LimitConfig, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules};
+use crate::config::{
+    LimitConfig, PointChecks, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules,
+};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
 use crate::domain::tag_filter::TagFilter;
@@ -22,6 +24,7 @@ pub(super) struct Compiled {
     pub tracker: TrackerRules,
     reads: BTreeMap<SourceId, Arc<ReadRules>>,
     limits: BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>>,
+    checks: BTreeMap<(DeviceId, PointId), PointChecks>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +95,7 @@ impl Compiled {
                 .map(|(source, rules)| (source.clone(), Arc::new(rules.clone())))
                 .collect(),
             limits: limits(&rules.limits),
+            checks: rules.checks.clone(),
         }
     }
 
@@ -102,6 +106,11 @@ impl Compiled {
     pub fn limits(&self, device: &DeviceId, point: &PointId) -> Arc<[LimitConfig]> {
         let found = self.limits.get(device).and_then(|points| points.get(point));
         found.map_or_else(|| Arc::from([]), Arc::clone)
+    }
+
+    /// How far a point is believed.
+    pub fn checks(&self, key: &(DeviceId, PointId)) -> PointChecks {
+        self.checks.get(key).copied().unwrap_or_default()
     }
 
     pub fn point_named(&self, name: &str) -> Option<usize> {

@@ -10,7 +10,7 @@ use crate::config::LimitConfig;
 use crate::domain::ids::{DeviceId, PointId};
 use crate::domain::readings::Sample;
 use crate::domain::register::ClassLimit;
-use crate::domain::sightings::Sighting;
+use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::time::Timestamp;
 
 /// The limits of a point: its own, or else those of the class of what its sensor hangs on.
@@ -75,14 +75,15 @@ impl Cleaner {
             .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), limits()));
         let clean = !sensor.dirty;
         let mut seen = Vec::new();
-        let late = sensor.take(sample, &mut seen);
+        let late = sensor.take(sample, &self.rules.checks(&key), &mut seen);
         if clean && sensor.dirty {
             self.dirty_sensors.push(key);
         }
         let source = &self.sources[index].id;
         out.sightings.extend(seen.into_iter().map(|what| Sighting {
             source: source.clone(),
-            observed_at,
+            // The sample before a change is told with the time that it had.
+            observed_at: if let Seen::Sample(sample) = &what { sample.observed_at } else { observed_at },
             received_at: received,
             late,
             what,

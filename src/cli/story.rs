@@ -144,6 +144,9 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             Quality::NoCommunication => format!("{device} {point} says nothing"),
             Quality::SensorFailure => format!("{device} {point} gives no usable value"),
             Quality::NoData => format!("{device} {point} says that it has no value"),
+            Quality::SensorNotAccurate => {
+                format!("{device} {point} does not move, or jumps: it is not believed")
+            }
             Quality::EngineeringUnitsExceeded => {
                 format!("{device} {point} gives a value that it cannot measure")
             }

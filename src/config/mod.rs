@@ -52,7 +52,8 @@ pub use connections::BackoffConfig;
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
 pub use modbus::{
-    ByteOrder, Fixed, Half, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointConfig, RegisterType,
+    ByteOrder, Fixed, Half, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointChecks, PointConfig,
+    RegisterType,
 };
 pub use modbus::{MAX_GAP, MAX_REGISTERS, Reach as ModbusReach};
 pub use places::COVERAGES;
@@ -243,6 +244,8 @@ pub struct Rules {
     pub source_sites: BTreeMap<SourceId, SiteId>,
     /// Unit of each sensor point, for people.
     pub units: BTreeMap<(DeviceId, PointId), String>,
+    /// How far sensors are believed, and how much of what they say is kept; of those where it is not the default.
+    pub checks: BTreeMap<(DeviceId, PointId), PointChecks>,
 }
 
 #[derive(Clone, Debug)]

@@ -119,6 +119,8 @@ pub enum Quality {
     NoData,
     /// Uncertain: outside of what the sensor can measure, or a value that the device's manual does not name.
     EngineeringUnitsExceeded,
+    /// Uncertain: it has not moved for too long, or moved faster than what it measures can.
+    SensorNotAccurate,
 }
 
 /// What a reader says of itself (LLRP READER_EVENT_NOTIFICATION and kin).

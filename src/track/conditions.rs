@@ -182,6 +182,7 @@ impl Tracker {
             Quality::SensorFailure => Some("answers with something that is no value"),
             Quality::NoData => Some("says that it has no value"),
             Quality::EngineeringUnitsExceeded => Some("says what it cannot measure"),
+            Quality::SensorNotAccurate => Some("does not move, or jumps"),
         };
         match what {
             Some(_) => bad.insert(key.clone()),

@@ -229,6 +229,7 @@ fn samples_make_episodes() {
         &[
             "0 sample Some(5.0)",
             "1000 sample Some(9.0)",
+            "6000 sample Some(9.0)",
             "11000 sample Some(10.0)",
             "11000 hi began",
             "12000 NoCommunication",

@@ -130,6 +130,18 @@ pub struct PointConfig {
     pub range: Option<(f64, f64)>,
     /// Where it is not read with the others.
     pub poll: Option<Duration>,
+    pub checks: PointChecks,
+}
+
+/// How far a sensor's point is believed, and how much of what it says is kept.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct PointChecks {
+    /// A value that does not move for this long is not believed.
+    pub flat_after: Option<Duration>,
+    /// Nor is one that moves faster than this, in the point's unit.
+    pub max_per_second: Option<f64>,
+    /// Changes up to this are not kept; the point's unit.
+    pub deadband: f64,
 }
 
 impl PointConfig {
@@ -148,6 +160,7 @@ impl PointConfig {
             words: Arc::default(),
             range: None,
             poll: None,
+            checks: PointChecks::default(),
         }
     }
 

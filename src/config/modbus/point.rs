@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::registers::{ByteOrder, Fixed, Half, RegisterType};
-use super::{MAX_REGISTERS, PointConfig};
+use super::{MAX_REGISTERS, PointChecks, PointConfig};
 use crate::config::document::Section;
-use crate::config::validate::{DAY, name};
+use crate::config::validate::{DAY, SECOND, name};
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::PointId;
 
@@ -86,6 +86,14 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
     let none = none(section, kind);
     let words = words(section, kind);
     let range = range(section, kind, scale, offset);
+    let checks = PointChecks {
+        flat_after: section.duration("flat_after", SECOND..=365 * DAY),
+        max_per_second: section.number("max_change_per_min", 0.0..=f64::MAX).map(|change| change / 60.0),
+        deadband: section.number("deadband", 0.0..=f64::MAX).unwrap_or_default(),
+    };
+    if checks.max_per_second == Some(0.0) {
+        section.problem("max_change_per_min", "nothing could ever change", "a number above 0");
+    }
     let poll = section.duration("poll", Duration::from_millis(10)..=DAY);
     if let (Some(address), Some(kind)) = (address, kind)
         && address.checked_add(kind.registers() - 1).is_none()
@@ -108,6 +116,7 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
         words: Arc::new(words),
         range,
         poll,
+        checks,
     })
 }
 
@@ -157,7 +166,7 @@ fn kind(section: &Section<'_>, table: Option<ModbusTable>) -> Option<RegisterTyp
 
 /// What means nothing for text.
 fn only_text(section: &Section<'_>, order: ByteOrder) {
-    for key in ["scale", "offset", "none", "words", "range"] {
+    for key in ["scale", "offset", "none", "words", "range", "flat_after", "max_change_per_min", "deadband"] {
         if section.has(key) {
             section.problem(key, "a string is no number", "leave it out");
         }

@@ -97,6 +97,7 @@ fn fence(name: &str, zone: Option<&str>) -> FenceConfig {
 pub fn rules() -> Rules {
     let zone = |name: &str, coverage| Zone { name: name.into(), site: "hq".into(), coverage };
     Rules {
+        checks: BTreeMap::new(),
         sites: vec![Site {
             name: "hq".into(),
             timezone: jiff::tz::TimeZone::fixed(jiff::tz::offset(2)),
