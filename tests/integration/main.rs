@@ -20,6 +20,7 @@ mod kill;
 mod llrp_captures;
 mod llrp_properties;
 #[cfg(feature = "demo")]
+mod mbpoll;
 mod memory;
 mod metrics;
 mod modbus_line;
