@@ -36,14 +36,16 @@ pub fn judge(run: &Run) -> Vec<Said> {
         let received_at = Timestamp::from_micros(BEGINS_US + fix.arrives_us);
         cleaner.reading(Reading::Fix(reading(fix)), &source, received_at, &mut out);
         for sighting in out.sightings.drain(..) {
-            let Seen::Fence { fence, change, .. } = &sighting.what else { continue };
+            let Seen::Fence { device, fence, change, .. } = &sighting.what else { continue };
             let enters = match change {
                 FenceChange::Entered => true,
                 FenceChange::Exited => false,
                 FenceChange::Dwelt => continue,
             };
+            // A late visit is told when what came with it is over, whoever speaks then.
+            let vehicle = device.as_str().trim_start_matches('v').parse().expect("a device of ours");
             said.push(Said {
-                vehicle: fix.vehicle,
+                vehicle,
                 fence: fences[fence.as_str()],
                 enters,
                 at_us: sighting.observed_at.as_micros() - BEGINS_US,

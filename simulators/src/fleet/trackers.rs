@@ -89,7 +89,8 @@ fn deliver(scenario: &Scenario, fixes: &mut Vec<Fix>, dice: &mut ChaCha8Rng) {
     fixes.sort_by_key(|fix| fix.arrives_us);
     let (mut twice, mut newest_us) = (Vec::new(), 0);
     for fix in fixes.iter_mut() {
-        fix.arrives_us = newest_us.max(fix.arrives_us + micros(dice.random_range(DELAY_S[0]..DELAY_S[1])));
+        fix.arrives_us =
+            (newest_us + 1).max(fix.arrives_us + micros(dice.random_range(DELAY_S[0]..DELAY_S[1])));
         newest_us = fix.arrives_us;
         if dice.random_bool(TWICE) {
             let later = micros(dice.random_range(1.0..20.0));
