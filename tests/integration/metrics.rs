@@ -16,6 +16,7 @@ use crate::plant::{self, Plant, tell};
 use crate::servers::{PATIENCE, find, free_port};
 
 const RULES: &str = include_str!("../../deploy/prometheus/tallyman.rules.yml");
+const DASHBOARD: &str = include_str!("../../deploy/grafana/health.json");
 const NAMES: &str = include_str!("../../src/telemetry/names.rs");
 
 /// Parts of `text` that are names of ours, without what a histogram appends.
@@ -26,12 +27,14 @@ fn our_names(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_rules_ask_for_metrics_that_there_are() {
+fn rules_and_dashboard_ask_for_metrics_that_there_are() {
     let known = our_names(NAMES);
-    let asked = our_names(RULES);
-    assert!(asked.len() >= 7, "{asked:?}");
-    let unknown: Vec<_> = asked.difference(&known).collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+    for (text, least) in [(RULES, 7), (DASHBOARD, 20)] {
+        let asked = our_names(text);
+        assert!(asked.len() >= least, "{asked:?}");
+        let unknown: Vec<_> = asked.difference(&known).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 }
 
 #[test]

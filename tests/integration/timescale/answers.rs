@@ -73,7 +73,28 @@ async fn the_answers_are_right() {
     register(&db).await;
     readiness(&db).await;
     audits(&db).await;
+    dashboard(&db).await;
     db.drop().await;
+}
+
+/// What the dashboard asks is what the database answers; Grafana puts in its macros before.
+async fn dashboard(db: &Database) {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../../deploy/grafana/operations.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
+    let (mut asked, mut answered) = (0, Vec::new());
+    for panel in panels {
+        let sql = panel["targets"][0]["rawSql"].as_str().unwrap();
+        let sql = sql
+            .replace("$__timeFilter(observed_at)", "observed_at BETWEEN now() - interval '30 days' AND now()")
+            .replace("${site:sqlstring}", "'hamburg', 'leeds'");
+        assert!(!sql.contains('$'), "{sql}");
+        asked += 1;
+        if db.rows_of(&sql).await.as_array().is_some_and(|rows| !rows.is_empty()) {
+            answered.push(panel["title"].as_str().unwrap());
+        }
+    }
+    assert!(asked >= 15 && answered.len() >= asked - 3, "{answered:?} of {asked}");
 }
 
 async fn audits(db: &Database) {
