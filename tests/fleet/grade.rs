@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use tallyman_simulators::fleet::{Run, Visit};
 
-use super::Said;
+use super::{Said, SaidTrip};
 
 /// A visit in which so many fixes lie inside by more than their accuracy is due to be told.
 const DEEP_FIXES: usize = 3;
 /// What is said may lie beside what was by so much.
 const BESIDE_US: i64 = 120_000_000;
+/// A stop is told after it has lasted, and after its fixes have arrived.
+const TOLD_WITHIN_US: i64 = 2 * 3600 * 1_000_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Grade {
@@ -20,6 +22,34 @@ pub struct Grade {
     pub spurious: usize,
     /// Seconds between when it was entered and when that was said to be.
     off_s: Vec<f64>,
+    pub trips: Trips,
+}
+
+/// Drives and the trips that were said.
+#[derive(Clone, Debug, Default)]
+pub struct Trips {
+    pub due: usize,
+    pub missed: usize,
+    /// Said, and there was none, or it was said already.
+    pub spurious: usize,
+    /// True and said lengths of those that were found.
+    metres: Vec<(f64, f64)>,
+}
+
+impl Trips {
+    /// By which share of its true length a trip was off, of so many.
+    pub fn off(&self, part: f64) -> f64 {
+        let off = self.metres.iter().map(|(truly, said)| ((said - truly) / truly).abs());
+        let mut off: Vec<f64> = off.collect();
+        off.sort_by(f64::total_cmp);
+        off.get((off.len() as f64 * part) as usize).copied().unwrap_or_default()
+    }
+
+    pub fn off_in_all(&self) -> f64 {
+        let (truly, said) =
+            self.metres.iter().fold((0.0, 0.0), |sums, pair| (sums.0 + pair.0, sums.1 + pair.1));
+        if truly > 0.0 { (said - truly) / truly } else { 0.0 }
+    }
 }
 
 impl Grade {
@@ -59,6 +89,32 @@ impl Grade {
                 }
             }
         }
+    }
+
+    /// A drive that was over long enough before the end to be told is due; one that is not may be told all the same.
+    pub fn add_trips(&mut self, run: &Run, said: &[SaidTrip]) {
+        let mut said: Vec<&SaidTrip> = said.iter().collect();
+        for (vehicle, drives) in run.drives.iter().enumerate() {
+            for drive in drives {
+                let (from_us, until_us) = ((drive.from_s * 1e6) as i64, (drive.until_s * 1e6) as i64);
+                let is_due = until_us + TOLD_WITHIN_US < run.duration_us;
+                // Of several, the one that has most of it.
+                let most = (0..said.len())
+                    .filter(|nth| said[*nth].vehicle == vehicle)
+                    .map(|nth| (nth, said[nth].until_us.min(until_us) - said[nth].from_us.max(from_us)))
+                    .filter(|(_, both)| *both > 0)
+                    .max_by_key(|(_, both)| *both);
+                self.trips.due += usize::from(is_due);
+                match most {
+                    Some((nth, _)) => {
+                        let trip = said.swap_remove(nth);
+                        self.trips.metres.push((drive.length_m, trip.distance_m));
+                    }
+                    None => self.trips.missed += usize::from(is_due),
+                }
+            }
+        }
+        self.trips.spurious += said.len();
     }
 
     /// From each change in to the next change out. Two in the same direction are one too many.

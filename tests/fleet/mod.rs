@@ -26,6 +26,15 @@ pub struct Said {
     pub at_us: i64,
 }
 
+/// A trip that somebody says there was.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SaidTrip {
+    pub vehicle: usize,
+    pub from_us: i64,
+    pub until_us: i64,
+    pub distance_m: f64,
+}
+
 /// Who says visits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Judge {
@@ -37,10 +46,10 @@ pub enum Judge {
 impl Judge {
     pub const ALL: [Self; 2] = [Self::Ours, Self::Difference];
 
-    fn judge(self, run: &Run) -> Vec<Said> {
+    fn judge(self, run: &Run) -> (Vec<Said>, Vec<SaidTrip>) {
         match self {
             Self::Ours => ours::judge(run),
-            Self::Difference => baseline::judge(run),
+            Self::Difference => (baseline::judge(run), Vec::new()),
         }
     }
 }
@@ -58,7 +67,9 @@ pub fn grade(scenarios: &[Scenario], seeds: std::ops::Range<u64>) -> Report {
         for seed in seeds.clone() {
             let run = scenario.run(seed);
             for (judge, grade) in Judge::ALL.into_iter().zip(&mut grades) {
-                grade.add(&run, &judge.judge(&run));
+                let (said, trips) = judge.judge(&run);
+                grade.add(&run, &said);
+                grade.add_trips(&run, &trips);
             }
         }
         Graded { name: scenario.name.clone(), grades }
@@ -79,6 +90,15 @@ impl Report {
             if ours.precision() < 0.995 {
                 failures.push(format!("{name}: precision {:.4}", ours.precision()));
             }
+            if ours.trips.missed > 0 || ours.trips.spurious > 0 {
+                failures.push(format!(
+                    "{name}: {} trips missed, {} spurious",
+                    ours.trips.missed, ours.trips.spurious
+                ));
+            }
+            if ours.trips.off(0.95) > 0.02 {
+                failures.push(format!("{name}: lengths of trips off by {:.3} (p95)", ours.trips.off(0.95)));
+            }
         }
         failures
     }
@@ -86,12 +106,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = "| scenario | visits due | recall | precision | spurious | entered, off by p50 / p95 | bare difference: recall | precision | spurious |";
-        writeln!(f, "{head}\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+        let head = "| scenario | visits due | recall | precision | spurious | entered, off by p50 / p95 | bare difference: recall | precision | spurious | trips | missed | spurious | length off by, p50 / p95 | in all |";
+        writeln!(f, "{head}\n| --- |{}", " ---: |".repeat(13))?;
         for Graded { name, grades: [ours, bare] } in &self.0 {
             writeln!(
                 f,
-                "| {name} | {} | {:.4} | {:.4} | {} | {:.0} / {:.0} s | {:.4} | {:.4} | {} |",
+                "| {name} | {} | {:.4} | {:.4} | {} | {:.0} / {:.0} s | {:.4} | {:.4} | {} | {} | {} | {} | {:.1} / {:.1} % | {:+.1} % |",
                 ours.due,
                 ours.recall(),
                 ours.precision(),
@@ -100,7 +120,13 @@ impl fmt::Display for Report {
                 ours.off_s(0.95),
                 bare.recall(),
                 bare.precision(),
-                bare.spurious
+                bare.spurious,
+                ours.trips.due,
+                ours.trips.missed,
+                ours.trips.spurious,
+                ours.trips.off(0.5) * 100.0,
+                ours.trips.off(0.95) * 100.0,
+                ours.trips.off_in_all() * 100.0,
             )?;
         }
         Ok(())

@@ -9,17 +9,18 @@ use tallyman::config::{self, Config};
 use tallyman::domain::frames::{LinkChange, LinkState};
 use tallyman::domain::geodesy::Position;
 use tallyman::domain::ids::{DeviceId, Digest, SourceId};
+use tallyman::domain::motion::Motion;
 use tallyman::domain::readings::{Fix, Reading};
 use tallyman::domain::sightings::{FenceChange, Seen};
 use tallyman::domain::time::Timestamp;
 use tallyman_simulators::fleet::{self, Run, Shape, degrees};
 
-use super::Said;
+use super::{Said, SaidTrip};
 
 /// When the run begins.
 const BEGINS_US: i64 = 1_772_409_600_000_000;
 
-pub fn judge(run: &Run) -> Vec<Said> {
+pub fn judge(run: &Run) -> (Vec<Said>, Vec<SaidTrip>) {
     let config = configured(run);
     let mut cleaner = Cleaner::new(&config.rules, &config.intake);
     let source = SourceId::new("fleet");
@@ -31,28 +32,36 @@ pub fn judge(run: &Run) -> Vec<Said> {
     );
     let fences: BTreeMap<&str, usize> =
         run.fences.iter().enumerate().map(|(nth, fence)| (fence.name.as_str(), nth)).collect();
-    let mut said = Vec::new();
+    let (mut said, mut trips) = (Vec::new(), Vec::new());
+    let since_us = |at: Timestamp| at.as_micros() - BEGINS_US;
+    let number =
+        |device: &DeviceId| device.as_str().trim_start_matches('v').parse().expect("a device of ours");
     for fix in &run.fixes {
         let received_at = Timestamp::from_micros(BEGINS_US + fix.arrives_us);
         cleaner.reading(Reading::Fix(reading(fix)), &source, received_at, &mut out);
         for sighting in out.sightings.drain(..) {
-            let Seen::Fence { device, fence, change, .. } = &sighting.what else { continue };
-            let enters = match change {
-                FenceChange::Entered => true,
-                FenceChange::Exited => false,
-                FenceChange::Dwelt => continue,
-            };
-            // A late visit is told when what came with it is over, whoever speaks then.
-            let vehicle = device.as_str().trim_start_matches('v').parse().expect("a device of ours");
-            said.push(Said {
-                vehicle,
-                fence: fences[fence.as_str()],
-                enters,
-                at_us: sighting.observed_at.as_micros() - BEGINS_US,
-            });
+            match &sighting.what {
+                // A late visit is told when what came with it is over, whoever speaks then.
+                Seen::Fence { device, fence, change, .. } => {
+                    let enters = match change {
+                        FenceChange::Entered => true,
+                        FenceChange::Exited => false,
+                        FenceChange::Dwelt => continue,
+                    };
+                    let (vehicle, fence) = (number(device), fences[fence.as_str()]);
+                    said.push(Said { vehicle, fence, enters, at_us: since_us(sighting.observed_at) });
+                }
+                Seen::Motion { device, motion: Motion { trip: Some(trip), .. } } => trips.push(SaidTrip {
+                    vehicle: number(device),
+                    from_us: since_us(trip.started_at),
+                    until_us: since_us(trip.ended_at),
+                    distance_m: trip.distance_m,
+                }),
+                _ => {}
+            }
         }
     }
-    said
+    (said, trips)
 }
 
 fn reading(fix: &fleet::Fix) -> Fix {
