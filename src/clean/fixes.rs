@@ -146,7 +146,8 @@ impl Tracker {
             return Ok(Accepted { fix, late: true, changes: Vec::new(), motion: Vec::new() });
         }
         self.check_jump(&fix, rules.tracker)?;
-        let way = Way { before: self.last.as_ref(), fix: &fix, rules: rules.tracker };
+        let steady = self.moves.as_ref().and_then(|moves| moves.steadied(&fix, rules.tracker));
+        let way = Way { before: self.last.as_ref(), fix: &fix, steady, rules: rules.tracker };
         let mut changes = geofence::judge(&mut self.standings, rules.fences, &way);
         // What late fixes have told already is not inferred as well.
         changes.retain(|Change { fence, inferred, visit, .. }| {

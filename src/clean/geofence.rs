@@ -1,7 +1,8 @@
 //! Geofences of one tracker: entered and left with hysteresis, after enough fixes agree.
 //!
 //! A fix says *inside* or *outside* only where it is on that side of the edge by the hysteresis and by
-//! its own accuracy; otherwise it says nothing. A crossing is confirmed when enough of the next fixes say
+//! its own accuracy; otherwise it says nothing. Of what stands, the middle of its fixes there is judged, which wanders
+//! less than they do (`motion.rs`). A crossing is confirmed when enough of the next fixes say
 //! the same, and happened at the first of them.
 //!
 //! Where a straight way between two fixes leads through a fence and neither end is in it, the visit is *inferred*:
@@ -20,6 +21,9 @@ use crate::domain::ids::FenceId;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
+
+/// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
+const STEADY_TIMES: f64 = 2.0;
 
 /// What a tracker's fixes have said of one fence. A fence without one: outside, and nothing pending.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -78,6 +82,8 @@ pub(super) struct Change {
 pub(super) struct Way<'a> {
     pub before: Option<&'a Fix>,
     pub fix: &'a Fix,
+    /// Where it is, by the fixes while it stands, and how sure that is; none: as the fix says.
+    pub steady: Option<(Position, f64)>,
     pub rules: &'a TrackerRules,
 }
 
@@ -146,7 +152,11 @@ impl Standing {
         let mut tell = |change, fix: Fix, inferred, visit| {
             changes.push(Change { fence: fence.name.clone(), change, fix, inferred, visit });
         };
-        let Some(inside) = side(fence, way.fix, way.rules) else { return };
+        let side = match way.steady {
+            Some((position, sure_m)) => side_of_steady(fence, position, sure_m),
+            None => side(fence, way.fix, way.rules),
+        };
+        let Some(inside) = side else { return };
         if inside != self.inside {
             self.passing = None;
             let Some(first) = self.count(fence, inside, way) else { return };
@@ -270,6 +280,16 @@ fn margin_m(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> f64 {
     fence.hysteresis_m.max(accuracy.min(fence.shape.depth_m() / 2.0))
 }
 
+/// The same for the middle of many fixes, which wanders less: half the hysteresis is enough.
+fn side_of_steady(fence: &FenceConfig, position: Position, sure_m: f64) -> Option<bool> {
+    let margin = (fence.hysteresis_m / 2.0).max(sure_m * STEADY_TIMES);
+    let distance = fence.shape.distance_m(position, margin);
+    if distance > margin {
+        return Some(false);
+    }
+    (distance < -margin.min(fence.shape.depth_m() / 2.0)).then_some(true)
+}
+
 /// Whether a fix is inside; `None` where it is too near the edge, or too uncertain, to say.
 pub(super) fn side(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> Option<bool> {
     let accuracy = accuracy_m(fix);
@@ -334,7 +354,7 @@ mod tests {
         let mut before: Option<Fix> = None;
         for (second, north_m, accuracy) in fixes {
             let fix = fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy);
-            let way = Way { before: before.as_ref(), fix: &fix, rules: &rules };
+            let way = Way { before: before.as_ref(), fix: &fix, steady: None, rules: &rules };
             for Change { change, fix, inferred, .. } in judge(&mut standings, &index, &way) {
                 // Edges are found to a metre.
                 let second = (fix.observed_at.as_micros() + 500_000) / 1_000_000;
@@ -442,7 +462,7 @@ mod tests {
             "lat":"50.01","lon":"8.0","digest":7,"retained":false}}}]"#;
         let mut standings: Vec<Standing> = serde_json::from_str(row).unwrap();
         let out = fix(9, 50.01, 8.0, 5.0);
-        let way = Way { before: None, fix: &out, rules: &TrackerRules::default() };
+        let way = Way { before: None, fix: &out, steady: None, rules: &TrackerRules::default() };
         let changes = judge(&mut standings, &FenceIndex::new(&[yard()]), &way);
         assert_eq!((changes[0].change, changes[0].fix.observed_at), (Exited, Timestamp::from_secs(5)));
     }

@@ -34,6 +34,10 @@ const STILL: f64 = 1.5;
 const STILL_MPS: f64 = 0.5;
 /// The place follows new fixes by no less than a share of this.
 const MOST_WEIGHT: u8 = 20;
+/// After so many fixes the middle of a place is worth more than one of them; and a fix belongs to it that is no further
+/// away than so many times what it is vague by.
+const STEADY_FIXES: u8 = 4;
+const EXPLAINED: f64 = 2.0;
 /// Faster than this is driving.
 const CRAWL_MPS: f64 = 2.0;
 /// Steps of a trip's length.
@@ -93,6 +97,15 @@ pub(super) type Told = (Timestamp, Motion);
 impl Moves {
     pub fn begin(fix: &Fix) -> Self {
         Self::Standing(Standing::at(Place::of(fix)))
+    }
+
+    /// Where a fix is that is no further from where it stands than it is vague, and how sure that is: the middle of the
+    /// fixes there, surer by the root of their number.
+    pub fn steadied(&self, fix: &Fix, rules: &TrackerRules) -> Option<(Position, f64)> {
+        let Self::Standing(Standing { middle, weight, leaving: None, .. }) = self else { return None };
+        let vague = vague_m(&Place::of(fix), rules);
+        let explained = middle.distance_m(fix.position) <= vague * EXPLAINED;
+        (*weight >= STEADY_FIXES && explained).then(|| (*middle, vague / f64::from(*weight).sqrt()))
     }
 
     /// An accepted fix, later than those before.
@@ -313,6 +326,22 @@ mod tests {
     }
 
     /// 24 hours, a fix a minute, wandering by 12 m, and one of 300 fixes 200 m off, while all of them say 4 m.
+    /// The place is surer than any of its fixes; what a fix is too far away for says itself.
+    #[test]
+    fn where_it_stands_is_the_middle_of_its_fixes() {
+        let rules = TrackerRules::default();
+        let mut moves = Moves::begin(&fix(0, [0.0, 0.0]));
+        for (second, north) in (1..).zip([8.0, -8.0, 8.0, -8.0, 8.0, -8.0]) {
+            moves.take(&fix(second * 60, [north, 0.0]), &rules, &mut Vec::new());
+        }
+        let (middle, sure_m) = moves.steadied(&fix(500, [9.0, 0.0]), &rules).unwrap();
+        assert!(middle.distance_m(fix(0, [0.0, 0.0]).position) < 3.0);
+        assert!(sure_m < rules.least_accuracy_m / 2.0, "{sure_m}");
+        assert_eq!(moves.steadied(&fix(500, [60.0, 0.0]), &rules), None);
+        let young = Moves::begin(&fix(0, [0.0, 0.0]));
+        assert_eq!(young.steadied(&fix(60, [0.0, 0.0]), &rules), None);
+    }
+
     #[test]
     fn what_is_parked_does_not_move() {
         for seed in 0..200 {

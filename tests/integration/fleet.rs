@@ -18,15 +18,16 @@ fn graded(report: &Report) -> &[Grade; 2] {
 }
 
 #[test]
-fn visits_of_a_town_are_told_once_each() {
-    for name in ["town", "bad network"] {
+fn visits_and_trips_of_a_town_are_told_once_each() {
+    for (name, recall, trips) in [("town", 0.99, 0.97), ("bad network", 0.97, 0.85)] {
         let report = report(name, 12);
         let [ours, bare] = graded(&report);
         assert!(ours.due >= 150, "{report}");
-        // What is missed came in bursts behind a newer fix.
-        let recall = if name == "town" { 0.98 } else { 0.8 };
-        assert!(ours.recall() >= recall && ours.precision() >= 0.99, "{report}");
+        assert!(ours.recall() >= recall && ours.precision() >= 0.995, "{report}");
         assert!(ours.spurious < bare.spurious, "{report}");
+        assert!(ours.trips.missed as f64 <= ours.trips.due as f64 * (1.0 - trips), "{report}");
+        assert_eq!(ours.trips.spurious, 0, "{report}");
+        assert!(ours.trips.off(0.5) <= 0.025, "{report}");
     }
 }
 
@@ -34,6 +35,6 @@ fn visits_of_a_town_are_told_once_each() {
 fn what_is_parked_beside_an_edge_tells_nothing() {
     let report = report("parked", 60);
     let [ours, bare] = graded(&report);
-    assert!(ours.spurious < 10, "under roofs, where fixes are vague: {report}");
+    assert_eq!((ours.spurious, ours.trips.spurious), (0, 0), "{report}");
     assert!(bare.spurious > 100, "the edge is near enough to matter: {report}");
 }
