@@ -40,7 +40,7 @@ pub(super) struct Tracker {
     standings: Vec<Standing>,
     pub late: Late,
     /// Whether it moves, since its first fix.
-    moves: Option<Box<Moves>>,
+    moves: Option<Moves>,
     /// When its newest message came, by our clock.
     heard: Timestamp,
     /// The time of which it was last said that it lives.
@@ -72,7 +72,7 @@ pub(super) struct TrackerRow {
     #[serde(default)]
     late: LateRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    moves: Option<Box<Moves>>,
+    moves: Option<Moves>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,9 +162,14 @@ impl Tracker {
         let mut motion = Vec::new();
         match &mut self.moves {
             Some(moves) => moves.take(&fix, rules.tracker, &mut motion),
-            None => self.moves = Some(Box::new(Moves::begin(&fix))),
+            None => self.moves = Some(Moves::begin(&fix)),
         }
-        self.last = Some(fix.clone());
+        let mut last = fix.clone();
+        if let Some(before) = &self.last {
+            // One text for its name, not one of each message.
+            last.device = before.device.clone();
+        }
+        self.last = Some(last);
         Ok(Accepted { fix, late: false, changes, motion })
     }
 

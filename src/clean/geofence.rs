@@ -102,11 +102,14 @@ pub(super) fn judge(standings: &mut Vec<Standing>, index: &FenceIndex, way: &Way
             let mut standing = Standing::new(fence.name.clone());
             standing.take(fence, way, &mut changes);
             if standing.says_something() {
+                // Most trackers are in one fence at a time, and a hundred thousand of them add up.
+                standings.reserve_exact(1);
                 standings.push(standing);
             }
         }
     }
     standings.retain(Standing::says_something);
+    standings.shrink_to_fit();
     standings.sort_by(|a, b| a.fence.cmp(&b.fence));
     changes.sort_by_key(|change| match (change.inferred, change.change) {
         (true, _) => 0,

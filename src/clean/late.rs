@@ -27,10 +27,10 @@ use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
 /// Fixes in order that are kept, and how many of the newest of them all are.
-const KEPT: usize = 6;
+const KEPT: usize = 5;
 const NEWEST: usize = 3;
 /// Visits that are over and may be met again.
-const VISITS: usize = 6;
+const VISITS: usize = 4;
 /// Late fixes of a tracker that wait, at most.
 const WAITING: usize = 64;
 /// So long after the last one they are judged.

@@ -47,7 +47,8 @@ const STEP_M: f64 = 30.0;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum Moves {
     Standing(Standing),
-    Moving(Moving),
+    /// Apart, because most stand.
+    Moving(Box<Moving>),
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub(super) struct Standing {
     /// The last fix here.
     #[serde(with = "place::hex_row")]
     last: Place,
-    leaving: Option<Leaving>,
+    leaving: Option<Box<Leaving>>,
 }
 
 /// Fixes in a row that are away.
@@ -136,7 +137,7 @@ impl Moves {
             let (since, position) = (standing.since, standing.middle);
             let motion = Motion { change: MotionChange::Moving, position, since: Some(since), trip: None };
             told.push((moving.started_at, motion));
-            *self = Self::Moving(moving);
+            *self = Self::Moving(Box::new(moving));
         }
     }
 }
@@ -172,14 +173,14 @@ impl Standing {
         let leaving = match before {
             None => {
                 let metres = self.middle.distance_m(here.position());
-                Leaving { first: here, last: here, metres, count: 1 }
+                Box::new(Leaving { first: here, last: here, metres, count: 1 })
             }
-            Some(leaving) => Leaving {
-                metres: leaving.metres + leaving.last.position().distance_m(here.position()),
-                last: here,
-                count: leaving.count.saturating_add(1),
-                ..leaving
-            },
+            Some(mut leaving) => {
+                leaving.metres += leaving.last.position().distance_m(here.position());
+                leaving.last = here;
+                leaving.count = leaving.count.saturating_add(1);
+                leaving
+            }
         };
         let long = here.at.since(leaving.first.at) >= LEAVING_FOR || away > rules.trip_after_m * doubt * FAR;
         if leaving.count < LEAVING_FIXES || !long {

@@ -22,9 +22,11 @@ use crate::domain::time::Timestamp;
 
 /// Messages in a chunk: what a commit rewrites, at most. The open chunk is part of what a tracker costs
 /// whatever the budget is, and all of that is to stay within a kibibyte.
-pub(super) const CHUNK: usize = 48;
+pub(super) const CHUNK: usize = 32;
+/// Messages for which an open chunk makes room at a time.
+const GROWS_BY: usize = CHUNK / 4;
 /// Chunks of one tracker: 16,416 messages, 4.5 hours at one a second; the oldest go first.
-pub(super) const MAX_CHUNKS: usize = 342;
+pub(super) const MAX_CHUNKS: usize = 513;
 /// What a full chunk takes in memory: its messages, itself (in a queue that may be half empty), its place
 /// in the budget, and what the allocator adds.
 const CHUNK_BYTES: usize = 8 * CHUNK + 2 * size_of::<Chunk>() + 2 * size_of::<(DeviceId, u64)>() + 32;
@@ -252,6 +254,10 @@ impl Chunk {
         self.oldest = self.oldest.min(told);
         self.newest = self.newest.max(told);
         self.received = self.received.max(received);
+        // A vector left to itself would hold a third more than it needs.
+        if self.messages.len() == self.messages.capacity() {
+            self.messages.reserve_exact(GROWS_BY);
+        }
         self.messages.push(message);
     }
 }
