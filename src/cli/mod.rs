@@ -23,6 +23,7 @@ mod explain;
 mod export;
 pub mod import;
 mod maintenance;
+mod probe;
 mod register;
 mod run;
 mod story;
@@ -65,6 +66,8 @@ enum Sub {
     Explain(explain::ExplainArgs),
     /// Stand before a read point's antennas and see what they hear, how loud, and who else does: the walk test
     Watch(watch::WatchArgs),
+    /// See what a device has before there is a map of it
+    Probe(probe::ProbeArgs),
     /// Hand an asset to somebody
     Checkout(commands::CheckoutArgs),
     /// Take an asset back
@@ -187,6 +190,7 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
         }
+        Sub::Probe(args) => probe::run(args).await,
         Sub::Watch(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| watch::run(&config, args).await).await

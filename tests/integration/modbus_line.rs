@@ -315,3 +315,22 @@ async fn a_serial_adapter_that_is_pulled_out_and_put_back() {
     daemon.0.stop().await;
     bank.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_finds_what_is_there_and_shows_it() {
+    let here = [0, 1, 2, 5, 6, 130];
+    let bank = Bank::tcp(BTreeMap::from([(3, telling(3, Table::Holding, here))]), false).await.unwrap();
+    let address = bank.address().unwrap().to_string();
+    let probe = move |rest: &'static str| {
+        let mut arguments = vec!["probe", "modbus", "--timeout", "200ms", address.as_str()];
+        arguments.extend(rest.split(' '));
+        crate::cli::tallyman(&arguments)
+    };
+    let said = tokio::task::spawn_blocking(move || (probe("--unit 3 --count 140"), probe("--unit 4"))).await;
+    let (found, dead) = said.unwrap();
+    let told = found.succeeds();
+    assert!(told.starts_with("registers: 0-2, 5-6, 130-130\n"), "{told}");
+    assert!(told.contains("130: 0x0c3a") && told.contains("abcd 3130"), "{told}");
+    dead.fails_with(1, &["unit 4", "no answer in time"]);
+    bank.stop().await;
+}
