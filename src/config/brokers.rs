@@ -146,9 +146,10 @@ pub(super) fn broker(
     if tables.is_empty() {
         section.problem("topic", "missing", "write a [[broker.topic]] for each topic to subscribe to");
     }
-    let mut topics = Vec::new();
+    let mut topics: Vec<TopicConfig> = Vec::new();
     for table in tables {
-        topics.extend(topics::topic(table, version));
+        let topic = topics::topic(table, version, &topics);
+        topics.extend(topic);
     }
     section.finish();
     let (host, port) = parse_host_port(address?).ok()?;

@@ -23,12 +23,22 @@ const KINDS: [(&str, Kind); 4] = [
     ("teltonika", Kind::Teltonika),
 ];
 
-pub(super) fn topic(section: Section<'_>, version: MqttVersion) -> Option<TopicConfig> {
+/// `before`: the broker's other topics.
+pub(super) fn topic(
+    section: Section<'_>,
+    version: MqttVersion,
+    before: &[TopicConfig],
+) -> Option<TopicConfig> {
     let pattern = pattern(&section);
+    let key = if section.has("topic") { "topic" } else { "filter" };
     if version != MqttVersion::V5 && pattern.as_ref().is_some_and(TopicPattern::is_shared) {
-        let key = if section.has("topic") { "topic" } else { "filter" };
         let allowed = "protocol = \"mqtt-5\" in the broker, or no $share";
         section.problem(key, "shared subscriptions are of MQTT 5", allowed);
+    }
+    let is_same =
+        |other: &TopicConfig| pattern.as_ref().is_some_and(|it| it.filter() == other.pattern.filter());
+    if before.iter().any(is_same) {
+        section.problem(key, "the broker is asked for the same as by a topic before", "each filter once");
     }
     let kind = section.choice("format", &KINDS);
     let kind = section.need("format", kind, "\"owntracks\", \"json\", \"nmea\" or \"teltonika\"");

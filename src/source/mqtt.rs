@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -60,7 +60,6 @@ pub async fn run(
     let mut backoff = Backoff::new(config.backoff);
     let mut feed = Feed::new(config.name.clone(), config.max_inflight, intake);
     loop {
-        let started = Instant::now();
         let mut connection = None;
         let end = tokio::select! {
             biased;
@@ -72,7 +71,7 @@ pub async fn run(
             End::Lost(reason) => reason,
         };
         drop(connection);
-        if feed.is_up() && started.elapsed() >= PROVEN_AFTER {
+        if feed.up_since().is_some_and(|since| since.elapsed() >= PROVEN_AFTER) {
             backoff.reset();
         }
         feed.lost(&reason);
@@ -102,7 +101,8 @@ async fn attempt(
     };
     let connection = connection.insert(opened);
     feed.connected(accepted.session_present);
-    let keepalive = accepted.keepalive.unwrap_or(config.keepalive);
+    // One that wants no pings has them all the same: nothing else tells that it is gone.
+    let keepalive = accepted.keepalive.filter(|it| !it.is_zero()).unwrap_or(config.keepalive);
     match feed.serve(config, keepalive, connection, acks).await {
         Ok(never) => match never {},
         Err(end) => end,

@@ -460,6 +460,7 @@ fn what_only_mqtt_5_has_is_refused_of_3_1_1() {
         ("session_expiry = \"2h\"", "a/#", "broker[0].session_expiry: "),
         ("", "$share/g/a/#", "broker[0].topic[0].filter: "),
         ("tls = { cert_file = \"c\" }", "a/#", "broker[0].tls.key_file: missing"),
+        ("[[broker.topic]]\ntopic = \"a/{device}\"\nformat = \"nmea\"", "a/+", "broker[0].topic[1].filter: "),
     ] {
         let told = problems(&broker(more, filter));
         assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");

@@ -52,7 +52,9 @@ fn within(value: Option<f64>, least: f64, most: f64) -> Option<f64> {
 /// # Errors
 /// Reason `device`.
 pub(crate) fn device(name: &str) -> Result<DeviceId, DecodeError> {
-    if name.is_empty() || name.len() > LONGEST_DEVICE || name.contains(char::is_control) {
+    // A sign that was no UTF-8 could stand for any.
+    let is_sign = |sign: char| sign.is_control() || sign == char::REPLACEMENT_CHARACTER;
+    if name.is_empty() || name.len() > LONGEST_DEVICE || name.contains(is_sign) {
         let message = format!("`{}` is no name of a device", clip(name));
         return Err(DecodeError { reason: "device", offset: 0, message });
     }

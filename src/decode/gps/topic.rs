@@ -52,6 +52,11 @@ impl TopicPattern {
             return Err("not an MQTT topic");
         }
         let shared = matches!(&levels[0], Level::Text(first) if first == "$share");
+        // MQTT 5, section 4.8.2.
+        let named = matches!(levels.get(1), Some(Level::Text(group)) if !group.is_empty());
+        if shared && !named {
+            return Err("a shared subscription is $share/GROUP/TOPIC");
+        }
         let levels = if shared { levels.into_iter().skip(2).collect() } else { levels };
         if levels.is_empty() {
             return Err("a shared subscription is $share/GROUP/TOPIC");
@@ -190,9 +195,21 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         let long = "a".repeat(MOST_BYTES + 1);
-        for written in
-            ["", "a/#/b", "a+/b", "a/b#", "truck-{device}", "{}", "a/{de{vice}}", "a\0b", "$share/g", &long]
-        {
+        for written in [
+            "",
+            "a/#/b",
+            "a+/b",
+            "a/b#",
+            "truck-{device}",
+            "{}",
+            "a/{de{vice}}",
+            "a\0b",
+            "$share/g",
+            "$share//a",
+            "$share/+/a",
+            "$share/{g}/a",
+            &long,
+        ] {
             assert!(TopicPattern::parse(written).is_err(), "{written}");
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -82,7 +83,9 @@ enum Link {
         session_present: bool,
         held: Vec<Intake>,
     },
-    Up,
+    Up {
+        since: Instant,
+    },
 }
 
 struct Meters {
@@ -133,8 +136,11 @@ impl Feed {
         &self.source
     }
 
-    pub fn is_up(&self) -> bool {
-        matches!(self.link, Link::Up)
+    pub fn up_since(&self) -> Option<Instant> {
+        match self.link {
+            Link::Up { since } => Some(since),
+            Link::Down { .. } | Link::Subscribing { .. } => None,
+        }
     }
 
     /// The broker has accepted a connection.
@@ -161,7 +167,7 @@ impl Feed {
                 self.inbox.extend(held);
                 told_down
             }
-            Link::Up => false,
+            Link::Up { .. } => false,
         };
         self.inbox.retain(|item| !is_redelivered(item));
         if !told {

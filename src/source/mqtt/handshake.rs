@@ -22,7 +22,11 @@ pub enum ConnectError {
     Refused(String),
     #[error("the broker answered CONNECT with something else")]
     NotConnAck,
-    #[error("{error} (it may not speak MQTT 5: see `protocol`)")]
+    #[error("the broker closed the connection without an answer: does it expect TLS there? see `tls`")]
+    ClosedAtOnce,
+    #[error(
+        "{error} (before its answer: it may expect TLS there, see `tls`, or not speak MQTT 5, see `protocol`)"
+    )]
     NotV5 { error: WireError },
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -52,13 +56,18 @@ pub async fn connect(
     connection.output.write().await?;
     let answer = match answer(&mut connection).await {
         // A broker of 3.1.1 alone closes without a word, or answers in its own version.
-        Err(error) if *version == MqttVersion::V5 => return Err(ConnectError::NotV5 { error }),
+        Err(error) if *version == MqttVersion::V5 && error.is_an_end() => {
+            return Err(ConnectError::NotV5 { error });
+        }
+        Err(error) if error.is_an_end() => return Err(ConnectError::ClosedAtOnce),
         answer => answer?,
     };
     match answer {
         Incoming::Packet(FromBroker::Accepted(accepted)) => {
             let asked = config.session_expiry;
-            if let Some(granted) = accepted.session_expiry.filter(|granted| *granted < asked) {
+            let lower =
+                accepted.session_expiry.filter(|granted| session == Session::Kept && *granted < asked);
+            if let Some(granted) = lower {
                 warn!(source = %config.name, ?granted, ?asked, "the broker keeps our session for less than \
                     session_expiry: what it holds for us is gone after a longer absence");
             }

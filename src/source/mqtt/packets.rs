@@ -1,5 +1,5 @@
 //! MQTT packets of both versions of the protocol, as far as one who subscribes and publishes with QoS 1 needs them.
-//! Their bytes are made and read by rumqttc's codecs, 3.1.1 in `v4`, 5 in `v5`.
+//! All bytes but those of messages are made and read by rumqttc's codecs, 3.1.1 in `v4`, 5 in `v5`.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ pub enum CodecError {
     Head,
 }
 
-/// The packet at the beginning of `bytes`, all of which is there.
+/// The packet at the beginning of `bytes`, all of which is there; no message (see [`message`]).
 pub fn read(version: MqttVersion, bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
     match version {
         MqttVersion::V3_1_1 => v4::read(bytes),
@@ -113,9 +113,12 @@ pub fn write(version: MqttVersion, packet: &ToBroker<'_>, bytes: &mut BytesMut) 
     }
 }
 
-/// The beginning of a message of which more is to come: `flags` is the first byte of its fixed header, `body` what
-/// follows the header so far. Properties that do not end in it are taken for a part of the payload.
-pub fn beginning(version: MqttVersion, flags: u8, mut body: Bytes) -> Result<Message, CodecError> {
+/// A message: `flags` is the first byte of its fixed header, `body` what follows the header, as far as it is there.
+/// Properties that do not end in it are taken for a part of the payload.
+///
+/// This reads what a codec would refuse (a topic that is no UTF-8 or has wildcards, properties that there are not): some
+/// brokers pass such on, and send one that ends the connection again on the next, for ever. The decoders set it aside.
+pub fn message(version: MqttVersion, flags: u8, mut body: Bytes) -> Result<Message, CodecError> {
     let topic_bytes = usize::from(body.try_get_u16().map_err(|_| CodecError::Head)?);
     if body.len() < topic_bytes {
         return Err(CodecError::Head);

@@ -40,6 +40,17 @@ pub enum WireError {
     Encode(#[source] CodecError),
 }
 
+impl WireError {
+    /// The other side wants no more of us, or does not understand us.
+    pub fn is_an_end(&self) -> bool {
+        match self {
+            Self::Closed | Self::Malformed(_) | Self::Length => true,
+            Self::Read(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            Self::Write(_) | Self::TooLong { .. } | Self::Encode(_) => false,
+        }
+    }
+}
+
 pub struct Connection {
     pub input: Input,
     pub output: Output,
@@ -81,13 +92,14 @@ impl Connection {
     /// reset the connection, and take back acknowledgements that the broker has not read yet.
     pub async fn close(&mut self) -> Result<(), WireError> {
         self.output.write().await?;
-        self.output.writer.shutdown().await.map_err(WireError::Write)?;
+        // All is said: however the other side ends it, by a reset or without TLS's own farewell, it is the end.
+        if self.output.writer.shutdown().await.is_err() {
+            return Ok(());
+        }
         loop {
             self.input.bytes.clear();
-            match self.input.fill().await {
-                Ok(()) => {}
-                Err(WireError::Closed) => return Ok(()),
-                Err(error) => return Err(error),
+            if self.input.fill().await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -140,14 +152,23 @@ impl Input {
         if self.bytes.len() < head.bytes + head.body_bytes {
             return Ok(None);
         }
-        let packet = packets::read(self.version, &mut self.bytes).map_err(WireError::Malformed)?;
-        Ok(Some(match packet {
-            FromBroker::Publish(message) if message.payload.len() > self.limits.max_payload => {
-                let (message, payload) = Incomplete::new(message, 0, self.limits.max_kept).finish();
-                Incoming::TooLong { message, payload }
-            }
-            packet => Incoming::Packet(packet),
-        }))
+        if self.bytes[0] >> 4 != PUBLISH {
+            let packet = packets::read(self.version, &mut self.bytes).map_err(WireError::Malformed)?;
+            return Ok(Some(Incoming::Packet(packet)));
+        }
+        let message = self.message(head, head.body_bytes)?;
+        if message.payload.len() <= self.limits.max_payload {
+            return Ok(Some(Incoming::Packet(FromBroker::Publish(message))));
+        }
+        let (message, payload) = Incomplete::new(message, 0, self.limits.max_kept).finish();
+        Ok(Some(Incoming::TooLong { message, payload }))
+    }
+
+    /// Takes the message, or so many bytes of its body.
+    fn message(&mut self, head: Head, body_bytes: usize) -> Result<Message, WireError> {
+        let flags = self.bytes[0];
+        let body = self.bytes.split_to(head.bytes + body_bytes).freeze().split_off(head.bytes);
+        packets::message(self.version, flags, body).map_err(WireError::Malformed)
     }
 
     /// The beginning of a message that is longer than any we decode.
@@ -159,9 +180,7 @@ impl Input {
         if self.bytes.len() < head.bytes + longest {
             return Ok(None);
         }
-        let flags = self.bytes[0];
-        let body = self.bytes.split_to(head.bytes + longest).freeze().split_off(head.bytes);
-        let message = packets::beginning(self.version, flags, body).map_err(WireError::Malformed)?;
+        let message = self.message(head, longest)?;
         let to_come = head.body_bytes - longest;
         self.incomplete = Some(Incomplete::new(message, to_come, self.limits.max_kept));
         Ok(self.completed())

@@ -143,3 +143,18 @@ async fn a_name_that_does_not_resolve_is_tried_at_the_backoff_s_pace() {
     assert!(reason.contains("no-such-host.invalid"), "{reason}");
     daemon.stop().await;
 }
+
+/// Topics that are none: no UTF-8, with a wildcard. What the broker sends has to be taken, or it is sent for ever.
+#[tokio::test]
+async fn a_message_on_a_topic_that_is_none_is_handed_on_and_acknowledged() {
+    let (listener, port) = listener().await;
+    let mut daemon = Daemon::start(config(port, V3_1_1), 100);
+    let mut stream = scripted_broker(&listener, &CONNACK_NEW, &SUBACK).await;
+    daemon.up().await;
+    stream.write_all(&[0x32, 6, 0, 1, 0xff, 0, 7, b'x', 0x32, 6, 0, 1, b'+', 0, 8, b'y']).await.unwrap();
+    assert_eq!(daemon.take(2).await, ["x", "y"]);
+    assert_eq!(read_packet(&mut stream, 0x40).await, [0, 7]);
+    assert_eq!(read_packet(&mut stream, 0x40).await, [0, 8]);
+    drop(stream);
+    daemon.stop().await;
+}

@@ -59,7 +59,7 @@ async fn a_broker_that_does_not_speak_it_is_told_as_that() {
         stream.write_all(answer).await.unwrap();
         drop(stream);
         let why = daemon.down().await;
-        assert!(why.contains("see `protocol`"), "{why}");
+        assert!(why.contains("see `protocol`") && why.contains("see `tls`"), "{why}");
         daemon.stop().await;
     }
 }
@@ -70,13 +70,12 @@ async fn the_window_is_ours_whatever_the_broker_s_default() {
     let Some(broker) = Mosquitto::start("mqtt 5: window", "allow_anonymous true") else { return };
     let mut daemon = Daemon::start(config(broker.port), 1000);
     daemon.up().await;
-    let (lines, payloads) = numbered(0..200);
+    let (lines, _) = numbered(0..200);
     broker.publish_lines(TOPIC, &["-q", "1"], &lines);
     let mut unacknowledged = Vec::new();
     for _ in 0..200 {
         unacknowledged.push(daemon.frame().await.ack.expect("QoS 1"));
     }
-    assert_eq!(unacknowledged.len(), payloads.len());
     for ack in unacknowledged {
         daemon.acks.send(ack).unwrap();
     }
@@ -120,7 +119,6 @@ async fn two_daemons_share_a_subscription_and_each_message_comes_once() {
         };
         came.push(super::text(&frame));
     }
-    came.sort_by_key(|payload| payload.len());
     came.sort();
     let mut sent = payloads;
     sent.sort();

@@ -116,7 +116,7 @@ impl Feed {
             Link::Down { .. } => false,
             // The SUBACK lies behind them, so they are read whatever the queue looks like.
             Link::Subscribing { .. } => true,
-            Link::Up => {
+            Link::Up { .. } => {
                 self.inbox.is_empty()
                     && self.gate_is_open()
                     && !self.has_long
@@ -193,7 +193,7 @@ impl Feed {
                     self.report_up();
                 }
             }
-            Link::Up | Link::Down { .. } => self.inbox.push_back(Intake::Frame(frame)),
+            Link::Up { .. } | Link::Down { .. } => self.inbox.push_back(Intake::Frame(frame)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Feed {
     fn report_up(&mut self) {
         let Link::Subscribing { session_present, held, .. } = &mut self.link else { return };
         let (replaying, held) = (*session_present, std::mem::take(held));
-        self.link = Link::Up;
+        self.link = Link::Up { since: Instant::now() };
         self.had_session = true;
         self.meters.up.set(1.0);
         info!(source = %self.source, resumed = replaying, "subscribed at the broker");

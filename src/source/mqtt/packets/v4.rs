@@ -14,7 +14,6 @@ pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
             FromBroker::Accepted(Accepted { session_present: answer.session_present, ..Accepted::default() })
         }
         Packet::ConnAck(answer) => FromBroker::Refused(refusal(answer.code).to_owned()),
-        Packet::Publish(publish) => FromBroker::Publish(message(publish)),
         Packet::SubAck(answer) => {
             let results = answer.return_codes.into_iter().map(|code| match code {
                 SubscribeReasonCode::Success(qos) => Ok(qos as u8),
@@ -60,11 +59,6 @@ fn refusal(code: ConnectReturnCode) -> &'static str {
         ConnectReturnCode::BadUserNamePassword => advice::LOGIN,
         ConnectReturnCode::NotAuthorized => advice::NOT_AUTHORIZED,
     }
-}
-
-fn message(publish: Publish) -> Message {
-    let Publish { topic, payload, pkid, qos, retain, .. } = publish;
-    Message { topic, payload, packet_id: pkid, qos: qos as u8, retained: retain }
 }
 
 fn publish(message: &Message) -> Publish {

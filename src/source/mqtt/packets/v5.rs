@@ -24,7 +24,6 @@ pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
             let said = answer.properties.and_then(|properties| properties.reason_string);
             FromBroker::Refused(with_reason(refusal(answer.code), said))
         }
-        Packet::Publish(publish) => FromBroker::Publish(message(publish)),
         Packet::SubAck(answer) => {
             let results = answer.return_codes.into_iter().map(|code| match code {
                 SubscribeReasonCode::Success(qos) => Ok(qos as u8),
@@ -143,11 +142,6 @@ fn name(packet: &Packet) -> &'static str {
         Packet::PubComp(_) => "PUBCOMP",
         _ => "packet",
     }
-}
-
-fn message(publish: Publish) -> Message {
-    let Publish { topic, payload, pkid, qos, retain, .. } = publish;
-    Message { topic, payload, packet_id: pkid, qos: qos as u8, retained: retain }
 }
 
 fn publish(message: &Message) -> Publish {
