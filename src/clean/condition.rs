@@ -119,6 +119,7 @@ impl SensorPoint {
 
     /// The rules as far as they are known; no excursion is forgotten yet.
     pub fn restored(&mut self, rules: Arc<[LimitConfig]>) {
+        self.credence.interrupted();
         self.rules = rules;
     }
 
@@ -141,10 +142,10 @@ impl SensorPoint {
         }
         self.dirty |= sample.observed_at != self.judged;
         self.judged = sample.observed_at;
-        if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good)
-            && !self.credence.believes(checks, value, sample.observed_at)
-        {
-            sample.quality = Quality::SensorNotAccurate;
+        match sample.value.filter(|_| sample.quality == Quality::Good) {
+            Some(value) if self.credence.believes(checks, value, sample.observed_at) => {}
+            Some(_) => sample.quality = Quality::SensorNotAccurate,
+            None => self.credence.interrupted(),
         }
         self.say(&sample, checks.deadband, seen);
         if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good) {

@@ -50,6 +50,11 @@ impl Credence {
         moves && fits
     }
 
+    /// For a while nobody knew its value: it may have moved.
+    pub fn interrupted(&mut self) {
+        self.steady = None;
+    }
+
     fn moves(&mut self, here: Mark, after: Duration) -> bool {
         let since = self.steady.filter(|mark| mark.value == here.value).unwrap_or(here);
         self.steady = Some(since);
@@ -94,6 +99,16 @@ mod tests {
         let samples = [(0, 4.0), (10, 4.1), (20, 4.1), (39, 4.1), (40, 4.1), (50, 4.1), (60, 4.2), (70, 4.1)];
         assert_eq!(doubted(&checks, &samples), [40, 50]);
         assert!(doubted(&PointChecks::default(), &samples).is_empty());
+    }
+
+    #[test]
+    fn while_nothing_is_known_of_it_nothing_stands_still() {
+        let checks = PointChecks { flat_after: Some(Duration::from_secs(30)), ..PointChecks::default() };
+        let mut credence = Credence::default();
+        assert!(credence.believes(&checks, 4.1, Timestamp::from_secs(0)));
+        credence.interrupted();
+        assert!(credence.believes(&checks, 4.1, Timestamp::from_secs(40)));
+        assert!(!credence.believes(&checks, 4.1, Timestamp::from_secs(70)));
     }
 
     #[test]

@@ -386,7 +386,7 @@ fn the_profiles_that_come_with_it_are_sound_and_say_where_they_are_from() {
     );
     let config = parse(&text, &folder, &no_env).unwrap();
     assert!(
-        config.modbus.len() >= 5 && config.modbus.iter().all(|device| !device.units[0].points.is_empty())
+        config.modbus.len() >= 4 && config.modbus.iter().all(|device| !device.units[0].points.is_empty())
     );
 }
 

@@ -23,6 +23,9 @@ const ILLEGAL_ADDRESS: u8 = 2;
 const ILLEGAL_VALUE: u8 = 3;
 const BUSY: u8 = 6;
 
+/// After so many timeouts nobody answers any more: a device takes a part of one, and what lies between holds little back.
+const LATEST: u32 = 3;
+
 /// A busy device is asked again after this long, twice as long the second time.
 const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 const BUSY_RETRIES: u32 = 2;
@@ -88,12 +91,20 @@ impl Poller {
             return Err(ModbusFailure::Transport("the line is gone".into()));
         };
         let asked = &mut self.units[unit];
+        asked.forget_unanswered(Instant::now(), self.config.timeout * LATEST);
         if !asked.is_in_step() {
             let step = asked.step_request(request);
             let answer = line.read(asked.config.unit, step).await;
             self.meters.count(&answer);
             match answer {
-                Ok(_) | Err(Fault::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)) => asked.found_step(),
+                Ok(_) => asked.found_step(),
+                // It may be to any of those that were not answered: nothing says of which request a refusal is.
+                Err(Fault::Exception(code)) => {
+                    let failure = ModbusFailure::Exception(code);
+                    asked.lost_step(step, Instant::now());
+                    asked.failed(failure, Instant::now());
+                    return Err(ModbusFailure::Timeout);
+                }
                 Err(fault) => return Err(self.failed(unit, step, fault).await),
             }
         }
@@ -127,7 +138,7 @@ impl Poller {
         let asked = &mut self.units[unit];
         asked.failed(failure.clone(), Instant::now());
         if self.config.transport.is_rtu() {
-            asked.lost_step(request);
+            asked.lost_step(request, Instant::now());
         }
         let alone = self.units.iter().all(super::Unit::has_failed);
         if is_closed || alone {

@@ -32,6 +32,8 @@ pub struct Unit {
     /// Over RTU: what was asked and not answered. Until an answer that can be none of theirs has come, the
     /// next answer may be to one of them.
     unanswered: Vec<PlannedRequest>,
+    /// When the last of them was asked.
+    unanswered_at: Option<Instant>,
 }
 
 impl Unit {
@@ -44,6 +46,7 @@ impl Unit {
             plans: Vec::new(),
             breaker: Breaker { backoff: Backoff::new(backoff), open: None },
             unanswered: Vec::new(),
+            unanswered_at: None,
             config,
         };
         unit.plan();
@@ -163,7 +166,8 @@ impl Unit {
     }
 
     /// The next answer may be to this.
-    pub fn lost_step(&mut self, request: PlannedRequest) {
+    pub fn lost_step(&mut self, request: PlannedRequest, now: Instant) {
+        self.unanswered_at = Some(now);
         if self.unanswered.len() == REMEMBERED {
             self.unanswered.remove(0);
         }
@@ -172,6 +176,13 @@ impl Unit {
 
     pub fn found_step(&mut self) {
         self.unanswered.clear();
+    }
+
+    /// Nothing was asked for so long that no answer can still come.
+    pub fn forget_unanswered(&mut self, now: Instant, latest: Duration) {
+        if self.unanswered_at.is_some_and(|at| now >= at + latest) {
+            self.unanswered.clear();
+        }
     }
 
     /// A request whose answer is as long as no answer that may still come, and if possible as none that is
@@ -230,6 +241,17 @@ mod tests {
 
     fn asked(address: u16, count: u16) -> PlannedRequest {
         PlannedRequest { table: ModbusTable::Holding, address, count }
+    }
+
+    #[test]
+    fn what_was_silent_for_long_owes_no_answer() {
+        let mut unit = unit(vec![point(0)]);
+        let now = Instant::now();
+        unit.lost_step(PlannedRequest { table: ModbusTable::Holding, address: 0, count: 1 }, now);
+        unit.forget_unanswered(now + SECOND * 5, SECOND * 6);
+        assert!(!unit.is_in_step());
+        unit.forget_unanswered(now + SECOND * 6, SECOND * 6);
+        assert!(unit.is_in_step(), "or one that answers nothing but what it is asked for would be lost for good");
     }
 
     #[test]
@@ -302,11 +324,11 @@ mod tests {
         let mut unit = unit((0..4).map(point).collect());
         let request = asked(0, 4);
         assert_eq!(unit.step_request(request).count, 3);
-        unit.lost_step(request);
+        unit.lost_step(request, Instant::now());
         for _ in 0..20 {
             let step = unit.step_request(request);
             assert!(!unit.unanswered.iter().any(|old| is_as_long(*old, step)), "{step:?}");
-            unit.lost_step(step);
+            unit.lost_step(step, Instant::now());
         }
         let lone = self::unit(vec![point(7)]);
         assert_eq!(lone.step_request(asked(7, 1)), asked(7, 2));
