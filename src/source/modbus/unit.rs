@@ -251,7 +251,10 @@ mod tests {
         unit.forget_unanswered(now + SECOND * 5, SECOND * 6);
         assert!(!unit.is_in_step());
         unit.forget_unanswered(now + SECOND * 6, SECOND * 6);
-        assert!(unit.is_in_step(), "or one that answers nothing but what it is asked for would be lost for good");
+        assert!(
+            unit.is_in_step(),
+            "or one that answers nothing but what it is asked for would be lost for good"
+        );
     }
 
     #[test]
