@@ -5,7 +5,6 @@
 //! a decoded fix to its sightings. The two sizes are measured in turns, and the medians compared: at most twice.
 
 use std::f64::consts::TAU;
-use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use tallyman::clean::{Cleaned, Cleaner};
@@ -15,6 +14,8 @@ use tallyman::domain::ids::{DeviceId, Digest, SourceId};
 use tallyman::domain::readings::{Fix, Reading};
 use tallyman::domain::shape::Shape;
 use tallyman::domain::time::Timestamp;
+
+mod clock;
 
 /// The daemon's.
 #[global_allocator]
@@ -66,9 +67,9 @@ impl Fleet {
     }
 
     /// Nanoseconds a fix, and how many sightings were made.
-    fn round(&mut self, devices: &[DeviceId], source: &SourceId) -> (f64, usize) {
+    fn round(&mut self, devices: &[DeviceId], source: &SourceId) -> Result<(f64, usize)> {
         let (mut rows, mut sightings) = (Vec::new(), 0);
-        let started = Instant::now();
+        let before = clock::of_a_core()?;
         for _ in 0..FIXES_A_ROUND / TRACKERS {
             self.second += 10;
             for (number, device) in devices.iter().enumerate() {
@@ -81,7 +82,8 @@ impl Fleet {
             self.cleaner.take_dirty(&mut rows);
             rows.clear();
         }
-        (started.elapsed().as_nanos() as f64 / FIXES_A_ROUND as f64, sightings)
+        let took = clock::of_a_core()? - before;
+        Ok((took.as_nanos() as f64 / FIXES_A_ROUND as f64, sightings))
     }
 }
 
@@ -90,23 +92,15 @@ fn fix(device: &DeviceId, number: usize, second: i64) -> Fix {
     let radius_km = 2.0 + (number % 80) as f64 / 10.0;
     let turn = number as f64 * 0.618 + second as f64 * 0.015 / radius_km;
     Fix {
-        device: device.clone(),
-        observed_at: Timestamp::from_secs(1_780_000_000 + second),
-        position: place(radius_km * turn.sin(), radius_km * turn.cos()),
         accuracy_m: Some(5.0),
-        altitude_m: None,
         speed_mps: Some(15.0),
-        course_deg: None,
-        battery_percent: None,
-        ignition: None,
-        digest: Digest((second as u64) << 16 | number as u64),
-        retained: false,
+        ..Fix::bare(
+            device.clone(),
+            Timestamp::from_secs(1_780_000_000 + second),
+            place(radius_km * turn.sin(), radius_km * turn.cos()),
+            Digest((second as u64) << 16 | number as u64),
+        )
     }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 fn main() -> Result<()> {
@@ -115,14 +109,14 @@ fn main() -> Result<()> {
     let (mut few, mut many) = (Fleet::new(FEW)?, Fleet::new(MANY)?);
     let (mut with_few, mut with_many, mut visits) = (Vec::new(), Vec::new(), [0, 0]);
     for _ in 0..ROUNDS {
-        let (took, said) = few.round(&devices, &source);
+        let (took, said) = few.round(&devices, &source)?;
         with_few.push(took);
         visits[0] += said;
-        let (took, said) = many.round(&devices, &source);
+        let (took, said) = many.round(&devices, &source)?;
         with_many.push(took);
         visits[1] += said;
     }
-    let (few, many) = (median(with_few), median(with_many));
+    let (few, many) = (clock::median(with_few), clock::median(with_many));
     println!("{TRACKERS} trackers, {ROUNDS} rounds of {FIXES_A_ROUND} fixes, medians; sightings {visits:?}");
     println!("{FEW} fences: {few:.0} ns a fix; {MANY} fences: {many:.0} ns a fix; ratio {:.2}", many / few);
     ensure!(visits[1] >= visits[0] && visits[0] > ROUNDS * FIXES_A_ROUND, "the fleet visits fences");

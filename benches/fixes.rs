@@ -24,6 +24,7 @@ use tallyman_simulators::mqtt::owntracks::{Location, topic};
 use tokio_util::bytes::BytesMut;
 
 mod daemon;
+mod hall;
 
 use daemon::{Daemon, Series};
 
@@ -111,17 +112,7 @@ fn text(folder: &Path, port: u16, listen: &str, database: Option<&Database>) -> 
     let store =
         database.map_or(String::new(), |database| format!("[store.timescale]\nurl = \"{}\"\n", database.url));
     format!(
-        r#"
-node = "bench"
-[journal]
-path = "{}"
-max_bytes = "16GiB"
-[metrics]
-listen = "{listen}"
-{store}
-[[site]]
-name = "hq"
-timezone = "Europe/Berlin"
+        r#"{}{store}
 [[broker]]
 name = "fleet"
 site = "hq"
@@ -132,7 +123,7 @@ max_inflight = {IN_FLIGHT}
 topic = "owntracks/{{user}}/{{device}}"
 format = "owntracks"
 "#,
-        folder.join("journal.db").display()
+        daemon::head(folder, listen)
     )
 }
 

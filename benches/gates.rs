@@ -19,7 +19,6 @@ mod daemon;
 mod hall;
 
 use daemon::{Daemon, PATIENCE, Series};
-use hall::HALL;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const READERS: usize = 64;
@@ -136,17 +135,7 @@ fn reads(series: &Series) -> f64 {
 
 /// The daemon's configuration: a shelf to a reader.
 fn text(folder: &Path, load: &Load, listen: &str, tags_a_report: u16) -> String {
-    let mut text = format!(
-        r#"
-node = "bench"
-[journal]
-path = "{}"
-max_bytes = "16GiB"
-[metrics]
-listen = "{listen}"
-{HALL}"#,
-        folder.join("journal.db").display()
-    );
+    let mut text = daemon::head(folder, listen);
     for (name, address) in load.addresses() {
         let antennas =
             (1..=ANTENNAS).map(|antenna| format!("{{ reader = \"{name}\", antenna = {antenna} }}"));

@@ -105,17 +105,14 @@ fn at(nth: u64) -> Timestamp {
 fn body(nth: u64, kind: Kind) -> EventBody {
     match kind {
         Kind::Fix => EventBody::Fix(Fix {
-            device: format!("truck/{}", nth % SUBJECTS).as_str().into(),
-            observed_at: at(nth),
-            position: Position { lat: 48.2 + nth as f64 * 1e-7, lon: 16.37 },
             accuracy_m: Some(6.0),
-            altitude_m: None,
             speed_mps: Some(3.5),
-            course_deg: None,
-            battery_percent: None,
-            ignition: None,
-            digest: Digest(nth),
-            retained: false,
+            ..Fix::bare(
+                format!("truck/{}", nth % SUBJECTS).as_str().into(),
+                at(nth),
+                Position { lat: 48.2 + nth as f64 * 1e-7, lon: 16.37 },
+                Digest(nth),
+            )
         }),
         Kind::Presence => EventBody::Presence {
             change: PresenceChange::Arrived,

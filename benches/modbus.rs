@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 mod daemon;
+mod hall;
 
 use daemon::{Daemon, Series};
 
@@ -132,21 +133,6 @@ fn text(folder: &Path, addresses: &[String], listen: &str) -> String {
             )
         })
         .collect();
-    format!(
-        r#"
-node = "bench"
-[journal]
-path = "{}"
-max_bytes = "16GiB"
-[metrics]
-listen = "{listen}"
-[[site]]
-name = "hq"
-timezone = "Europe/Berlin"
-[[profile]]
-name = "meter"
-base = 0
-{points}{devices}"#,
-        folder.join("journal.db").display()
-    )
+    let head = daemon::head(folder, listen);
+    format!("{head}[[profile]]\nname = \"meter\"\nbase = 0\n{points}{devices}")
 }

@@ -9,7 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tokio::time::interval;
 
+use crate::hall::HALL;
+
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The beginning of a configuration: the node, its journal in the folder, its metrics, and where things are.
+pub fn head(folder: &Path, listen: &str) -> String {
+    format!(
+        "node = \"bench\"\n[journal]\npath = {:?}\nmax_bytes = \"16GiB\"\n[metrics]\nlisten = \"{listen}\"\n{HALL}",
+        folder.join("journal.db").display().to_string()
+    )
+}
 
 /// Killed when dropped.
 pub struct Daemon {

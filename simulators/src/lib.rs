@@ -23,12 +23,14 @@ pub mod mqtt;
 pub mod portal;
 pub mod processes;
 pub mod scenario;
+mod scenario_file;
 pub mod serial;
 mod sync;
 pub mod truth;
 pub mod world;
 
 pub use scenario::{Scenario, ScenarioError};
+pub use scenario_file::{FileError, Range, ScenarioFile};
 pub use truth::{Emitted, FixCount, ReadCount, Truth};
 pub use world::World;
 pub use world::plant::Plant;

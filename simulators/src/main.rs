@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tallyman_simulators::load::{Load, LoadOptions};
 use tallyman_simulators::portal;
 use tallyman_simulators::serial::Protocol;
-use tallyman_simulators::{Parts, Scenario, StartOptions, World};
+use tallyman_simulators::{Parts, Scenario, ScenarioFile, StartOptions, World};
 use tracing_subscriber::EnvFilter;
 
 /// Readers, trackers and sensors that speak the real transports and write down the truth.

@@ -296,17 +296,8 @@ mod tests {
 
     fn fix(second: i64, lat: f64) -> Fix {
         Fix {
-            device: "truck".into(),
-            observed_at: at(second),
-            position: Position { lat, lon: 8.0 },
             accuracy_m: Some(5.0),
-            altitude_m: None,
-            speed_mps: None,
-            course_deg: None,
-            battery_percent: None,
-            ignition: None,
-            digest: Digest(second as u64),
-            retained: false,
+            ..Fix::bare("truck".into(), at(second), Position { lat, lon: 8.0 }, Digest(second as u64))
         }
     }
 

@@ -60,17 +60,8 @@ impl Place {
     pub fn fix(&self, device: &DeviceId) -> Fix {
         let [at, lat, lon] = [self.at.as_micros(), self.lat.into(), self.lon.into()].map(i64::to_be_bytes);
         Fix {
-            device: device.clone(),
-            observed_at: self.at,
-            position: self.position(),
             accuracy_m: self.accuracy_m(),
-            altitude_m: None,
-            speed_mps: None,
-            course_deg: None,
-            battery_percent: None,
-            ignition: None,
-            digest: Digest::of(&[at, lat, lon].concat()),
-            retained: false,
+            ..Fix::bare(device.clone(), self.at, self.position(), Digest::of(&[at, lat, lon].concat()))
         }
     }
 

@@ -76,6 +76,23 @@ pub struct Fix {
 }
 
 impl Fix {
+    /// A place and a time, and nothing else said.
+    pub fn bare(device: DeviceId, observed_at: Timestamp, position: Position, digest: Digest) -> Self {
+        Self {
+            device,
+            observed_at,
+            position,
+            accuracy_m: None,
+            altitude_m: None,
+            speed_mps: None,
+            course_deg: None,
+            battery_percent: None,
+            ignition: None,
+            digest,
+            retained: false,
+        }
+    }
+
     /// Of all that it says but whose it is: the same position told twice, in whatever messages, is one fix.
     pub fn said(&self) -> Digest {
         let Position { lat, lon } = self.position;

@@ -67,18 +67,17 @@ pub fn judge(run: &Run) -> (Vec<Said>, Vec<SaidTrip>) {
 fn reading(fix: &fleet::Fix) -> Fix {
     let (lat, lon) = degrees(fix.place);
     let mut reading = Fix {
-        device: DeviceId::new(format!("v{}", fix.vehicle)),
-        // Trackers tell milliseconds.
-        observed_at: Timestamp::from_micros(BEGINS_US + fix.at_us / 1000 * 1000),
-        position: Position::new(lat, lon).expect("a place on Earth"),
         accuracy_m: Some(fix.accuracy_m),
-        altitude_m: None,
         speed_mps: Some(fix.speed_mps),
         course_deg: Some(fix.course_deg),
-        battery_percent: None,
         ignition: fix.ignition,
-        digest: Digest::of(&[]),
-        retained: false,
+        ..Fix::bare(
+            DeviceId::new(format!("v{}", fix.vehicle)),
+            // Trackers tell milliseconds.
+            Timestamp::from_micros(BEGINS_US + fix.at_us / 1000 * 1000),
+            Position::new(lat, lon).expect("a place on Earth"),
+            Digest::of(&[]),
+        )
     };
     reading.digest = reading.said();
     reading

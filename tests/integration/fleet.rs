@@ -6,6 +6,7 @@
 mod graded;
 
 use graded::{Grade, Report};
+use tallyman_simulators::ScenarioFile;
 use tallyman_simulators::fleet::Scenario;
 
 fn report(name: &str, vehicles: usize) -> Report {

@@ -123,17 +123,13 @@ fn memory_of_a_hundred_thousand_trackers() {
         for tracker in 0..TRACKERS {
             let observed_at = Timestamp::from_secs(1_780_000_000 + message * 60);
             let fix = Fix {
-                device: DeviceId::new(format!("fleet/tracker-{tracker:06}")),
-                observed_at,
-                position: Position { lat: 53.5, lon: 10.0 },
                 accuracy_m: Some(5.0),
-                altitude_m: None,
-                speed_mps: None,
-                course_deg: None,
-                battery_percent: None,
-                ignition: None,
-                digest: Digest(message as u64),
-                retained: false,
+                ..Fix::bare(
+                    DeviceId::new(format!("fleet/tracker-{tracker:06}")),
+                    observed_at,
+                    Position { lat: 53.5, lon: 10.0 },
+                    Digest(message as u64),
+                )
             };
             cleaner.tend_trackers(&fix.device, observed_at, |_| false);
             cleaner.reading(Reading::Fix(fix), &source, observed_at, &mut out);

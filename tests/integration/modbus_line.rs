@@ -255,6 +255,7 @@ async fn nothing_is_taken_for_anything_else(bank: Bank, transport: ModbusTranspo
         Delivery::Twice,
         Delivery::Truncated,
         Delivery::Foreign,
+        Delivery::BehindAnothers,
         Delivery::Spoilt,
         Delivery::ByteByByte,
     ] {

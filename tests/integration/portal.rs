@@ -6,6 +6,7 @@
 mod graded;
 
 use graded::{Judge, Report, Said};
+use tallyman_simulators::ScenarioFile;
 use tallyman_simulators::portal::{Kind, Scenario, Suite};
 
 fn report(names: &[&str], judges: &[Judge]) -> Report {

@@ -5,6 +5,7 @@
 #[path = "../processes/mod.rs"]
 mod graded;
 
+use tallyman_simulators::ScenarioFile;
 use tallyman_simulators::processes::Scenario;
 
 #[test]

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::parameters::EARTH_M;
 use super::roads::Place;
-use super::scenario::{Fences, Range};
+use super::scenario::Fences;
+use crate::scenario_file::Range;
 
 /// Where the town's middle lies.
 const MIDDLE: (f64, f64) = (52.0, 13.0);

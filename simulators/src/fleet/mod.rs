@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 pub use driving::Drive;
 pub use fences::{Fence, Shape, degrees};
 pub use roads::Place;
-pub use scenario::{Driving, Fences, Range, Scenario, ScenarioError, Trackers};
+pub use scenario::{Driving, Fences, Scenario, Trackers};
 
 use driving::Log;
 use roads::{Roads, Sky};

@@ -3,16 +3,7 @@
 
 use serde::Deserialize;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    #[error("the scenario is not what is expected: {0}")]
-    Shape(#[from] toml::de::Error),
-    #[error("{}", .0.join("; "))]
-    Values(Vec<String>),
-}
-
-/// A number drawn evenly from here to there.
-pub type Range = [f64; 2];
+use crate::scenario_file::{Range, ScenarioFile};
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,28 +82,17 @@ impl Default for Fences {
     }
 }
 
-/// Those that come with the simulators.
-const ALL: [&str; 5] = [
-    include_str!("../../scenarios/fleet/town.toml"),
-    include_str!("../../scenarios/fleet/slow_trackers.toml"),
-    include_str!("../../scenarios/fleet/bad_network.toml"),
-    include_str!("../../scenarios/fleet/wrong_clocks.toml"),
-    include_str!("../../scenarios/fleet/parked.toml"),
-];
+impl ScenarioFile for Scenario {
+    const FILES: &'static [&'static str] = &[
+        include_str!("../../scenarios/fleet/town.toml"),
+        include_str!("../../scenarios/fleet/slow_trackers.toml"),
+        include_str!("../../scenarios/fleet/bad_network.toml"),
+        include_str!("../../scenarios/fleet/wrong_clocks.toml"),
+        include_str!("../../scenarios/fleet/parked.toml"),
+    ];
 
-impl Scenario {
-    /// # Errors
-    /// Not TOML of this shape, or values that cannot be.
-    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
-        let problems = scenario.problems();
-        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError::Values(problems)) }
-    }
-
-    /// # Errors
-    /// As for one.
-    pub fn all() -> Result<Vec<Self>, ScenarioError> {
-        ALL.into_iter().map(Self::parse).collect()
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn problems(&self) -> Vec<String> {

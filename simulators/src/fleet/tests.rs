@@ -1,6 +1,7 @@
 //! A town is what it should be, and its truth is true.
 
 use super::*;
+use crate::scenario_file::ScenarioFile;
 
 fn town(vehicles: usize) -> Scenario {
     let scenario = Scenario::all().unwrap().into_iter().find(|scenario| scenario.name == "town").unwrap();

@@ -51,6 +51,8 @@ pub enum Delivery {
     Truncated,
     /// Another slave's answer comes before it.
     Foreign,
+    /// What the same slave told another master comes before it, in one piece with it, and is as long.
+    BehindAnothers,
     /// A wrong check sum; over TCP another transaction.
     Spoilt,
     /// One byte after the other.
@@ -273,6 +275,11 @@ impl Shared {
             Delivery::Foreign => {
                 let foreign = framed(transaction.wrapping_sub(1), unit.wrapping_add(1), &answer);
                 vec![[foreign, right].concat().into()]
+            }
+            Delivery::BehindAnothers => {
+                let mut others = answer.clone();
+                others.iter_mut().skip(2).for_each(|byte| *byte ^= 0x11);
+                vec![[framed(transaction.wrapping_sub(1), unit, &others), right].concat().into()]
             }
             Delivery::Spoilt => {
                 let mut spoilt = framed(transaction ^ 0x5555, unit, &answer);

@@ -24,7 +24,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-pub use scenario::{Air, Band, Carrier, Doors, Load, Motion, Range, Scenario, ScenarioError, Suite, Truck};
+pub use scenario::{Air, Band, Carrier, Doors, Load, Motion, Scenario, Suite, Truck};
 pub use truth::{Asset, Crossing, Kind};
 
 use cast::{Cast, Luck};

@@ -6,7 +6,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::parameters::ACCELERATION_MPS2;
-use super::scenario::{Load, Motion, Range};
+use super::scenario::{Load, Motion};
+use crate::scenario_file::Range;
 
 /// Where those that come and go begin and end.
 const FAR_M: f64 = 11.0;

@@ -3,16 +3,7 @@
 
 use serde::Deserialize;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    #[error("the scenario is not what is expected: {0}")]
-    Shape(#[from] toml::de::Error),
-    #[error("{}", .0.join("; "))]
-    Values(Vec<String>),
-}
-
-/// A number drawn evenly from here to there, for each seed anew.
-pub type Range = [f64; 2];
+use crate::scenario_file::{Range, ScenarioFile};
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,44 +205,37 @@ fn cardboard() -> Range {
     [0.5, 3.0]
 }
 
-/// What each suite consists of.
-const FILES: [&str; 21] = [
-    include_str!("../../scenarios/portal/standard/one_pallet.toml"),
-    include_str!("../../scenarios/portal/standard/slow.toml"),
-    include_str!("../../scenarios/portal/standard/fast.toml"),
-    include_str!("../../scenarios/portal/standard/dense.toml"),
-    include_str!("../../scenarios/portal/standard/mixed_orientation.toml"),
-    include_str!("../../scenarios/portal/standard/two_way.toml"),
-    include_str!("../../scenarios/portal/standard/staged.toml"),
-    include_str!("../../scenarios/portal/standard/turn_back.toml"),
-    include_str!("../../scenarios/portal/standard/people.toml"),
-    include_str!("../../scenarios/portal/standard/two_tags.toml"),
-    include_str!("../../scenarios/portal/standard/one_row.toml"),
-    include_str!("../../scenarios/portal/standard/beams.toml"),
-    include_str!("../../scenarios/portal/hostile/neighbour_door.toml"),
-    include_str!("../../scenarios/portal/hostile/reversal.toml"),
-    include_str!("../../scenarios/portal/hostile/parked.toml"),
-    include_str!("../../scenarios/portal/hostile/metal.toml"),
-    include_str!("../../scenarios/portal/hostile/truck.toml"),
-    include_str!("../../scenarios/portal/hostile/crowd.toml"),
-    include_str!("../../scenarios/portal/hostile/along_the_wall.toml"),
-    include_str!("../../scenarios/portal/hostile/set_down.toml"),
-    include_str!("../../scenarios/portal/hostile/turns.toml"),
-];
+impl ScenarioFile for Scenario {
+    /// The standard ones first.
+    const FILES: &'static [&'static str] = &[
+        include_str!("../../scenarios/portal/standard/one_pallet.toml"),
+        include_str!("../../scenarios/portal/standard/slow.toml"),
+        include_str!("../../scenarios/portal/standard/fast.toml"),
+        include_str!("../../scenarios/portal/standard/dense.toml"),
+        include_str!("../../scenarios/portal/standard/mixed_orientation.toml"),
+        include_str!("../../scenarios/portal/standard/two_way.toml"),
+        include_str!("../../scenarios/portal/standard/staged.toml"),
+        include_str!("../../scenarios/portal/standard/turn_back.toml"),
+        include_str!("../../scenarios/portal/standard/people.toml"),
+        include_str!("../../scenarios/portal/standard/two_tags.toml"),
+        include_str!("../../scenarios/portal/standard/one_row.toml"),
+        include_str!("../../scenarios/portal/standard/beams.toml"),
+        include_str!("../../scenarios/portal/hostile/neighbour_door.toml"),
+        include_str!("../../scenarios/portal/hostile/reversal.toml"),
+        include_str!("../../scenarios/portal/hostile/parked.toml"),
+        include_str!("../../scenarios/portal/hostile/metal.toml"),
+        include_str!("../../scenarios/portal/hostile/truck.toml"),
+        include_str!("../../scenarios/portal/hostile/crowd.toml"),
+        include_str!("../../scenarios/portal/hostile/along_the_wall.toml"),
+        include_str!("../../scenarios/portal/hostile/set_down.toml"),
+        include_str!("../../scenarios/portal/hostile/turns.toml"),
+    ];
 
-impl Scenario {
-    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
-        let problems = scenario.problems();
-        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError::Values(problems)) }
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The scenarios that come with the crate, the standard ones first.
-    pub fn all() -> Result<Vec<Self>, ScenarioError> {
-        FILES.iter().map(|text| Self::parse(text)).collect()
-    }
-
-    pub(super) fn problems(&self) -> Vec<String> {
+    fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |holds: bool, problem: String| {
             if !holds {

@@ -1,6 +1,7 @@
 //! What the physics must show, whatever its numbers are.
 
 use super::*;
+use crate::scenario_file::ScenarioFile;
 
 fn scenario(loads: &str) -> Scenario {
     let text = format!("name = \"test\"\nsuite = \"standard\"\nduration_s = 20.0\n{loads}");

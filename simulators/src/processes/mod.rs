@@ -16,7 +16,7 @@ mod tests;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub use scenario::{Faults, Limit, Process, Scenario, ScenarioError};
+pub use scenario::{Faults, Limit, Process, Scenario};
 pub use sensor::{Fault, FaultKind};
 
 use sensor::Sensor;

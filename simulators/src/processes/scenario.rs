@@ -3,13 +3,7 @@
 
 use serde::Deserialize;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    #[error("the scenario is not what is expected: {0}")]
-    Shape(#[from] toml::de::Error),
-    #[error("{}", .0.join("; "))]
-    Values(Vec<String>),
-}
+use crate::scenario_file::ScenarioFile;
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,28 +67,17 @@ impl Limit {
     }
 }
 
-/// Those that come with the simulators.
-const ALL: [&str; 5] = [
-    include_str!("../../scenarios/processes/cold_room.toml"),
-    include_str!("../../scenarios/processes/motor.toml"),
-    include_str!("../../scenarios/processes/tank.toml"),
-    include_str!("../../scenarios/processes/generator.toml"),
-    include_str!("../../scenarios/processes/bad_sensors.toml"),
-];
+impl ScenarioFile for Scenario {
+    const FILES: &'static [&'static str] = &[
+        include_str!("../../scenarios/processes/cold_room.toml"),
+        include_str!("../../scenarios/processes/motor.toml"),
+        include_str!("../../scenarios/processes/tank.toml"),
+        include_str!("../../scenarios/processes/generator.toml"),
+        include_str!("../../scenarios/processes/bad_sensors.toml"),
+    ];
 
-impl Scenario {
-    /// # Errors
-    /// Not TOML of this shape, or values that cannot be.
-    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)?;
-        let problems = scenario.problems();
-        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError::Values(problems)) }
-    }
-
-    /// # Errors
-    /// As for one.
-    pub fn all() -> Result<Vec<Self>, ScenarioError> {
-        ALL.into_iter().map(Self::parse).collect()
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn problems(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Processes do what such processes do, and their truth is true.
 
 use super::*;
+use crate::scenario_file::ScenarioFile;
 
 fn of(process: Process) -> Scenario {
     Scenario::all().unwrap().into_iter().find(|scenario| scenario.process == process).unwrap()

@@ -216,17 +216,8 @@ impl Step {
 
 fn fix(observed: i64, lat: f64) -> Fix {
     Fix {
-        device: "truck".into(),
-        observed_at: at(observed),
-        position: Position { lat, lon: 8.0 },
         accuracy_m: Some(5.0),
-        altitude_m: None,
-        speed_mps: None,
-        course_deg: None,
-        battery_percent: None,
-        ignition: None,
-        digest: Digest(observed as u64),
-        retained: false,
+        ..Fix::bare("truck".into(), at(observed), Position { lat, lon: 8.0 }, Digest(observed as u64))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::{
 };
 use crate::decode::gps::nmea::speaks;
 use crate::decode::serial::{Framed, Framer, Side};
+use crate::domain::frames::ModbusFailure;
 use crate::notify::http::{HttpClient, HttpError};
 use crate::source::modbus::plan::PlannedRequest;
 use crate::source::modbus::{self, Fault};
@@ -158,7 +159,12 @@ pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
             ),
             Err(fault) => {
                 let failure = modbus::describe(&fault.into());
-                if config.units.len() > 1 && line.settle().await.is_err() {
+                // An answer may still come: of a connection that has no order, on a new one.
+                let again = match config.transport.is_port() {
+                    true => line.settle().await.map_err(ModbusFailure::from),
+                    false => modbus::Line::open(config.clone()).await.map(|opened| line = opened),
+                };
+                if again.is_err() {
                     return Err(failure);
                 }
                 format!("{device}: connected, but does not answer: {failure}")

@@ -75,17 +75,8 @@ fn location(nth: u64) -> Event {
 fn fix(nth: u64) -> Event {
     let at = noon(nth as i64);
     let body = EventBody::Fix(Fix {
-        device: "truck/1".into(),
-        observed_at: at,
-        position: Position { lat: 48.2, lon: 16.3 },
         accuracy_m: Some(5.0),
-        altitude_m: None,
-        speed_mps: None,
-        course_deg: None,
-        battery_percent: None,
-        ignition: None,
-        digest: Digest(nth),
-        retained: false,
+        ..Fix::bare("truck/1".into(), at, Position { lat: 48.2, lon: 16.3 }, Digest(nth))
     });
     event(nth, Subject::Device("truck/1".into()), body)
 }

@@ -72,6 +72,7 @@ impl Line {
     pub async fn read(&mut self, unit: u8, request: PlannedRequest) -> Result<Vec<u16>, Fault> {
         if self.is_rtu {
             self.strays().await?;
+            self.wire.count_from_here();
         }
         self.client.set_slave(Slave(unit));
         let answer = match timeout(self.timeout, self.client.call(asked(request))).await {
@@ -83,8 +84,13 @@ impl Line {
         if !self.pause.is_zero() {
             sleep(self.pause).await;
         }
-        if self.is_rtu && self.strays().await? > 0 {
-            return Err(Fault::Wrong("more came than the answer".into()));
+        if self.is_rtu {
+            // What came in one read with the answer the library keeps to itself.
+            let answer_bytes =
+                answer.as_ref().map_or(EXCEPTION_BYTES, |_| FRAME_BYTES + request.value_bytes());
+            if self.wire.count() != answer_bytes || self.strays().await? > 0 {
+                return Err(Fault::Wrong("more came than the answer".into()));
+            }
         }
         answer
     }
@@ -129,6 +135,12 @@ fn asked(request: PlannedRequest) -> Request<'static> {
         ModbusTable::Discrete => Request::ReadDiscreteInputs(address, count),
     }
 }
+
+/// Of a serial frame: unit, function, code, checksum.
+const EXCEPTION_BYTES: usize = 5;
+
+/// Of a serial frame beside the values: unit, function, number of bytes, checksum.
+const FRAME_BYTES: usize = 5;
 
 fn values(request: PlannedRequest, response: Response) -> Result<Vec<u16>, Fault> {
     let count = usize::from(request.count);

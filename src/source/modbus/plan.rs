@@ -26,6 +26,14 @@ impl PlannedRequest {
         u32::from(self.address) + u32::from(self.count)
     }
 
+    /// Bytes that the values take in an answer.
+    pub fn value_bytes(self) -> usize {
+        match self.table.is_of_bits() {
+            true => usize::from(self.count).div_ceil(8),
+            false => usize::from(self.count) * 2,
+        }
+    }
+
     pub fn covers(self, point: &PointConfig) -> bool {
         self.table == point.table && self.address <= point.address && point.end() <= self.end()
     }
@@ -91,10 +99,39 @@ impl Illegal {
     }
 }
 
+/// How much one request may ask for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reach {
+    configured: ModbusReach,
+    /// What was learned of a table, in its registers or bits.
+    learned: BTreeMap<ModbusTable, u16>,
+}
+
+impl From<ModbusReach> for Reach {
+    fn from(configured: ModbusReach) -> Self {
+        Self { configured, learned: BTreeMap::new() }
+    }
+}
+
+impl Reach {
+    pub fn at_most(&mut self, table: ModbusTable, count: u16) {
+        let known = self.learned.entry(table).or_insert(count);
+        *known = count.min(*known);
+    }
+
+    /// The longest request of a table, and the longest gap in one, in its registers or bits.
+    fn of(&self, table: ModbusTable) -> (u32, u32) {
+        let unit = if table.is_of_bits() { u32::from(BITS) } else { 1 };
+        let longest = u32::from(self.configured.max_registers) * unit;
+        let learned = self.learned.get(&table).map_or(longest, |count| u32::from(*count));
+        (longest.min(learned), u32::from(self.configured.max_gap) * unit)
+    }
+}
+
 /// Every point lies wholly inside one of the requests, which come by table and address.
 pub fn plan_requests<'p>(
     points: impl IntoIterator<Item = &'p PointConfig>,
-    reach: ModbusReach,
+    reach: &Reach,
     illegal: &Illegal,
 ) -> Vec<PlannedRequest> {
     let mut sorted: Vec<&PointConfig> = points.into_iter().collect();
@@ -114,7 +151,7 @@ pub fn plan_requests<'p>(
 type Cost = (u32, u32);
 
 /// The points of one table, by address.
-fn plan_table(points: &[&PointConfig], reach: ModbusReach, illegal: &Illegal) -> Vec<PlannedRequest> {
+fn plan_table(points: &[&PointConfig], reach: &Reach, illegal: &Illegal) -> Vec<PlannedRequest> {
     // The best plan of the first n points: its cost, and with which point its last request begins.
     let mut best: Vec<(Cost, usize)> = vec![((0, 0), 0)];
     for end in 1..=points.len() {
@@ -136,12 +173,10 @@ fn best_end(
     points: &[&PointConfig],
     end: usize,
     best: &[(Cost, usize)],
-    reach: ModbusReach,
+    reach: &Reach,
     illegal: &Illegal,
 ) -> (Cost, usize) {
-    let table = points[end - 1].table;
-    let unit = if table.is_of_bits() { u32::from(BITS) } else { 1 };
-    let (longest, gap) = (u32::from(reach.max_registers) * unit, u32::from(reach.max_gap) * unit);
+    let (longest, gap) = reach.of(points[end - 1].table);
     let alone = end - 1;
     let cost = |first: usize, count: u32| {
         let (requests, registers) = best[first].0;
@@ -150,6 +185,7 @@ fn best_end(
     let mut chosen = (cost(alone, u32::from(points[alone].kind.registers())), alone);
     // Where the points from `first` on end, and where the next one to the right begins.
     let mut last_end = points[alone].end();
+    let mut may_be_one = true;
     for first in (0..alone).rev() {
         let point = points[first];
         // Every point from here to the left begins earlier still.
@@ -158,7 +194,13 @@ fn best_end(
         }
         last_end = last_end.max(point.end());
         let count = last_end - u32::from(point.address);
-        if count <= longest && joined(&points[first..end], gap, illegal) {
+        // What ends before the others begin closes none of their gaps.
+        let stands_before = point.end() <= u32::from(points[first + 1].address);
+        may_be_one = match stands_before {
+            true => may_be_one && joined(&points[first..first + 2], gap, illegal),
+            false => joined(&points[first..end], gap, illegal),
+        };
+        if count <= longest && may_be_one {
             chosen = chosen.min((cost(first, count), first));
         }
     }

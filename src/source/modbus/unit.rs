@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::plan::{Illegal, PlannedRequest, plan_requests};
+use super::plan::{Illegal, PlannedRequest, Reach, plan_requests};
 use super::schedule::Beat;
-use crate::config::{BackoffConfig, ModbusReach, ModbusUnitConfig, PointConfig};
+use crate::config::{BackoffConfig, ModbusUnitConfig, PointConfig};
 use crate::domain::frames::{ModbusFailure, ModbusTable};
 use crate::source::backoff::Backoff;
 
@@ -22,7 +22,7 @@ const REMEMBERED: usize = 64;
 pub struct Unit {
     pub config: ModbusUnitConfig,
     pub illegal: Illegal,
-    reach: ModbusReach,
+    reach: Reach,
     learned_at: Option<Instant>,
     /// Values that are refused by themselves: when each is asked for again, and how long that was to wait.
     refused: BTreeMap<(ModbusTable, u16), (Instant, Duration)>,
@@ -40,7 +40,7 @@ impl Unit {
     pub fn new(config: ModbusUnitConfig, backoff: BackoffConfig) -> Self {
         let mut unit = Self {
             illegal: Illegal::default(),
-            reach: config.reach,
+            reach: config.reach.into(),
             learned_at: None,
             refused: BTreeMap::new(),
             plans: Vec::new(),
@@ -79,7 +79,7 @@ impl Unit {
         intervals.dedup();
         let requests = |interval| {
             let mine = self.config.points.iter().filter(|point| self.interval(point) == interval);
-            (interval, plan_requests(mine, self.reach, &self.illegal))
+            (interval, plan_requests(mine, &self.reach, &self.illegal))
         };
         self.plans = intervals.into_iter().map(requests).collect();
     }
@@ -114,9 +114,10 @@ impl Unit {
 
     /// The device refuses more than so many at once.
     pub fn takes_at_most(&mut self, table: ModbusTable, count: u16, now: Instant) {
-        let most = if table.is_of_bits() { count.div_ceil(16) } else { count };
-        let longest = self.config.points.iter().map(|point| point.kind.registers()).max().unwrap_or(1);
-        self.reach.max_registers = self.reach.max_registers.min(most).max(longest);
+        // No value is taken apart.
+        let of_table = self.config.points.iter().filter(|point| point.table == table);
+        let longest = of_table.map(|point| point.kind.registers()).max().unwrap_or(1);
+        self.reach.at_most(table, count.max(longest));
         self.learned_at.get_or_insert(now);
         self.plan();
     }
@@ -124,7 +125,8 @@ impl Unit {
     /// Forgets what was refused, when it is time to try again.
     pub fn relearn(&mut self, now: Instant) {
         if self.learned_at.is_some_and(|at| now >= at + RELEARN) {
-            (self.illegal, self.reach, self.learned_at) = (Illegal::default(), self.config.reach, None);
+            (self.illegal, self.reach, self.learned_at) =
+                (Illegal::default(), self.config.reach.into(), None);
             self.refused.clear();
             self.plan();
         }
@@ -203,11 +205,7 @@ impl Unit {
 
 /// Whether the answers of two requests could be taken for one another where there are no transactions.
 fn is_as_long(a: PlannedRequest, b: PlannedRequest) -> bool {
-    let bytes = |request: PlannedRequest| match request.table.is_of_bits() {
-        true => request.count.div_ceil(8),
-        false => request.count * 2,
-    };
-    a.table == b.table && bytes(a) == bytes(b)
+    a.table == b.table && a.value_bytes() == b.value_bytes()
 }
 
 struct Breaker {
@@ -219,7 +217,7 @@ struct Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RegisterType;
+    use crate::config::{ModbusReach, RegisterType};
     use crate::domain::ids::DeviceId;
 
     const SECOND: Duration = Duration::from_secs(1);

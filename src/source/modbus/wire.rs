@@ -14,7 +14,13 @@ use crate::source::line::Line;
 
 /// Clones are the same line.
 #[derive(Clone)]
-pub struct Wire(Arc<Mutex<Box<dyn Line>>>);
+pub struct Wire(Arc<Mutex<Counted>>);
+
+struct Counted {
+    line: Box<dyn Line>,
+    /// Bytes that were handed on since the count began.
+    read: usize,
+}
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,7 +30,16 @@ impl std::fmt::Debug for Wire {
 
 impl Wire {
     pub fn new(line: Box<dyn Line>) -> Self {
-        Self(Arc::new(Mutex::new(line)))
+        Self(Arc::new(Mutex::new(Counted { line, read: 0 })))
+    }
+
+    /// Counts from here on.
+    pub fn count_from_here(&self) {
+        self.counted().read = 0;
+    }
+
+    pub fn count(&self) -> usize {
+        self.counted().read
     }
 
     /// Reads until nothing comes for `quiet`, or for `longest` where it does not end. Returns how many bytes that
@@ -42,7 +57,7 @@ impl Wire {
         Ok(thrown_away)
     }
 
-    fn line(&self) -> MutexGuard<'_, Box<dyn Line>> {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,7 +65,9 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut **self.line()).poll_read(cx, buf));
+        let mut counted = self.counted();
+        let read = ready!(Pin::new(&mut *counted.line).poll_read(cx, buf));
+        counted.read += buf.filled().len() - before;
         Poll::Ready(match read {
             Ok(()) if buf.filled().len() == before && buf.remaining() > 0 => {
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the device closed the connection"))
@@ -62,14 +79,14 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut **self.line()).poll_write(cx, bytes)
+        Pin::new(&mut *self.counted().line).poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut **self.line()).poll_flush(cx)
+        Pin::new(&mut *self.counted().line).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut **self.line()).poll_shutdown(cx)
+        Pin::new(&mut *self.counted().line).poll_shutdown(cx)
     }
 }

@@ -135,6 +135,15 @@ pub fn message(version: MqttVersion, flags: u8, mut body: Bytes) -> Result<Messa
     Ok(Message { topic, payload: body, packet_id, qos, retained: flags & 1 == 1 })
 }
 
+/// Both libraries have it from one.
+fn quality(qos: u8) -> rumqttc::QoS {
+    match qos {
+        0 => rumqttc::QoS::AtMostOnce,
+        1 => rumqttc::QoS::AtLeastOnce,
+        _ => rumqttc::QoS::ExactlyOnce,
+    }
+}
+
 /// What to do where a broker does not let us in.
 mod advice {
     pub const VERSION: &str = "it does not speak this version of MQTT; see `protocol`";

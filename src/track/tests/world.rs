@@ -272,19 +272,12 @@ impl World {
     }
 
     pub fn fix_of(&self, device: &str, observed: i64) -> Fix {
-        Fix {
-            device: device.into(),
-            observed_at: t(observed),
-            position: Position { lat: 50.0 + observed as f64 / 1e4, lon: 8.0 },
-            accuracy_m: None,
-            altitude_m: None,
-            speed_mps: None,
-            course_deg: None,
-            battery_percent: None,
-            ignition: None,
-            digest: Digest::of(format!("{device}{observed}").as_bytes()),
-            retained: false,
-        }
+        Fix::bare(
+            device.into(),
+            t(observed),
+            Position { lat: 50.0 + observed as f64 / 1e4, lon: 8.0 },
+            Digest::of(format!("{device}{observed}").as_bytes()),
+        )
     }
 
     pub fn fix(&mut self, device: &str) {

@@ -62,17 +62,11 @@ pub fn epc() -> Epc {
 
 pub fn fix(n: u64) -> Fix {
     Fix {
-        device: "truck/7".into(),
-        observed_at: at(n),
-        position: Position { lat: 52.5, lon: 13.25 },
         accuracy_m: Some(8.0),
-        altitude_m: None,
         speed_mps: Some(3.5),
         course_deg: Some(90.0),
         battery_percent: Some(77.0),
-        ignition: None,
-        digest: Digest(7),
-        retained: false,
+        ..Fix::bare("truck/7".into(), at(n), Position { lat: 52.5, lon: 13.25 }, Digest(7))
     }
 }
 

@@ -12,11 +12,26 @@ fn holding(addresses: &[u16]) -> Vec<PointConfig> {
 }
 
 fn planned_with(points: &[PointConfig], reach: ModbusReach, illegal: &Illegal) -> Vec<(u16, u16)> {
-    plan_requests(points, reach, illegal).iter().map(|request| (request.address, request.count)).collect()
+    plan_requests(points, &reach.into(), illegal)
+        .iter()
+        .map(|request| (request.address, request.count))
+        .collect()
 }
 
 fn planned(addresses: &[u16]) -> Vec<(u16, u16)> {
     planned_with(&holding(addresses), ModbusReach::default(), &Illegal::default())
+}
+
+#[test]
+fn what_is_learned_of_one_table_binds_no_other() {
+    let coils = (0..40).map(|at| PointConfig::new("c", ModbusTable::Coil, at, RegisterType::Bit(0)));
+    let points: Vec<PointConfig> = coils.chain(holding(&[0, 1, 2, 3, 4])).collect();
+    let mut reach = Reach::from(ModbusReach::default());
+    reach.at_most(ModbusTable::Coil, 16);
+    let plan = plan_requests(&points, &reach, &Illegal::default());
+    let counts: Vec<_> = plan.iter().map(|request| (request.table, request.count)).collect();
+    assert_eq!(counts.iter().filter(|(table, _)| *table == ModbusTable::Coil).count(), 3);
+    assert!(counts.contains(&(ModbusTable::Holding, 5)), "{counts:?}");
 }
 
 #[test]
@@ -63,7 +78,7 @@ fn a_value_is_never_cut_in_two_and_tables_are_apart() {
         (ModbusTable::Coil, 7, 124),
     ]
     .map(|(table, address, count)| PlannedRequest { table, address, count });
-    assert_eq!(plan_requests(&points, ModbusReach::default(), &Illegal::default()), expected);
+    assert_eq!(plan_requests(&points, &ModbusReach::default().into(), &Illegal::default()), expected);
 }
 
 #[test]
@@ -212,7 +227,7 @@ proptest! {
         points in any_map(8, 24), max_registers in 5u16..14, max_gap in 0u16..6, illegal in any_illegal(26),
     ) {
         let reach = ModbusReach { max_registers, max_gap };
-        let plan = plan_requests(&points, reach, &illegal);
+        let plan = plan_requests(&points, &reach.into(), &illegal);
         let ours = (plan.len() as u32, plan.iter().map(|request| u32::from(request.count)).sum());
         let mut least = (0, 0);
         for table in [ModbusTable::Holding, ModbusTable::Input] {
@@ -228,7 +243,7 @@ proptest! {
         points in any_map(120, 600), max_registers in 5u16..=125, max_gap in 0u16..60,
     ) {
         let reach = ModbusReach { max_registers, max_gap };
-        let plan = plan_requests(&points, reach, &Illegal::default());
+        let plan = plan_requests(&points, &reach.into(), &Illegal::default());
         for point in &points {
             prop_assert!(plan.iter().any(|request| request.covers(point)));
         }

@@ -1,12 +1,12 @@
 //! MQTT 3.1.1.
 
 use rumqttc::{
-    Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, PubAck, PubComp, PubRec, Publish, QoS,
-    Subscribe, SubscribeFilter, SubscribeReasonCode,
+    Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, PubAck, PubComp, PubRec, Publish, Subscribe,
+    SubscribeFilter, SubscribeReasonCode,
 };
 use tokio_util::bytes::BytesMut;
 
-use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice};
+use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice, quality};
 
 pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
     Ok(match Packet::read(bytes, usize::MAX).map_err(CodecError::V4)? {
@@ -91,13 +91,5 @@ fn connect(hello: &Hello<'_>) -> Connect {
         clean_session: hello.clean,
         last_will,
         auth,
-    }
-}
-
-fn quality(qos: u8) -> QoS {
-    match qos {
-        0 => QoS::AtMostOnce,
-        1 => QoS::AtLeastOnce,
-        _ => QoS::ExactlyOnce,
     }
 }

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use rumqttc5::mqttbytes::QoS;
 use rumqttc5::mqttbytes::v5::{
     ConnAck, Connect, ConnectAuth, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
     LastWill, Packet, PubAck, PubComp, PubRec, Publish, RetainForwardRule, Subscribe, SubscribeFilter,
@@ -13,7 +12,7 @@ use rumqttc5::mqttbytes::v5::{
 };
 use tokio_util::bytes::BytesMut;
 
-use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice};
+use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice, quality};
 
 pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
     Ok(match Packet::read(bytes, None).map_err(CodecError::V5)? {
@@ -181,12 +180,4 @@ fn connect(hello: &Hello<'_>) -> Packet {
         properties: Some(properties),
     };
     Packet::Connect(connect, will, auth)
-}
-
-fn quality(qos: u8) -> QoS {
-    match qos {
-        0 => QoS::AtMostOnce,
-        1 => QoS::AtLeastOnce,
-        _ => QoS::ExactlyOnce,
-    }
 }

@@ -1,0 +1,176 @@
+//! What fences make of fixes, one case a table.
+
+use super::*;
+use crate::domain::ids::Digest;
+use crate::domain::shape::Shape;
+
+/// 100 m around 50° north, 8° east.
+fn yard() -> FenceConfig {
+    let circle = Shape::circle(Position { lat: 50.0, lon: 8.0 }, 100.0);
+    FenceConfig { hysteresis_m: 20.0, ..FenceConfig::new("yard", circle) }
+}
+
+fn fix(second: i64, lat: f64, lon: f64, accuracy_m: f64) -> Fix {
+    Fix {
+        accuracy_m: Some(accuracy_m),
+        ..Fix::bare(
+            "truck".into(),
+            Timestamp::from_secs(second),
+            Position { lat, lon },
+            Digest(second as u64),
+        )
+    }
+}
+
+/// Metres north of the centre of the yard, and accuracies, a second apart → what changed, when.
+fn check(fixes: &[(f64, f64)], expect: &[(FenceChange, i64)]) {
+    let fixes: Vec<_> =
+        (0..).zip(fixes).map(|(second, (north_m, accuracy))| (second, *north_m, *accuracy)).collect();
+    let changes = changes_of(&yard(), &fixes);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|(change, second, inferred)| {
+            assert!(!inferred);
+            (*change, *second)
+        })
+        .collect();
+    assert_eq!(told, expect, "{fixes:?}");
+}
+
+/// Seconds, metres north of the centre, and accuracies → what changed, when, and whether it was inferred.
+fn changes_of(fence: &FenceConfig, fixes: &[(i64, f64, f64)]) -> Vec<(FenceChange, i64, bool)> {
+    let index = FenceIndex::new(std::slice::from_ref(fence));
+    let rules = TrackerRules::default();
+    let (mut standings, mut changes) = (Vec::new(), Vec::new());
+    let mut before: Option<Fix> = None;
+    for (second, north_m, accuracy) in fixes {
+        let fix = fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy);
+        let way = Way { before: before.as_ref(), fix: &fix, steady: None, rules: &rules };
+        for Change { change, fix, inferred, .. } in judge(&mut standings, &index, &way) {
+            // Edges are found to a metre.
+            let second = (fix.observed_at.as_micros() + 500_000) / 1_000_000;
+            changes.push((change, second, inferred));
+        }
+        // Rows hold everything: a restart between any two fixes changes nothing.
+        let row = serde_json::to_vec(&standings).unwrap();
+        standings = serde_json::from_slice(&row).unwrap();
+        before = Some(fix);
+    }
+    changes
+}
+
+use FenceChange::{Dwelt, Entered, Exited};
+
+#[test]
+fn a_fence_crossed_between_two_fixes_is_inferred_once_they_go_on() {
+    // At 20 m/s past a yard of 200 m, a fix every 30 s.
+    let through: Vec<_> =
+        [-500.0, 400.0, 1000.0].into_iter().zip([0, 45, 75]).map(|(m, s)| (s, m, 5.0)).collect();
+    let edges = [(Entered, 20, true), (Exited, 30, true)];
+    assert_eq!(changes_of(&yard(), &through), edges);
+    assert_eq!(changes_of(&yard(), &through[..2]), [], "not confirmed yet");
+    let back =
+        [(0, -500.0, 5.0), (45, 400.0, 5.0), (90, -500.0, 5.0), (135, -600.0, 5.0), (180, -700.0, 5.0)];
+    assert_eq!(changes_of(&yard(), &back), [], "one fix that was wrong");
+    let sure = FenceConfig { confirmations: 1, confirmations_of: 1, ..yard() };
+    assert_eq!(changes_of(&sure, &through[..2]), edges);
+}
+
+#[test]
+fn nothing_is_inferred_over_a_long_time_a_long_way_or_of_vague_fixes() {
+    let rules = TrackerRules::default();
+    let late = rules.infer_within.as_secs() as i64 + 1;
+    assert_eq!(changes_of(&yard(), &[(0, -500.0, 5.0), (late, 500.0, 5.0), (late + 9, 600.0, 5.0)]), []);
+    let far = rules.infer_within_m;
+    assert_eq!(changes_of(&yard(), &[(0, -500.0, 5.0), (200, far, 5.0), (209, far + 99.0, 5.0)]), []);
+    assert_eq!(changes_of(&yard(), &[(0, -500.0, 150.0), (45, 400.0, 5.0), (75, 999.0, 5.0)]), []);
+}
+
+#[test]
+fn one_fix_inside_of_a_way_through_is_a_visit_and_one_beside_the_way_is_none() {
+    let through = [(0, -600.0, 5.0), (30, 0.0, 5.0), (60, 600.0, 5.0), (90, 1200.0, 5.0)];
+    assert_eq!(changes_of(&yard(), &through), [(Entered, 30, true), (Exited, 60, true)]);
+    let astray = [(0, 600.0, 5.0), (30, 0.0, 5.0), (60, 610.0, 5.0), (90, 1200.0, 5.0)];
+    assert_eq!(changes_of(&yard(), &astray), []);
+}
+
+#[test]
+fn so_many_fixes_of_so_many_confirm_a_crossing() {
+    let fence = FenceConfig { confirmations: 3, confirmations_of: 5, ..yard() };
+    let steps = |inside: &[bool]| -> Vec<_> {
+        (0..).zip(inside).map(|(second, inside)| (second, if *inside { 0.0 } else { 300.0 }, 5.0)).collect()
+    };
+    let check = |inside: &[bool], expect: &[(FenceChange, i64, bool)]| {
+        assert_eq!(changes_of(&fence, &steps(inside)), expect, "{inside:?}");
+    };
+    check(&[false, true, false, true, false, true], &[(Entered, 1, false)]);
+    check(&[false, true, false, false, true, false, false], &[]);
+    check(&[true, true, true, false, true, false, false, true], &[(Entered, 0, false), (Exited, 3, false)]);
+}
+
+#[test]
+fn whoever_stays_is_told_of_once() {
+    let fence = FenceConfig { dwell: Some(Duration::from_secs(60)), ..yard() };
+    let stays =
+        [(0, 0.0, 5.0), (10, 0.0, 5.0), (59, 0.0, 5.0), (61, 95.0, 5.0), (62, 0.0, 5.0), (99, 0.0, 5.0)];
+    assert_eq!(changes_of(&fence, &stays), [(Entered, 0, false), (Dwelt, 62, false)]);
+    let twice = [(200, 300.0, 5.0), (201, 300.0, 5.0), (300, 0.0, 5.0), (301, 0.0, 5.0), (361, 0.0, 5.0)];
+    let told = changes_of(&fence, &[stays.as_slice(), &twice].concat());
+    assert_eq!(told[2..], [(Exited, 200, false), (Entered, 300, false), (Dwelt, 361, false)]);
+}
+
+#[test]
+fn a_polygon_is_entered_by_the_distance_to_its_edge() {
+    let corner = |north: f64, east: f64| Position {
+        lat: 50.0 + north / 111_195.0,
+        lon: 8.0 + east / 111_195.0 / 50.0_f64.to_radians().cos(),
+    };
+    let ring =
+        vec![corner(-100.0, -300.0), corner(-100.0, 300.0), corner(100.0, 300.0), corner(100.0, -300.0)];
+    let shape = Shape::polygon(&[vec![ring]]).unwrap();
+    let fence = FenceConfig { hysteresis_m: 20.0, ..FenceConfig::new("hall", shape) };
+    let parked =
+        [(0, 85.0, 5.0), (1, 85.0, 5.0), (2, 70.0, 5.0), (3, 70.0, 5.0), (4, 110.0, 5.0), (5, 110.0, 5.0)];
+    assert_eq!(changes_of(&fence, &parked), [(Entered, 2, false)]);
+    assert_eq!(changes_of(&fence, &[(0, 0.0, 120.0), (1, 0.0, 120.0)]), [], "vaguer than it is wide");
+}
+
+#[test]
+fn a_row_of_the_first_builds_is_read() {
+    let row = r#"[{"fence":"yard","inside":true,"pending":{"count":1,"first":{"device":"truck","at":5000000,
+        "lat":"50.01","lon":"8.0","digest":7,"retained":false}}}]"#;
+    let mut standings: Vec<Standing> = serde_json::from_str(row).unwrap();
+    let out = fix(9, 50.01, 8.0, 5.0);
+    let way = Way { before: None, fix: &out, steady: None, rules: &TrackerRules::default() };
+    let changes = judge(&mut standings, &FenceIndex::new(&[yard()]), &way);
+    assert_eq!((changes[0].change, changes[0].fix.observed_at), (Exited, Timestamp::from_secs(5)));
+}
+
+#[test]
+fn a_visit_is_entered_and_left_at_its_first_fix() {
+    check(&[(300.0, 5.0), (0.0, 5.0), (0.0, 5.0), (300.0, 5.0), (300.0, 5.0)], &[(Entered, 1), (Exited, 3)]);
+}
+
+#[test]
+fn the_first_fixes_of_all_may_enter() {
+    check(&[(0.0, 5.0), (10.0, 5.0)], &[(Entered, 0)]);
+}
+
+#[test]
+fn one_fix_across_confirms_nothing() {
+    check(&[(0.0, 5.0), (300.0, 5.0), (0.0, 5.0), (300.0, 5.0), (0.0, 5.0), (0.0, 5.0)], &[(Entered, 4)]);
+}
+
+#[test]
+fn parked_on_the_edge_nothing_flaps() {
+    let wobble = [(95.0, 5.0), (105.0, 5.0), (90.0, 5.0), (112.0, 5.0)];
+    let mut fixes = vec![(0.0, 5.0), (0.0, 5.0)];
+    fixes.extend(wobble.iter().cycle().take(100));
+    check(&fixes, &[(Entered, 0)]);
+}
+
+#[test]
+fn an_uncertain_fix_says_nothing() {
+    check(&[(0.0, 200.0), (0.0, 200.0), (0.0, 200.0)], &[]);
+    check(&[(0.0, 5.0), (0.0, 5.0), (250.0, 200.0), (250.0, 200.0)], &[(Entered, 0)]);
+}

@@ -1,0 +1,198 @@
+//! Whether what is parked stands, and what drives is a trip.
+
+use MotionChange::{Moving, Stopped};
+
+use super::*;
+use crate::domain::ids::Digest;
+
+const METRES_PER_DEGREE: f64 = 111_195.0;
+
+/// Numbers that look random and are the same each time (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn part(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Of standard deviation 1, nearly normal.
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.part()).sum::<f64>() - 6.0
+    }
+}
+
+/// An error of position that wanders: so many metres, forgotten over so many seconds.
+struct Wander {
+    metres: f64,
+    forgets: f64,
+    error: [f64; 2],
+}
+
+impl Wander {
+    fn next(&mut self, random: &mut Random, seconds: f64) -> [f64; 2] {
+        let keeps = (-seconds / self.forgets).exp();
+        let news = self.metres * (1.0 - keeps * keeps).sqrt();
+        self.error = self.error.map(|error| error * keeps + news * random.normal());
+        self.error
+    }
+}
+
+/// Metres north and east of a place.
+fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
+    let lat = 50.0 + north / METRES_PER_DEGREE;
+    let position = Position { lat, lon: 8.0 + east / METRES_PER_DEGREE / lat.to_radians().cos() };
+    Fix {
+        accuracy_m: Some(4.0),
+        ..Fix::bare(
+            "truck".into(),
+            Timestamp::from_secs(1_700_000_000 + second),
+            position,
+            Digest(second as u64),
+        )
+    }
+}
+
+fn told_of(fixes: impl IntoIterator<Item = Fix>) -> Vec<Told> {
+    let (mut moves, mut told): (Option<Moves>, _) = (None, Vec::new());
+    for fix in fixes {
+        match &mut moves {
+            Some(moves) => moves.take(&fix, &TrackerRules::default(), &mut told),
+            None => moves = Some(Moves::begin(&fix)),
+        }
+    }
+    told
+}
+
+fn seconds(told: &[Told]) -> Vec<(MotionChange, i64)> {
+    let second = |at: Timestamp| at.as_micros() / 1_000_000 - 1_700_000_000;
+    told.iter().map(|(at, motion)| (motion.change, second(*at))).collect()
+}
+
+/// 24 hours, a fix a minute, wandering by 12 m, and one of 300 fixes 200 m off, while all of them say 4 m.
+/// The place is surer than any of its fixes; what a fix is too far away for says itself.
+#[test]
+fn where_it_stands_is_the_middle_of_its_fixes() {
+    let rules = TrackerRules::default();
+    let mut moves = Moves::begin(&fix(0, [0.0, 0.0]));
+    for (second, north) in (1..).zip([8.0, -8.0, 8.0, -8.0, 8.0, -8.0]) {
+        moves.take(&fix(second * 60, [north, 0.0]), &rules, &mut Vec::new());
+    }
+    let (middle, sure_m) = moves.steadied(&fix(500, [9.0, 0.0]), &rules).unwrap();
+    assert!(middle.distance_m(fix(0, [0.0, 0.0]).position) < 3.0);
+    assert!(sure_m < rules.least_accuracy_m / 2.0, "{sure_m}");
+    assert_eq!(moves.steadied(&fix(500, [60.0, 0.0]), &rules), None);
+    let young = Moves::begin(&fix(0, [0.0, 0.0]));
+    assert_eq!(young.steadied(&fix(60, [0.0, 0.0]), &rules), None);
+}
+
+#[test]
+fn what_is_parked_does_not_move() {
+    for seed in 0..200 {
+        let mut random = Random(seed);
+        let mut wander = Wander { metres: 12.0, forgets: 600.0, error: [0.0; 2] };
+        let fixes = (0..1440).map(|minute| {
+            let [north, east] = wander.next(&mut random, 60.0);
+            let astray = if random.part() < 1.0 / 300.0 { 200.0 } else { 0.0 };
+            fix(minute * 60, [north + astray, east])
+        });
+        assert_eq!(told_of(fixes), [], "seed {seed}");
+    }
+}
+
+/// A way that bends at random, by its true length: a fix each so many seconds, wandering by 4 m.
+#[test]
+fn a_trips_length_is_right_within_two_percent() {
+    for (seed, every) in (0..40).flat_map(|seed| [(seed, 1), (seed, 10)]) {
+        let mut random = Random(seed);
+        let mut wander = Wander { metres: 4.0, forgets: 120.0, error: [0.0; 2] };
+        let (mut at, mut heading, mut length) = ([0.0, 0.0], 0.0_f64, 0.0);
+        let mut fixes = Vec::new();
+        for second in 0..2400_i64 {
+            let speed = if (300..1800).contains(&second) { 14.0 } else { 0.0 };
+            heading += random.normal() * 0.02;
+            at = [at[0] + speed * heading.sin(), at[1] + speed * heading.cos()];
+            length += speed;
+            let error = wander.next(&mut random, 1.0);
+            if second % every == 0 {
+                fixes.push(fix(second, [at[0] + error[0], at[1] + error[1]]));
+            }
+        }
+        let told = told_of(fixes);
+        let changes: Vec<_> = told.iter().map(|(_, motion)| motion.change).collect();
+        assert_eq!(changes, [Moving, Stopped], "seed {seed}");
+        let trip = told[1].1.trip.as_ref().unwrap();
+        let share = trip.distance_m / length;
+        assert!((0.98..1.02).contains(&share), "seed {seed}, every {every} s: {share}");
+        let span = |at: Timestamp, second: i64| at.as_micros() / 1_000_000 - 1_700_000_000 - second;
+        assert!((-30..60).contains(&span(trip.started_at, 300)), "{}", span(trip.started_at, 300));
+        assert!((-30..30).contains(&span(trip.ended_at, 1800)), "{}", span(trip.ended_at, 1800));
+    }
+}
+
+/// Along a straight road: (from second, to second, metres a second), a fix each 20 s.
+fn drive(legs: &[(i64, i64, f64)]) -> Vec<Fix> {
+    let last = legs.last().map_or(0, |leg| leg.1);
+    let mut east = 0.0;
+    let mut fixes = Vec::new();
+    for second in 0..=last {
+        if second % 20 == 0 {
+            fixes.push(fix(second, [0.0, east]));
+        }
+        east += legs.iter().find(|leg| (leg.0..leg.1).contains(&second)).map_or(0.0, |leg| leg.2);
+    }
+    fixes
+}
+
+#[test]
+fn a_red_light_is_no_stop_and_a_delivery_is_one() {
+    let light = told_of(drive(&[(600, 900, 10.0), (1000, 1300, 10.0), (1300, 1600, 0.0)]));
+    assert_eq!(seconds(&light), [(Moving, 600), (Stopped, 1300)]);
+    let delivery = told_of(drive(&[(600, 900, 10.0), (1200, 1500, 10.0), (1500, 1800, 0.0)]));
+    assert_eq!(seconds(&delivery), [(Moving, 600), (Stopped, 900), (Moving, 1200), (Stopped, 1500)]);
+    assert_eq!(delivery[2].1.since, Some(delivery[1].0));
+    let trips = delivery.iter().filter_map(|(_, motion)| motion.trip.as_ref());
+    assert_eq!(trips.map(|trip| trip.distance_m).collect::<Vec<_>>(), [3000.0, 3000.0]);
+}
+
+#[test]
+fn a_trip_ends_where_nothing_more_came_for_long() {
+    let mut fixes = drive(&[(600, 900, 10.0)]);
+    fixes.extend((0..10).map(|nth| fix(8000 + nth * 20, [5000.0, 3000.0])));
+    // Found elsewhere: it came there in a trip that nobody saw.
+    assert_eq!(
+        seconds(&told_of(fixes)),
+        [(Moving, 600), (Stopped, 900), (Moving, 900), (Stopped, 8020)][..3]
+    );
+}
+
+#[test]
+fn speed_and_ignition_never_decide_alone() {
+    let off = |fix: Fix| Fix { ignition: Some(false), speed_mps: Some(0.0), ..fix };
+    let towed = told_of(drive(&[(600, 900, 10.0), (900, 1200, 0.0)]).into_iter().map(off));
+    assert_eq!(towed.iter().map(|(_, motion)| motion.change).collect::<Vec<_>>(), [Moving, Stopped]);
+    let on = |fix: Fix| Fix { ignition: Some(true), speed_mps: Some(9.0), ..fix };
+    assert_eq!(told_of(drive(&[(0, 3600, 0.0)]).into_iter().map(on)), []);
+    // Two fixes 180 m away and back, with the engine off: it stood.
+    let strays = [(0, 0.0), (60, 0.0), (120, 250.0), (180, 250.0), (240, 250.0), (300, 0.0)];
+    let strays = strays.map(|(second, north)| off(fix(second, [north, 0.0])));
+    assert_eq!(told_of(strays), []);
+}
+
+#[test]
+fn a_row_between_any_two_fixes_changes_nothing() {
+    let fixes = drive(&[(600, 900, 10.0), (1200, 1500, 10.0), (1500, 1800, 0.0)]);
+    let (mut moves, mut told) = (Moves::begin(&fixes[0]), Vec::new());
+    for fix in &fixes[1..] {
+        moves.take(fix, &TrackerRules::default(), &mut told);
+        moves = serde_json::from_slice(&serde_json::to_vec(&moves).unwrap()).unwrap();
+    }
+    assert_eq!(told, told_of(fixes));
+}
