@@ -1,6 +1,8 @@
 //! Any block for any points: samples, never a panic; a value is finite and of good quality.
 #![no_main]
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
 use tallyman::config::{ByteOrder, Fixed, Half, PointConfig, RegisterType};
 use tallyman::decode::modbus::PointDecoder;
@@ -25,6 +27,8 @@ fn point((address, kind, order, scale, offset, none): AnyPoint) -> PointConfig {
     PointConfig { order, scale, offset, none, ..PointConfig::new("p", ModbusTable::Holding, address, kind) }
 }
 
+const POLL: Duration = Duration::from_secs(1);
+
 fuzz_target!(|input: (Vec<AnyPoint>, u16, u16, Result<Vec<u16>, u8>)| {
     let (points, address, count, registers) = input;
     let points: Vec<_> = points.into_iter().map(point).collect();
@@ -33,10 +37,11 @@ fuzz_target!(|input: (Vec<AnyPoint>, u16, u16, Result<Vec<u16>, u8>)| {
         table: ModbusTable::Holding,
         address,
         count,
+        interval: POLL,
         registers: registers.map_err(ModbusFailure::Exception),
     };
     let mut out = Vec::new();
-    PointDecoder::new(&points).decode(&answer, Timestamp::from_secs(0), &mut out);
+    PointDecoder::new(&points, POLL).decode(&answer, Timestamp::from_secs(0), &mut out);
     for reading in out {
         let Reading::Sample(sample) = reading else { panic!("no sample") };
         assert!(sample.value.is_none_or(f64::is_finite));

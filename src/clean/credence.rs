@@ -8,25 +8,38 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::{exact, micros};
-use crate::config::PointChecks;
+use super::rows::{exact, maybe_micros, micros};
+use crate::config::{MaxChange, PointChecks};
 use crate::domain::time::Timestamp;
 
 /// Values in a row that agree with one another make a step believed.
 const CONFIRMATIONS: u32 = 3;
+/// Sums of decimal steps are not exact.
+const ROUNDING: f64 = 1.0 + 1e-6;
 
 /// What is remembered of one point; part of its row.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Credence {
-    /// The value that it has had since then.
+    /// The value that it has, and for how long it is known to have had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    steady: Option<Mark>,
+    stands: Option<Stands>,
     /// The last one that was no spike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     firm: Option<Mark>,
     /// The last of those that do not fit it, and how many in a row agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     astray: Option<(Mark, u32)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Stands {
+    #[serde(with = "exact")]
+    value: f64,
+    /// Time between values that followed one another.
+    known: Duration,
+    /// The last of them; none where something came in between: nobody knows what it was meanwhile.
+    #[serde(with = "maybe_micros", default)]
+    last: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -46,25 +59,31 @@ impl Credence {
     pub fn believes(&mut self, checks: &PointChecks, value: f64, at: Timestamp) -> bool {
         let here = Mark { value, at };
         let moves = checks.flat_after.is_none_or(|after| self.moves(here, after));
-        let fits = checks.max_per_second.is_none_or(|most| self.fits(here, most));
+        let fits = checks.max_change.is_none_or(|most| self.fits(here, most));
         moves && fits
     }
 
-    /// For a while nobody knew its value: it may have moved.
+    /// For a while nobody knows its value: that time does not count, and what was found does.
     pub fn interrupted(&mut self) {
-        self.steady = None;
+        if let Some(stands) = &mut self.stands {
+            stands.last = None;
+        }
     }
 
     fn moves(&mut self, here: Mark, after: Duration) -> bool {
-        let since = self.steady.filter(|mark| mark.value == here.value).unwrap_or(here);
-        self.steady = Some(since);
-        here.at.since(since.at) < after
+        let before = self.stands.filter(|stands| stands.value == here.value);
+        let known = before.map_or(Duration::ZERO, |stands| {
+            stands.known + stands.last.map_or(Duration::ZERO, |last| here.at.since(last))
+        });
+        self.stands = Some(Stands { value: here.value, known, last: Some(here.at) });
+        known < after
     }
 
-    fn fits(&mut self, here: Mark, most: f64) -> bool {
+    fn fits(&mut self, here: Mark, most: MaxChange) -> bool {
         let agrees = |before: Mark| {
             let seconds = here.at.since(before.at).as_secs_f64();
-            (here.value - before.value).abs() <= most * seconds
+            // A step more: where between two steps a value was, nobody is told.
+            (here.value - before.value).abs() <= most.per_second * seconds + most.step * ROUNDING
         };
         let Some(firm) = self.firm else {
             self.firm = Some(here);
@@ -102,18 +121,35 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_is_known_of_it_nothing_stands_still() {
+    fn time_in_which_nothing_is_known_does_not_count_and_takes_nothing_back() {
         let checks = PointChecks { flat_after: Some(Duration::from_secs(30)), ..PointChecks::default() };
         let mut credence = Credence::default();
-        assert!(credence.believes(&checks, 4.1, Timestamp::from_secs(0)));
-        credence.interrupted();
-        assert!(credence.believes(&checks, 4.1, Timestamp::from_secs(40)));
-        assert!(!credence.believes(&checks, 4.1, Timestamp::from_secs(70)));
+        let mut believes = |second, interrupted| {
+            if interrupted {
+                credence.interrupted();
+            }
+            credence.believes(&checks, 4.1, Timestamp::from_secs(second))
+        };
+        assert!(believes(0, false) && believes(20, false));
+        assert!(believes(1000, true), "20 s are known");
+        assert!(!believes(1010, false), "and 30");
+        assert!(!believes(2000, true), "one poll that is lost revives no dead sensor");
+    }
+
+    #[test]
+    fn a_step_in_which_a_sensor_tells_is_no_jump() {
+        let most = MaxChange { per_second: 5.0 / 60.0, step: 0.1 };
+        let checks = PointChecks { max_change: Some(most), ..PointChecks::default() };
+        assert!(doubted(&checks, &[(0, 4.0), (1, 4.1), (2, 4.2), (3, 4.1)]).is_empty(), "a digit a second");
+        assert_eq!(doubted(&checks, &[(0, 4.0), (1, 4.3)]), [1]);
     }
 
     #[test]
     fn a_spike_is_not_believed_and_a_step_that_stays_is() {
-        let checks = PointChecks { max_per_second: Some(0.1), ..PointChecks::default() };
+        let checks = PointChecks {
+            max_change: Some(MaxChange { per_second: 0.1, step: 0.0 }),
+            ..PointChecks::default()
+        };
         assert_eq!(
             doubted(&checks, &[(0, 4.0), (10, 5.0), (20, 40.0), (30, 5.5), (40, -9.0), (50, 6.0)]),
             [20, 40]

@@ -80,13 +80,11 @@ impl Cleaner {
             self.dirty_sensors.push(key);
         }
         let source = &self.sources[index].id;
-        out.sightings.extend(seen.into_iter().map(|what| Sighting {
-            source: source.clone(),
-            // The sample before a change is told with the time that it had.
-            observed_at: if let Seen::Sample(sample) = &what { sample.observed_at } else { observed_at },
-            received_at: received,
-            late,
-            what,
+        out.sightings.extend(seen.into_iter().map(|what| {
+            // The sample before a change is told with the times that it had: what it comes from has no clock.
+            let at = if let Seen::Sample(sample) = &what { sample.observed_at } else { observed_at };
+            let received_at = if at < observed_at { at } else { received };
+            Sighting { source: source.clone(), observed_at: at, received_at, late, what }
         }));
         None
     }

@@ -6,14 +6,19 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::{
-    BackoffConfig, ByteOrder, Half, MAX_REGISTERS, ModbusConfig, ModbusTransport, Parity, RegisterType,
-    SerialLine, values,
+    BackoffConfig, ByteOrder, Half, MAX_REGISTERS, ModbusConfig, ModbusTransport, Parity, RTU_BAUD,
+    RTU_PAUSE, RegisterType, SerialLine, values,
 };
 use crate::decode::modbus::{Raw, raw};
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::SourceId;
 use crate::source::modbus::plan::PlannedRequest;
 use crate::source::modbus::{Fault, Line, describe};
+
+/// Modbus application protocol 1.1b3, section 7.
+const ACKNOWLEDGED: u8 = 5;
+const BUSY: u8 = 6;
+const TRIES: u32 = 2;
 
 #[derive(Args)]
 pub struct ProbeArgs {
@@ -47,10 +52,10 @@ struct ModbusArgs {
     #[arg(long)]
     rtu_over_tcp: bool,
     /// Of a serial port
-    #[arg(long, default_value_t = 9600)]
+    #[arg(long, default_value_t = RTU_BAUD)]
     baud: u32,
     /// Of a serial port
-    #[arg(long, value_enum, default_value_t = ParityArg::None)]
+    #[arg(long, value_enum, default_value_t = ParityArg::Even)]
     parity: ParityArg,
     /// How long an answer may take
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
@@ -99,7 +104,7 @@ impl ModbusArgs {
         let second = Duration::from_secs(1);
         ModbusConfig {
             name: SourceId::new("probe"),
-            pause: if transport.is_rtu() { Duration::from_millis(10) } else { Duration::ZERO },
+            pause: if transport.is_rtu() { RTU_PAUSE } else { Duration::ZERO },
             transport,
             timeout: self.timeout,
             pause_after_connect: Duration::ZERO,
@@ -123,46 +128,61 @@ pub async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let What::Modbus(args) = args.what;
     let line = Line::open(args.config()).await;
     let mut line = line.map_err(|failure| anyhow::anyhow!("{}: {}", args.address, describe(&failure)))?;
-    let found = read(&mut line, &args).await?;
+    let (found, wrong) = read(&mut line, &args).await;
     println!("{}", ranges(args.first, &found));
     if !args.ranges {
         print!("{}", shown(args.table(), args.first, &found));
     }
+    if let Some(failure) = wrong {
+        anyhow::bail!("unit {} at {}: {failure}", args.unit, args.address);
+    }
     Ok(if found.iter().any(Option::is_some) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Every register that there is; refused blocks are halved.
-async fn read(line: &mut Line, args: &ModbusArgs) -> anyhow::Result<Vec<Option<u16>>> {
-    let count = args.count.min(u16::MAX - args.first);
-    let mut found = vec![None; usize::from(count)];
-    let mut open: Vec<(u16, u16)> = Vec::new();
-    let mut from = 0;
-    while from < count {
-        let length = MAX_REGISTERS.min(count - from);
-        open.push((from, length));
-        from += length;
-    }
+/// Every register that there is, and what ended it before its end; refused blocks are halved.
+async fn read(line: &mut Line, args: &ModbusArgs) -> (Vec<Option<u16>>, Option<String>) {
+    let last = (u32::from(args.first) + u32::from(args.count) - 1).min(u16::MAX.into()) as u16;
+    let blocks = (args.first..=last).step_by(usize::from(MAX_REGISTERS));
+    let mut open: Vec<(u16, u16)> =
+        blocks.map(|from| (from, (last - from).saturating_add(1).min(MAX_REGISTERS))).collect();
+    let mut found = vec![None; usize::from(last - args.first) + 1];
     open.reverse();
-    while let Some((from, length)) = open.pop() {
-        let request = PlannedRequest { table: args.table(), address: args.first + from, count: length };
-        match line.read(args.unit, request).await {
+    while let Some((address, count)) = open.pop() {
+        let request = PlannedRequest { table: args.table(), address, count };
+        match patiently(line, args, request).await {
             Ok(values) => {
                 for (place, value) in values.into_iter().enumerate() {
-                    found[usize::from(from) + place] = Some(value);
+                    found[usize::from(address - args.first) + place] = Some(value);
                 }
             }
-            Err(Fault::Exception(2 | 3)) if length > 1 => {
-                let half = length / 2;
-                open.extend([(from + half, length - half), (from, half)]);
+            // Whatever a device says of registers that it has not.
+            Err(Fault::Exception(_)) if count > 1 => {
+                let half = count / 2;
+                open.extend([(address + half, count - half), (address, half)]);
             }
-            Err(Fault::Exception(2 | 3)) => {}
-            Err(fault) => {
-                let failure = describe(&fault.into());
-                anyhow::bail!("unit {} at {}: {failure}", args.unit, args.address);
-            }
+            Err(Fault::Exception(_)) => {}
+            Err(fault) => return (found, Some(describe(&fault.into()))),
         }
     }
-    Ok(found)
+    (found, None)
+}
+
+/// Asks again where the line, or a busy device, may be to blame.
+async fn patiently(line: &mut Line, args: &ModbusArgs, request: PlannedRequest) -> Result<Vec<u16>, Fault> {
+    let mut answer = line.read(args.unit, request).await;
+    for _ in 0..TRIES {
+        match answer {
+            Err(Fault::Exception(BUSY | ACKNOWLEDGED)) => {}
+            Err(Fault::Timeout | Fault::Wrong(_)) => {
+                *line =
+                    Line::open(args.config()).await.map_err(|failure| Fault::Closed(describe(&failure)))?;
+                line.settle().await?;
+            }
+            answer => return answer,
+        }
+        answer = line.read(args.unit, request).await;
+    }
+    answer
 }
 
 fn ranges(first: u16, found: &[Option<u16>]) -> String {

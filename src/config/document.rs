@@ -216,6 +216,14 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// The same, each as it is written: a whole number keeps all its digits.
+    pub fn raw_numbers(&self, key: &str, allowed: &str) -> Option<Vec<RawNumber>> {
+        match self.value(key)?.get_ref() {
+            DeValue::Array(_) => self.list(key, allowed, raw_number),
+            _ => self.typed(key, allowed, raw_number).map(|number| vec![number]),
+        }
+    }
+
     /// A table of texts under keys of any name.
     pub fn words(&self, key: &str) -> Vec<(&'d str, &'d str)> {
         let allowed = "a table of words, for instance { 0 = \"off\", 1 = \"on\" }";
@@ -337,6 +345,26 @@ fn whole_number(value: &DeValue<'_>) -> Option<i64> {
     let DeValue::Integer(number) = value else { return None };
     // Past what 64 bits hold it is a number all the same, and out of every range.
     Some(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX))
+}
+
+/// A number as it is written.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum RawNumber {
+    Whole(i128),
+    Real(f64),
+}
+
+fn raw_number(value: &DeValue<'_>) -> Option<RawNumber> {
+    match value {
+        DeValue::Integer(number) => {
+            i128::from_str_radix(number.as_str(), number.radix()).ok().map(RawNumber::Whole)
+        }
+        DeValue::Float(number) => {
+            let real: f64 = number.as_str().parse().ok()?;
+            real.is_finite().then_some(RawNumber::Real(real))
+        }
+        _ => None,
+    }
 }
 
 fn any_number(value: &DeValue<'_>) -> Option<f64> {

@@ -26,6 +26,7 @@ mod document;
 mod doors;
 mod fences;
 mod mapping;
+mod matching;
 mod modbus;
 mod names;
 mod node;
@@ -52,8 +53,8 @@ pub use connections::BackoffConfig;
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
 pub use modbus::{
-    ByteOrder, Fixed, Half, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointChecks, PointConfig,
-    RegisterType,
+    ByteOrder, Fixed, Half, MaxChange, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointChecks,
+    PointConfig, RTU_BAUD, RTU_PAUSE, RegisterType,
 };
 pub use modbus::{MAX_GAP, MAX_REGISTERS, Reach as ModbusReach};
 pub use places::COVERAGES;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::BackoffConfig;
 use super::devices::{backoff, source};
 use super::document::Section;
-use super::serial::{SerialLine, line};
+use super::serial::{Parity, SerialLine, line};
 use super::topics::not_before;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites};
 use crate::decode::gps;
@@ -45,7 +45,7 @@ pub struct TeltonikaConfig {
 
 pub(super) fn nmea(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSites) -> Option<NmeaConfig> {
     let name = source(&section, scope, "nmea", sites);
-    let line = line(&section, scope, BAUD);
+    let line = line(&section, scope, (BAUD, Parity::None));
     let allowed = "the name of what carries the receiver: text, at most 256 bytes";
     let device =
         section.parsed("device", allowed, |text| gps::device(text).map_err(|_| "not a name of a device"));

@@ -106,7 +106,7 @@ pub(super) fn serial_reader(
     name: Option<SourceId>,
     kind: SerialKind,
 ) -> Option<SerialReaderConfig> {
-    let line = line(&section, scope, kind.baud());
+    let line = line(&section, scope, (kind.baud(), Parity::None));
     let protocol = protocol(&section, kind);
     let commands = commands(&section, kind);
     let ask_again_after = section.duration("ask_again_after", 100 * MILLISECOND..=HOUR);
@@ -128,8 +128,12 @@ pub(super) fn serial_reader(
     })
 }
 
-/// `baud`: where nobody says it.
-pub(super) fn line(section: &Section<'_>, scope: &Scope<'_>, baud: u32) -> Option<SerialLine> {
+/// `baud` and `parity`: where nobody says them.
+pub(super) fn line(
+    section: &Section<'_>,
+    scope: &Scope<'_>,
+    (baud, parity): (u32, Parity),
+) -> Option<SerialLine> {
     let port = section.text("port");
     if section.has("address") {
         if port.is_some() {
@@ -148,7 +152,7 @@ pub(super) fn line(section: &Section<'_>, scope: &Scope<'_>, baud: u32) -> Optio
         baud: section.integer("baud", 300..=4_000_000).unwrap_or(baud),
         data_bits: section.integer("data_bits", 7..=8).unwrap_or(8),
         stop_bits: section.integer("stop_bits", 1..=2).unwrap_or(1),
-        parity: section.choice("parity", &parities).unwrap_or(Parity::None),
+        parity: section.choice("parity", &parities).unwrap_or(parity),
     })
 }
 

@@ -3,6 +3,8 @@
 //! A block that failed gives a sample without a value for each of its points, so that bad quality is
 //! known at once and silence means nothing else.
 
+use std::time::Duration;
+
 use crate::config::PointConfig;
 use crate::domain::frames::{ModbusAnswer, ModbusFailure};
 use crate::domain::ids::DeviceId;
@@ -22,13 +24,15 @@ pub const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
 pub struct PointDecoder {
     /// By table and address.
     points: Vec<PointConfig>,
+    /// Of those that have no poll of their own.
+    poll: Duration,
 }
 
 impl PointDecoder {
-    pub fn new(points: &[PointConfig]) -> Self {
+    pub fn new(points: &[PointConfig], poll: Duration) -> Self {
         let mut points = points.to_vec();
         points.sort_by_key(|point| (point.table, point.address));
-        Self { points }
+        Self { points, poll }
     }
 
     /// One sample for each point that the block was asked for: of those wholly inside it, the ones that are
@@ -40,7 +44,7 @@ impl PointDecoder {
         let inside = self.points[start..]
             .iter()
             .take_while(|point| point.table == answer.table && u32::from(point.address) < end)
-            .filter(|point| point.end() <= end);
+            .filter(|point| point.end() <= end && point.poll.unwrap_or(self.poll) == answer.interval);
         let block = block_of(answer);
         out.extend(inside.map(|point| {
             let measured = match block {

@@ -1,5 +1,7 @@
 //! What a source hands over: bytes as they came, with the time of receipt and a way to acknowledge.
 
+use std::time::Duration;
+
 use super::ids::{DeviceId, SourceId};
 use super::time::Timestamp;
 
@@ -83,6 +85,8 @@ pub struct ModbusAnswer {
     pub address: u16,
     /// How many registers were asked for, or bits.
     pub count: u16,
+    /// Whose poll it was: that of the points which are read so often. Others that lie there are read at their own.
+    pub interval: Duration,
     /// Of a table of bits each is 0 or 1.
     pub registers: Result<Vec<u16>, ModbusFailure>,
 }

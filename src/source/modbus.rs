@@ -36,7 +36,7 @@ mod wire;
 pub use line::{Fault, Line};
 use meters::Meters;
 use plan::PlannedRequest;
-use schedule::Schedule;
+use schedule::{Beat, Schedule};
 use unit::Unit;
 
 /// Runs until `shutdown`, or until nobody takes the frames.
@@ -147,10 +147,10 @@ impl Poller {
         self.standing.outbox.log_drops();
     }
 
-    fn hand_on(&mut self, unit: usize, request: PlannedRequest, registers: Result<Vec<u16>, ModbusFailure>) {
+    fn hand_on(&mut self, beat: Beat, request: PlannedRequest, registers: Result<Vec<u16>, ModbusFailure>) {
         let PlannedRequest { table, address, count } = request;
-        let device = self.units[unit].config.device.clone();
-        let payload = Payload::Modbus(ModbusAnswer { device, table, address, count, registers });
+        let (device, interval) = (self.units[beat.unit].config.device.clone(), beat.interval);
+        let payload = Payload::Modbus(ModbusAnswer { device, table, address, count, interval, registers });
         let (source, received_at) = (self.config.name.clone(), self.standing.outbox.now());
         self.standing.outbox.frame(Frame { source, received_at, payload, ack: None });
     }

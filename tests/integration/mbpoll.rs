@@ -1,7 +1,7 @@
 //! The simulated line and our reading of registers, held against `mbpoll`, which others wrote on another library.
-//! Where it is not installed (and `TALLYMAN_TEST_MBPOLL` does not name it), the tests say so and pass.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tallyman::config::{ByteOrder, RegisterType};
@@ -9,16 +9,13 @@ use tallyman::decode::modbus::{Raw, raw};
 use tallyman_simulators::modbus::Table;
 use tallyman_simulators::modbus::bank::{Bank, Slave};
 
+use crate::servers::find;
+
 /// What stands there, from address 0: two of each of 16, 32 and 32 bits.
 const WORDS: [u16; 10] = [0x1234, 0xfffe, 0x0001, 0xe240, 0xfffe, 0x1dc0, 0x41ac, 0x0000, 0x0000, 0xc2f7];
 
-fn program() -> Option<String> {
-    let program = std::env::var("TALLYMAN_TEST_MBPOLL").unwrap_or_else(|_| "mbpoll".to_owned());
-    if Command::new(&program).arg("-h").output().is_err() {
-        eprintln!("skipped: mbpoll is not installed");
-        return None;
-    }
-    Some(program)
+fn program() -> Option<PathBuf> {
+    find("TALLYMAN_TEST_MBPOLL", "mbpoll", "registers read by others")
 }
 
 fn slave() -> Slave {
@@ -33,7 +30,7 @@ fn slave() -> Slave {
 }
 
 /// The values that mbpoll reads, as it prints them.
-async fn reads(program: &str, line: &[String], arguments: &str) -> Vec<String> {
+async fn reads(program: &Path, line: &[String], arguments: &str) -> Vec<String> {
     let mut command = Command::new(program);
     command.args(["-a", "17", "-0", "-1", "-q"]).args(arguments.split(' ')).args(line);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -50,7 +47,7 @@ fn ours(kind: RegisterType, order: ByteOrder, first: usize) -> f64 {
     number
 }
 
-async fn agree(program: &str, line: &[String]) {
+async fn agree(program: &Path, line: &[String]) {
     for table in [3, 4] {
         let hexadecimal = reads(program, line, &format!("-t {table}:hex -r 0 -c 10")).await;
         let words = WORDS.map(|word| format!("0x{word:04X}"));

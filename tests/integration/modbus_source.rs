@@ -21,11 +21,13 @@ fn point(table: ModbusTable, address: u16) -> PointConfig {
     PointConfig::new("temperature", table, address, RegisterType::U16)
 }
 
+const POLL: Duration = Duration::from_millis(20);
+
 fn config(port: u16) -> ModbusConfig {
     let unit = ModbusUnitConfig {
         device: DeviceId::new("cold-room"),
         unit: UNIT,
-        poll: Duration::from_millis(20),
+        poll: POLL,
         reach: ModbusReach::default(),
         points: vec![point(ModbusTable::Holding, 100)],
     };
@@ -151,6 +153,7 @@ async fn answers_are_frames_and_the_link_comes_first() {
         table,
         address,
         count,
+        interval: POLL,
         registers: Ok(registers),
     });
     assert_eq!(answers, expected);

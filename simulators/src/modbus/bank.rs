@@ -343,7 +343,8 @@ impl Shared {
     }
 }
 
-/// Registers whose content says whose they are: no two slaves, tables or addresses have the same.
+/// Registers whose content says whose they are: no two slaves, tables or addresses have the same. Of the bits, every
+/// third is unlike the others, and which value it has changes from slave to slave.
 pub fn telling(unit: u8, table: Table, addresses: impl IntoIterator<Item = u16>) -> Slave {
     let mark = |address: u16| match table {
         Table::Coil | Table::Discrete => u16::from(address.is_multiple_of(3) == unit.is_multiple_of(2)),

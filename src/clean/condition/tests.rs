@@ -1,6 +1,7 @@
 //! Samples in, episodes and qualities out.
 
 use super::*;
+use crate::config::MaxChange;
 use crate::domain::alerts::Severity;
 
 fn limit(kind: LimitKind, threshold: f64) -> LimitConfig {
@@ -132,7 +133,8 @@ fn changes_within_the_deadband_are_not_said() {
 fn a_value_that_is_not_believed_moves_no_limit() {
     let rules = Arc::from([limit(LimitKind::High, 8.0)]);
     let mut point = SensorPoint::new("cold-room".into(), "temperature".into(), rules);
-    let checks = PointChecks { max_per_second: Some(0.1), ..PointChecks::default() };
+    let checks =
+        PointChecks { max_change: Some(MaxChange { per_second: 0.1, step: 0.0 }), ..PointChecks::default() };
     let mut told = Vec::new();
     for (second, value) in [(0, 4.0), (10, 40.0), (20, 5.0), (30, 5.5)] {
         let (device, name) = (point.device.clone(), point.point.clone());

@@ -276,6 +276,7 @@ fn check<const N: usize>(name: &str, cases: &[Case<N>], stand: &[f32; N]) -> f64
     let best = surprise(cases, &found) + flattered(N);
     let guessed = surprise(cases, &guess) + flattered(1);
     let now = surprise(cases, stand);
+    assert!(best < guessed, "{name}: the signs tell nothing: {best:.4}, guessed {guessed:.4}");
     let share = (guessed - now) / (guessed - best);
     println!("{name}: {} cases, {right} right; guessed {guessed:.4}", cases.len());
     println!("  found {found:.2?} {best:.4}\n  stand {stand:.2?} {now:.4}, {share:.2} of it");

@@ -1,11 +1,12 @@
 //! Which files a pattern names, and their features as fences.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::geojson::{self, Feature, Geometry};
 use super::{Settings, allowed_of, finish};
 use crate::config::FenceConfig;
 use crate::config::document::Section;
+use crate::config::matching::matching;
 use crate::config::validate::Scope;
 use crate::domain::ids::FenceId;
 use crate::domain::shape::Shape;
@@ -22,44 +23,18 @@ pub(super) fn read(
     name_property: &str,
     settings: &Settings,
 ) -> Vec<FenceConfig> {
+    let allowed = "a file, or a folder's files as in \"fences/*.geojson\"";
     let paths = match matching(&scope.around.path(pattern)) {
         Ok(paths) => paths,
-        Err(wrong) => {
-            section.problem("geojson", wrong, "a file, or a folder's files as in \"fences/*.geojson\"");
+        Err(error) => {
+            section.problem("geojson", format!("{pattern} cannot be listed: {error}"), allowed);
             return Vec::new();
         }
     };
+    if paths.is_empty() {
+        section.problem("geojson", "no file has such a name", allowed);
+    }
     paths.iter().flat_map(|path| of_file(section, scope, path, name_property, settings)).collect()
-}
-
-/// A `*` in the last part of the path stands for any letters.
-fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if !pattern.contains('*') {
-        return Ok(vec![path.to_owned()]);
-    }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        if entry.file_name().to_str().is_some_and(|name| fits(pattern, name)) {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    if found.is_empty() { Err("no file has such a name".to_owned()) } else { Ok(found) }
-}
-
-fn fits(pattern: &str, name: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut left) = name.strip_prefix(head) else { return false };
-    let Some((middle, tail)) = rest.rsplit_once('*') else { return left.ends_with(rest) };
-    for part in middle.split('*') {
-        let Some(at) = left.find(part) else { return false };
-        left = &left[at + part.len()..];
-    }
-    left.ends_with(tail)
 }
 
 fn of_file(
@@ -153,24 +128,4 @@ fn shape(geometry: Geometry, settings: &Settings) -> Result<Shape, (String, Stri
 fn needs(key: &str, what: &str) -> (String, String) {
     let allowed = format!("write {key}, in metres, in the feature's properties or in the [[fence]]");
     (format!("{what} without {key}"), allowed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn a_star_stands_for_any_letters() {
-        for (pattern, name, expect) in [
-            ("*.geojson", "yards.geojson", true),
-            ("*.geojson", "yards.json", false),
-            ("a*z", "az", true),
-            ("a*a", "a", false),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "acb", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(fits(pattern, name), expect, "{pattern} {name}");
-        }
-    }
 }

@@ -13,13 +13,15 @@ use crate::config::document::Section;
 use crate::config::serial::line;
 use crate::config::tls::client_tls;
 use crate::config::validate::{DAY, MINUTE, SECOND, Scope, SourceSites};
+use crate::config::{Parity, SerialLine};
 use crate::domain::ids::DeviceId;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// Of the standard for serial lines, with even parity.
-const BAUD: u32 = 19_200;
+/// Of the standard for serial lines (Modbus over Serial Line 1.02, section 2.5.1).
+pub const RTU_BAUD: u32 = 19_200;
+const RTU_PARITY: Parity = Parity::Even;
 /// What a slave needs to turn its driver off, and we to hear that nothing follows.
-const RTU_PAUSE: Duration = Duration::from_millis(10);
+pub const RTU_PAUSE: Duration = Duration::from_millis(10);
 
 pub(in crate::config) fn devices<'d>(
     top: &Section<'d>,
@@ -30,6 +32,13 @@ pub(in crate::config) fn devices<'d>(
     let profiles = profiles(top, files, scope);
     let lines = top.tables("modbus").into_iter();
     lines.filter_map(|section| modbus_line(section, scope, &profiles, sites)).collect()
+}
+
+/// What the devices of a line are read with.
+struct Around<'a, 's> {
+    scope: &'a Scope<'s>,
+    profiles: &'a Profiles,
+    is_rtu: bool,
 }
 
 fn modbus_line(
@@ -47,7 +56,8 @@ fn modbus_line(
     let pause = section.duration("pause", pauses());
     let pause = pause.unwrap_or(if is_rtu { RTU_PAUSE } else { Duration::ZERO });
     let backoff = backoff(&section);
-    let units = units(&section, scope, profiles, name.as_ref().map(|name| name.as_str()));
+    let around = Around { scope, profiles, is_rtu };
+    let units = units(&section, &around, name.as_ref().map(|name| name.as_str()));
     section.finish();
     let config = ModbusConfig {
         name: name?,
@@ -86,7 +96,11 @@ fn transport(section: &Section<'_>, scope: &Scope<'_>) -> Option<ModbusTransport
                     "transport = \"rtu-over-tcp\", or a port",
                 );
             }
-            line(section, scope, BAUD).map(ModbusTransport::Rtu)
+            let line = line(section, scope, (RTU_BAUD, RTU_PARITY));
+            if matches!(line, Some(SerialLine::Port { data_bits: 7, .. })) {
+                section.problem("data_bits", "RTU is bytes of eight bits", "8, or leave it out");
+            }
+            line.map(ModbusTransport::Rtu)
         }
         Wire::Tcp | Wire::RtuOverTcp => {
             if section.has("port") {
@@ -106,19 +120,15 @@ fn transport(section: &Section<'_>, scope: &Scope<'_>) -> Option<ModbusTransport
 }
 
 /// The devices in tables of their own; or the one that the line's table describes, which has its name.
-fn units(
-    section: &Section<'_>,
-    scope: &Scope<'_>,
-    profiles: &Profiles,
-    name: Option<&str>,
-) -> Vec<ModbusUnitConfig> {
+fn units(section: &Section<'_>, around: &Around<'_, '_>, name: Option<&str>) -> Vec<ModbusUnitConfig> {
+    let scope = around.scope;
     let poll = section.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(10 * SECOND);
     let tables = section.tables("device");
     if tables.is_empty() {
         if let Some(name) = name {
             scope.is_first(section, "name", "modbus device", name);
         }
-        return unit(section, scope, profiles, poll, name).into_iter().collect();
+        return unit(section, around, poll, name).into_iter().collect();
     }
     for key in ["unit", "profile", "base", "point", "max_registers", "max_gap"] {
         if section.has(key) {
@@ -126,7 +136,7 @@ fn units(
         }
     }
     // They are read all the same, so that they count as known.
-    unit(section, scope, profiles, poll, None);
+    unit(section, around, poll, None);
     let mut taken = BTreeSet::new();
     let mut units = Vec::new();
     for table in tables {
@@ -135,7 +145,7 @@ fn units(
             scope.is_first(&table, "name", "modbus device", name);
         }
         let poll = table.duration("poll", 10 * MILLISECOND..=DAY).unwrap_or(poll);
-        if let Some(unit) = unit(&table, scope, profiles, poll, name) {
+        if let Some(unit) = unit(&table, around, poll, name) {
             if !taken.insert(unit.unit) {
                 table.problem("unit", "another device of the line has it", "each a number of its own");
             }
@@ -148,13 +158,13 @@ fn units(
 
 fn unit(
     section: &Section<'_>,
-    scope: &Scope<'_>,
-    profiles: &Profiles,
+    around: &Around<'_, '_>,
     poll: Duration,
     name: Option<&str>,
 ) -> Option<ModbusUnitConfig> {
-    let unit = section.integer("unit", 0..=255).unwrap_or(1);
-    let profile = map(section, scope, profiles, name.is_some());
+    // Of serial frames 0 is everybody, whom nobody answers for, and those from 248 on are reserved.
+    let unit = section.integer("unit", if around.is_rtu { 1..=247 } else { 0..=255 }).unwrap_or(1);
+    let profile = map(section, around, name.is_some());
     Some(ModbusUnitConfig {
         device: DeviceId::new(name?),
         unit,
@@ -165,9 +175,9 @@ fn unit(
 }
 
 /// What a profile says, and the table's own points beside it.
-fn map(section: &Section<'_>, scope: &Scope<'_>, profiles: &Profiles, is_needed: bool) -> Profile {
-    let named = scope.refer(section, "profile", "profile");
-    let mut map = named.and_then(|name| profiles.get(name)).cloned().unwrap_or_default();
+fn map(section: &Section<'_>, around: &Around<'_, '_>, is_needed: bool) -> Profile {
+    let named = around.scope.refer(section, "profile", "profile");
+    let mut map = named.and_then(|name| around.profiles.get(name)).cloned().unwrap_or_default();
     let own = points(section);
     for (point, _) in &own {
         if map.points.iter().any(|known| known.name == point.name) {
@@ -184,6 +194,9 @@ fn map(section: &Section<'_>, scope: &Scope<'_>, profiles: &Profiles, is_needed:
         section.problem("point", "missing, and profile too", allowed);
     }
     map.reach = reach(section, map.reach);
-    fits(&map.points, section, map.reach);
+    // Of a profile as it is, that was said where it stands.
+    if section.has("max_registers") || section.has("point") {
+        fits(&map.points, section, map.reach);
+    }
     map
 }

@@ -1,11 +1,12 @@
 //! Profiles in files of their own: `profiles = ["profiles/*.toml"]`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::document::Section;
+use crate::config::matching::matching;
 use crate::config::problems::Report;
 
 /// A file that was read.
@@ -47,27 +48,6 @@ pub(in crate::config) fn read_files(top: &Section<'_>, base_dir: &Path) -> Vec<T
         }
     }
     files
-}
-
-/// The path itself, or the files of its folder that its last part describes, by name.
-fn matching(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let last = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((before, behind)) = last.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
-    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let fits = name.len() >= before.len() + behind.len()
-            && name.starts_with(before)
-            && name.ends_with(behind)
-            && !name.starts_with('.');
-        if fits && path.is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 impl TextFile {

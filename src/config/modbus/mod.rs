@@ -16,6 +16,7 @@ mod profile;
 mod registers;
 
 pub(super) use device::devices;
+pub use device::{RTU_BAUD, RTU_PAUSE};
 pub(super) use files::{ProfileFile, TextFile, read_files};
 pub use registers::{ByteOrder, Fixed, Half, RegisterType};
 
@@ -138,10 +139,18 @@ pub struct PointConfig {
 pub struct PointChecks {
     /// A value that does not move for this long is not believed.
     pub flat_after: Option<Duration>,
-    /// Nor is one that moves faster than this, in the point's unit.
-    pub max_per_second: Option<f64>,
+    /// Nor is one that moves faster than this.
+    pub max_change: Option<MaxChange>,
     /// Changes up to this are not kept; the point's unit.
     pub deadband: f64,
+}
+
+/// How fast a value may move, in the point's unit.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct MaxChange {
+    pub per_second: f64,
+    /// The step in which the sensor tells it, which is no movement of its own.
+    pub step: f64,
 }
 
 impl PointConfig {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::registers::{ByteOrder, Fixed, Half, RegisterType};
-use super::{MAX_REGISTERS, PointChecks, PointConfig};
-use crate::config::document::Section;
+use super::{MAX_REGISTERS, MaxChange, PointChecks, PointConfig};
+use crate::config::document::{RawNumber, Section};
 use crate::config::validate::{DAY, SECOND, name};
 use crate::domain::frames::ModbusTable;
 use crate::domain::ids::PointId;
@@ -88,10 +88,13 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
     let range = range(section, kind, scale, offset);
     let checks = PointChecks {
         flat_after: section.duration("flat_after", SECOND..=365 * DAY),
-        max_per_second: section.number("max_change_per_min", 0.0..=f64::MAX).map(|change| change / 60.0),
+        max_change: section.number("max_change_per_min", 0.0..=f64::MAX).map(|per_min| MaxChange {
+            per_second: per_min / 60.0,
+            step: if kind.is_some_and(RegisterType::is_float) { 0.0 } else { scale.abs() },
+        }),
         deadband: section.number("deadband", 0.0..=f64::MAX).unwrap_or_default(),
     };
-    if checks.max_per_second == Some(0.0) {
+    if checks.max_change.is_some_and(|most| most.per_second == 0.0) {
         section.problem("max_change_per_min", "nothing could ever change", "a number above 0");
     }
     let poll = section.duration("poll", Duration::from_millis(10)..=DAY);
@@ -181,8 +184,17 @@ fn none(section: &Section<'_>, kind: Option<RegisterType>) -> Vec<u64> {
     if !section.has("none") {
         return Vec::new();
     }
-    let numbers = section.numbers("none", "raw numbers that stand for \"no value\", before scale and offset");
+    let numbers =
+        section.raw_numbers("none", "raw numbers that stand for \"no value\", before scale and offset");
     let (Some(numbers), Some(kind)) = (numbers, kind) else { return Vec::new() };
+    if kind == RegisterType::F16 {
+        section.problem(
+            "none",
+            "not known of f16",
+            "the same point as u16 with the number's bits, or a range",
+        );
+        return Vec::new();
+    }
     let bits: Option<Vec<u64>> = numbers.iter().map(|number| raw_bits(kind, *number)).collect();
     if bits.is_none() {
         let wrong = "no register of this type holds it";
@@ -192,22 +204,30 @@ fn none(section: &Section<'_>, kind: Option<RegisterType>) -> Vec<u64> {
 }
 
 /// The bits of a raw number; `None` where the type has no room for it.
-fn raw_bits(kind: RegisterType, number: f64) -> Option<u64> {
+fn raw_bits(kind: RegisterType, number: RawNumber) -> Option<u64> {
+    let real = match number {
+        RawNumber::Whole(whole) => whole as f64,
+        RawNumber::Real(real) => real,
+    };
     match kind {
-        RegisterType::F64 => return Some(number.to_bits()),
-        RegisterType::F32 => return Some(u64::from((number as f32).to_bits())),
+        RegisterType::F64 => return Some(real.to_bits()),
+        RegisterType::F32 => return Some(u64::from((real as f32).to_bits())),
         RegisterType::F16 | RegisterType::Text(_) => return None,
         _ => {}
     }
+    let whole = match number {
+        RawNumber::Whole(whole) => whole,
+        // 65535.0 is a whole number too; a float has no digits to lose below 2^53.
+        RawNumber::Real(real) if real.fract() == 0.0 && real.abs() < 2f64.powi(53) => real as i128,
+        RawNumber::Real(_) => return None,
+    };
     let bits = kind.bits().min(64);
-    let limit = 2f64.powi(i32::try_from(bits).ok()?);
-    let whole = number.fract() == 0.0;
-    let fits = number < limit && number >= -limit / 2.0;
-    if !whole || !fits {
-        return None;
-    }
-    let raw = if number < 0.0 { (number as i64).cast_unsigned() } else { number as u64 };
-    Some(if bits == 64 { raw } else { raw & ((1 << bits) - 1) })
+    let limit = 1_i128 << bits;
+    // The low bits of a two's complement are those of the number.
+    (-limit / 2..limit)
+        .contains(&whole)
+        .then(|| whole.rem_euclid(limit))
+        .and_then(|raw| u64::try_from(raw).ok())
 }
 
 fn words(section: &Section<'_>, kind: Option<RegisterType>) -> BTreeMap<i64, String> {
@@ -259,13 +279,17 @@ mod tests {
 
     #[test]
     fn sentinels_are_bits_of_the_type() {
-        assert_eq!(raw_bits(RegisterType::I16, -1.0), Some(0xffff));
-        assert_eq!(raw_bits(RegisterType::I16, 65_535.0), Some(0xffff));
-        assert_eq!(raw_bits(RegisterType::U16, -1.0), Some(0xffff));
-        assert_eq!(raw_bits(RegisterType::U16, 65_536.0), None);
-        assert_eq!(raw_bits(RegisterType::U8(Half::Low), 255.0), Some(255));
-        assert_eq!(raw_bits(RegisterType::I64, -1.0), Some(u64::MAX));
-        assert_eq!(raw_bits(RegisterType::U32, 0.5), None);
-        assert_eq!(raw_bits(RegisterType::F32, -9999.0), Some(u64::from((-9999f32).to_bits())));
+        use RawNumber::{Real, Whole};
+        assert_eq!(raw_bits(RegisterType::I16, Whole(-1)), Some(0xffff));
+        assert_eq!(raw_bits(RegisterType::I16, Whole(65_535)), Some(0xffff));
+        assert_eq!(raw_bits(RegisterType::U16, Real(-1.0)), Some(0xffff));
+        assert_eq!(raw_bits(RegisterType::U16, Whole(65_536)), None);
+        assert_eq!(raw_bits(RegisterType::U8(Half::Low), Whole(255)), Some(255));
+        assert_eq!(raw_bits(RegisterType::I64, Whole(-1)), Some(u64::MAX));
+        assert_eq!(raw_bits(RegisterType::I64, Whole(0x7fff_ffff_ffff_ffff)), Some(0x7fff_ffff_ffff_ffff));
+        assert_eq!(raw_bits(RegisterType::U64, Whole(0xffff_ffff_ffff_ffff)), Some(u64::MAX));
+        assert_eq!(raw_bits(RegisterType::U64, Whole(1 << 64)), None);
+        assert_eq!(raw_bits(RegisterType::U32, Real(0.5)), None);
+        assert_eq!(raw_bits(RegisterType::F32, Whole(-9999)), Some(u64::from((-9999f32).to_bits())));
     }
 }

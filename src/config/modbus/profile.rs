@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::files::ProfileFile;
 use super::map::overlaps;
 use super::point::points;
-use super::{MAX_REGISTERS, Profile, Reach};
+use super::{MAX_REGISTERS, PointConfig, Profile, Reach};
 use crate::config::document::Section;
 use crate::config::validate::Scope;
 
@@ -37,12 +37,13 @@ fn profile(section: Section<'_>, scope: &Scope<'_>) -> Option<(String, Profile)>
     }
     overlaps(&points, &[]);
     let reach = reach(&section, Reach::default());
-    section.finish();
     let points = points.into_iter().map(|(point, section)| {
         section.finish();
         point
     });
-    let points = points.collect();
+    let points: Vec<PointConfig> = points.collect();
+    fits(&points, &section, reach);
+    section.finish();
     Some((name?.to_owned(), Profile { points, reach }))
 }
 
@@ -55,7 +56,7 @@ pub(super) fn reach(section: &Section<'_>, default: Reach) -> Reach {
 }
 
 /// Reports every point that is longer than what may be asked for at once.
-pub(super) fn fits(points: &[super::PointConfig], section: &Section<'_>, reach: Reach) {
+pub(super) fn fits(points: &[PointConfig], section: &Section<'_>, reach: Reach) {
     for point in points.iter().filter(|point| point.kind.registers() > reach.max_registers) {
         let wrong = format!("{} has {} registers", point.name, point.kind.registers());
         section.problem("max_registers", wrong, "room for the longest point");

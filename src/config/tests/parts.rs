@@ -301,6 +301,23 @@ fn profiles_come_from_files_too_and_their_faults_name_the_file() {
 }
 
 #[test]
+fn a_point_that_no_request_reaches_is_told_once_where_it_is_wrong() {
+    let text = |limit: &str, device: &str| {
+        format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[profile]]\nname = \"p\"\nbase = 0\n{limit}\
+             [[profile.point]]\nname = \"t\"\ntable = \"input\"\naddress = 0\ntype = \"f64\"\n\
+             [[modbus]]\nname = \"m\"\naddress = \"h:502\"\nprofile = \"p\"\n{device}"
+        )
+    };
+    assert!(parse(&text("max_registers = 4\n", ""), Path::new(""), &no_env).is_ok());
+    let told = "t has 4 registers; room for the longest point (line";
+    let [wrong] = &problems(&text("max_registers = 3\n", ""))[..] else { panic!() };
+    assert!(wrong.starts_with(&format!("profile[0].max_registers: 3: {told}")), "{wrong}");
+    let [wrong] = &problems(&text("", "max_registers = 2\n"))[..] else { panic!() };
+    assert!(wrong.starts_with(&format!("modbus[0].max_registers: 2: {told}")), "{wrong}");
+}
+
+#[test]
 fn lines_have_devices_and_the_transport_that_they_say() {
     let around = |text: &str| format!("node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n{text}");
     let point = |table: &str| {

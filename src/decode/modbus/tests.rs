@@ -3,6 +3,7 @@ use crate::config::{ByteOrder, Fixed, Half, RegisterType};
 use crate::domain::frames::ModbusTable;
 use proptest::prelude::*;
 
+const POLL: Duration = Duration::from_secs(10);
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn point(name: &str, address: u16, kind: RegisterType, order: ByteOrder) -> PointConfig {
@@ -15,13 +16,14 @@ fn answer(address: u16, count: u16, registers: Result<Vec<u16>, ModbusFailure>) 
         table: ModbusTable::Holding,
         address,
         count,
+        interval: POLL,
         registers,
     }
 }
 
 fn samples(points: &[PointConfig], answer: &ModbusAnswer) -> Vec<(String, Option<f64>, Quality)> {
     let mut out = Vec::new();
-    PointDecoder::new(points).decode(answer, NOW, &mut out);
+    PointDecoder::new(points, POLL).decode(answer, NOW, &mut out);
     out.into_iter()
         .map(|reading| match reading {
             Reading::Sample(sample) => {
@@ -293,4 +295,16 @@ proptest! {
         original.sort_unstable();
         prop_assert_eq!(permuted, original);
     }
+}
+
+#[test]
+fn a_point_is_sampled_at_its_own_times() {
+    let slow = PointConfig { poll: Some(POLL * 6), ..point("slow", 1, RegisterType::U16, ByteOrder::Abcd) };
+    let points = [point("fast", 0, RegisterType::U16, ByteOrder::Abcd), slow];
+    let names = |answer: ModbusAnswer| -> Vec<String> {
+        samples(&points, &answer).into_iter().map(|(name, _, _)| name).collect()
+    };
+    let block = || answer(0, 2, Ok(vec![1, 2]));
+    assert_eq!(names(block()), ["fast"]);
+    assert_eq!(names(ModbusAnswer { interval: POLL * 6, ..block() }), ["slow"]);
 }

@@ -42,7 +42,8 @@ impl Decoders {
             .map(|broker| (&broker.name, Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
         let modbus = config.modbus.iter().map(|line| {
             let units = line.units.iter();
-            let decoders = units.map(|unit| (unit.device.clone(), PointDecoder::new(&unit.points)));
+            let decoders =
+                units.map(|unit| (unit.device.clone(), PointDecoder::new(&unit.points, unit.poll)));
             (&line.name, Decoder::Modbus(decoders.collect()))
         });
         let nmea = config.receivers.iter().map(|receiver| {

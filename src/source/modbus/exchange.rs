@@ -55,7 +55,7 @@ impl Poller {
                 if whole {
                     self.units[beat.unit].accepts_value(request);
                 }
-                self.hand_on(beat.unit, request, answer);
+                self.hand_on(beat, request, answer);
                 whole
             }
         }

@@ -1,5 +1,7 @@
 //! Limits that a class asks of the sensors on its assets, from the register to the episode.
 
+use std::time::Duration;
+
 use super::*;
 use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Severity};
 use crate::domain::commands::Command;
@@ -74,6 +76,7 @@ fn measure(core: &mut Core, at: u64, oil: u16, coolant: u16) {
         table: ModbusTable::Input,
         address: 0,
         count: 2,
+        interval: Duration::from_secs(10),
         registers: Ok(vec![oil, coolant]),
     };
     core.intake(Intake::Frame(Frame {
