@@ -1,70 +1,106 @@
 //! Episodes that were said against excursions that were.
 
-use tallyman_simulators::processes::{Excursion, FaultKind, Near, Run, Scenario};
+use tallyman::domain::readings::Quality;
+use tallyman_simulators::processes::{Excursion, FaultKind, Run, Scenario, Span};
 
-use super::{Quality, Said};
+use super::{SaidEpisode, SaidQuality};
 
 #[derive(Clone, Debug, Default)]
 pub struct Grade {
     pub due: usize,
     pub found: usize,
     pub said: usize,
+    /// The value was not near the limit for the on-delay before it was told, or it was told already.
     pub wrong: usize,
-    /// Of the wrong ones, those that a fault of the sensor made.
+    /// Of those: told again while the value never left the limit's neighbourhood.
+    pub doubled: usize,
+    /// Of those: made by a fault of the sensor.
     pub of_faults: usize,
+    /// Still said where the value was clear of the limit for longer than the off-delay.
+    pub unended: usize,
+    /// Ended while the value was plainly beyond the limit.
+    pub cut: usize,
     /// Polls between when it was due to be told and when it was.
     after: Vec<f64>,
-    /// Told, and there were: sensors that fell silent, sensors that stuck.
-    pub faults: [(usize, usize); 2],
+    /// Told, and there were: sensors that fell silent, sensors that stuck, spikes.
+    pub faults: [(usize, usize); 3],
 }
 
 impl Grade {
-    pub fn add(&mut self, scenario: &Scenario, run: &Run, said: &[Said], qualities: &[Quality]) {
+    pub fn add(&mut self, scenario: &Scenario, run: &Run, said: &[SaidEpisode], qualities: &[SaidQuality]) {
         let poll_s = scenario.poll_s as f64;
-        // One that has not come back by the deadband since an excursion before goes on.
-        let is_of = |said: &Said, excursion: &Excursion| {
-            said.sensor == excursion.sensor
-                && said.limit == excursion.limit
-                && said.told_s <= excursion.until_s + poll_s
-                && said.until_s >= excursion.plain_from_s
-        };
-        let is_right = |said: &Said, near: &Near| {
-            let is_there = near.from_s - poll_s <= said.told_s && said.began_s <= near.until_s + poll_s;
-            said.sensor == near.sensor && said.limit == near.limit && is_there
-        };
         for excursion in &run.excursions {
-            let delay_s = scenario.limits[excursion.limit].on_delay_s;
-            if excursion.plain_s < delay_s + 2.0 * poll_s {
-                continue;
-            }
-            self.due += 1;
-            if let Some(said) = said.iter().find(|said| is_of(said, excursion)) {
-                self.found += 1;
-                let late_s = said.told_s - excursion.plain_from_s - delay_s;
-                self.after.push((late_s / poll_s).max(0.0));
-            }
+            self.excursion(scenario, excursion, said);
         }
+        let mut taken: Vec<&Span> = Vec::new();
         for said in said {
             self.said += 1;
-            if run.near.iter().any(|near| is_right(said, near)) {
-                continue;
-            }
-            self.wrong += 1;
-            let faulty = run.faults.iter().any(|(sensor, fault)| {
-                *sensor == said.sensor && fault.from_s <= said.told_s && said.began_s <= fault.until_s
-            });
-            self.of_faults += usize::from(faulty);
-        }
-        for (sensor, fault) in &run.faults {
-            let place = match fault.kind {
-                FaultKind::Dropout => 0,
-                FaultKind::Stuck => 1,
-                FaultKind::Spike | FaultKind::Drift => continue,
+            let delay_s = scenario.limits[said.limit].on_delay_s;
+            let is_right = |near: &&Span| {
+                let (sensor, limit) = (near.sensor, near.limit);
+                let long_enough = near.from_s <= said.told_s - delay_s + poll_s;
+                (sensor, limit) == (said.sensor, said.limit)
+                    && long_enough
+                    && said.told_s <= near.until_s + poll_s
             };
-            let told = qualities.iter().any(|quality| {
-                quality.sensor == *sensor
-                    && !quality.is_good
-                    && (fault.from_s - poll_s..=fault.until_s + poll_s).contains(&quality.at_s)
+            match run.near.iter().find(is_right) {
+                Some(near) if taken.contains(&near) => {
+                    (self.wrong, self.doubled) = (self.wrong + 1, self.doubled + 1);
+                }
+                Some(near) => taken.push(near),
+                None => {
+                    self.wrong += 1;
+                    let faulty = run.faults.iter().any(|(sensor, fault)| {
+                        *sensor == said.sensor && fault.from_s <= said.told_s && said.began_s <= fault.until_s
+                    });
+                    self.of_faults += usize::from(faulty);
+                }
+            }
+        }
+        for clear in &run.clear {
+            let over_s = clear.from_s + scenario.limits[clear.limit].off_delay_s + 2.0 * poll_s;
+            let goes_on = |said: &&SaidEpisode| {
+                is_of(said, clear.sensor, clear.limit) && said.told_s < clear.from_s && said.until_s > over_s
+            };
+            self.unended += usize::from(over_s < clear.until_s && said.iter().any(|said| goes_on(&said)));
+        }
+        self.faults(run, qualities, poll_s);
+    }
+
+    fn excursion(&mut self, scenario: &Scenario, excursion: &Excursion, said: &[SaidEpisode]) {
+        let poll_s = scenario.poll_s as f64;
+        let delay_s = scenario.limits[excursion.limit].on_delay_s;
+        let ends_s = excursion.plain_from_s + excursion.plain_s;
+        let of_it = || said.iter().filter(|said| is_of(said, excursion.sensor, excursion.limit));
+        let is_cut = |said: &SaidEpisode| (excursion.plain_from_s + poll_s..ends_s).contains(&said.until_s);
+        self.cut += of_it().filter(|said| is_cut(said)).count();
+        if excursion.plain_s < delay_s + 2.0 * poll_s {
+            return;
+        }
+        self.due += 1;
+        // One that has not come back by the deadband since an excursion before goes on.
+        let covers = |said: &&SaidEpisode| {
+            said.told_s <= excursion.until_s + poll_s && said.until_s >= excursion.plain_from_s
+        };
+        if let Some(said) = of_it().find(covers) {
+            self.found += 1;
+            let late_s = said.told_s - excursion.plain_from_s - delay_s;
+            self.after.push((late_s / poll_s).max(0.0));
+        }
+    }
+
+    fn faults(&mut self, run: &Run, qualities: &[SaidQuality], poll_s: f64) {
+        for (sensor, fault) in &run.faults {
+            let (place, wanted) = match fault.kind {
+                FaultKind::Dropout => (0, Quality::NoCommunication),
+                FaultKind::Stuck => (1, Quality::SensorNotAccurate),
+                FaultKind::Spike => (2, Quality::SensorNotAccurate),
+                FaultKind::Drift => continue,
+            };
+            let told = qualities.iter().any(|said| {
+                said.sensor == *sensor
+                    && said.quality == wanted
+                    && (fault.from_s..=fault.until_s + poll_s).contains(&said.at_s)
             });
             let (found, there_were) = &mut self.faults[place];
             *found += usize::from(told);
@@ -89,4 +125,8 @@ impl Grade {
     pub fn latest_polls(&self) -> f64 {
         self.after.iter().copied().fold(0.0, f64::max)
     }
+}
+
+fn is_of(said: &SaidEpisode, sensor: usize, limit: usize) -> bool {
+    (said.sensor, said.limit) == (sensor, limit)
 }

@@ -11,13 +11,14 @@ mod ours;
 
 use std::fmt;
 
+use tallyman::domain::readings::Quality;
 use tallyman_simulators::processes::Scenario;
 
 pub use grade::Grade;
 
 /// An episode that was said.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Said {
+pub struct SaidEpisode {
     pub sensor: usize,
     pub limit: usize,
     pub began_s: f64,
@@ -28,10 +29,10 @@ pub struct Said {
 
 /// The quality of a sensor was said to be another.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Quality {
+pub struct SaidQuality {
     pub sensor: usize,
     pub at_s: f64,
-    pub is_good: bool,
+    pub quality: Quality,
 }
 
 pub struct Graded {
@@ -69,6 +70,12 @@ impl Report {
             if grade.of_faults > 0 {
                 failures.push(format!("{name}: {} episodes of faulty sensors", grade.of_faults));
             }
+            if grade.unended + grade.cut > 0 {
+                failures.push(format!(
+                    "{name}: {} not ended, {} ended before their end",
+                    grade.unended, grade.cut
+                ));
+            }
             if grade.latest_polls() > 1.0 {
                 failures.push(format!("{name}: told {:.1} polls after the delay", grade.latest_polls()));
             }
@@ -79,23 +86,26 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = "| scenario | excursions due | recall | precision | of faulty sensors | told after the delay, p50 / latest | silent: told | stuck: told |";
-        writeln!(f, "{head}\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+        let head = "| scenario | excursions due | recall | precision | doubled | of faulty sensors | not ended / cut short | told after the delay, p50 / latest | silent: told | stuck: told | spikes: told |";
+        writeln!(f, "{head}\n| --- |{}", " ---: |".repeat(10))?;
         for Graded { name, grade } in &self.0 {
-            let [dropout, stuck] = grade.faults;
+            let told = |(found, there_were): (usize, usize)| match there_were {
+                0 => String::new(),
+                _ => format!("{found} of {there_were}"),
+            };
+            let [dropout, stuck, spikes] = grade.faults.map(told);
             writeln!(
                 f,
-                "| {name} | {} | {:.4} | {:.4} | {} | {:.1} / {:.1} polls | {} of {} | {} of {} |",
+                "| {name} | {} | {:.4} | {:.4} | {} | {} | {} / {} | {:.1} / {:.1} polls | {dropout} | {stuck} | {spikes} |",
                 grade.due,
                 grade.recall(),
                 grade.precision(),
+                grade.doubled,
                 grade.of_faults,
+                grade.unended,
+                grade.cut,
                 grade.polls(0.5),
                 grade.latest_polls(),
-                dropout.0,
-                dropout.1,
-                stuck.0,
-                stuck.1,
             )?;
         }
         Ok(())

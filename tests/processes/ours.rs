@@ -12,11 +12,11 @@ use tallyman::domain::sightings::{ConditionChange, Episode, Seen};
 use tallyman::domain::time::Timestamp;
 use tallyman_simulators::processes::{Limit, Run, Scenario};
 
-use super::{Quality, Said};
+use super::{SaidEpisode, SaidQuality};
 
 const BEGINS_US: i64 = 1_772_409_600_000_000;
 
-pub fn judge(scenario: &Scenario, run: &Run) -> (Vec<Said>, Vec<Quality>) {
+pub fn judge(scenario: &Scenario, run: &Run) -> (Vec<SaidEpisode>, Vec<SaidQuality>) {
     let config = configured(scenario);
     let mut cleaner = Cleaner::new(&config.rules, &config.intake);
     let mut out = Cleaned::default();
@@ -26,7 +26,7 @@ pub fn judge(scenario: &Scenario, run: &Run) -> (Vec<Said>, Vec<Quality>) {
         let state = LinkState::Up { replaying: false };
         cleaner.link(&LinkChange { source: source.clone(), at: at(0.0), state }, &mut out);
     }
-    let (mut said, mut qualities): (Vec<Said>, _) = (Vec::new(), Vec::new());
+    let (mut said, mut qualities): (Vec<SaidEpisode>, _) = (Vec::new(), Vec::new());
     for sample in &run.samples {
         let quality = match sample.value {
             Some(_) => readings::Quality::Good,
@@ -51,20 +51,19 @@ pub fn judge(scenario: &Scenario, run: &Run) -> (Vec<Said>, Vec<Quality>) {
                     match change {
                         Episode::Began { began_at, .. } => {
                             let (began_s, told_s, until_s) = (since_s(began_at), sample.at_s, f64::INFINITY);
-                            said.push(Said { sensor, limit, began_s, told_s, until_s });
+                            said.push(SaidEpisode { sensor, limit, began_s, told_s, until_s });
                         }
                         Episode::Ended { .. } => {
                             let mut newest = said.iter_mut().rev();
-                            let of_it = |said: &&mut Said| said.sensor == sensor && said.limit == limit;
+                            let of_it =
+                                |said: &&mut SaidEpisode| said.sensor == sensor && said.limit == limit;
                             newest.find(of_it).expect("it began").until_s = sample.at_s;
                         }
                     }
                 }
-                Seen::Quality { quality, .. } => qualities.push(Quality {
-                    sensor: sample.sensor,
-                    at_s: sample.at_s,
-                    is_good: quality == readings::Quality::Good,
-                }),
+                Seen::Quality { quality, .. } => {
+                    qualities.push(SaidQuality { sensor: sample.sensor, at_s: sample.at_s, quality })
+                }
                 _ => {}
             }
         }
@@ -82,6 +81,12 @@ fn configured(scenario: &Scenario) -> Config {
              [[modbus.point]]\nname = \"value\"\ntable = \"holding\"\naddress = 0\ntype = \"f32\"\n",
             scenario.poll_s
         ));
+        if let Some(seconds) = scenario.flat_after_s {
+            write(format_args!("flat_after = \"{seconds}s\"\n"));
+        }
+        if let Some(change) = scenario.max_change_per_min {
+            write(format_args!("max_change_per_min = {change:?}\n"));
+        }
         for limit in &scenario.limits {
             let threshold = match (limit.high, limit.low) {
                 (Some(high), _) => format!("high = {high:?}"),

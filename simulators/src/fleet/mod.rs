@@ -119,10 +119,18 @@ impl Scenario {
         let driving = &self.driving;
         let ends_s = self.hours * 3600.0;
         if driving.stands {
-            let (middle, reach) = fences[dice.random_range(0..fences.len())].around();
-            let (way, far) = (dice.random_range(0.0..360.0_f64).to_radians(), dice.random_range(-1.0..1.0));
-            let far = (reach + far * BESIDE_M).max(0.0);
-            let place = Place { x: middle.x + far * way.sin(), y: middle.y + far * way.cos() };
+            let fence = &fences[dice.random_range(0..fences.len())];
+            let (middle, reach) = fence.around();
+            let side = reach + BESIDE_M;
+            let place = loop {
+                let place = Place {
+                    x: middle.x + dice.random_range(-side..side),
+                    y: middle.y + dice.random_range(-side..side),
+                };
+                if fence.depth(place).abs() <= BESIDE_M {
+                    break place;
+                }
+            };
             let sky = if dice.random_bool(driving.indoors) { Sky::Indoors } else { Sky::Open };
             let mut log = Log::new(place, sky);
             log.stand(ends_s, sky);

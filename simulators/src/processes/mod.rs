@@ -43,9 +43,9 @@ pub struct Excursion {
     pub plain_from_s: f64,
 }
 
-/// The true value was beyond a limit, or short of it by no more than noise can hide.
+/// For how long the true value was on one side of something.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Near {
+pub struct Span {
     pub sensor: usize,
     pub limit: usize,
     pub from_s: f64,
@@ -56,7 +56,10 @@ pub struct Run {
     /// In order of time.
     pub samples: Vec<Sample>,
     pub excursions: Vec<Excursion>,
-    pub near: Vec<Near>,
+    /// Where it was beyond a limit, or short of it by no more than noise can hide.
+    pub near: Vec<Span>,
+    /// Where it was short of a limit by more than its deadband and what noise can hide, and the sensor told so.
+    pub clear: Vec<Span>,
     pub faults: Vec<(usize, Fault)>,
 }
 
@@ -66,8 +69,13 @@ const HIDDEN: f64 = 4.0;
 impl Scenario {
     /// Acts the scenario out.
     pub fn run(&self, seed: u64) -> Run {
-        let mut run =
-            Run { samples: Vec::new(), excursions: Vec::new(), near: Vec::new(), faults: Vec::new() };
+        let mut run = Run {
+            samples: Vec::new(),
+            excursions: Vec::new(),
+            near: Vec::new(),
+            clear: Vec::new(),
+            faults: Vec::new(),
+        };
         for number in 0..self.sensors {
             let mut dice = ChaCha8Rng::seed_from_u64(seed ^ ((number as u64 + 1) << 32));
             let seconds = (self.hours * 3600.0) as usize;
@@ -83,7 +91,12 @@ impl Scenario {
             let own = &run.samples[first..];
             for (limit, rule) in self.limits.iter().enumerate() {
                 run.excursions.extend(self.excursions(number, (limit, rule), &truth, own, &sensor.faults));
-                run.near.extend(self.near(number, (limit, rule), &truth));
+                let plain = |at: usize| self.is_plain(at, own, &sensor.faults);
+                let hidden = self.hidden();
+                let near = |at: usize| rule.excess(truth[at]) > -hidden;
+                let clear = |at: usize| rule.excess(truth[at]) < -(rule.deadband + hidden) && plain(at);
+                run.near.extend(spans(number, limit, truth.len(), near));
+                run.clear.extend(spans(number, limit, truth.len(), clear));
             }
             run.faults.extend(sensor.faults.into_iter().map(|fault| (number, fault)));
         }
@@ -96,23 +109,13 @@ impl Scenario {
         HIDDEN * self.noise + self.step
     }
 
-    fn near(&self, sensor: usize, (limit, rule): (usize, &Limit), truth: &[f64]) -> Vec<Near> {
-        let mut found = Vec::new();
-        let mut since = None;
-        for (at, value) in truth.iter().enumerate() {
-            let is_near = rule.excess(*value) > -self.hidden();
-            match (since, is_near) {
-                (None, true) => since = Some(at as f64),
-                (Some(from_s), false) => {
-                    found.push(Near { sensor, limit, from_s, until_s: at as f64 });
-                    since = None;
-                }
-                (None, false) | (Some(_), true) => {}
-            }
-        }
-        let until_s = truth.len() as f64;
-        found.extend(since.map(|from_s| Near { sensor, limit, from_s, until_s }));
-        found
+    /// The sensor answered the last poll, and had no fault about then.
+    fn is_plain(&self, at: usize, samples: &[Sample], faults: &[Fault]) -> bool {
+        let (at_s, poll_s) = (at as f64, self.poll_s as f64);
+        let polled = samples.partition_point(|sample| sample.at_s <= at_s);
+        let answered = polled > 0 && samples[polled - 1].value.is_some();
+        let faulty = |fault: &Fault| fault.from_s - poll_s <= at_s && at_s <= fault.until_s + poll_s;
+        answered && !faults.iter().any(faulty)
     }
 
     fn excursions(
@@ -124,14 +127,7 @@ impl Scenario {
         faults: &[Fault],
     ) -> Vec<Excursion> {
         let hidden = self.hidden();
-        let is_plain = |at: usize| {
-            let at_s = at as f64;
-            let poll_s = self.poll_s as f64;
-            let polled = samples.partition_point(|sample| sample.at_s <= at_s);
-            let answered = polled > 0 && samples[polled - 1].value.is_some();
-            let faulty = |fault: &Fault| fault.from_s - poll_s <= at_s && at_s <= fault.until_s + poll_s;
-            rule.excess(truth[at]) > hidden && answered && !faults.iter().any(faulty)
-        };
+        let is_plain = |at: usize| rule.excess(truth[at]) > hidden && self.is_plain(at, samples, faults);
         let mut found: Vec<Excursion> = Vec::new();
         let mut open: Option<Excursion> = None;
         let mut plain_since: Option<usize> = None;
@@ -159,4 +155,21 @@ impl Scenario {
         found.extend(open);
         found
     }
+}
+
+/// Seconds in a row in which it is so.
+fn spans(sensor: usize, limit: usize, seconds: usize, is_so: impl Fn(usize) -> bool) -> Vec<Span> {
+    let mut found: Vec<Span> = Vec::new();
+    let mut since = None;
+    for at in 0..=seconds {
+        match (since, at < seconds && is_so(at)) {
+            (None, true) => since = Some(at as f64),
+            (Some(from_s), false) => {
+                found.push(Span { sensor, limit, from_s, until_s: at as f64 });
+                since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    found
 }

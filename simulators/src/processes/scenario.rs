@@ -16,6 +16,10 @@ pub struct Scenario {
     pub noise: f64,
     pub step: f64,
     #[serde(default)]
+    pub flat_after_s: Option<f64>,
+    #[serde(default)]
+    pub max_change_per_min: Option<f64>,
+    #[serde(default)]
     pub faults: Faults,
     #[serde(rename = "limit")]
     pub limits: Vec<Limit>,

@@ -87,7 +87,8 @@ async fn dashboard(db: &Database) {
         let sql = panel["targets"][0]["rawSql"].as_str().unwrap();
         let sql = sql
             .replace("$__timeFilter(observed_at)", "observed_at BETWEEN now() - interval '30 days' AND now()")
-            .replace("${site:sqlstring}", "'hamburg', 'leeds'");
+            .replace("${site:sqlstring}", "'hamburg', 'leeds'")
+            .replace("$__interval", "5m");
         assert!(!sql.contains('$'), "{sql}");
         asked += 1;
         if db.rows_of(&sql).await.as_array().is_some_and(|rows| !rows.is_empty()) {
