@@ -8,8 +8,8 @@
 //! dies goes on where it was. That row names the person until everything else no longer does; then it is
 //! emptied, the file is rewritten whole (`VACUUM`), so that nothing is left in freed space either, the log is cut
 //! to nothing, and the row goes. Events keep their number, their id and everything that names nobody. Whoever is
-//! given the number, a name or a badge meanwhile keeps it: what was committed since is not looked at, or is not theirs
-//! (`newer.rs`).
+//! given the number, a name or a badge meanwhile keeps it: the commit that asks notes the newest event and the newest
+//! dead letter, and what came since is not looked at; rows of state that came since are not theirs (`newer.rs`).
 
 use std::collections::BTreeSet;
 
@@ -39,31 +39,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Those under way that a commit says something of, as they have to be written with it.
+    /// Those that have to be written with a commit: under way, where it says something of them, and asked for by it.
     pub(super) fn erasures_with(&self, batch: &Batch) -> Vec<Erasure> {
-        newer::noted(&self.erasures, &batch.state)
+        let rows = batch.state.iter().filter(|row| row.kind == StateKind::Erasure);
+        let asked = rows.filter_map(|row| serde_json::from_slice(row.value.as_deref()?).ok());
+        newer::noted(&self.erasures, &batch.state).into_iter().chain(asked).collect()
     }
 
-    /// After a commit: those that were written with it, and those that it asked for.
-    pub(super) fn note_erasures(&mut self, batch: &Batch, noted: Vec<Erasure>) {
-        for erasure in noted {
-            if let Some(known) = self.erasures.iter_mut().find(|known| known.label == erasure.label) {
-                *known = erasure;
+    /// After a commit: those that were written with it.
+    pub(super) fn note_erasures(&mut self, written: Vec<Erasure>) {
+        for erasure in written {
+            match self.erasures.iter_mut().find(|known| known.label == erasure.label) {
+                Some(known) => *known = erasure,
+                None => self.erasures.push(erasure),
             }
         }
-        let rows = batch.state.iter().filter(|row| row.kind == StateKind::Erasure);
-        let asked = rows.filter_map(|row| serde_json::from_slice::<Erasure>(row.value.as_deref()?).ok());
-        let before = self.erasures.len();
-        let newest = Some(self.counted.last_seq);
-        self.erasures.extend(asked.map(|erasure| match erasure.stage {
-            Stage::Events { after, until: None } => {
-                Erasure { stage: Stage::Events { after, until: newest }, ..erasure }
-            }
-            _ => erasure,
-        }));
-        if self.erasures.len() != before {
-            self.show_erasures();
-        }
+        self.show_erasures();
     }
 
     /// One step of the erasure that was asked for first. `true`: there is more to do here.
@@ -148,14 +139,31 @@ impl Writer {
     }
 }
 
-pub(super) async fn put(conn: &mut SqliteConnection, erasure: &Erasure) -> Result<(), sqlx::Error> {
+/// In the transaction of a commit, behind everything else that it writes: all of it is older than what it asks for.
+/// Gives them as they were written.
+pub(super) async fn put_with(
+    conn: &mut SqliteConnection,
+    erasures: &[Erasure],
+    newest: u64,
+) -> Result<Vec<Erasure>, sqlx::Error> {
+    let mut written = Vec::with_capacity(erasures.len());
+    for erasure in erasures {
+        let letter = walk::newest_letter(conn).await?;
+        let erasure = erasure.clone().asked_for(newest, letter);
+        put(conn, &erasure).await?;
+        written.push(erasure);
+    }
+    Ok(written)
+}
+
+async fn put(conn: &mut SqliteConnection, erasure: &Erasure) -> Result<(), sqlx::Error> {
     let row = StateRow::put(StateKind::Erasure, erasure.label.as_str(), erasure);
     insert::state(conn, std::slice::from_ref(&row)).await
 }
 
 async fn step(
     conn: &mut SqliteConnection,
-    erasure: Erasure,
+    mut erasure: Erasure,
     newest: u64,
     forwarded: bool,
 ) -> Result<Erasure, sqlx::Error> {
@@ -168,10 +176,17 @@ async fn step(
                 None => Stage::DeadLetters { after: 0, until: Some(until) },
             }
         }
-        Stage::DeadLetters { after, until } => match walk::dead_letters(conn, &eraser, after).await? {
-            Some(after) => Stage::DeadLetters { after, until },
-            None => Stage::State { kind: String::new(), key: String::new(), until },
-        },
+        Stage::DeadLetters { after, until } => {
+            let last = match erasure.letters {
+                Some(last) => last,
+                None => walk::newest_letter(conn).await?,
+            };
+            erasure.letters = Some(last);
+            match walk::dead_letters(conn, &eraser, after, last).await? {
+                Some(after) => Stage::DeadLetters { after, until },
+                None => Stage::State { kind: String::new(), key: String::new(), until },
+            }
+        }
         Stage::State { kind, key, until } => {
             match walk::state(conn, &eraser, &erasure.newer, (&kind, &key)).await? {
                 Some((kind, key)) => Stage::State { kind, key, until },

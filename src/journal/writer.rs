@@ -62,7 +62,6 @@ pub(super) struct Counted {
 }
 
 /// What a transaction that was not committed yet has written.
-#[derive(Clone, Copy, Default)]
 struct Written {
     counted: Counted,
     inserted: u64,
@@ -70,6 +69,7 @@ struct Written {
     letters_dropped: u64,
     letters_replayed: u64,
     used_bytes: u64,
+    erasures: Vec<Erasure>,
 }
 
 impl Writer {
@@ -135,7 +135,9 @@ impl Writer {
             }
         };
         self.committed(&written);
-        self.note_erasures(batch, erasures);
+        if !written.erasures.is_empty() {
+            self.note_erasures(written.erasures);
+        }
         for id in &batch.replayed {
             self.replaying.remove(id);
         }
@@ -181,9 +183,6 @@ impl Writer {
         insert::events(conn, rows, counted.last_seq + 1, recorded_at).await?;
         counted.last_seq += rows.len() as u64;
         insert::state(conn, &batch.state).await?;
-        for erasure in erasures {
-            erase::put(conn, erasure).await?;
-        }
         let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
         insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
         let arrived = Letters::arriving(&batch.dead_letters);
@@ -191,6 +190,7 @@ impl Writer {
         let letters_dropped =
             dead_letters::drop_oldest(conn, counted.dead_letters, self.letter_caps, arrived.count).await?;
         counted.dead_letters = counted.dead_letters.minus(letters_dropped);
+        let erasures = erase::put_with(conn, erasures, counted.last_seq).await?;
         meta::put_commit(conn, counted.last_seq, recorded_at).await?;
         let used_bytes = used_bytes(conn).await?;
         let inserted = rows.len() as u64;
@@ -201,6 +201,7 @@ impl Writer {
             letters_dropped: letters_dropped.count,
             letters_replayed: letters_replayed.count,
             used_bytes,
+            erasures,
         })
     }
 

@@ -72,13 +72,17 @@ pub struct Erasure {
     /// same by now.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub newer: BTreeSet<(String, String)>,
+    /// The newest dead letter when it was asked for: what is newer is of whoever has the number by then. Noted by the
+    /// commit that asks; a row of an earlier build has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letters: Option<u64>,
     pub stage: Stage,
 }
 
 /// How far it has come: each stage is done in steps, and begun again where it was when the daemon died.
 ///
-/// `until` is the newest event when it was asked for: what is newer is of whoever has the number by then. Rows that an
-/// earlier build wrote have it while events are walked alone.
+/// `until` is the newest event when it was asked for: what is newer is of whoever has the number by then. It is noted by
+/// the commit that asks; a row of an earlier build may have none.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "at", rename_all = "kebab-case")]
 pub enum Stage {
@@ -97,7 +101,18 @@ pub enum Stage {
 impl Erasure {
     pub fn new(label: String, person: String, texts: Vec<String>, badges: Vec<Epc>, at: Timestamp) -> Self {
         let stage = Stage::Events { after: 0, until: None };
-        Self { label, asked_at: at, person, texts, badges, newer: BTreeSet::new(), stage }
+        Self { label, asked_at: at, person, texts, badges, newer: BTreeSet::new(), letters: None, stage }
+    }
+
+    /// As its row is written with the commit that asks for it: with the newest event and the newest dead letter.
+    pub fn asked_for(self, newest: u64, letter: u64) -> Self {
+        match self.stage {
+            Stage::Events { after, until: None } => {
+                let stage = Stage::Events { after, until: Some(newest) };
+                Self { letters: Some(letter), stage, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// What is left to say of it once everything is replaced.

@@ -70,16 +70,24 @@ pub(super) async fn end_of_step(
     Ok(end.map(i64::unsigned_abs))
 }
 
+/// The id of the newest dead letter; one that comes later has a greater one, whatever goes meanwhile.
+pub(super) async fn newest_letter(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let newest = sqlx::query_scalar::<_, i64>("SELECT coalesce(max(id), 0) FROM dead_letter");
+    newest.fetch_one(conn).await.map(i64::unsigned_abs)
+}
+
 /// A dead letter is bytes as they came, and a part of it cannot be replaced: it goes whole.
 pub(super) async fn dead_letters(
     conn: &mut SqliteConnection,
     eraser: &Eraser,
     after: u64,
+    until: u64,
 ) -> Result<Option<u64>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT id, detail, coalesce(topic, ''), payload FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, detail, coalesce(topic, ''), payload FROM dead_letter WHERE id > ? AND id <= ?
+         ORDER BY id LIMIT ?",
     );
-    let rows = rows.bind(signed(after)).bind(STEP_LETTERS).fetch_all(&mut *conn).await?;
+    let rows = rows.bind(signed(after)).bind(signed(until)).bind(STEP_LETTERS).fetch_all(&mut *conn).await?;
     let mut last = None;
     for row in rows {
         let (id, detail, topic, payload): (i64, &str, &str, &[u8]) =

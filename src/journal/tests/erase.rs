@@ -9,6 +9,8 @@ use crate::domain::ids::PersonId;
 use crate::domain::register::{Checkout, Person, Record};
 use crate::domain::sightings::{Direction, PassageEvidence};
 
+mod newcomer;
+
 const ID: &str = "P-4711-Q";
 const NAME: &str = "Zelda Quixote";
 const BADGE: &str = "3034257bf7194e40000099aa";
@@ -157,55 +159,6 @@ async fn where_events_are_forwarded_it_waits_for_the_database() {
     while journal.writer.erase().await.unwrap() {}
     assert_eq!(holding(folder.path(), NAME.as_bytes()), Vec::<String>::new());
     assert_eq!(journal.reader.all_states(StateKind::Erasure).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn who_has_the_number_since_it_was_asked_for_keeps_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = opened(folder.path()).await;
-    journal.writer.protect_unforwarded(true);
-    journal.writer.commit(&everything(), noon(2)).await.unwrap();
-    journal.writer.commit(&asked(), noon(3)).await.unwrap();
-    let until = journal.reader.meta().await.unwrap().last_seq;
-    let newcomer = |nth: u64, key: &str| {
-        let row = |kind, key: &str| StateRow::put(kind, key, &serde_json::json!({ "holder": ID }));
-        let state = vec![
-            row(StateKind::Register, &format!("person/{key}")),
-            row(StateKind::Holder, key),
-            row(StateKind::Followed, "seen"),
-        ];
-        Batch { state, ..events([checkout(nth)]) }
-    };
-    // Before its first step, between two steps of each stage, and after a crash in the middle.
-    journal.writer.commit(&newcomer(7_000, ID), noon(4)).await.unwrap();
-    journal.writer.erase().await.unwrap();
-    journal.writer.commit(&newcomer(7_001, &ID.to_lowercase()), noon(5)).await.unwrap();
-    drop(journal);
-    journal = opened(folder.path()).await;
-    journal.writer.protect_unforwarded(true);
-    while journal.writer.erase().await.unwrap() {}
-    let keys = async |kind| {
-        let rows = journal.reader.all_states(kind).await.unwrap();
-        rows.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
-    };
-    assert_eq!(keys(StateKind::Holder).await, [ID, &ID.to_lowercase()]);
-    assert_eq!(
-        keys(StateKind::Register).await,
-        [format!("person/{ID}"), format!("person/{}", ID.to_lowercase())]
-    );
-    let followed = journal.reader.all_states(StateKind::Followed).await.unwrap();
-    assert_eq!(followed[0].1, serde_json::to_vec(&serde_json::json!({ "holder": ID })).unwrap());
-    let stored = journal.reader.events_after(0, 10_000).await.unwrap();
-    let held: Vec<bool> = stored
-        .iter()
-        .filter(|event| event.kind == "checked-out")
-        .map(|event| event.body.contains(ID))
-        .collect();
-    assert_eq!(held, [false, true, true]);
-    let rows = journal.reader.all_states(StateKind::Erasure).await.unwrap();
-    let waiting: Erasure = serde_json::from_slice(&rows[0].1).unwrap();
-    assert_eq!(waiting.stage, Stage::Database { seq: until + 2, until: Some(until) });
-    assert!(waiting.newer.is_empty());
 }
 
 #[test]
