@@ -85,6 +85,81 @@ async fn what_a_node_wrote_that_is_gone_is_pruned_by_those_that_are_left() {
 }
 
 #[tokio::test]
+async fn what_other_journals_recorded_since_it_was_asked_for_is_not_erased() {
+    let Some((db, _folder, node)) = begin("people_others").await else { return };
+    let node = node.forward();
+    // Of this journal the number says it: all are recorded later than it is asked for.
+    let events = vec![checked_out(1, "P-7"), checked_out(2, "Ada King"), checked_out(3, "Bo Diaz")];
+    let newest = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("north-1", newest).await;
+    let envelope = "event_id, node, epoch, seq, version, kind, subject, source, observed_at, received_at,
+        recorded_at, late, body";
+    let recorded = |of: &str, seq: u64, seconds: &str, kind: &str, subject: &str| {
+        format!(
+            "gen_random_uuid(), '{of}', gen_random_uuid(), {seq}, 1, '{kind}', '{subject}', 's', now(), now(),
+               timestamptz '{}' + interval '{seconds} s', false",
+            at(0)
+        )
+    };
+    // Another node, and a journal that this node had before; both before it is asked for, and after.
+    for (seq, (of, seconds)) in
+        (101..).zip([("south-1", "-1"), ("south-1", "1"), ("north-1", "-1"), ("north-1", "1")])
+    {
+        let row = recorded(of, seq, seconds, "checked-out", "asset:D-1");
+        let sql = format!(
+            "INSERT INTO tallyman.location_event ({envelope}, holder) SELECT {row}, '{{}}'::jsonb, 'P-7'"
+        );
+        db.execute(&sql).await;
+    }
+    for (seq, name, seconds) in [(201, "Ada King", "-1"), (202, "Bo Diaz", "1")] {
+        let row = recorded("south-1", seq, seconds, "register", "person:P-7");
+        let body = json!({ "after": { "name": name } });
+        db.execute(&format!("INSERT INTO tallyman.command_log ({envelope}) SELECT {row}, '{body}'::jsonb"))
+            .await;
+    }
+    // The current state, as another node wrote it.
+    for (name, seconds) in [("before", "-1"), ("since", "1")] {
+        let at = format!("timestamptz '{}' + interval '{seconds} s'", at(0));
+        let row = format!("'south-1', gen_random_uuid(), 1, {at}");
+        db.execute_all(&format!(
+            "INSERT INTO tallyman.asset_current (node, epoch, seq, recorded_at, asset, holder, custody_at,
+               last_kind, last_event_id) SELECT {row}, '{name}', 'P-7', {at}, 'checked-out', gen_random_uuid();
+             INSERT INTO tallyman.alert_current (node, epoch, seq, recorded_at, rule, about, state, severity,
+               summary, incident, last_transition, pending_since)
+             SELECT {row}, 'overdue-return', '{name}', 'firing', 'warning', 'P-7 has it', gen_random_uuid(),
+               'fired', {at}"
+        ))
+        .await;
+    }
+    // When an event was recorded that did not fit, nothing says: only a number tells that it is newer.
+    db.execute(
+        r#"INSERT INTO tallyman.rejected_event (event_id, node, epoch, seq, kind, subject, observed_at_us, error,
+             body) SELECT gen_random_uuid(), 'south-1', gen_random_uuid(), 1, 'k', 'asset:D-1', 0, 'no',
+             '{"holder": "P-7"}'"#,
+    )
+    .await;
+    erase(&node, "P-7", &[]).await;
+    erased(&node).await;
+    let holders = db.rows_of("SELECT seq, holder FROM tallyman.location_event ORDER BY seq").await;
+    let expected =
+        [(1, LABEL), (2, LABEL), (3, "Bo Diaz"), (101, LABEL), (102, "P-7"), (103, LABEL), (104, "P-7")];
+    let expected: Vec<Value> =
+        expected.iter().map(|(seq, holder)| json!({ "seq": seq, "holder": holder })).collect();
+    assert_eq!(holders, Value::Array(expected));
+    let current = "SELECT asset AS about, holder AS says FROM tallyman.asset_current WHERE node = 'south-1'
+        UNION ALL SELECT about, summary FROM tallyman.alert_current WHERE node = 'south-1' ORDER BY about, says";
+    assert_eq!(
+        db.rows_of(current).await,
+        json!([{ "about": "before", "says": LABEL }, { "about": "before", "says": format!("{LABEL} has it") },
+            { "about": "since", "says": "P-7" }, { "about": "since", "says": "P-7 has it" }])
+    );
+    let rejected = "SELECT count(*) FROM tallyman.rejected_event WHERE body LIKE '%P-7%'";
+    assert_eq!(db.number(rejected).await, 0);
+    node.close().await;
+    db.drop().await;
+}
+
+#[tokio::test]
 async fn the_journal_is_asked_of_rows_that_would_change_and_of_no_others() {
     let Some((db, _folder, node)) = begin("people_asked").await else { return };
     let node = node.forward();

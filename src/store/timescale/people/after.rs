@@ -1,15 +1,18 @@
 //! Whoever has the number after a person who is erased: what is theirs stays.
 //!
-//! An event is theirs where it is newer than the erasure was when it was asked for: so the journal has it too. A row of the current state, or of the register, has come
-//! together from older and newer events: what the journal's own row of the same calls somebody by now is theirs,
-//! since the journal no longer names who was erased.
+//! An event is theirs where it is newer than the erasure was when it was asked for: one of our journal by its number, as
+//! the journal itself has it, and any other by when its own journal recorded it. A row of the current state, or of the
+//! register, has come together from older and newer events; but our journal no longer names who was erased. So whoever
+//! is named in the journal's own row of the same came after them, and what calls that person so stays; and so does who
+//! was given a thing by another node since, and an alert of its own that began since.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::span;
 use super::tables::Table;
 use crate::domain::erasure::{Eraser, Erasure, Stage};
 use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 use crate::store::timescale::batch::Lineage;
 use crate::store::timescale::error::StoreError;
@@ -17,8 +20,11 @@ use crate::store::timescale::error::StoreError;
 pub struct After {
     pub journal: Reader,
     pub node: String,
-    /// The condition on an event of table `t` that it is newer than the erasure.
-    pub newer: String,
+    /// The condition on a row of table `t` that it is of our journal.
+    ours: String,
+    /// The newest number of ours when it was asked for.
+    newest: i64,
+    asked_at: Timestamp,
 }
 
 impl After {
@@ -28,12 +34,19 @@ impl After {
             _ => i64::MAX,
         };
         let node = lineage.node.clone();
-        let newer = format!(
-            "(t.node = {} AND t.epoch = '{}'::uuid AND t.seq > {newest})",
-            span::quoted(&node),
-            lineage.epoch
-        );
-        Self { journal, node, newer }
+        let ours = format!("t.node = {} AND t.epoch = '{}'::uuid", span::quoted(&node), lineage.epoch);
+        Self { journal, node, ours, newest, asked_at: erasure.asked_at }
+    }
+
+    /// The condition on an event of table `t` that it is newer than the erasure.
+    pub fn newer(&self) -> String {
+        let Self { ours, newest, asked_at, .. } = self;
+        format!("(CASE WHEN {ours} THEN t.seq > {newest} ELSE t.recorded_at > timestamptz '{asked_at}' END)")
+    }
+
+    /// The same of a table that does not say when an event was recorded: of other journals, none counts as newer.
+    pub fn newer_by_number(&self) -> String {
+        format!("({} AND t.seq > {})", self.ours, self.newest)
     }
 
     /// What is to be erased of a row, where somebody else is called some of it by now; `None`: all.
@@ -43,10 +56,28 @@ impl After {
         row: &Map<String, Value>,
         erasure: &Erasure,
     ) -> Result<Option<Erasure>, StoreError> {
-        let Some((kind, key)) = self.in_journal(table, row) else { return Ok(None) };
-        let Some(now) = self.journal.state(kind, &key).await? else { return Ok(None) };
-        let now = serde_json::from_slice(&now).map_err(StoreError::Current)?;
-        Ok(without_what_is_said(now, erasure))
+        let said = match self.in_journal(table, row) {
+            Some((kind, key)) => self.journal.state(kind, &key).await?,
+            None => None,
+        };
+        let said = said.map(|said| serde_json::from_slice(&said)).transpose().map_err(StoreError::Current)?;
+        let said: Vec<Value> = said.into_iter().chain(self.said_elsewhere(table, row)).collect();
+        Ok(without_what_is_said(Value::Array(said), erasure))
+    }
+
+    /// What another node wrote into the current state since it was asked for: our journal may not know of it.
+    fn said_elsewhere(&self, table: &Table, row: &Map<String, Value>) -> Option<Value> {
+        let text = |column: &str| row.get(column).and_then(Value::as_str);
+        let came_since =
+            |column| text(column).and_then(Timestamp::parse).is_some_and(|at| at > self.asked_at);
+        match table.name.as_str() {
+            _ if text("node") == Some(&self.node) => None,
+            r#"tallyman."asset_current""# if came_since("custody_at") => {
+                Some(json!({ "holder": text("holder") }))
+            }
+            r#"tallyman."alert_current""# if came_since("pending_since") => Some(Value::Object(row.clone())),
+            _ => None,
+        }
     }
 
     /// The journal's row of the same; an event has none.
@@ -85,10 +116,7 @@ fn without_what_is_said(mut now: Value, erasure: &Erasure) -> Option<Erasure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::domain::time::Timestamp;
 
     #[test]
     fn what_somebody_else_is_called_by_now_is_not_erased_and_the_rest_is() {

@@ -154,7 +154,7 @@ impl Walk {
         let Some(tables) = &mut self.tables else {
             let erasure = &mut self.erasure;
             let tables = transacted(connection, patience, async |it| {
-                trace(it, &after.node, &after.journal, erasure, &after.newer).await?;
+                trace(it, &after.node, &after.journal, erasure, &after.newer()).await?;
                 tables::list(it).await
             });
             self.tables = Some(tables.await?.into());

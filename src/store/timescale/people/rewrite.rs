@@ -90,13 +90,16 @@ impl Table {
         part: &Part<'_>,
     ) -> Result<Vec<(String, Map<String, Value>)>, StoreError> {
         const OPERATION: &str = "look for a person";
-        let newer = &whom.after.newer;
         let hints: Vec<String> = whom.eraser.hints().map(str::to_owned).collect();
         let words: Vec<String> = self.columns.iter().map(|name| format!("t.\"{name}\"::text")).collect();
         // Rows of a hypertable are written by nobody but who forwards them.
         let (place, lock) = if self.hyper { ("''", "") } else { ("t.ctid::text", "FOR UPDATE OF t") };
         let order = if part.in_order { format!("ORDER BY {}", self.order()) } else { String::new() };
-        let newer = if self.numbered { format!("AND {newer} IS NOT TRUE") } else { String::new() };
+        let newer = match (self.numbered, self.recorded) {
+            (true, true) => format!("AND {} IS NOT TRUE", whom.after.newer()),
+            (true, false) => format!("AND {} IS NOT TRUE", whom.after.newer_by_number()),
+            (false, _) => String::new(),
+        };
         let select = format!(
             "SELECT {place} AS place, to_jsonb(t)::text AS row FROM {name} t WHERE {within} {newer} AND EXISTS (
                SELECT FROM unnest($1::text[]) n WHERE strpos(lower(concat_ws(' ', {words}) COLLATE \"C\"), n) > 0)

@@ -21,6 +21,8 @@ pub struct Table {
     pub timed: bool,
     /// A row is an event, with its node, epoch and number, and is never changed.
     pub numbered: bool,
+    /// It says when the event was recorded.
+    pub recorded: bool,
     /// Columns of the primary key, and their types.
     pub key: Vec<(String, String)>,
     /// The table of the register that it is.
@@ -36,6 +38,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
              WHERE h.hypertable_schema = 'tallyman' AND h.hypertable_name = c.relname) AS hyper,
            bool_or(a.attname = 'observed_at') AS timed,
            count(*) FILTER (WHERE a.attname IN ('event_id', 'node', 'epoch', 'seq')) = 4 AS numbered,
+           bool_or(a.attname = 'recorded_at') AS recorded,
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
              FILTER (WHERE a.atttypid = 'text'::regtype), '{}') AS texts,
            coalesce(array_agg(a.attname::text ORDER BY a.attnum)
@@ -58,7 +61,8 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         let (texts, documents): (Vec<String>, Vec<String>) =
             (column(&row, OPERATION, "texts")?, column(&row, OPERATION, "documents")?);
         let (hyper, timed) = (column(&row, OPERATION, "hyper")?, column(&row, OPERATION, "timed")?);
-        let numbered = column(&row, OPERATION, "numbered")?;
+        let (numbered, recorded) =
+            (column(&row, OPERATION, "numbered")?, column(&row, OPERATION, "recorded")?);
         let (keys, types): (Vec<String>, Vec<String>) =
             (column(&row, OPERATION, "keys")?, column(&row, OPERATION, "key_types")?);
         let key = keys.into_iter().zip(types).collect();
@@ -69,7 +73,7 @@ pub async fn list(connection: &mut Connection) -> Result<Vec<Table>, StoreError>
         let columns: Vec<String> = texts.into_iter().filter(|name| can_hold(name)).chain(documents).collect();
         if !columns.is_empty() {
             let name = format!("tallyman.\"{name}\"");
-            tables.push(Table { name, columns, hyper, timed, numbered, key, record });
+            tables.push(Table { name, columns, hyper, timed, numbered, recorded, key, record });
         }
     }
     Ok(tables)
