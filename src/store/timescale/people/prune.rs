@@ -144,23 +144,25 @@ impl Prune {
         limit: Timestamp,
     ) -> Result<Step, StoreError> {
         let (now, limit) = (Instant::now(), limit.as_micros());
-        if self.by_register && !self.is_judged(connection, judged, limit).await? {
+        let (table, by_register) = (self.table, self.by_register);
+        let walked = self.walked.and_then(|walked| walked.from(now));
+        let asked = transacted(connection, self.patience, async |it| {
+            let judged = !by_register || holds(it, judged).await?;
+            let oldest = if judged && walked.is_some() { None } else { oldest(it, table).await? };
+            Ok((judged, oldest))
+        });
+        let (judged, oldest) = asked.await?;
+        if !judged {
             // What was gone through by another register was not judged by ours.
             self.walked = None;
+            self.tell_of_no_judge(oldest.is_some_and(|oldest| oldest < limit));
             return Ok(Step::Done);
         }
-        let from = match self.walked.and_then(|walked| walked.from(now)) {
-            Some(from) => Some(from),
-            None => {
-                let table = self.table;
-                let oldest =
-                    transacted(connection, self.patience, async |it| oldest(it, table).await).await?;
-                // Of a walk that ends early, nothing counts as gone through.
-                self.walked = Some(Walked { until: oldest.unwrap_or(limit), whole_at: now });
-                oldest
-            }
-        };
-        match from.filter(|from| *from < limit) {
+        if walked.is_none() {
+            // Of a walk that ends early, nothing counts as gone through.
+            self.walked = Some(Walked { until: oldest.unwrap_or(limit), whole_at: now });
+        }
+        match walked.or(oldest).filter(|from| *from < limit) {
             Some(from) => {
                 self.span = Some(Span::new(from, limit, FIRST_WIDTH_US));
                 Ok(Step::More)
@@ -172,26 +174,15 @@ impl Prune {
         }
     }
 
-    /// Whether the register can say what goes; where it cannot and something would, that is told.
-    async fn is_judged(
-        &self,
-        connection: &mut Connection,
-        judged: &str,
-        limit: i64,
-    ) -> Result<bool, StoreError> {
-        let table = self.table;
-        let asked = transacted(connection, self.patience, async |it| {
-            Ok((holds(it, judged).await?, oldest(it, table).await?))
-        });
-        let (judged, oldest) = asked.await?;
-        if !judged && oldest.is_some_and(|oldest| oldest < limit) {
+    /// The register cannot say what goes: that is told where something would.
+    fn tell_of_no_judge(&self, something: bool) {
+        if something {
             tracing::warn!(
-                table,
+                table = self.table,
                 "nothing of it is forgotten: the register in the database is not the one that this node mirrors or \
                  follows"
             );
         }
-        Ok(judged)
     }
 
     /// The condition on rows of `t` that go, of a stretch of time.
