@@ -119,7 +119,7 @@ pub struct JournalConfig {
     pub retain_reads: Duration,
     /// What names people by their badges: their passages, raw reads of them, and proposed hand-overs.
     pub retain_people: Duration,
-    /// Positions of trackers: where a vehicle was is where its driver was.
+    /// Positions, stops and trips of trackers: where a vehicle was is where its driver was.
     pub retain_drivers: Duration,
 }
 

@@ -23,11 +23,14 @@ const STEP_ROWS: usize = 10_000;
 /// Where somebody's badge was, and whom a badge made a candidate of.
 const OF_PEOPLE: &str = "class = 0 AND (kind = 'proposal' OR substr(subject, 1, 7) = 'person:')";
 
+/// Where somebody set out and came to rest.
+const OF_DRIVERS: &str = "class = 0 AND kind = 'motion'";
+
 #[derive(Debug)]
 pub struct Retention {
     /// Nothing beyond what was forwarded is deleted.
     pub protect_unforwarded: bool,
-    groups: [Group; 5],
+    groups: [Group; 6],
 }
 
 /// Classes that are kept for the same time.
@@ -69,6 +72,7 @@ impl Retention {
                 group("measurements", "pruned_measurements", "class = 6", config.retain_measurements),
                 group("events", "pruned_events", "class < 5", config.retain_events),
                 group("people", "pruned_people", OF_PEOPLE, config.retain_people),
+                group("motion", "pruned_motion", OF_DRIVERS, config.retain_drivers),
             ],
         }
     }

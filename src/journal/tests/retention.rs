@@ -1,6 +1,7 @@
 //! What is deleted, what is not, and that a step is bounded.
 
 use super::*;
+use crate::domain::motion::{Motion, MotionChange};
 
 async fn seqs(journal: &Opened) -> Vec<u64> {
     journal.reader.events_after(0, 100_000).await.unwrap().iter().map(|event| event.seq).collect()
@@ -41,6 +42,23 @@ async fn each_kind_goes_at_its_own_age() {
     // Numbers go on where they were, though no event is left.
     let next = journal.writer.commit(&events([location(999)]), noon(0)).await.unwrap();
     assert_eq!(next.last_seq, 181);
+}
+
+#[tokio::test]
+async fn stops_and_trips_go_with_the_positions_of_drivers() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = JournalConfig { retain_drivers: 10 * DAY, ..config(folder.path()) };
+    let mut journal = open(&config, &node(), noon(0)).await.unwrap();
+    let stopped = |nth| {
+        let (change, position) = (MotionChange::Stopped, Position { lat: 48.2, lon: 16.3 });
+        let motion = Motion { change, position, since: None, trip: None };
+        event(nth, Subject::Asset("A-1".into()), EventBody::Motion { device: "truck/1".into(), motion })
+    };
+    journal.writer.commit(&events([stopped(1), location(2), fix(3)]), noon(0)).await.unwrap();
+    journal.writer.commit(&events([stopped(4)]), noon(0) + DAY).await.unwrap();
+    assert_eq!(journal.writer.maintain(noon(0) + 10 * DAY).await.unwrap().pruned, 0);
+    while journal.writer.maintain(noon(1) + 10 * DAY).await.unwrap().more {}
+    assert_eq!(seqs(&journal).await, [2, 4]);
 }
 
 #[tokio::test]

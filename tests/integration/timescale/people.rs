@@ -9,6 +9,7 @@ use tallyman::domain::alerts::{Alert, AlertKey, AlertTransition, Rule, Severity}
 use tallyman::domain::epc::Epc;
 use tallyman::domain::erasure::{Erasure, Stage};
 use tallyman::domain::events::{Event, EventBody, RegisterChange, Subject};
+use tallyman::domain::motion::{Motion, MotionChange};
 use tallyman::domain::register::{Carrier, Checkout, Person, Record, TagAttachment};
 use tallyman::domain::sightings::{Direction, PassageEvidence};
 use tallyman::domain::state::{StateKind, StateRow};
@@ -64,6 +65,12 @@ pub(super) fn read(n: u64, code: &str) -> Event {
     let epc = Epc::from_hex(code).unwrap();
     let body = EventBody::TagRead { epc, antenna: 2, seen_count: 5, peak_rssi_dbm: None };
     event(n, Subject::Tag(epc), body)
+}
+
+fn stopped(n: u64) -> Event {
+    let (change, position) = (MotionChange::Stopped, fix(n).position);
+    let motion = Motion { change, position, since: None, trip: None };
+    event(n, asset("FL-07"), EventBody::Motion { device: "truck/7".into(), motion })
 }
 
 pub(super) async fn begin(test: &str) -> Option<(Database, tempfile::TempDir, Node)> {
@@ -291,6 +298,7 @@ async fn what_tells_of_people_and_drivers_goes_after_its_time() {
             ago_by(read(n, plain), ago, n + 3),
             ago_by(event(n, asset("FL-07"), EventBody::Fix(fix(n))), ago, n + 4),
             ago_by(read(n, &inherited), ago, n + 5),
+            ago_by(stopped(n), ago, n + 6),
         ]);
     }
     node.keep = Keep { people: day * 7, drivers: day * 30 };
@@ -304,11 +312,12 @@ async fn what_tells_of_people_and_drivers_goes_after_its_time() {
            + (SELECT count(*) FROM tallyman.location_event WHERE kind = 'checked-out') * 1000
            + (SELECT count(*) FROM tallyman.tag_read WHERE epc = '{lost}') * 100
            + (SELECT count(*) FROM tallyman.tag_read WHERE epc <> '{lost}') * 10
-           + (SELECT count(*) FROM tallyman.fix)"
+           + (SELECT count(*) FROM tallyman.fix)
+           + (SELECT count(*) FROM tallyman.location_event WHERE kind = 'motion') * 100000"
     );
     begin_anew(&node, &db).await;
     eventually("only what is young enough is left", async || {
-        (db.number(&rows).await == 14_163).then_some(())
+        (db.number(&rows).await == 314_163).then_some(())
     })
     .await;
     node.close().await;

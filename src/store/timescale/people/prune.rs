@@ -30,7 +30,7 @@ const WHOLE_EVERY: Duration = Duration::from_secs(86_400);
 pub struct Keep {
     /// What names people by their badges.
     pub people: Duration,
-    /// Positions: where a vehicle was is where its driver was.
+    /// Positions, stops and trips: where a vehicle was is where its driver was.
     pub drivers: Duration,
 }
 
@@ -63,9 +63,10 @@ impl Walked {
 }
 
 impl Prune {
-    pub fn all(keep: Keep, patience: Patience) -> [Self; 3] {
-        // Word for word the condition of the index `location_event_people`.
+    pub fn all(keep: Keep, patience: Patience) -> [Self; 4] {
+        // Word for word the conditions of the indexes `location_event_people` and `location_event_motion`.
         const BADGES: &str = "(t.kind = 'proposal' OR t.subject LIKE 'person:%')";
+        const TRIPS: &str = "t.kind = 'motion'";
         // A read names the tag alone, and whose badge that was nobody may know any more: all go but those of tags that
         // were on an asset.
         const READS: &str =
@@ -78,6 +79,7 @@ impl Prune {
         [
             prune("tallyman.location_event", BADGES, keep.people),
             Self { by_register: true, ..prune("tallyman.tag_read", READS, keep.people) },
+            prune("tallyman.location_event", TRIPS, keep.drivers),
             prune("tallyman.fix", "true", keep.drivers),
         ]
     }
