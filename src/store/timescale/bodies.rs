@@ -43,7 +43,6 @@ pub struct Geofence {
     pub change: Text,
     pub fence: Text,
     pub fix: Fix,
-    pub inferred: bool,
 }
 
 #[derive(Deserialize, Default)]

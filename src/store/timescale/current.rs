@@ -87,8 +87,8 @@ pub struct Sensor {
 impl Current {
     /// Takes in the next event. What is late never moves what is last known.
     pub fn event(&mut self, table: Table, event: &StoredEvent) {
-        // Use is told beside what it was told by.
-        if event.late || event.kind == "used" {
+        // Use is told beside what it was told by; a stop, or setting out, after the fixes that confirmed it.
+        if event.late || matches!(event.kind.as_str(), "used" | "motion") {
             return;
         }
         match table {
@@ -115,13 +115,7 @@ impl Current {
             "presence" => asset.presence(event),
             "passage" => asset.passage(event),
             "counted" => asset.counted(event),
-            "geofence" => {
-                // A visit that was inferred is over: a fix after it has said where it is.
-                let visit: bodies::Geofence = read(event);
-                if !visit.inferred {
-                    asset.position(event, visit.fix);
-                }
-            }
+            "geofence" => asset.position(event, read::<bodies::Geofence>(event).fix),
             "fix" => asset.position(event, read(event)),
             "checked-out" | "handed-over" => asset.custody(event, Some(read(event))),
             "checked-in" => asset.custody(event, None),
@@ -233,10 +227,15 @@ impl Asset {
         self.read_point = body.portal;
     }
 
+    /// An older position is none: a visit to a fence is told once later fixes have confirmed it, and says where the
+    /// first of them was, or where the way between two fixes crosses the edge.
     fn position(&mut self, event: &StoredEvent, fix: bodies::Fix) {
+        self.sensed(event, &fix.device);
+        if self.positioned_at.is_some_and(|at| at > event.observed_at) {
+            return;
+        }
         (self.lat, self.lon, self.accuracy_m) = (fix.lat, fix.lon, fix.accuracy_m);
         self.positioned_at = Some(event.observed_at);
-        self.sensed(event, &fix.device);
     }
 
     /// `None`: back.
@@ -283,10 +282,11 @@ ON CONFLICT (asset) DO UPDATE SET
   present = CASE WHEN excluded.located_at IS NULL THEN t.present ELSE excluded.present END,
   read_point = CASE WHEN excluded.located_at IS NULL THEN t.read_point ELSE excluded.read_point END,
   located_at = coalesce(excluded.located_at, t.located_at),
-  lat = CASE WHEN excluded.positioned_at IS NULL THEN t.lat ELSE excluded.lat END,
-  lon = CASE WHEN excluded.positioned_at IS NULL THEN t.lon ELSE excluded.lon END,
-  accuracy_m = CASE WHEN excluded.positioned_at IS NULL THEN t.accuracy_m ELSE excluded.accuracy_m END,
-  positioned_at = coalesce(excluded.positioned_at, t.positioned_at),
+  lat = CASE WHEN excluded.positioned_at >= coalesce(t.positioned_at, '-infinity') THEN excluded.lat ELSE t.lat END,
+  lon = CASE WHEN excluded.positioned_at >= coalesce(t.positioned_at, '-infinity') THEN excluded.lon ELSE t.lon END,
+  accuracy_m = CASE WHEN excluded.positioned_at >= coalesce(t.positioned_at, '-infinity') THEN excluded.accuracy_m
+    ELSE t.accuracy_m END,
+  positioned_at = greatest(excluded.positioned_at, t.positioned_at),
   holder = CASE WHEN excluded.custody_at IS NULL THEN t.holder ELSE excluded.holder END,
   due_back = CASE WHEN excluded.custody_at IS NULL THEN t.due_back ELSE excluded.due_back END,
   custody_at = coalesce(excluded.custody_at, t.custody_at),

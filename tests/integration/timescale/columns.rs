@@ -2,11 +2,15 @@
 
 use serde_json::json;
 use tallyman::domain::events::{Event, EventBody, Subject};
+use tallyman::domain::geodesy::Position;
 use tallyman::domain::ids::EventId;
+use tallyman::domain::motion::{Motion, MotionChange};
+use tallyman::domain::readings::Fix;
 use tallyman::domain::register::Utilisation;
+use tallyman::domain::sightings::FenceChange;
 use tallyman::journal::Batch;
 
-use super::events::{asset, at, event, one_of_each, samples};
+use super::events::{asset, at, event, fix, one_of_each, samples};
 use super::rig::{Database, Node};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,7 +162,7 @@ async fn current(db: &Database) {
         db.json(asset).await,
         json!({"asset": "FL-07", "site": "north", "zone": "yard", "present": true, "read_point": "door-1",
             "lat": 52.5, "lon": 13.25, "holder": "Ada", "due": true, "sensed_by": "truck/7",
-            "last_kind": "motion", "seq": 13})
+            "last_kind": "checked-out", "seq": 7})
     );
     let sensor = "SELECT device, point, value, quality, limits, seq FROM tallyman.sensor_current";
     assert_eq!(
@@ -198,6 +202,51 @@ async fn current_state_moves_forward_group_by_group() {
         json!({"zone": "yard", "holder": null, "due_back": null, "lat": 52.5, "last_kind": "checked-in"})
     );
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE late").await, 1);
+    node.close().await;
+    db.drop().await;
+}
+
+/// A visit to a fence says where the first of its fixes was, a stop where it began: whatever is told later, the newest
+/// position stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_never_goes_back() {
+    let Some(db) = Database::create("current_position").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let placed = |n: u64, lat: f64| Fix { position: Position { lat, lon: 13.0 }, ..fix(n) };
+    let fixed = |n: u64, lat: f64| event(n, asset("FL-07"), EventBody::Fix(placed(n, lat)));
+    let visit = |n: u64, lat: f64, inferred: bool| {
+        let (change, fence) = (FenceChange::Entered, "depot".into());
+        event(n, asset("FL-07"), EventBody::Geofence { change, fence, fix: placed(n, lat), inferred })
+    };
+    let stopped = |n: u64| {
+        let (change, position) = (MotionChange::Stopped, Position { lat: 50.0, lon: 13.0 });
+        let motion = Motion { change, position, since: None, trip: None };
+        event(n, asset("FL-07"), EventBody::Motion { device: "truck/7".into(), motion })
+    };
+    let current =
+        "SELECT lat, positioned_at = sensed_at AS sensed, extract(epoch FROM positioned_at)::bigint AS at,
+        last_kind, seq FROM tallyman.asset_current";
+    let start = at(0).as_micros() / 1_000_000;
+    // Older ones in the same transaction, in one of their own, and a newer one.
+    for (events, lat, n, kind, seq) in [
+        (vec![fixed(20, 52.3), visit(10, 51.1, false), stopped(5)], 52.3, 20, "geofence", 2_u64),
+        (vec![visit(12, 51.2, false)], 52.3, 20, "geofence", 4),
+        (vec![visit(19, 51.9, true)], 52.3, 20, "geofence", 5),
+        (vec![fixed(20, 52.4)], 52.4, 20, "fix", 6),
+        (vec![stopped(15)], 52.4, 20, "fix", 6),
+        (vec![visit(30, 53.1, true)], 53.1, 30, "geofence", 8),
+    ] {
+        let events = events.into_iter().enumerate().map(|(nth, it)| {
+            let id =
+                EventId::derive(it.observed_at, &[&seq.to_be_bytes(), &nth.to_be_bytes(), kind.as_bytes()]);
+            Event { id, ..it }
+        });
+        let last = node.commit(Batch { events: events.collect(), ..Batch::default() }).await;
+        db.forwarded("n1", last).await;
+        let row = json!({"lat": lat, "sensed": true, "at": start + n, "last_kind": kind, "seq": seq});
+        assert_eq!(db.json(current).await, row, "after event {last}");
+    }
     node.close().await;
     db.drop().await;
 }
