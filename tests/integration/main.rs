@@ -35,6 +35,7 @@ mod plant;
 mod portal;
 mod processes;
 mod purity;
+mod pymodbus;
 mod readers;
 mod readme;
 mod relay;
