@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::config::FenceConfig;
-use crate::domain::geodesy::Position;
+use crate::domain::geodesy::{Position, short_way};
 use crate::domain::ids::FenceId;
 use crate::domain::shape::Shape;
 
@@ -85,8 +85,7 @@ fn cell(size: u8, row: i32, column: i32) -> Cell {
 fn each_cell(size: u8, from: Position, to: Position, mut each: impl FnMut(Cell)) {
     let across = degrees(size);
     let number = |degrees: f64| (degrees / across).floor() as i32;
-    let east = to.lon - from.lon;
-    let (x, dx) = (from.lon, east - (east / 360.0).round() * 360.0);
+    let (x, dx) = (from.lon, short_way(to.lon - from.lon));
     let (y, dy) = (from.lat, to.lat - from.lat);
     for row in number(y.min(y + dy))..=number(y.max(y + dy)) {
         let part = |edge: i32| {
@@ -146,7 +145,7 @@ mod tests {
     const METRES_PER_DEGREE: f64 = 111_195.0;
 
     fn at(lat: f64, lon: f64) -> Position {
-        Position { lat: lat.clamp(-90.0, 90.0), lon: lon - (lon / 360.0).round() * 360.0 }
+        Position { lat: lat.clamp(-90.0, 90.0), lon: short_way(lon) }
     }
 
     fn beside(from: Position, north_m: f64, east_m: f64) -> Position {

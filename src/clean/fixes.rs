@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
-use super::geofence::{self, Change, Standing, Way};
+use super::geofence::{self, Change, FenceState, Way};
 use super::late::{Late, LateRow};
 use super::motion::{self, Moves};
 use super::redelivery::{Chunk, Seen};
@@ -25,8 +25,6 @@ use crate::domain::time::Timestamp;
 
 /// What trackers without a position send; nothing that we track is within 11 m of it.
 const NULL_ISLAND_DEG: f64 = 1e-4;
-/// Fixes tell their time in whole seconds.
-const LEAST_INTERVAL_S: f64 = 1.0;
 /// That a tracker lives is said no more often than this.
 const SAY_ALIVE: Duration = Duration::from_secs(60);
 
@@ -37,7 +35,7 @@ pub(super) struct Tracker {
     /// The newest of the fixes that agree with one another, and not with the last accepted. Apart, because
     /// nearly every tracker has none.
     jump: Option<Box<Jump>>,
-    standings: Vec<Standing>,
+    states: Vec<FenceState>,
     pub late: Late,
     /// Whether it moves, since its first fix.
     moves: Option<Moves>,
@@ -64,7 +62,7 @@ pub(super) struct TrackerRow {
     /// Not in rows of the first builds.
     #[serde(with = "maybe_micros", default)]
     heard: Option<Timestamp>,
-    fences: Vec<Standing>,
+    fences: Vec<FenceState>,
     seen: Chunk,
     next_chunk: u64,
     #[serde(with = "maybe_micros", default)]
@@ -103,7 +101,7 @@ impl Default for Tracker {
             clock: TrackerClock::default(),
             last: None,
             jump: None,
-            standings: Vec::new(),
+            states: Vec::new(),
             late: Late::default(),
             moves: None,
             heard: Timestamp::MIN,
@@ -148,7 +146,7 @@ impl Tracker {
         self.check_jump(&fix, rules.tracker)?;
         let steady = self.moves.as_ref().and_then(|moves| moves.steadied(&fix, rules.tracker));
         let way = Way { before: self.last.as_ref(), fix: &fix, steady, rules: rules.tracker };
-        let mut changes = geofence::judge(&mut self.standings, rules.fences, &way);
+        let mut changes = geofence::judge(&mut self.states, rules.fences, &way);
         // What late fixes have told already is not inferred as well.
         changes.retain(|Change { fence, inferred, visit, .. }| {
             !inferred || visit.is_none_or(|(from, to)| !self.late.was_told(fence, from, to))
@@ -176,7 +174,7 @@ impl Tracker {
     /// Judges the late fixes that wait.
     pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Vec<Change> {
         self.dirty = true;
-        self.late.settle(device, &self.standings, rules, fences)
+        self.late.settle(device, &self.states, rules, fences)
     }
 
     /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
@@ -198,7 +196,7 @@ impl Tracker {
     }
 
     fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
-        let reachable = |from: &Fix| speed_mps(from, fix) <= rules.max_speed_mps;
+        let reachable = |from: &Fix| from.least_speed_mps(fix) <= rules.max_speed_mps;
         if self.last.as_ref().is_none_or(reachable) {
             self.jump = None;
             return Ok(());
@@ -218,9 +216,9 @@ impl Tracker {
 
     /// Forgets fences that are no more.
     pub fn retain_fences(&mut self, fences: &FenceIndex) {
-        let before = self.standings.len();
-        self.standings.retain(|standing| fences.get(&standing.fence).is_some());
-        self.dirty |= self.standings.len() != before;
+        let before = self.states.len();
+        self.states.retain(|state| fences.get(&state.fence).is_some());
+        self.dirty |= self.states.len() != before;
     }
 
     pub fn heard(&self) -> Timestamp {
@@ -233,7 +231,7 @@ impl Tracker {
             last: self.last.clone().map(Held),
             jump: self.jump.as_deref().cloned(),
             heard: Some(self.heard),
-            fences: self.standings.clone(),
+            fences: self.states.clone(),
             seen: self.seen.open.clone(),
             next_chunk: self.seen.next(),
             alive: self.alive,
@@ -250,7 +248,7 @@ impl Tracker {
             clock: row.clock,
             last: row.last.map(|held| held.0),
             jump: row.jump.map(Box::new),
-            standings: row.fences,
+            states: row.fences,
             late: Late::restore(row.late),
             moves: row.moves,
             alive: row.alive,
@@ -269,14 +267,6 @@ fn check_alone(fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
         return Err(INACCURATE);
     }
     Ok(())
-}
-
-/// The least speed that explains both, given how uncertain they are.
-fn speed_mps(from: &Fix, to: &Fix) -> f64 {
-    let uncertain = from.accuracy_m.unwrap_or(0.0).max(0.0) + to.accuracy_m.unwrap_or(0.0).max(0.0);
-    let apart = (from.position.distance_m(to.position) - uncertain).max(0.0);
-    let seconds = to.observed_at.since(from.observed_at).as_secs_f64();
-    apart / seconds.max(LEAST_INTERVAL_S)
 }
 
 #[cfg(test)]

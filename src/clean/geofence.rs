@@ -27,7 +27,7 @@ const STEADY_TIMES: f64 = 2.0;
 
 /// What a tracker's fixes have said of one fence. A fence without one: outside, and nothing pending.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct FenceState {
     pub fence: FenceId,
     inside: bool,
     /// When it was entered; not known of rows of the first builds.
@@ -89,28 +89,28 @@ pub(super) struct Way<'a> {
 
 /// Judges an accepted fix. Changes come with the fix that first said so: inferred visits, then exits before
 /// entries, by name.
-pub(super) fn judge(standings: &mut Vec<Standing>, index: &FenceIndex, way: &Way<'_>) -> Vec<Change> {
+pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
-    for standing in standings.iter_mut() {
-        if let Some(fence) = index.get(&standing.fence) {
-            standing.take(fence, way, &mut changes);
+    for state in states.iter_mut() {
+        if let Some(fence) = index.get(&state.fence) {
+            state.take(fence, way, &mut changes);
         }
     }
-    let known = standings.len();
+    let known = states.len();
     for fence in index.along(way.beginning().map(|fix| fix.position), way.fix.position) {
-        if standings[..known].binary_search_by(|standing| standing.fence.cmp(&fence.name)).is_err() {
-            let mut standing = Standing::new(fence.name.clone());
-            standing.take(fence, way, &mut changes);
-            if standing.says_something() {
+        if states[..known].binary_search_by(|state| state.fence.cmp(&fence.name)).is_err() {
+            let mut state = FenceState::new(fence.name.clone());
+            state.take(fence, way, &mut changes);
+            if state.says_something() {
                 // Most trackers are in one fence at a time, and a hundred thousand of them add up.
-                standings.reserve_exact(1);
-                standings.push(standing);
+                states.reserve_exact(1);
+                states.push(state);
             }
         }
     }
-    standings.retain(Standing::says_something);
-    standings.shrink_to_fit();
-    standings.sort_by(|a, b| a.fence.cmp(&b.fence));
+    states.retain(FenceState::says_something);
+    states.shrink_to_fit();
+    states.sort_by(|a, b| a.fence.cmp(&b.fence));
     changes.sort_by_key(|change| match (change.inferred, change.change) {
         (true, _) => 0,
         (false, FenceChange::Exited) => 1,
@@ -131,7 +131,7 @@ impl Way<'_> {
     }
 }
 
-impl Standing {
+impl FenceState {
     fn new(fence: FenceId) -> Self {
         Self { fence, inside: false, since: None, dwelt: false, pending: None, passing: None }
     }
@@ -146,7 +146,7 @@ impl Standing {
         self.inside && self.since.is_none_or(|since| since <= at)
     }
 
-    /// What says nothing is outside, as every fence that has no standing.
+    /// What says nothing is outside, as every fence that has no state.
     fn says_something(&self) -> bool {
         self.inside || self.pending.is_some() || self.passing.is_some()
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
-use super::geofence::{Change, Standing, side};
+use super::geofence::{Change, FenceState, side};
 use super::place::{self, Place};
 use super::rows::micros;
 use crate::config::{FenceConfig, TrackerRules};
@@ -167,7 +167,7 @@ impl Late {
     pub fn settle(
         &mut self,
         device: &DeviceId,
-        standings: &[Standing],
+        states: &[FenceState],
         rules: &TrackerRules,
         fences: &FenceIndex,
     ) -> Vec<Change> {
@@ -178,10 +178,9 @@ impl Late {
             let Some(after) = self.gap(places[0].at) else { continue };
             let way = self.around(after, places, rules);
             for fence in fences_of(places, rules, fences) {
-                for (entered, exited) in visits(&way, fence, rules, |at| self.is_inside(standings, fence, at))
-                {
-                    let open = standings.iter().find(|standing| standing.fence == fence.name);
-                    let is_open = open.and_then(Standing::since).is_some_and(|since| exited.at > since);
+                for (entered, exited) in visits(&way, fence, rules, |at| self.is_inside(states, fence, at)) {
+                    let open = states.iter().find(|state| state.fence == fence.name);
+                    let is_open = open.and_then(FenceState::since).is_some_and(|since| exited.at > since);
                     if !is_open && !self.was_told(&fence.name, entered.at, exited.at) {
                         revealed.push((entered, exited, fence.name.clone()));
                     }
@@ -226,9 +225,9 @@ impl Late {
     }
 
     /// Whether it was told to be inside then.
-    fn is_inside(&self, standings: &[Standing], fence: &FenceConfig, at: Timestamp) -> bool {
-        let open = standings.iter().find(|standing| standing.fence == fence.name);
-        open.is_some_and(|standing| standing.is_inside_at(at))
+    fn is_inside(&self, states: &[FenceState], fence: &FenceConfig, at: Timestamp) -> bool {
+        let open = states.iter().find(|state| state.fence == fence.name);
+        open.is_some_and(|state| state.is_inside_at(at))
             || self.was_told(&fence.name, at, at + Duration::from_micros(1))
     }
 

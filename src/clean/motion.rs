@@ -46,13 +46,13 @@ const STEP_M: f64 = 30.0;
 /// What a tracker does, by its fixes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum Moves {
-    Standing(Standing),
+    Standing(Stationary),
     /// Apart, because most stand.
     Moving(Box<Moving>),
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct Stationary {
     #[serde(with = "micros")]
     since: Timestamp,
     /// The middle of its fixes here.
@@ -97,13 +97,13 @@ pub(super) type Told = (Timestamp, Motion);
 
 impl Moves {
     pub fn begin(fix: &Fix) -> Self {
-        Self::Standing(Standing::at(Place::of(fix)))
+        Self::Standing(Stationary::at(Place::of(fix)))
     }
 
     /// Where a fix is that is no further from where it stands than it is vague, and how sure that is: the middle of the
     /// fixes there, surer by the root of their number.
     pub fn steadied(&self, fix: &Fix, rules: &TrackerRules) -> Option<(Position, f64)> {
-        let Self::Standing(Standing { middle, weight, leaving: None, .. }) = self else { return None };
+        let Self::Standing(Stationary { middle, weight, leaving: None, .. }) = self else { return None };
         let vague = vague_m(&Place::of(fix), rules);
         let explained = middle.distance_m(fix.position) <= vague * EXPLAINED;
         (*weight >= STEADY_FIXES && explained).then(|| (*middle, vague / f64::from(*weight).sqrt()))
@@ -122,7 +122,7 @@ impl Moves {
                 return;
             }
             told.push(moving.ended());
-            let mut standing = Standing::at(moving.rest);
+            let mut standing = Stationary::at(moving.rest);
             if !silent {
                 standing.stays(here);
             }
@@ -142,7 +142,7 @@ impl Moves {
     }
 }
 
-impl Standing {
+impl Stationary {
     fn at(place: Place) -> Self {
         Self { since: place.at, middle: place.position(), weight: 1, last: place, leaving: None }
     }

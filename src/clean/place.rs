@@ -1,11 +1,9 @@
 //! Where a tracker was and when, in 24 bytes: a position to a centimetre.
 
-use std::time::Duration;
-
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::geodesy::Position;
+use crate::domain::geodesy::{self, Position};
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
@@ -67,10 +65,9 @@ impl Place {
 
     /// The least speed from here to there, given how vague both are.
     pub fn speed_to(&self, other: &Self) -> f64 {
-        let vague = self.accuracy_m().unwrap_or(0.0) + other.accuracy_m().unwrap_or(0.0);
-        let apart = (self.position().distance_m(other.position()) - vague).max(0.0);
         let span = self.at.since(other.at).max(other.at.since(self.at));
-        apart / span.max(Duration::from_secs(1)).as_secs_f64()
+        let [from, to] = [self, other].map(|place| (place.position(), place.accuracy_m()));
+        geodesy::least_speed_mps(from, to, span)
     }
 
     fn bytes(&self) -> [u8; BYTES] {

@@ -1,6 +1,8 @@
 //! Positions and distances on the Earth, as a sphere of 6,371,008.8 m (IUGG mean radius): within
 //! 0.5 % of the ellipsoid, well inside a tracker's own error.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,19 @@ pub(super) const EARTH_RADIUS_M: f64 = 6_371_008.8;
 pub struct Position {
     pub lat: f64,
     pub lon: f64,
+}
+
+/// A difference of longitudes, the short way round: from -180 to 180. Also a longitude beyond that, as people write it.
+pub fn short_way(degrees: f64) -> f64 {
+    degrees - (degrees / 360.0).round() * 360.0
+}
+
+/// The least speed that explains two positions so far apart in time, given how uncertain each of them is, in metres.
+/// Fixes tell their time in whole seconds.
+pub fn least_speed_mps(from: (Position, Option<f64>), to: (Position, Option<f64>), span: Duration) -> f64 {
+    let uncertain = from.1.unwrap_or(0.0).max(0.0) + to.1.unwrap_or(0.0).max(0.0);
+    let apart = (from.0.distance_m(to.0) - uncertain).max(0.0);
+    apart / span.max(Duration::from_secs(1)).as_secs_f64()
 }
 
 impl Position {
@@ -31,9 +46,7 @@ impl Position {
 
     /// A part of the straight way to another, the short way round the Earth.
     pub fn towards(self, other: Self, part: f64) -> Self {
-        let east = other.lon - self.lon;
-        let east = east - (east / 360.0).round() * 360.0;
-        let lon = self.lon + east * part;
-        Self { lat: self.lat + (other.lat - self.lat) * part, lon: lon - (lon / 360.0).round() * 360.0 }
+        let lon = self.lon + short_way(other.lon - self.lon) * part;
+        Self { lat: self.lat + (other.lat - self.lat) * part, lon: short_way(lon) }
     }
 }

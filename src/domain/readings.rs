@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::epc::Epc;
-use super::geodesy::Position;
+use super::geodesy::{self, Position};
 use super::ids::{Antenna, DeviceId, Digest, PointId, SourceId};
 use super::time::Timestamp;
 
@@ -91,6 +91,12 @@ impl Fix {
             digest,
             retained: false,
         }
+    }
+
+    /// The least speed that explains both.
+    pub fn least_speed_mps(&self, later: &Self) -> f64 {
+        let [from, to] = [self, later].map(|fix| (fix.position, fix.accuracy_m));
+        geodesy::least_speed_mps(from, to, later.observed_at.since(self.observed_at))
     }
 
     /// Of all that it says but whose it is: the same position told twice, in whatever messages, is one fix.

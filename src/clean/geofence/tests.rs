@@ -41,19 +41,19 @@ fn check(fixes: &[(f64, f64)], expect: &[(FenceChange, i64)]) {
 fn changes_of(fence: &FenceConfig, fixes: &[(i64, f64, f64)]) -> Vec<(FenceChange, i64, bool)> {
     let index = FenceIndex::new(std::slice::from_ref(fence));
     let rules = TrackerRules::default();
-    let (mut standings, mut changes) = (Vec::new(), Vec::new());
+    let (mut states, mut changes) = (Vec::new(), Vec::new());
     let mut before: Option<Fix> = None;
     for (second, north_m, accuracy) in fixes {
         let fix = fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy);
         let way = Way { before: before.as_ref(), fix: &fix, steady: None, rules: &rules };
-        for Change { change, fix, inferred, .. } in judge(&mut standings, &index, &way) {
+        for Change { change, fix, inferred, .. } in judge(&mut states, &index, &way) {
             // Edges are found to a metre.
             let second = (fix.observed_at.as_micros() + 500_000) / 1_000_000;
             changes.push((change, second, inferred));
         }
         // Rows hold everything: a restart between any two fixes changes nothing.
-        let row = serde_json::to_vec(&standings).unwrap();
-        standings = serde_json::from_slice(&row).unwrap();
+        let row = serde_json::to_vec(&states).unwrap();
+        states = serde_json::from_slice(&row).unwrap();
         before = Some(fix);
     }
     changes
@@ -139,10 +139,10 @@ fn a_polygon_is_entered_by_the_distance_to_its_edge() {
 fn a_row_of_the_first_builds_is_read() {
     let row = r#"[{"fence":"yard","inside":true,"pending":{"count":1,"first":{"device":"truck","at":5000000,
         "lat":"50.01","lon":"8.0","digest":7,"retained":false}}}]"#;
-    let mut standings: Vec<Standing> = serde_json::from_str(row).unwrap();
+    let mut states: Vec<FenceState> = serde_json::from_str(row).unwrap();
     let out = fix(9, 50.01, 8.0, 5.0);
     let way = Way { before: None, fix: &out, steady: None, rules: &TrackerRules::default() };
-    let changes = judge(&mut standings, &FenceIndex::new(&[yard()]), &way);
+    let changes = judge(&mut states, &FenceIndex::new(&[yard()]), &way);
     assert_eq!((changes[0].change, changes[0].fix.observed_at), (Exited, Timestamp::from_secs(5)));
 }
 

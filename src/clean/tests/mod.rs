@@ -21,6 +21,7 @@ use crate::domain::tag_filter::TagFilter;
 use crate::domain::time::Timestamp;
 
 mod antennas;
+pub(super) mod dice;
 mod doubt;
 mod fit;
 mod late;

@@ -8,6 +8,7 @@ use crate::clean::portal::companions::Companions;
 use crate::clean::portal::{Crossed, Crossing, Heard, Judged};
 use crate::clean::presence::Reads;
 use crate::clean::rules::PortalRule;
+use crate::clean::tests::dice::Dice;
 use crate::clean::trail::Model;
 use crate::domain::sightings::Direction;
 use crate::domain::time::Timestamp;
@@ -15,32 +16,6 @@ use crate::domain::time::Timestamp;
 fn rule() -> PortalRule {
     let (settle, static_after) = (Duration::from_secs(2), Duration::from_secs(30));
     PortalRule { settle, static_after, model: Arc::new(Model::new([true, true])) }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a seed is a scenario.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn within(&mut self, from: f64, to: f64) -> f64 {
-        from + (to - from) * self.unit()
-    }
-
-    fn normal(&mut self, deviation: f64) -> f64 {
-        let (u, v) = (self.unit().max(1e-12), self.unit());
-        deviation * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    }
 }
 
 /// The world of one tag at one portal: x < 0 is outside, in metres from the door.

@@ -2,7 +2,7 @@
 //! cost all of them.
 
 use super::ShapeError;
-use crate::domain::geodesy::{EARTH_RADIUS_M, Position};
+use crate::domain::geodesy::{EARTH_RADIUS_M, Position, short_way};
 
 pub(super) const METRES_PER_DEGREE: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0;
 /// Edges in a row, on average, where there are many; and rows at most.
@@ -25,16 +25,6 @@ pub(super) struct Rect {
     pub north: f64,
     pub west: f64,
     pub east: f64,
-}
-
-/// A difference of longitudes, the short way: from -180 to 180.
-pub(super) fn turned(degrees: f64) -> f64 {
-    degrees - (degrees / 360.0).round() * 360.0
-}
-
-/// A longitude as people write it.
-pub(super) fn wrapped(x: f64) -> f64 {
-    turned(x)
 }
 
 impl Rect {
@@ -120,9 +110,9 @@ fn chain(positions: &[Position], reference: f64) -> Result<Vec<Flat>, ShapeError
     let mut corners: Vec<Flat> = Vec::with_capacity(positions.len());
     for position in positions {
         let from = corners.last().map_or(reference, |last| last.x);
-        let step = turned(position.lon - from);
+        let step = short_way(position.lon - from);
         if !corners.is_empty() && step.abs() >= 180.0 {
-            return Err(ShapeError::HalfRound(wrapped(from), position.lon));
+            return Err(ShapeError::HalfRound(short_way(from), position.lon));
         }
         // Whole turns are added, so that what is written alike is alike to the bit.
         let turns = ((from + step - position.lon) / 360.0).round();

@@ -10,7 +10,7 @@ mod edges;
 #[cfg(test)]
 mod tests;
 
-use super::geodesy::Position;
+use super::geodesy::{Position, short_way};
 pub use crossing::Crossing;
 use edges::{Edges, Flat, METRES_PER_DEGREE, Rect};
 
@@ -100,7 +100,7 @@ impl Shape {
             return Err(ShapeError::TooFew(0));
         }
         if let Some(at) = edges.self_crossing() {
-            return Err(ShapeError::SelfCrossing { lat: at.y, lon: edges::wrapped(at.x) });
+            return Err(ShapeError::SelfCrossing { lat: at.y, lon: short_way(at.x) });
         }
         let bounds = edges.bounds();
         let mut shape = Self { form: Form::Polygon(edges), bounds, depth_m: 0.0 };
@@ -154,11 +154,11 @@ impl Shape {
             }
             Form::Polygon(edges) => {
                 let at = self.bounds.centre();
-                format!("a polygon of {} edges around {:.5}, {:.5}", edges.len(), at.y, edges::wrapped(at.x))
+                format!("a polygon of {} edges around {:.5}, {:.5}", edges.len(), at.y, short_way(at.x))
             }
             Form::Corridor { line, buffer_m } => {
                 let at = self.bounds.centre();
-                let lon = edges::wrapped(at.x);
+                let lon = short_way(at.x);
                 format!("{buffer_m} m along a line of {} legs around {:.5}, {lon:.5}", line.len(), at.y)
             }
         }
@@ -186,7 +186,7 @@ impl Shape {
     /// The position in the frame of the area's edges, whose longitudes go on beyond 180.
     fn flat(&self, at: Position) -> Flat {
         let middle = self.bounds.centre().x;
-        Flat { x: middle + edges::turned(at.lon - middle), y: at.lat }
+        Flat { x: middle + short_way(at.lon - middle), y: at.lat }
     }
 
     /// Looks on a grid for the place furthest from the edge, then more closely around it.
@@ -199,7 +199,7 @@ impl Shape {
                 for column in 0..STEPS {
                     let part = |nth: u32| (f64::from(nth) + 0.5) / f64::from(STEPS);
                     let at = Flat { x: area.west + width * part(column), y: area.south + height * part(row) };
-                    let here = Position { lat: at.y, lon: edges::wrapped(at.x) };
+                    let here = Position { lat: at.y, lon: short_way(at.x) };
                     let depth = -self.distance_m(here, f64::MAX);
                     if depth > best.0 {
                         best = (depth, at);
@@ -224,5 +224,5 @@ fn check_hole(outer: &Edges, first: Flat) -> Result<(), ShapeError> {
     if outer.encloses(first) || outer.distance_m(first, 1.0) < 0.5 {
         return Ok(());
     }
-    Err(ShapeError::HoleOutside { lat: first.y, lon: edges::wrapped(first.x) })
+    Err(ShapeError::HoleOutside { lat: first.y, lon: short_way(first.x) })
 }

@@ -5,11 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn at(lat: f64, lon: f64) -> Position {
-    Position { lat, lon: wrapped(lon) }
-}
-
-fn wrapped(lon: f64) -> f64 {
-    edges::wrapped(lon)
+    Position { lat, lon: short_way(lon) }
 }
 
 /// A ring around a centre, by radii in metres at even angles.
@@ -26,7 +22,7 @@ fn star(centre: Position, radii: &[f64]) -> Vec<Position> {
 
 /// By how much the direction to the corners turns in all: a whole turn inside, nothing outside.
 fn turns_around(ring: &[Position], here: Position) -> bool {
-    let direction = |corner: &Position| (corner.lat - here.lat).atan2(wrapped(corner.lon - here.lon));
+    let direction = |corner: &Position| (corner.lat - here.lat).atan2(short_way(corner.lon - here.lon));
     let next = ring.iter().cycle().skip(1);
     let turned: f64 = ring
         .iter()
