@@ -127,6 +127,9 @@ fn allowed_of(error: &ShapeError) -> &'static str {
         ShapeError::HalfRound(..) => "edges shorter than half the Earth",
         ShapeError::RoundPole | ShapeError::AtPole => "an area that lies round no pole",
         ShapeError::SelfCrossing { .. } => "rings whose edges meet in their ends alone",
+        ShapeError::Overlap { .. } => {
+            "polygons apart from each other, or holes as rings of the polygon they are in"
+        }
         ShapeError::HoleOutside { .. } => "the outer ring first, then holes inside of it",
     }
 }

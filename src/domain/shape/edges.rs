@@ -204,6 +204,15 @@ impl Edges {
         inside
     }
 
+    /// The longitudes at which edges cross a latitude, from west to east: from each other one to the next is inside.
+    pub fn crossings(&self, y: f64) -> Vec<f64> {
+        let edges = self.between(y, y).filter(|[a, b]| (a.y > y) != (b.y > y));
+        let mut crossings: Vec<f64> =
+            edges.map(|[a, b]| a.x + (y - a.y) / (b.y - a.y) * (b.x - a.x)).collect();
+        crossings.sort_by(f64::total_cmp);
+        crossings
+    }
+
     /// Metres to the nearest edge; no edge within `reach_m`: infinite, or what was met on the way.
     pub fn distance_m(&self, at: Flat, reach_m: f64) -> f64 {
         let reach = (reach_m / METRES_PER_DEGREE).min(360.0);

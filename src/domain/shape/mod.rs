@@ -16,6 +16,8 @@ use edges::{Edges, Flat, METRES_PER_DEGREE, Rect};
 
 /// More than this in one area is refused: nobody drew it by hand, and each fix near its edge looks at some of them.
 pub const MOST_POSITIONS: usize = 20_000;
+/// Polygons that are drawn along one another's edges overlap by no more than this, some 11 cm.
+const TOUCHING_DEG: f64 = 1e-6;
 /// Nearer to a pole than this nothing is said in degrees of longitude.
 const POLAR_DEG: f64 = 89.0;
 
@@ -52,6 +54,8 @@ pub enum ShapeError {
     AtPole,
     #[error("edges cross near latitude {lat:.6}, longitude {lon:.6}")]
     SelfCrossing { lat: f64, lon: f64 },
+    #[error("two polygons overlap at latitude {lat:.6}, longitude {lon:.6}")]
+    Overlap { lat: f64, lon: f64 },
     #[error("a hole lies outside of its polygon, at latitude {lat:.6}, longitude {lon:.6}")]
     HoleOutside { lat: f64, lon: f64 },
 }
@@ -81,7 +85,9 @@ impl Shape {
         let reference = rings().flatten().next().map_or(0.0, |first| first.lon);
         let mut all = Vec::new();
         let (mut area, mut length) = (0.0, 0.0);
+        let mut each = Vec::with_capacity(polygons.len());
         for polygon in polygons {
+            let begins = all.len();
             let mut outer: Option<Edges> = None;
             for ring in polygon {
                 let edges = edges::ring(ring, reference)?;
@@ -94,6 +100,7 @@ impl Shape {
                 outer.get_or_insert_with(|| Edges::new(edges.clone()));
                 all.extend(edges);
             }
+            each.push(all[begins..].to_vec());
         }
         let edges = Edges::new(edges::without_seams(all));
         if edges.is_empty() {
@@ -102,6 +109,7 @@ impl Shape {
         if let Some(at) = edges.self_crossing() {
             return Err(ShapeError::SelfCrossing { lat: at.y, lon: short_way(at.x) });
         }
+        check_overlaps(each)?;
         let bounds = edges.bounds();
         let mut shape = Self { form: Form::Polygon(edges), bounds, depth_m: 0.0 };
         // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
@@ -217,6 +225,41 @@ fn within_limits<'a>(count: usize, mut all: impl Iterator<Item = &'a Position>) 
         return Err(ShapeError::TooMany(count));
     }
     if all.any(|at| at.lat.abs() > POLAR_DEG) { Err(ShapeError::AtPole) } else { Ok(()) }
+}
+
+/// Of polygons whose edges do not cross, one may still lie within another (as an island in a hole of it may, which is
+/// outside of it): what is inside of both would count as outside.
+fn check_overlaps(polygons: Vec<Vec<edges::Edge>>) -> Result<(), ShapeError> {
+    if polygons.len() < 2 {
+        return Ok(());
+    }
+    let polygons: Vec<Edges> =
+        polygons.into_iter().filter(|edges| !edges.is_empty()).map(Edges::new).collect();
+    for (nth, one) in polygons.iter().enumerate() {
+        let around = one.bounds();
+        let near = polygons[nth + 1..].iter().filter(|other| other.bounds().overlaps(&around));
+        for other in near {
+            let shared = [around.centre().y, other.bounds().centre().y]
+                .into_iter()
+                .find_map(|y| Some((y, inside_both(&one.crossings(y), &other.crossings(y))?)));
+            if let Some((lat, x)) = shared {
+                return Err(ShapeError::Overlap { lat, lon: short_way(x) });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A place within one of the intervals of each.
+fn inside_both(one: &[f64], other: &[f64]) -> Option<f64> {
+    let pairs = |all: &[f64]| all.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>();
+    let others = pairs(other);
+    pairs(one).into_iter().find_map(|(west, east)| {
+        let both = others.iter().map(|(from, to)| (from.max(west), to.min(east)));
+        both.into_iter()
+            .find(|(west, east)| east - west > TOUCHING_DEG)
+            .map(|(west, east)| f64::midpoint(west, east))
+    })
 }
 
 fn check_hole(outer: &Edges, first: Flat) -> Result<(), ShapeError> {

@@ -229,3 +229,19 @@ fn a_way_that_ends_inside_or_keeps_off_crosses_nothing() {
     assert_eq!(shape.crossed(beside(49.99), beside(50.01), 20.0), None, "10 m inside of the edge");
     assert!(shape.crossed(beside(49.99), beside(50.01), 5.0).is_some());
 }
+
+#[test]
+fn a_polygon_within_another_is_refused_and_an_island_in_a_hole_is_not() {
+    let (yard, within) = (square(0.0, 0.0, 1.0), square(0.3, 0.3, 0.2));
+    for polygons in [[vec![yard.clone()], vec![within.clone()]], [vec![within.clone()], vec![yard.clone()]]] {
+        let error = Shape::polygon(&polygons).unwrap_err();
+        assert!(matches!(error, ShapeError::Overlap { .. }), "{error}");
+    }
+    let beside = square(0.0, 0.5, 1.0);
+    assert!(matches!(Shape::polygon(&[vec![yard.clone()], vec![beside]]), Err(ShapeError::Overlap { .. })));
+    let island = Shape::polygon(&[vec![yard.clone(), square(0.2, 0.2, 0.4)], vec![within]]).unwrap();
+    assert!(island.distance_m(at(0.4, 0.4), 1.0) < 0.0);
+    assert!(island.distance_m(at(0.25, 0.25), 1.0) > 0.0);
+    let neighbour = square(0.0, 1.0, 1.0);
+    assert!(Shape::polygon(&[vec![yard], vec![neighbour]]).is_ok(), "they share an edge");
+}
