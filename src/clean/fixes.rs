@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
 use super::geofence::{self, Change, FenceState, Way};
-use super::late::{Late, LateRow};
+use super::late::{Late, LateRow, Memory, Now, Revealed};
 use super::motion::{self, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact_fix, maybe_micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
-use crate::domain::ids::{DeviceId, SourceId};
+use crate::domain::ids::{DeviceId, FenceId, SourceId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
@@ -90,6 +90,8 @@ pub(super) struct FixRules<'a> {
 pub(super) struct Accepted {
     pub fix: Fix,
     pub late: bool,
+    /// Not a late one that came too late to reveal anything.
+    pub reveals: bool,
     pub changes: Vec<Change>,
     pub motion: Vec<motion::Told>,
 }
@@ -138,24 +140,12 @@ impl Tracker {
         let newest = self.last.as_ref().map(|last| last.observed_at);
         let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
         if fix.retained || is_older {
-            if is_older {
-                self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
-            }
-            return Ok(Accepted { fix, late: true, changes: Vec::new(), motion: Vec::new() });
+            let reveals =
+                !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
+            return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion: Vec::new() });
         }
-        self.check_jump(&fix, rules.tracker)?;
-        let steady = self.moves.as_ref().and_then(|moves| moves.steadied(&fix, rules.tracker));
-        let way = Way { before: self.last.as_ref(), fix: &fix, steady, rules: rules.tracker };
-        let mut changes = geofence::judge(&mut self.states, rules.fences, &way);
-        // What late fixes have told already is not inferred as well.
-        changes.retain(|Change { fence, inferred, visit, .. }| {
-            !inferred || visit.is_none_or(|(from, to)| !self.late.was_told(fence, from, to))
-        });
-        for change in changes.iter().filter(|change| change.change == FenceChange::Exited) {
-            if let Some((from, to)) = change.visit {
-                self.late.told(change.fence.clone(), from, to);
-            }
-        }
+        let follows_jump = self.check_jump(&fix, rules.tracker)?;
+        let changes = self.judge(&fix, follows_jump, rules);
         self.late.accepted(&fix, rules.tracker);
         let mut motion = Vec::new();
         match &mut self.moves {
@@ -168,13 +158,48 @@ impl Tracker {
             last.device = before.device.clone();
         }
         self.last = Some(last);
-        Ok(Accepted { fix, late: false, changes, motion })
+        Ok(Accepted { fix, late: false, reveals: true, changes, motion })
+    }
+
+    /// What a fix in order says of fences.
+    fn judge(&mut self, fix: &Fix, follows_jump: bool, rules: &FixRules<'_>) -> Vec<Change> {
+        let FixRules { tracker, fences, .. } = *rules;
+        let steady = self.moves.as_ref().and_then(|moves| moves.steadied(fix, tracker));
+        let before = self.last.as_ref().filter(|_| !follows_jump);
+        let way = Way { before, fix, steady, rules: tracker };
+        let mut changes = Vec::new();
+        if self.late.is_waiting() {
+            // What is about to be told of a fence may have been earlier, by those that wait.
+            let told = geofence::judge(&mut self.states.clone(), fences, &way).into_iter();
+            let about: Vec<FenceId> =
+                told.filter(|change| !change.inferred).map(|change| change.fence).collect();
+            if !about.is_empty() {
+                let (states, moves) = (&mut self.states, self.moves.as_ref());
+                let mut now = Now { device: &fix.device, states, moves, rules: tracker, fences };
+                changes = self.late.hasten(&mut now, &about);
+            }
+        }
+        let judged = geofence::judge(&mut self.states, fences, &way).into_iter();
+        // What late fixes have told already is not inferred as well.
+        let judged: Vec<Change> = judged
+            .filter(|Change { fence, inferred, visit, .. }| {
+                !inferred || visit.is_none_or(|span| self.late.told.memory(fence, span) == Memory::New)
+            })
+            .collect();
+        for change in judged.iter().filter(|change| change.change == FenceChange::Exited) {
+            if let Some(visit) = change.visit {
+                self.late.told.tell(&change.fence, visit);
+            }
+        }
+        changes.extend(judged);
+        changes
     }
 
     /// Judges the late fixes that wait.
-    pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Vec<Change> {
+    pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Revealed {
         self.dirty = true;
-        self.late.settle(device, &self.states, rules, fences)
+        let (states, moves) = (&mut self.states, self.moves.as_ref());
+        self.late.settle(&mut Now { device, states, moves, rules, fences })
     }
 
     /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
@@ -195,20 +220,19 @@ impl Tracker {
         self.dirty |= self.alive.take().is_some();
     }
 
-    fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
+    /// Whether a fix can be: whether it follows those that jumped rather than the last accepted one.
+    fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<bool, &'static str> {
         let reachable = |from: &Fix| from.least_speed_mps(fix) <= rules.max_speed_mps;
-        if self.last.as_ref().is_none_or(reachable) {
-            self.jump = None;
-            return Ok(());
+        let Some(last) = &self.last else { return Ok(false) };
+        let jump = self.jump.take();
+        if reachable(last) {
+            let apart = |from: &Fix| from.position.distance_m(fix.position);
+            return Ok(jump.is_some_and(|jump| apart(&jump.newest) < apart(last)));
         }
-        let agrees = self
-            .jump
-            .as_ref()
-            .filter(|jump| jump.newest.observed_at < fix.observed_at && reachable(&jump.newest));
+        let agrees = jump.filter(|jump| jump.newest.observed_at < fix.observed_at && reachable(&jump.newest));
         let count = agrees.map_or(0, |jump| jump.count) + 1;
         if count >= rules.jump_confirmations {
-            self.jump = None;
-            return Ok(());
+            return Ok(true);
         }
         self.jump = Some(Box::new(Jump { count, newest: fix.clone() }));
         Err(IMPOSSIBLE_JUMP)

@@ -65,6 +65,18 @@ struct Passing {
     exited: Fix,
     /// Fixes since that say outside.
     count: u32,
+    /// The time of the fix before; not in rows of the first builds.
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    after: Option<Timestamp>,
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    before: Option<Timestamp>,
+}
+
+impl Passing {
+    /// When it may have been: how fast it went between the two fixes nobody knows.
+    fn span(&self) -> (Timestamp, Timestamp) {
+        (self.after.unwrap_or(self.entered.observed_at), self.before.unwrap_or(self.exited.observed_at))
+    }
 }
 
 /// What became of a fence, at the time of `fix`.
@@ -74,8 +86,11 @@ pub(super) struct Change {
     pub change: FenceChange,
     pub fix: Fix,
     pub inferred: bool,
-    /// From when to when it was inside, where that is over and known.
+    /// From when to when it was inside, where that is over and known; of what was inferred, the times of the two fixes
+    /// between which it must have been.
     pub visit: Option<(Timestamp, Timestamp)>,
+    /// It is over, or was told already: where the tracker is now stays as it was.
+    pub late: bool,
 }
 
 /// An accepted fix and the accepted one before it.
@@ -120,20 +135,82 @@ pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<
     changes
 }
 
+/// Takes up what late fixes said of a fence.
+pub(super) fn adopt(states: &mut Vec<FenceState>, state: FenceState) {
+    match states.binary_search_by(|held| held.fence.cmp(&state.fence)) {
+        Ok(at) if state.says_something() => states[at] = state,
+        Ok(at) => drop(states.remove(at)),
+        Err(at) if state.says_something() => {
+            states.reserve_exact(1);
+            states.insert(at, state);
+        }
+        Err(_) => {}
+    }
+}
+
 impl Way<'_> {
-    /// The fix before, where something may be inferred from a straight line between the two.
-    fn beginning(&self) -> Option<&Fix> {
+    /// The fix before, where something may be inferred from a straight line between the two. What was confirmed though
+    /// nothing goes so fast was never on the way there.
+    pub fn beginning(&self) -> Option<&Fix> {
         let near = |before: &&Fix| {
             self.fix.observed_at.since(before.observed_at) <= self.rules.infer_within
                 && before.position.distance_m(self.fix.position) <= self.rules.infer_within_m
+                && before.least_speed_mps(self.fix) <= self.rules.max_speed_mps
         };
         self.before.filter(near)
     }
 }
 
 impl FenceState {
-    fn new(fence: FenceId) -> Self {
+    pub fn new(fence: FenceId) -> Self {
         Self { fence, inside: false, since: None, dwelt: false, pending: None, passing: None }
+    }
+
+    pub fn inside_since(fence: FenceId, since: Option<Timestamp>, dwelt: bool) -> Self {
+        Self { inside: true, since, dwelt, ..Self::new(fence) }
+    }
+
+    pub fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// It was entered then, of which late fixes told.
+    pub fn enter(&mut self, since: Timestamp, dwelt: bool) {
+        *self = Self::inside_since(self.fence.clone(), Some(since), dwelt);
+    }
+
+    /// It was left, of which late fixes told. Since when it was inside, where that is known.
+    pub fn leave(&mut self) -> Option<Timestamp> {
+        let left = std::mem::replace(self, Self::new(self.fence.clone()));
+        left.since
+    }
+
+    /// It was inside earlier than was told.
+    pub fn entered_earlier(&mut self, since: Timestamp) {
+        self.since = self.since.map(|told| told.min(since));
+    }
+
+    /// Whether it was told that it stays.
+    pub fn has_dwelt(&self) -> bool {
+        self.dwelt
+    }
+
+    /// The first of the fixes that say otherwise, and are too few yet.
+    pub fn pending(&self) -> Option<&Fix> {
+        self.pending.as_ref().map(|pending| &pending.first)
+    }
+
+    pub fn pending_since(&self) -> Option<Timestamp> {
+        self.pending().map(|first| first.observed_at)
+    }
+
+    /// Takes up what is not confirmed yet from one that has seen more, where all that this one knows is later than `from`.
+    pub fn take_up(&mut self, seen: Self, from: Timestamp) {
+        let passing = self.passing.as_ref().map(|passing| passing.entered.observed_at);
+        let is_known = self.pending_since().into_iter().chain(passing).all(|known| known >= from);
+        if is_known && self.inside == seen.inside {
+            (self.pending, self.passing) = (seen.pending, seen.passing);
+        }
     }
 
     /// Since when it is inside, where that is known.
@@ -147,13 +224,14 @@ impl FenceState {
     }
 
     /// What says nothing is outside, as every fence that has no state.
-    fn says_something(&self) -> bool {
+    pub fn says_something(&self) -> bool {
         self.inside || self.pending.is_some() || self.passing.is_some()
     }
 
-    fn take(&mut self, fence: &FenceConfig, way: &Way<'_>, changes: &mut Vec<Change>) {
+    /// A fix, and what follows from it.
+    pub fn take(&mut self, fence: &FenceConfig, way: &Way<'_>, changes: &mut Vec<Change>) {
         let mut tell = |change, fix: Fix, inferred, visit| {
-            changes.push(Change { fence: fence.name.clone(), change, fix, inferred, visit });
+            changes.push(Change { fence: fence.name.clone(), change, fix, inferred, visit, late: false });
         };
         let side = match way.steady {
             Some((position, sure_m)) => side_of_steady(fence, position, sure_m),
@@ -190,7 +268,7 @@ impl FenceState {
         if self.passing.as_ref().is_some_and(|passing| passing.count >= fence.confirmations)
             && let Some(passing) = self.passing.take()
         {
-            let visit = Some((passing.entered.observed_at, passing.exited.observed_at));
+            let visit = Some(passing.span());
             tell(FenceChange::Entered, passing.entered, true, visit);
             tell(FenceChange::Exited, passing.exited, true, visit);
         }
@@ -240,10 +318,17 @@ fn inferred(fence: &FenceConfig, refuted: Option<Pending>, way: &Way<'_>) -> Opt
         let is_short = way.fix.observed_at.since(first.observed_at) <= way.rules.infer_within;
         let margin = margin_m(fence, way.fix, way.rules);
         fence.shape.crossed(before?, way.fix.position, margin).filter(|_| is_short)?;
-        return Some(Passing { entered: first, exited: way.fix.clone(), count: 1 });
+        return Some(Passing {
+            entered: first,
+            exited: way.fix.clone(),
+            count: 1,
+            after: None,
+            before: None,
+        });
     }
     let (entered, exited) = crossed(fence, way)?;
-    Some(Passing { entered, exited, count: 1 })
+    let after = way.before.map(|before| before.observed_at);
+    Some(Passing { entered, exited, count: 1, after, before: Some(way.fix.observed_at) })
 }
 
 /// Where the straight way from the fix before crosses the edge, as fixes.

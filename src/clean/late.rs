@@ -5,55 +5,47 @@
 //! late                   ○  ○ ○ ○  ○                      what lay in the gap, in whatever order it comes
 //! ```
 //! A few of the fixes that came in order are kept, those beside long gaps longest. A late fix counts where it falls
-//! between two that really followed one another; it waits until no more have come for a while. Then the fixes of
-//! each gap are judged together, and a visit that has both its ends there is told once, with its own times. What was
-//! told before is remembered as far back as that matters; of what lies further back nothing is told.
+//! between two that really followed one another; it waits until no more have come for a while. Then all of them go with
+//! their neighbours through the fences once more ([`replay`]), and what was not told before ([`told`]) is told once, with
+//! its own times.
 //!
-//! Bounded: a tracker keeps [`KEPT`] fixes and [`VISITS`] visits, and while a burst lasts [`WAITING`] fixes, of which
-//! those that say the same as their neighbours are merged. Never moves what is last known.
+//! Bounded: a tracker keeps [`KEPT`] fixes, and while a burst lasts [`WAITING`] late ones, of which those that say the
+//! same as their neighbours are merged. Never moves what is last known, but where the way leads up to the newest fix:
+//! what late fixes say of the fences there holds now.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
-use super::geofence::{Change, FenceState, side};
+use super::geofence::side;
 use super::place::{self, Place};
 use super::rows::micros;
-use crate::config::{FenceConfig, TrackerRules};
-use crate::domain::ids::{DeviceId, FenceId, SourceId};
+use crate::config::TrackerRules;
+use crate::domain::ids::SourceId;
 use crate::domain::readings::Fix;
-use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
+pub(super) use replay::{Now, Revealed};
+pub(super) use told::Memory;
+use told::{Told, Visit};
+
+mod replay;
+mod told;
 
 /// Fixes in order that are kept, and how many of the newest of them all are.
 const KEPT: usize = 5;
 const NEWEST: usize = 3;
-/// Visits that are over and may be met again.
-const VISITS: usize = 4;
 /// Late fixes of a tracker that wait, at most.
 const WAITING: usize = 64;
-/// So long after the last one they are judged.
-const SETTLES: Duration = Duration::from_secs(30);
+/// So long after the last one they are judged, or after their source has caught up.
+pub(super) const SETTLES: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(super) struct Late {
     /// Oldest first.
     kept: Vec<Place>,
-    visits: Vec<Visit>,
-    /// Of what is older nothing is told.
-    floor: Option<Timestamp>,
+    pub told: Told,
     waiting: Option<Box<Waiting>>,
-}
-
-/// A visit that was told and is over.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Visit {
-    fence: FenceId,
-    #[serde(with = "micros")]
-    from: Timestamp,
-    #[serde(with = "micros")]
-    to: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -65,6 +57,9 @@ struct Waiting {
     /// Oldest first.
     #[serde(with = "place::hex_rows")]
     places: Vec<Place>,
+    /// No more of them can be merged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    full: bool,
 }
 
 /// As the tracker's row holds it.
@@ -103,26 +98,12 @@ impl Late {
         self.kept.remove(at);
         match at.checked_sub(1) {
             Some(before) => self.kept[before].has_more_after = true,
-            None => self.floor = self.floor.max(self.kept.first().map(|first| first.at)),
+            None => self.told.raise_floor(self.kept.first().map(|first| first.at)),
         }
     }
 
-    /// A visit was told, and is over.
-    pub fn told(&mut self, fence: FenceId, from: Timestamp, to: Timestamp) {
-        if self.visits.len() >= VISITS {
-            let oldest = (0..).zip(&self.visits).min_by_key(|(_, visit)| visit.to).map_or(0, |(at, _)| at);
-            self.floor = self.floor.max(Some(self.visits.swap_remove(oldest).to));
-        }
-        self.visits.reserve_exact(1);
-        self.visits.push(Visit { fence, from, to });
-    }
-
-    /// Whether a visit then was told already.
-    pub fn was_told(&self, fence: &FenceId, from: Timestamp, to: Timestamp) -> bool {
-        self.visits.iter().any(|visit| visit.fence == *fence && visit.from < to && from < visit.to)
-    }
-
-    /// A late fix waits for others, where it may reveal anything.
+    /// A late fix waits for others. `false` where it can reveal nothing: it is too old, or lies where more came in order
+    /// than is remembered.
     pub fn arrived(
         &mut self,
         fix: &Fix,
@@ -130,30 +111,32 @@ impl Late {
         received: Timestamp,
         rules: &TrackerRules,
         fences: &FenceIndex,
-    ) {
+    ) -> bool {
         let mut place = Place::of(fix);
-        let Some(newest) = self.kept.last().copied() else { return };
-        let too_old = newest.at.since(place.at) > rules.late_within;
-        if too_old || self.floor.is_some_and(|floor| place.at < floor) || self.gap(place.at).is_none() {
-            return;
+        let Some(newest) = self.kept.last().copied() else { return false };
+        let too_old = newest.at.since(place.at) > rules.late_within || self.told.is_below_floor(place.at);
+        if too_old || self.gap(place.at).is_none() {
+            return false;
         }
         place.inside = inside_of(fix, rules, fences);
         let waiting = self.waiting.get_or_insert_with(|| {
-            Box::new(Waiting { due: Timestamp::MIN, via: via.clone(), places: Vec::new() })
+            let (due, via) = (Timestamp::MIN, via.clone());
+            Box::new(Waiting { due, via, places: Vec::new(), full: false })
         });
         waiting.due = waiting.due.max(received + SETTLES);
         waiting.via = via.clone();
         let at = waiting.places.partition_point(|other| other.at <= place.at);
         waiting.places.insert(at, place);
-        if waiting.places.len() > WAITING && !merge_one(&mut waiting.places) {
+        if waiting.places.len() > WAITING && !merge_one(&self.kept, &mut waiting.places) {
             // So many comings and goings: what is there is judged now.
-            waiting.due = received;
+            (waiting.full, waiting.due) = (true, received);
         }
+        true
     }
 
     /// Which of the gaps between kept fixes a time lies in, by the number of those before it.
     fn gap(&self, at: Timestamp) -> Option<usize> {
-        let after = self.kept.partition_point(|kept| kept.at <= at);
+        let after = after(&self.kept, at);
         let is_real = after == 0 || !self.kept[after - 1].has_more_after;
         (is_real && after < self.kept.len()).then_some(after)
     }
@@ -163,86 +146,28 @@ impl Late {
         self.waiting.as_ref().map(|waiting| (waiting.due, &waiting.via))
     }
 
-    /// Judges what waits: the visits that it reveals, oldest first.
-    pub fn settle(
-        &mut self,
-        device: &DeviceId,
-        states: &[FenceState],
-        rules: &TrackerRules,
-        fences: &FenceIndex,
-    ) -> Vec<Change> {
-        let Some(waiting) = self.waiting.take() else { return Vec::new() };
-        let mut revealed: Vec<(Place, Place, FenceId)> = Vec::new();
-        let gaps = waiting.places.chunk_by(|a, b| self.gap(a.at) == self.gap(b.at));
-        for places in gaps {
-            let Some(after) = self.gap(places[0].at) else { continue };
-            let way = self.around(after, places, rules);
-            for fence in fences_of(places, rules, fences) {
-                for (entered, exited) in visits(&way, fence, rules, |at| self.is_inside(states, fence, at)) {
-                    let open = states.iter().find(|state| state.fence == fence.name);
-                    let is_open = open.and_then(FenceState::since).is_some_and(|since| exited.at > since);
-                    if !is_open && !self.was_told(&fence.name, entered.at, exited.at) {
-                        revealed.push((entered, exited, fence.name.clone()));
-                    }
-                }
-            }
-        }
-        revealed.sort_by(|a, b| (a.0.at, &a.2).cmp(&(b.0.at, &b.2)));
-        let mut changes = Vec::new();
-        for (entered, exited, fence) in revealed {
-            let visit = Some((entered.at, exited.at));
-            for (change, place) in [(FenceChange::Entered, entered), (FenceChange::Exited, exited)] {
-                changes.push(Change {
-                    fence: fence.clone(),
-                    change,
-                    fix: place.fix(device),
-                    inferred: false,
-                    visit,
-                });
-            }
-            self.told(fence, entered.at, exited.at);
-        }
-        changes
-    }
-
-    /// The late ones of a gap with what came in order before and after it.
-    fn around(&self, after: usize, late: &[Place], rules: &TrackerRules) -> Vec<Place> {
-        let real = |pair: &[Place]| !pair[0].has_more_after;
-        let before = self.kept[..after].windows(2).rev().take_while(|pair| real(pair)).count() + 1;
-        let begins = after.saturating_sub(before);
-        let later = self.kept[after..].windows(2).take_while(|pair| real(pair)).count() + 1;
-        let ends = (after + later).min(self.kept.len());
-        let way = [&self.kept[begins..after], late, &self.kept[after..ends]].concat();
-        // As with those in order: what nothing beside it can be reached from is no position.
-        let reaches = |at: usize, other: usize| {
-            way.get(other).is_some_and(|other| way[at].speed_to(other) <= rules.max_speed_mps)
-        };
-        let is_late = |at: usize| (after - begins..after - begins + late.len()).contains(&at);
-        let is_plausible = |at: usize| {
-            !is_late(at) || reaches(at, at + 1) || at.checked_sub(1).is_some_and(|before| reaches(at, before))
-        };
-        (0..way.len()).filter(|at| is_plausible(*at)).map(|at| way[at]).collect()
-    }
-
-    /// Whether it was told to be inside then.
-    fn is_inside(&self, states: &[FenceState], fence: &FenceConfig, at: Timestamp) -> bool {
-        let open = states.iter().find(|state| state.fence == fence.name);
-        open.is_some_and(|state| state.is_inside_at(at))
-            || self.was_told(&fence.name, at, at + Duration::from_micros(1))
+    /// No more of them may wait.
+    pub fn is_full(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.full)
     }
 
     pub fn row(&self) -> LateRow {
         LateRow {
             kept: self.kept.clone(),
-            visits: self.visits.clone(),
-            floor: self.floor,
+            visits: self.told.visits.clone(),
+            floor: self.told.floor,
             waiting: self.waiting.clone(),
         }
     }
 
     pub fn restore(row: LateRow) -> Self {
-        Self { kept: row.kept, visits: row.visits, floor: row.floor, waiting: row.waiting }
+        let told = Told { visits: row.visits, floor: row.floor };
+        Self { kept: row.kept, told, waiting: row.waiting }
     }
+}
+
+fn after(kept: &[Place], at: Timestamp) -> usize {
+    kept.partition_point(|kept| kept.at <= at)
 }
 
 /// A number for the fences that a fix is inside of, or says nothing of.
@@ -262,59 +187,36 @@ fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
     number
 }
 
-/// Merges a fix with the one before it, where both and the one after say the same of all fences.
-fn merge_one(places: &mut Vec<Place>) -> bool {
-    let same = places.windows(3).position(|at| at[0].inside == at[1].inside && at[1].inside == at[2].inside);
+/// Merges a fix with the one before it, where both and the one after say the same of all fences, and nothing that came
+/// in order lies between.
+fn merge_one(kept: &[Place], places: &mut Vec<Place>) -> bool {
+    let same = places.windows(3).position(|three| {
+        let [a, b, c] = [0, 1, 2].map(|nth| (three[nth].inside, after(kept, three[nth].at)));
+        a == b && b == c
+    });
     let Some(at) = same else { return false };
     let merged = places.remove(at + 1);
     places[at].count = places[at].count.saturating_add(merged.count);
     true
 }
 
-/// Fences that any of them is in, by name.
-fn fences_of<'a>(places: &[Place], rules: &TrackerRules, fences: &'a FenceIndex) -> Vec<&'a FenceConfig> {
-    let nobody = DeviceId::new("");
-    let mut found: Vec<&FenceConfig> = Vec::new();
-    for place in places.iter().filter(|place| place.inside != 0) {
-        let fix = place.fix(&nobody);
-        found.extend(fences.along(None, fix.position).filter(|fence| side(fence, &fix, rules) == Some(true)));
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    found.dedup_by(|a, b| a.name == b.name);
-    found
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::geodesy::Position;
+    use crate::domain::ids::Digest;
 
-/// Visits with both ends on the way, confirmed at both by as many fixes in a row as the fence wants; the last one of
-/// the way confirms its end by itself, since more have followed it.
-fn visits(
-    way: &[Place],
-    fence: &FenceConfig,
-    rules: &TrackerRules,
-    was_inside: impl Fn(Timestamp) -> bool,
-) -> Vec<(Place, Place)> {
-    let nobody = DeviceId::new("");
-    let mut found = Vec::new();
-    let mut inside = way.first().is_some_and(|first| was_inside(first.at));
-    let mut entered: Option<Place> = None;
-    let mut pending: Option<(Place, u32)> = None;
-    for (number, place) in way.iter().enumerate() {
-        let Some(said) = side(fence, &place.fix(&nobody), rules) else { continue };
-        if said == inside {
-            pending = None;
-            continue;
-        }
-        let (first, count) = pending.unwrap_or((*place, 0));
-        let count = count + u32::from(place.count);
-        let is_last = number + 1 == way.len() && !said;
-        if count < fence.confirmations && !is_last {
-            pending = Some((first, count));
-            continue;
-        }
-        (inside, pending) = (said, None);
-        match entered.take() {
-            Some(entered) => found.push((entered, first)),
-            None => entered = said.then_some(first),
-        }
+    fn place(second: i64) -> Place {
+        let (at, position) = (Timestamp::from_secs(second), Position { lat: 50.0, lon: 8.0 });
+        Place::of(&Fix::bare("truck".into(), at, position, Digest(0)))
     }
-    found
+
+    #[test]
+    fn nothing_is_merged_over_what_came_in_order() {
+        let kept = [place(0), place(50), place(100)];
+        assert!(!merge_one(&kept, &mut [49, 51, 52].map(place).to_vec()));
+        let mut places = [49, 51, 52, 53].map(place).to_vec();
+        assert!(merge_one(&kept, &mut places));
+        assert_eq!(places.iter().map(|place| place.count).collect::<Vec<_>>(), [1, 2, 1]);
+    }
 }

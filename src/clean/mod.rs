@@ -271,7 +271,11 @@ impl Cleaner {
 
     /// A source's link changed: said, and told to its read points.
     fn relink(&mut self, index: usize, reason: &str, at: Timestamp, received: Timestamp, out: &mut Cleaned) {
-        let source = &self.sources[index];
+        let source = &mut self.sources[index];
+        if source.live() {
+            source.caught_up(at);
+            self.trackers.resume(&source.id, at);
+        }
         out.sightings.push(Sighting {
             source: source.id.clone(),
             observed_at: at,

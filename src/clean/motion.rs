@@ -109,6 +109,11 @@ impl Moves {
         (*weight >= STEADY_FIXES && explained).then(|| (*middle, vague / f64::from(*weight).sqrt()))
     }
 
+    /// Whether it stands, and has since then or before.
+    pub fn stood_since(&self, at: Timestamp) -> bool {
+        matches!(self, Self::Standing(Stationary { since, .. }) if *since <= at)
+    }
+
     /// An accepted fix, later than those before.
     pub fn take(&mut self, fix: &Fix, rules: &TrackerRules, told: &mut Vec<Told>) {
         let here = Place::of(fix);

@@ -69,6 +69,8 @@ pub(super) struct Source {
     /// What the row holds.
     pub told: Told,
     last_received: Timestamp,
+    /// When it last caught up.
+    live_since: Timestamp,
     /// What is thought of its reads, where that is not what is usual; from the rules.
     pub reads: Option<Arc<ReadRules>>,
     /// Read points that have an antenna of this source, and those of each antenna; from the rules.
@@ -114,6 +116,7 @@ impl Source {
             link: Link::Down,
             told,
             last_received: Timestamp::MIN,
+            live_since: Timestamp::MIN,
             reads,
             points: Vec::new(),
             antennas: Vec::new(),
@@ -123,6 +126,16 @@ impl Source {
 
     pub fn live(&self) -> bool {
         self.link == Link::Live
+    }
+
+    /// Since when it is live, where it is.
+    pub fn live_since(&self) -> Option<Timestamp> {
+        self.live().then_some(self.live_since)
+    }
+
+    /// It is live from now on.
+    pub fn caught_up(&mut self, at: Timestamp) {
+        self.live_since = at;
     }
 
     pub fn up(&self) -> bool {

@@ -4,14 +4,15 @@
 //! on the register and has been silent for long is forgotten. The table is not swept for them: a hand goes
 //! round it, a few trackers further with each fix, and faster while a new one finds no room.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
+use super::late::{Revealed, SETTLES};
 use super::redelivery::Budget;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
 use crate::config::IntakeConfig;
-use crate::domain::ids::DeviceId;
+use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::readings::{Fix, Note, Says};
 use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::state::{StateKind, StateRow};
@@ -31,6 +32,9 @@ pub(super) struct Trackers {
     pub dirty: Vec<DeviceId>,
     /// Whose late fixes are judged when. What stands here too early is put back when its time comes.
     settling: BTreeSet<(Timestamp, DeviceId)>,
+    /// Whose late fixes were due while the source that they came by was away or catching up.
+    held_back: BTreeMap<SourceId, BTreeSet<DeviceId>>,
+    unjudged: u64,
     most: usize,
     forget_after: std::time::Duration,
     forgotten: u64,
@@ -44,6 +48,8 @@ pub struct Remembered {
     pub forgotten: u64,
     /// Memory of the messages beyond the newest of each tracker.
     pub redelivery_bytes: usize,
+    /// Late fixes, and visits that they show, of which nothing is told: older than what is remembered of their tracker.
+    pub unjudged: u64,
     /// Chunks of messages that left memory before `intake.redelivery_horizon`.
     pub evicted: u64,
 }
@@ -56,6 +62,8 @@ impl Trackers {
             budget: Budget::new(intake.redelivery_memory),
             dirty: Vec::new(),
             settling: BTreeSet::new(),
+            held_back: BTreeMap::new(),
+            unjudged: 0,
             most: intake.max_trackers,
             forget_after: intake.forget_trackers_after,
             forgotten: 0,
@@ -140,20 +148,42 @@ impl Trackers {
         self.settling.first().map(|(at, _)| *at)
     }
 
-    /// A tracker whose late fixes are to be judged by then, or now where too many have some.
-    fn pop_settling(&mut self, until: Timestamp) -> Option<(Timestamp, DeviceId)> {
+    /// A tracker whose late fixes are to be judged by then, or now where too many have some. More may come while the
+    /// connection that they came by is away or catches up, and for a while after that: `live_since` says when it did.
+    fn pop_settling(
+        &mut self,
+        until: Timestamp,
+        live_since: impl Fn(&SourceId) -> Option<Timestamp>,
+    ) -> Option<(Timestamp, DeviceId)> {
         loop {
-            let is_full = self.settling.len() > MOST_BURSTS;
-            if !is_full && self.next_settling()? > until {
-                return None;
+            let held_back: usize = self.held_back.values().map(BTreeSet::len).sum();
+            let is_full = self.settling.len() + held_back > MOST_BURSTS;
+            let (at, device) = match self.settling.first() {
+                Some((at, _)) if is_full || *at <= until => self.settling.pop_first()?,
+                _ if is_full => (until, self.pop_held_back()?),
+                _ => return None,
+            };
+            let Some(late) = self.held.get(&device).map(|tracker| &tracker.late) else { continue };
+            let Some((due, via)) = late.due() else { continue };
+            if is_full || late.is_full() {
+                return Some((at.min(until), device));
             }
-            let (at, device) = self.settling.pop_first()?;
-            match self.held.get(&device).and_then(|tracker| Some(tracker.late.due()?.0)) {
-                Some(due) if due > until && !is_full => _ = self.settling.insert((due, device)),
+            match live_since(via).map(|since| due.max(since + SETTLES)) {
+                Some(due) if due > until => _ = self.settling.insert((due, device)),
                 Some(_) => return Some((at.min(until), device)),
-                None => {}
+                None => _ = self.held_back.entry(via.clone()).or_default().insert(device),
             }
         }
+    }
+
+    fn pop_held_back(&mut self) -> Option<DeviceId> {
+        self.held_back.values_mut().find_map(BTreeSet::pop_first)
+    }
+
+    /// A source has caught up: the late fixes that wait for it do so for a while longer.
+    pub fn resume(&mut self, source: &SourceId, at: Timestamp) {
+        let devices = self.held_back.remove(source).into_iter().flatten();
+        self.settling.extend(devices.map(|device| (at + SETTLES, device)));
     }
 
     fn forget(&mut self, device: &DeviceId, gone: &mut Vec<StateRow>) {
@@ -186,6 +216,7 @@ impl Cleaner {
             forgotten: self.trackers.forgotten,
             redelivery_bytes: self.trackers.budget.bytes(),
             evicted: self.trackers.budget.evicted(),
+            unjudged: self.trackers.unjudged,
         }
     }
 
@@ -269,14 +300,16 @@ impl Cleaner {
         let trackers = &mut self.trackers;
         let Some(tracker) = trackers.admit(&device) else { return Some(TOO_MANY_TRACKERS) };
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
-        let settled_at = tracker.late.due().map(|(at, _)| at);
+        let settled_at = tracker.late.due().map(|(at, via)| (at, via.clone()));
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
-        // A later moment is found when the earlier one comes.
-        let due = tracker.late.due().map(|(at, _)| at);
-        let due = due.filter(|due| settled_at.is_none_or(|before| *due < before));
+        // A later moment is found when the earlier one comes, where that one is not held back with another source.
+        let due = tracker.late.due().filter(|(due, via)| {
+            settled_at.as_ref().is_none_or(|(before, before_via)| due < before || *via != before_via)
+        });
+        let due = due.map(|(at, _)| at);
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
         }
@@ -291,44 +324,53 @@ impl Cleaner {
             Ok(accepted) => accepted,
             Err(reason) => return Some(reason),
         };
+        self.trackers.unjudged += u64::from(!accepted.reveals);
         if !accepted.fix.retained && self.sources[index].forward(accepted.fix.observed_at, received) {
             self.relink(index, "caught up", received, received, out);
         }
         let source = self.sources[index].id.clone();
-        let say = |observed_at, what| Sighting {
+        let say = |observed_at, late, what| Sighting {
             source: source.clone(),
             observed_at,
             received_at: received,
-            late: accepted.late,
+            late,
             what,
         };
-        out.sightings.push(say(accepted.fix.observed_at, Seen::Fix(accepted.fix)));
+        out.sightings.push(say(accepted.fix.observed_at, accepted.late, Seen::Fix(accepted.fix)));
         for (observed_at, motion) in accepted.motion {
-            out.sightings.push(say(observed_at, Seen::Motion { device: device.clone(), motion }));
+            out.sightings.push(say(observed_at, false, Seen::Motion { device: device.clone(), motion }));
         }
-        for Change { fence, change, fix, inferred, .. } in accepted.changes {
+        for Change { fence, change, fix, inferred, late, .. } in accepted.changes {
             let device = device.clone();
-            out.sightings.push(say(fix.observed_at, Seen::Fence { device, fence, change, fix, inferred }));
+            out.sightings.push(say(
+                fix.observed_at,
+                late,
+                Seen::Fence { device, fence, change, fix, inferred },
+            ));
         }
         None
     }
 
     /// Judges the late fixes of those for whom it is time.
     pub(super) fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
-        while let Some((at, device)) = self.trackers.pop_settling(until) {
+        let (sources, by_name) = (&self.sources, &self.by_name);
+        let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
+        while let Some((at, device)) = self.trackers.pop_settling(until, live_since) {
             let Some(tracker) = self.trackers.held.get_mut(&device) else { continue };
             let Some(source) = tracker.late.due().map(|(_, via)| via.clone()) else { continue };
             let clean = !tracker.dirty;
-            let changes = tracker.settle(&device, &self.rules.tracker, &self.rules.fences);
+            let Revealed { changes, unjudged } =
+                tracker.settle(&device, &self.rules.tracker, &self.rules.fences);
+            self.trackers.unjudged += unjudged;
             if clean {
                 self.trackers.dirty.push(device.clone());
             }
             out.sightings.extend(changes.into_iter().map(
-                |Change { fence, change, fix, inferred, .. }| Sighting {
+                |Change { fence, change, fix, inferred, late, .. }| Sighting {
                     source: source.clone(),
                     observed_at: fix.observed_at,
                     received_at: at,
-                    late: true,
+                    late,
                     what: Seen::Fence { device: device.clone(), fence, change, fix, inferred },
                 },
             ));

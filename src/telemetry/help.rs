@@ -40,6 +40,11 @@ const HELP: &[(&str, Kind, &str)] = &[
         "Trackers forgotten: not on the register, and silent or in the way of one that is",
     ),
     (
+        names::LATE_UNJUDGED,
+        Counter,
+        "Late fixes, and visits that they show, older than what is remembered of their tracker",
+    ),
+    (
         names::REDELIVERY_BYTES,
         Gauge,
         "Memory of trackers' messages beyond the newest of each, of intake.redelivery_memory",

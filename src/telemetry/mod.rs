@@ -59,6 +59,7 @@ pub fn books(source: &SourceId, book: &Book) {
 pub fn remembered(memory: &Remembered) {
     gauge!(names::TRACKERS).set(memory.trackers as f64);
     counter!(names::TRACKERS_FORGOTTEN).absolute(memory.forgotten);
+    counter!(names::LATE_UNJUDGED).absolute(memory.unjudged);
     gauge!(names::REDELIVERY_BYTES).set(memory.redelivery_bytes as f64);
     counter!(names::REDELIVERY_EVICTED).absolute(memory.evicted);
 }

@@ -17,6 +17,7 @@ pub const EVENTS: &str = "tallyman_events_total";
 // What cleaning remembers.
 pub const TRACKERS: &str = "tallyman_trackers";
 pub const TRACKERS_FORGOTTEN: &str = "tallyman_trackers_forgotten_total";
+pub const LATE_UNJUDGED: &str = "tallyman_late_unjudged_total";
 pub const REDELIVERY_BYTES: &str = "tallyman_redelivery_memory_bytes";
 pub const REDELIVERY_EVICTED: &str = "tallyman_redelivery_evicted_chunks_total";
 

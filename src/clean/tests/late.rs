@@ -29,8 +29,25 @@ fn fences(out: &Cleaned) -> Vec<String> {
     out.sightings.iter().filter(|sighting| matches!(sighting.what, Seen::Fence { .. })).map(line).collect()
 }
 
+/// The trackers' broker came or went.
+fn link(cleaner: &mut Cleaner, ms: i64, up: bool, out: &mut Cleaned) {
+    let down = || LinkState::Down { reason: "cut".into() };
+    let state = if up { LinkState::Up { replaying: false } } else { down() };
+    cleaner.link(&LinkChange { source: "broker".into(), at: at(ms), state }, out);
+}
+
+fn connected(rules: &Rules) -> (Cleaner, Cleaned) {
+    let (mut cleaner, mut out) = (Cleaner::new(rules, &intake()), Cleaned::default());
+    link(&mut cleaner, 0, true, &mut out);
+    (cleaner, out)
+}
+
 fn told_of(steps: &[Step]) -> Vec<String> {
-    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    told_by(&rules(), steps)
+}
+
+fn told_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
+    let (mut cleaner, mut out) = connected(rules);
     run(&mut cleaner, steps, &mut out);
     run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
     fences(&out)
@@ -40,7 +57,7 @@ const VISIT: [&str; 2] = ["2400000 Entered yard late", "3000000 Exited yard late
 
 #[test]
 fn a_burst_reveals_a_visit_once_it_has_settled() {
-    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    let (mut cleaner, mut out) = connected(&rules());
     run(&mut cleaner, &[Step::Up(0)], &mut out);
     run(&mut cleaner, &before_and_after(), &mut out);
     run(&mut cleaner, &between(30..60), &mut out);
@@ -118,10 +135,11 @@ fn where_more_came_in_order_than_is_remembered_nothing_is_revealed() {
 fn nothing_is_revealed_of_what_is_older_than_the_window() {
     let mut rules = rules();
     rules.tracker.late_within = seconds(50 * 60);
-    let (mut cleaner, mut out) = (Cleaner::new(&rules, &intake()), Cleaned::default());
+    let (mut cleaner, mut out) = connected(&rules);
     run(&mut cleaner, &[before_and_after(), between(30..60)].concat(), &mut out);
     run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
     assert_eq!(fences(&out), [""; 0]);
+    assert_eq!(cleaner.remembered().unjudged, 30, "all of them");
 }
 
 #[test]
@@ -136,10 +154,7 @@ fn positions_that_cannot_be_reached_reveal_nothing() {
         fences: rules().fences.into_iter().map(|fence| FenceConfig { confirmations: 1, ..fence }).collect(),
         ..rules()
     };
-    let (mut cleaner, mut out) = (Cleaner::new(&sure, &intake()), Cleaned::default());
-    run(&mut cleaner, &steps, &mut out);
-    run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
-    assert_eq!(fences(&out), [""; 0]);
+    assert_eq!(told_by(&sure, &steps), [""; 0]);
 }
 
 #[test]
@@ -153,6 +168,7 @@ fn a_restart_between_any_two_makes_no_difference() {
             (*kind, key.clone(), value.clone())
         });
         cleaner.restore(state).unwrap();
+        link(&mut cleaner, step.at().micros_after(at(MINUTE_MS)) / 1000, true, &mut out);
         run(&mut cleaner, std::slice::from_ref(step), &mut out);
         told.extend(fences(&out));
         for row in rows_of(&mut cleaner) {
@@ -163,4 +179,124 @@ fn a_restart_between_any_two_makes_no_difference() {
         }
     }
     assert_eq!(told, VISIT);
+}
+
+/// In order until the tenth minute; away until the hundredth, in the yard from the 40th on; then the newest first.
+fn newest_first() -> Vec<Step> {
+    let received = 100 * MINUTE_MS;
+    let road = (0..=10).map(|minute| Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, ROAD));
+    let place = |minute: i64| if minute >= 40 { YARD } else { ROAD };
+    let away = (30..=100)
+        .rev()
+        .map(|minute| Step::Fix(minute * MINUTE_MS, received + 100 * (100 - minute), place(minute)));
+    road.chain(away).collect()
+}
+
+fn live(minute: i64, lat: f64) -> Step {
+    Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, lat)
+}
+
+#[test]
+fn a_visit_that_goes_on_began_when_late_fixes_say_so() {
+    let entered = "2400000 Entered yard";
+    assert_eq!(told_of(&newest_first()), [entered], "it is there now, so it is no late word");
+    let stays = [newest_first(), vec![live(102, YARD), live(103, YARD)]].concat();
+    assert_eq!(told_of(&stays), [entered]);
+    let leaves = [newest_first(), vec![live(102, ROAD), live(103, ROAD)]].concat();
+    assert_eq!(told_of(&leaves), [entered, "6120000 Exited yard"]);
+    // Confirmed by the next ones before the burst has settled.
+    let at_once = |lat| [101, 102].map(|nth| Step::Fix(nth * MINUTE_MS, 100 * MINUTE_MS + 7000 + nth, lat));
+    assert_eq!(told_of(&[newest_first(), at_once(YARD).to_vec()].concat()), [entered]);
+    // Gone again by then: nothing in order said that it was there.
+    let over = ["2400000 Entered yard late", "6060000 Exited yard late"];
+    assert_eq!(told_of(&[newest_first(), at_once(ROAD).to_vec()].concat()), over);
+}
+
+#[test]
+fn a_visit_that_was_thought_to_go_on_ended_when_late_fixes_say_so() {
+    let inside = [(0, ROAD), (2, YARD), (4, YARD)].map(|(minute, lat)| live(minute, lat)).to_vec();
+    let late = |minute: i64, lat| Step::Fix(minute * MINUTE_MS, 100 * MINUTE_MS + 1000, lat);
+    let away = [live(100, ROAD), late(60, ROAD), late(50, ROAD), late(30, YARD)];
+    let told = ["120000 Entered yard", "3000000 Exited yard"];
+    assert_eq!(told_of(&[inside.clone(), away.to_vec()].concat()), told);
+    // It came back meanwhile: what it is in now is another visit, and where it is stays as it was.
+    let back = [live(100, YARD), late(80, YARD), late(60, ROAD), late(50, ROAD), late(30, YARD)];
+    let twice = [told[0], "3000000 Exited yard late", "4800000 Entered yard late"];
+    assert_eq!(told_of(&[inside, back.to_vec()].concat()), twice);
+}
+
+#[test]
+fn a_visit_is_not_inferred_and_told_late_as_well() {
+    const BEYOND: f64 = 49.99;
+    let fix = |second: i64, received: i64, lat| Step::Fix(second * 1000, received * 1000, lat);
+    let passes = [fix(0, 0, ROAD), fix(120, 120, BEYOND)];
+    let late = [fix(20, 200, YARD), fix(30, 201, YARD)];
+    // The way is crossed in its middle; it was there much earlier.
+    let inferred = [passes.to_vec(), vec![fix(180, 180, BEYOND)]].concat();
+    let told = ["54621 Entered yard (inferred)", "65395 Exited yard (inferred)"];
+    assert_eq!(told_of(&inferred), told);
+    assert_eq!(told_of(&[inferred, late.to_vec()].concat()), told);
+    // The other way round.
+    let late_first =
+        [passes.to_vec(), late.to_vec(), vec![Step::Tick(240_000), fix(250, 250, BEYOND)]].concat();
+    assert_eq!(told_of(&late_first), ["20000 Entered yard", "120000 Exited yard"]);
+}
+
+#[test]
+fn what_jumped_was_not_on_the_way() {
+    const BEYOND: f64 = 49.99;
+    for times in [[10, 20, 30, 40, 50], [10, 20, 35, 45, 55]] {
+        let fix = |second: i64, lat| Step::Fix(second * 1000, second * 1000, lat);
+        let steps = [vec![fix(0, ROAD)], times.map(|second| fix(second, BEYOND)).to_vec()].concat();
+        assert_eq!(told_of(&steps), [""; 0]);
+    }
+}
+
+#[test]
+fn nothing_settles_while_the_source_is_away() {
+    let (mut cleaner, mut out) = connected(&rules());
+    run(&mut cleaner, &before_and_after(), &mut out);
+    let burst = between(30..60);
+    run(&mut cleaner, &burst[..15], &mut out);
+    link(&mut cleaner, 104 * MINUTE_MS + 5000, false, &mut out);
+    run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
+    link(&mut cleaner, 200 * MINUTE_MS, true, &mut out);
+    let rest = (45..60).map(|minute: i64| {
+        Step::Fix(minute * MINUTE_MS, 200 * MINUTE_MS + 20_000, if minute < 50 { YARD } else { ROAD })
+    });
+    let rest: Vec<Step> = rest.collect();
+    run(&mut cleaner, &rest, &mut out);
+    assert_eq!(fences(&out), [""; 0]);
+    run(&mut cleaner, &[Step::Tick(201 * MINUTE_MS)], &mut out);
+    assert_eq!(fences(&out), VISIT);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// In, out, or too near the edge to say; a fence that wants more fixes than one.
+    #[test]
+    fn what_comes_late_is_told_as_if_it_had_come_in_order(
+        places in proptest::collection::vec(prop_oneof![Just(YARD), Just(ROAD), Just(50.0009)], 1..40),
+        order in any::<prop::sample::Index>(),
+        (confirmations, confirmations_of) in prop_oneof![Just((1, 1)), Just((2, 2)), Just((2, 3)), Just((3, 5))],
+    ) {
+        let mut rules = rules();
+        rules.fences[0].confirmations = confirmations;
+        rules.fences[0].confirmations_of = confirmations_of;
+        let away: Vec<(i64, f64)> = (2..).zip(places.iter().copied()).collect();
+        let after = (100..105).map(|minute| live(minute, ROAD));
+        let (begins, ends): (Vec<Step>, Vec<Step>) = ((0..2).map(|minute| live(minute, ROAD)).collect(), after.collect());
+        let in_order = away.iter().map(|(minute, lat)| live(*minute, *lat)).collect();
+        let expected = told_by(&rules, &[begins.clone(), in_order, ends[..3].to_vec()].concat());
+        let mut late: Vec<Step> = away
+            .iter()
+            .map(|(minute, lat)| Step::Fix(minute * MINUTE_MS, 102 * MINUTE_MS + 1, *lat))
+            .collect();
+        let turn = order.index(late.len());
+        late.rotate_left(turn);
+        let told = told_by(&rules, &[begins, ends[..3].to_vec(), late, ends[3..].to_vec()].concat());
+        let told: Vec<&str> = told.iter().map(|line| line.trim_end_matches(" late")).collect();
+        prop_assert_eq!(told, expected);
+    }
 }

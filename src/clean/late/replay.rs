@@ -1,0 +1,332 @@
+//! Late fixes go through the fences once more, with those in order before and after them, by the same rules as those.
+//!
+//! What comes of it is compared with what was told: visits that were not are, and where the way leads up to the newest fix,
+//! what it says of the fences there is taken up: the visit that goes on, or the end of the one that was thought to.
+
+use super::told::{Memory, Told};
+use super::{Late, Place};
+use crate::clean::fence_index::FenceIndex;
+use crate::clean::geofence::{Change, FenceState, Way, adopt};
+use crate::clean::motion::Moves;
+use crate::config::{FenceConfig, TrackerRules};
+use crate::domain::geodesy::Position;
+use crate::domain::ids::{DeviceId, FenceId};
+use crate::domain::readings::Fix;
+use crate::domain::sightings::FenceChange;
+use crate::domain::time::Timestamp;
+
+/// What is held of the tracker now, and what it is judged by.
+pub(in crate::clean) struct Now<'a> {
+    pub device: &'a DeviceId,
+    pub states: &'a mut Vec<FenceState>,
+    pub moves: Option<&'a Moves>,
+    pub rules: &'a TrackerRules,
+    pub fences: &'a FenceIndex,
+}
+
+/// What late fixes say that was not told yet, oldest first.
+#[derive(Default)]
+pub(in crate::clean) struct Revealed {
+    pub changes: Vec<Change>,
+    /// Visits of which it is not remembered whether they were told.
+    pub unjudged: u64,
+}
+
+/// Fixes that really followed one another.
+struct Run {
+    steps: Vec<Step>,
+    from: Timestamp,
+    to: Timestamp,
+    /// It leads up to the newest of all.
+    is_newest: bool,
+}
+
+struct Step {
+    fix: Fix,
+    /// For how many fixes it stands.
+    count: u32,
+    steady: Option<(Position, f64)>,
+}
+
+/// One time in a fence, by a run. One that began before it has no beginning, one that goes on no end.
+#[derive(Default)]
+struct Stay {
+    entered: Option<Fix>,
+    dwelt: Option<Fix>,
+    exited: Option<Fix>,
+    /// Of one that is inferred, between which fixes.
+    inferred: Option<(Timestamp, Timestamp)>,
+}
+
+impl Late {
+    /// Judges what waits.
+    pub fn settle(&mut self, now: &mut Now<'_>) -> Revealed {
+        let runs = self.runs(now);
+        let revealed = self.judge(runs, now, |_| true);
+        self.waiting = None;
+        revealed
+    }
+
+    /// The same before a fix in order tells something of one of these fences, where those that wait may say that it was
+    /// earlier. They go on waiting, for others.
+    pub fn hasten(&mut self, now: &mut Now<'_>, fences: &[FenceId]) -> Vec<Change> {
+        let newest = self.runs(now).into_iter().filter(|run| run.is_newest).collect();
+        self.judge(newest, now, |fence| fences.contains(fence)).changes
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    fn judge(&mut self, runs: Vec<Run>, now: &mut Now<'_>, concerns: impl Fn(&FenceId) -> bool) -> Revealed {
+        let mut revealed = Revealed::default();
+        for run in runs {
+            for fence in fences_of(&run, now) {
+                if concerns(&fence.name) {
+                    judge_run(&run, fence, &mut self.told, now, &mut revealed);
+                }
+            }
+        }
+        revealed.changes.sort_by(|a, b| (a.fix.observed_at, &a.fence).cmp(&(b.fix.observed_at, &b.fence)));
+        revealed
+    }
+
+    /// Those in order of which nothing between was dropped, with the late ones between them.
+    fn runs(&self, now: &Now<'_>) -> Vec<Run> {
+        let Some(waiting) = &self.waiting else { return Vec::new() };
+        let (mut runs, mut begins) = (Vec::new(), 0);
+        for kept in self.kept.chunk_by(|a, _| !a.has_more_after) {
+            let ends = begins + kept.len();
+            let gaps = if begins == 0 { 0..ends } else { begins + 1..ends };
+            let late = waiting
+                .places
+                .iter()
+                .filter(|place| self.gap(place.at).is_some_and(|gap| gaps.contains(&gap)));
+            let mut way: Vec<(Place, bool)> = late.map(|place| (*place, true)).collect();
+            if !way.is_empty() {
+                way.extend(kept.iter().map(|place| (*place, false)));
+                way.sort_by_key(|(place, is_late)| (place.at, *is_late));
+                runs.extend(Run::new(&plausible(&way, now.rules), now, ends == self.kept.len()));
+            }
+            begins = ends;
+        }
+        runs
+    }
+}
+
+/// Without late ones that nothing else confirms: as with those in order, what cannot be reached is believed once enough
+/// agree.
+fn plausible(way: &[(Place, bool)], rules: &TrackerRules) -> Vec<Place> {
+    let together = way.chunk_by(|(a, _), (b, _)| a.speed_to(b) <= rules.max_speed_mps);
+    let believed = together.filter(|places| {
+        let fixes: u32 = places.iter().map(|(place, _)| u32::from(place.count)).sum();
+        fixes >= rules.jump_confirmations || places.iter().any(|(_, is_late)| !is_late)
+    });
+    believed.flatten().map(|(place, _)| *place).collect()
+}
+
+impl Run {
+    fn new(way: &[Place], now: &Now<'_>, is_newest: bool) -> Option<Self> {
+        let (first, last) = (way.first()?, way.last()?);
+        // Where it has stood all the while, more of its fixes are known than these.
+        let stands = now.moves.filter(|moves| moves.stood_since(first.at));
+        let mut moves = stands.cloned().unwrap_or_else(|| Moves::begin(&first.fix(now.device)));
+        let steps = way.iter().map(|place| {
+            let fix = place.fix(now.device);
+            let steady = moves.steadied(&fix, now.rules);
+            if stands.is_none() {
+                moves.take(&fix, now.rules, &mut Vec::new());
+            }
+            Step { fix, count: place.count.into(), steady }
+        });
+        Some(Self { steps: steps.collect(), from: first.at, to: last.at, is_newest })
+    }
+
+    /// Through one fence, from what was told of it at the beginning.
+    fn through(
+        &self,
+        fence: &FenceConfig,
+        rules: &TrackerRules,
+        mut state: FenceState,
+    ) -> (Vec<Stay>, FenceState) {
+        let (began_inside, mut changes) = (state.is_inside(), Vec::new());
+        let mut before: Option<&Fix> = None;
+        for Step { fix, count, steady } in &self.steps {
+            for nth in 0..(*count).clamp(1, fence.confirmations_of.max(1)) {
+                let before = if nth == 0 { before } else { Some(fix) };
+                let way = Way { before, fix, steady: *steady, rules };
+                state.take(fence, &way, &mut changes);
+            }
+            // Between those of which one is left, it did not go straight.
+            before = Some(fix).filter(|_| *count == 1);
+        }
+        (stays(began_inside, changes), state)
+    }
+}
+
+fn stays(began_inside: bool, changes: Vec<Change>) -> Vec<Stay> {
+    let mut found = Vec::new();
+    let mut open = began_inside.then(Stay::default);
+    for Change { change, fix, inferred, visit, .. } in changes {
+        match change {
+            FenceChange::Entered => {
+                let inferred = visit.filter(|_| inferred);
+                open = Some(Stay { entered: Some(fix), inferred, ..Stay::default() });
+            }
+            FenceChange::Dwelt => open.get_or_insert_default().dwelt = Some(fix),
+            FenceChange::Exited => {
+                found.push(Stay { exited: Some(fix), ..open.take().unwrap_or_default() });
+            }
+        }
+    }
+    found.extend(open);
+    found
+}
+
+/// Fences that may be concerned, by name: those along the way, and those that something is held of.
+fn fences_of<'a>(run: &Run, now: &Now<'a>) -> Vec<&'a FenceConfig> {
+    let mut found: Vec<&FenceConfig> = Vec::new();
+    let mut before = None;
+    for Step { fix, .. } in &run.steps {
+        let way = Way { before, fix, steady: None, rules: now.rules };
+        found.extend(now.fences.along(way.beginning().map(|fix| fix.position), fix.position));
+        before = Some(fix);
+    }
+    found.extend(now.states.iter().filter_map(|state| now.fences.get(&state.fence)));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|a, b| a.name == b.name);
+    found
+}
+
+fn judge_run(run: &Run, fence: &FenceConfig, told: &mut Told, now: &mut Now<'_>, revealed: &mut Revealed) {
+    let before = now.states.iter().find(|state| state.fence == fence.name).cloned();
+    let before = before.unwrap_or_else(|| FenceState::new(fence.name.clone()));
+    let begins = if before.is_inside_at(run.from) {
+        FenceState::inside_since(fence.name.clone(), before.since(), before.has_dwelt())
+    } else if let Some(since) = told.inside_since(&fence.name, run.from) {
+        FenceState::inside_since(fence.name.clone(), Some(since), true)
+    } else {
+        FenceState::new(fence.name.clone())
+    };
+    let (stays, ends) = run.through(fence, now.rules, begins);
+    let (first, mut held) = (revealed.changes.len(), before.clone());
+    let ends_inside = stays.last().is_some_and(|stay| stay.exited.is_none());
+    let mut teller = Teller {
+        run,
+        fence: &fence.name,
+        ends: &ends,
+        ends_inside,
+        left: false,
+        told,
+        held: &mut held,
+        revealed,
+    };
+    for stay in stays {
+        teller.take(stay);
+    }
+    // Where it is now is news of the last change alone, and only where it is not what was held.
+    let is_news = held.is_inside() != before.is_inside();
+    let places = |change: &&mut Change| change.change != FenceChange::Dwelt;
+    if let Some(last) = revealed.changes[first..].iter_mut().rev().find(places) {
+        last.late = !is_news;
+    }
+    if run.is_newest {
+        held.take_up(ends, run.from);
+    } else {
+        held.take_up(before, Timestamp::MIN);
+    }
+    adopt(now.states, held);
+}
+
+/// Compares what a run says of a fence with what was told.
+struct Teller<'a> {
+    run: &'a Run,
+    fence: &'a FenceId,
+    /// What holds at its end.
+    ends: &'a FenceState,
+    ends_inside: bool,
+    /// It left in this run, from where it was thought to be still.
+    left: bool,
+    told: &'a mut Told,
+    held: &'a mut FenceState,
+    revealed: &'a mut Revealed,
+}
+
+impl Teller<'_> {
+    fn take(&mut self, stay: Stay) {
+        // It says what holds now: up to the newest fix, or to those that wait for a confirmation.
+        let is_now =
+            self.run.is_newest || self.held.pending_since().is_some_and(|since| since <= self.run.to);
+        let at = |fix: &Fix| fix.observed_at;
+        match (stay.entered.as_ref().map(at), stay.exited.as_ref().map(at)) {
+            (None, None) => {}
+            // For good, or to come back.
+            (None, Some(exited)) => {
+                let is_held = self.held.is_inside_at(self.run.from);
+                if is_held && (is_now || self.ends_inside) {
+                    self.leave(stay, exited);
+                }
+            }
+            (Some(entered), Some(exited)) => {
+                let since = self.held.since();
+                let is_held = self.held.is_inside() && since.is_none_or(|since| exited > since);
+                let began_it = since.is_none_or(|since| entered <= since);
+                let ended_it = if self.ends_inside { began_it } else { is_now };
+                if !is_held {
+                    self.over(stay, (entered, exited));
+                } else if ended_it {
+                    self.leave(stay, exited);
+                }
+            }
+            (Some(entered), None) if self.held.is_inside() => self.held.entered_earlier(entered),
+            (Some(entered), None) if is_now || self.left => {
+                if self.is_new((entered, self.run.to)) {
+                    self.held.enter(entered, stay.dwelt.is_some());
+                    self.tell(FenceChange::Entered, stay.entered, false);
+                    self.tell(FenceChange::Dwelt, stay.dwelt, false);
+                }
+            }
+            // Those in order that followed were outside: it ended no later than the last one here.
+            (Some(entered), None) => {
+                let last = self.run.steps.last().map(|step| &step.fix);
+                let exited = self.ends.pending().or(last).cloned();
+                let until = exited.as_ref().map_or(self.run.to, at);
+                self.over(Stay { exited, ..stay }, (entered, until));
+            }
+        }
+    }
+
+    fn is_new(&mut self, span: (Timestamp, Timestamp)) -> bool {
+        let memory = self.told.memory(self.fence, span);
+        self.revealed.unjudged += u64::from(memory == Memory::Forgotten);
+        memory == Memory::New
+    }
+
+    /// The visit that was thought to go on ended.
+    fn leave(&mut self, stay: Stay, exited: Timestamp) {
+        let dwelt = stay.dwelt.filter(|_| !self.held.has_dwelt());
+        self.tell(FenceChange::Dwelt, dwelt, false);
+        self.tell(FenceChange::Exited, stay.exited, false);
+        self.left = true;
+        let since = self.held.leave().unwrap_or(self.run.from);
+        self.told.tell(self.fence, (since, exited));
+    }
+
+    /// A visit that is over, where it was not told.
+    fn over(&mut self, stay: Stay, span: (Timestamp, Timestamp)) {
+        let inferred = stay.inferred.is_some();
+        let span = stay.inferred.unwrap_or(span);
+        if self.is_new(span) {
+            self.tell(FenceChange::Entered, stay.entered, inferred);
+            self.tell(FenceChange::Dwelt, stay.dwelt, false);
+            self.tell(FenceChange::Exited, stay.exited, inferred);
+            self.told.tell(self.fence, span);
+        }
+    }
+
+    fn tell(&mut self, change: FenceChange, fix: Option<Fix>, inferred: bool) {
+        let fence = self.fence.clone();
+        let told = fix.map(|fix| Change { fence, change, fix, inferred, visit: None, late: true });
+        self.revealed.changes.extend(told);
+    }
+}
