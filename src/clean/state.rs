@@ -63,6 +63,7 @@ impl Cleaner {
                 | StateKind::AuditItem
                 | StateKind::AuditPlan
                 | StateKind::Badges
+                | StateKind::Door
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Followed

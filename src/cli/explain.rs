@@ -71,7 +71,7 @@ impl Teller {
         let home = asset.home_zone.as_ref().map(|zone| format!(", belongs in {zone}")).unwrap_or_default();
         let mut lines = vec![format!("{}{name}, {}{home}", asset.id, asset.class)];
         match &explanation.current {
-            Some(current) => lines.extend(self.current(current)),
+            Some(current) => lines.extend(self.current(current, &explanation.vehicles)),
             None => lines.push(labelled("where", "never sensed, and never checked out")),
         }
         lines.push(labelled("ghost", &self.ghost(explanation)));
@@ -90,16 +90,21 @@ impl Teller {
         lines
     }
 
-    fn current(&self, current: &AssetCurrent) -> Vec<String> {
-        let place = match &current.location {
-            Location::Unknown => "unknown".to_owned(),
-            Location::Zone(zone) => format!("in zone {zone}"),
-            Location::OutThrough(portal) => format!("out through {portal}"),
-            Location::At(position) => format!("at {:.6}, {:.6}", position.lat, position.lon),
-        };
-        let since = current.since.map(|since| format!(" since {}", self.when(since))).unwrap_or_default();
-        let mut lines =
-            vec![labelled("where", &format!("{place}{since}")), labelled("because", &current.reason)];
+    /// `vehicles`: what it is in.
+    fn current(&self, current: &AssetCurrent, vehicles: &[AssetCurrent]) -> Vec<String> {
+        let since =
+            |at: Option<Timestamp>| at.map(|at| format!(" since {}", self.when(at))).unwrap_or_default();
+        let mut lines = vec![
+            labelled("where", &format!("{}{}", place(&current.location), since(current.since))),
+            labelled("because", &current.reason),
+        ];
+        for vehicle in vehicles {
+            let (name, there) = (&vehicle.asset, place(&vehicle.location));
+            lines.push(labelled(
+                "",
+                &format!("{name} is {there}{}: {}", since(vehicle.since), vehicle.reason),
+            ));
+        }
         if let Some(sensed) = &current.last_sensed {
             let by = match &sensed.by {
                 SensedBy::ReadPoint(read_point) => format!("read point {read_point}"),
@@ -235,6 +240,16 @@ impl Teller {
 
     fn when(&self, at: Timestamp) -> String {
         format!("{} ({})", self.clocks.at(self.site.as_deref(), at), story::distance(at, self.now))
+    }
+}
+
+fn place(location: &Location) -> String {
+    match location {
+        Location::Unknown => "unknown".to_owned(),
+        Location::Zone(zone) => format!("in zone {zone}"),
+        Location::OutThrough(portal) => format!("out through {portal}"),
+        Location::At(position) => format!("at {:.6}, {:.6}", position.lat, position.lon),
+        Location::In(vehicle) => format!("in {vehicle}"),
     }
 }
 

@@ -86,6 +86,14 @@ enum Sub {
     Maintain(commands::HoldArgs),
     /// Lift an asset's quarantine or maintenance
     Release(commands::NotedArgs),
+    /// Say that an asset is in a vehicle
+    Load(commands::LoadArgs),
+    /// Say that an asset is in its vehicle no longer
+    Unload(commands::UnloadArgs),
+    /// Say that a vehicle stands at a door: what passes out there is in it
+    Dock(commands::DockArgs),
+    /// Say that a vehicle stands at no door
+    Undock(commands::UndockArgs),
     /// List the alerts that are open
     Alerts(alerts::AlertsArgs),
     /// Say that somebody is on an alert
@@ -204,6 +212,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Quarantine(args) => commands::order(commands::Quarantine(args)).await,
         Sub::Maintain(args) => commands::order(commands::Maintain(args)).await,
         Sub::Release(args) => commands::order(commands::Release(args)).await,
+        Sub::Load(args) => commands::order(args).await,
+        Sub::Unload(args) => commands::order(args).await,
+        Sub::Dock(args) => commands::order(args).await,
+        Sub::Undock(args) => commands::order(args).await,
         Sub::Alerts(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| alerts::run(&config, args).await).await

@@ -13,7 +13,7 @@ use crate::domain::audits::{Audit, AuditChange, Standing};
 use crate::domain::commands::{Command, HandCount, Reads};
 use crate::domain::events::{EventBody, RegisterChange};
 use crate::domain::geodesy::Position;
-use crate::domain::ids::{AuditId, ZoneId};
+use crate::domain::ids::{AssetId, AuditId, ZoneId};
 use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::proposals::{Proposal, ProposalChange};
 use crate::domain::readings::Quality;
@@ -106,6 +106,12 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             format!("{who} {way} {fence}{how}")
         }
         EventBody::Motion { motion, .. } => motion_sentence(who, motion),
+        EventBody::Loaded { vehicle, how } => format!("{who} is in {vehicle}: {how}"),
+        EventBody::Unloaded { vehicle, how } => format!("{who} is no longer in {vehicle}: {how}"),
+        EventBody::Docked { door, how } => format!("{who} stands at {door}: {how}"),
+        EventBody::Undocked { door, since } => {
+            format!("{who} has left {door}, where it stood since {}", at(*since))
+        }
         EventBody::Counted { audit, standing, zone, how, .. } => {
             counted_sentence(who, audit.as_ref(), *standing, zone.as_ref(), how)
         }
@@ -130,13 +136,15 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             let reasons: Vec<String> = reasons.iter().map(|reason| reason.told(&at)).collect();
             format!("{who} is not ready: {}", reasons.join("; "))
         }
-        EventBody::Condition { device, point, limit, episode, .. } => match episode {
+        EventBody::Condition { device, point, limit, episode, exposed, .. } => match episode {
             Episode::Began { value, threshold, .. } => {
                 let side = if value < threshold { "below" } else { "above" };
-                format!("{device} {point} {value:.1} is {side} its limit {limit} of {threshold:.1}")
+                let exposed = exposed_sentence(exposed);
+                format!("{device} {point} {value:.1} is {side} its limit {limit} of {threshold:.1}{exposed}")
             }
             Episode::Ended { peak, .. } => {
-                format!("{device} {point} is back within {limit}; it had been at {peak:.1}")
+                let exposed = exposed_sentence(exposed);
+                format!("{device} {point} is back within {limit}; it had been at {peak:.1}{exposed}")
             }
         },
         EventBody::SensorQuality { device, point, quality } => match quality {
@@ -176,6 +184,16 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
         text.push_str(" (reported late)");
     }
     text
+}
+
+fn exposed_sentence(exposed: &[AssetId]) -> String {
+    let names: Vec<&str> = exposed.iter().take(10).map(AssetId::as_str).collect();
+    let more = if exposed.len() > names.len() {
+        format!(" and {} more", exposed.len() - names.len())
+    } else {
+        String::new()
+    };
+    if names.is_empty() { String::new() } else { format!("; exposed: {}{more}", names.join(", ")) }
 }
 
 fn motion_sentence(who: &str, motion: &Motion) -> String {
@@ -281,6 +299,15 @@ fn command_sentence(command: &Command, at: &dyn Fn(Timestamp) -> String) -> Stri
         Command::Quarantine { asset, reason } => format!("quarantined {asset}: {reason}"),
         Command::Maintain { asset, reason } => format!("took {asset} into maintenance: {reason}"),
         Command::Release { asset, note } => format!("released {asset}{}", noted(note.as_deref())),
+        Command::Dock { vehicle, door } => format!("said that {vehicle} stands at {door}"),
+        Command::Undock { vehicle } => format!("said that {vehicle} stands at no door"),
+        Command::Load { asset, vehicle, note } => {
+            format!("loaded {asset} into {vehicle}{}", noted(note.as_deref()))
+        }
+        Command::Unload { asset, zone, note } => {
+            let zone = zone.as_ref().map(|zone| format!(" into {zone}")).unwrap_or_default();
+            format!("unloaded {asset}{zone}{}", noted(note.as_deref()))
+        }
         Command::Acknowledge { alert, note } => format!("acknowledged {alert}{}", noted(note.as_deref())),
         Command::Assign { alert, to } => format!("assigned {alert} to {to}"),
         Command::Snooze { alert, until } => format!("snoozed {alert} until {}", at(*until)),

@@ -295,6 +295,8 @@ pub enum ReadPointKind {
         merge: Duration,
         /// An asset and a badge that pass within this of one another pass together.
         handover_within: Duration,
+        /// A vehicle in this zone stands at the door: what passes out is in it.
+        bay: Option<ZoneId>,
     },
 }
 

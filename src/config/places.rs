@@ -123,6 +123,7 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
     let static_after = section.duration("static_after", 100 * MILLISECOND..=HOUR).unwrap_or(30 * SECOND);
     let merge = section.duration("merge_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
     let handover_within = section.duration("handover_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
+    let bay = scope.refer(section, "bay", "zone");
     if !wanted {
         return None;
     }
@@ -131,6 +132,9 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
     }
     if inside.is_some() && inside == outside {
         section.problem("outside", "the same zone as inside", "a portal is between two zones");
+    }
+    if bay.is_some() && bay == inside {
+        section.problem("bay", "the same zone as inside", "the zone in which a vehicle stands at this door");
     }
     if static_after <= settle {
         section.problem("static_after", "not longer than settle", "longer than settle");
@@ -142,6 +146,7 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
         static_after,
         merge,
         handover_within,
+        bay: bay.map(ZoneId::new),
     })
 }
 

@@ -54,6 +54,7 @@ fn class(section: Section<'_>, scope: &Scope<'_>) -> Option<AssetClass> {
         returns: section.choice("returns", &RETURNS).unwrap_or_default(),
         handover: section.choice("handover", &HANDOVERS).unwrap_or_default(),
         needs_checkout: section.flag("needs_checkout").unwrap_or(false),
+        vehicle: section.flag("vehicle").unwrap_or(false),
         allowed_zones: scope.refer_all(&section, "allowed_zones", "zone", ZoneId::new),
         needs: scope.refer_all(&section, "needs", "class", ClassId::new),
         audit_every: interval("audit_every"),

@@ -8,7 +8,7 @@ use super::alerts::AlertKey;
 use super::audits::Scope;
 use super::epc::Epc;
 use super::erasure::Erase;
-use super::ids::{AssetId, AuditId, PersonId, ZoneId};
+use super::ids::{AssetId, AuditId, PersonId, ReadPointId, ZoneId};
 use super::register::{Checkout, Record};
 use super::time::Timestamp;
 
@@ -107,6 +107,26 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<Epc>,
     },
+    /// The vehicle stands at this door: what passes out there is loaded into it.
+    Dock { vehicle: AssetId, door: ReadPointId },
+    /// It no longer stands at a door.
+    Undock { vehicle: AssetId },
+    /// The asset is in the vehicle now.
+    Load {
+        asset: AssetId,
+        vehicle: AssetId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// It is no longer in its vehicle.
+    Unload {
+        asset: AssetId,
+        /// Where it is instead; not set: where the vehicle is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<ZoneId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// Begins a count: what is expected is frozen now.
     AuditOpen {
         audit: AuditId,
@@ -145,6 +165,10 @@ impl Command {
             | Self::Maintain { asset, .. }
             | Self::Release { asset, .. }
             | Self::Commission { asset, .. }
+            | Self::Load { asset, .. }
+            | Self::Unload { asset, .. }
+            | Self::Dock { vehicle: asset, .. }
+            | Self::Undock { vehicle: asset }
             | Self::Count(HandCount { asset, .. }) => Some(asset),
             Self::Acknowledge { .. }
             | Self::Assign { .. }

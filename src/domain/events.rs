@@ -97,6 +97,27 @@ pub enum EventBody {
         #[serde(flatten)]
         motion: Motion,
     },
+    /// It is in a vehicle now, and where that is.
+    Loaded {
+        vehicle: AssetId,
+        /// What tells it.
+        how: String,
+    },
+    /// It is no longer in it.
+    Unloaded {
+        vehicle: AssetId,
+        how: String,
+    },
+    /// A vehicle stands at a door.
+    Docked {
+        door: ReadPointId,
+        how: String,
+    },
+    /// It no longer does.
+    Undocked {
+        door: ReadPointId,
+        since: Timestamp,
+    },
     /// Somebody held a reader to it or saw it there, or an audit came to a conclusion about it.
     Counted {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +170,9 @@ pub enum EventBody {
         episode: Episode,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         zone: Option<ZoneId>,
+        /// What was in the zone or the vehicle: as it began; at its end, at any time since then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exposed: Vec<AssetId>,
     },
     SensorQuality {
         device: DeviceId,
@@ -229,6 +253,10 @@ impl EventBody {
             Self::Passage { .. } => "passage",
             Self::Geofence { .. } => "geofence",
             Self::Motion { .. } => "motion",
+            Self::Loaded { .. } => "loaded",
+            Self::Unloaded { .. } => "unloaded",
+            Self::Docked { .. } => "docked",
+            Self::Undocked { .. } => "undocked",
             Self::Counted { .. } => "counted",
             Self::CheckedOut(_) => "checked-out",
             Self::CheckedIn { .. } => "checked-in",
@@ -258,8 +286,9 @@ impl EventBody {
 impl EventClass {
     pub fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
-            "presence" | "passage" | "geofence" | "motion" | "counted" | "checked-out" | "checked-in"
-            | "handed-over" | "proposal" | "used" | "readiness" => Self::Location,
+            "presence" | "passage" | "geofence" | "motion" | "loaded" | "unloaded" | "docked"
+            | "undocked" | "counted" | "checked-out" | "checked-in" | "handed-over" | "proposal" | "used"
+            | "readiness" => Self::Location,
             "condition" | "sensor-quality" => Self::Condition,
             "fix" => Self::Fix,
             "sample" => Self::Sample,

@@ -66,6 +66,8 @@ pub enum StateKind {
     AuditPlan,
     /// The badges that lately passed a portal; key: portal.
     Badges,
+    /// The vehicles that lately stood at a portal; key: portal.
+    Door,
     // Owned by the pipeline.
     /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
     Answer,
@@ -83,7 +85,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -107,6 +109,7 @@ impl StateKind {
         Self::AuditItem,
         Self::AuditPlan,
         Self::Badges,
+        Self::Door,
         Self::Answer,
         Self::Followed,
         Self::Book,
@@ -139,6 +142,7 @@ impl StateKind {
             Self::AuditItem => "audit-item",
             Self::AuditPlan => "audit-plan",
             Self::Badges => "badges",
+            Self::Door => "door",
             Self::Answer => "answer",
             Self::Followed => "followed",
             Self::Book => "book",
@@ -243,6 +247,8 @@ pub enum Location {
     Zone(ZoneId),
     /// Left through a portal to where no zone is named.
     OutThrough(ReadPointId),
+    /// In a vehicle, and where that is.
+    In(AssetId),
     At(Position),
 }
 

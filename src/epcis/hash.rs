@@ -3,7 +3,7 @@
 //! milliseconds, vocabulary as Web URIs, EPCs as Digital Link URIs. `eventID`, `recordTime` and
 //! `errorDeclaration` are no part of it.
 //!
-//! It knows the fields that an `ObjectEvent` of ours has, and `disposition`.
+//! It knows the fields that an `ObjectEvent` and an `AggregationEvent` of ours have, and `disposition`.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -59,11 +59,14 @@ pub fn pre_hash(event: &Value) -> String {
     field(&mut text, "eventType", event.get("type"), |value| value.to_owned());
     field(&mut text, "eventTime", event.get("eventTime"), utc);
     field(&mut text, "eventTimeZoneOffset", event.get("eventTimeZoneOffset"), str::to_owned);
-    list(&mut text, "epcList", event.get("epcList"), |epc| {
-        let mut text = String::new();
-        field(&mut text, "epc", Some(epc), identifier);
-        text
-    });
+    field(&mut text, "parentID", event.get("parentID"), identifier);
+    for epcs in ["epcList", "childEPCs"] {
+        list(&mut text, epcs, event.get(epcs), |epc| {
+            let mut text = String::new();
+            field(&mut text, "epc", Some(epc), identifier);
+            text
+        });
+    }
     field(&mut text, "action", event.get("action"), str::to_owned);
     field(&mut text, "bizStep", event.get("bizStep"), |step| vocabulary("cbv/BizStep-", step));
     field(&mut text, "disposition", event.get("disposition"), |state| vocabulary("cbv/Disp-", state));

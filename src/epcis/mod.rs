@@ -101,8 +101,21 @@ impl Translator {
                 what(&mut event, if audit.is_some() { "cycle_counting" } else { "storing" }, vec![thing]);
                 event.insert("bizLocation".into(), self.place(zone.as_str()));
             }
-            EventBody::Condition { device, point, episode, zone, .. } => {
-                what(&mut event, "sensor_reporting", self.subject(&stored.subject).into_iter().collect());
+            EventBody::Loaded { vehicle, .. } | EventBody::Unloaded { vehicle, .. } => {
+                let (action, step) = match &body {
+                    EventBody::Loaded { .. } => ("ADD", "loading"),
+                    _ => ("DELETE", "unloading"),
+                };
+                event.insert("type".into(), json!("AggregationEvent"));
+                event.insert("action".into(), json!(action));
+                event.insert("bizStep".into(), json!(step));
+                event.insert("parentID".into(), json!(self.uri("obj", vehicle.as_str())));
+                event.insert("childEPCs".into(), json!([self.subject(&stored.subject)?]));
+            }
+            EventBody::Condition { device, point, episode, zone, exposed, .. } => {
+                let about = self.subject(&stored.subject).into_iter();
+                let exposed = exposed.iter().map(|asset| self.uri("obj", asset.as_str()));
+                what(&mut event, "sensor_reporting", about.chain(exposed).collect());
                 if let Some(zone) = zone {
                     event.insert("bizLocation".into(), self.place(zone.as_str()));
                 }

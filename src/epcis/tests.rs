@@ -178,6 +178,7 @@ fn presence_counts_and_conditions() {
     let began = json!({ "began": { "began_at": "2026-05-01T05:59:00Z", "value": 9.0, "threshold": 8.0 } });
     let mut body = json!({ "kind": "condition", "device": "cold-1", "point": "temp", "limit": "hi" });
     body.as_object_mut().unwrap().extend(began.as_object().unwrap().clone());
+    let mut exposed = body.clone();
     let event = translate("condition", "device:cold-1", body).unwrap();
     assert_valid(&event);
     assert_eq!(event["bizStep"], "sensor_reporting");
@@ -186,7 +187,31 @@ fn presence_counts_and_conditions() {
     }]);
     assert_eq!(event["sensorElementList"][0]["sensorReport"], report);
     assert_eq!(event["epcList"], json!([]));
+    exposed["exposed"] = json!(["P 1", "P2"]);
+    let event = translate("condition", "device:cold-1", exposed).unwrap();
+    assert_valid(&event);
+    assert_eq!(
+        event["epcList"],
+        json!(["https://id.example.com/obj/P%201", "https://id.example.com/obj/P2"])
+    );
     assert_eq!(translate("gap", "node", json!({ "kind": "link", "up": true, "reason": "" })), None);
+}
+
+/// The id is the one that the standard's reference implementation gives (epcis-event-hash-generator 1.9.4).
+#[test]
+fn what_is_loaded_is_aggregated_with_its_vehicle() {
+    let body = |kind: &str| json!({ "kind": kind, "vehicle": "TR-07", "how": "passed dock 1 out" });
+    let event = translate("loaded", "asset:T 1", body("loaded")).unwrap();
+    assert_eq!((&event["type"], &event["action"]), (&json!("AggregationEvent"), &json!("ADD")));
+    assert_eq!(event["bizStep"], "loading");
+    assert_eq!(event["parentID"], "https://id.example.com/obj/TR-07");
+    assert_eq!(event["childEPCs"], json!(["https://id.example.com/obj/T%201"]));
+    assert_eq!(
+        event["eventID"],
+        "ni:///sha-256;ef6bc3ce64d46eb9f66057f2a0b41333da69abd718a36ec3978070cd8cd91eac?ver=CBV2.0"
+    );
+    let event = translate("unloaded", "asset:T1", body("unloaded")).unwrap();
+    assert_eq!((&event["action"], &event["bizStep"]), (&json!("DELETE"), &json!("unloading")));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::exits::Left;
 use super::handover::Carried;
 use super::table::{Place, Table};
+use super::vehicles::Fixed;
 use crate::domain::epc::{Epc, HeldEpc};
 use crate::domain::few::Few;
 use crate::domain::geodesy::Position;
@@ -94,6 +95,9 @@ pub struct Memory {
     /// Where its tracker was when it last drove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_at: Option<Box<Position>>,
+    /// Of a vehicle: where its tracker was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<Box<Fixed>>,
     /// Its last passage, until it is judged who was with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Box<Carried>>,

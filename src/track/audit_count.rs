@@ -9,6 +9,7 @@ use super::Tracker;
 use super::cause::Cause;
 use super::custody::Stays;
 use super::import::invalid;
+use super::vehicles::Answer;
 use crate::domain::audits::{Counted, Item, Standing};
 use crate::domain::commands::{HandCount, Outcome, Reads, Refused};
 use crate::domain::epc::Epc;
@@ -235,7 +236,7 @@ impl Tracker {
             let location = Location::Zone(zone.clone());
             let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != location;
-            row.place(location, at, how.into(), None);
+            self.place(asset, Answer { location, reason: how.into(), confidence: None }, cause, out);
             self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             self.heard_in(asset, zone, Stays::default(), how, cause, out);

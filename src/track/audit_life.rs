@@ -235,7 +235,7 @@ impl Tracker {
             let place = match current.map(|current| &current.location) {
                 Some(Location::Zone(zone)) => zone,
                 None | Some(Location::Unknown) => held.home_zone.as_ref()?,
-                Some(Location::OutThrough(_) | Location::At(_)) => return None,
+                Some(Location::OutThrough(_) | Location::At(_) | Location::In(_)) => return None,
             };
             Some((&held.id, place, false))
         })

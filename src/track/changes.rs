@@ -224,6 +224,7 @@ impl Tracker {
 
     /// The register no longer has it: no clock, no deadline, no alert and no row of it stays.
     fn forget_asset(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        self.forget_vehicle(asset, cause, out);
         self.unwatch(asset, cause, out);
         for rule in Rule::ALL.into_iter().filter(|rule| rule.is_about_asset()) {
             self.alerts.condition(&AlertKey::new(rule, asset.as_str()), None, cause, out);

@@ -80,6 +80,10 @@ impl Tracker {
                 self.check_hold(asset, HoldKind::Maintenance, reason).map(|()| updated)
             }
             Command::Release { asset, .. } => self.check_release(asset).map(|()| updated),
+            Command::Dock { vehicle, door } => self.check_dock(vehicle, door).map(|()| updated),
+            Command::Undock { vehicle } => self.check_undock(vehicle).map(|()| updated),
+            Command::Load { asset, vehicle, .. } => self.check_load(asset, vehicle).map(|()| updated),
+            Command::Unload { asset, zone, .. } => self.check_unload(asset, zone.as_ref()).map(|()| updated),
             Command::Acknowledge { alert, .. } => self.check_open(alert).map(|()| updated),
             Command::Snooze { alert, until } => {
                 self.check_open(alert)?;
@@ -180,6 +184,12 @@ impl Tracker {
                 self.hold_back(&asset, HoldKind::Maintenance, reason, by, cause);
             }
             Command::Release { asset, .. } => self.release(&asset),
+            Command::Dock { vehicle, door } => self.said_to_stand(by, &vehicle, &door, cause, out),
+            Command::Undock { vehicle } => self.said_to_leave(&vehicle, cause, out),
+            Command::Load { asset, vehicle, .. } => {
+                self.load(&asset, &vehicle, format!("said by {by}").into(), None, cause, out);
+            }
+            Command::Unload { asset, zone, .. } => self.unload(&asset, zone, by, cause, out),
             Command::Acknowledge { alert, note } => {
                 self.alerts.acknowledge(&alert, by, note, cause, out);
             }

@@ -1,6 +1,7 @@
 //! Sensors: samples, excursions over limits, and sensors that say nothing good.
 //!
-//! On-delay and off-delay were cleaning's; what it tells is alerted on at once.
+//! On-delay and off-delay were cleaning's; what it tells is alerted on at once. With an excursion in a zone or a
+//! vehicle comes what was in it: what is there as it begins, and what comes in before it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +10,26 @@ use serde::{Deserialize, Serialize};
 use super::Tracker;
 use super::alerts::Details;
 use super::cause::Cause;
+use super::contents::Holder;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::ids::{DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
+use crate::domain::ids::{AssetId, DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
 use crate::domain::readings::{Quality, Sample};
 use crate::domain::register::{Carrier, ClassLimit};
 use crate::domain::sightings::{ConditionChange, Episode};
 use crate::domain::state::{SensorCurrent, StateKind, StateRow};
+use crate::domain::time::Timestamp;
+
+/// Assets that one event names; an alert names fewer.
+const NAMED: usize = 1000;
+const NAMED_IN_ALERT: usize = 5;
+
+/// What is exposed to an excursion that goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exposed {
+    pub holder: Holder,
+    pub assets: BTreeSet<AssetId>,
+}
 
 /// The row in the journal: a [`SensorCurrent`], and the source it speaks through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +40,9 @@ pub struct SensorRow {
     /// Changes of quality so far.
     #[serde(default)]
     pub changes: u64,
+    /// By limit, while it is exceeded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exposed: BTreeMap<String, Exposed>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +50,8 @@ pub(super) struct Sensors {
     rows: BTreeMap<String, SensorRow>,
     /// Points whose quality is not good, by source.
     bad: BTreeMap<SourceId, BTreeSet<String>>,
+    /// Points over a limit, by what is exposed to it.
+    exposing: BTreeMap<Holder, BTreeSet<String>>,
     dirty: BTreeSet<String>,
 }
 
@@ -52,7 +71,43 @@ impl Sensors {
         if row.current.quality != Quality::Good {
             self.bad.entry(row.source.clone()).or_default().insert(key.clone());
         }
+        for exposed in row.exposed.values() {
+            self.exposing.entry(exposed.holder.clone()).or_default().insert(key.clone());
+        }
         self.rows.insert(key, row);
+    }
+
+    /// An excursion begins over what is in there.
+    fn begin_exposure(&mut self, key: &str, limit: &LimitId, exposed: Exposed) {
+        let Some(row) = self.rows.get_mut(key) else { return };
+        self.exposing.entry(exposed.holder.clone()).or_default().insert(key.to_owned());
+        row.exposed.insert(limit.to_string(), exposed);
+        self.dirty.insert(key.to_owned());
+    }
+
+    fn end_exposure(&mut self, key: &str, limit: &str) -> BTreeSet<AssetId> {
+        let Some(row) = self.rows.get_mut(key) else { return BTreeSet::new() };
+        let Some(ended) = row.exposed.remove(limit) else { return BTreeSet::new() };
+        self.dirty.insert(key.to_owned());
+        if !row.exposed.values().any(|other| other.holder == ended.holder)
+            && let Some(points) = self.exposing.get_mut(&ended.holder)
+        {
+            points.remove(key);
+            if points.is_empty() {
+                self.exposing.remove(&ended.holder);
+            }
+        }
+        ended.assets
+    }
+
+    fn expose(&mut self, holder: &Holder, assets: &BTreeSet<AssetId>) {
+        for key in self.exposing.get(holder).into_iter().flatten() {
+            let Some(row) = self.rows.get_mut(key) else { continue };
+            for exposed in row.exposed.values_mut().filter(|exposed| exposed.holder == *holder) {
+                exposed.assets.extend(assets.iter().cloned());
+            }
+            self.dirty.insert(key.clone());
+        }
     }
 
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
@@ -94,6 +149,7 @@ impl Sensors {
             },
             source: cause.source.clone(),
             changes: 0,
+            exposed: BTreeMap::new(),
         });
         if row.source != cause.source {
             row.source = cause.source.clone();
@@ -132,16 +188,28 @@ impl Tracker {
             Episode::Began { began_at, .. } => (true, began_at),
             Episode::Ended { began_at, .. } => (false, began_at),
         };
-        let key = format!("{}/{limit}", key(&device, &point));
+        let key = key(&device, &point);
         let began_us = began_at.as_micros().to_be_bytes();
-        let parts: [&[u8]; 3] = [key.as_bytes(), &[u8::from(began)], &began_us];
+        let point_key = key.clone();
+        let key = format!("{point_key}/{limit}");
+        let exposed = match began {
+            true => self.exposed_to(&device, cause.observed_at),
+            false => None,
+        };
+        let assets = match &exposed {
+            Some(exposed) => exposed.assets.clone(),
+            None if began || cause.late => BTreeSet::new(),
+            None => self.sensors.end_exposure(&point_key, limit.as_str()),
+        };
         let body = EventBody::Condition {
             device: device.clone(),
             point: point.clone(),
             limit: limit.clone(),
             episode,
             zone: zone.clone(),
+            exposed: assets.iter().take(NAMED).cloned().collect(),
         };
+        let parts: [&[u8]; 3] = [key.as_bytes(), &[u8::from(began)], &began_us];
         out.push(cause.event(site.clone(), subject, body, &parts));
         if cause.late {
             return;
@@ -151,8 +219,12 @@ impl Tracker {
         if began {
             exceeded.push(limit.to_string());
         }
+        if let Some(exposed) = exposed {
+            self.sensors.begin_exposure(&point_key, &limit, exposed);
+        }
         self.review_alarms(&device);
-        let details = self.condition_details(site, &device, &point, &limit, &episode, zone.as_ref());
+        let details =
+            self.condition_details(site, (&device, &point, &limit), &episode, zone.as_ref(), &assets);
         self.alerts.condition(&AlertKey::new(Rule::Condition, key), details, cause, out);
     }
 
@@ -234,6 +306,9 @@ impl Tracker {
                 .partition(|limit| self.limit_severity(&device, &point, &LimitId::new(limit)).is_some());
             standing.extend(kept.iter().map(|limit| format!("{}/{limit}", key(&device, &point))));
             let key = key(&device, &point);
+            for limit in &gone {
+                self.sensors.end_exposure(&key, limit);
+            }
             if let Some(row) = self.sensors.rows.get_mut(&key).filter(|_| !gone.is_empty()) {
                 row.current.exceeded = kept;
                 self.sensors.dirty.insert(key);
@@ -250,11 +325,10 @@ impl Tracker {
     fn condition_details(
         &self,
         site: Option<SiteId>,
-        device: &DeviceId,
-        point: &PointId,
-        limit: &LimitId,
+        (device, point, limit): (&DeviceId, &PointId, &LimitId),
         episode: &Episode,
         zone: Option<&ZoneId>,
+        exposed: &BTreeSet<AssetId>,
     ) -> Option<Details> {
         let Episode::Began { began_at, value, threshold } = episode else { return None };
         let carrier = self.register.carrier_of_sensor(device, *began_at).and_then(Carrier::asset);
@@ -269,11 +343,35 @@ impl Tracker {
         let side = if value < threshold { "below" } else { "above" };
         let summary = format!(
             "{place}{point} of {device} is {side} its limit {limit}: {}{unit}, allowed {}{unit}, since {since}; \
-             go and look, and protect what is in it",
+             go and look, and protect {}",
             figure(*value),
-            figure(*threshold)
+            figure(*threshold),
+            named(exposed)
         );
         Some(Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 })
+    }
+
+    /// What is in the zone that a sensor watches, or in what it hangs on.
+    fn exposed_to(&mut self, device: &DeviceId, at: Timestamp) -> Option<Exposed> {
+        let holder = match self.register.carrier_of_sensor(device, at)? {
+            Carrier::Zone(zone) => Holder::Zone(zone.clone()),
+            Carrier::Asset(asset) => Holder::Vehicle(asset.clone()),
+            Carrier::Person(_) => return None,
+        };
+        let assets = self.inside(&holder);
+        Some(Exposed { holder, assets })
+    }
+
+    /// It came into something: to what goes on there it is exposed, with all that is in it.
+    pub(super) fn expose(&mut self, asset: &AssetId, holder: &Holder) {
+        if self.sensors.exposing.is_empty() {
+            return;
+        }
+        let mut with = self.inside(&Holder::Vehicle(asset.clone()));
+        with.insert(asset.clone());
+        for around in self.around(holder) {
+            self.sensors.expose(&around, &with);
+        }
     }
 
     /// Site, subject and zone of what a sensor says.
@@ -295,6 +393,17 @@ impl Tracker {
 
 fn key(device: &DeviceId, point: &PointId) -> String {
     format!("{device}/{point}")
+}
+
+/// What to protect: a few by name.
+fn named(exposed: &BTreeSet<AssetId>) -> String {
+    let names: Vec<&str> = exposed.iter().take(NAMED_IN_ALERT).map(AssetId::as_str).collect();
+    let names = names.join(", ");
+    match exposed.len() {
+        0 => "what is in it".to_owned(),
+        1..=NAMED_IN_ALERT => format!("what is in it: {names}"),
+        all => format!("the {all} assets in it: {names} …"),
+    }
 }
 
 /// As a person reads it: 8.3, where arithmetic has 8.300000000000001.

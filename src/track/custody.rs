@@ -267,7 +267,7 @@ fn whereabouts(row: &AssetRow, home: Option<&ZoneId>, checked_out_at: Timestamp)
         Location::Unknown => Whereabouts::Unknown,
         Location::Zone(zone) if Some(zone) == home && !row.memory.departed => Whereabouts::AtHome,
         Location::Zone(zone) if Some(zone) == home && !heard_since() => Whereabouts::Silent,
-        Location::Zone(_) | Location::OutThrough(_) | Location::At(_) => Whereabouts::Away,
+        Location::Zone(_) | Location::OutThrough(_) | Location::At(_) | Location::In(_) => Whereabouts::Away,
     }
 }
 

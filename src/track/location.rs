@@ -12,10 +12,11 @@ use super::Tracker;
 use super::assets::{AssetRow, Lately, Passed};
 use super::cause::Cause;
 use super::custody::Stays;
+use super::vehicles::{Answer, Fixed};
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
-use crate::domain::motion::Motion;
+use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::register::Carrier;
@@ -64,7 +65,7 @@ impl Tracker {
                 }
                 self.heard(&asset, epc, (&read_point, heard_by), moves, cause, out);
             }
-            PresenceChange::Departed => self.departed(&asset, epc, &read_point, cause),
+            PresenceChange::Departed => self.departed(&asset, epc, &read_point, cause, out),
         }
     }
 
@@ -145,6 +146,9 @@ impl Tracker {
     pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
         self.motion_told(&device, motion.change);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
+        if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
+            self.set_out(asset, cause, out);
+        }
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let subject = tracked(asset.as_ref(), &device);
         let name = device.clone();
@@ -166,8 +170,9 @@ impl Tracker {
         let Some(asset) = asset.filter(|_| places) else { return };
         let fences = &mut self.assets.change(&asset).current.fences;
         fences.retain(|inside| *inside != fence);
-        if change == FenceChange::Entered {
-            fences.push(fence.clone());
+        match change {
+            FenceChange::Entered => fences.push(fence.clone()),
+            _ => self.set_out(&asset, cause, out),
         }
         self.tracked_at(&asset, &fix, cause, out);
         self.moved(&asset, cause, out);
@@ -213,8 +218,10 @@ impl Tracker {
             let zone = Location::Zone(point.zone.clone());
             let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != zone;
-            if may_place {
-                row.place(zone.clone(), at, point.heard_at.clone(), None);
+            let carried = matches!(row.current.location, Location::In(_));
+            if may_place && !(carried && self.is_there_in_its_vehicle(asset, &point.zone)) {
+                let reason = point.heard_at.clone();
+                self.place(asset, Answer { location: zone.clone(), reason, confidence: None }, cause, out);
                 if elsewhere {
                     self.relocated(asset, was_known, cause, out);
                 }
@@ -237,7 +244,7 @@ impl Tracker {
             return false;
         }
         let lasting = row.memory.placed_at.is_none_or(|at| cause.observed_at > at + point.lost_after);
-        lasting && !self.is_heard_there(row)
+        lasting && !self.is_heard_there(row) && !self.is_there_in_its_vehicle(asset, &point.zone)
     }
 
     /// Whether evidence of `at` may move the answer: nothing newer placed it, and nothing confirms the answer
@@ -260,7 +267,14 @@ impl Tracker {
         })
     }
 
-    fn departed(&mut self, asset: &AssetId, epc: Epc, read_point: &ReadPointId, cause: &Cause) {
+    fn departed(
+        &mut self,
+        asset: &AssetId,
+        epc: Epc,
+        read_point: &ReadPointId,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
         let zone = self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone()));
         let row = self.assets.change(asset);
         row.leave_presence(read_point, epc);
@@ -273,6 +287,7 @@ impl Tracker {
             let since = self.register.local(site, last);
             self.assets.change(asset).current.reason =
                 format!("last heard at {read_point}, not heard since {since}").into();
+            self.left_bay(asset, last, cause, out);
         }
         self.note_leaving(asset);
     }
@@ -289,13 +304,19 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let at = cause.observed_at;
-        let may_place = self.may_place(asset, at);
-        let row = self.assets.change(asset);
-        row.sense(at, SensedBy::ReadPoint(portal.clone()));
+        let in_its_vehicle = self.passes_in_its_vehicle(asset, portal, direction, at);
+        let may_place = self.may_place(asset, at) && !in_its_vehicle;
+        self.assets.change(asset).sense(at, SensedBy::ReadPoint(portal.clone()));
         if may_place {
             let way = if direction == Direction::In { "in" } else { "out" };
-            let location = to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
-            row.place(location, at, format!("passed {portal} {way}").into(), Some(confidence));
+            let (vehicle, reason) = match direction {
+                Direction::In => (None, format!("passed {portal} in")),
+                Direction::Out => self.taken_by(asset, portal, at),
+            };
+            let without = || to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
+            let location = vehicle.map_or_else(without, Location::In);
+            let answer = Answer { location, reason: reason.into(), confidence: Some(confidence) };
+            self.place(asset, answer, cause, out);
             self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             if let Some(zone) = &to {
@@ -303,6 +324,9 @@ impl Tracker {
             }
             self.crossed(asset, portal, direction, to.as_ref(), cause, out);
             self.relocated(asset, true, cause, out);
+        }
+        if self.is_vehicle(asset) {
+            self.rejoin(asset, portal, direction, cause, out);
         }
         self.sensed(asset, &[], cause, out);
     }
@@ -323,9 +347,20 @@ impl Tracker {
             Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
             None => (Location::At(fix.position), format!("fix of {}", fix.device)),
         };
-        let may_place = !heard && self.may_place(asset, at);
+        let outside = self.outside_its_vehicle(asset, fix, at);
+        let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
+        let may_place = !heard && !in_its_vehicle && self.may_place(asset, at);
+        let reason = match outside {
+            Some((vehicle, m)) => format!("{reason}, {:.1} km from {vehicle}", m / 1000.0),
+            None => reason,
+        };
+        let is_vehicle = self.is_vehicle(asset);
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
+        if is_vehicle {
+            row.memory.fixed =
+                Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at }));
+        }
         if let Some(percent) = fix.battery_percent {
             row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
         }
@@ -333,7 +368,7 @@ impl Tracker {
             let zones = (&row.current.location, &location);
             let was_known = *zones.0 != Location::Unknown;
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
-            row.place(location, at, reason.into(), None);
+            self.place(asset, Answer { location, reason: reason.into(), confidence: None }, cause, out);
             self.note_leaving(asset);
             if relocated {
                 self.relocated(asset, was_known, cause, out);

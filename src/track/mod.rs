@@ -26,6 +26,7 @@ mod cause;
 mod changes;
 mod commands;
 mod conditions;
+mod contents;
 mod custody;
 mod deadlines;
 mod doors;
@@ -54,6 +55,7 @@ mod suspicion;
 mod table;
 mod topology;
 mod trouble;
+mod vehicles;
 mod watch;
 mod watched;
 mod zombie;
@@ -66,7 +68,8 @@ pub(crate) use tests::rules as tests_rules;
 
 pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
-pub use conditions::SensorRow;
+pub use conditions::{Exposed, SensorRow};
+pub use contents::Holder;
 pub use exits::Left;
 pub use handover::{BadgePassing, Carried};
 pub use import::{Fault, Staged, faults};
@@ -75,6 +78,7 @@ pub use offenders::HolderRow;
 pub use register::Register;
 pub use restore::TrackRestoreError;
 pub use silence::{HeardRow, SourceClock};
+pub use vehicles::{DoorRow, Fixed, Parted, Stay};
 pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
 
@@ -118,6 +122,8 @@ pub struct Tracker {
     silence: silence::Silence,
     offenders: offenders::Offenders,
     company: handover::Company,
+    doors: vehicles::Doors,
+    contents: contents::Contents,
     troubles: trouble::Troubles,
     links: links::Links,
     sensors: conditions::Sensors,
@@ -152,6 +158,8 @@ impl Tracker {
             silence: silence::Silence::default(),
             offenders: offenders::Offenders::default(),
             company: handover::Company::default(),
+            doors: vehicles::Doors::default(),
+            contents: contents::Contents::default(),
             troubles: trouble::Troubles::default(),
             links: links::Links::default(),
             sensors: conditions::Sensors::default(),
@@ -321,6 +329,7 @@ impl Tracker {
         }
         self.audits.take_dirty(out);
         self.company.take_dirty(out);
+        self.doors.take_dirty(out);
         self.take_erasures(out);
     }
 
@@ -373,6 +382,7 @@ impl Tracker {
                 self.review(&AssetId::new(&key.subject), cause, out);
             }
         }
+        self.review_doors(cause, out);
         self.begin_idle_clocks(cause, out);
         let devices = self.silence.devices();
         self.review_trackers(&devices, cause, out);

@@ -46,7 +46,20 @@ impl Tracker {
             | Command::Inspect { asset, .. }
             | Command::Quarantine { asset, .. }
             | Command::Maintain { asset, .. }
-            | Command::Release { asset, .. } => self.visible(scope, asset),
+            | Command::Release { asset, .. }
+            | Command::Unload { asset, .. }
+            | Command::Undock { vehicle: asset } => self.visible(scope, asset),
+            Command::Load { asset, vehicle, .. } => {
+                self.visible(scope, asset)?;
+                self.visible(scope, vehicle)
+            }
+            Command::Dock { vehicle, door } => {
+                self.visible(scope, vehicle)?;
+                match scope.covers(self.site_of_door(door).as_ref()) {
+                    true => Ok(()),
+                    false => Err(not_found("door", door.to_string())),
+                }
+            }
             Command::Acknowledge { alert, .. }
             | Command::Assign { alert, .. }
             | Command::Snooze { alert, .. } => {

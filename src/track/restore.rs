@@ -7,6 +7,7 @@ use super::conditions::SensorRow;
 use super::links::LinkRow;
 use super::offenders::HolderRow;
 use super::silence::{HeardRow, SourceClock};
+use super::vehicles::DoorRow;
 use super::watch::WatchRow;
 use super::zombie::StrangerRow;
 use crate::domain::audits::{Audit, AuditPart, AuditPlan, Item};
@@ -52,6 +53,7 @@ impl Tracker {
         self.register.restored();
         self.audits.restored();
         self.restore_watches();
+        self.restore_contents();
         for asset in self.assets.ids_where(|_, row| row.memory.left.is_some()) {
             self.restore_exit(&asset);
         }
@@ -132,6 +134,10 @@ impl Tracker {
             StateKind::Badges => {
                 let badges = serde_json::from_slice(value).map_err(unreadable)?;
                 self.company.restore(key.into(), badges);
+            }
+            StateKind::Door => {
+                let row: DoorRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.doors.restore(key.into(), row);
             }
             StateKind::Commands => self.commands = serde_json::from_slice(value).map_err(unreadable)?,
             _ => return Err(TrackRestoreError::Foreign { kind, key: key.to_owned() }),

@@ -19,6 +19,8 @@ pub(super) struct Topology {
     /// What hears what stays in a zone: read points, and of those with several antennas, the antennas.
     ears_of: BTreeMap<ZoneId, Vec<ReadPointId>>,
     portals: BTreeMap<ReadPointId, Portal>,
+    /// The portals at which what is in a zone stands.
+    doors_of_bay: BTreeMap<ZoneId, Vec<ReadPointId>>,
     sources_of: BTreeMap<ReadPointId, BTreeSet<SourceId>>,
     read_points_of: BTreeMap<SourceId, BTreeSet<ReadPointId>>,
     /// Of read points with several antennas: the share of each, and whose it is.
@@ -68,6 +70,8 @@ pub(super) struct Portal {
     outside: Option<ZoneId>,
     pub merge: Duration,
     pub handover_within: Duration,
+    /// Where a vehicle stands that is at this door.
+    pub bay: Option<ZoneId>,
 }
 
 impl Portal {
@@ -113,13 +117,17 @@ impl Topology {
                 };
                 self.presence.insert(point.name.clone(), Arc::new(presence));
             }
-            ReadPointKind::Portal { inside, outside, merge, handover_within, .. } => {
+            ReadPointKind::Portal { inside, outside, merge, handover_within, bay, .. } => {
                 let portal = Portal {
                     inside: inside.clone(),
                     outside: outside.clone(),
                     merge: *merge,
                     handover_within: *handover_within,
+                    bay: bay.clone(),
                 };
+                if let Some(bay) = bay {
+                    self.doors_of_bay.entry(bay.clone()).or_default().push(point.name.clone());
+                }
                 self.portals.insert(point.name.clone(), portal);
             }
         }
@@ -178,6 +186,15 @@ impl Topology {
         let first = (source.clone(), Antenna::MIN);
         let ears = self.ears.range(first..).take_while(|((of, _), _)| of == source).map(|(_, ear)| ear);
         self.read_points_of(source).chain(ears).cloned().collect()
+    }
+
+    pub fn has_doors_with_bays(&self) -> bool {
+        !self.doors_of_bay.is_empty()
+    }
+
+    /// The doors at which a vehicle in that zone stands.
+    pub fn doors_of_bay(&self, zone: &ZoneId) -> &[ReadPointId] {
+        self.doors_of_bay.get(zone).map_or(&[], Vec::as_slice)
     }
 
     pub fn portal(&self, read_point: &ReadPointId) -> Option<&Portal> {
@@ -245,6 +262,7 @@ impl Topology {
         let zone = Some(zone);
         self.presence.values().any(|p| Some(&p.zone) == zone)
             || self.portals.values().any(|p| p.inside.as_ref() == zone || p.outside.as_ref() == zone)
+            || self.doors_of_bay.keys().any(|bay| Some(bay) == zone)
             || self.fences.values().any(|(_, fenced)| fenced.as_ref() == zone)
     }
 }

@@ -20,7 +20,7 @@ use super::page::{Cursor, Limit, Page, look};
 use super::problem::Problem;
 use super::routes::Operation;
 use super::sites::Sites;
-use crate::domain::ids::{ClassId, SiteId, ZoneId};
+use crate::domain::ids::{AssetId, ClassId, SiteId, ZoneId};
 use crate::domain::readiness::Unready;
 use crate::domain::register::{Asset, Record};
 use crate::domain::state::{AssetCurrent, Location};
@@ -66,6 +66,8 @@ pub(super) struct AssetFilter {
     site: Option<SiteId>,
     /// Where it is.
     zone: Option<ZoneId>,
+    /// What it is in: a vehicle.
+    vehicle: Option<AssetId>,
     class: Option<ClassId>,
     /// Who has it.
     holder: Option<String>,
@@ -155,10 +157,15 @@ impl AssetFilter {
             Location::Zone(zone) => Some(zone.as_str()),
             _ => None,
         };
+        let vehicle = match &view.current.location {
+            Location::In(vehicle) => Some(vehicle.as_str()),
+            _ => None,
+        };
         let holder = view.current.checkout.as_ref().map(|checkout| checkout.holder.as_str());
         let class = view.register.as_ref().map(|asset| asset.class.as_str());
         same(self.site.as_ref().map(SiteId::as_str), view.site.as_ref().map(SiteId::as_str))
             && same(self.zone.as_ref().map(ZoneId::as_str), zone)
+            && same(self.vehicle.as_ref().map(AssetId::as_str), vehicle)
             && same(self.class.as_ref().map(ClassId::as_str), class)
             && same(self.holder.as_deref(), holder)
             && self.ready.is_none_or(|ready| ready == view.current.ready)

@@ -56,6 +56,10 @@ fn role_for(command: &Command) -> Role {
         | Command::Quarantine { .. }
         | Command::Maintain { .. }
         | Command::Release { .. }
+        | Command::Dock { .. }
+        | Command::Undock { .. }
+        | Command::Load { .. }
+        | Command::Unload { .. }
         | Command::Acknowledge { .. }
         | Command::Assign { .. }
         | Command::Snooze { .. }

@@ -1,4 +1,4 @@
-//! Checkouts, hand-overs and check-ins.
+//! Checkouts, hand-overs and check-ins; what is in which vehicle.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::routes::Operation;
 use crate::config::Role;
 use crate::domain::commands::Command;
-use crate::domain::ids::{AssetId, PersonId};
+use crate::domain::ids::{AssetId, PersonId, ReadPointId, ZoneId};
 use crate::domain::time::Timestamp;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -90,6 +90,31 @@ pub(super) fn operations() -> Vec<Operation> {
             .role(Role::Operator)
             .body::<Noted>(json!({ "note": "as new" }))
             .command(StatusCode::OK, updated()),
+        Operation::post("/assets/{asset}/load", "load", "Says that an asset is in a vehicle", load)
+            .role(Role::Operator)
+            .body::<Loading>(json!({ "vehicle": "TR-07" }))
+            .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/unload",
+            "unload",
+            "Says that an asset is in its vehicle no longer",
+            unload,
+        )
+        .role(Role::Operator)
+        .body::<Unloading>(json!({ "zone": "hall" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post(
+            "/assets/{asset}/dock",
+            "dock",
+            "Says that a vehicle stands at a door: what passes out there is in it",
+            dock,
+        )
+        .role(Role::Operator)
+        .body::<Docking>(json!({ "door": "dock-1-door" }))
+        .command(StatusCode::OK, updated()),
+        Operation::post("/assets/{asset}/undock", "undock", "Says that a vehicle stands at no door", undock)
+            .role(Role::Operator)
+            .command(StatusCode::OK, updated()),
     ]
 }
 
@@ -133,6 +158,66 @@ pub(super) struct Back {
     /// What is broken; it is quarantined for it.
     #[serde(default)]
     damage: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Loading {
+    vehicle: AssetId,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unloading {
+    /// Where it is instead; not set: where the vehicle is.
+    #[serde(default)]
+    zone: Option<ZoneId>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Docking {
+    /// A read point of kind `portal`.
+    door: ReadPointId,
+}
+
+async fn load(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Loading { vehicle, note }): Body<Loading>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Load { asset, vehicle, note }, None).await
+}
+
+async fn unload(
+    State(api): State<Arc<Api>>,
+    Path(asset): Path<AssetId>,
+    writing: Writing,
+    Body(Unloading { zone, note }): Body<Unloading>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Unload { asset, zone, note }, None).await
+}
+
+async fn dock(
+    State(api): State<Arc<Api>>,
+    Path(vehicle): Path<AssetId>,
+    writing: Writing,
+    Body(Docking { door }): Body<Docking>,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Dock { vehicle, door }, None).await
+}
+
+async fn undock(
+    State(api): State<Arc<Api>>,
+    Path(vehicle): Path<AssetId>,
+    writing: Writing,
+) -> Result<Done, Problem> {
+    api.give(writing, Command::Undock { vehicle }, None).await
 }
 
 async fn check_out(

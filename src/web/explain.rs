@@ -17,6 +17,8 @@ use crate::track::{AssetRow, WatchRow, Watched};
 
 /// How much of an asset's history is told.
 const RECENT_EVENTS: usize = 20;
+/// Tracking allows fewer within one another.
+const MOST_VEHICLES: usize = 16;
 
 #[derive(Serialize, JsonSchema)]
 pub struct Explanation {
@@ -29,6 +31,9 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Record>,
     pub current: Option<AssetCurrent>,
+    /// What it is in, from the nearest to the outermost, which says where it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vehicles: Vec<AssetCurrent>,
     /// Where it is listened for; absent where silence says nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ghost_clock: Option<GhostClock>,
@@ -77,7 +82,7 @@ pub async fn explain(
     };
     let here = current.as_ref().and_then(|current| match &current.location {
         Location::Zone(zone) => Some(zone.clone()),
-        Location::Unknown | Location::OutThrough(_) | Location::At(_) => None,
+        Location::Unknown | Location::OutThrough(_) | Location::At(_) | Location::In(_) => None,
     });
     let home_zone = zone(reader, rules, asset.home_zone.as_ref()).await?;
     let zone = zone(reader, rules, here.as_ref()).await?;
@@ -95,7 +100,23 @@ pub async fn explain(
     };
     let recent = reader.events(&query).await?;
     let recent = recent.into_iter().map(EventView::try_from).collect::<Result<_, _>>()?;
-    Ok(Some(Explanation { asset, class, home_zone, zone, current, ghost_clock, alerts, recent }))
+    let vehicles = vehicles(reader, current.as_ref()).await?;
+    Ok(Some(Explanation { asset, class, home_zone, zone, current, vehicles, ghost_clock, alerts, recent }))
+}
+
+/// What it is in, and what that is in: from the nearest to the outermost, which says where it is.
+async fn vehicles(
+    reader: &Reader,
+    current: Option<&AssetCurrent>,
+) -> Result<Vec<AssetCurrent>, ExplainError> {
+    let mut vehicles: Vec<AssetCurrent> = Vec::new();
+    while vehicles.len() < MOST_VEHICLES
+        && let Some(AssetCurrent { location: Location::In(vehicle), .. }) = vehicles.last().or(current)
+        && let Some(row) = reader.state(StateKind::Asset, vehicle.as_str()).await?
+    {
+        vehicles.push(serde_json::from_slice(&row)?);
+    }
+    Ok(vehicles)
 }
 
 async fn ghost_clock(

@@ -113,6 +113,7 @@ fn rules(scenario: &Scenario) -> Rules {
                 static_after: Duration::from_secs(30),
                 merge: Duration::from_secs(5),
                 handover_within: Duration::from_secs(5),
+                bay: None,
             },
             tags: Default::default(),
             reference_tag: None,

@@ -74,6 +74,7 @@ fn rules() -> Rules {
         static_after: seconds(30),
         merge: seconds(2),
         handover_within: Duration::from_secs(5),
+        bay: None,
     };
     let point = |name: &str, kind, reference_tag, antennas| ReadPointConfig {
         name: name.into(),

@@ -48,7 +48,7 @@ const PRINTED_PROBLEMS: usize = 1000;
 ///   sites        name* timezone* working_hours (mon-fri 07:00-17:00, sat 08:00-12:00) holidays
 ///   zones        name* site* coverage (continuous, portal-only or none)
 ///   classes      name*, and what a [[class]] of the configuration has: ghost_after overdue_grace (such
-///                as 4h) criticality (low, normal or high) needs_checkout inspect_every …
+///                as 4h) criticality (low, normal or high) needs_checkout vehicle inspect_every …
 ///   people       id* name team site
 ///   assets       id* class* name home_zone lifecycle (ordered, in-service, in-maintenance, quarantined,
 ///                retired or disposed) part_of (its kit) number (GIAI, GRAI or your own) owner cost_centre

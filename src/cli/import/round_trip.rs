@@ -46,6 +46,7 @@ fn class() -> impl Strategy<Value = AssetClass> {
             idle_after,
             audit_every,
             needs_checkout: flags[0],
+            vehicle: flags[1],
             inspect_on_return: flags[1],
             returns: if flags[0] { Returns::ByHand } else { Returns::Sensed },
             handover: if flags[1] { Handover::Accept } else { Handover::Propose },

@@ -132,7 +132,7 @@ pub struct RawCheckout {
 
 const LIMITS_ALLOWED: &str = "a JSON list such as [{\"point\": \"temperature\", \"name\": \"hot\", \"high\": 80, \"severity\": \"critical\"}]";
 
-const CLASS_COLUMNS: [&str; 17] = [
+const CLASS_COLUMNS: [&str; 18] = [
     "ghost_after",
     "ghost_after_in_maintenance",
     "overdue_grace",
@@ -146,6 +146,7 @@ const CLASS_COLUMNS: [&str; 17] = [
     "returns",
     "handover",
     "needs_checkout",
+    "vehicle",
     "allowed_zones",
     "needs",
     "audit_every",
@@ -236,6 +237,7 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
     let returns = cells.choice("returns", &RETURNS);
     let handover = cells.choice("handover", &HANDOVERS);
     let needs_checkout = cells.choice("needs_checkout", &FLAGS);
+    let vehicle = cells.choice("vehicle", &FLAGS);
     let limits = cells.parsed("limits", LIMITS_ALLOWED, |text| {
         serde_json::from_str::<Vec<ClassLimit>>(text).map_err(|_| "not a list of limits")
     });
@@ -255,6 +257,7 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
         returns: returns?.unwrap_or_default(),
         handover: handover?.unwrap_or_default(),
         needs_checkout: needs_checkout?.unwrap_or_default(),
+        vehicle: vehicle?.unwrap_or_default(),
         allowed_zones: names(cells.text("allowed_zones")).map(ZoneId::new).collect(),
         needs: names(cells.text("needs")).map(ClassId::new).collect(),
         audit_every: audit?,

@@ -119,6 +119,7 @@ fn class_cells(class: &AssetClass, row: &mut Row) {
     put(row, "returns", word(&RETURNS, &class.returns));
     put(row, "handover", word(&HANDOVERS, &class.handover));
     put(row, "needs_checkout", class.needs_checkout);
+    put(row, "vehicle", class.vehicle);
     put(row, "allowed_zones", joined(&class.allowed_zones));
     put(row, "needs", joined(&class.needs));
     // The derived form of a list of numbers and names cannot fail.

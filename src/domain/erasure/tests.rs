@@ -237,6 +237,7 @@ fn properties_of_each(value: &Value, names: &mut BTreeSet<String>) {
 
 /// Fields that name nobody by themselves: times, figures, states, names of things and of places.
 const NOBODY: &str = "
+    exposed in vehicle
     accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas asset
     assigned at audit audit_every awaiting_inspection battery battery_percent before began began_at
     calendar candidates change checked_out_at checkout checkouts class classes command confidence

@@ -54,6 +54,9 @@ pub struct AssetClass {
     /// It may not leave through a portal without being checked out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_checkout: bool,
+    /// It carries others: what passes out at a door where it stands is in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vehicle: bool,
     /// Where it may be while it is not checked out; empty: anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_zones: Vec<ZoneId>,
@@ -115,6 +118,7 @@ impl AssetClass {
             returns: Returns::default(),
             handover: Handover::default(),
             needs_checkout: false,
+            vehicle: false,
             allowed_zones: Vec::new(),
             needs: Vec::new(),
             audit_every: None,

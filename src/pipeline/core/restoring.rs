@@ -101,7 +101,8 @@ impl Restoring {
                 | StateKind::AuditPart
                 | StateKind::AuditItem
                 | StateKind::AuditPlan
-                | StateKind::Badges => {
+                | StateKind::Badges
+                | StateKind::Door => {
                     self.core.tracker.restore_row(kind, &key, &value, &mut self.pool)?;
                 }
             }

@@ -55,6 +55,18 @@ pub struct Motion {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+pub struct Vehicle {
+    pub vehicle: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Door {
+    pub door: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub struct Fix {
     pub device: Text,
     pub lat: Option<f64>,

@@ -36,6 +36,8 @@ pub struct Asset {
     lon: Option<f64>,
     accuracy_m: Option<f64>,
     positioned_at: Option<Timestamp>,
+    vehicle: Option<String>,
+    vehicle_at: Option<Timestamp>,
     holder: Option<String>,
     due_back: Option<Timestamp>,
     custody_at: Option<Timestamp>,
@@ -117,6 +119,8 @@ impl Current {
             "counted" => asset.counted(event),
             "geofence" => asset.position(event, read::<bodies::Geofence>(event).fix),
             "fix" => asset.position(event, read(event)),
+            "loaded" => asset.vehicle(event, read::<bodies::Vehicle>(event).vehicle),
+            "unloaded" => asset.vehicle(event, None),
             "checked-out" | "handed-over" => asset.custody(event, Some(read(event))),
             "checked-in" => asset.custody(event, None),
             "readiness" => asset.readiness(event),
@@ -238,6 +242,12 @@ impl Asset {
         self.positioned_at = Some(event.observed_at);
     }
 
+    /// `None`: in none.
+    fn vehicle(&mut self, event: &StoredEvent, vehicle: Option<String>) {
+        self.vehicle = vehicle;
+        self.vehicle_at = Some(event.observed_at);
+    }
+
     /// `None`: back.
     fn custody(&mut self, event: &StoredEvent, checkout: Option<bodies::Checkout>) {
         let checkout = checkout.unwrap_or_default();
@@ -265,15 +275,15 @@ impl Asset {
 /// Each takes the rows as a JSON array ($1), the node ($2) and the epoch in hex ($3).
 pub const ASSETS: &str = "
 INSERT INTO tallyman.asset_current AS t
-  (asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at,
+  (asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at, vehicle, vehicle_at,
    holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at,
    last_kind, last_event_id, node, epoch, seq, recorded_at)
-SELECT asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at,
+SELECT asset, site, zone, present, read_point, located_at, lat, lon, accuracy_m, positioned_at, vehicle, vehicle_at,
    holder, due_back, custody_at, sensed_at, sensed_by, ready, not_ready, ready_at,
    last_kind, last_event_id, $2, $3::uuid, seq, recorded_at
 FROM jsonb_to_recordset($1::jsonb) AS p(asset text, site text, zone text, present boolean, read_point text,
    located_at timestamptz, lat double precision, lon double precision, accuracy_m double precision,
-   positioned_at timestamptz, holder text, due_back timestamptz, custody_at timestamptz,
+   positioned_at timestamptz, vehicle text, vehicle_at timestamptz, holder text, due_back timestamptz, custody_at timestamptz,
    sensed_at timestamptz, sensed_by text, ready boolean, not_ready jsonb, ready_at timestamptz,
    last_kind text, last_event_id uuid, seq bigint, recorded_at timestamptz)
 ON CONFLICT (asset) DO UPDATE SET
@@ -287,6 +297,8 @@ ON CONFLICT (asset) DO UPDATE SET
   accuracy_m = CASE WHEN excluded.positioned_at >= coalesce(t.positioned_at, '-infinity') THEN excluded.accuracy_m
     ELSE t.accuracy_m END,
   positioned_at = greatest(excluded.positioned_at, t.positioned_at),
+  vehicle = CASE WHEN excluded.vehicle_at IS NULL THEN t.vehicle ELSE excluded.vehicle END,
+  vehicle_at = coalesce(excluded.vehicle_at, t.vehicle_at),
   holder = CASE WHEN excluded.custody_at IS NULL THEN t.holder ELSE excluded.holder END,
   due_back = CASE WHEN excluded.custody_at IS NULL THEN t.due_back ELSE excluded.due_back END,
   custody_at = coalesce(excluded.custody_at, t.custody_at),

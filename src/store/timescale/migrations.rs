@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_erasures.sql"),
     include_str!("migrations/0012_erasures_of_nodes.sql"),
     include_str!("migrations/0013_motion.sql"),
+    include_str!("migrations/0014_vehicles.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

@@ -66,7 +66,7 @@ impl Table {
     fn own_columns(self) -> &'static str {
         match self {
             Self::Location => {
-                "asset,epc,change,direction,zone,from_zone,read_point,fence,lat,lon,holder,due_back"
+                "asset,epc,change,direction,zone,from_zone,read_point,fence,lat,lon,holder,due_back,vehicle"
             }
             Self::Condition => "asset,device,point,limit_name,change,began_at,value,threshold,quality,zone",
             Self::Fix => "asset,device,lat,lon,accuracy_m,altitude_m,speed_mps,course_deg,battery_percent",
@@ -147,6 +147,7 @@ struct Location {
     fence: Option<String>,
     fix: bodies::Fix,
     checkout: bodies::Checkout,
+    vehicle: Option<String>,
 }
 
 fn location(event: &StoredEvent, row: &mut CopyBuffer) {
@@ -163,6 +164,7 @@ fn location(event: &StoredEvent, row: &mut CopyBuffer) {
     row.optional(columns.fix.lon, CopyBuffer::float8);
     text(row, &columns.checkout.holder);
     row.optional(columns.checkout.due_back, CopyBuffer::timestamptz);
+    text(row, &columns.vehicle);
 }
 
 fn location_columns(event: &StoredEvent) -> Location {
@@ -184,6 +186,8 @@ fn location_columns(event: &StoredEvent) -> Location {
             let bodies::Motion { change, lat, lon } = read(event);
             Location { change, fix: bodies::Fix { lat, lon, ..bodies::Fix::default() }, ..empty }
         }
+        "loaded" | "unloaded" => Location { vehicle: read::<bodies::Vehicle>(event).vehicle, ..empty },
+        "docked" | "undocked" => Location { read_point: read::<bodies::Door>(event).door, ..empty },
         "counted" => {
             let bodies::Counted { standing, epc, zone } = read(event);
             Location { change: standing, epc, zone, ..empty }

@@ -23,6 +23,7 @@ mod sensors;
 mod silence;
 mod strangers;
 mod troubles;
+mod vehicles;
 mod world;
 
 pub(crate) use world::rules;

@@ -61,6 +61,7 @@ fn portal(name: &str, inside: &str, outside: Option<&str>) -> ReadPointConfig {
         static_after: secs(60),
         merge: secs(5),
         handover_within: secs(5),
+        bay: None,
     };
     read_point(name, kind, "r2")
 }
@@ -86,7 +87,7 @@ fn class(name: &str, ghost_after: u64, criticality: Criticality) -> AssetClass {
     }
 }
 
-fn fence(name: &str, zone: Option<&str>) -> FenceConfig {
+pub fn fence(name: &str, zone: Option<&str>) -> FenceConfig {
     FenceConfig {
         site: Some("hq".into()),
         zone: zone.map(Into::into),
@@ -431,6 +432,12 @@ pub fn line(event: &Event) -> String {
             let names: Vec<&str> = proposal.candidates.iter().map(|c| c.person.as_str()).collect();
             let from = proposal.from.as_deref().unwrap_or("-");
             format!("{change:?} {from}>{}", names.join("|"))
+        }
+        EventBody::Loaded { vehicle, .. } => format!("loaded {vehicle}"),
+        EventBody::Unloaded { vehicle, .. } => format!("unloaded {vehicle}"),
+        EventBody::Docked { door, .. } => format!("docked {door}"),
+        EventBody::Undocked { door, since } => {
+            format!("undocked {door} since {}", since.as_micros() / 1_000_000 - START)
         }
         EventBody::CheckedIn { how, .. } => format!("checked-in {how}"),
         EventBody::Readiness { ready: true, .. } => "ready".to_owned(),

@@ -251,6 +251,52 @@ async fn a_position_never_goes_back() {
     db.drop().await;
 }
 
+/// What is in a vehicle is where that is, in whatever it is itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_a_vehicle_is_where_the_outermost_is() {
+    let Some(db) = Database::create("vehicles").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let loaded = |n: u64, what: &str, vehicle: &str| {
+        let how = "passed DOCK out".to_owned();
+        event(n, asset(what), EventBody::Loaded { vehicle: vehicle.into(), how })
+    };
+    let truck = Fix { position: Position { lat: 52.3, lon: 13.0 }, ..fix(9) };
+    let (docked, undocked) = (
+        EventBody::Docked { door: "DOCK".into(), how: "heard at BAY".to_owned() },
+        EventBody::Undocked { door: "DOCK".into(), since: at(1) },
+    );
+    let events = vec![
+        event(1, asset("TR-07"), docked),
+        loaded(2, "FL-07", "CAGE-1"),
+        loaded(3, "CAGE-1", "TR-07"),
+        loaded(4, "FL-08", "TR-07"),
+        event(
+            5,
+            asset("FL-08"),
+            EventBody::Unloaded { vehicle: "TR-07".into(), how: "passed DOCK in".to_owned() },
+        ),
+        event(6, asset("TR-07"), undocked),
+        event(9, asset("TR-07"), EventBody::Fix(truck)),
+    ];
+    let last = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+    let carried = "SELECT vehicle, vehicles, lat FROM tallyman.whereabouts WHERE asset = 'FL-07'";
+    assert_eq!(
+        db.json(carried).await,
+        json!({"vehicle": "CAGE-1", "vehicles": ["CAGE-1", "TR-07"], "lat": 52.3})
+    );
+    let out = "SELECT vehicle, vehicles, lat FROM tallyman.whereabouts WHERE asset = 'FL-08'";
+    assert_eq!(db.json(out).await, json!({"vehicle": null, "vehicles": [], "lat": null}));
+    let told = "SELECT array_agg(kind || ' ' || coalesce(vehicle, read_point) ORDER BY seq) AS told
+        FROM tallyman.location_event";
+    let expected =
+        ["docked DOCK", "loaded CAGE-1", "loaded TR-07", "loaded TR-07", "unloaded TR-07", "undocked DOCK"];
+    assert_eq!(db.json(told).await, json!({"told": expected}));
+    node.close().await;
+    db.drop().await;
+}
+
 /// Hypertables are hypertables, with the configured interval, and nothing forbids a double.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_schema_is_as_documented() {

@@ -99,6 +99,7 @@ pub fn one_of_each() -> Vec<Event> {
         limit: "hi".into(),
         episode: change,
         zone: Some("cold-room".into()),
+        exposed: vec!["FL-07".into()],
     };
     let began = Episode::Began { began_at: at(1), value: 9.5, threshold: 8.0 };
     let ended = Episode::Ended { began_at: at(1), peak: 11.25, peak_at: at(2) };

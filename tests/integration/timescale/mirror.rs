@@ -29,7 +29,7 @@ pub fn one_of_each() -> Vec<Record> {
         {"table": "zone", "name": "hall", "site": "hamburg", "coverage": "continuous"},
         {"table": "class", "name": "forklift", "ghost_after": 14400.0, "criticality": "high",
          "utilisation": {"sensor": "ignition"}, "inspect_on_return": true, "allowed_zones": ["hall"],
-         "low_battery_percent": 20.0,
+         "low_battery_percent": 20.0, "vehicle": true,
          "limits": [{"point": "oil", "name": "hot", "high": 110.5, "deadband": 5.0, "on_delay": 90.0,
            "severity": "critical"}]},
         {"table": "person", "id": "P-7", "name": "Ada", "team": "night shift", "site": "hamburg"},

@@ -119,7 +119,7 @@ const PUT: [&str; 9] = [
        OR (t.declared_by IS NULL AND (SELECT owner FROM tallyman.register_owner) = 'journal')",
     "INSERT INTO tallyman.asset_class AS t (name, criticality, ghost_after, ghost_after_in_maintenance, overdue_grace,
        tracker_silent_after, low_battery_percent, idle_after, utilisation, utilisation_point, inspect_every,
-       inspect_on_return, returns, handover, needs_checkout, allowed_zones, needs, audit_every, limits,
+       inspect_on_return, returns, handover, needs_checkout, vehicle, allowed_zones, needs, audit_every, limits,
        declared_by)
      SELECT name, coalesce(criticality, 'normal'), make_interval(secs => ghost_after),
        make_interval(secs => ghost_after_in_maintenance), make_interval(secs => overdue_grace),
@@ -127,13 +127,13 @@ const PUT: [&str; 9] = [
        CASE jsonb_typeof(utilisation) WHEN 'object' THEN 'sensor' ELSE coalesce(utilisation #>> '{}', 'movement') END,
        CASE jsonb_typeof(utilisation) WHEN 'object' THEN utilisation ->> 'sensor' END,
        make_interval(secs => inspect_every), coalesce(inspect_on_return, false), coalesce(returns, 'sensed'),
-       coalesce(handover, 'propose'), coalesce(needs_checkout, false), coalesce(allowed_zones, '{}'),
-       coalesce(needs, '{}'), make_interval(secs => audit_every), coalesce(limits, '[]'), $2
+       coalesce(handover, 'propose'), coalesce(needs_checkout, false), coalesce(vehicle, false),
+       coalesce(allowed_zones, '{}'), coalesce(needs, '{}'), make_interval(secs => audit_every), coalesce(limits, '[]'), $2
      FROM jsonb_to_recordset($1::jsonb) AS r(name text, criticality text, ghost_after double precision,
        ghost_after_in_maintenance double precision, overdue_grace double precision,
        tracker_silent_after double precision, low_battery_percent double precision, idle_after double precision,
        utilisation jsonb, inspect_every double precision, inspect_on_return boolean, returns text, handover text,
-       needs_checkout boolean, allowed_zones text[], needs text[], audit_every double precision,
+       needs_checkout boolean, vehicle boolean, allowed_zones text[], needs text[], audit_every double precision,
        limits jsonb)
      ON CONFLICT (name) DO UPDATE SET criticality = excluded.criticality, ghost_after = excluded.ghost_after,
        ghost_after_in_maintenance = excluded.ghost_after_in_maintenance, overdue_grace = excluded.overdue_grace,
@@ -141,7 +141,7 @@ const PUT: [&str; 9] = [
        idle_after = excluded.idle_after, utilisation = excluded.utilisation,
        utilisation_point = excluded.utilisation_point, inspect_every = excluded.inspect_every,
        inspect_on_return = excluded.inspect_on_return, returns = excluded.returns, handover = excluded.handover,
-       needs_checkout = excluded.needs_checkout, allowed_zones = excluded.allowed_zones, needs = excluded.needs,
+       needs_checkout = excluded.needs_checkout, vehicle = excluded.vehicle, allowed_zones = excluded.allowed_zones, needs = excluded.needs,
        audit_every = excluded.audit_every, limits = excluded.limits, declared_by = excluded.declared_by
      WHERE (t.declared_by IS NULL) = (excluded.declared_by IS NULL)
        OR (t.declared_by IS NULL AND (SELECT owner FROM tallyman.register_owner) = 'journal')",
