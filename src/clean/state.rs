@@ -64,6 +64,7 @@ impl Cleaner {
                 | StateKind::AuditPlan
                 | StateKind::Badges
                 | StateKind::Door
+                | StateKind::Sparkplug
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Followed

@@ -9,6 +9,7 @@ mod llrp;
 mod nmea;
 mod owntracks;
 mod serial;
+mod sparkplug;
 mod teltonika;
 mod tracker;
 
@@ -24,6 +25,7 @@ use serde::Serialize;
 use crate::config::{self, TopicConfig};
 use crate::decode::gps::Format;
 use crate::decode::gps::json::Mapping;
+use crate::decode::gps::sparkplug::MetricMapping;
 use crate::decode::gps::topic::TopicPattern;
 use crate::decode::serial::{LinePattern, Protocol as Serial};
 use crate::domain::time::Timestamp;
@@ -58,6 +60,9 @@ pub struct DecodeArgs {
     /// json: lines are `topic payload`, and this is how the topic names the device: fleet/{device}/position
     #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub topic: Option<TopicPattern>,
+    /// sparkplug-b: which metrics are what, a file with the keys of [broker.topic.mapping]; not set: by usual names
+    #[arg(long, value_name = "FILE", value_parser = metrics_file)]
+    pub metrics: Option<MetricMapping>,
     /// nmea: dates before this time are of a receiver whose GPS week rolled over, and move on by 1024 weeks
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub not_before: Option<Timestamp>,
@@ -79,6 +84,11 @@ fn preset(name: &str) -> Result<Mapping, String> {
 fn mapping_file(path: &str) -> Result<Mapping, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     config::parse_mapping(&text).map_err(|error| format!("\n{error}"))
+}
+
+fn metrics_file(path: &str) -> Result<MetricMapping, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    config::parse_metrics(&text).map_err(|error| format!("\n{error}"))
 }
 
 fn topic(text: &str) -> Result<TopicPattern, String> {
@@ -115,6 +125,10 @@ pub enum Protocol {
     Nmea,
     /// Teltonika's AVL packets (Codec 8, 8 Extended) as on TCP, or their hexadecimal digits: an object a record
     Teltonika,
+    /// A Sparkplug B payload, or lines of `topic payload`, the payload in hexadecimal digits: an object a payload,
+    /// and with topics what of trackers is in it
+    #[value(name = "sparkplug-b")]
+    SparkplugB,
 }
 
 /// Decodes the file to standard output.
@@ -167,6 +181,7 @@ fn decode<W: Write>(args: &DecodeArgs, bytes: &[u8], out: &mut Lines<W>) -> io::
         }
         Protocol::Nmea => nmea::decode(bytes, args.not_before, out),
         Protocol::Teltonika => teltonika::decode(bytes, out),
+        Protocol::SparkplugB => sparkplug::decode(&args.metrics.clone().unwrap_or_default(), bytes, out),
     }
 }
 

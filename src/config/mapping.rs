@@ -15,10 +15,10 @@ pub const PRESETS: [(&str, &str); 3] = [
     ("geojson", include_str!("presets/geojson.toml")),
 ];
 
-const TIME_FORMATS: [(&str, TimeFormat); 3] =
+pub(super) const TIME_FORMATS: [(&str, TimeFormat); 3] =
     [("rfc3339", TimeFormat::Rfc3339), ("unix", TimeFormat::Seconds), ("unix-ms", TimeFormat::Milliseconds)];
 
-const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
+pub(super) const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
     ("m/s", SpeedUnit::MetresPerSecond),
     ("km/h", SpeedUnit::KilometresPerHour),
     ("knots", SpeedUnit::Knots),

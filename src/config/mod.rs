@@ -27,6 +27,7 @@ mod doors;
 mod fences;
 mod mapping;
 mod matching;
+mod metrics;
 mod modbus;
 mod names;
 mod node;
@@ -52,6 +53,7 @@ pub use brokers::{BrokerConfig, MqttVersion, TopicConfig};
 pub use connections::BackoffConfig;
 pub use doors::{DoorConfig, DoorsConfig, Drive, OutputConfig, TopicOutputConfig};
 pub use mapping::{PRESETS, parse_mapping};
+pub use metrics::parse_metrics;
 pub use modbus::{
     ByteOrder, Fixed, Half, MaxChange, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointChecks,
     PointConfig, RTU_BAUD, RTU_PAUSE, RegisterType,

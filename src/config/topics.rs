@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::document::Section;
-use super::{MqttVersion, TopicConfig, mapping};
+use super::{MqttVersion, TopicConfig, mapping, metrics};
 use crate::decode::gps::Format;
+use crate::decode::gps::sparkplug::MetricMapping;
 use crate::decode::gps::topic::TopicPattern;
 use crate::domain::time::Timestamp;
 
@@ -14,13 +15,15 @@ enum Kind {
     Json,
     Nmea,
     Teltonika,
+    SparkplugB,
 }
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 5] = [
     ("owntracks", Kind::OwnTracks),
     ("json", Kind::Json),
     ("nmea", Kind::Nmea),
     ("teltonika", Kind::Teltonika),
+    ("sparkplug-b", Kind::SparkplugB),
 ];
 
 /// `before`: the broker's other topics.
@@ -41,7 +44,8 @@ pub(super) fn topic(
         section.problem(key, "the broker is asked for the same as by a topic before", "each filter once");
     }
     let kind = section.choice("format", &KINDS);
-    let kind = section.need("format", kind, "\"owntracks\", \"json\", \"nmea\" or \"teltonika\"");
+    let kind =
+        section.need("format", kind, "\"owntracks\", \"json\", \"nmea\", \"teltonika\" or \"sparkplug-b\"");
     let qos = section.integer("qos", 0..=1).unwrap_or(1);
     let by_topic = pattern.as_ref().is_none_or(TopicPattern::names_device);
     let format = match kind {
@@ -54,6 +58,10 @@ pub(super) fn topic(
         Some(Kind::Teltonika) => {
             needs_device(&section, by_topic);
             Some(Format::Teltonika)
+        }
+        Some(Kind::SparkplugB) => {
+            whole_nodes(&section, key, pattern.as_ref());
+            sparkplug(&section)
         }
         // Which keys would be allowed is not known.
         None => return None,
@@ -90,6 +98,35 @@ fn needs_device(section: &Section<'_>, by_topic: bool) {
         let allowed = "write `topic` with the device in braces, for instance \"gps/{device}/nmea\"";
         section.problem("filter", "nothing says whose positions these are", allowed);
     }
+}
+
+/// What an edge node's messages mean rests on one another, so a topic takes all of them or none.
+fn whole_nodes(section: &Section<'_>, key: &str, pattern: Option<&TopicPattern>) {
+    let Some(pattern) = pattern else { return };
+    let levels: Vec<&str> = pattern.unshared_filter().split('/').collect();
+    let written: Vec<&str> = pattern.written().split('/').collect();
+    // Without what says who shares it.
+    let kind = written[written.len() - levels.len()..].get(2);
+    let names_kind = kind.is_some_and(|level| level.starts_with('{'));
+    let takes_kinds = matches!(levels.get(2), None | Some(&("+" | "#")));
+    let takes_devices = levels.last() == Some(&"#") && levels.len() <= 5;
+    if levels[0] != "spBv1.0" || !takes_kinds || !takes_devices || names_kind {
+        let allowed = "\"spBv1.0/GROUP/+/NODE/#\", where GROUP and NODE are names, + or words in braces; or \"spBv1.0/#\"";
+        section.problem(key, "it does not take every message of an edge node", allowed);
+    }
+    if pattern.is_shared() {
+        let allowed = "no $share: each message rests on those before";
+        section.problem(key, "it would take a part of an edge node's messages", allowed);
+    }
+}
+
+fn sparkplug(section: &Section<'_>) -> Option<Format> {
+    let mapping = match section.table("mapping") {
+        Some(table) => metrics::metrics(table)?,
+        None if section.has("mapping") => return None,
+        None => MetricMapping::default(),
+    };
+    Some(Format::SparkplugB(Arc::new(mapping)))
 }
 
 pub(super) fn not_before(section: &Section<'_>) -> Timestamp {

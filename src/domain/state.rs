@@ -68,6 +68,10 @@ pub enum StateKind {
     Badges,
     /// The vehicles that lately stood at a portal; key: portal.
     Door,
+    // Owned by decode.
+    /// A Sparkplug edge node, or one of its devices: names, aliases and last values; key: `broker#group/node` or
+    /// `broker#group/node/device`.
+    Sparkplug,
     // Owned by the pipeline.
     /// The answer to a command that carried an idempotency key; key: `who/idempotency key`.
     Answer,
@@ -85,7 +89,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -110,6 +114,7 @@ impl StateKind {
         Self::AuditPlan,
         Self::Badges,
         Self::Door,
+        Self::Sparkplug,
         Self::Answer,
         Self::Followed,
         Self::Book,
@@ -143,6 +148,7 @@ impl StateKind {
             Self::AuditPlan => "audit-plan",
             Self::Badges => "badges",
             Self::Door => "door",
+            Self::Sparkplug => "sparkplug",
             Self::Answer => "answer",
             Self::Followed => "followed",
             Self::Book => "book",

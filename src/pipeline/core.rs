@@ -263,6 +263,7 @@ impl Core {
     /// Everything since the last call, ready to be committed as one.
     pub fn take_group(&mut self) -> Group {
         let mut batch = std::mem::take(&mut self.batch);
+        self.decoders.take_dirty(&mut batch.state);
         self.cleaner.take_dirty(&mut batch.state);
         self.tracker.take_dirty(&mut batch.state);
         self.answers.take_dirty(&mut batch.state);

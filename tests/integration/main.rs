@@ -44,6 +44,7 @@ mod relay;
 mod serial_source;
 mod servers;
 mod source;
+mod sparkplug;
 mod stopping;
 mod teltonika_source;
 mod timescale;

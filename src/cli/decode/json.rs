@@ -6,21 +6,22 @@ use serde_json::Value;
 
 use super::tracker::{fault, object, split};
 use super::{Lines, lines_of};
-use crate::config::TopicConfig;
+use crate::config::{IntakeConfig, TopicConfig};
 use crate::decode::Decoded;
 use crate::decode::gps::message::{Message, MessageDecoder};
+use crate::domain::time::Timestamp;
 
 /// Stands for the topic where a line has none.
 const UNNAMED: &str = "unknown";
 
 pub fn decode<W: Write>(topic: &TopicConfig, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
-    let decoder = MessageDecoder::new(std::slice::from_ref(topic));
+    let mut decoder = MessageDecoder::new(std::slice::from_ref(topic), &IntakeConfig::default());
     for (offset, line) in lines_of(bytes) {
         let (topic, payload) = split(line).unwrap_or((UNNAMED.into(), line));
         let payload_offset = offset + line.len() - payload.len();
         let mut decoded = Decoded::default();
         let message = Message { topic: &topic, payload, retained: false };
-        let faults = match decoder.decode(message, &mut decoded) {
+        let faults = match decoder.decode(message, Timestamp::default(), &mut decoded) {
             Ok(()) => std::mem::take(&mut decoded.faults),
             Err(error) => vec![error],
         };

@@ -18,6 +18,7 @@ fn args(protocol: Protocol) -> DecodeArgs {
         preset,
         mapping,
         topic,
+        metrics: None,
         not_before: None,
     }
 }
@@ -277,4 +278,45 @@ fn packets_of_trackers_are_read_as_bytes_and_as_digits() {
     assert_eq!(objects(Protocol::Teltonika, &hex(&text.replace('\n', ""))), found);
     let odd = objects(Protocol::Teltonika, format!("{login}0").as_bytes());
     assert_eq!((&odd[1]["reason"], &odd[1]["offset"]), (&json!("hex"), &json!(17)));
+}
+
+#[test]
+fn payloads_of_edge_nodes_are_shown_whole_and_what_of_trackers_is_in_them() {
+    let peers = include_str!("../../../tests/sparkplug/peers.txt");
+    let lines: Vec<&str> = peers.lines().collect();
+    let found = objects(Protocol::SparkplugB, format!("{peers}spBv1.0/fleet/NDATA/truck-7 12f\n").as_bytes());
+    let topic = "spBv1.0/fleet/NBIRTH/truck-7";
+    let time = "2026-01-01T12:00:00Z";
+    let metrics = json!([
+        {"name": "bdSeq", "time": time, "datatype": "Int64", "value": 41},
+        {"name": "Node Control/Rebirth", "time": time, "datatype": "Boolean", "value": false},
+    ]);
+    assert_eq!(
+        found[0],
+        json!({"type": "payload", "topic": topic, "time": time, "seq": 0, "metrics": metrics})
+    );
+    assert_eq!(found[1], json!({"type": "nbirth", "device": "fleet/truck-7", "time": time}));
+    let metric = |nth: usize| &found[2]["metrics"][nth];
+    assert_eq!(metric(3)["value"], -7);
+    assert_eq!((&metric(7)["datatype"], &metric(7)["value"]), (&json!("Int16Array"), &json!("0100feff0300")));
+    assert_eq!(metric(9)["null"], true);
+    let fix = json!({
+        "type": "location", "device": "fleet/truck-7/gps", "time": time, "lat": 52.5, "lon": 13.25, "altitude_m": 34.5,
+    });
+    assert_eq!(found[3], fix);
+    let last = &found[found.len() - 1];
+    assert_eq!((&last["reason"], &last["offset"]), (&json!("hex"), &json!(peers.len())));
+    assert_eq!(found.iter().filter(|object| object["type"] == "location").count(), 7);
+    // One payload, bytes as they came.
+    let whole = hex(lines[2].split_once(' ').unwrap().1);
+    let alone = objects(Protocol::SparkplugB, &whole);
+    assert_eq!(
+        (&alone[0]["metrics"][0]["alias"], &alone[0]["metrics"][0]["value"]),
+        (&json!(1), &json!(52.501))
+    );
+    let cut = objects(Protocol::SparkplugB, &whole[..whole.len() - 1]);
+    assert_eq!(
+        (&cut[0]["reason"], &cut[0]["offset"], cut.len()),
+        (&json!("truncated"), &json!(whole.len() - 1), 1)
+    );
 }

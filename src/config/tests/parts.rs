@@ -124,6 +124,10 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
         "filter = \"f/#\"\nformat = \"json\"\nmapping = { preset = \"thingsboard\" }",
         "topic = \"f/{device}\"\nformat = \"json\"\nmapping = { preset = \"geojson\", time = \"properties.t\" }",
         &mapped("speed = [\"v\", \"/a.b/v\"]\nspeed_unit = \"knots\""),
+        "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"",
+        "filter = \"spBv1.0/fleet/#\"\nformat = \"sparkplug-b\"",
+        "topic = \"spBv1.0/{group}/+/{node}/#\"\nformat = \"sparkplug-b\"\nmapping = { speed_unit = \"mph\" }",
+        "filter = \"spBv1.0/fleet/+/+/#\"\nformat = \"sparkplug-b\"\nmapping = { latitude = [\"a.b\", \"a/b\"] }",
     ] {
         let found = parse(&topics(text), Path::new("."), &no_env);
         assert!(found.is_ok(), "{text}: {}", found.unwrap_err());
@@ -159,6 +163,34 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
             "broker[0].topic[0].filter: \"a/+\": nothing says whose",
         ),
         ("topic = \"{d}\"\nformat = \"json\"".into(), "broker[0].topic[0].mapping: missing"),
+        (
+            "filter = \"spBv1.0/+/DDATA/+/+\"\nformat = \"sparkplug-b\"".into(),
+            "broker[0].topic[0].filter: \"spBv1.0/+/DDATA/+/+\": it does not take every",
+        ),
+        (
+            "topic = \"spBv1.0/{g}/{kind}/{n}/#\"\nformat = \"sparkplug-b\"".into(),
+            "broker[0].topic[0].topic: \"spBv1.0/{g}/{kind}/{n}/#\": it does not take every",
+        ),
+        (
+            "topic = \"spBv1.0/g/+/n/{device}\"\nformat = \"sparkplug-b\"".into(),
+            "broker[0].topic[0].topic: \"spBv1.0/g/+/n/{device}\": it does not take every",
+        ),
+        (
+            "filter = \"fleet/#\"\nformat = \"sparkplug-b\"".into(),
+            "broker[0].topic[0].filter: \"fleet/#\": it does not take every",
+        ),
+        (
+            "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"\nmapping = { speed = \"v\" }".into(),
+            "broker[0].topic[0].mapping.speed_unit: missing",
+        ),
+        (
+            "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"\nmapping = { altitude = [] }".into(),
+            "broker[0].topic[0].mapping.altitude: […]: empty",
+        ),
+        (
+            "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"\nmapping = { preset = \"x\" }".into(),
+            "broker[0].topic[0].mapping.preset: unknown key",
+        ),
         (
             "topic = \"{d}\"\nformat = \"json\"\nmapping = { preset = \"x\" }".into(),
             "broker[0].topic[0].mapping.preset: \"x\": unknown",

@@ -4,14 +4,18 @@
 //! names the device, a payload that names another is set aside: whoever may write to one topic must not move
 //! another's tracker.
 
+use super::sparkplug::{self, Nodes};
 use super::{Format, json, nmea, owntracks, teltonika};
-use crate::config::TopicConfig;
+use crate::config::{IntakeConfig, TopicConfig};
 use crate::decode::{DecodeError, Decoded};
+use crate::domain::state::StateRow;
+use crate::domain::time::Timestamp;
 
-/// The topics of one broker.
-#[derive(Clone, Debug)]
+/// The topics of one broker, and what messages on them rest on that came before.
+#[derive(Debug)]
 pub struct MessageDecoder {
     topics: Vec<TopicConfig>,
+    nodes: Nodes,
 }
 
 /// One message, as every format gets it.
@@ -23,15 +27,20 @@ pub struct Message<'a> {
 }
 
 impl MessageDecoder {
-    pub fn new(topics: &[TopicConfig]) -> Self {
-        Self { topics: topics.to_vec() }
+    pub fn new(topics: &[TopicConfig], intake: &IntakeConfig) -> Self {
+        Self { topics: topics.to_vec(), nodes: Nodes::new(intake) }
     }
 
     /// # Errors
     /// `no-topic` where no subscription takes the topic, `topic` where it does not name the device that it
     /// should, and what the format's own decoder says. Where nothing of a message is a reading, the first of its
     /// faults is the error.
-    pub fn decode(&self, message: Message<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
+    pub fn decode(
+        &mut self,
+        message: Message<'_>,
+        received: Timestamp,
+        out: &mut Decoded,
+    ) -> Result<(), DecodeError> {
         let Some(topic) = self.topics.iter().find(|topic| topic.pattern.takes(message.topic)) else {
             return Err(fault(
                 "no-topic",
@@ -57,8 +66,24 @@ impl MessageDecoder {
                 nmea::decode(message, &named.ok_or_else(nameless)?, Some(*not_before), out)?;
             }
             Format::Teltonika => teltonika::decode_message(message, &named.ok_or_else(nameless)?, out)?,
+            Format::SparkplugB(mapping) => {
+                sparkplug::decode(&mut self.nodes, mapping, message, named.as_ref(), received, out)?;
+            }
         }
         out.or_fault()
+    }
+
+    /// Rows that changed since the last call; `of`: the broker.
+    pub fn take_dirty(&mut self, of: &str, rows: &mut Vec<StateRow>) {
+        self.nodes.take_dirty(of, rows);
+    }
+
+    /// Takes up a row of an earlier run, by its key without the broker. To be called in the order of keys.
+    ///
+    /// # Errors
+    /// The row is none.
+    pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), serde_json::Error> {
+        self.nodes.restore(key, value)
     }
 }
 

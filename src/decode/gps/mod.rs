@@ -4,6 +4,7 @@ pub mod json;
 pub mod message;
 pub mod nmea;
 pub mod owntracks;
+pub mod sparkplug;
 pub mod teltonika;
 mod text;
 pub mod topic;
@@ -14,6 +15,7 @@ use crate::decode::DecodeError;
 use crate::domain::ids::DeviceId;
 use crate::domain::time::Timestamp;
 use json::Mapping;
+use sparkplug::MetricMapping;
 use text::clip;
 
 const KMH_PER_MPS: f64 = 3.6;
@@ -40,6 +42,7 @@ pub enum Format {
     },
     /// AVL packets.
     Teltonika,
+    SparkplugB(Arc<MetricMapping>),
 }
 
 /// Absent unless plausible: phones say −1 for "not known", and a fix is a fix without it.

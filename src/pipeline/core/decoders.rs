@@ -13,8 +13,13 @@ use crate::decode::serial::SerialDecoder;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::frames::{Frame, Payload};
 use crate::domain::ids::{DeviceId, SourceId};
+use crate::domain::state::{StateKind, StateRow};
 
-pub(super) struct Decoders(BTreeMap<SourceId, Decoder>);
+pub(super) struct Decoders {
+    by_source: BTreeMap<SourceId, Decoder>,
+    /// Rows of sources that there are no more.
+    orphans: Vec<StateRow>,
+}
 
 enum Decoder {
     Llrp(Box<ReportDecoder>),
@@ -39,7 +44,7 @@ impl Decoders {
         let mqtt = config
             .brokers
             .iter()
-            .map(|broker| (&broker.name, Decoder::Mqtt(MessageDecoder::new(&broker.topics))));
+            .map(|broker| (&broker.name, Decoder::Mqtt(MessageDecoder::new(&broker.topics, &config.intake))));
         let modbus = config.modbus.iter().map(|line| {
             let units = line.units.iter();
             let decoders =
@@ -52,14 +57,41 @@ impl Decoders {
         });
         let teltonika = config.teltonika.iter().map(|listener| (&listener.name, Decoder::Teltonika));
         let all = llrp.chain(serial).chain(mqtt).chain(modbus).chain(nmea).chain(teltonika);
-        Self(all.map(|(name, decoder)| (name.clone(), decoder)).collect())
+        let by_source = all.map(|(name, decoder)| (name.clone(), decoder)).collect();
+        Self { by_source, orphans: Vec::new() }
     }
 
     /// A new connection starts with nothing "last received".
     pub fn begin(&mut self, source: &SourceId) {
-        if let Some(Decoder::Llrp(decoder)) = self.0.get_mut(source) {
+        if let Some(Decoder::Llrp(decoder)) = self.by_source.get_mut(source) {
             decoder.reset();
         }
+    }
+
+    /// Rows of what decoding rests on that changed since the last call.
+    pub fn take_dirty(&mut self, rows: &mut Vec<StateRow>) {
+        rows.append(&mut self.orphans);
+        for (source, decoder) in &mut self.by_source {
+            if let Decoder::Mqtt(decoder) = decoder {
+                decoder.take_dirty(source.as_str(), rows);
+            }
+        }
+    }
+
+    /// Takes up rows of an earlier run. Those of brokers that are configured no more are deleted.
+    pub fn restore(&mut self, mut rows: Vec<(String, Vec<u8>)>) -> Result<(), (String, serde_json::Error)> {
+        // A node before its devices.
+        rows.sort();
+        for (key, value) in rows {
+            let (source, name) = key.rsplit_once('#').unwrap_or_default();
+            match self.by_source.get_mut(source) {
+                Some(Decoder::Mqtt(decoder)) => {
+                    decoder.restore(name, &value).map_err(|error| (key.clone(), error))?;
+                }
+                _ => self.orphans.push(StateRow::delete(StateKind::Sparkplug, key)),
+            }
+        }
+        Ok(())
     }
 
     /// `max_payload`: what was too long went beyond it.
@@ -69,7 +101,7 @@ impl Decoders {
         max_payload: usize,
         out: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        match (self.0.get_mut(&frame.source), &frame.payload) {
+        match (self.by_source.get_mut(&frame.source), &frame.payload) {
             (Some(Decoder::Llrp(decoder)), Payload::Llrp(message)) => {
                 decoder.decode(message, &mut out.readings)
             }
@@ -80,7 +112,7 @@ impl Decoders {
                 decoder.decode(bytes, &mut out.readings)
             }
             (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
-                decoder.decode(Message { topic, payload, retained: *retained }, out)
+                decoder.decode(Message { topic, payload, retained: *retained }, frame.received_at, out)
             }
             (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => stream.decode(lines, *flow, out),
             (Some(Decoder::Teltonika), Payload::Teltonika { bytes, fault: Some(reason), .. }) => {

@@ -21,6 +21,8 @@ pub enum RestoreError {
     Clean(#[from] CleanRestoreError),
     #[error("failed to restore the state of tracking")]
     Track(#[from] TrackRestoreError),
+    #[error("failed to restore the Sparkplug state of `{key}`")]
+    Sparkplug { key: String, source: serde_json::Error },
     #[error("failed to restore the answer to `{key}`")]
     Answer { key: String, source: serde_json::Error },
     #[error("failed to restore the books of `{source_id}`")]
@@ -31,6 +33,7 @@ pub enum RestoreError {
 pub struct Restoring {
     core: Core,
     clean_rows: Vec<StateRowRead>,
+    sparkplug_rows: Vec<(String, Vec<u8>)>,
     /// Names that many rows have.
     pool: Pool,
 }
@@ -56,7 +59,7 @@ impl Restoring {
             tallied: super::tally::Tally::default(),
             live: crate::live::Live::default(),
         };
-        Self { core, clean_rows: Vec::new(), pool: Pool::default() }
+        Self { core, clean_rows: Vec::new(), sparkplug_rows: Vec::new(), pool: Pool::default() }
     }
 
     /// Takes rows, in any order.
@@ -79,6 +82,7 @@ impl Restoring {
                 StateKind::Followed => {}
                 // The writer carries them through.
                 StateKind::Erasure => {}
+                StateKind::Sparkplug => self.sparkplug_rows.push((key, value)),
                 StateKind::TagWindow => self.core.cleaner.restore_window(key, &value)?,
                 StateKind::Clock
                 | StateKind::Tracker
@@ -112,7 +116,10 @@ impl Restoring {
 
     /// To be called when all rows are in.
     pub fn finish(self) -> Result<Core, RestoreError> {
-        let Self { mut core, clean_rows, .. } = self;
+        let Self { mut core, clean_rows, sparkplug_rows, .. } = self;
+        core.decoders
+            .restore(sparkplug_rows)
+            .map_err(|(key, source)| RestoreError::Sparkplug { key, source })?;
         core.cleaner.restore(clean_rows.into_iter())?;
         core.tracker.restored();
         Ok(core)

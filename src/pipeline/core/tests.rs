@@ -12,6 +12,7 @@ mod antennas;
 mod formats;
 mod limits;
 mod live;
+mod sparkplug;
 
 const CONFIG: &str = r#"
 node = "test"

@@ -1,0 +1,105 @@
+//! One metric that tells something of a position: its name and alias by the BIRTH, and what its values mean.
+
+use serde::{Deserialize, Serialize};
+
+use super::heard::{Heard, Told};
+use super::mapping::{MetricMapping, Part};
+use super::payload::{Meaning, Metric};
+use crate::decode::DecodeError;
+use crate::decode::gps::LAST_MICROS;
+use crate::decode::gps::json::TimeFormat;
+use crate::decode::gps::text::error;
+use crate::domain::time::Timestamp;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Column {
+    pub part: Part,
+    pub metric: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    datatype: Option<u64>,
+}
+
+impl Column {
+    pub fn of(part: Part, metric: &Metric<'_>) -> Self {
+        let metric_name = metric.name.unwrap_or_default().to_owned();
+        Self { part, metric: metric_name, alias: metric.alias, datatype: metric.datatype }
+    }
+
+    pub fn is_mapped(&self, mapping: &MetricMapping) -> bool {
+        mapping.part(&self.metric).is_some_and(|(part, _)| part == self.part)
+    }
+
+    /// `published`: when the message was, for metrics that say no time of their own.
+    ///
+    /// # Errors
+    /// Reasons: `time`, `type`.
+    pub fn heard(
+        &self,
+        metric: &Metric<'_>,
+        published: Timestamp,
+        mapping: &MetricMapping,
+    ) -> Result<Heard, DecodeError> {
+        let at = metric.taken()?.unwrap_or(published);
+        let value = match metric.meaning(self.datatype)? {
+            None => Told::Nothing,
+            Some(meaning) => self.told(meaning, mapping).ok_or_else(|| {
+                let (part, metric_name) = (self.part.key(), &self.metric);
+                error("type", metric.offset, format!("the {part} (`{metric_name}`) is {}", shown(meaning)))
+            })?,
+        };
+        Ok(Heard { part: self.part, at, value, is_historical: metric.is_historical })
+    }
+
+    fn told(&self, meaning: Meaning<'_>, mapping: &MetricMapping) -> Option<Told> {
+        let number = match meaning {
+            Meaning::Signed(value) => Some(value as f64),
+            Meaning::Unsigned(value) => Some(value as f64),
+            Meaning::Number(value) => Some(value),
+            Meaning::Switch(_) | Meaning::Text(_) | Meaning::Time(_) | Meaning::Other(_) => None,
+        };
+        let switch = |on: bool| Told::Number(f64::from(u8::from(on)));
+        Some(match (self.part, meaning) {
+            (Part::Time, meaning) => Told::Time(time(meaning, mapping.time_format)?),
+            (Part::Valid | Part::Ignition, Meaning::Switch(on)) => switch(on),
+            // A count of satellites, the kind of a fix.
+            (Part::Valid, _) => switch(number? > 0.0),
+            (Part::Ignition, _) => switch(number.filter(|value| [0.0, 1.0].contains(value))? != 0.0),
+            (Part::Speed, _) => Told::Number(mapping.speed_unit.to_mps(number?)),
+            _ => Told::Number(number?),
+        })
+    }
+}
+
+fn time(meaning: Meaning<'_>, format: TimeFormat) -> Option<Timestamp> {
+    let micros_of = |unit: f64, value: f64| {
+        let micros = value * unit;
+        (0.0..=LAST_MICROS as f64).contains(&micros).then_some(micros.round() as i64)
+    };
+    let micros = match (meaning, format) {
+        (Meaning::Text(text), _) => Some(Timestamp::parse(text)?.as_micros()),
+        (Meaning::Time(millis), _) | (Meaning::Unsigned(millis), TimeFormat::Milliseconds) => {
+            i64::try_from(millis).ok()?.checked_mul(1000)
+        }
+        (Meaning::Signed(millis), TimeFormat::Milliseconds) => millis.checked_mul(1000),
+        (Meaning::Number(millis), TimeFormat::Milliseconds) => micros_of(1e3, millis),
+        (Meaning::Unsigned(seconds), TimeFormat::Seconds) => {
+            i64::try_from(seconds).ok()?.checked_mul(1_000_000)
+        }
+        (Meaning::Signed(seconds), TimeFormat::Seconds) => seconds.checked_mul(1_000_000),
+        (Meaning::Number(seconds), TimeFormat::Seconds) => micros_of(1e6, seconds),
+        _ => None,
+    };
+    micros.filter(|micros| (0..=LAST_MICROS).contains(micros)).map(Timestamp::from_micros)
+}
+
+fn shown(meaning: Meaning<'_>) -> &'static str {
+    match meaning {
+        Meaning::Signed(_) | Meaning::Unsigned(_) | Meaning::Number(_) => "a number that it cannot be",
+        Meaning::Switch(_) => "true or false",
+        Meaning::Text(_) => "text",
+        Meaning::Time(_) => "a time",
+        Meaning::Other(what) => what,
+    }
+}

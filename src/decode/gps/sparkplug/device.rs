@@ -1,0 +1,287 @@
+//! One edge node's own metrics, or one device's: what its BIRTH said they are called, and what they were last.
+//!
+//! DATA messages name metrics by the alias that the BIRTH gave them, and tell what has changed alone. So a fix is made
+//! when a latitude or a longitude comes, completed with what was told before it; never with what was told later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::aliases::Aliases;
+use super::column::Column;
+use super::heard::{Heard, Told, Update, digest, updates};
+use super::mapping::{MetricMapping, Part};
+use super::payload::{Metric, Payload};
+use crate::decode::gps::text::error;
+use crate::decode::gps::within;
+use crate::decode::{DecodeError, Decoded};
+use crate::domain::geodesy::Position;
+use crate::domain::ids::DeviceId;
+use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::time::Timestamp;
+
+/// Row and memory of it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Device {
+    /// Of metrics that tell something of a position; none: it is no tracker.
+    columns: Vec<Column>,
+    /// Of all its other metrics.
+    others: Aliases,
+    held: BTreeMap<Part, Held>,
+    /// Its node's count of gaps when `held` was true.
+    gaps: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_dead: bool,
+}
+
+/// The last value, and the last historical one: the one says nothing of the other.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Held {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    present: Option<Last>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    past: Option<Last>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Last {
+    /// Microseconds since 1970.
+    at: i64,
+    /// `None`: the device said that it has none.
+    value: Option<f64>,
+}
+
+/// A message to one device, as its node understands it.
+pub(super) struct Context<'a> {
+    pub mapping: &'a MetricMapping,
+    pub device: &'a DeviceId,
+    /// What the message is called.
+    pub kind: &'a str,
+    pub published: Timestamp,
+    pub retained: bool,
+    /// It moves what is held: it is neither retained nor put back by hand.
+    pub is_news: bool,
+    /// Gaps that its node had.
+    pub gaps: u32,
+}
+
+impl Device {
+    /// As its BIRTH describes it.
+    ///
+    /// # Errors
+    /// Reasons: `metric` (one without a name), `alias` (two metrics with the same).
+    pub fn born(payload: &Payload<'_>, mapping: &MetricMapping) -> Result<Self, DecodeError> {
+        let mut chosen: BTreeMap<Part, (usize, &Metric<'_>)> = BTreeMap::new();
+        let mut aliases = BTreeSet::new();
+        for metric in &payload.metrics {
+            let nameless = || error("metric", metric.offset, "a BIRTH with a metric that has no name".into());
+            let name = metric.name.ok_or_else(nameless)?;
+            if metric.alias.is_some_and(|alias| !aliases.insert(alias)) {
+                let message = format!("{} has an alias that another has too", metric.shown());
+                return Err(error("alias", metric.offset, message));
+            }
+            let Some((part, rank)) = mapping.part(name) else { continue };
+            if chosen.get(&part).is_none_or(|(best, _)| rank <= *best) {
+                chosen.insert(part, (rank, metric));
+            }
+        }
+        let columns: Vec<Column> =
+            chosen.iter().map(|(part, (_, metric))| Column::of(*part, metric)).collect();
+        for column in &columns {
+            column.alias.map(|alias| aliases.remove(&alias));
+        }
+        Ok(Self { columns, others: Aliases::of(aliases), ..Self::default() })
+    }
+
+    /// Its BIRTH has both coordinates.
+    pub fn is_tracker(&self) -> bool {
+        self.column(Part::Latitude).is_some() && self.column(Part::Longitude).is_some()
+    }
+
+    /// Of a BIRTH that has one coordinate.
+    pub fn half_position(&self) -> Option<DecodeError> {
+        let (has, lacks) = match (self.column(Part::Latitude), self.column(Part::Longitude)) {
+            (Some(column), None) => (&column.metric, "longitude"),
+            (None, Some(column)) => (&column.metric, "latitude"),
+            (Some(_), Some(_)) | (None, None) => return None,
+        };
+        Some(error("missing", 0, format!("there is `{has}`, and no metric for the {lacks}")))
+    }
+
+    fn column(&self, part: Part) -> Option<&Column> {
+        self.columns.iter().find(|column| column.part == part)
+    }
+
+    /// Readings of a message, and what of it is none.
+    pub fn take(&mut self, payload: &Payload<'_>, context: &Context<'_>, out: &mut Decoded) {
+        let before = (out.readings.len(), out.faults.len());
+        if !self.is_tracker() {
+            let note = context.note(Says::Nothing);
+            return out.readings.push(note);
+        }
+        if self.gaps != context.gaps {
+            // What was lost may have changed any of it.
+            self.held.clear();
+            self.gaps = context.gaps;
+        }
+        let heard = self.heard(payload, context, out);
+        let mut says = Says::Lives;
+        for update in updates(heard) {
+            match self.reading(&update, context) {
+                Ok(Some(Reading::Note(note))) => says = note.says,
+                Ok(reading) => out.readings.extend(reading),
+                Err(wrong) => out.faults.push(wrong),
+            }
+            if context.is_news {
+                self.hold(&update);
+            }
+        }
+        if before == (out.readings.len(), out.faults.len()) {
+            out.readings.push(context.note(says));
+        }
+    }
+
+    fn heard(&self, payload: &Payload<'_>, context: &Context<'_>, out: &mut Decoded) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        let mut unknown = None;
+        for metric in &payload.metrics {
+            match self.means(metric) {
+                // One that the configuration has no more; a new one counts from the next BIRTH on, which tells its alias.
+                Some(Some(column)) if !column.is_mapped(context.mapping) => {}
+                Some(Some(column)) => match column.heard(metric, context.published, context.mapping) {
+                    Ok(told) => heard.push(told),
+                    Err(wrong) => out.faults.push(wrong),
+                },
+                Some(None) => {}
+                None => unknown = unknown.or(Some(metric)),
+            }
+        }
+        if let Some(metric) = unknown {
+            let message = format!("{} is not in the BIRTH", metric.shown());
+            out.faults.push(error("unknown-alias", metric.offset, message));
+        }
+        heard
+    }
+
+    /// `Some(None)`: a metric that tells nothing of a position; `None`: one that nobody was told of.
+    fn means(&self, metric: &Metric<'_>) -> Option<Option<&Column>> {
+        let Some(alias) = metric.alias else {
+            let named = |column: &&Column| Some(column.metric.as_str()) == metric.name;
+            return metric.name.map(|_| self.columns.iter().find(named));
+        };
+        let column = self.columns.iter().find(|column| column.alias == Some(alias));
+        if column.is_some() || self.others.holds(alias) {
+            return Some(column);
+        }
+        // A BIRTH without aliases, and a DATA message that has both.
+        metric.name.map(|name| self.columns.iter().find(|column| column.metric == name))
+    }
+
+    fn reading(&self, update: &Update, context: &Context<'_>) -> Result<Option<Reading>, DecodeError> {
+        if !update.has_coordinate() {
+            return Ok(None);
+        }
+        let (lat, lon) = (self.now(Part::Latitude, update), self.now(Part::Longitude, update));
+        let (lat, lon) = match (lat, lon) {
+            (Now::Value(lat), Now::Value(lon)) => (lat, lon),
+            (Now::Nothing, _) | (_, Now::Nothing) => return Ok(Some(context.note(Says::NoFix))),
+            // A part of what is known since: told again, or overtaken. Nothing can be made of it.
+            (Now::Later, _) | (_, Now::Later) => return Ok(Some(context.note(Says::Nothing))),
+            (Now::Unknown, _) | (_, Now::Unknown) => {
+                let lacks = if matches!(lat, Now::Unknown) { "latitude" } else { "longitude" };
+                let message =
+                    format!("the {lacks} is not known: none was told since the BIRTH, or since a gap");
+                return Err(error("incomplete", 0, message));
+            }
+        };
+        if self.number(Part::Valid, update) == Some(0.0) {
+            return Ok(Some(context.note(Says::NoFix)));
+        }
+        let position = Position::new(lat, lon).ok_or_else(|| {
+            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth"))
+        })?;
+        let observed_at = update.time().unwrap_or(update.at);
+        Ok(Some(Reading::Fix(Fix {
+            device: context.device.clone(),
+            observed_at,
+            position,
+            // Zero is what those say who do not know.
+            accuracy_m: within(self.number(Part::Accuracy, update), f64::MIN_POSITIVE, 1e7),
+            altitude_m: within(self.number(Part::Altitude, update), -1e5, 1e5),
+            speed_mps: within(self.number(Part::Speed, update), 0.0, 1e4),
+            course_deg: within(self.number(Part::Course, update), 0.0, 360.0),
+            battery_percent: within(self.number(Part::Battery, update), 0.0, 100.0),
+            ignition: self.number(Part::Ignition, update).map(|on| on != 0.0),
+            digest: digest(observed_at, lat, lon),
+            retained: context.retained,
+        })))
+    }
+
+    fn number(&self, part: Part, update: &Update) -> Option<f64> {
+        match self.now(part, update) {
+            Now::Value(value) => Some(value),
+            Now::Nothing | Now::Unknown | Now::Later => None,
+        }
+    }
+
+    /// What a part is at the time of an update.
+    fn now(&self, part: Part, update: &Update) -> Now {
+        match update.parts.get(&part) {
+            Some((_, Told::Number(value))) => return Now::Value(*value),
+            Some((_, Told::Nothing | Told::Time(_))) => return Now::Nothing,
+            None => {}
+        }
+        let held = self.held.get(&part).copied().unwrap_or_default();
+        let until = update.at.as_micros();
+        let lasts = [held.present, held.past].into_iter().flatten();
+        match lasts.filter(|last| last.at <= until).max_by_key(|last| last.at) {
+            Some(Last { value: Some(value), .. }) => Now::Value(value),
+            Some(Last { value: None, .. }) => Now::Nothing,
+            None if held.of(update.is_historical).is_some() => Now::Later,
+            None => Now::Unknown,
+        }
+    }
+
+    fn hold(&mut self, update: &Update) {
+        for (part, (at, told)) in &update.parts {
+            let value = match told {
+                // What is no number cannot be held; what is out of range can, and is told as that.
+                Told::Number(value) => Some(*value).filter(|value| value.is_finite()),
+                Told::Nothing => None,
+                Told::Time(_) => continue,
+            };
+            let held = self.held.entry(*part).or_default().of_mut(update.is_historical);
+            if held.is_none_or(|last| last.at <= at.as_micros()) {
+                *held = Some(Last { at: at.as_micros(), value });
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Now {
+    Value(f64),
+    /// The device has none.
+    Nothing,
+    /// Known as of a later time alone.
+    Later,
+    Unknown,
+}
+
+impl Held {
+    fn of(&self, historical: bool) -> Option<Last> {
+        if historical { self.past } else { self.present }
+    }
+
+    fn of_mut(&mut self, historical: bool) -> &mut Option<Last> {
+        if historical { &mut self.past } else { &mut self.present }
+    }
+}
+
+impl Context<'_> {
+    pub fn note(&self, says: Says) -> Reading {
+        let kind = self.kind.to_lowercase();
+        let observed_at = Some(self.published);
+        Reading::Note(Note { device: self.device.clone(), kind, says, observed_at, retained: self.retained })
+    }
+}

@@ -1,0 +1,93 @@
+//! The metrics of one message that tell something of a position, put together by what belongs together.
+//!
+//! ```text
+//! latitude, longitude, speed             → one update
+//! latitude, longitude, latitude, …       → told more than once: an update for each time
+//! ```
+//! What is historical is kept apart from what is not, and comes before it.
+
+use std::collections::BTreeMap;
+
+use super::mapping::Part;
+use crate::domain::ids::Digest;
+use crate::domain::time::Timestamp;
+
+/// One metric's word.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Heard {
+    pub part: Part,
+    /// When the value was taken.
+    pub at: Timestamp,
+    pub value: Told,
+    pub is_historical: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Told {
+    /// In the unit of a fix; 1 and 0 for true and false.
+    Number(f64),
+    Time(Timestamp),
+    /// It has no value.
+    Nothing,
+}
+
+/// What was told of one moment.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Update {
+    pub is_historical: bool,
+    /// The newest of its coordinates', or of all where it has none.
+    pub at: Timestamp,
+    pub parts: BTreeMap<Part, (Timestamp, Told)>,
+}
+
+impl Update {
+    pub fn has(&self, part: Part) -> bool {
+        self.parts.contains_key(&part)
+    }
+
+    pub fn has_coordinate(&self) -> bool {
+        self.has(Part::Latitude) || self.has(Part::Longitude)
+    }
+
+    /// The tracker's own word on when it was there.
+    pub fn time(&self) -> Option<Timestamp> {
+        match self.parts.get(&Part::Time)?.1 {
+            Told::Time(time) => Some(time),
+            Told::Number(_) | Told::Nothing => None,
+        }
+    }
+
+    fn of(heard: &[Heard]) -> Option<Self> {
+        let is_coordinate = |heard: &&Heard| matches!(heard.part, Part::Latitude | Part::Longitude);
+        let newest = heard.iter().filter(is_coordinate).map(|heard| heard.at).max();
+        let at = newest.or_else(|| heard.iter().map(|heard| heard.at).max())?;
+        let parts = heard.iter().map(|heard| (heard.part, (heard.at, heard.value))).collect();
+        Some(Self { is_historical: heard.first()?.is_historical, at, parts })
+    }
+}
+
+/// Oldest first, what is historical before the rest.
+pub(super) fn updates(heard: Vec<Heard>) -> Vec<Update> {
+    let (past, present): (Vec<_>, Vec<_>) = heard.into_iter().partition(|heard| heard.is_historical);
+    [past, present].into_iter().flat_map(split).collect()
+}
+
+fn split(heard: Vec<Heard>) -> Vec<Update> {
+    let is_told_once =
+        Part::ALL.iter().all(|part| heard.iter().filter(|heard| heard.part == *part).count() <= 1);
+    if is_told_once {
+        return Update::of(&heard).into_iter().collect();
+    }
+    let mut by_time: BTreeMap<Timestamp, Vec<Heard>> = BTreeMap::new();
+    for heard in heard {
+        by_time.entry(heard.at).or_default().push(heard);
+    }
+    by_time.into_values().filter_map(|heard| Update::of(&heard)).collect()
+}
+
+/// A place at a time is one fix, in whatever messages it is told: BIRTHs tell again what is known, and a message that
+/// is delivered again must be known by what it said alone, however much was told since.
+pub(super) fn digest(at: Timestamp, lat: f64, lon: f64) -> Digest {
+    let words = [at.as_micros() as u64, lat.to_bits(), lon.to_bits()];
+    Digest::of(&words.map(u64::to_be_bytes).concat())
+}
