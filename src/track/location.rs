@@ -349,7 +349,7 @@ impl Tracker {
         };
         let outside = self.outside_its_vehicle(asset, fix, at);
         let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
-        let may_place = !heard && !in_its_vehicle && self.may_place(asset, at);
+        let may_place = self.may_place(asset, at);
         let reason = match outside {
             Some((vehicle, m)) => format!("{reason}, {:.1} km from {vehicle}", m / 1000.0),
             None => reason,
@@ -357,10 +357,16 @@ impl Tracker {
         let is_vehicle = self.is_vehicle(asset);
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
-        if is_vehicle {
+        if is_vehicle && row.memory.fixed.as_ref().is_none_or(|fixed| fixed.at <= at) {
             row.memory.fixed =
                 Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at }));
         }
+        // Late fixes may show that a newer one lies in a zone: that is the same answer, said better.
+        let is_said_better =
+            matches!((&row.current.location, &location), (Location::At(_), Location::Zone(_)));
+        let newest =
+            Cause { observed_at: row.memory.placed_at.map_or(at, |placed| placed.max(at)), ..cause.clone() };
+        let may_place = !heard && !in_its_vehicle && (may_place || is_said_better);
         if let Some(percent) = fix.battery_percent {
             row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
         }
@@ -368,7 +374,7 @@ impl Tracker {
             let zones = (&row.current.location, &location);
             let was_known = *zones.0 != Location::Unknown;
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
-            self.place(asset, Answer { location, reason: reason.into(), confidence: None }, cause, out);
+            self.place(asset, Answer { location, reason: reason.into(), confidence: None }, &newest, out);
             self.note_leaving(asset);
             if relocated {
                 self.relocated(asset, was_known, cause, out);

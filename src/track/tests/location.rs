@@ -177,6 +177,21 @@ fn fixes_move_a_tracked_asset_and_fences_with_a_zone_mean_the_zone() {
 }
 
 #[test]
+fn a_fence_that_late_fixes_say_was_entered_places_the_newest_fix_as_well() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.at = 100;
+    world.fix("van/1");
+    assert!(matches!(world.current("T1").location, Location::At(_)));
+    let fix = world.fix_of("van/1", 40);
+    let (device, fence) = ("van/1".into(), "hq-yard".into());
+    let entered = Seen::Fence { device, fence, change: FenceChange::Entered, fix, inferred: false };
+    world.see_from("mqtt", 40, false, entered);
+    let current = world.current("T1");
+    assert_eq!((current.location, current.since), (zone("yard"), Some(t(100))));
+}
+
+#[test]
 fn a_fix_does_not_take_an_asset_from_where_its_tag_is_heard() {
     let mut world = World::stocked(1, "tool");
     world.import(vec![tracker("van/1", "T1")]).unwrap();
