@@ -14,11 +14,11 @@ use super::geofence::{self, Change, FenceState, Way};
 use super::late::{Late, LateRow, Memory, Now, Revealed};
 use super::motion::{self, Moves};
 use super::redelivery::{Chunk, Seen};
-use super::rows::{exact_fix, maybe_micros};
+use super::rows::{exact, exact_fix, maybe_exact, maybe_micros, micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
-use crate::domain::ids::{DeviceId, FenceId, SourceId};
+use crate::domain::ids::{DeviceId, Digest, FenceId, SourceId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
@@ -31,7 +31,7 @@ const SAY_ALIVE: Duration = Duration::from_secs(60);
 pub(super) struct Tracker {
     pub seen: Seen,
     clock: TrackerClock,
-    last: Option<Fix>,
+    last: Option<Last>,
     /// The newest of the fixes that agree with one another, and not with the last accepted. Apart, because
     /// nearly every tracker has none.
     jump: Option<Box<Jump>>,
@@ -39,6 +39,10 @@ pub(super) struct Tracker {
     pub late: Late,
     /// Whether it moves, since its first fix.
     moves: Option<Moves>,
+    /// The connection that its last fix in order came by.
+    via: Option<SourceId>,
+    /// When it is looked at whether its trip is over.
+    pub looked_at: Option<Timestamp>,
     /// When its newest message came, by our clock.
     heard: Timestamp,
     /// The time of which it was last said that it lives.
@@ -53,11 +57,36 @@ struct Jump {
     newest: Fix,
 }
 
+/// What is left of the last accepted fix, to the bit.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Last {
+    #[serde(with = "micros")]
+    at: Timestamp,
+    #[serde(with = "exact")]
+    lat: f64,
+    #[serde(with = "exact")]
+    lon: f64,
+    #[serde(with = "maybe_exact", default)]
+    accuracy: Option<f64>,
+}
+
+impl Last {
+    fn of(fix: &Fix) -> Self {
+        let Position { lat, lon } = fix.position;
+        Self { at: fix.observed_at, lat, lon, accuracy: fix.accuracy_m }
+    }
+
+    fn fix(self, device: &DeviceId) -> Fix {
+        let position = Position { lat: self.lat, lon: self.lon };
+        Fix { accuracy_m: self.accuracy, ..Fix::bare(device.clone(), self.at, position, Digest(0)) }
+    }
+}
+
 /// The tracker's row. Its full chunks have rows of their own.
 #[derive(Serialize, Deserialize)]
 pub(super) struct TrackerRow {
     clock: TrackerClock,
-    last: Option<Held>,
+    last: Option<Last>,
     jump: Option<Jump>,
     /// Not in rows of the first builds.
     #[serde(with = "maybe_micros", default)]
@@ -71,10 +100,9 @@ pub(super) struct TrackerRow {
     late: LateRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moves: Option<Moves>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<SourceId>,
 }
-
-#[derive(Serialize, Deserialize)]
-struct Held(#[serde(with = "exact_fix")] Fix);
 
 /// What judging a fix needs to know.
 pub(super) struct FixRules<'a> {
@@ -106,6 +134,8 @@ impl Default for Tracker {
             states: Vec::new(),
             late: Late::default(),
             moves: None,
+            via: None,
+            looked_at: None,
             heard: Timestamp::MIN,
             alive: None,
             dirty: false,
@@ -137,35 +167,33 @@ impl Tracker {
             self.seen.remember(told, digest, received, rules.horizon);
         }
         fix.observed_at = observed?;
-        let newest = self.last.as_ref().map(|last| last.observed_at);
+        let newest = self.last.map(|last| last.at);
         let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
         if fix.retained || is_older {
             let reveals =
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
             return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion: Vec::new() });
         }
-        let follows_jump = self.check_jump(&fix, rules.tracker)?;
-        let changes = self.judge(&fix, follows_jump, rules);
+        let last = self.last.map(|last| last.fix(&fix.device));
+        let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
+        let changes = self.judge(last.as_ref().filter(|_| !follows_jump), &fix, rules);
         self.late.accepted(&fix, rules.tracker);
         let mut motion = Vec::new();
         match &mut self.moves {
             Some(moves) => moves.take(&fix, rules.tracker, &mut motion),
             None => self.moves = Some(Moves::begin(&fix)),
         }
-        let mut last = fix.clone();
-        if let Some(before) = &self.last {
-            // One text for its name, not one of each message.
-            last.device = before.device.clone();
+        self.last = Some(Last::of(&fix));
+        if self.via.as_ref() != Some(rules.via) {
+            self.via = Some(rules.via.clone());
         }
-        self.last = Some(last);
         Ok(Accepted { fix, late: false, reveals: true, changes, motion })
     }
 
     /// What a fix in order says of fences.
-    fn judge(&mut self, fix: &Fix, follows_jump: bool, rules: &FixRules<'_>) -> Vec<Change> {
+    fn judge(&mut self, before: Option<&Fix>, fix: &Fix, rules: &FixRules<'_>) -> Vec<Change> {
         let FixRules { tracker, fences, .. } = *rules;
         let steady = self.moves.as_ref().and_then(|moves| moves.steadied(fix, tracker));
-        let before = self.last.as_ref().filter(|_| !follows_jump);
         let way = Way { before, fix, steady, rules: tracker };
         let mut changes = Vec::new();
         if self.late.is_waiting() {
@@ -202,6 +230,23 @@ impl Tracker {
         self.late.settle(&mut Now { device, states, moves, rules, fences })
     }
 
+    /// Whether it stands, where that is known.
+    pub fn stands(&self) -> Option<bool> {
+        self.moves.as_ref().map(Moves::stands)
+    }
+
+    /// When its trip is over where nothing more comes, how long nothing must have come until then, and by which connection.
+    pub fn stop_due(&self, rules: &TrackerRules) -> Option<(Timestamp, Duration, &SourceId)> {
+        let (due, silent) = self.moves.as_ref()?.stop_due(rules)?;
+        Some((due, silent, self.via.as_ref()?))
+    }
+
+    /// That moment has come.
+    pub fn stop(&mut self) -> Option<motion::Told> {
+        self.dirty = true;
+        self.moves.as_mut()?.stop()
+    }
+
     /// A message of it came, whatever becomes of it. When it lived, where that is news: it is now while what
     /// comes is sent now (`live`), else when the message says, for a broker may have kept it.
     pub fn lives(&mut self, told: Timestamp, received: Timestamp, live: bool) -> Option<Timestamp> {
@@ -221,9 +266,14 @@ impl Tracker {
     }
 
     /// Whether a fix can be: whether it follows those that jumped rather than the last accepted one.
-    fn check_jump(&mut self, fix: &Fix, rules: &TrackerRules) -> Result<bool, &'static str> {
+    fn check_jump(
+        &mut self,
+        last: Option<&Fix>,
+        fix: &Fix,
+        rules: &TrackerRules,
+    ) -> Result<bool, &'static str> {
         let reachable = |from: &Fix| from.least_speed_mps(fix) <= rules.max_speed_mps;
-        let Some(last) = &self.last else { return Ok(false) };
+        let Some(last) = last else { return Ok(false) };
         let jump = self.jump.take();
         if reachable(last) {
             let apart = |from: &Fix| from.position.distance_m(fix.position);
@@ -252,7 +302,7 @@ impl Tracker {
     pub fn row(&self) -> TrackerRow {
         TrackerRow {
             clock: self.clock.clone(),
-            last: self.last.clone().map(Held),
+            last: self.last,
             jump: self.jump.as_deref().cloned(),
             heard: Some(self.heard),
             fences: self.states.clone(),
@@ -261,6 +311,8 @@ impl Tracker {
             alive: self.alive,
             late: self.late.row(),
             moves: self.moves.clone(),
+            // Of what stands nothing is due.
+            via: self.via.clone().filter(|_| self.stands() == Some(false)),
         }
     }
 
@@ -270,11 +322,13 @@ impl Tracker {
             heard: row.heard.unwrap_or_else(|| seen.last_received()),
             seen,
             clock: row.clock,
-            last: row.last.map(|held| held.0),
+            last: row.last,
             jump: row.jump.map(Box::new),
             states: row.fences,
             late: Late::restore(row.late),
             moves: row.moves,
+            via: row.via,
+            looked_at: None,
             alive: row.alive,
             dirty: false,
         }
@@ -296,7 +350,6 @@ fn check_alone(fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::Digest;
 
     const CLOCK: ClockRules = ClockRules {
         ahead_tolerance: Duration::from_secs(300),

@@ -62,6 +62,7 @@ mod rules;
 mod samples;
 mod source;
 mod state;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod trackers;
@@ -199,7 +200,7 @@ impl Cleaner {
     ) {
         let source = self.source(source);
         self.sources[source].hear(received_at);
-        self.settle_late(received_at, out);
+        self.pass_trackers(received_at, out);
         let filtered = match reading {
             Reading::Tag(read) => self.tag(&read, source, received_at, &is_known, out),
             Reading::Fix(fix) => self.fix(fix, source, received_at, out),
@@ -247,7 +248,7 @@ impl Cleaner {
     /// Our clock has come to `now`: deadlines up to then are met. `now` must not be later than the
     /// receipt of a reading that is still to be given.
     pub fn tick(&mut self, now: Timestamp, out: &mut Cleaned) {
-        self.settle_late(now, out);
+        self.pass_trackers(now, out);
         let order: Vec<usize> = self.by_name.values().copied().collect();
         for index in order {
             if self.sources[index].pass(now) {
@@ -266,7 +267,7 @@ impl Cleaner {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sources = self.sources.iter().filter_map(Source::next_deadline);
         let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
-        sources.chain(points).chain(self.trackers.next_settling()).min()
+        sources.chain(points).chain(self.trackers.next_deadline()).min()
     }
 
     /// A source's link changed: said, and told to its read points.
@@ -274,7 +275,7 @@ impl Cleaner {
         let source = &mut self.sources[index];
         if source.live() {
             source.caught_up(at);
-            self.trackers.resume(&source.id, at);
+            self.trackers.resume(&source.id, at, &self.rules.tracker);
         }
         out.sightings.push(Sighting {
             source: source.id.clone(),

@@ -9,7 +9,7 @@
 //! A parked receiver's position wanders by tens of metres, and comes back: the place where it stands follows it
 //! slowly, and only what stays away from there has left. What a tracker says of its speed and ignition makes it
 //! harder to leave, and never decides alone. A trip began with the last fix at the place, and ended with the first
-//! at the next one. Its length leaves out steps shorter than what positions waver.
+//! at the next one; where nothing more comes of it, that is told when nothing did for long enough. Its length leaves out steps shorter than what positions waver.
 
 use std::time::Duration;
 
@@ -90,6 +90,9 @@ pub(super) struct Moving {
     #[serde(with = "place::hex_row")]
     rest: Place,
     metres_to_rest: f64,
+    /// Its last fix said that the engine is off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    off: bool,
 }
 
 /// A change with the time at which it happened.
@@ -114,15 +117,35 @@ impl Moves {
         matches!(self, Self::Standing(Stationary { since, .. }) if *since <= at)
     }
 
+    pub fn stands(&self) -> bool {
+        matches!(self, Self::Standing(_))
+    }
+
+    /// When its trip is over where nothing more comes of it, and how long nothing must have come until then. With the
+    /// engine off it has nothing more to say; else it may be driving where there is no network.
+    pub fn stop_due(&self, rules: &TrackerRules) -> Option<(Timestamp, Duration)> {
+        let Self::Moving(moving) = self else { return None };
+        Some(match moving.off {
+            true => (moving.rest.at + rules.stop_after, rules.stop_after),
+            false => (moving.last.at + rules.trip_gap, rules.trip_gap),
+        })
+    }
+
+    /// That moment has come.
+    pub fn stop(&mut self) -> Option<Told> {
+        let Self::Moving(moving) = self else { return None };
+        let (told, rest) = (moving.ended(), moving.rest);
+        *self = Self::Standing(Stationary::at(rest));
+        Some(told)
+    }
+
     /// An accepted fix, later than those before.
     pub fn take(&mut self, fix: &Fix, rules: &TrackerRules, told: &mut Vec<Told>) {
         let here = Place::of(fix);
         if let Self::Moving(moving) = self {
             // Nothing was heard for long, or it has been at rest for long enough.
             let silent = here.at.since(moving.last.at) >= rules.trip_gap;
-            if silent {
-                moving.comes_to(moving.last, 0.0);
-            }
+            moving.off = fix.ignition == Some(false);
             if !silent && !moving.rests(here, rules) {
                 return;
             }
@@ -200,6 +223,7 @@ impl Stationary {
             last: here,
             rest: here,
             metres_to_rest: leaving.metres,
+            off: false,
         })
     }
 }

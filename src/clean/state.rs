@@ -139,7 +139,7 @@ impl Cleaner {
         chunks.sort_by_key(|(number, _)| *number);
         let mut tracker = Tracker::restore(row, chunks);
         tracker.retain_fences(&self.rules.fences);
-        self.trackers.restore(device, tracker);
+        self.trackers.restore(device, tracker, &self.rules.tracker);
     }
 
     /// Rows of subjects touched since the last call, once each, by kind and key.

@@ -10,8 +10,9 @@ use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
 use super::late::{Revealed, SETTLES};
 use super::redelivery::Budget;
+use super::stops::Stops;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
-use crate::config::IntakeConfig;
+use crate::config::{IntakeConfig, TrackerRules};
 use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::readings::{Fix, Note, Says};
 use crate::domain::sightings::{Seen, Sighting};
@@ -34,6 +35,7 @@ pub(super) struct Trackers {
     settling: BTreeSet<(Timestamp, DeviceId)>,
     /// Whose late fixes were due while the source that they came by was away or catching up.
     held_back: BTreeMap<SourceId, BTreeSet<DeviceId>>,
+    stops: Stops,
     unjudged: u64,
     most: usize,
     forget_after: std::time::Duration,
@@ -63,6 +65,7 @@ impl Trackers {
             dirty: Vec::new(),
             settling: BTreeSet::new(),
             held_back: BTreeMap::new(),
+            stops: Stops::default(),
             unjudged: 0,
             most: intake.max_trackers,
             forget_after: intake.forget_trackers_after,
@@ -71,12 +74,13 @@ impl Trackers {
     }
 
     /// Takes one up again. Call [`Trackers::restored`] after the last.
-    pub fn restore(&mut self, device: DeviceId, tracker: Tracker) {
+    pub fn restore(&mut self, device: DeviceId, mut tracker: Tracker, rules: &TrackerRules) {
         self.budget.recount(0, tracker.seen.full());
         if tracker.dirty {
             self.dirty.push(device.clone());
         }
         self.settling.extend(tracker.late.due().map(|(at, _)| (at, device.clone())));
+        self.stops.arm(&device, &mut tracker, rules);
         self.hand.push_back(device.clone());
         self.held.insert(device, Box::new(tracker));
     }
@@ -144,8 +148,9 @@ impl Trackers {
         Some(self.held.entry(device.clone()).or_default())
     }
 
-    pub fn next_settling(&self) -> Option<Timestamp> {
-        self.settling.first().map(|(at, _)| *at)
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let settling = self.settling.first().map(|(at, _)| *at);
+        settling.into_iter().chain(self.stops.next_deadline()).min()
     }
 
     /// A tracker whose late fixes are to be judged by then, or now where too many have some. More may come while the
@@ -181,7 +186,12 @@ impl Trackers {
     }
 
     /// A source has caught up: the late fixes that wait for it do so for a while longer.
-    pub fn resume(&mut self, source: &SourceId, at: Timestamp) {
+    pub fn resume(&mut self, source: &SourceId, at: Timestamp, rules: &TrackerRules) {
+        for device in self.stops.resume(source) {
+            if let Some(tracker) = self.held.get_mut(&device) {
+                self.stops.arm(&device, tracker, rules);
+            }
+        }
         let devices = self.held_back.remove(source).into_iter().flatten();
         self.settling.extend(devices.map(|device| (at + SETTLES, device)));
     }
@@ -189,6 +199,7 @@ impl Trackers {
     fn forget(&mut self, device: &DeviceId, gone: &mut Vec<StateRow>) {
         let Some(tracker) = self.held.remove(device) else { return };
         self.forgotten += 1;
+        self.stops.forget(device, &tracker);
         self.budget.recount(tracker.seen.full(), 0);
         gone.push(StateRow::delete(StateKind::Tracker, device.as_str()));
         let chunks = tracker.seen.chunks();
@@ -304,6 +315,7 @@ impl Cleaner {
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
+        let is_astray = Stops::is_astray(tracker, &self.rules.tracker);
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         // A later moment is found when the earlier one comes, where that one is not held back with another source.
         let due = tracker.late.due().filter(|(due, via)| {
@@ -312,6 +324,9 @@ impl Cleaner {
         let due = due.map(|(at, _)| at);
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
+        }
+        if is_astray && let Some(tracker) = trackers.held.get_mut(&device) {
+            trackers.stops.arm(&device, tracker, &self.rules.tracker);
         }
         trackers.settling.extend(due.map(|due| (due, device.clone())));
         trackers.budget.recount(chunks, full);
@@ -351,8 +366,38 @@ impl Cleaner {
         None
     }
 
+    /// Our clock has come to `until`: late fixes are judged, and trips are over, where it is time.
+    pub(super) fn pass_trackers(&mut self, until: Timestamp, out: &mut Cleaned) {
+        self.settle_late(until, out);
+        self.stop_silent(until, out);
+    }
+
+    fn stop_silent(&mut self, until: Timestamp, out: &mut Cleaned) {
+        let (sources, by_name) = (&self.sources, &self.by_name);
+        let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
+        let Trackers { held, stops, dirty, .. } = &mut self.trackers;
+        while let Some((at, device)) = stops.pop(until, held, &self.rules.tracker, live_since) {
+            let Some(tracker) = held.get_mut(&device) else { continue };
+            let Some(source) = tracker.stop_due(&self.rules.tracker).map(|(_, _, via)| via.clone()) else {
+                continue;
+            };
+            let clean = !tracker.dirty;
+            let told = tracker.stop();
+            if clean {
+                dirty.push(device.clone());
+            }
+            out.sightings.extend(told.map(|(observed_at, motion)| Sighting {
+                source,
+                observed_at,
+                received_at: at,
+                late: false,
+                what: Seen::Motion { device, motion },
+            }));
+        }
+    }
+
     /// Judges the late fixes of those for whom it is time.
-    pub(super) fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
+    fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
         let (sources, by_name) = (&self.sources, &self.by_name);
         let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
         while let Some((at, device)) = self.trackers.pop_settling(until, live_since) {

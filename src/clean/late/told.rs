@@ -10,7 +10,7 @@ use crate::clean::rows::{maybe_micros, micros};
 use crate::domain::ids::{Digest, FenceId};
 use crate::domain::time::Timestamp;
 
-const REMEMBERED: usize = 5;
+const REMEMBERED: usize = 6;
 
 #[derive(Default)]
 pub(in crate::clean) struct Told {

@@ -31,6 +31,7 @@ mod portal;
 mod restart;
 mod stage;
 mod trackers;
+mod trips;
 mod troubles;
 
 fn seconds(seconds: u64) -> Duration {
@@ -247,7 +248,7 @@ fn line(sighting: &Sighting) -> String {
         }
         Seen::Fix(fix) => format!("fix {}", fix.position.lat),
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
-        Seen::Heard { device } => format!("{device} lives"),
+        Seen::Heard { device, .. } => format!("{device} lives"),
         Seen::Motion { motion, .. } => format!("{:?}", motion.change),
         Seen::Gone { device } => format!("{device} is gone"),
         Seen::Fence { fence, change, inferred, .. } => {

@@ -230,25 +230,29 @@ fn what_is_no_position_says_whether_a_tracker_lives() {
     assert_eq!(full.out.filtered, [(TOO_MANY_TRACKERS, 1)]);
 }
 
-/// Trackers that move and visit, so that everything that one may hold between bursts is full: their newest messages, the
-/// fixes and visits that late ones are judged by, a trip. Beside what the budget counts, that is a kibibyte each.
+/// Trackers that move and visit, so that everything that one may hold is full: their newest messages, the fixes and visits
+/// that late ones are judged by, a trip; then as many late fixes as may wait. Beside what the budget counts, that is a
+/// kibibyte each, and two and a half while such a burst waits, which it does for `MOST_BURSTS` of them at a time.
 #[test]
-fn a_tracker_takes_a_kibibyte_with_its_window_of_late_fixes() {
+fn a_tracker_takes_a_kibibyte_and_while_a_burst_of_it_waits_two_and_a_half() {
     const TRACKERS: usize = 500;
     let intake = limits(TRACKERS);
     let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake), Cleaned::default());
     let source = SourceId::from("broker");
+    let give = |cleaner: &mut Cleaner, out: &mut Cleaned, observed: i64, received: i64, lat: f64| {
+        for tracker in 0..TRACKERS {
+            let device = format!("r/fleet/truck-{tracker:06}").into();
+            let fix = Fix { device, ..fix(observed, lat) };
+            cleaner.reading(Reading::Fix(fix), &source, at(received), out);
+            out.sightings.clear();
+        }
+        drop(rows_of(cleaner));
+    };
     let held = allocation_counter::measure(|| {
         for minute in 0..191 {
-            for tracker in 0..TRACKERS {
-                // Twenty minutes on the road, ten in the yard.
-                let lat = if minute % 30 < 20 { 50.01 } else { 50.0 };
-                let device = format!("r/fleet/truck-{tracker:06}").into();
-                let fix = Fix { device, ..fix(minute * 60_000, lat) };
-                cleaner.reading(Reading::Fix(fix), &source, at(minute * 60_000), &mut out);
-                out.sightings.clear();
-            }
-            drop(rows_of(&mut cleaner));
+            // Twenty minutes on the road, ten in the yard.
+            let lat = if minute % 30 < 20 { 50.01 } else { 50.0 };
+            give(&mut cleaner, &mut out, minute * 60_000, minute * 60_000, lat);
         }
         out = Cleaned::default();
     });
@@ -256,4 +260,17 @@ fn a_tracker_takes_a_kibibyte_with_its_window_of_late_fixes() {
     let each = beside / TRACKERS as i64;
     assert!(cleaner.remembered().redelivery_bytes > 0);
     assert!((600..=1024).contains(&each), "{each} bytes");
+
+    let budget = cleaner.remembered().redelivery_bytes;
+    let burst = allocation_counter::measure(|| {
+        for nth in 1..=60 {
+            // Each tells something else than the one before, so that none are merged.
+            let lat = if nth % 2 == 0 { 50.01 } else { 50.0 };
+            give(&mut cleaner, &mut out, 189 * 60_000 + nth * 900, 190 * 60_000 + nth, lat);
+        }
+        out = Cleaned::default();
+    });
+    let more = burst.bytes_current - i64::try_from(cleaner.remembered().redelivery_bytes - budget).unwrap();
+    let waiting = each + more / TRACKERS as i64;
+    assert!((2048..=2624).contains(&waiting), "{waiting} bytes while a burst waits, {each} else");
 }
