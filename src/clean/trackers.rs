@@ -267,10 +267,11 @@ impl Cleaner {
                 let Some(tracker) = self.trackers.admit(&note.device) else { return Some(TOO_MANY_TRACKERS) };
                 let clean = !tracker.dirty;
                 let alive = tracker.lives(note.observed_at.unwrap_or(received), received, live);
+                let stands = tracker.stands();
                 if clean && tracker.dirty {
                     self.trackers.dirty.push(note.device.clone());
                 }
-                self.say_alive(&note.device, alive, index, received, out);
+                self.say_alive(&note.device, alive, stands, index, received, out);
                 (note.says == Says::NoFix).then_some(NO_FIX)
             }
         }
@@ -280,6 +281,7 @@ impl Cleaner {
         &self,
         device: &DeviceId,
         alive: Option<Timestamp>,
+        stands: Option<bool>,
         index: usize,
         received: Timestamp,
         out: &mut Cleaned,
@@ -289,7 +291,7 @@ impl Cleaner {
             observed_at,
             received_at: received,
             late: false,
-            what: Seen::Heard { device: device.clone() },
+            what: Seen::Heard { device: device.clone(), stands },
         }));
     }
 
@@ -315,7 +317,7 @@ impl Cleaner {
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let taken = tracker.take(fix, received, &rules);
-        let is_astray = Stops::is_astray(tracker, &self.rules.tracker);
+        let (stands, is_astray) = (tracker.stands(), Stops::is_astray(tracker, &self.rules.tracker));
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         // A later moment is found when the earlier one comes, where that one is not held back with another source.
         let due = tracker.late.due().filter(|(due, via)| {
@@ -334,7 +336,7 @@ impl Cleaner {
             trackers.budget.filled(&device, next);
             trackers.keep_to_budget();
         }
-        self.say_alive(&device, alive, index, received, out);
+        self.say_alive(&device, alive, stands, index, received, out);
         let accepted = match taken {
             Ok(accepted) => accepted,
             Err(reason) => return Some(reason),

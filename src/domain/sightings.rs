@@ -76,6 +76,8 @@ pub enum Seen {
     /// when it lived, which for what its broker kept is when it was written.
     Heard {
         device: DeviceId,
+        /// Whether it stands, by its fixes; not known of one that never told a position.
+        stands: Option<bool>,
     },
     /// The broker lost a tracker's connection.
     Gone {

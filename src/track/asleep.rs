@@ -1,7 +1,7 @@
 //! Whether a silent tracker may merely be asleep, and how long it is usually silent.
 //!
-//! A tracker sleeps while its vehicle's ignition is off, or while it stands by its fixes and says nothing of its
-//! ignition. Asleep it may be silent for longer (`[tracker] asleep_after`). With `[tracker] learn_silence` what is
+//! A tracker sleeps while its vehicle's ignition is off or, where it never says anything of that, while it stands by its
+//! fixes. Asleep it may be silent for longer (`[tracker] asleep_after`). With `[tracker] learn_silence` what is
 //! usual is learned, awake and asleep apart: the longest silence lately, slowly forgotten. Never looks at a clock.
 
 use std::time::Duration;
@@ -40,8 +40,12 @@ impl From<&TrackerRules> for SleepRules {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rest {
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    asleep: bool,
+    /// By its fixes; in the first builds the ignition's word as well.
+    #[serde(alias = "asleep", skip_serializing_if = "std::ops::Not::not")]
+    stands: bool,
+    /// What it last said of its ignition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignition: Option<bool>,
     #[serde(skip_serializing_if = "Usual::is_unknown")]
     awake_gap: Usual,
     #[serde(skip_serializing_if = "Usual::is_unknown")]
@@ -73,19 +77,19 @@ impl Usual {
 
 impl Rest {
     pub fn is_asleep(&self) -> bool {
-        self.asleep
+        self.ignition.map_or(self.stands, |on| !on)
     }
 
     /// It was silent for so long and spoke again.
     pub fn spoke(&mut self, gap_us: i64) {
-        if self.asleep { self.asleep_gap.note(gap_us) } else { self.awake_gap.note(gap_us) }
+        if self.is_asleep() { self.asleep_gap.note(gap_us) } else { self.awake_gap.note(gap_us) }
     }
 
     /// After what silence it is told of; `configured` is its class's.
     pub(super) fn silent_after(&self, configured: Option<Duration>, rules: &SleepRules) -> Option<Duration> {
         let learned = |usual: &Usual| usual.silent_after().filter(|_| rules.learns);
         let awake = configured.or_else(|| learned(&self.awake_gap));
-        if !self.asleep {
+        if !self.is_asleep() {
             return awake;
         }
         let asleep = rules.asleep_after.or_else(|| learned(&self.asleep_gap));
@@ -100,20 +104,29 @@ impl Rest {
 impl Tracker {
     /// What a fix in order says of the ignition.
     pub(super) fn ignition_told(&mut self, fix: &Fix, cause: &Cause) {
-        if let Some(on) = fix.ignition.filter(|_| !cause.late) {
-            self.rests(&fix.device, !on);
+        if fix.ignition.is_some() && !cause.late {
+            self.rests(&fix.device, |rest| rest.ignition = fix.ignition);
         }
     }
 
-    /// It stands by its fixes, or moves. That the ignition is on keeps it awake, with its next fix.
+    /// It stands by its fixes, or moves.
     pub(super) fn motion_told(&mut self, device: &DeviceId, change: MotionChange) {
-        self.rests(device, change == MotionChange::Stopped);
+        self.stands_told(device, change == MotionChange::Stopped);
     }
 
-    fn rests(&mut self, device: &DeviceId, asleep: bool) {
+    pub(super) fn stands_told(&mut self, device: &DeviceId, stands: bool) {
+        self.rests(device, |rest| rest.stands = stands);
+    }
+
+    fn rests(&mut self, device: &DeviceId, change: impl FnOnce(&mut Rest)) {
         let Some(row) = self.silence.row_mut(device) else { return };
-        if std::mem::replace(&mut row.rest.asleep, asleep) != asleep {
+        let before = row.rest.clone();
+        change(&mut row.rest);
+        let (changed, woke) = (row.rest != before, row.rest.is_asleep() != before.is_asleep());
+        if changed {
             self.silence.changed(device);
+        }
+        if woke {
             // Awake it may be due earlier.
             self.arm_tracker(device);
         }

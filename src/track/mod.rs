@@ -231,7 +231,7 @@ impl Tracker {
                 self.antenna(source, antenna, ear, silence, &cause, out);
             }
             Seen::Trouble(trouble) => self.trouble(&trouble, &cause, out),
-            Seen::Heard { device } => self.tracker_heard(&device, &cause, out),
+            Seen::Heard { device, stands } => self.tracker_heard(&device, stands, &cause, out),
             Seen::Motion { device, motion } => self.motion(device, motion, &cause, out),
             Seen::Gone { device } => self.tracker_gone(&device, &cause),
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),

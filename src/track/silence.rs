@@ -230,7 +230,13 @@ impl Silence {
 
 impl Tracker {
     /// A tracker lives.
-    pub(super) fn tracker_heard(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
+    pub(super) fn tracker_heard(
+        &mut self,
+        device: &DeviceId,
+        stands: Option<bool>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
         if self.watched_for(device).is_none() {
             return self.forget_tracker(device, cause, out);
         }
@@ -259,6 +265,10 @@ impl Tracker {
         self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
         if moved || !self.silence.armed.contains_key(device) {
             self.arm_tracker(device);
+        }
+        // Said each time, for one that is watched again is known anew.
+        if let Some(stands) = stands {
+            self.stands_told(device, stands);
         }
     }
 

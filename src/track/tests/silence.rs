@@ -249,3 +249,31 @@ fn what_is_usual_is_learned_awake_and_asleep_apart() {
     world.until(90_000);
     assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
 }
+
+#[test]
+fn what_stands_when_it_is_first_heard_sleeps() {
+    let mut world = sleepers(asleep_for_ten_hours);
+    let says = |world: &mut World, at: i64, stands: bool| {
+        world.until(at);
+        let what = Seen::Heard { device: "van/1".into(), stands: Some(stands) };
+        world.see_from("mqtt", at, false, what);
+    };
+    says(&mut world, 100, true);
+    world.restart(100);
+    world.link("mqtt", true, true);
+    world.until(20_000);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    says(&mut world, 20_000, false);
+    world.until(23_601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+#[test]
+fn who_says_that_the_ignition_is_on_is_awake_wherever_it_stands() {
+    let mut world = sleepers(asleep_for_ten_hours);
+    world.says_ignition(1000, true);
+    world.says_ignition(1001, true);
+    world.says_motion(1002, MotionChange::Stopped);
+    world.until(1001 + 3601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}

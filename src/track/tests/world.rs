@@ -288,7 +288,7 @@ impl World {
 
     /// A message of the tracker came, whatever was in it.
     pub fn tracker_speaks(&mut self, device: &str, observed: i64) {
-        self.see_from("mqtt", observed, false, Seen::Heard { device: device.into() });
+        self.see_from("mqtt", observed, false, Seen::Heard { device: device.into(), stands: None });
     }
 
     /// The rules of [`rules`], with this class beside the others.
