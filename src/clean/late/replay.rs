@@ -129,13 +129,13 @@ impl Run {
     fn new(way: &[Place], now: &Now<'_>, is_newest: bool) -> Option<Self> {
         let (first, last) = (way.first()?, way.last()?);
         // Where it has stood all the while, more of its fixes are known than these.
-        let stands = now.moves.filter(|moves| moves.stood_since(first.at));
-        let mut moves = stands.cloned().unwrap_or_else(|| Moves::begin(&first.fix(now.device)));
+        let mut moves = now.moves.filter(|moves| moves.stood_since(first.at)).cloned();
         let steps = way.iter().map(|place| {
             let fix = place.fix(now.device);
-            let steady = moves.steadied(&fix, now.rules);
-            if stands.is_none() {
-                moves.take(&fix, now.rules, &mut Vec::new());
+            let steady = moves.as_ref().and_then(|moves| moves.steadied(&fix, now.rules));
+            match &mut moves {
+                Some(moves) => moves.take(&fix, now.rules, &mut Vec::new()),
+                None => moves = Some(Moves::begin(&fix)),
             }
             Step { fix, count: place.count.into(), steady }
         });

@@ -272,7 +272,7 @@ fn nothing_settles_while_the_source_is_away() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// In, out, or too near the edge to say; a fence that wants more fixes than one.
     #[test]
