@@ -11,7 +11,7 @@
 //! ```
 //! Only good samples move a limit, and only a sample does: a delay ends at the first good sample at or
 //! after it, because between samples nobody knows the value. Bad quality neither begins nor ends an
-//! episode. Limits follow OPC UA Part 9 (high, low; on-delay, off-delay, deadband).
+//! episode. Limits follow OPC UA Part 9 (high, low, rate of change; on-delay, off-delay, deadband).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::credence::Credence;
-use super::rows::{exact, maybe_exact, micros};
+use super::rows::{exact, maybe_exact, maybe_micros, micros};
+use super::trend::Trend;
 use crate::config::{LimitConfig, LimitKind, PointChecks};
 use crate::domain::ids::{DeviceId, LimitId, PointId};
 use crate::domain::readings::{Quality, Sample};
@@ -44,6 +45,9 @@ pub(super) struct SensorPoint {
     #[serde(with = "micros")]
     judged: Timestamp,
     limits: Vec<LimitState>,
+    /// How it moved, where a limit is of a rate.
+    #[serde(default, skip_serializing_if = "Trend::is_empty")]
+    trend: Trend,
     #[serde(skip)]
     rules: Arc<[LimitConfig]>,
     #[serde(skip)]
@@ -97,7 +101,25 @@ enum Stage {
         began: Timestamp,
         peak: Peak,
         clearing: Option<Clearing>,
+        #[serde(default)]
+        over: Over,
     },
+}
+
+/// For how long it was over the threshold.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Over {
+    known: Duration,
+    /// The last good value, where it was over: it stays until the next one, if that is good too.
+    #[serde(with = "maybe_micros", default)]
+    last: Option<Timestamp>,
+}
+
+impl Over {
+    fn then(self, at: Timestamp, is_over: bool) -> Self {
+        let since = self.last.map_or(Duration::ZERO, |last| at.since(last));
+        Self { known: self.known + since, last: is_over.then_some(at) }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -114,7 +136,8 @@ struct Peak {
 impl SensorPoint {
     pub fn new(device: DeviceId, point: PointId, rules: Arc<[LimitConfig]>) -> Self {
         let (last, held, credence, judged) = (None, None, Credence::default(), Timestamp::MIN);
-        Self { device, point, last, held, credence, judged, limits: Vec::new(), rules, dirty: false }
+        let (limits, trend) = (Vec::new(), Trend::default());
+        Self { device, point, last, held, credence, judged, limits, trend, rules, dirty: false }
     }
 
     /// The rules as far as they are known; no excursion is forgotten yet.
@@ -147,6 +170,9 @@ impl SensorPoint {
             Some(_) => sample.quality = Quality::SensorNotAccurate,
             None => self.credence.interrupted(),
         }
+        if sample.quality != Quality::Good {
+            self.lose_sight();
+        }
         self.say(&sample, checks.deadband, seen);
         if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good) {
             self.judge(value, sample.observed_at, seen);
@@ -178,9 +204,25 @@ impl SensorPoint {
         seen.push(Seen::Sample(sample.clone()));
     }
 
+    /// What its value is from here on nobody knows, until a good one comes.
+    fn lose_sight(&mut self) {
+        for state in &mut self.limits {
+            if let Stage::Exceeded { over: Over { last, .. }, .. } = &mut state.stage {
+                self.dirty |= last.take().is_some();
+            }
+        }
+    }
+
     fn judge(&mut self, value: f64, at: Timestamp, seen: &mut Vec<Seen>) {
         let rules = self.rules.clone();
         for rule in rules.iter() {
+            let rate = |over| self.trend.per_minute(value, at, over);
+            let value = match rule.kind {
+                LimitKind::High | LimitKind::Low => Some(value),
+                LimitKind::Rise { over } => rate(over),
+                LimitKind::Fall { over } => rate(over).map(|rate| -rate),
+            };
+            let Some(value) = value else { continue };
             let place = self.limits.iter().position(|state| state.limit == rule.name);
             let before = place.map(|place| self.limits[place].stage);
             let (after, said) = next(before, rule, value, at);
@@ -198,6 +240,10 @@ impl SensorPoint {
                 Seen::Condition(ConditionChange { device, point, limit, change })
             }));
         }
+        match rules.iter().filter_map(|rule| rule.kind.over()).max() {
+            Some(longest) => self.dirty |= self.trend.note(value, at, longest),
+            None => self.trend.clear(),
+        }
     }
 }
 
@@ -210,8 +256,8 @@ fn next(
 ) -> (Option<Stage>, Option<Episode>) {
     // How far over the threshold, in the direction of the limit.
     let excess = match rule.kind {
-        LimitKind::High => value - rule.threshold,
         LimitKind::Low => rule.threshold - value,
+        LimitKind::High | LimitKind::Rise { .. } | LimitKind::Fall { .. } => value - rule.threshold,
     };
     let over = excess > 0.0;
     let cleared = excess <= -rule.deadband.max(0.0);
@@ -223,17 +269,23 @@ fn next(
             begin(since, further(peak, here, rule.kind), rule, value, at)
         }
         Some(Stage::Pending { .. }) => (None, None),
-        Some(Stage::Exceeded { began, peak, .. }) if !cleared => {
-            let peak = further(peak, here, rule.kind);
-            (Some(Stage::Exceeded { began, peak, clearing: None }), None)
+        Some(Stage::Exceeded { began, peak, over: was, .. }) if !cleared => {
+            let (peak, over) = (further(peak, here, rule.kind), was.then(at, over));
+            (Some(Stage::Exceeded { began, peak, clearing: None, over }), None)
         }
-        Some(Stage::Exceeded { began, peak, clearing }) => {
-            let clearing = clearing.unwrap_or(Clearing(at));
+        Some(Stage::Exceeded { began, peak, clearing, over: was }) => {
+            let (clearing, over) = (clearing.unwrap_or(Clearing(at)), was.then(at, false));
             if at >= clearing.0 + rule.off_delay {
-                let ended = Episode::Ended { began_at: began, peak: peak.value, peak_at: peak.at };
+                let ended = Episode::Ended {
+                    began_at: began,
+                    peak: peak.value,
+                    peak_at: peak.at,
+                    measure: rule.kind.measure(),
+                    over_s: Some(over.known.as_secs_f64()),
+                };
                 return (None, Some(ended));
             }
-            (Some(Stage::Exceeded { began, peak, clearing: Some(clearing) }), None)
+            (Some(Stage::Exceeded { began, peak, clearing: Some(clearing), over }), None)
         }
     }
 }
@@ -248,14 +300,17 @@ fn begin(
     if at < since + rule.on_delay {
         return (Some(Stage::Pending { since, peak }), None);
     }
-    let began = Episode::Began { began_at: since, value, threshold: rule.threshold };
-    (Some(Stage::Exceeded { began: since, peak, clearing: None }), Some(began))
+    let began =
+        Episode::Began { began_at: since, value, threshold: rule.threshold, measure: rule.kind.measure() };
+    // All that time every good value was over.
+    let over = Over { known: at.since(since), last: Some(at) };
+    (Some(Stage::Exceeded { began: since, peak, clearing: None, over }), Some(began))
 }
 
 fn further(peak: Peak, here: Peak, kind: LimitKind) -> Peak {
     let beyond = match kind {
-        LimitKind::High => here.value > peak.value,
         LimitKind::Low => here.value < peak.value,
+        LimitKind::High | LimitKind::Rise { .. } | LimitKind::Fall { .. } => here.value > peak.value,
     };
     if beyond { here } else { peak }
 }

@@ -67,6 +67,7 @@ mod stops;
 mod tests;
 mod trackers;
 mod trail;
+mod trend;
 mod windows;
 
 pub use rows::CleanRestoreError;

@@ -18,7 +18,7 @@ use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::proposals::{Proposal, ProposalChange};
 use crate::domain::readings::Quality;
 use crate::domain::register::Utilisation;
-use crate::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
+use crate::domain::sightings::{Direction, Episode, FenceChange, Measure, PassageEvidence, PresenceChange};
 use crate::domain::time::Timestamp;
 
 /// An event's envelope, as far as its sentence needs it.
@@ -137,14 +137,21 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             format!("{who} is not ready: {}", reasons.join("; "))
         }
         EventBody::Condition { device, point, limit, episode, exposed, .. } => match episode {
-            Episode::Began { value, threshold, .. } => {
-                let side = if value < threshold { "below" } else { "above" };
+            Episode::Began { value, threshold, measure, .. } => {
+                let side = match measure {
+                    Measure::Value if value < threshold => "is below",
+                    Measure::Value => "is above",
+                    Measure::Rise => "a minute up is above",
+                    Measure::Fall => "a minute down is above",
+                };
                 let exposed = exposed_sentence(exposed);
-                format!("{device} {point} {value:.1} is {side} its limit {limit} of {threshold:.1}{exposed}")
+                format!("{device} {point} {value:.1} {side} its limit {limit} of {threshold:.1}{exposed}")
             }
-            Episode::Ended { peak, .. } => {
+            Episode::Ended { peak, over_s, .. } => {
+                let over = over_s.and_then(|over| Duration::try_from_secs_f64(over).ok());
+                let over = over.map(|over| format!(" and over it for {}", span(over))).unwrap_or_default();
                 let exposed = exposed_sentence(exposed);
-                format!("{device} {point} is back within {limit}; it had been at {peak:.1}{exposed}")
+                format!("{device} {point} is back within {limit}; it had been at {peak:.1}{over}{exposed}")
             }
         },
         EventBody::SensorQuality { device, point, quality } => match quality {

@@ -15,6 +15,7 @@ use crate::domain::ids::{
 };
 use crate::domain::register::{AssetClass, ClassLimit, Site, Zone};
 use crate::domain::shape::Shape;
+use crate::domain::sightings::Measure;
 use crate::domain::tag_filter::TagFilter;
 
 mod alerting;
@@ -423,8 +424,14 @@ pub struct LimitConfig {
 impl LimitConfig {
     /// A class's limit, for a sensor on one of its assets; `None` where it bounds nothing.
     pub fn of_class(limit: &ClassLimit, device: &DeviceId) -> Option<Self> {
-        let high = limit.high.map(|threshold| (LimitKind::High, threshold));
-        let (kind, threshold) = high.or(limit.low.map(|threshold| (LimitKind::Low, threshold)))?;
+        let over = limit.over.unwrap_or(RATE_OVER);
+        let bounds = [
+            (LimitKind::High, limit.high),
+            (LimitKind::Low, limit.low),
+            (LimitKind::Rise { over }, limit.rise_per_min),
+            (LimitKind::Fall { over }, limit.fall_per_min),
+        ];
+        let (kind, threshold) = bounds.into_iter().find_map(|(kind, threshold)| Some((kind, threshold?)))?;
         Some(Self {
             device: device.clone(),
             point: limit.point.clone(),
@@ -443,4 +450,40 @@ impl LimitConfig {
 pub enum LimitKind {
     High,
     Low,
+    /// Change a minute, over such a window.
+    Rise {
+        over: Duration,
+    },
+    Fall {
+        over: Duration,
+    },
+}
+
+/// The window of a limit of a rate that names none.
+pub const RATE_OVER: Duration = Duration::from_secs(300);
+
+impl LimitKind {
+    pub fn measure(self) -> Measure {
+        match self {
+            Self::High | Self::Low => Measure::Value,
+            Self::Rise { .. } => Measure::Rise,
+            Self::Fall { .. } => Measure::Fall,
+        }
+    }
+
+    /// The window over which a rate is taken; of a value, none.
+    pub fn over(self) -> Option<Duration> {
+        match self {
+            Self::High | Self::Low => None,
+            Self::Rise { over } | Self::Fall { over } => Some(over),
+        }
+    }
+
+    /// Whether one threshold is further out than another of the same kind.
+    pub fn is_beyond(self, threshold: f64, other: f64) -> bool {
+        match self {
+            Self::Low => threshold < other,
+            Self::High | Self::Rise { .. } | Self::Fall { .. } => threshold > other,
+        }
+    }
 }

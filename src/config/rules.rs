@@ -6,7 +6,7 @@ use super::alerting::SEVERITIES;
 use super::document::Section;
 use super::node::set;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, name};
-use super::{LimitConfig, LimitKind, TrackerRules};
+use super::{LimitConfig, LimitKind, RATE_OVER, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
 use crate::domain::register::{AssetClass, ClassLimit, Criticality, Handover, Returns, Utilisation};
@@ -77,10 +77,20 @@ fn class_limits(class: &Section<'_>) -> Vec<ClassLimit> {
         }
         section.finish();
         let Bounds { name, kind, threshold, deadband, on_delay, off_delay, severity } = bounds;
-        let of = |wanted| (kind == wanted).then_some(threshold);
-        let (high, low) = (of(LimitKind::High), of(LimitKind::Low));
-        let (on_delay, off_delay) = (Some(on_delay), Some(off_delay));
-        limits.push(ClassLimit { point, name, high, low, deadband, on_delay, off_delay, severity });
+        let of = |is_such: bool| is_such.then_some(threshold);
+        limits.push(ClassLimit {
+            point,
+            name,
+            high: of(kind == LimitKind::High),
+            low: of(kind == LimitKind::Low),
+            rise_per_min: of(matches!(kind, LimitKind::Rise { .. })),
+            fall_per_min: of(matches!(kind, LimitKind::Fall { .. })),
+            over: kind.over(),
+            deadband,
+            on_delay: Some(on_delay),
+            off_delay: Some(off_delay),
+            severity,
+        });
     }
     limits
 }
@@ -133,18 +143,36 @@ struct Bounds {
 fn bounds(section: &Section<'_>) -> Option<Bounds> {
     let name = section.need("name", name(section, "name"), "a name, for instance \"hi\"");
     let range = f64::MIN..=f64::MAX;
-    let high = section.number("high", range.clone()).map(|value| (LimitKind::High, value));
-    let low = section.number("low", range).map(|value| (LimitKind::Low, value));
-    match (section.has("high"), section.has("low")) {
-        (true, true) => section.problem("low", "given beside high", "write a limit for each"),
-        (false, false) => section.problem("high", "missing, and low too", "write high = … or low = …"),
+    let over = section.duration("over", SECOND..=DAY);
+    let window = over.unwrap_or(RATE_OVER);
+    let rates = || f64::MIN_POSITIVE..=f64::MAX;
+    let bounds = [
+        ("high", LimitKind::High, section.number("high", range.clone())),
+        ("low", LimitKind::Low, section.number("low", range)),
+        ("rise_per_min", LimitKind::Rise { over: window }, section.number("rise_per_min", rates())),
+        ("fall_per_min", LimitKind::Fall { over: window }, section.number("fall_per_min", rates())),
+    ];
+    let given: Vec<&str> = bounds.iter().map(|(key, ..)| *key).filter(|key| section.has(key)).collect();
+    match given[..] {
+        [] => section.problem("high", "missing", "write high, low, rise_per_min or fall_per_min"),
+        [first, second, ..] => {
+            section.problem(second, format!("given beside {first}"), "write a limit for each");
+        }
+        ["high" | "low"] if section.has("over") => {
+            section.problem(
+                "over",
+                "only rates have a window",
+                "take it out, or write rise_per_min or fall_per_min",
+            );
+        }
         _ => {}
     }
     let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
     let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
     let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
     let severity = section.choice("severity", &SEVERITIES).unwrap_or(Severity::Warning);
-    let (kind, threshold) = high.or(low)?;
+    let (_, kind, threshold) = bounds.into_iter().find(|(_, _, threshold)| threshold.is_some())?;
+    let threshold = threshold?;
     Some(Bounds { name: LimitId::new(name?), kind, threshold, deadband, on_delay, off_delay, severity })
 }
 

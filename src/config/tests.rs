@@ -245,7 +245,7 @@ fn one_fault_each() {
         ),
         (
             format!("{modbus}[[limit]]\ndevice = \"m\"\npoint = \"t\"\nname = \"hi\""),
-            "limit[0].high: missing, and low too",
+            "limit[0].high: missing; write high, low",
         ),
         (
             "[[fence]]\nname = \"f\"\nradius_m = 5\nhysteresis_m = 10\ncenter = { lat = 1, lon = 2 }".to_owned(),

@@ -220,10 +220,36 @@ pub enum Episode {
         began_at: Timestamp,
         value: f64,
         threshold: f64,
+        #[serde(default, skip_serializing_if = "Measure::is_value")]
+        measure: Measure,
     },
     Ended {
         began_at: Timestamp,
         peak: f64,
         peak_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Measure::is_value")]
+        measure: Measure,
+        /// For how long it was known to be over the threshold, in seconds: without the time in which it was on its way
+        /// back, and without that in which no good value came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over_s: Option<f64>,
     },
+}
+
+/// What of a point is over a limit; the figures of its episodes are of this.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    #[default]
+    Value,
+    /// By how much it rises in a minute.
+    Rise,
+    /// By how much it falls in a minute.
+    Fall,
+}
+
+impl Measure {
+    fn is_value(&self) -> bool {
+        *self == Self::Value
+    }
 }

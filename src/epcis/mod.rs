@@ -32,7 +32,7 @@ use crate::domain::audits::Standing;
 use crate::domain::epc::Epc;
 use crate::domain::events::EventBody;
 use crate::domain::ids::{DeviceId, PointId};
-use crate::domain::sightings::{Direction, Episode, PresenceChange};
+use crate::domain::sightings::{Direction, Episode, Measure, PresenceChange};
 use crate::domain::time::Timestamp;
 use crate::journal::StoredEvent;
 
@@ -134,9 +134,16 @@ impl Translator {
 
     fn sensor_element(&self, device: &DeviceId, point: &PointId, episode: &Episode, at: Timestamp) -> Value {
         let unit = self.units.get(&(device.clone(), point.clone())).map(String::as_str);
-        let (kind, uom) = match measured(unit, point) {
-            Some((kind, uom)) => (json!(kind), Some(uom)),
-            None => (json!(self.uri("measurement", point.as_str())), None),
+        let of_value =
+            |measure: &Measure| (*measure == Measure::Value).then(|| measured(unit, point)).flatten();
+        let measure = match episode {
+            Episode::Began { measure, .. } | Episode::Ended { measure, .. } => measure,
+        };
+        let (kind, uom) = match (of_value(measure), measure) {
+            (Some((kind, uom)), _) => (json!(kind), Some(uom)),
+            (None, Measure::Value) => (json!(self.uri("measurement", point.as_str())), None),
+            (None, Measure::Rise) => (json!(self.uri("measurement", &format!("{point}-rise-per-min"))), None),
+            (None, Measure::Fall) => (json!(self.uri("measurement", &format!("{point}-fall-per-min"))), None),
         };
         let device = self.uri("device", device.as_str());
         let (metadata, mut report) = match episode {
@@ -144,7 +151,7 @@ impl Translator {
                 json!({ "time": time(*began_at), "deviceID": device }),
                 json!({ "type": kind, "exception": "ALARM_CONDITION", "value": value }),
             ),
-            Episode::Ended { began_at, peak, peak_at } => (
+            Episode::Ended { began_at, peak, peak_at, .. } => (
                 json!({ "startTime": time(*began_at), "endTime": time(at), "deviceID": device }),
                 json!({ "type": kind, "time": time(*peak_at), "value": peak }),
             ),

@@ -11,12 +11,14 @@ use super::Tracker;
 use super::alerts::Details;
 use super::cause::Cause;
 use super::contents::Holder;
+use super::topology::Bound;
+use crate::config::LimitConfig;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
 use crate::domain::readings::{Quality, Sample};
 use crate::domain::register::{Carrier, ClassLimit};
-use crate::domain::sightings::{ConditionChange, Episode};
+use crate::domain::sightings::{ConditionChange, Episode, Measure};
 use crate::domain::state::{SensorCurrent, StateKind, StateRow};
 use crate::domain::time::Timestamp;
 
@@ -225,7 +227,11 @@ impl Tracker {
         self.review_alarms(&device);
         let details =
             self.condition_details(site, (&device, &point, &limit), &episode, zone.as_ref(), &assets);
-        self.alerts.condition(&AlertKey::new(Rule::Condition, key), details, cause, out);
+        let key = AlertKey::new(Rule::Condition, key);
+        match details {
+            Some(details) => self.raise(&key, details, cause, out),
+            None => self.alerts.condition(&key, None, cause, out),
+        }
     }
 
     pub(super) fn quality(
@@ -290,7 +296,43 @@ impl Tracker {
             let mut limits = self.class_limits(device).iter();
             limits.find(|l| l.point == *point && l.name == *limit).map(|limit| limit.severity)
         };
-        self.topology.limit_severity(device, point, limit).or_else(of_class)
+        self.topology.limit(device, point, limit).map(|bound| bound.severity).or_else(of_class)
+    }
+
+    /// The limits of a point: its own, or else those of the class of what its sensor hangs on.
+    fn bounds_of(&self, device: &DeviceId, point: &PointId) -> Vec<(LimitId, Bound)> {
+        let own: Vec<_> =
+            self.topology.limits_of(device, point).map(|(name, bound)| (name.clone(), bound)).collect();
+        if !own.is_empty() {
+            return own;
+        }
+        let of_class = self.class_limits(device).iter().filter(|limit| limit.point == *point);
+        let of_class = of_class.filter_map(|limit| LimitConfig::of_class(limit, device));
+        of_class.map(|limit| (limit.name.clone(), Bound::of(&limit))).collect()
+    }
+
+    /// The `condition` alerts of the other limits of a point that are of the same kind, each with whether it is further
+    /// out than this one. `None`: the alert is of no limit that is known.
+    fn others_of_its_kind(&self, alert: &AlertKey) -> Option<Vec<(AlertKey, bool)>> {
+        let (point, limit) = alert.subject.rsplit_once('/')?;
+        let current = &self.sensors.rows.get(point)?.current;
+        let bounds = self.bounds_of(&current.device, &current.point);
+        let (_, own) = bounds.iter().find(|(name, _)| name.as_str() == limit)?;
+        let others = bounds.iter().filter(|(_, bound)| bound.is_beyond(own) || own.is_beyond(bound));
+        let key = |name: &LimitId| AlertKey::new(Rule::Condition, format!("{point}/{name}"));
+        Some(others.map(|(name, bound)| (key(name), bound.is_beyond(own))).collect())
+    }
+
+    /// The limits that one explains: who is over the further one is over these too.
+    pub(super) fn limits_within(&self, alert: &AlertKey) -> Vec<AlertKey> {
+        let others = self.others_of_its_kind(alert).unwrap_or_default().into_iter();
+        others.filter(|(_, is_beyond)| !is_beyond).map(|(key, _)| key).collect()
+    }
+
+    /// A limit further out that is exceeded.
+    pub(super) fn limit_beyond(&self, alert: &AlertKey) -> Option<AlertKey> {
+        let mut others = self.others_of_its_kind(alert)?.into_iter();
+        others.find(|(key, is_beyond)| *is_beyond && self.alerts.is_firing(key)).map(|(key, _)| key)
     }
 
     /// What is said of limits that neither the configuration nor the class has any longer ends.
@@ -330,7 +372,7 @@ impl Tracker {
         zone: Option<&ZoneId>,
         exposed: &BTreeSet<AssetId>,
     ) -> Option<Details> {
-        let Episode::Began { began_at, value, threshold } = episode else { return None };
+        let Episode::Began { began_at, value, threshold, measure } = episode else { return None };
         let carrier = self.register.carrier_of_sensor(device, *began_at).and_then(Carrier::asset);
         let place = match (zone, carrier) {
             (Some(zone), _) => format!("{zone}: "),
@@ -340,9 +382,14 @@ impl Tracker {
         let unit = self.topology.unit(device, point).map(|unit| format!(" {unit}")).unwrap_or_default();
         let since = self.register.local(site.as_ref(), *began_at);
         let severity = self.limit_severity(device, point, limit).unwrap_or(Severity::Warning);
-        let side = if value < threshold { "below" } else { "above" };
+        let (what, per) = match measure {
+            Measure::Value if value < threshold => ("is below", ""),
+            Measure::Value => ("is above", ""),
+            Measure::Rise => ("rises faster than", " a minute"),
+            Measure::Fall => ("falls faster than", " a minute"),
+        };
         let summary = format!(
-            "{place}{point} of {device} is {side} its limit {limit}: {}{unit}, allowed {}{unit}, since {since}; \
+            "{place}{point} of {device} {what} its limit {limit}: {}{unit}{per}, allowed {}{unit}{per}, since {since}; \
              go and look, and protect {}",
             figure(*value),
             figure(*threshold),

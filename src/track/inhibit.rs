@@ -1,6 +1,6 @@
 //! Which alert explains which: a site that is down explains its sources, a source that is down explains what
-//! hangs on it, a suspect watcher explains the ghosts of its read points, planned work what it makes fall
-//! silent. What is explained is kept, and nobody is told of it; what explains says how many it explains.
+//! hangs on it, a suspect watcher explains the ghosts of its read points, a limit explains those within it,
+//! planned work what it makes fall silent. What is explained is kept, and nobody is told of it; what explains says how many it explains.
 
 use super::Tracker;
 use super::alerts::Details;
@@ -49,6 +49,7 @@ impl Tracker {
             }
             Rule::SiteDown => self.hanging_on_site(&SiteId::new(&turned.subject)),
             Rule::WatcherSuspect => self.ghosts_of(&turned.subject),
+            Rule::Condition => self.limits_within(turned),
             _ => Vec::new(),
         };
         for key in explained {
@@ -134,6 +135,7 @@ impl Tracker {
             Rule::WrongZone => self.reader_down(&[self.sensed_at(&key.subject)?.clone()]),
             Rule::Zombie => self.reader_down(&[self.strangers.read_point_of(&key.subject)?]),
             Rule::TrackerSilent => self.firing_down(self.silence.source_of(&key.subject)?),
+            Rule::Condition => self.limit_beyond(key),
             _ => None,
         }
     }

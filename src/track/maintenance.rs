@@ -24,8 +24,14 @@ use crate::domain::register::{Carrier, Maintained, Maintenance};
 use crate::domain::time::Timestamp;
 
 /// What planned work explains.
-const EXPLAINED: [Rule; 5] =
-    [Rule::SiteDown, Rule::ReaderDown, Rule::ReaderTrouble, Rule::SensorBad, Rule::WatcherSuspect];
+const EXPLAINED: [Rule; 6] = [
+    Rule::SiteDown,
+    Rule::ReaderDown,
+    Rule::ReaderTrouble,
+    Rule::SensorBad,
+    Rule::Condition,
+    Rule::WatcherSuspect,
+];
 
 #[derive(Debug, Default)]
 pub(super) struct Maintenances {
@@ -101,6 +107,12 @@ impl Tracker {
             Rule::ReaderTrouble => self.work_on(&SourceId::new(key.subject.rsplit_once('/')?.0)),
             Rule::SiteDown => self.work_all_over(&SiteId::new(&key.subject)),
             Rule::SensorBad => self.work_at_sensor(&key.subject),
+            // Of a device that is worked on no value counts; work in a cold room warms what is in it all the same.
+            Rule::Condition => {
+                let (point, _) = key.subject.rsplit_once('/')?;
+                let source = self.sensors.source_of(point)?;
+                self.in_force(|of| matches!(of, Maintained::Source(name) if name == source))
+            }
             Rule::WatcherSuspect => {
                 let mut read_points = self.watches.group(&key.subject)?.read_points().iter();
                 read_points.find_map(|point| {

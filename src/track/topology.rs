@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::custody::Stays;
-use crate::config::{AlertRules, ReadPointKind, Rules};
+use crate::config::{AlertRules, LimitConfig, LimitKind, ReadPointKind, Rules};
 use crate::domain::alerts::{AlertKey, Severity};
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
@@ -28,10 +28,29 @@ pub(super) struct Topology {
     /// What an antenna hears for: its read point, or its share of it.
     ears: BTreeMap<(SourceId, Antenna), ReadPointId>,
     fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
-    limits: BTreeMap<(DeviceId, PointId, LimitId), Severity>,
+    limits: BTreeMap<(DeviceId, PointId, LimitId), Bound>,
     source_sites: BTreeMap<SourceId, SiteId>,
     units: BTreeMap<(DeviceId, PointId), String>,
     pub alerts: AlertRules,
+}
+
+/// What a limit bounds, and how bad it is to be over it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    pub kind: LimitKind,
+    pub threshold: f64,
+    pub severity: Severity,
+}
+
+impl Bound {
+    pub fn of(limit: &LimitConfig) -> Self {
+        Self { kind: limit.kind, threshold: limit.threshold, severity: limit.severity }
+    }
+
+    /// Whether it is further out than another of the same kind: who is over it is over that too.
+    pub fn is_beyond(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.kind.is_beyond(self.threshold, other.threshold)
+    }
 }
 
 #[derive(Debug)]
@@ -91,7 +110,7 @@ impl Topology {
             limits: rules
                 .limits
                 .iter()
-                .map(|l| ((l.device.clone(), l.point.clone(), l.name.clone()), l.severity))
+                .map(|l| ((l.device.clone(), l.point.clone(), l.name.clone()), Bound::of(l)))
                 .collect(),
             source_sites: rules.source_sites.clone(),
             units: rules.units.clone(),
@@ -244,8 +263,19 @@ impl Topology {
         self.fences.get(fence)?.1.as_ref()
     }
 
-    pub fn limit_severity(&self, device: &DeviceId, point: &PointId, limit: &LimitId) -> Option<Severity> {
+    pub fn limit(&self, device: &DeviceId, point: &PointId, limit: &LimitId) -> Option<Bound> {
         self.limits.get(&(device.clone(), point.clone(), limit.clone())).copied()
+    }
+
+    /// Every limit of a point, by name.
+    pub fn limits_of<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        point: &'a PointId,
+    ) -> impl Iterator<Item = (&'a LimitId, Bound)> {
+        let first = (device.clone(), point.clone(), LimitId::new(""));
+        let of_point = self.limits.range(first..).take_while(move |((d, p, _), _)| (d, p) == (device, point));
+        of_point.map(|((.., name), bound)| (name, *bound))
     }
 
     /// Whether a `condition` alert's subject still is a configured limit.

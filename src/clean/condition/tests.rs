@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::MaxChange;
 use crate::domain::alerts::Severity;
+use crate::domain::sightings::Measure;
 
 fn limit(kind: LimitKind, threshold: f64) -> LimitConfig {
     LimitConfig {
@@ -47,9 +48,9 @@ fn words(second: i64, seen: &Seen) -> Option<String> {
         Seen::Condition(ConditionChange { change: Episode::Began { began_at, value, .. }, .. }) => {
             Some(format!("{second}: began {} at {value}", seconds(*began_at)))
         }
-        Seen::Condition(ConditionChange { change: Episode::Ended { began_at, peak, peak_at }, .. }) => {
-            Some(format!("{second}: ended {}, {peak} at {}", seconds(*began_at), seconds(*peak_at)))
-        }
+        Seen::Condition(ConditionChange {
+            change: Episode::Ended { began_at, peak, peak_at, .. }, ..
+        }) => Some(format!("{second}: ended {}, {peak} at {}", seconds(*began_at), seconds(*peak_at))),
         Seen::Quality { quality: Quality::Good, .. } => Some(format!("{second}: good")),
         Seen::Quality { .. } => Some(format!("{second}: bad")),
         _ => None,
@@ -163,4 +164,83 @@ fn an_older_sample_is_late_and_moves_nothing() {
     let before = point.clone();
     assert!(point.take(sample(5, 9.0), &PointChecks::default(), &mut seen));
     assert_eq!((point.last, point.judged, point.limits), (before.last, before.judged, before.limits));
+}
+
+/// Samples a minute apart → the episodes, with how long they were over.
+fn episodes(limit: LimitConfig, values: &[f64]) -> Vec<Episode> {
+    let mut point = SensorPoint::new("cold-room".into(), "temperature".into(), Arc::from([limit]));
+    let mut seen = Vec::new();
+    for (minute, value) in (0..).zip(values) {
+        let good = value.is_finite();
+        let quality = if good { Quality::Good } else { Quality::NoCommunication };
+        let (device, name) = (point.device.clone(), point.point.clone());
+        let observed_at = at(minute * 60);
+        let value = good.then_some(*value);
+        let sample = Sample { device, point: name, observed_at, value, text: None, quality };
+        point.take(sample, &PointChecks::default(), &mut seen);
+    }
+    let episode = |seen: &Seen| match seen {
+        Seen::Condition(ConditionChange { change, .. }) => Some(*change),
+        _ => None,
+    };
+    seen.iter().filter_map(episode).collect()
+}
+
+#[test]
+fn a_rate_is_over_its_limit_however_low_the_value_is() {
+    const OVER: Duration = Duration::from_secs(180);
+    let rule = |kind| LimitConfig {
+        deadband: 0.2,
+        on_delay: Duration::ZERO,
+        off_delay: Duration::ZERO,
+        ..limit(kind, 1.0)
+    };
+    // 0.5 a minute, then 2, then none.
+    let rises = [-20.0, -19.5, -19.0, -18.5, -16.5, -14.5, -12.5, -12.5, -12.5, -12.5, -12.5];
+    let told = |episodes: &[Episode]| match episodes {
+        [
+            Episode::Began { began_at, value, threshold, measure },
+            Episode::Ended { peak, peak_at, measure: of, over_s, .. },
+        ] => {
+            assert_eq!((measure, *threshold), (of, 1.0));
+            let minute = |at: &Timestamp| at.as_micros() / 60_000_000;
+            (minute(began_at), *value, *peak, minute(peak_at), *over_s, *measure)
+        }
+        other => panic!("{other:?}"),
+    };
+    // Over three minutes: 1.0 in the fourth, 1.5, 2.0 in the sixth, then 1.33, 0.67.
+    let expected = (5, 1.5, 2.0, 6, Some(180.0));
+    let (began, value, peak, peak_at, over, measure) =
+        told(&episodes(rule(LimitKind::Rise { over: OVER }), &rises));
+    assert_eq!(((began, value, peak, peak_at, over), measure), (expected, Measure::Rise));
+    let falls = rises.map(|value| -value);
+    let (began, value, peak, peak_at, over, measure) =
+        told(&episodes(rule(LimitKind::Fall { over: OVER }), &falls));
+    assert_eq!(((began, value, peak, peak_at, over), measure), (expected, Measure::Fall));
+    assert!(episodes(rule(LimitKind::Fall { over: OVER }), &rises).is_empty());
+    // One wrong value is a rise of a third of it over the window, and one that fails tells nothing.
+    assert!(
+        episodes(rule(LimitKind::Rise { over: OVER }), &[0.0, 0.0, 0.0, 2.9, 0.0, f64::NAN, 2.9, 0.0])
+            .is_empty()
+    );
+}
+
+#[test]
+fn time_over_is_what_was_seen_to_be_over() {
+    let rule = LimitConfig {
+        on_delay: Duration::from_secs(60),
+        off_delay: Duration::from_secs(120),
+        ..limit(LimitKind::High, 8.0)
+    };
+    let over = |values: &[f64]| match episodes(rule.clone(), values)[..] {
+        [Episode::Began { .. }, Episode::Ended { over_s, .. }] => over_s.unwrap(),
+        ref other => panic!("{other:?}"),
+    };
+    assert_eq!(over(&[9.0, 9.0, 9.0, 5.0, 5.0, 5.0]), 180.0, "a value holds until the next");
+    assert_eq!(over(&[9.0, 9.0, 7.5, 7.5, 9.0, 5.0, 5.0, 5.0]), 180.0, "within the deadband it is not over");
+    assert_eq!(
+        over(&[9.0, 9.0, f64::NAN, f64::NAN, 9.0, 5.0, 5.0, 5.0]),
+        120.0,
+        "what nobody saw does not count"
+    );
 }

@@ -25,6 +25,8 @@ fn write_all(config: &Config, out: &mut String) -> std::fmt::Result {
         let kind = match limit.kind {
             LimitKind::High => "above",
             LimitKind::Low => "below",
+            LimitKind::Rise { .. } => "rises a minute by more than",
+            LimitKind::Fall { .. } => "falls a minute by more than",
         };
         writeln!(
             out,

@@ -297,6 +297,42 @@ fn every_contradiction_of_a_map_is_told_at_once() {
 }
 
 #[test]
+fn limits_bound_a_value_or_a_rate() {
+    let text = |limit: &str| {
+        format!(
+            "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[class]]\nname = \"c\"\n[[class.limit]]\n\
+             point = \"t\"\nname = \"l\"\n{limit}\n[[modbus]]\nname = \"m\"\naddress = \"h:502\"\nbase = 0\n\
+             [[modbus.point]]\nname = \"t\"\ntable = \"input\"\naddress = 0\ntype = \"u16\"\n[[limit]]\n\
+             device = \"m\"\npoint = \"t\"\nname = \"l\"\n{limit}\n"
+        )
+    };
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    for (limit, kind, threshold) in [
+        ("low = -2", LimitKind::Low, -2.0),
+        ("rise_per_min = 2.5", LimitKind::Rise { over: minutes(5) }, 2.5),
+        ("fall_per_min = 3\nover = \"10m\"", LimitKind::Fall { over: minutes(10) }, 3.0),
+    ] {
+        let rules = parse(&text(limit), Path::new(""), &no_env).unwrap().rules;
+        let own = &rules.limits[0];
+        let of_class = LimitConfig::of_class(&rules.classes[0].limits[0], &"m".into()).unwrap();
+        assert_eq!((own.kind, own.threshold), (kind, threshold), "{limit}");
+        assert_eq!((of_class.kind, of_class.threshold), (kind, threshold), "{limit}");
+    }
+    for (limit, wrong) in [
+        ("", "high: missing"),
+        ("high = 1\nrise_per_min = 1", "rise_per_min: 1: given beside high"),
+        ("high = 1\nover = \"5m\"", "over: \"5m\": only rates have a window"),
+        ("fall_per_min = -1", "fall_per_min: -1"),
+    ] {
+        let found = problems(&text(limit));
+        for place in ["class[0].limit[0].", "limit[0]."] {
+            let expected = format!("{place}{wrong}");
+            assert!(found.iter().any(|line| line.starts_with(&expected)), "{expected}: {found:#?}");
+        }
+    }
+}
+
+#[test]
 fn profiles_come_from_files_too_and_their_faults_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

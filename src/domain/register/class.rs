@@ -78,11 +78,19 @@ pub struct AssetClass {
 pub struct ClassLimit {
     pub point: PointId,
     pub name: LimitId,
-    /// One of the two.
+    /// One of these four.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rise_per_min: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fall_per_min: Option<f64>,
+    /// The window of a rate; not set: five minutes.
+    #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub over: Option<Duration>,
     /// The value must come back this far before the excursion ends.
     #[serde(default)]
     pub deadband: f64,

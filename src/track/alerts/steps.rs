@@ -202,7 +202,7 @@ impl Alerts {
     }
 
     fn note_turned(&mut self, key: &AlertKey) {
-        if matches!(key.rule, Rule::ReaderDown | Rule::SiteDown | Rule::WatcherSuspect) {
+        if matches!(key.rule, Rule::ReaderDown | Rule::SiteDown | Rule::WatcherSuspect | Rule::Condition) {
             self.turned.push(key.clone());
         }
     }

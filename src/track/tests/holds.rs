@@ -4,7 +4,7 @@ use super::world::*;
 use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::readiness::{HoldKind, Unready};
 use crate::domain::register::*;
-use crate::domain::sightings::{ConditionChange, Direction, Episode, Seen};
+use crate::domain::sightings::{ConditionChange, Direction, Episode, Measure, Seen};
 
 fn class(name: &str, change: impl FnOnce(&mut AssetClass)) -> Record {
     let mut class = AssetClass::new(name.into());
@@ -124,12 +124,13 @@ fn what_came_back_damaged_or_in_alarm_is_quarantined() {
     world.import(vec![Record::Sensor(SensorAttachment::on_asset("cold-1".into(), "T1"))]).unwrap();
     world.check_out("T1", None).unwrap();
     let began_at = t(world.at);
-    let began = Episode::Began { began_at, value: 9.0, threshold: 8.0 };
+    let began = Episode::Began { began_at, value: 9.0, threshold: 8.0, measure: Measure::Value };
     let change =
         ConditionChange { device: "cold-1".into(), point: "temp".into(), limit: "hi".into(), change: began };
     world.see_from("cold-1", world.at, false, Seen::Condition(change));
     world.check_in("T1").unwrap();
-    let ended = Episode::Ended { began_at, peak: 9.0, peak_at: began_at };
+    let ended =
+        Episode::Ended { began_at, peak: 9.0, peak_at: began_at, measure: Measure::Value, over_s: None };
     let change =
         ConditionChange { device: "cold-1".into(), point: "temp".into(), limit: "hi".into(), change: ended };
     world.see_from("cold-1", world.at, false, Seen::Condition(change));

@@ -3,6 +3,7 @@ use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::Command;
 use crate::domain::readings::Quality;
 use crate::domain::register::{Maintained, Maintenance, Record};
+use crate::domain::sightings::{ConditionChange, Episode, Measure, Seen};
 use crate::domain::state::StateKind;
 use crate::track::WatchRow;
 
@@ -82,6 +83,25 @@ fn a_silent_sensor_and_a_suspect_watcher_are_explained_too() {
     for key in ["watcher-suspect/CRIB", "sensor-bad/cold-1/temp"] {
         let alert = world.tracker.alerts.open(&AlertKey::parse(key).unwrap()).unwrap();
         assert_eq!(alert.inhibited_by.as_ref().map(ToString::to_string).as_deref(), Some("maintenance/M-1"));
+    }
+}
+
+/// A sensor that is calibrated says anything; what is done around it warms what is in there.
+#[test]
+fn an_excursion_is_explained_by_work_on_its_device_alone() {
+    for (of, explained) in [
+        (Maintained::Source("cold-1".into()), true),
+        (Maintained::Site("hq".into()), false),
+        (Maintained::Source("r1".into()), false),
+    ] {
+        let mut world = World::new();
+        let change = Episode::Began { began_at: t(0), value: 9.5, threshold: 8.0, measure: Measure::Value };
+        let (device, point, limit) = ("cold-1".into(), "temp".into(), "hi".into());
+        let began = Seen::Condition(ConditionChange { device, point, limit, change });
+        world.see_from("cold-1", 0, false, began);
+        world.import(vec![planned("M-1", of, 0, 9000)]).unwrap();
+        let key = AlertKey::new(Rule::Condition, "cold-1/temp/hi");
+        assert_eq!(world.tracker.alerts.open(&key).unwrap().inhibited_by.is_some(), explained);
     }
 }
 

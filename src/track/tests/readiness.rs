@@ -6,7 +6,7 @@ use crate::domain::commands::Command;
 use crate::domain::ids::ClassId;
 use crate::domain::readiness::{PartTrouble, Unready};
 use crate::domain::register::*;
-use crate::domain::sightings::{ConditionChange, Direction, Episode, Seen};
+use crate::domain::sightings::{ConditionChange, Direction, Episode, Measure, Seen};
 
 fn class(name: &str, change: impl FnOnce(&mut AssetClass)) -> Record {
     let mut class = AssetClass::new(ClassId::new(name));
@@ -33,8 +33,10 @@ fn remove(world: &mut World, table: &str, key: &str) {
 fn alarm(world: &mut World, began: bool) {
     let began_at = t(world.at);
     let change = match began {
-        true => Episode::Began { began_at, value: 9.0, threshold: 8.0 },
-        false => Episode::Ended { began_at, peak: 9.0, peak_at: began_at },
+        true => Episode::Began { began_at, value: 9.0, threshold: 8.0, measure: Measure::Value },
+        false => {
+            Episode::Ended { began_at, peak: 9.0, peak_at: began_at, measure: Measure::Value, over_s: None }
+        }
     };
     let change =
         ConditionChange { device: "cold-1".into(), point: "temp".into(), limit: "hi".into(), change };

@@ -3,7 +3,7 @@ use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::readings::{Quality, Sample};
 use crate::domain::register::Carrier;
 use crate::domain::register::{Record, SensorAttachment};
-use crate::domain::sightings::{ConditionChange, Episode, Seen};
+use crate::domain::sightings::{ConditionChange, Episode, Measure, Seen};
 use crate::domain::state::{SensorCurrent, StateKind};
 
 fn change(episode: Episode) -> Seen {
@@ -27,7 +27,7 @@ fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
     let attachment = SensorAttachment::new("cold-1".into(), Carrier::Zone("coldroom".into()));
     world.import(vec![Record::Sensor(attachment)]).unwrap();
     world.at = 30;
-    let began = Episode::Began { began_at: t(25), value: 9.5, threshold: 8.0 };
+    let began = Episode::Began { began_at: t(25), value: 9.5, threshold: 8.0, measure: Measure::Value };
     world.see_from("cold-1", 30, false, change(began));
     assert_eq!(sensor(&world).exceeded, ["hi"]);
     let key = AlertKey::new(Rule::Condition, "cold-1/temp/hi");
@@ -35,7 +35,8 @@ fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
     assert_eq!(alert.severity, Severity::Critical);
     assert!(alert.summary.starts_with("coldroom: temp of cold-1 is above its limit hi: 9.5 °C"));
     world.at = 90;
-    let ended = Episode::Ended { began_at: t(25), peak: 11.0, peak_at: t(50) };
+    let ended =
+        Episode::Ended { began_at: t(25), peak: 11.0, peak_at: t(50), measure: Measure::Value, over_s: None };
     world.see_from("cold-1", 90, false, change(ended));
     assert!(sensor(&world).exceeded.is_empty());
     assert_eq!(
@@ -47,6 +48,47 @@ fn an_excursion_is_alerted_at_once_and_resolved_at_its_end() {
             "90 condition/cold-1/temp/hi resolved",
         ]
     );
+}
+
+/// Who is over the outer limit is over the inner one: one alert, not two.
+#[test]
+fn a_limit_explains_those_within_it() {
+    let mut rules = rules();
+    let inner = rules.limits[0].clone();
+    let outer = crate::config::LimitConfig { name: "hi-hi".into(), threshold: 12.0, ..inner.clone() };
+    let low = crate::config::LimitConfig {
+        name: "lo".into(),
+        kind: crate::config::LimitKind::Low,
+        threshold: 1.0,
+        ..inner
+    };
+    rules.limits.extend([outer, low]);
+    let mut world = World::with(rules);
+    let mut say = |at: i64, limit: &str, began: bool| {
+        let measure = Measure::Value;
+        let change = match began {
+            true => Episode::Began { began_at: t(at), value: 13.0, threshold: 8.0, measure },
+            false => Episode::Ended { began_at: t(at), peak: 13.0, peak_at: t(at), measure, over_s: None },
+        };
+        let (device, point, limit) = ("cold-1".into(), "temp".into(), limit.into());
+        world.at = at;
+        world.see_from(
+            "cold-1",
+            at,
+            false,
+            Seen::Condition(ConditionChange { device, point, limit, change }),
+        );
+        world.alerted()
+    };
+    assert_eq!(say(10, "hi", true), ["10 condition/cold-1/temp/hi fired"]);
+    let told = say(20, "hi-hi", true);
+    assert!(told.contains(&"20 condition/cold-1/temp/hi-hi fired".to_owned()), "{told:?}");
+    assert!(told.contains(&"20 condition/cold-1/temp/hi inhibited".to_owned()), "{told:?}");
+    // Another direction is another matter.
+    assert_eq!(say(30, "lo", true), ["30 condition/cold-1/temp/lo fired"]);
+    let told = say(40, "hi-hi", false);
+    assert!(told.contains(&"40 condition/cold-1/temp/hi uninhibited".to_owned()), "{told:?}");
+    assert_eq!(say(50, "hi", false), ["50 condition/cold-1/temp/hi resolved"]);
 }
 
 #[test]
@@ -117,7 +159,7 @@ fn a_sensor_without_good_values_is_an_alert_after_a_while_unless_its_source_expl
 #[test]
 fn a_limit_taken_out_of_the_configuration_ends_its_alert() {
     let mut world = World::new();
-    let began = Episode::Began { began_at: t(0), value: 9.5, threshold: 8.0 };
+    let began = Episode::Began { began_at: t(0), value: 9.5, threshold: 8.0, measure: Measure::Value };
     world.see_from("cold-1", 0, false, change(began));
     world.events.clear();
     let mut changed = rules();

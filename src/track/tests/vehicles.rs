@@ -10,7 +10,7 @@ use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readings::Fix;
 use crate::domain::register::{AssetClass, Carrier, Coverage, Record, SensorAttachment, Zone};
 use crate::domain::sightings::Direction::{In, Out};
-use crate::domain::sightings::{ConditionChange, Episode, FenceChange, PresenceChange, Seen};
+use crate::domain::sightings::{ConditionChange, Episode, FenceChange, Measure, PresenceChange, Seen};
 use crate::domain::state::{Location, StateKind};
 
 /// Tools `T1` to `T4` in the crib; trucks `V1` (tag 11, tracker `gps-1`), `V2` (tag 12) and `V3`. A vehicle in the bay, which the
@@ -281,8 +281,16 @@ fn what_cannot_be_loaded_is_refused_with_the_reason() {
 
 fn excursion(began: Option<i64>, ended: Option<i64>) -> Seen {
     let change = match (began, ended) {
-        (Some(at), None) => Episode::Began { began_at: t(at), value: 9.0, threshold: 8.0 },
-        (Some(at), Some(peak)) => Episode::Ended { began_at: t(at), peak: 12.0, peak_at: t(peak) },
+        (Some(at), None) => {
+            Episode::Began { began_at: t(at), value: 9.0, threshold: 8.0, measure: Measure::Value }
+        }
+        (Some(at), Some(peak)) => Episode::Ended {
+            began_at: t(at),
+            peak: 12.0,
+            peak_at: t(peak),
+            measure: Measure::Value,
+            over_s: None,
+        },
         _ => unreachable!(),
     };
     Seen::Condition(ConditionChange {

@@ -9,7 +9,9 @@ use tallyman::domain::ids::{Digest, EventId};
 use tallyman::domain::motion::{Motion, MotionChange};
 use tallyman::domain::readings::{Fix, Quality, Sample};
 use tallyman::domain::register::Checkout;
-use tallyman::domain::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
+use tallyman::domain::sightings::{
+    Direction, Episode, FenceChange, Measure, PassageEvidence, PresenceChange,
+};
 use tallyman::domain::time::Timestamp;
 use tallyman::journal::Batch;
 
@@ -101,8 +103,14 @@ pub fn one_of_each() -> Vec<Event> {
         zone: Some("cold-room".into()),
         exposed: vec!["FL-07".into()],
     };
-    let began = Episode::Began { began_at: at(1), value: 9.5, threshold: 8.0 };
-    let ended = Episode::Ended { began_at: at(1), peak: 11.25, peak_at: at(2) };
+    let began = Episode::Began { began_at: at(1), value: 9.5, threshold: 8.0, measure: Measure::Value };
+    let ended = Episode::Ended {
+        began_at: at(1),
+        peak: 11.25,
+        peak_at: at(2),
+        measure: Measure::Value,
+        over_s: None,
+    };
     let quality = EventBody::SensorQuality {
         device: "cold-1".into(),
         point: "temperature".into(),
