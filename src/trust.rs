@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{AlertDescription, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::TlsConfig;
@@ -81,6 +81,28 @@ pub fn acceptor(
 pub fn untrusted(error: &io::Error) -> Option<&rustls::Error> {
     let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     matches!(inner, rustls::Error::InvalidCertificate(_)).then_some(inner)
+}
+
+/// What the other side says of our certificate, where that is why it ends a connection: TLS 1.3 takes one first, and
+/// looks at it while the first bytes are under way.
+pub fn refusal_of_ours(error: &io::Error) -> Option<AlertDescription> {
+    use AlertDescription as Alert;
+    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::AlertReceived(alert) = inner else { return None };
+    let of_certificates = [
+        Alert::CertificateRequired,
+        Alert::NoCertificate,
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateRevoked,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::AccessDenied,
+        // An authority of the same name and with another key.
+        Alert::DecryptError,
+    ];
+    of_certificates.contains(alert).then_some(*alert)
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {

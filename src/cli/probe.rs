@@ -174,8 +174,8 @@ async fn patiently(line: &mut Line, args: &ModbusArgs, request: PlannedRequest) 
         match answer {
             Err(Fault::Exception(BUSY | ACKNOWLEDGED)) => {}
             Err(Fault::Timeout | Fault::Wrong(_)) => {
-                *line =
-                    Line::open(args.config()).await.map_err(|failure| Fault::Closed(describe(&failure)))?;
+                let opened = Line::open(args.config()).await;
+                *line = opened.map_err(|failure| Fault::Closed(std::io::Error::other(describe(&failure))))?;
                 line.settle().await?;
             }
             answer => return answer,

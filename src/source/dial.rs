@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
@@ -21,6 +22,10 @@ pub enum DialError {
          the address, or server_name?"
     )]
     NotTrusted(#[source] rustls::Error),
+    #[error(
+        "the other side does not take our certificate, or misses one ({0:?}): see cert_file and key_file of `tls`"
+    )]
+    Refused(AlertDescription),
     #[error("failed to begin TLS: {0}")]
     Tls(#[source] io::Error),
 }
@@ -35,9 +40,11 @@ pub(super) async fn dial(host: &str, port: u16, tls: Option<&ClientTls>) -> Resu
     let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
     let name = ServerName::try_from(name).map_err(|error| DialError::Tls(io::Error::other(error)))?;
     let stream = connector.connect(name, stream).await;
-    let stream = stream.map_err(|error| match trust::untrusted(&error) {
-        Some(untrusted) => DialError::NotTrusted(untrusted.clone()),
-        None => DialError::Tls(error),
-    })?;
+    let stream =
+        stream.map_err(|error| match (trust::untrusted(&error), trust::refusal_of_ours(&error)) {
+            (Some(untrusted), _) => DialError::NotTrusted(untrusted.clone()),
+            (None, Some(alert)) => DialError::Refused(alert),
+            (None, None) => DialError::Tls(error),
+        })?;
     Ok(Box::new(stream))
 }

@@ -42,7 +42,7 @@ pub(super) async fn keep_listening(mut listener: impl Listener, shutdown: Cancel
         };
         let ended = match opened {
             Ok(mut line) => listener.listen(&mut *line, &shutdown).await,
-            Err(reason) => Ended::Lost(reason),
+            Err(error) => Ended::Lost(error.to_string()),
         };
         let Ended::Lost(reason) = ended else { break };
         let delay = listener.standing().lost(reason);

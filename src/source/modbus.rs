@@ -7,6 +7,8 @@
 //!        └──────────────────┴──────────┴── closed; or not one of its devices answers
 //! ```
 //!
+//! On a serial line one missing answer is no more than that: the next poll asks again.
+//!
 //! While there is no connection every poll still gives its failed frames: bad quality is known within one
 //! poll. A device that does not answer while others do is left alone for longer and longer (`unit`), so it
 //! costs them a timeout now and then. A device cannot be slowed: where the pipeline has no room answers are
@@ -26,14 +28,17 @@ use crate::source::standing::Standing;
 use crate::telemetry::names;
 
 mod exchange;
+mod fault;
 mod line;
 mod meters;
 pub mod plan;
 mod schedule;
+mod timing;
 mod unit;
 mod wire;
 
-pub use line::{Fault, Line};
+pub use fault::Fault;
+pub use line::Line;
 use meters::Meters;
 use plan::PlannedRequest;
 use schedule::{Beat, Schedule};
@@ -132,6 +137,7 @@ impl Poller {
 
     async fn poll(&mut self, beat: schedule::Beat) {
         let unit = &mut self.units[beat.unit];
+        unit.begin_poll(Instant::now());
         unit.relearn(Instant::now());
         let requests = unit.requests(beat.interval);
         if self.standing.outbox.gate_is_open() {

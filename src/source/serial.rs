@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::line::open;
+pub use self::line::{OpenError, open};
 use super::IntakeSender;
 use super::listening::{Ended, Listener, keep_listening};
 use super::standing::Standing;

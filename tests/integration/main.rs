@@ -26,6 +26,7 @@ mod memory;
 mod metrics;
 mod modbus_line;
 mod modbus_profiles;
+mod modbus_serial;
 mod modbus_source;
 mod month;
 mod mqtt_source;

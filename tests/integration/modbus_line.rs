@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tallyman::config::{
     BackoffConfig, ModbusConfig, ModbusReach, ModbusTransport, ModbusUnitConfig, Parity, PointConfig,
@@ -19,16 +19,16 @@ use tokio::time::timeout;
 use crate::servers::PATIENCE;
 use crate::source::Source;
 
-const TIMEOUT: Duration = Duration::from_millis(60);
+pub const TIMEOUT: Duration = Duration::from_millis(60);
 
-fn points(addresses: &[u16]) -> Vec<PointConfig> {
+pub fn points(addresses: &[u16]) -> Vec<PointConfig> {
     let point = |address: &u16| {
         PointConfig::new(&format!("p{address}"), ModbusTable::Holding, *address, RegisterType::U16)
     };
     addresses.iter().map(point).collect()
 }
 
-fn unit(number: u8, points: Vec<PointConfig>) -> ModbusUnitConfig {
+pub fn unit(number: u8, points: Vec<PointConfig>) -> ModbusUnitConfig {
     ModbusUnitConfig {
         device: DeviceId::new(format!("unit-{number}")),
         unit: number,
@@ -38,7 +38,7 @@ fn unit(number: u8, points: Vec<PointConfig>) -> ModbusUnitConfig {
     }
 }
 
-fn line(transport: ModbusTransport, units: Vec<ModbusUnitConfig>) -> ModbusConfig {
+pub fn line(transport: ModbusTransport, units: Vec<ModbusUnitConfig>) -> ModbusConfig {
     ModbusConfig {
         name: SourceId::new("line"),
         pause: if transport.is_rtu() { Duration::from_millis(3) } else { Duration::ZERO },
@@ -54,19 +54,19 @@ fn over_tcp(bank: &Bank) -> ModbusTransport {
     ModbusTransport::Tcp { address: bank.address().unwrap().to_string(), tls: None }
 }
 
-fn on_port(path: &Path) -> ModbusTransport {
+pub fn on_port(path: &Path) -> ModbusTransport {
     let (baud, parity) = (115_200, Parity::None);
     ModbusTransport::Rtu(SerialLine::Port { path: path.to_owned(), baud, data_bits: 8, stop_bits: 1, parity })
 }
 
-struct Daemon(Source);
+pub struct Daemon(pub Source);
 
 impl Daemon {
-    fn start(config: ModbusConfig) -> Self {
+    pub fn start(config: ModbusConfig) -> Self {
         Self(Source::start(10_000, |intake, shutdown| modbus::run(config, intake, shutdown)))
     }
 
-    async fn answer(&mut self) -> ModbusAnswer {
+    pub async fn answer(&mut self) -> ModbusAnswer {
         loop {
             if let Intake::Frame(frame) = self.0.next().await {
                 let Payload::Modbus(answer) = frame.payload else { panic!("{frame:?}") };
@@ -76,7 +76,7 @@ impl Daemon {
     }
 
     /// Answers until one is as wanted, that one the last.
-    async fn until(&mut self, what: &str, wanted: impl Fn(&ModbusAnswer) -> bool) -> Vec<ModbusAnswer> {
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&ModbusAnswer) -> bool) -> Vec<ModbusAnswer> {
         let mut answers = Vec::new();
         let found = timeout(PATIENCE, async {
             loop {
@@ -98,14 +98,14 @@ fn is_from(answer: &ModbusAnswer, unit: u8) -> bool {
 }
 
 /// Whether the registers are those that the slave has there.
-fn is_true(answer: &ModbusAnswer) -> bool {
+pub fn is_true(answer: &ModbusAnswer) -> bool {
     let unit: u16 = answer.device.as_str().trim_start_matches("unit-").parse().unwrap();
     let truth: Vec<u16> =
         (answer.address..answer.address + answer.count).map(|at| unit * 1000 + at).collect();
     answer.registers.as_ref().is_ok_and(|registers| *registers == truth)
 }
 
-fn slaves(units: &[u8]) -> BTreeMap<u8, Slave> {
+pub fn slaves(units: &[u8]) -> BTreeMap<u8, Slave> {
     units.iter().map(|unit| (*unit, telling(*unit, Table::Holding, 0..100))).collect()
 }
 
@@ -124,14 +124,18 @@ async fn devices_of_one_line_share_a_connection() {
     bank.stop().await;
 }
 
-/// Two of three devices answer. The dead one is tried now and then; the others miss nothing of it.
+const POLL: Duration = Duration::from_millis(40);
+
+/// Two of three devices answer. The dead one is tried now and then; the others miss nothing of it but what fell due
+/// while it was tried, and keep their beat.
 async fn a_dead_device(bank: Bank, transport: ModbusTransport) {
     bank.change(2, |slave| slave.dead = true);
-    let mut config = line(transport, (1..=3).map(|number| unit(number, points(&[10, 40]))).collect());
+    let polled = |number| ModbusUnitConfig { poll: POLL, ..unit(number, points(&[10, 40])) };
+    let mut config = line(transport, (1..=3).map(polled).collect());
     config.backoff = BackoffConfig { first: Duration::from_millis(400), last: Duration::from_secs(2) };
     let mut daemon = Daemon::start(config);
     let mut counts = BTreeMap::<String, [usize; 2]>::new();
-    // Until one that answers has done so a hundred times.
+    // Until one that answers has done so a hundred times, twice a poll.
     while counts.get("unit-3").is_none_or(|[good, _]| *good < 100) {
         let answer = daemon.answer().await;
         let told = counts.entry(answer.device.to_string()).or_default();
@@ -140,19 +144,45 @@ async fn a_dead_device(bank: Bank, transport: ModbusTransport) {
             false => told[1] += 1,
         }
     }
-    let tried = bank.take_asked().iter().filter(|asked| asked.unit == 2).count();
+    let asked = bank.take_asked();
+    let tried = asked.iter().filter(|asked| asked.unit == 2).count();
     let [good, bad] = counts["unit-2"];
     assert_eq!(good, 0);
     assert!(bad >= 30, "bad quality at every poll, asked or not: {counts:?}");
     assert!(tried * 5 < bad, "asked {tried} times for {bad} failures");
-    for alive in ["unit-1", "unit-3"] {
+    for (number, alive) in [(1, "unit-1"), (3, "unit-3")] {
         assert_eq!(counts[alive][1], 0, "{counts:?}");
+        let polls: Vec<Instant> = asked
+            .iter()
+            .filter(|asked| (asked.unit, asked.address) == (number, 10))
+            .map(|asked| asked.at)
+            .collect();
+        keeps_its_beat(&polls, tried);
     }
     // And it comes back.
     bank.change(2, |slave| slave.dead = false);
     daemon.until("the one that was dead", |answer| is_from(answer, 2) && is_true(answer)).await;
     daemon.0.stop().await;
     bank.stop().await;
+}
+
+/// As many polls as fell due, but for those of the timeouts of another; and on the same beat before and after them.
+fn keeps_its_beat(polls: &[Instant], tries: usize) {
+    let (first, last) = (polls[0], polls[polls.len() - 1]);
+    let due = (last - first).div_duration_f64(POLL);
+    let missed = due - (polls.len() - 1) as f64;
+    let timeouts = tries as f64 * (TIMEOUT.div_duration_f64(POLL) + 1.0);
+    assert!(missed <= timeouts + due * 0.1, "{missed} of {due} polls missed, {tries} tries");
+    // Whichever of them was on time has most of the others on its beat.
+    let on_the_beat_of = |of: &Instant| {
+        let off = |poll: &&Instant| {
+            let beats = poll.max(&of).duration_since(*of.min(poll)).div_duration_f64(POLL);
+            (beats - beats.round()).abs()
+        };
+        polls.iter().filter(|poll| off(poll) < 0.25).count()
+    };
+    let most = polls.iter().map(on_the_beat_of).max().unwrap();
+    assert!(most * 10 >= polls.len() * 7, "{most} of {} polls on the beat", polls.len());
 }
 
 #[tokio::test]

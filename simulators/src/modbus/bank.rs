@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -82,6 +82,7 @@ struct Shared {
 /// A request as it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Asked {
+    pub at: Instant,
     pub unit: u8,
     pub function: u8,
     pub address: u16,
@@ -314,7 +315,7 @@ impl Shared {
         let slave = slaves.get(&unit).filter(|slave| !slave.dead);
         let &[_, a1, a0, c1, c0] = pdu else { return exception(ILLEGAL_DATA_VALUE) };
         let (address, count) = (u16::from_be_bytes([a1, a0]), u16::from_be_bytes([c1, c0]));
-        locked(&self.asked).push(Asked { unit, function, address, count });
+        locked(&self.asked).push(Asked { at: Instant::now(), unit, function, address, count });
         let Some(slave) = slave else {
             return if self.tells_of_the_dead { exception(NO_TARGET) } else { None };
         };

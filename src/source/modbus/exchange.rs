@@ -10,7 +10,8 @@
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::line::{Fault, Line};
+use super::fault::Fault;
+use super::line::Line;
 use super::plan::PlannedRequest;
 use super::schedule::Beat;
 use super::{Poller, State};
@@ -91,7 +92,7 @@ impl Poller {
             return Err(ModbusFailure::Transport("the line is gone".into()));
         };
         let asked = &mut self.units[unit];
-        asked.forget_unanswered(Instant::now(), self.config.timeout * LATEST);
+        asked.forget_unanswered(Instant::now(), line.patience() * LATEST);
         if !asked.is_in_step() {
             let step = asked.step_request(request);
             let answer = line.read(asked.config.unit, step).await;
@@ -133,15 +134,19 @@ impl Poller {
 
     /// No answer. Where the others may still answer the line goes on, in step; else it is lost.
     async fn failed(&mut self, unit: usize, request: PlannedRequest, fault: Fault) -> ModbusFailure {
-        let is_closed = matches!(fault, Fault::Closed(_));
+        let is_closed = matches!(fault, Fault::Closed(_) | Fault::Certificate(_));
         let failure = ModbusFailure::from(fault);
         let asked = &mut self.units[unit];
-        asked.failed(failure.clone(), Instant::now());
+        // One disturbance on a serial line is not worth a pause, nor an alert that the line is down. Over TCP the
+        // network has tried again already.
+        let is_glitch = self.config.transport.is_port() && !is_closed && asked.stumbled(&failure);
+        if !is_glitch {
+            asked.failed(failure.clone(), Instant::now());
+        }
         if self.config.transport.is_rtu() {
             asked.lost_step(request, Instant::now());
         }
-        let alone = self.units.iter().all(super::Unit::has_failed);
-        if is_closed || alone {
+        if is_closed || self.units.iter().all(super::Unit::has_failed) {
             self.lost(failure.clone());
         } else if let Err(reason) = self.renew().await {
             self.lost(reason);

@@ -3,7 +3,7 @@
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::collections::BTreeMap;
 
-use super::line::Fault;
+use super::fault::Fault;
 use crate::telemetry::names;
 
 pub struct Meters {
@@ -44,7 +44,7 @@ impl Meters {
             Ok(_) => &self.ok,
             Err(Fault::Exception(_)) => &self.exception,
             Err(Fault::Timeout) => &self.timeout,
-            Err(Fault::Wrong(_) | Fault::Closed(_)) => &self.transport,
+            Err(Fault::Wrong(_) | Fault::Certificate(_) | Fault::Closed(_)) => &self.transport,
         };
         result.increment(1);
     }

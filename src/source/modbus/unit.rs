@@ -44,7 +44,7 @@ impl Unit {
             learned_at: None,
             refused: BTreeMap::new(),
             plans: Vec::new(),
-            breaker: Breaker { backoff: Backoff::new(backoff), open: None },
+            breaker: Breaker { backoff: Backoff::new(backoff), open: None, has_answered: false },
             unanswered: Vec::new(),
             unanswered_at: None,
             config,
@@ -140,22 +140,44 @@ impl Unit {
     /// The failure of a device that is left alone for now.
     pub fn left_alone(&self, now: Instant) -> Option<&ModbusFailure> {
         let (until, failure) = self.breaker.open.as_ref()?;
-        (now < *until).then_some(failure)
+        match until {
+            Until::NextPoll => Some(failure),
+            Until::Time(until) => (now < *until).then_some(failure),
+        }
     }
 
-    /// Whether its last answer is missing.
+    /// Whether its last answer is missing, and that is no glitch.
     pub fn has_failed(&self) -> bool {
-        self.breaker.open.is_some()
+        matches!(self.breaker.open, Some((Until::Time(_), _)))
+    }
+
+    /// What failed once is asked again.
+    pub fn begin_poll(&mut self, now: Instant) {
+        if let Some((until @ Until::NextPoll, _)) = &mut self.breaker.open {
+            *until = Until::Time(now);
+        }
+    }
+
+    /// An answer is missing. Where the one before it was there that may be a glitch: it is left alone until the next
+    /// poll only. Whether it is so.
+    pub fn stumbled(&mut self, failure: &ModbusFailure) -> bool {
+        if self.breaker.open.is_some() || !self.breaker.has_answered {
+            return false;
+        }
+        self.breaker.open = Some((Until::NextPoll, failure.clone()));
+        self.breaker.has_answered = false;
+        true
     }
 
     pub fn answered(&mut self) {
         self.breaker.open = None;
+        self.breaker.has_answered = true;
         self.breaker.backoff.reset();
     }
 
     /// From now on it costs the others one timeout each time that it is tried again, and no more.
     pub fn failed(&mut self, failure: ModbusFailure, now: Instant) {
-        self.breaker.open = Some((now + self.breaker.backoff.next_delay(), failure));
+        self.breaker.open = Some((Until::Time(now + self.breaker.backoff.next_delay()), failure));
     }
 
     /// On a new line it is worth a try.
@@ -211,7 +233,14 @@ fn is_as_long(a: PlannedRequest, b: PlannedRequest) -> bool {
 struct Breaker {
     backoff: Backoff,
     /// Until when it is left alone, and why.
-    open: Option<(Instant, ModbusFailure)>,
+    open: Option<(Until, ModbusFailure)>,
+    /// Since it last failed.
+    has_answered: bool,
+}
+
+enum Until {
+    NextPoll,
+    Time(Instant),
 }
 
 #[cfg(test)]
@@ -317,6 +346,28 @@ mod tests {
         assert!(waits[0] >= 1.0 && waits[3] > 2.0 * waits[0], "{waits:?}");
         unit.answered();
         assert!(!unit.has_failed());
+    }
+
+    #[test]
+    fn one_missing_answer_costs_no_more_than_the_rest_of_the_poll() {
+        let mut unit = unit(vec![point(0)]);
+        let now = Instant::now();
+        assert!(!unit.stumbled(&ModbusFailure::Timeout), "it has never answered");
+        for _ in 0..2 {
+            unit.answered();
+            assert!(unit.stumbled(&ModbusFailure::Timeout));
+            assert_eq!(unit.left_alone(now + SECOND * 3600), Some(&ModbusFailure::Timeout));
+            assert!(!unit.has_failed());
+            unit.begin_poll(now);
+            assert_eq!(unit.left_alone(now), None);
+            assert!(unit.has_failed(), "until it has answered");
+        }
+        assert!(!unit.stumbled(&ModbusFailure::Timeout), "that is two in a row");
+        unit.failed(ModbusFailure::Timeout, now);
+        assert!(unit.left_alone(now + SECOND / 10).is_some());
+        // On a new line it is asked at once, and one more failure is no glitch.
+        unit.try_again();
+        assert!(!unit.stumbled(&ModbusFailure::Timeout));
     }
 
     /// Whatever was not answered, an answer to what is asked next can be told from all of theirs.

@@ -1,5 +1,6 @@
 //! Opening a serial port, or the TCP connection that stands for one.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -12,18 +13,38 @@ use crate::source::line::Line;
 /// A command of a few bytes that is not gone by then does not go.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// # Errors
-/// Why there is no line, in words.
-pub async fn open(line: &SerialLine, limit: Duration) -> Result<Box<dyn Line>, String> {
+/// Why there is no line. The text is what people read in the log, and in an alert.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("failed to connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("failed to connect: no answer in time")]
+    Timeout,
+    #[error("there is no such port, or somebody else has it")]
+    NoDevice,
+    #[error("there is no such port: is it plugged in?")]
+    NotFound,
+    #[error("no permission to open the port: add our user to the group that owns it (dialout)")]
+    NoPermission,
+    #[error("failed to open the port: {0}")]
+    Port(#[source] tokio_serial::Error),
+}
+
+/// For callers who only tell people.
+impl From<OpenError> for String {
+    fn from(error: OpenError) -> Self {
+        error.to_string()
+    }
+}
+
+pub async fn open(line: &SerialLine, limit: Duration) -> Result<Box<dyn Line>, OpenError> {
     match line {
-        SerialLine::Tcp(address) => match timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
-                Ok(Box::new(stream))
-            }
-            Ok(Err(error)) => Err(format!("failed to connect: {error}")),
-            Err(_) => Err("failed to connect: no answer in time".to_owned()),
-        },
+        SerialLine::Tcp(address) => {
+            let connecting = timeout(limit, TcpStream::connect(address)).await;
+            let stream = connecting.map_err(|_| OpenError::Timeout)?.map_err(OpenError::Connect)?;
+            stream.set_nodelay(true).map_err(OpenError::Connect)?;
+            Ok(Box::new(stream))
+        }
         SerialLine::Port { path, baud, data_bits, stop_bits, parity } => {
             let port = tokio_serial::new(path.to_string_lossy(), *baud)
                 .data_bits(match data_bits {
@@ -40,20 +61,16 @@ pub async fn open(line: &SerialLine, limit: Duration) -> Result<Box<dyn Line>, S
                     Parity::Odd => tokio_serial::Parity::Odd,
                 })
                 .open_native_async();
-            port.map(|port| Box::new(port) as Box<dyn Line>).map_err(|error| in_words(&error))
+            Ok(Box::new(port.map_err(of_port)?))
         }
     }
 }
 
-fn in_words(error: &tokio_serial::Error) -> String {
+fn of_port(error: tokio_serial::Error) -> OpenError {
     match error.kind() {
-        tokio_serial::ErrorKind::NoDevice => "there is no such port, or somebody else has it".to_owned(),
-        tokio_serial::ErrorKind::Io(std::io::ErrorKind::NotFound) => {
-            "there is no such port: is it plugged in?".to_owned()
-        }
-        tokio_serial::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
-            "no permission to open the port: add our user to the group that owns it (dialout)".to_owned()
-        }
-        _ => format!("failed to open the port: {error}"),
+        tokio_serial::ErrorKind::NoDevice => OpenError::NoDevice,
+        tokio_serial::ErrorKind::Io(io::ErrorKind::NotFound) => OpenError::NotFound,
+        tokio_serial::ErrorKind::Io(io::ErrorKind::PermissionDenied) => OpenError::NoPermission,
+        _ => OpenError::Port(error),
     }
 }

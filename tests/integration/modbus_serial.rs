@@ -1,0 +1,95 @@
+//! What is particular to serial lines: glitches, and the time that bytes take.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use tallyman::config::{BackoffConfig, ModbusTransport, Parity, SerialLine};
+use tallyman::domain::frames::{Frame, LinkState, Payload};
+use tallyman::source::Intake;
+use tallyman_simulators::modbus::bank::{Bank, Delivery};
+use tokio::time::timeout;
+
+use crate::modbus_line::{Daemon, TIMEOUT, is_true, line, on_port, points, slaves, unit};
+use crate::servers::PATIENCE;
+
+/// However a single answer is lost, the next poll asks again: the line is not closed, and nobody is told that it is
+/// down. The backoff is longer than any test.
+#[tokio::test]
+async fn a_glitch_costs_a_poll_and_not_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1]), &path).unwrap();
+    let hours = Duration::from_secs(3600);
+    let mut config = line(on_port(&path), vec![unit(1, points(&[0, 20, 40, 60]))]);
+    config.backoff = BackoffConfig { first: hours, last: hours };
+    let mut daemon = Daemon::start(config);
+    for glitch in [Delivery::Lost, Delivery::Spoilt, Delivery::Truncated, Delivery::Foreign] {
+        let before = daemon.until("an answer before", is_true).await;
+        assert!(before.iter().all(|answer| answer.registers.is_ok()), "{before:?}");
+        bank.deliver(&[glitch]);
+        let heard = timeout(PATIENCE, heard_again(&mut daemon)).await;
+        assert!(heard.is_ok(), "{glitch:?}");
+    }
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+/// A failure, and then every point again. The line is up all the while.
+async fn heard_again(daemon: &mut Daemon) {
+    let mut missing: BTreeSet<u16> = [0, 20, 40, 60].into();
+    let mut has_failed = false;
+    while !(has_failed && missing.is_empty()) {
+        let answer = match daemon.0.next().await {
+            Intake::Frame(Frame { payload: Payload::Modbus(answer), .. }) => answer,
+            Intake::Link(change) => {
+                assert_eq!(change.state, LinkState::Up { replaying: false });
+                continue;
+            }
+            other => panic!("{other:?}"),
+        };
+        has_failed |= answer.registers.is_err();
+        if has_failed && is_true(&answer) {
+            missing.remove(&answer.address);
+        }
+    }
+}
+
+/// The bauds of 1974: a character takes 33 ms.
+fn slow_port(path: &Path) -> ModbusTransport {
+    let path = path.to_owned();
+    let (baud, parity) = (300, Parity::None);
+    ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits: 8, stop_bits: 1, parity })
+}
+
+/// 3.5 characters of ten bits.
+const SILENCE: Duration = Duration::from_micros(116_666);
+
+#[tokio::test]
+async fn a_slow_line_has_the_time_that_its_bytes_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1]), &path).unwrap();
+    let mut config = line(slow_port(&path), vec![unit(1, points(&[0, 20]))]);
+    config.pause = Duration::ZERO;
+    let mut daemon = Daemon::start(config);
+    for _ in 0..4 {
+        let answer = daemon.answer().await;
+        assert!(is_true(&answer), "{answer:?}");
+    }
+    let asked = bank.take_asked();
+    for pair in asked.windows(2) {
+        let apart = pair[1].at - pair[0].at;
+        assert!(apart >= SILENCE, "{apart:?} between two requests");
+    }
+    // Request and answer are 15 bytes, half a second on the wire: that is not the device's fault.
+    bank.deliver(&[Delivery::Late(TIMEOUT * 3)]);
+    while bank.undelivered() > 0 {
+        let answer = daemon.answer().await;
+        assert!(is_true(&answer), "{answer:?}");
+    }
+    let answer = daemon.answer().await;
+    assert!(is_true(&answer), "{answer:?}");
+    daemon.0.stop().await;
+    bank.stop().await;
+}
