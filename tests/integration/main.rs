@@ -28,6 +28,7 @@ mod modbus_line;
 mod modbus_profiles;
 mod modbus_serial;
 mod modbus_source;
+mod modbus_tls;
 mod month;
 mod mqtt_source;
 mod nmea_captures;

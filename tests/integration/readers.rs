@@ -207,7 +207,7 @@ async fn a_reader_that_does_not_call_is_told_to_be_away() {
 }
 
 /// TLS in front of `to`, with the certificate in `files`; asks callers for one of `client_ca`.
-async fn tls_in_front_of(to: SocketAddr, files: &TlsConfig, client_ca: Option<&Path>) -> SocketAddr {
+pub async fn tls_in_front_of(to: SocketAddr, files: &TlsConfig, client_ca: Option<&Path>) -> SocketAddr {
     let acceptor = trust::acceptor(files, client_ca, &[]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
