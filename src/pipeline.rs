@@ -32,11 +32,10 @@ use tokio_util::sync::CancellationToken;
 use self::core::{Core, RestoreError, Restoring};
 use self::driving::{Inputs, drive};
 use self::stages::Stages;
-use self::writer::{Downstream, WriterTask};
+use self::writer::{Downstream, Lane, WriterTask};
 use crate::config::{Config, ListenTls, RegisterOwner, Rules};
 use crate::domain::alerts::{Alert, Rule};
 use crate::domain::commands::{Command, Outcome, Refused};
-use crate::domain::frames::AckToken;
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::register::Record;
@@ -62,13 +61,15 @@ const REGISTER_QUEUE: usize = 4;
 const CONTROL_QUEUE: usize = 16;
 /// Reports of our own trouble; a handful of reporters, each seldom.
 const HEALTH_QUEUE: usize = 32;
+/// Messages of ours to those behind a broker: each is asked seldom, and what finds no room is asked for again.
+const REQUEST_QUEUE: usize = 256;
 /// Dead letters on their way back in.
 const REPLAY_QUEUE: usize = 256;
 /// The clock may lie this far behind the journal's last heartbeat, and no further.
 const CLOCK_BEHIND: Duration = Duration::from_secs(300);
 
-/// On which acknowledgements go back to each source.
-type Lanes = BTreeMap<SourceId, mpsc::UnboundedSender<AckToken>>;
+/// On which acknowledgements and requests go back to each source.
+type Lanes = BTreeMap<SourceId, Lane>;
 
 /// Why the daemon could not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -152,10 +153,10 @@ async fn assemble(
     let mouth = IntakeSender { queue: intake_tx, gate: gate_rx, clock: clock.clone() };
     let (outputs, bell) = doors::spawn(&config, &clock, stages);
     let desk = open_to_readers(&config, stages, shutdown).await?;
-    let mut acks = open_to_trackers(&config, &mouth, stages, shutdown).await?;
-    acks.extend(spawn_sources(&config, mouth, outputs, desk, stages, shutdown));
+    let mut lanes = open_to_trackers(&config, &mouth, stages, shutdown).await?;
+    lanes.extend(spawn_sources(&config, mouth, outputs, desk, stages, shutdown));
     let downstream = Downstream {
-        acks,
+        lanes,
         committed: committed_tx,
         board: board.clone(),
         bell,
@@ -314,7 +315,7 @@ async fn open_to_trackers(
         let listener = listen("trackers", trackers.listen).await?;
         // Unbounded as those of brokers are, and for the same reason.
         let (lane, acks) = mpsc::unbounded_channel();
-        lanes.insert(trackers.name.clone(), lane);
+        lanes.insert(trackers.name.clone(), Lane { acks: lane, requests: None });
         let (config, mouth) = (trackers.clone(), mouth.clone());
         stages.spawn_source(source::teltonika::run(config, listener, mouth, acks, shutdown.child_token()));
     }
@@ -354,8 +355,10 @@ fn spawn_sources(
         // Unbounded by type, bounded in fact: it holds acknowledgements of frames, and those are bounded
         // by the intake queue and the groups under way. It must never make the writer wait.
         let (lane, acks) = mpsc::unbounded_channel();
-        lanes.insert(broker.name.clone(), lane);
-        stages.spawn_source(source::mqtt::run(broker, limits, mouth.clone(), acks, shutdown.child_token()));
+        let (ask, requests) = mpsc::channel(REQUEST_QUEUE);
+        lanes.insert(broker.name.clone(), Lane { acks: lane, requests: Some(ask) });
+        let back = source::mqtt::Back { acks, requests };
+        stages.spawn_source(source::mqtt::run(broker, limits, mouth.clone(), back, shutdown.child_token()));
     }
     for receiver in config.receivers.clone() {
         stages.spawn_source(source::nmea::run(receiver, mouth.clone(), shutdown.child_token()));

@@ -126,7 +126,8 @@ fn sparkplug(section: &Section<'_>) -> Option<Format> {
         None if section.has("mapping") => return None,
         None => MetricMapping::default(),
     };
-    Some(Format::SparkplugB(Arc::new(mapping)))
+    let rebirth = section.flag("rebirth").unwrap_or(false);
+    Some(Format::SparkplugB { mapping: Arc::new(mapping), rebirth })
 }
 
 pub(super) fn not_before(section: &Section<'_>) -> Timestamp {

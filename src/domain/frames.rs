@@ -133,6 +133,14 @@ pub struct AckToken {
     pub packet_id: u16,
 }
 
+/// A message of ours to somebody behind a source, sent once what it follows from is durable, and lost where that cannot be
+/// reached: whoever asks for something asks again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    pub topic: String,
+    pub payload: Vec<u8>,
+}
+
 /// A change in a source's connection, ordered with its frames.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LinkChange {

@@ -14,7 +14,7 @@ use crate::domain::commands::{Command, Outcome, Refused};
 use crate::domain::epc::Epc;
 use crate::domain::erasure::Eraser;
 use crate::domain::events::EventBody;
-use crate::domain::frames::{AckToken, Flow, Frame, LinkChange, LinkState, Payload};
+use crate::domain::frames::{AckToken, Flow, Frame, LinkChange, LinkState, Payload, Request};
 use crate::domain::health::Health;
 use crate::domain::ids::{SiteId, SourceId};
 use crate::domain::orders::{Answer, Order};
@@ -79,6 +79,7 @@ pub struct Group {
     pub batch: Batch,
     /// In receive order.
     pub acks: Vec<(SourceId, AckToken)>,
+    pub requests: Vec<(SourceId, Request)>,
     /// Alerts that moved, as they stand after this group.
     pub alerts: Vec<Alert>,
     /// When the first frame in it was received.
@@ -284,6 +285,7 @@ impl Core {
         Group {
             alerts: moved_alerts(&batch),
             acks: std::mem::take(&mut self.acks),
+            requests: self.decoders.take_requests(),
             received_at: self.first_received.take(),
             batch,
         }

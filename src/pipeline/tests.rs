@@ -59,7 +59,7 @@ async fn no_heartbeat_goes_before_the_first_group() {
     let (replays, _replays) = mpsc::channel(REPLAY_QUEUE);
     let (committed, mut commits) = watch::channel(0);
     let downstream = Downstream {
-        acks: BTreeMap::new(),
+        lanes: BTreeMap::new(),
         committed,
         board: Arc::new(Board::new(Vec::new())),
         bell: None,

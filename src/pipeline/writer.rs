@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::core::Group;
 use crate::config::BackoffConfig;
 use crate::domain::alerts::Rule;
-use crate::domain::frames::AckToken;
+use crate::domain::frames::{AckToken, Request};
 use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::orders::Answer;
@@ -71,9 +71,16 @@ impl Reply {
     }
 }
 
+/// The way back to a source.
+pub(super) struct Lane {
+    pub acks: mpsc::UnboundedSender<AckToken>,
+    /// `None`: nothing of ours goes out there.
+    pub requests: Option<mpsc::Sender<Request>>,
+}
+
 /// Where the writer tells what has been committed.
 pub(super) struct Downstream {
-    pub acks: BTreeMap<SourceId, mpsc::UnboundedSender<AckToken>>,
+    pub lanes: BTreeMap<SourceId, Lane>,
     pub committed: watch::Sender<u64>,
     pub board: Arc<Board>,
     /// Where any door acts.
@@ -159,6 +166,9 @@ impl WriterTask {
         for (source, token) in work.group.acks {
             self.acknowledge(&source, token);
         }
+        for (source, request) in work.group.requests {
+            self.request(&source, request);
+        }
         for reply in work.replies {
             reply.send();
         }
@@ -169,10 +179,17 @@ impl WriterTask {
     }
 
     fn acknowledge(&self, source: &SourceId, token: AckToken) {
-        let lane = self.downstream.acks.get(source);
-        if lane.is_none_or(|lane| lane.send(token).is_err()) {
+        let lane = self.downstream.lanes.get(source);
+        if lane.is_none_or(|lane| lane.acks.send(token).is_err()) {
             // The source has ended: its broker delivers again, and the delivery is recognised.
             tracing::debug!(%source, "an acknowledgement found its connection gone");
+        }
+    }
+
+    fn request(&self, source: &SourceId, request: Request) {
+        let requests = self.downstream.lanes.get(source).and_then(|lane| lane.requests.as_ref());
+        if requests.is_none_or(|requests| requests.try_send(request).is_err()) {
+            tracing::debug!(%source, "a request found no room on its way out; it is made again");
         }
     }
 

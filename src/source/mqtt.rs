@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::BrokerConfig;
-use crate::domain::frames::AckToken;
+use crate::domain::frames::{AckToken, Request};
 use crate::source::IntakeSender;
 use crate::source::backoff::Backoff;
 
@@ -46,15 +46,21 @@ const PROVEN_AFTER: Duration = Duration::from_secs(5);
 /// again after the next start, and recognised.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What comes back from the pipeline.
+pub struct Back {
+    /// The messages that are durable. Unbounded because it can hold no more than the messages under way, and must never
+    /// make the pipeline wait.
+    pub acks: mpsc::UnboundedReceiver<AckToken>,
+    /// What is to be published, with QoS 0.
+    pub requests: mpsc::Receiver<Request>,
+}
+
 /// Runs until `shutdown`, then until what was handed on is acknowledged or the pipeline has ended.
-///
-/// `acks` names the messages that are durable. It is unbounded because it can hold no more than the
-/// messages under way, and must never make the pipeline wait.
 pub async fn run(
     config: BrokerConfig,
     limits: Limits,
     intake: IntakeSender,
-    mut acks: mpsc::UnboundedReceiver<AckToken>,
+    mut back: Back,
     shutdown: CancellationToken,
 ) {
     let mut backoff = Backoff::new(config.backoff);
@@ -64,10 +70,10 @@ pub async fn run(
         let end = tokio::select! {
             biased;
             () = shutdown.cancelled() => End::Shutdown,
-            end = attempt(&config, limits, &mut feed, &mut connection, &mut acks) => end,
+            end = attempt(&config, limits, &mut feed, &mut connection, &mut back) => end,
         };
         let reason = match end {
-            End::Shutdown | End::PipelineGone => return stop(feed, connection, acks).await,
+            End::Shutdown | End::PipelineGone => return stop(feed, connection, back.acks).await,
             End::Lost(reason) => reason,
         };
         drop(connection);
@@ -91,7 +97,7 @@ async fn attempt(
     limits: Limits,
     feed: &mut Feed,
     connection: &mut Option<Connection>,
-    acks: &mut mpsc::UnboundedReceiver<AckToken>,
+    back: &mut Back,
 ) -> End {
     let opened = timeout(CONNECT_TIMEOUT, handshake::connect(config, Session::Kept, limits, None)).await;
     let (opened, accepted) = match opened {
@@ -103,7 +109,7 @@ async fn attempt(
     feed.connected(accepted.session_present);
     // One that wants no pings has them all the same: nothing else tells that it is gone.
     let keepalive = accepted.keepalive.filter(|it| !it.is_zero()).unwrap_or(config.keepalive);
-    match feed.serve(config, keepalive, connection, acks).await {
+    match feed.serve(config, keepalive, connection, back).await {
         Ok(never) => match never {},
         Err(end) => end,
     }

@@ -126,6 +126,7 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::MQTT_STALE_ACKS, Counter, "MQTT acknowledgements not sent, because their connection is gone"),
     (names::MQTT_OVERSIZE, Counter, "MQTT messages over the payload limit, kept as dead letters"),
     (names::MQTT_QOS0, Counter, "MQTT messages with QoS 0, which a broker never delivers again"),
+    (names::MQTT_REQUESTS, Counter, "Requests of our own that were published: Sparkplug rebirths"),
     (names::MQTT_SESSIONS_LOST, Counter, "Reconnections on which the broker no longer knew our session"),
     (names::SERIAL_DROPPED, Counter, "Serial frames and garbage dropped, because the pipeline had no room"),
     (names::SERIAL_GARBAGE, Counter, "Bytes on serial lines that belonged to no frame"),

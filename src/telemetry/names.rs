@@ -120,6 +120,8 @@ pub const MQTT_STALE_ACKS: &str = "tallyman_mqtt_stale_acks_total";
 pub const MQTT_OVERSIZE: &str = "tallyman_mqtt_oversize_messages_total";
 /// Messages sent with QoS 0, which a broker never delivers again.
 pub const MQTT_QOS0: &str = "tallyman_mqtt_qos0_messages_total";
+/// Requests of ours that were published: Sparkplug rebirths.
+pub const MQTT_REQUESTS: &str = "tallyman_mqtt_requests_total";
 /// Reconnections on which the broker no longer knew our session.
 pub const MQTT_SESSIONS_LOST: &str = "tallyman_mqtt_sessions_lost_total";
 

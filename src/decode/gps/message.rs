@@ -8,6 +8,7 @@ use super::sparkplug::{self, Nodes};
 use super::{Format, json, nmea, owntracks, teltonika};
 use crate::config::{IntakeConfig, TopicConfig};
 use crate::decode::{DecodeError, Decoded};
+use crate::domain::frames::Request;
 use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 
@@ -66,11 +67,21 @@ impl MessageDecoder {
                 nmea::decode(message, &named.ok_or_else(nameless)?, Some(*not_before), out)?;
             }
             Format::Teltonika => teltonika::decode_message(message, &named.ok_or_else(nameless)?, out)?,
-            Format::SparkplugB(mapping) => {
-                sparkplug::decode(&mut self.nodes, mapping, message, named.as_ref(), received, out)?;
+            Format::SparkplugB { mapping, rebirth } => {
+                let taken =
+                    sparkplug::decode(&mut self.nodes, mapping, message, named.as_ref(), received, out);
+                if *rebirth {
+                    self.nodes.ask();
+                }
+                taken?;
             }
         }
         out.or_fault()
+    }
+
+    /// Messages of ours that those of others led to, since the last call.
+    pub fn take_requests(&mut self) -> Vec<Request> {
+        self.nodes.take_requests()
     }
 
     /// Rows that changed since the last call; `of`: the broker.

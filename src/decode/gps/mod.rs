@@ -42,7 +42,11 @@ pub enum Format {
     },
     /// AVL packets.
     Teltonika,
-    SparkplugB(Arc<MetricMapping>),
+    /// `rebirth`: edge nodes that are not understood are asked for their BIRTHs.
+    SparkplugB {
+        mapping: Arc<MetricMapping>,
+        rebirth: bool,
+    },
 }
 
 /// Absent unless plausible: phones say −1 for "not known", and a fix is a fix without it.

@@ -11,7 +11,7 @@ use crate::decode::llrp::ReportDecoder;
 use crate::decode::modbus::PointDecoder;
 use crate::decode::serial::SerialDecoder;
 use crate::decode::{DecodeError, Decoded};
-use crate::domain::frames::{Frame, Payload};
+use crate::domain::frames::{Frame, Payload, Request};
 use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::state::{StateKind, StateRow};
 
@@ -76,6 +76,17 @@ impl Decoders {
                 decoder.take_dirty(source.as_str(), rows);
             }
         }
+    }
+
+    /// Messages of ours to those behind a source, since the last call.
+    pub fn take_requests(&mut self) -> Vec<(SourceId, Request)> {
+        let decoders = self.by_source.iter_mut().filter_map(|(source, decoder)| match decoder {
+            Decoder::Mqtt(decoder) => Some((source, decoder.take_requests())),
+            _ => None,
+        });
+        decoders
+            .flat_map(|(source, requests)| requests.into_iter().map(|request| (source.clone(), request)))
+            .collect()
     }
 
     /// Takes up rows of an earlier run. Those of brokers that are configured no more are deleted.

@@ -95,6 +95,7 @@ struct Meters {
     oversize: Counter,
     qos0: Counter,
     sessions_lost: Counter,
+    requests: Counter,
 }
 
 impl Meters {
@@ -107,6 +108,7 @@ impl Meters {
             oversize: counter!(names::MQTT_OVERSIZE, &label),
             qos0: counter!(names::MQTT_QOS0, &label),
             sessions_lost: counter!(names::MQTT_SESSIONS_LOST, &label),
+            requests: counter!(names::MQTT_REQUESTS, &label),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::bytes::{Buf, Bytes, BytesMut};
 
 use crate::config::MqttVersion;
+use crate::domain::frames::Request;
 
 mod v4;
 mod v5;
@@ -56,6 +57,12 @@ impl Message {
     /// Ours, of QoS 1; its id is still to be given.
     pub fn new(topic: String, payload: String, retained: bool) -> Self {
         Self { topic: topic.into(), payload: payload.into(), packet_id: 0, qos: 1, retained }
+    }
+
+    /// Ours, of QoS 0.
+    pub fn asking(request: Request) -> Self {
+        let Request { topic, payload } = request;
+        Self { topic: topic.into(), payload: payload.into(), packet_id: 0, qos: 0, retained: false }
     }
 }
 

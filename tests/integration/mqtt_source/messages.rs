@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tallyman::config::MqttVersion;
-use tallyman::domain::frames::{Frame, Payload, TooLong};
+use tallyman::domain::frames::{Frame, Payload, Request, TooLong};
 use tallyman::source::Gate;
 use tokio::time::timeout;
 
-use super::{Daemon, LIMITS, TOPIC, await_log, both_versions, config, numbered};
+use super::{Daemon, LIMITS, TOPIC, await_log, both_versions, config, numbered, text};
 use crate::servers::Mosquitto;
 
 both_versions! {
@@ -18,6 +18,19 @@ both_versions! {
     qos_0_asks_for_no_ack_and_qos_2_is_lowered
     a_slow_pipeline_neither_loses_nor_deadlocks
     a_closed_gate_stops_reading_and_keeps_the_connection
+    what_is_asked_of_others_is_published
+}
+
+/// On a topic that we subscribe to ourselves, so that it comes back.
+async fn what_is_asked_of_others_is_published(version: MqttVersion) {
+    let Some(broker) = Mosquitto::start("mqtt: requests", "allow_anonymous true") else { return };
+    let mut daemon = Daemon::start(config(broker.port, version), 100);
+    daemon.up().await;
+    let request = Request { topic: TOPIC.to_owned(), payload: b"be born".to_vec() };
+    daemon.requests.send(request).await.unwrap();
+    let frame = daemon.frame().await;
+    assert_eq!((text(&frame).as_str(), frame.ack), ("be born", None));
+    daemon.leave(&broker).await;
 }
 
 fn publish_file(broker: &Mosquitto, content: &str, qos: &str) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tallyman::config::{BackoffConfig, BrokerConfig, MqttVersion, TopicConfig};
 use tallyman::decode::gps::Format;
 use tallyman::decode::gps::topic::TopicPattern;
-use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload};
+use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload, Request};
 use tallyman::domain::ids::SourceId;
 use tallyman::source::{Intake, mqtt};
 use tokio::sync::mpsc;
@@ -64,13 +64,16 @@ use both_versions;
 struct Daemon {
     source: Source,
     acks: mpsc::UnboundedSender<AckToken>,
+    requests: mpsc::Sender<Request>,
 }
 
 impl Daemon {
     fn start(config: BrokerConfig, queue: usize) -> Self {
         let (acks, acks_receiver) = mpsc::unbounded_channel();
-        let run = |intake, shutdown| mqtt::run(config, LIMITS, intake, acks_receiver, shutdown);
-        Self { source: Source::start(queue, run), acks }
+        let (requests, requests_receiver) = mpsc::channel(1);
+        let back = mqtt::Back { acks: acks_receiver, requests: requests_receiver };
+        let run = |intake, shutdown| mqtt::run(config, LIMITS, intake, back, shutdown);
+        Self { source: Source::start(queue, run), acks, requests }
     }
 
     async fn up(&mut self) -> bool {

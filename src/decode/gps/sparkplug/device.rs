@@ -61,6 +61,8 @@ pub(super) struct Context<'a> {
     pub retained: bool,
     /// It moves what is held: it is neither retained nor put back by hand.
     pub is_news: bool,
+    /// It was told before, or stands outside of the order: what is held may be of later.
+    pub is_again: bool,
     /// Gaps that its node had.
     pub gaps: u32,
 }
@@ -133,7 +135,7 @@ impl Device {
                 Err(wrong) => out.faults.push(wrong),
             }
             if context.is_news {
-                self.hold(&update);
+                self.hold(&update, context.follows(&update));
             }
         }
         if before == (out.readings.len(), out.faults.len()) {
@@ -181,7 +183,8 @@ impl Device {
         if !update.has_coordinate() {
             return Ok(None);
         }
-        let (lat, lon) = (self.now(Part::Latitude, update), self.now(Part::Longitude, update));
+        let (lat, lon) =
+            (self.now(Part::Latitude, update, context), self.now(Part::Longitude, update, context));
         let (lat, lon) = match (lat, lon) {
             (Now::Value(lat), Now::Value(lon)) => (lat, lon),
             (Now::Nothing, _) | (_, Now::Nothing) => return Ok(Some(context.note(Says::NoFix))),
@@ -194,7 +197,8 @@ impl Device {
                 return Err(error("incomplete", 0, message));
             }
         };
-        if self.number(Part::Valid, update) == Some(0.0) {
+        let number = |part| self.number(part, update, context);
+        if number(Part::Valid) == Some(0.0) {
             return Ok(Some(context.note(Says::NoFix)));
         }
         let position = Position::new(lat, lon).ok_or_else(|| {
@@ -206,32 +210,36 @@ impl Device {
             observed_at,
             position,
             // Zero is what those say who do not know.
-            accuracy_m: within(self.number(Part::Accuracy, update), f64::MIN_POSITIVE, 1e7),
-            altitude_m: within(self.number(Part::Altitude, update), -1e5, 1e5),
-            speed_mps: within(self.number(Part::Speed, update), 0.0, 1e4),
-            course_deg: within(self.number(Part::Course, update), 0.0, 360.0),
-            battery_percent: within(self.number(Part::Battery, update), 0.0, 100.0),
-            ignition: self.number(Part::Ignition, update).map(|on| on != 0.0),
+            accuracy_m: within(number(Part::Accuracy), f64::MIN_POSITIVE, 1e7),
+            altitude_m: within(number(Part::Altitude), -1e5, 1e5),
+            speed_mps: within(number(Part::Speed), 0.0, 1e4),
+            course_deg: within(number(Part::Course), 0.0, 360.0),
+            battery_percent: within(number(Part::Battery), 0.0, 100.0),
+            ignition: number(Part::Ignition).map(|on| on != 0.0),
             digest: digest(observed_at, lat, lon),
             retained: context.retained,
         })))
     }
 
-    fn number(&self, part: Part, update: &Update) -> Option<f64> {
-        match self.now(part, update) {
+    fn number(&self, part: Part, update: &Update, context: &Context<'_>) -> Option<f64> {
+        match self.now(part, update, context) {
             Now::Value(value) => Some(value),
             Now::Nothing | Now::Unknown | Now::Later => None,
         }
     }
 
     /// What a part is at the time of an update.
-    fn now(&self, part: Part, update: &Update) -> Now {
+    fn now(&self, part: Part, update: &Update, context: &Context<'_>) -> Now {
         match update.parts.get(&part) {
             Some((_, Told::Number(value))) => return Now::Value(*value),
             Some((_, Told::Nothing | Told::Time(_))) => return Now::Nothing,
             None => {}
         }
         let held = self.held.get(&part).copied().unwrap_or_default();
+        if let Some(last) = held.present.filter(|_| context.follows(update)) {
+            // Told before, whatever the node's clock says.
+            return last.value.map_or(Now::Nothing, Now::Value);
+        }
         let until = update.at.as_micros();
         let lasts = [held.present, held.past].into_iter().flatten();
         match lasts.filter(|last| last.at <= until).max_by_key(|last| last.at) {
@@ -242,7 +250,7 @@ impl Device {
         }
     }
 
-    fn hold(&mut self, update: &Update) {
+    fn hold(&mut self, update: &Update, follows: bool) {
         for (part, (at, told)) in &update.parts {
             let value = match told {
                 // What is no number cannot be held; what is out of range can, and is told as that.
@@ -251,7 +259,7 @@ impl Device {
                 Told::Time(_) => continue,
             };
             let held = self.held.entry(*part).or_default().of_mut(update.is_historical);
-            if held.is_none_or(|last| last.at <= at.as_micros()) {
+            if follows || held.is_none_or(|last| last.at <= at.as_micros()) {
                 *held = Some(Last { at: at.as_micros(), value });
             }
         }
@@ -279,6 +287,11 @@ impl Held {
 }
 
 impl Context<'_> {
+    /// It is news, of what is and not of what was.
+    fn follows(&self, update: &Update) -> bool {
+        self.is_news && !self.is_again && !update.is_historical
+    }
+
     pub fn note(&self, says: Says) -> Reading {
         let kind = self.kind.to_lowercase();
         let observed_at = Some(self.published);

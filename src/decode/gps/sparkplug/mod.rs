@@ -18,6 +18,8 @@ mod mapping;
 mod node;
 mod nodes;
 mod payload;
+mod rebirth;
+mod rows;
 mod wire;
 
 pub use address::{Address, MessageKind};

@@ -4,7 +4,8 @@
 //! NBIRTH ─▶ DBIRTH … ─▶ NDATA, DDATA … ─▶ NDEATH        seq: 0 1 2 … 255 0 1 …
 //! ```
 //! A number that is missing means that messages were lost: what was told before them completes nothing any more, but
-//! aliases stay in force. An older number with an older time is a message told again, and moves nothing.
+//! aliases stay in force. An older number with an older time is a message told again: it is read as of its own time, and so
+//! are those that follow it, until there is news.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +30,10 @@ pub(super) struct Node {
     /// By its clock, and when it came.
     born: Timestamp,
     pub born_received: Timestamp,
-    /// The newest time of a message, by its clock.
+    /// The time of its last message, and the newest of all, by its clock.
     told: Timestamp,
+    #[serde(default)]
+    newest: Timestamp,
     /// The number of the last message.
     seq: Option<u8>,
     pub gaps: u32,
@@ -47,6 +50,7 @@ impl Node {
             born: published,
             born_received: received,
             told: published,
+            newest: published,
             seq: seq(payload),
             gaps: 0,
             heard: received,
@@ -64,18 +68,22 @@ impl Node {
         received: Timestamp,
     ) -> Result<bool, DecodeError> {
         self.heard = self.heard.max(received);
-        let last = self.seq;
-        self.seq = seq(payload).or(last);
-        let is_next = match (last, seq(payload)) {
-            (Some(last), Some(seq)) => seq == last.wrapping_add(1),
-            (None, _) | (_, None) => true,
-        };
-        let is_again = published < self.told || (published == self.told && last == seq(payload));
-        self.told = self.told.max(published);
-        if !is_next && published < self.born {
+        let (last, seq) = (self.seq, seq(payload));
+        let follows = last.zip(seq).is_some_and(|(last, seq)| seq == last.wrapping_add(1));
+        let jumps = last.is_some() && seq.is_some() && !follows;
+        if follows && published < self.told {
+            // The next one, by its number: its clock was set back, or its threads overtook one another.
+            self.newest = published;
+            self.born = self.born.min(published);
+        }
+        let is_again = published < self.newest || (jumps && published == self.told && last == seq);
+        self.newest = self.newest.max(published);
+        self.told = published;
+        self.seq = seq.or(last);
+        if jumps && published < self.born {
             return Err(before_birth());
         }
-        if !is_next && !is_again {
+        if jumps && !is_again {
             self.gaps = self.gaps.wrapping_add(1);
         }
         Ok(is_again)

@@ -13,14 +13,18 @@ use super::device::{Context, Device};
 use super::mapping::MetricMapping;
 use super::node::{Node, before_birth, no_birth};
 use super::payload::Payload;
+use super::rebirth::Rebirths;
 use crate::config::IntakeConfig;
 use crate::decode::gps::message::Message;
 use crate::decode::gps::text::error;
 use crate::decode::{DecodeError, Decoded};
+use crate::domain::frames::Request;
 use crate::domain::ids::DeviceId;
 use crate::domain::readings::{Note, Reading, Says};
-use crate::domain::state::{StateKind, StateRow};
 use crate::domain::time::Timestamp;
+
+/// Reasons for which a BIRTH would help.
+const LACKS_BIRTH: [&str; 3] = ["no-birth", "before-birth", "unknown-alias"];
 
 /// Nodes that a birth looks at in search of room.
 const HAND: usize = 64;
@@ -28,15 +32,20 @@ const HAND: usize = 64;
 #[derive(Debug, Default)]
 pub struct Nodes {
     /// By `GROUP/NODE`.
-    nodes: BTreeMap<String, Node>,
+    pub(super) nodes: BTreeMap<String, Node>,
     /// Keys of rows to write: `GROUP/NODE`, `GROUP/NODE/DEVICE`.
-    dirty: BTreeSet<String>,
+    pub(super) dirty: BTreeSet<String>,
     /// Nodes and devices.
-    count: usize,
+    pub(super) count: usize,
     most: usize,
     forget_after: Duration,
     /// Where the next search for room goes on.
     hand: String,
+    rebirths: Rebirths,
+    /// Before the last message others were lost.
+    has_gap: bool,
+    /// The edge node of the last message, where that cannot be understood without a BIRTH, and when it came.
+    unclear: Option<(String, Timestamp)>,
 }
 
 /// One message, with what its topic says.
@@ -76,9 +85,38 @@ impl Nodes {
         received: Timestamp,
         out: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        let key = format!("{}/{}", address.group, address.node);
-        let retained = message.retained;
-        let is_birth = address.kind == MessageKind::Birth;
+        let is_now = self.rebirths.hear(received) && !message.retained;
+        self.has_gap = false;
+        let taken = self.take_in(address, device, mapping, message, received, out);
+        let lacks_birth = |error: &DecodeError| LACKS_BIRTH.contains(&error.reason);
+        let is_unclear =
+            self.has_gap || taken.as_ref().is_err_and(lacks_birth) || out.faults.iter().any(lacks_birth);
+        self.unclear = (is_now && is_unclear).then(|| (key_of(&address), received));
+        taken
+    }
+
+    /// Wants a BIRTH of the edge node that sent the last message, where that was not understood.
+    pub fn ask(&mut self) {
+        if let Some((key, received)) = self.unclear.take() {
+            self.rebirths.ask(&key, received);
+        }
+    }
+
+    /// What edge nodes are to be asked, since the last call.
+    pub fn take_requests(&mut self) -> Vec<Request> {
+        self.rebirths.take()
+    }
+
+    fn take_in(
+        &mut self,
+        address: Address<'_>,
+        device: &DeviceId,
+        mapping: &MetricMapping,
+        message: Message<'_>,
+        received: Timestamp,
+        out: &mut Decoded,
+    ) -> Result<(), DecodeError> {
+        let (key, retained) = (key_of(&address), message.retained);
         if matches!(address.kind, MessageKind::Command | MessageKind::State) {
             out.readings.push(note(device, address.word, Says::Nothing, retained));
             return Ok(());
@@ -91,7 +129,8 @@ impl Nodes {
         let (published, payload) = match parsed {
             Ok(parsed) => parsed,
             Err(wrong) => {
-                if is_birth && !retained {
+                let is_news = self.nodes.get(&key).is_some_and(|node| received >= node.heard && !retained);
+                if is_news && address.kind == MessageKind::Birth {
                     self.unknown(&key, address.device);
                 }
                 return Err(wrong);
@@ -123,7 +162,7 @@ impl Nodes {
             self.make_room(&coming.key, coming.received)?;
         }
         out.faults.extend(own.half_position());
-        own.take(&coming.payload, &coming.context(true, 0), out);
+        own.take(&coming.payload, &coming.context(Some(false), 0), out);
         if !is_news {
             return Ok(());
         }
@@ -148,7 +187,7 @@ impl Nodes {
         }
         let Some(node) = self.nodes.get_mut(&coming.key) else { return Err(unborn()) };
         out.faults.extend(device.half_position());
-        device.take(&coming.payload, &coming.context(true, node.gaps), out);
+        device.take(&coming.payload, &coming.context(Some(false), node.gaps), out);
         if is_news {
             self.count += usize::from(is_new);
             node.devices.insert(name.to_owned(), device);
@@ -160,7 +199,7 @@ impl Nodes {
     fn data(&mut self, coming: &Coming<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         let is_again = self.comes(coming)?;
         let Some(node) = self.nodes.get_mut(&coming.key) else { return Err(unborn()) };
-        let context = coming.context(is_again.is_some(), node.gaps);
+        let context = coming.context(is_again, node.gaps);
         let is_dead = node.own.is_dead;
         let device = match coming.address.device {
             None => &mut node.own,
@@ -230,7 +269,10 @@ impl Nodes {
             return Ok(None);
         }
         self.dirty.insert(coming.key.clone());
-        node.hear(&coming.payload, coming.published, coming.received).map(Some)
+        let gaps = node.gaps;
+        let is_again = node.hear(&coming.payload, coming.published, coming.received);
+        self.has_gap |= node.gaps != gaps;
+        is_again.map(Some)
     }
 
     /// A BIRTH came that is none: what aliases mean now is not known.
@@ -275,49 +317,10 @@ impl Nodes {
             format!("there are {} edge nodes and devices already, `intake.max_trackers`", self.count);
         Err(error("too-many-trackers", 0, message))
     }
-
-    /// Rows that changed since the last call; `of`: the broker.
-    pub fn take_dirty(&mut self, of: &str, rows: &mut Vec<StateRow>) {
-        for key in std::mem::take(&mut self.dirty) {
-            let row_key = format!("{of}#{key}");
-            let (node_key, device) = split(&key);
-            let node = self.nodes.get(node_key);
-            let row = match (node, device) {
-                (Some(node), None) => Some(StateRow::put(StateKind::Sparkplug, &row_key, node)),
-                (Some(node), Some(name)) => {
-                    let device = node.devices.get(name);
-                    device.map(|device| StateRow::put(StateKind::Sparkplug, &row_key, device))
-                }
-                (None, _) => None,
-            };
-            rows.push(row.unwrap_or_else(|| StateRow::delete(StateKind::Sparkplug, row_key)));
-        }
-    }
-
-    /// Takes up a row; those of nodes come before those of their devices, as they do in the order of keys.
-    pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), serde_json::Error> {
-        let (node_key, device) = split(key);
-        match (device, self.nodes.get_mut(node_key)) {
-            (None, _) => {
-                let node: Node = serde_json::from_slice(value)?;
-                self.nodes.insert(key.to_owned(), node);
-                self.count += 1;
-            }
-            (Some(name), Some(node)) => {
-                node.devices.insert(name.to_owned(), serde_json::from_slice(value)?);
-                self.count += 1;
-            }
-            // Of a node that is no more.
-            (Some(_), None) => _ = self.dirty.insert(key.to_owned()),
-        }
-        Ok(())
-    }
 }
 
-/// `GROUP/NODE/DEVICE`, the last not always there.
-fn split(key: &str) -> (&str, Option<&str>) {
-    let Some(at) = key.match_indices('/').nth(1).map(|(at, _)| at) else { return (key, None) };
-    (&key[..at], Some(&key[at + 1..]))
+fn key_of(address: &Address<'_>) -> String {
+    format!("{}/{}", address.group, address.node)
 }
 
 fn unborn() -> DecodeError {
@@ -337,14 +340,16 @@ fn note(device: &DeviceId, word: &str, says: Says, retained: bool) -> Reading {
 }
 
 impl Coming<'_> {
-    fn context(&self, is_news: bool, gaps: u32) -> Context<'_> {
+    /// `is_again`: as [`Nodes::comes`] gives it.
+    fn context(&self, is_again: Option<bool>, gaps: u32) -> Context<'_> {
         Context {
             mapping: self.mapping,
             device: self.device,
             kind: self.address.word,
             published: self.published,
             retained: self.retained,
-            is_news,
+            is_news: is_again.is_some(),
+            is_again: is_again.unwrap_or(true),
             gaps,
         }
     }

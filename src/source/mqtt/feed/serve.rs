@@ -5,14 +5,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
 use super::{ACK_BATCH, End, Feed, Link};
 use crate::config::{BrokerConfig, TopicConfig};
-use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState, Payload, TooLong};
+use crate::domain::frames::{Frame, LinkChange, LinkState, Payload, TooLong};
+use crate::source::mqtt::Back;
 use crate::source::mqtt::handshake;
 use crate::source::mqtt::ledger::NO_PACKET;
 use crate::source::mqtt::packets::{FromBroker, Message, ToBroker};
@@ -31,9 +31,10 @@ impl Feed {
         config: &BrokerConfig,
         keepalive: Duration,
         connection: &mut Connection,
-        acks: &mut mpsc::UnboundedReceiver<AckToken>,
+        back: &mut Back,
     ) -> Result<Infallible, End> {
         connection.output.queue(&handshake::subscription(&config.topics))?;
+        let Back { acks, requests } = back;
         let mut tokens = Vec::with_capacity(ACK_BATCH);
         let mut ping = pings(keepalive);
         let mut heard = Instant::now();
@@ -49,6 +50,11 @@ impl Feed {
                     _ => self.ledger.acknowledge(tokens.drain(..), output)?,
                 },
                 written = output.write(), if wants_write => written?,
+                Some(request) = requests.recv() => {
+                    info!(source = %self.source, topic = request.topic, "asks for what it needs to understand others");
+                    self.meters.requests.increment(1);
+                    output.queue(&ToBroker::Publish(&Message::asking(request)))?;
+                }
                 _ = ping.tick() => {
                     if !wants_bytes {
                         heard = Instant::now();

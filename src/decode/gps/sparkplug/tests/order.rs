@@ -120,6 +120,29 @@ fn what_is_delivered_again_says_the_same() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_costs_nothing() {
+    let mut broker = Broker::born();
+    let mut seq = 2;
+    let mut tell = |second, part: Vec<u8>| {
+        seq += 1;
+        broker.says("DDATA", &payload(seq - 1, second, &[part]))
+    };
+    assert_eq!(tell(5000, told(1, 5000, 50.1)), ["5000 50.1 8"]);
+    // Threads that overtake one another, and a clock that was an hour ahead and more.
+    assert_eq!(tell(5001, told(2, 5001, 8.1)), ["5001 50.1 8.1"]);
+    assert_eq!(tell(5000, told(1, 5000, 50.2)), ["5000 50.2 8.1"]);
+    assert_eq!(tell(5002, told(1, 5002, 50.3)), ["5002 50.3 8.1"]);
+    assert_eq!(tell(10, told(2, 10, 8.2)), ["10 50.3 8.2"]);
+    assert_eq!(tell(20, told(1, 20, 50.4)), ["20 50.4 8.2"]);
+    assert_eq!(tell(30, told(2, 30, 8.3)), ["30 50.4 8.3"]);
+    // It is no message from before its birth, even where one is missing.
+    assert_eq!(
+        broker.says("DDATA", &payload(200, 40, &[told(1, 40, 50.5), told(2, 40, 8.5)])),
+        ["40 50.5 8.5"]
+    );
+}
+
+#[test]
 fn a_rebirth_tells_the_same_fix_again() {
     let mut broker = Broker::born();
     let out = broker.send("DDATA", &payload(2, 10, &[told(1, 10, 50.1), told(2, 10, 8.1)])).unwrap();
@@ -237,10 +260,46 @@ fn what_is_put_back_by_hand_is_read_and_moves_nothing() {
     broker.received = 0;
     let birth = payload(0, 0, &[named("lat", 31, 0, 1.0), named("lon", 32, 0, 1.0)]);
     assert_eq!(broker.says("NBIRTH", &birth), ["0 1 1"]);
-    broker.received = -10;
+    broker.received = -11;
+    assert_eq!(broker.says("DBIRTH", &[0x12, 0x7f]), ["truncated"]);
     assert_eq!(broker.says("DDATA", &payload(2, 5, &[told(1, 5, 50.05)])), ["before-birth"]);
     broker.received = now;
     assert_eq!(broker.says("DDATA", &payload(3, 20, &[told(1, 20, 50.2)])), ["20 50.2 8"]);
+}
+
+/// To whom a BIRTH is asked of, after a message.
+fn asked(broker: &mut Broker, topic: &str, payload: &[u8], retained: bool) -> Vec<String> {
+    drop(broker.send_to(topic, payload, retained));
+    broker.nodes.ask();
+    broker.nodes.take_requests().into_iter().map(|request| request.topic).collect()
+}
+
+#[test]
+fn who_is_not_understood_is_asked_for_a_birth() {
+    const DATA: &str = "spBv1.0/fleet/DDATA/truck/gps";
+    let whole = |seq, second| payload(seq, second, &[told(1, second, 50.1), told(2, second, 8.1)]);
+    let ask = ["spBv1.0/fleet/NCMD/truck"];
+    let mut broker = Broker::new();
+    assert_eq!(asked(&mut broker, DATA, &whole(7, 0), true), [""; 0]);
+    assert_eq!(asked(&mut broker, DATA, &whole(7, 0), false), ask);
+    assert_eq!(asked(&mut broker, DATA, &whole(8, 1), false), [""; 0]);
+    let mut broker = Broker::born();
+    assert_eq!(asked(&mut broker, DATA, &whole(2, 10), false), [""; 0]);
+    assert_eq!(asked(&mut broker, DATA, &payload(3, 20, &[told(1, 20, 91.0)]), false), [""; 0]);
+    assert_eq!(asked(&mut broker, DATA, &payload(4, 30, &[told(77, 30, 0.0)]), false), ask);
+    // A BIRTH that does not help is not asked for again at once.
+    broker.send("NBIRTH", &payload(0, 40, &[bd_seq(7)])).unwrap();
+    assert_eq!(asked(&mut broker, DATA, &whole(1, 50), false), [""; 0]);
+    broker.received += 60;
+    assert_eq!(asked(&mut broker, DATA, &whole(2, 60), false), ask);
+    // A gap; a message put back by hand; a device that nobody knows.
+    let mut broker = Broker::born();
+    assert_eq!(asked(&mut broker, DATA, &whole(4, 10), false), ask);
+    let mut broker = Broker::born();
+    broker.received -= 2;
+    assert_eq!(asked(&mut broker, DATA, &payload(4, 30, &[told(77, 30, 0.0)]), false), [""; 0]);
+    let mut broker = Broker::born();
+    assert_eq!(asked(&mut broker, "spBv1.0/fleet/DDATA/truck/other", &whole(2, 10), false), ask);
 }
 
 #[test]
