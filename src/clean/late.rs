@@ -4,7 +4,7 @@
 //! in order   ──●────●───────────(gap)──────────●────●──▶
 //! late                   ○  ○ ○ ○  ○                      what lay in the gap, in whatever order it comes
 //! ```
-//! A few of the fixes that came in order are kept, those beside long gaps longest. A late fix counts where it falls
+//! A few of the fixes that came in order are kept, those beside late ones that wait and beside long gaps longest. A late fix counts where it falls
 //! between two that really followed one another; it waits until no more have come for a while. Then all of them go with
 //! their neighbours through the fences once more ([`replay`]), and what was not told before ([`told`]) is told once, with
 //! its own times.
@@ -86,12 +86,23 @@ impl Late {
         if fix.observed_at.since(self.kept[0].at) > rules.late_within {
             return self.drop_kept(0);
         }
+        let awaited = self.awaited();
         let spans = (0..KEPT - NEWEST + 1).map(|at| {
             let before = at.checked_sub(1).map_or(self.kept[at].at, |before| self.kept[before].at);
-            self.kept[at + 1].at.since(before)
+            // What lies beside late fixes that wait is of use still.
+            let is_used = awaited.contains(&at) || awaited.contains(&(at + 1));
+            (is_used, self.kept[at + 1].at.since(before))
         });
         let shortest = (0..).zip(spans).min_by_key(|(_, span)| *span).map_or(0, |(at, _)| at);
         self.drop_kept(shortest);
+    }
+
+    /// Gaps that late fixes wait in.
+    fn awaited(&self) -> Vec<usize> {
+        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.places);
+        let mut gaps: Vec<usize> = waiting.filter_map(|place| self.gap(place.at)).collect();
+        gaps.dedup();
+        gaps
     }
 
     fn drop_kept(&mut self, at: usize) {

@@ -19,7 +19,7 @@ fn before_and_after() -> Vec<Step> {
 fn between(order: impl IntoIterator<Item = i64>) -> Vec<Step> {
     let place = |minute: i64| if (40..50).contains(&minute) { YARD } else { ROAD };
     let fix = |(nth, minute): (i64, i64)| {
-        // Told by the second, so that no message is like another.
+        // One after the other, behind the last in order.
         Step::Fix(minute * MINUTE_MS, 104 * MINUTE_MS + 100 * (nth + 1), place(minute))
     };
     (0..).zip(order).map(fix).collect()
@@ -250,6 +250,21 @@ fn what_jumped_was_not_on_the_way() {
         let steps = [vec![fix(0, ROAD)], times.map(|second| fix(second, BEYOND)).to_vec()].concat();
         assert_eq!(told_of(&steps), [""; 0]);
     }
+}
+
+#[test]
+fn a_longer_silence_before_does_not_hide_what_a_burst_is_judged_by() {
+    let mut steps = before_and_after();
+    let received = |nth: i64| 150 * MINUTE_MS + nth * 1000;
+    let live = |nth: i64| Step::Fix(received(nth), received(nth), ROAD);
+    // In the yard from the 120th to the 130th minute; each of a burst that comes the newest first beside a live one.
+    let away = (115..140).rev().zip(1..).flat_map(|(minute, nth)| {
+        let place = if (120..130).contains(&minute) { YARD } else { ROAD };
+        [Step::Fix(minute * MINUTE_MS, received(nth), place), live(nth)]
+    });
+    steps.push(live(0));
+    steps.extend(away);
+    assert_eq!(told_of(&steps), ["7200000 Entered yard late", "7800000 Exited yard late"]);
 }
 
 #[test]
