@@ -40,6 +40,9 @@ const STEADY_FIXES: u8 = 4;
 const EXPLAINED: f64 = 2.0;
 /// Faster than this is driving.
 const CRAWL_MPS: f64 = 2.0;
+/// Where there is no network, what happens is told afterwards, in order: silence alone ends a trip after so many gaps, while
+/// a fix behind one gap ends it at once.
+const SILENT_GAPS: u32 = 2;
 /// Steps of a trip's length.
 const STEP_M: f64 = 30.0;
 
@@ -127,7 +130,7 @@ impl Moves {
         let Self::Moving(moving) = self else { return None };
         Some(match moving.off {
             true => (moving.rest.at + rules.stop_after, rules.stop_after),
-            false => (moving.last.at + rules.trip_gap, rules.trip_gap),
+            false => (moving.last.at + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
         })
     }
 

@@ -32,7 +32,7 @@ const STOPPED: &str = "900000 Stopped";
 
 #[test]
 fn a_trip_is_over_where_nothing_more_comes() {
-    for (ignition, told_at) in [(Some(false), 18), (Some(true), 77), (None, 77)] {
+    for (ignition, told_at) in [(Some(false), 18), (Some(true), 137), (None, 137)] {
         let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
         link(&mut cleaner, -60, up(), &mut out);
         arrives(&mut cleaner, ignition, &mut out);
@@ -50,6 +50,19 @@ fn a_trip_is_over_where_nothing_more_comes() {
 }
 
 #[test]
+fn what_was_told_afterwards_goes_on_with_its_trip() {
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    // Away for more than an hour, and all of it comes then, in order.
+    for minute in 0..=100 {
+        let lat = 50.1 + (minute.max(5) - 5) as f64 * 0.005;
+        let received = if minute > 20 { 90 } else { minute }.max(minute);
+        run(&mut cleaner, &[Step::Fix(minute * MINUTE_MS, received * MINUTE_MS + minute, lat)], &mut out);
+    }
+    assert_eq!(trips(&out).len(), 1, "{:?}", trips(&out));
+}
+
+#[test]
 fn no_trip_is_over_while_its_source_is_away() {
     let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
     link(&mut cleaner, -60, up(), &mut out);
@@ -57,10 +70,10 @@ fn no_trip_is_over_while_its_source_is_away() {
     link(&mut cleaner, 30, LinkState::Down { reason: "cut".into() }, &mut out);
     run(&mut cleaner, &[Step::Tick(290 * MINUTE_MS)], &mut out);
     link(&mut cleaner, 300, up(), &mut out);
-    run(&mut cleaner, &[Step::Tick(359 * MINUTE_MS)], &mut out);
+    run(&mut cleaner, &[Step::Tick(419 * MINUTE_MS)], &mut out);
     assert_eq!(trips(&out).len(), 1);
-    run(&mut cleaner, &[Step::Tick(361 * MINUTE_MS)], &mut out);
-    assert_eq!(trips(&out)[1..], [(STOPPED.to_owned(), 360)]);
+    run(&mut cleaner, &[Step::Tick(421 * MINUTE_MS)], &mut out);
+    assert_eq!(trips(&out)[1..], [(STOPPED.to_owned(), 420)]);
 }
 
 fn restarted(cleaner: &mut Cleaner) -> Cleaner {
