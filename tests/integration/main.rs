@@ -24,6 +24,7 @@ mod llrp_properties;
 mod mbpoll;
 mod memory;
 mod metrics;
+mod modbus_hostile;
 mod modbus_line;
 mod modbus_profiles;
 mod modbus_serial;

@@ -50,7 +50,7 @@ pub fn line(transport: ModbusTransport, units: Vec<ModbusUnitConfig>) -> ModbusC
     }
 }
 
-fn over_tcp(bank: &Bank) -> ModbusTransport {
+pub fn over_tcp(bank: &Bank) -> ModbusTransport {
     ModbusTransport::Tcp { address: bank.address().unwrap().to_string(), tls: None }
 }
 
