@@ -95,7 +95,7 @@ pub struct Memory {
     /// Where its tracker was when it last drove.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stood_at: Option<Box<Position>>,
-    /// Of a vehicle: where its tracker was last.
+    /// Where its tracker was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<Box<Fixed>>,
     /// Its last passage, until it is judged who was with it.

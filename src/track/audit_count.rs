@@ -236,7 +236,7 @@ impl Tracker {
             let location = Location::Zone(zone.clone());
             let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != location;
-            self.place(asset, Answer { location, reason: how.into(), confidence: None }, cause, out);
+            self.place(asset, Answer { location, at, reason: how.into(), confidence: None }, cause, out);
             self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             self.heard_in(asset, zone, Stays::default(), how, cause, out);

@@ -221,7 +221,12 @@ impl Tracker {
             let carried = matches!(row.current.location, Location::In(_));
             if may_place && !(carried && self.is_there_in_its_vehicle(asset, &point.zone)) {
                 let reason = point.heard_at.clone();
-                self.place(asset, Answer { location: zone.clone(), reason, confidence: None }, cause, out);
+                self.place(
+                    asset,
+                    Answer { location: zone.clone(), at, reason, confidence: None },
+                    cause,
+                    out,
+                );
                 if elsewhere {
                     self.relocated(asset, was_known, cause, out);
                 }
@@ -287,7 +292,7 @@ impl Tracker {
             let since = self.register.local(site, last);
             self.assets.change(asset).current.reason =
                 format!("last heard at {read_point}, not heard since {since}").into();
-            self.left_bay(asset, last, cause, out);
+            self.left_bay(asset, cause, out);
         }
         self.note_leaving(asset);
     }
@@ -315,7 +320,7 @@ impl Tracker {
             };
             let without = || to.clone().map_or(Location::OutThrough(portal.clone()), Location::Zone);
             let location = vehicle.map_or_else(without, Location::In);
-            let answer = Answer { location, reason: reason.into(), confidence: Some(confidence) };
+            let answer = Answer { location, at, reason: reason.into(), confidence: Some(confidence) };
             self.place(asset, answer, cause, out);
             self.lies_somewhere(asset, at);
             self.note_leaving(asset);
@@ -343,9 +348,14 @@ impl Tracker {
         let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
         let fences = self.assets.get(asset).map(|row| row.current.fences.clone()).unwrap_or_default();
         let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
+        let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().copied());
+        let newest = newest.filter(|fixed| fixed.at > at);
         let (location, reason) = match fenced {
             Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
-            None => (Location::At(fix.position), format!("fix of {}", fix.device)),
+            None => {
+                let position = newest.map_or(fix.position, |fixed| fixed.position);
+                (Location::At(position), format!("fix of {}", fix.device))
+            }
         };
         let outside = self.outside_its_vehicle(asset, fix, at);
         let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
@@ -354,18 +364,21 @@ impl Tracker {
             Some((vehicle, m)) => format!("{reason}, {:.1} km from {vehicle}", m / 1000.0),
             None => reason,
         };
-        let is_vehicle = self.is_vehicle(asset);
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
-        if is_vehicle && row.memory.fixed.as_ref().is_none_or(|fixed| fixed.at <= at) {
+        if newest.is_none() {
             row.memory.fixed =
                 Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at }));
         }
-        // Late fixes may show that a newer one lies in a zone: that is the same answer, said better.
-        let is_said_better =
-            matches!((&row.current.location, &location), (Location::At(_), Location::Zone(_)));
-        let newest =
-            Cause { observed_at: row.memory.placed_at.map_or(at, |placed| placed.max(at)), ..cause.clone() };
+        // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
+        // more, is the same answer, said better.
+        let by_newest = newest.is_some_and(|fixed| row.memory.placed_at == Some(fixed.at));
+        let is_said_better = match (&row.current.location, &location) {
+            (Location::At(_), Location::Zone(_)) => true,
+            (Location::Zone(_), Location::At(_) | Location::Zone(_)) => by_newest,
+            _ => false,
+        };
+        let placed_at = row.memory.placed_at.map_or(at, |placed| placed.max(at));
         let may_place = !heard && !in_its_vehicle && (may_place || is_said_better);
         if let Some(percent) = fix.battery_percent {
             row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
@@ -374,7 +387,8 @@ impl Tracker {
             let zones = (&row.current.location, &location);
             let was_known = *zones.0 != Location::Unknown;
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
-            self.place(asset, Answer { location, reason: reason.into(), confidence: None }, &newest, out);
+            let answer = Answer { location, at: placed_at, reason: reason.into(), confidence: None };
+            self.place(asset, answer, cause, out);
             self.note_leaving(asset);
             if relocated {
                 self.relocated(asset, was_known, cause, out);

@@ -29,8 +29,9 @@ use crate::domain::time::Timestamp;
 
 /// Stays remembered per door: a passage is told while its reads are held back, and who stood there may have left.
 const STAYS: usize = 16;
-/// A fence is told by the fix after, a tag by the reads of some seconds: so far from a stay it may still be of it.
-const NEAR: Duration = Duration::from_secs(120);
+/// A vehicle is sensed some time after it came, by its next fix or by the reads of some seconds: it may have stood there
+/// for so long before. When it is sensed to be gone, it is.
+const BEFORE: Duration = Duration::from_secs(60);
 /// What passes a portal within this of its vehicle passes with it.
 const TOGETHER: Duration = Duration::from_secs(60);
 /// Assets per door of which it is not known yet whether they passed with their vehicle.
@@ -57,10 +58,10 @@ pub struct Stay {
 }
 
 impl Stay {
-    /// How far a moment is from it.
-    fn apart(&self, at: Timestamp) -> Duration {
-        let after = self.until.map_or(Duration::ZERO, |until| at.since(until));
-        self.from.since(at).max(after)
+    /// How long before it a moment is, where it may be of it.
+    fn before(&self, at: Timestamp) -> Option<Duration> {
+        let before = self.from.since(at);
+        (before <= BEFORE && self.until.is_none_or(|until| at <= until)).then_some(before)
     }
 }
 
@@ -82,7 +83,7 @@ pub struct DoorRow {
     pub parted: Vec<Parted>,
 }
 
-/// Where a vehicle's tracker was last.
+/// Where its tracker was last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fixed {
     pub position: Position,
@@ -175,10 +176,11 @@ impl Doors {
     /// Who stood there then: the nearest in time; what somebody said before what was sensed.
     fn standing(&self, door: &ReadPointId, at: Timestamp) -> Standing {
         let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
-        let near: Vec<&Stay> = stays.filter(|stay| stay.apart(at) <= NEAR).collect();
-        let rank = |stay: &&Stay| (stay.apart(at), !stay.said);
-        let Some(best) = near.iter().map(rank).min() else { return Standing::Nobody };
-        let best: Vec<&Stay> = near.into_iter().filter(|stay| rank(stay) == best).collect();
+        let near = stays.filter_map(|stay| Some(((stay.before(at)?, !stay.said), stay)));
+        let near: Vec<_> = near.collect();
+        let Some(best) = near.iter().map(|(rank, _)| *rank).min() else { return Standing::Nobody };
+        let best: Vec<&Stay> =
+            near.into_iter().filter(|(rank, _)| *rank == best).map(|(_, stay)| stay).collect();
         let vehicles: BTreeSet<&AssetId> = best.iter().map(|stay| &stay.vehicle).collect();
         match vehicles.len() {
             1 => Standing::One(best[0].clone()),
@@ -221,6 +223,8 @@ fn apart(one: Timestamp, other: Timestamp) -> Duration {
 /// Where an asset is from now on, and why.
 pub(super) struct Answer {
     pub location: Location,
+    /// Of the evidence that it rests on.
+    pub at: Timestamp,
     pub reason: std::sync::Arc<str>,
     pub confidence: Option<f32>,
 }
@@ -228,12 +232,12 @@ pub(super) struct Answer {
 impl Tracker {
     /// Moves the one answer for an asset. What it was in, what it is in, and at which doors it stands, follow.
     pub(super) fn place(&mut self, asset: &AssetId, answer: Answer, cause: &Cause, out: &mut Vec<Event>) {
-        let Answer { location, reason, confidence } = answer;
+        let Answer { location, at, reason, confidence } = answer;
         let row = self.assets.change(asset);
         let was_silent = row.memory.departed;
         let moves = row.current.location != location;
         let before = moves.then(|| row.current.location.clone());
-        row.place(location.clone(), cause.observed_at, reason.clone(), confidence);
+        row.place(location.clone(), at, reason.clone(), confidence);
         if let Some(before) = before {
             self.moved_between(asset, &before, &location);
             let site = self.site_of_asset(asset);
@@ -273,7 +277,7 @@ impl Tracker {
             // What somebody said outlasts a fix in the yard, and not another door or a way out.
             let elsewhere = !bays.is_empty() || matches!(location, Location::OutThrough(_) | Location::In(_));
             if !bays.contains(&door) && (!stay.said || elsewhere) {
-                self.undock(asset, &door, stay.from, cause.observed_at, cause, out);
+                self.undock(asset, &door, stay.from, cause, out);
             }
         }
         for door in bays {
@@ -307,28 +311,27 @@ impl Tracker {
         vehicle: &AssetId,
         door: &ReadPointId,
         since: Timestamp,
-        at: Timestamp,
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        self.doors.end(door, vehicle, at);
+        self.doors.end(door, vehicle, cause.observed_at);
         let site = self.site_of_read_point(door);
         let body = EventBody::Undocked { door: door.clone(), since };
         let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
         out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
     }
 
-    /// It is not heard at its bay any more, since then.
-    pub(super) fn left_bay(&mut self, vehicle: &AssetId, at: Timestamp, cause: &Cause, out: &mut Vec<Event>) {
+    /// It is not heard at its bay any more.
+    pub(super) fn left_bay(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| !stay.said) {
-            self.undock(vehicle, &door, stay.from, at, cause, out);
+            self.undock(vehicle, &door, stay.from, cause, out);
         }
     }
 
     /// It drives: whatever was said, it stands at no door.
     pub(super) fn set_out(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| stay.said) {
-            self.undock(vehicle, &door, stay.from, cause.observed_at, cause, out);
+            self.undock(vehicle, &door, stay.from, cause, out);
         }
     }
 
@@ -349,7 +352,7 @@ impl Tracker {
     }
 
     pub(super) fn said_to_leave(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        self.left_bay(vehicle, cause.observed_at, cause, out);
+        self.left_bay(vehicle, cause, out);
         self.set_out(vehicle, cause, out);
     }
 
@@ -361,7 +364,7 @@ impl Tracker {
             let in_bay = matches!(location, Some(Location::Zone(zone)) if self.topology.doors_of_bay(zone).contains(&door));
             let stands = self.topology.portal(&door).is_some() && (stay.said || in_bay);
             if !stands || !self.is_vehicle(vehicle) {
-                self.undock(vehicle, &door, stay.from, cause.observed_at, cause, out);
+                self.undock(vehicle, &door, stay.from, cause, out);
             }
         }
         if !self.topology.has_doors_with_bays() {
@@ -491,7 +494,8 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let answer = Answer { location: Location::In(vehicle.clone()), reason, confidence };
+        let answer =
+            Answer { location: Location::In(vehicle.clone()), at: cause.observed_at, reason, confidence };
         self.place(asset, answer, cause, out);
         self.note_leaving(asset);
         self.relocated(asset, true, cause, out);
@@ -527,8 +531,8 @@ impl Tracker {
         let outermost = self.vehicles_of(asset).last().and_then(|vehicle| self.assets.get(vehicle));
         let there = outermost.map_or(Location::Unknown, |row| row.current.location.clone());
         let location = zone.map_or(there, Location::Zone);
-        let answer =
-            Answer { location, reason: format!("said by {by} to be unloaded").into(), confidence: None };
+        let reason = format!("said by {by} to be unloaded").into();
+        let answer = Answer { location, at: cause.observed_at, reason, confidence: None };
         self.place(asset, answer, cause, out);
         self.lies_somewhere(asset, cause.observed_at);
         self.note_leaving(asset);
@@ -601,7 +605,8 @@ impl Tracker {
         self.said_to_leave(vehicle, cause, out);
         for asset in self.contents.of(&Holder::Vehicle(vehicle.clone())) {
             let reason = format!("it was in {vehicle}, which is no longer on the register").into();
-            let answer = Answer { location: Location::Unknown, reason, confidence: None };
+            let answer =
+                Answer { location: Location::Unknown, at: cause.observed_at, reason, confidence: None };
             self.place(&asset, answer, cause, out);
         }
         let location = self.assets.get(vehicle).map(|row| row.current.location.clone());

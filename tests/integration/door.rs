@@ -19,6 +19,8 @@ use crate::daemon::{Daemon, Place};
 use crate::servers::{Mosquitto, PATIENCE, find};
 use crate::timescale::rig::eventually;
 
+mod vehicles;
+
 const ASSETS: u8 = 3;
 /// A tag that is on no asset.
 const STRANGER: u8 = 99;

@@ -191,6 +191,33 @@ fn a_fence_that_late_fixes_say_was_entered_places_the_newest_fix_as_well() {
     assert_eq!((current.location, current.since), (zone("yard"), Some(t(100))));
 }
 
+/// The first of two fixes that agree is the crossing; the second has been here when it is told.
+#[test]
+fn a_fence_that_was_left_places_the_newest_fix_outside_at_once() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    let crosses = |world: &mut World, at: i64, change: FenceChange| {
+        for second in [at, at + 10] {
+            world.at = second;
+            world.fix("van/1");
+        }
+        let fix = world.fix_of("van/1", at);
+        let (device, fence) = ("van/1".into(), "hq-yard".into());
+        world.see_from("mqtt", at, false, Seen::Fence { device, fence, change, fix, inferred: false });
+    };
+    crosses(&mut world, 40, FenceChange::Entered);
+    assert_eq!(world.current("T1").location, zone("yard"));
+    crosses(&mut world, 100, FenceChange::Exited);
+    let current = world.current("T1");
+    assert_eq!(current.location, Location::At(world.fix_of("van/1", 110).position));
+    // A tag that is heard says more of where it is than a fence that was left.
+    world.at = 200;
+    world.arrive(1, "CRIB");
+    crosses(&mut world, 210, FenceChange::Entered);
+    crosses(&mut world, 230, FenceChange::Exited);
+    assert_eq!(world.current("T1").location, zone("crib"));
+}
+
 #[test]
 fn a_fix_does_not_take_an_asset_from_where_its_tag_is_heard() {
     let mut world = World::stocked(1, "tool");

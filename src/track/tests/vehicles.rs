@@ -110,7 +110,7 @@ fn what_passes_out_where_a_vehicle_stands_is_in_it_until_it_passes_in_again() {
         ]
     );
     // Nobody stands there any more.
-    world.at(310).pass(2, "DOCK", Out);
+    world.at(305).pass(2, "DOCK", Out);
     assert_eq!(world.location("T2"), zone("yard"));
 }
 
@@ -126,6 +126,20 @@ fn a_fence_tells_who_stands_at_a_door_and_a_passage_told_late_is_of_who_stood_th
     world.pass_at(700, false, 3, "DOCK", Out);
     assert_eq!([world.location("T1"), world.location("T2")], ["V1", "V2"].map(in_vehicle));
     assert_eq!(world.location("T3"), zone("yard"), "five minutes after one left and before the other came");
+}
+
+/// A tracker that speaks every five minutes is told to be there five minutes after it came, and stood there since.
+#[test]
+fn a_stay_begins_when_the_fence_was_crossed_and_not_when_that_is_sure() {
+    let mut world = haulage();
+    for second in [100, 400] {
+        world.at(second).fix("gps-1");
+    }
+    let fix = world.fix_of("gps-1", 100);
+    let (device, fence, change) = ("gps-1".into(), "hq-bay".into(), FenceChange::Entered);
+    world.see_from("mqtt", 100, false, Seen::Fence { device, fence, change, fix, inferred: false });
+    world.pass_at(110, false, 1, "DOCK", Out);
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
 }
 
 #[test]
