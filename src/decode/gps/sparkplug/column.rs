@@ -1,4 +1,4 @@
-//! One metric that tells something of a position: its name and alias by the BIRTH, and what its values mean.
+//! One metric that tells something of a position: its name and alias by the BIRTH, what its values mean, and the last.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,17 +14,42 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Column {
     pub part: Part,
-    pub metric: String,
+    pub metric: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     datatype: Option<u64>,
+    #[serde(default)]
+    pub held: Held,
+}
+
+/// The last value, and the last historical one: the one says nothing of the other.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Held {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Last>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Last>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Last {
+    /// Microseconds since 1970.
+    pub at: i64,
+    /// `None`: the device said that it has none.
+    pub value: Option<f64>,
 }
 
 impl Column {
     pub fn of(part: Part, metric: &Metric<'_>) -> Self {
-        let metric_name = metric.name.unwrap_or_default().to_owned();
-        Self { part, metric: metric_name, alias: metric.alias, datatype: metric.datatype }
+        let name = metric.name.unwrap_or_default();
+        Self {
+            part,
+            metric: name.into(),
+            alias: metric.alias,
+            datatype: metric.datatype,
+            held: Held::default(),
+        }
     }
 
     pub fn is_mapped(&self, mapping: &MetricMapping) -> bool {
@@ -101,5 +126,15 @@ fn shown(meaning: Meaning<'_>) -> &'static str {
         Meaning::Text(_) => "text",
         Meaning::Time(_) => "a time",
         Meaning::Other(what) => what,
+    }
+}
+
+impl Held {
+    pub fn of(&self, historical: bool) -> Option<Last> {
+        if historical { self.past } else { self.present }
+    }
+
+    pub fn of_mut(&mut self, historical: bool) -> &mut Option<Last> {
+        if historical { &mut self.past } else { &mut self.present }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::aliases::Aliases;
-use super::column::Column;
+use super::column::{Column, Held, Last};
 use super::heard::{Heard, Told, Update, digest, updates};
 use super::mapping::{MetricMapping, Part};
 use super::payload::{Metric, Payload};
@@ -27,28 +27,10 @@ pub(super) struct Device {
     columns: Vec<Column>,
     /// Of all its other metrics.
     others: Aliases,
-    held: BTreeMap<Part, Held>,
-    /// Its node's count of gaps when `held` was true.
+    /// Its node's count of gaps when their last values were true.
     gaps: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_dead: bool,
-}
-
-/// The last value, and the last historical one: the one says nothing of the other.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Held {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    present: Option<Last>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    past: Option<Last>,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Last {
-    /// Microseconds since 1970.
-    at: i64,
-    /// `None`: the device said that it has none.
-    value: Option<f64>,
 }
 
 /// A message to one device, as its node understands it.
@@ -123,7 +105,7 @@ impl Device {
         }
         if self.gaps != context.gaps {
             // What was lost may have changed any of it.
-            self.held.clear();
+            self.columns.iter_mut().for_each(|column| column.held = Held::default());
             self.gaps = context.gaps;
         }
         let heard = self.heard(payload, context, out);
@@ -168,7 +150,7 @@ impl Device {
     /// `Some(None)`: a metric that tells nothing of a position; `None`: one that nobody was told of.
     fn means(&self, metric: &Metric<'_>) -> Option<Option<&Column>> {
         let Some(alias) = metric.alias else {
-            let named = |column: &&Column| Some(column.metric.as_str()) == metric.name;
+            let named = |column: &&Column| Some(&*column.metric) == metric.name;
             return metric.name.map(|_| self.columns.iter().find(named));
         };
         let column = self.columns.iter().find(|column| column.alias == Some(alias));
@@ -176,7 +158,7 @@ impl Device {
             return Some(column);
         }
         // A BIRTH without aliases, and a DATA message that has both.
-        metric.name.map(|name| self.columns.iter().find(|column| column.metric == name))
+        metric.name.map(|name| self.columns.iter().find(|column| &*column.metric == name))
     }
 
     fn reading(&self, update: &Update, context: &Context<'_>) -> Result<Option<Reading>, DecodeError> {
@@ -235,7 +217,7 @@ impl Device {
             Some((_, Told::Nothing | Told::Time(_))) => return Now::Nothing,
             None => {}
         }
-        let held = self.held.get(&part).copied().unwrap_or_default();
+        let held = self.column(part).map(|column| column.held).unwrap_or_default();
         if let Some(last) = held.present.filter(|_| context.follows(update)) {
             // Told before, whatever the node's clock says.
             return last.value.map_or(Now::Nothing, Now::Value);
@@ -251,14 +233,15 @@ impl Device {
     }
 
     fn hold(&mut self, update: &Update, follows: bool) {
-        for (part, (at, told)) in &update.parts {
+        for column in &mut self.columns {
+            let Some((at, told)) = update.parts.get(&column.part) else { continue };
             let value = match told {
                 // What is no number cannot be held; what is out of range can, and is told as that.
                 Told::Number(value) => Some(*value).filter(|value| value.is_finite()),
                 Told::Nothing => None,
                 Told::Time(_) => continue,
             };
-            let held = self.held.entry(*part).or_default().of_mut(update.is_historical);
+            let held = column.held.of_mut(update.is_historical);
             if follows || held.is_none_or(|last| last.at <= at.as_micros()) {
                 *held = Some(Last { at: at.as_micros(), value });
             }
@@ -274,16 +257,6 @@ enum Now {
     /// Known as of a later time alone.
     Later,
     Unknown,
-}
-
-impl Held {
-    fn of(&self, historical: bool) -> Option<Last> {
-        if historical { self.past } else { self.present }
-    }
-
-    fn of_mut(&mut self, historical: bool) -> &mut Option<Last> {
-        if historical { &mut self.past } else { &mut self.present }
-    }
 }
 
 impl Context<'_> {

@@ -23,8 +23,9 @@ const BD_SEQ: &str = "bdSeq";
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Node {
     pub own: Device,
+    /// Boxed, because most nodes have one, and a map makes room for more.
     #[serde(skip)]
-    pub devices: BTreeMap<String, Device>,
+    pub devices: BTreeMap<String, Box<Device>>,
     /// Counts its connections: its death must be of the same.
     bd_seq: Option<u64>,
     /// By its clock, and when it came.

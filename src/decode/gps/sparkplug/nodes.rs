@@ -190,7 +190,7 @@ impl Nodes {
         device.take(&coming.payload, &coming.context(Some(false), node.gaps), out);
         if is_news {
             self.count += usize::from(is_new);
-            node.devices.insert(name.to_owned(), device);
+            node.devices.insert(name.to_owned(), Box::new(device));
             self.dirty.insert(format!("{}/{name}", coming.key));
         }
         Ok(())
@@ -206,6 +206,7 @@ impl Nodes {
             Some(name) => node
                 .devices
                 .get_mut(name)
+                .map(Box::as_mut)
                 .ok_or_else(|| no_birth("no DBIRTH of this device was heard since its node's NBIRTH"))?,
         };
         if (is_dead || device.is_dead) && is_again != Some(true) {

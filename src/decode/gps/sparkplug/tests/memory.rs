@@ -35,6 +35,26 @@ fn a_device_s_row_is_small() {
     assert!(bytes[0] < 300 && bytes[1] < 500, "{bytes:?}");
 }
 
+/// The same in memory, of a fleet; beside what cleaning remembers of every tracker.
+#[test]
+fn an_edge_node_with_a_device_is_small() {
+    const FLEET: usize = 1000;
+    let mut broker = Broker::new();
+    let mut birth = vec![named("lat", 1, 0, 50.1), named("lon", 2, 0, 8.1), named("speed", 3, 0, 36.0)];
+    birth.extend([named("bat", 4, 0, 90.0), named("utc", 5, 0, 0.0)]);
+    birth.extend((10..45).map(|alias| named(&format!("Engine/Value {alias}"), alias, 0, 1.0)));
+    let (node, device) = (payload(0, 0, &[bd_seq(7)]), payload(1, 0, &birth));
+    let held = allocation_counter::measure(|| {
+        for nth in 0..FLEET {
+            broker.send_to(&format!("spBv1.0/fleet/NBIRTH/truck-{nth}"), &node, false).unwrap();
+            broker.send_to(&format!("spBv1.0/fleet/DBIRTH/truck-{nth}/gps"), &device, false).unwrap();
+        }
+        rows(&mut broker);
+    });
+    let each = held.bytes_current / FLEET as i64;
+    assert!((700..=1408).contains(&each), "{each} bytes");
+}
+
 #[test]
 fn a_mapping_that_changed_counts_from_the_next_birth_on() {
     let mut broker = Broker::born();
