@@ -89,6 +89,21 @@ fn what_is_no_number_is_a_failed_sensor() {
     assert_eq!(found, [("h".into(), None, Quality::SensorFailure)]);
 }
 
+/// Smaller than any number that has all its digits, and a number all the same.
+#[test]
+fn denormals_are_numbers() {
+    use RegisterType::{F16, F32, F64};
+    for (kind, registers, expected) in [
+        (F16, &[0x0001][..], 2f64.powi(-24)),
+        (F32, &[0x0000, 0x0001], f64::from(f32::from_bits(1))),
+        (F32, &[0x807f, 0xffff], f64::from(f32::from_bits(0x807f_ffff))),
+        (F64, &[0, 0, 0, 1], f64::from_bits(1)),
+    ] {
+        assert!(expected != 0.0);
+        assert_eq!(value_of(kind, ByteOrder::Abcd, registers), Some(expected), "{kind:?} {registers:x?}");
+    }
+}
+
 #[test]
 fn only_points_wholly_inside_the_block_of_their_table() {
     let order = ByteOrder::Abcd;
