@@ -81,6 +81,8 @@ pub enum Rule {
     KitIncomplete,
     /// A tracker sends nothing any more. Subject: the device.
     TrackerSilent,
+    /// A tracker says that its battery is low. Subject: the device.
+    TrackerBattery,
     /// More incidents over their checkouts than allowed. Subject: the holder.
     RepeatOffender,
     /// Unused for longer than its class expects. Subject: the asset.
@@ -92,7 +94,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
@@ -108,6 +110,7 @@ impl Rule {
         Self::WrongZone,
         Self::KitIncomplete,
         Self::TrackerSilent,
+        Self::TrackerBattery,
         Self::RepeatOffender,
         Self::Idle,
         Self::OverdueInspection,
@@ -158,6 +161,7 @@ impl Rule {
             Self::WrongZone => "wrong-zone",
             Self::KitIncomplete => "kit-incomplete",
             Self::TrackerSilent => "tracker-silent",
+            Self::TrackerBattery => "tracker-battery",
             Self::RepeatOffender => "repeat-offender",
             Self::Idle => "idle",
             Self::OverdueInspection => "overdue-inspection",

@@ -383,6 +383,7 @@ impl Tracker {
         if let Some(percent) = fix.battery_percent {
             row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
         }
+        let tells_battery = fix.battery_percent.is_some();
         if may_place {
             let zones = (&row.current.location, &location);
             let was_known = *zones.0 != Location::Unknown;
@@ -393,6 +394,9 @@ impl Tracker {
             if relocated {
                 self.relocated(asset, was_known, cause, out);
             }
+        }
+        if tells_battery {
+            self.review_battery(&fix.device, cause, out);
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);

@@ -22,6 +22,7 @@ mod attachments;
 mod audit;
 mod audit_count;
 mod audit_life;
+mod battery;
 mod cause;
 mod changes;
 mod commands;

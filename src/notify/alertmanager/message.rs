@@ -113,6 +113,7 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::WrongZone => "TallymanWrongZone",
         Rule::KitIncomplete => "TallymanKitIncomplete",
         Rule::TrackerSilent => "TallymanTrackerSilent",
+        Rule::TrackerBattery => "TallymanTrackerBattery",
         Rule::RepeatOffender => "TallymanRepeatOffender",
         Rule::Idle => "TallymanIdle",
         Rule::OverdueInspection => "TallymanOverdueInspection",
@@ -155,6 +156,9 @@ pub(in crate::notify) fn action(key: &AlertKey) -> String {
         }
         Rule::TrackerSilent => {
             "look at its battery and antenna; the asset itself may be where it was".to_owned()
+        }
+        Rule::TrackerBattery => {
+            "charge the tracker, or change its battery, before it falls silent".to_owned()
         }
         Rule::RepeatOffender => format!("talk to {}: what did not come back, and why?", key.subject),
         Rule::Idle => {

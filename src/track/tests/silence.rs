@@ -277,3 +277,28 @@ fn who_says_that_the_ignition_is_on_is_awake_wherever_it_stands() {
     world.until(1001 + 3601);
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
+
+/// A percent up or down with the weather is no end of it, and another class may call another charge low.
+#[test]
+fn a_low_battery_is_told_once_until_it_is_charged() {
+    let mut class = AssetClass { low_battery_percent: Some(20.0), ..AssetClass::new("van".into()) };
+    let mut world = World::with_class(class.clone());
+    world.import(vec![asset("V1", "van"), tracker("gps-1", "V1")]).unwrap();
+    world.events.clear();
+    let says = |world: &mut World, at: i64, percent: Option<f64>| {
+        world.at = at;
+        let fix = crate::domain::readings::Fix { battery_percent: percent, ..world.fix_of("gps-1", at) };
+        world.see_from("mqtt", at, false, Seen::Fix(fix));
+        world.alerted_of(Rule::TrackerBattery)
+    };
+    assert!(says(&mut world, 10, Some(20.0)).is_empty());
+    assert_eq!(says(&mut world, 20, Some(19.0)), ["20 tracker-battery/gps-1 fired"]);
+    assert!(says(&mut world, 30, Some(21.0)).is_empty() && says(&mut world, 40, None).is_empty());
+    assert_eq!(says(&mut world, 50, Some(25.0)), ["50 tracker-battery/gps-1 resolved"]);
+    assert_eq!(says(&mut world, 60, Some(3.0)), ["60 tracker-battery/gps-1 fired"]);
+    class.name = "other".into();
+    class.low_battery_percent = None;
+    world.import(vec![Record::Class(Box::new(class)), asset("V1", "other")]).unwrap();
+    assert!(says(&mut world, 70, None).iter().all(|line| line.ends_with("resolved")));
+    assert!(!world.is_firing(Rule::TrackerBattery, "gps-1"));
+}

@@ -1,0 +1,42 @@
+//! Batteries of trackers, as they say themselves: one that is low is alerted on before it is silent.
+
+use std::time::Duration;
+
+use super::Tracker;
+use super::alerts::Details;
+use super::cause::Cause;
+use crate::domain::alerts::{AlertKey, Rule};
+use crate::domain::events::Event;
+use crate::domain::ids::{AssetId, DeviceId};
+
+/// What is told of it moves by a percent or two with temperature and load: it is over when it is this much above.
+const RECOVERED_PERCENT: f64 = 5.0;
+
+impl Tracker {
+    /// Raises or ends the alert, by what the tracker said last and what the class of its asset calls low.
+    pub(super) fn review_battery(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
+        let key = AlertKey::new(Rule::TrackerBattery, device.as_str());
+        let stands = self.alerts.open(&key).is_some();
+        let Some((asset, percent, low)) = self.low_battery_of(device, stands) else {
+            return self.alerts.condition(&key, None, cause, out);
+        };
+        let site = self.register.home_site(&asset).cloned();
+        let summary = format!(
+            "the battery of tracker {device} of {} is at {percent:.0} %, which is low (below {low:.0} %): charge or change it, \
+             or nobody will know where it is",
+            self.label(&asset),
+        );
+        let severity = self.severity_for(&asset);
+        let details = Details { site, severity, summary, pending: Duration::ZERO, episode: 0 };
+        self.raise(&key, details, cause, out);
+    }
+
+    fn low_battery_of(&self, device: &DeviceId, stands: bool) -> Option<(AssetId, f64, f64)> {
+        let asset = self.register.asset_of_tracker(device, self.now)?;
+        let expected = self.register.asset(asset)?.is_expected();
+        let low = self.register.class_of(asset).filter(|_| expected)?.low_battery_percent?;
+        let battery = self.assets.get(asset)?.current.battery.as_deref()?;
+        let bound = if stands { low + RECOVERED_PERCENT } else { low };
+        (battery.device == *device && battery.percent < bound).then(|| (asset.clone(), battery.percent, low))
+    }
+}
