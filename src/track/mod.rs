@@ -30,6 +30,7 @@ mod conditions;
 mod contents;
 mod custody;
 mod deadlines;
+mod docks;
 mod doors;
 mod erase;
 mod exits;
@@ -71,6 +72,7 @@ pub use alerts::Incident;
 pub use assets::{AssetRow, Lately, Memory, Passed, Present, Watched, Whereabouts};
 pub use conditions::{Exposed, SensorRow};
 pub use contents::Holder;
+pub use docks::{DoorRow, Parted, Stay};
 pub use exits::Left;
 pub use handover::{BadgePassing, Carried};
 pub use import::{Fault, Staged, faults};
@@ -79,7 +81,7 @@ pub use offenders::HolderRow;
 pub use register::Register;
 pub use restore::TrackRestoreError;
 pub use silence::{HeardRow, SourceClock};
-pub use vehicles::{DoorRow, Fixed, Parted, Stay};
+pub use vehicles::Fixed;
 pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
 
@@ -123,7 +125,7 @@ pub struct Tracker {
     silence: silence::Silence,
     offenders: offenders::Offenders,
     company: handover::Company,
-    doors: vehicles::Doors,
+    doors: docks::Doors,
     contents: contents::Contents,
     troubles: trouble::Troubles,
     links: links::Links,
@@ -159,7 +161,7 @@ impl Tracker {
             silence: silence::Silence::default(),
             offenders: offenders::Offenders::default(),
             company: handover::Company::default(),
-            doors: vehicles::Doors::default(),
+            doors: docks::Doors::default(),
             contents: contents::Contents::default(),
             troubles: trouble::Troubles::default(),
             links: links::Links::default(),

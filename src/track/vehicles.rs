@@ -1,15 +1,13 @@
-//! Vehicles at doors, and what is in them.
+//! What is in which vehicle.
 //!
-//! A vehicle stands at a door while it is in the portal's `bay`, by its own tag or by a fence, or since somebody said
-//! so. What passes out there is in it, and is where it is, until it passes in somewhere, is sensed in a zone, or is
-//! said to be out of it.
+//! What passes out at a door where a vehicle stands (`docks.rs`) is in it, and is where it is, until it passes in
+//! somewhere, is sensed in a zone, or is said to be out of it.
 //!
 //! Newer evidence wins, with these limits:
 //! - Where two vehicles stood at the door, which one took it is not guessed: it is out through the door.
 //! - What is sensed where its vehicle stands, or passes a portal together with it, is still in it.
 //! - Its own tracker takes it out of the vehicle where it is further from the vehicle's than both could tell.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,25 +15,19 @@ use serde::{Deserialize, Serialize};
 use super::Tracker;
 use super::cause::Cause;
 use super::contents::Holder;
+use super::docks::{Parted, Standing};
 use super::import::{conflict, invalid};
 use crate::domain::commands::Refused;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::geodesy::Position;
-use crate::domain::ids::{AssetId, ReadPointId, SiteId, ZoneId};
+use crate::domain::ids::{AssetId, ReadPointId, ZoneId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::Direction;
-use crate::domain::state::{Location, StateKind, StateRow};
+use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
-/// Stays remembered per door: a passage is told while its reads are held back, and who stood there may have left.
-const STAYS: usize = 16;
-/// A vehicle is sensed some time after it came, by its next fix or by the reads of some seconds: it may have stood there
-/// for so long before. When it is sensed to be gone, it is.
-const BEFORE: Duration = Duration::from_secs(60);
 /// What passes a portal within this of its vehicle passes with it.
-const TOGETHER: Duration = Duration::from_secs(60);
-/// Assets per door of which it is not known yet whether they passed with their vehicle.
-const PARTED: usize = 256;
+pub(super) const TOGETHER: Duration = Duration::from_secs(60);
 /// Vehicles within vehicles: a box on a cage on a truck on a ferry.
 pub(super) const DEPTH: usize = 8;
 /// Further than this from its vehicle, beyond what both receivers may be wrong by, is outside of it.
@@ -44,44 +36,6 @@ const APART_M: f64 = 300.0;
 const FAST_MPS: f64 = 40.0;
 /// Fixes further apart in time say nothing of one another.
 const COMPARED: Duration = Duration::from_secs(300);
-
-/// A vehicle that stood at a door.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stay {
-    pub vehicle: AssetId,
-    pub from: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// Somebody said so; else it was sensed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub said: bool,
-}
-
-impl Stay {
-    /// How long before it a moment is, where it may be of it.
-    fn before(&self, at: Timestamp) -> Option<Duration> {
-        let before = self.from.since(at);
-        (before <= BEFORE && self.until.is_none_or(|until| at <= until)).then_some(before)
-    }
-}
-
-/// What passed in without its vehicle, as far as is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Parted {
-    pub asset: AssetId,
-    pub vehicle: AssetId,
-    pub direction: Direction,
-    pub at: Timestamp,
-}
-
-/// The row of a door.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DoorRow {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stays: Vec<Stay>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parted: Vec<Parted>,
-}
 
 /// Where its tracker was last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,131 +46,7 @@ pub struct Fixed {
     pub at: Timestamp,
 }
 
-/// Who stood at a door at some time.
-#[derive(Debug, PartialEq)]
-pub(super) enum Standing {
-    Nobody,
-    One(Stay),
-    Several(Vec<AssetId>),
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Doors {
-    rows: BTreeMap<ReadPointId, DoorRow>,
-    /// The doors at which each vehicle stands now.
-    at: BTreeMap<AssetId, BTreeSet<ReadPointId>>,
-    dirty: BTreeSet<ReadPointId>,
-}
-
-impl Doors {
-    pub fn restore(&mut self, door: ReadPointId, row: DoorRow) {
-        for stay in row.stays.iter().filter(|stay| stay.until.is_none()) {
-            self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
-        }
-        self.rows.insert(door, row);
-    }
-
-    pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
-        for door in std::mem::take(&mut self.dirty) {
-            let row = self.rows.get(&door).filter(|row| **row != DoorRow::default());
-            out.push(match row {
-                Some(row) => StateRow::put(StateKind::Door, door.as_str(), row),
-                None => StateRow::delete(StateKind::Door, door.as_str()),
-            });
-        }
-    }
-
-    /// The doors at which it stands now, and how that is known.
-    fn open(&self, vehicle: &AssetId) -> Vec<(ReadPointId, Stay)> {
-        let doors = self.at.get(vehicle).into_iter().flatten();
-        let open = |door: &ReadPointId| {
-            let mut stays = self.rows.get(door)?.stays.iter();
-            stays.find(|stay| stay.vehicle == *vehicle && stay.until.is_none()).cloned()
-        };
-        doors.filter_map(|door| Some((door.clone(), open(door)?))).collect()
-    }
-
-    /// Every stay that goes on.
-    fn all_open(&self) -> Vec<(ReadPointId, Stay)> {
-        self.at.keys().flat_map(|vehicle| self.open(vehicle)).collect()
-    }
-
-    /// Who stands there now by what somebody said.
-    fn said_at(&self, door: &ReadPointId) -> Vec<AssetId> {
-        let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
-        stays.filter(|stay| stay.said && stay.until.is_none()).map(|stay| stay.vehicle.clone()).collect()
-    }
-
-    fn begin(&mut self, door: &ReadPointId, stay: Stay) {
-        self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
-        let stays = &mut self.rows.entry(door.clone()).or_default().stays;
-        if stays.len() == STAYS {
-            // Who stands there is not forgotten while somebody who left is known.
-            let oldest = stays.iter().position(|stay| stay.until.is_some()).unwrap_or(0);
-            stays.remove(oldest);
-        }
-        stays.push(stay);
-        self.dirty.insert(door.clone());
-    }
-
-    fn end(&mut self, door: &ReadPointId, vehicle: &AssetId, at: Timestamp) {
-        if let Some(doors) = self.at.get_mut(vehicle) {
-            doors.remove(door);
-            if doors.is_empty() {
-                self.at.remove(vehicle);
-            }
-        }
-        let Some(row) = self.rows.get_mut(door) else { return };
-        for stay in row.stays.iter_mut().filter(|stay| stay.vehicle == *vehicle && stay.until.is_none()) {
-            stay.until = Some(at.max(stay.from));
-        }
-        self.dirty.insert(door.clone());
-    }
-
-    /// Who stood there then: the nearest in time; what somebody said before what was sensed.
-    fn standing(&self, door: &ReadPointId, at: Timestamp) -> Standing {
-        let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
-        let near = stays.filter_map(|stay| Some(((stay.before(at)?, !stay.said), stay)));
-        let near: Vec<_> = near.collect();
-        let Some(best) = near.iter().map(|(rank, _)| *rank).min() else { return Standing::Nobody };
-        let best: Vec<&Stay> =
-            near.into_iter().filter(|(rank, _)| *rank == best).map(|(_, stay)| stay).collect();
-        let vehicles: BTreeSet<&AssetId> = best.iter().map(|stay| &stay.vehicle).collect();
-        match vehicles.len() {
-            1 => Standing::One(best[0].clone()),
-            _ => Standing::Several(vehicles.into_iter().cloned().collect()),
-        }
-    }
-
-    fn note_parted(&mut self, door: &ReadPointId, parted: Parted) {
-        let row = self.rows.entry(door.clone()).or_default();
-        row.parted.retain(|other| parted.at.since(other.at) <= TOGETHER && other.asset != parted.asset);
-        if row.parted.len() == PARTED {
-            row.parted.remove(0);
-        }
-        row.parted.push(parted);
-        self.dirty.insert(door.clone());
-    }
-
-    /// What passed there shortly before its vehicle, and is in it after all.
-    fn rejoined(
-        &mut self,
-        door: &ReadPointId,
-        vehicle: &AssetId,
-        way: Direction,
-        at: Timestamp,
-    ) -> Vec<Parted> {
-        let Some(row) = self.rows.get_mut(door) else { return Vec::new() };
-        let (with, rest) = std::mem::take(&mut row.parted).into_iter().partition(|parted| {
-            parted.vehicle == *vehicle && parted.direction == way && apart(parted.at, at) <= TOGETHER
-        });
-        row.parted = rest;
-        self.dirty.insert(door.clone());
-        with
-    }
-}
-
-fn apart(one: Timestamp, other: Timestamp) -> Duration {
+pub(super) fn apart(one: Timestamp, other: Timestamp) -> Duration {
     one.since(other).max(other.since(one))
 }
 
@@ -255,129 +85,9 @@ impl Tracker {
                 out.push(event);
             }
         }
-        if (moves || was_silent) && self.topology.has_doors_with_bays() || self.doors.at.contains_key(asset) {
+        let may_stand = (moves || was_silent) && self.topology.has_doors_with_bays();
+        if may_stand || self.doors.stands(asset) {
             self.stand_where_it_is(asset, &location, cause, out);
-        }
-    }
-
-    /// Opens and closes its stays at doors, by where it is.
-    fn stand_where_it_is(
-        &mut self,
-        asset: &AssetId,
-        location: &Location,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let bays: &[ReadPointId] = match location {
-            Location::Zone(zone) if self.is_vehicle(asset) => self.topology.doors_of_bay(zone),
-            _ => &[],
-        };
-        let bays = bays.to_vec();
-        for (door, stay) in self.doors.open(asset) {
-            // What somebody said outlasts a fix in the yard, and not another door or a way out.
-            let elsewhere = !bays.is_empty() || matches!(location, Location::OutThrough(_) | Location::In(_));
-            if !bays.contains(&door) && (!stay.said || elsewhere) {
-                self.undock(asset, &door, stay.from, cause, out);
-            }
-        }
-        for door in bays {
-            if !self.doors.at.get(asset).is_some_and(|doors| doors.contains(&door)) {
-                let how =
-                    self.assets.get(asset).map(|row| row.current.reason.to_string()).unwrap_or_default();
-                self.dock(asset, &door, false, how, cause, out);
-            }
-        }
-    }
-
-    fn dock(
-        &mut self,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        said: bool,
-        how: String,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let stay = Stay { vehicle: vehicle.clone(), from: cause.observed_at, until: None, said };
-        self.doors.begin(door, stay);
-        let site = self.site_of_read_point(door);
-        let body = EventBody::Docked { door: door.clone(), how };
-        let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
-        out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
-    }
-
-    fn undock(
-        &mut self,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        since: Timestamp,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        self.doors.end(door, vehicle, cause.observed_at);
-        let site = self.site_of_read_point(door);
-        let body = EventBody::Undocked { door: door.clone(), since };
-        let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
-        out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
-    }
-
-    /// It is not heard at its bay any more.
-    pub(super) fn left_bay(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| !stay.said) {
-            self.undock(vehicle, &door, stay.from, cause, out);
-        }
-    }
-
-    /// It drives: whatever was said, it stands at no door.
-    pub(super) fn set_out(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| stay.said) {
-            self.undock(vehicle, &door, stay.from, cause, out);
-        }
-    }
-
-    /// Somebody says that it stands at a door: there alone, and alone there.
-    pub(super) fn said_to_stand(
-        &mut self,
-        by: &str,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        for other in self.doors.said_at(door).into_iter().filter(|other| other != vehicle) {
-            self.set_out(&other, cause, out);
-        }
-        self.said_to_leave(vehicle, cause, out);
-        self.dock(vehicle, door, true, format!("said by {by}"), cause, out);
-    }
-
-    pub(super) fn said_to_leave(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        self.left_bay(vehicle, cause, out);
-        self.set_out(vehicle, cause, out);
-    }
-
-    /// Stays by rules that may be others than those under which they began.
-    pub(super) fn review_doors(&mut self, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.all_open() {
-            let vehicle = &stay.vehicle;
-            let location = self.assets.get(vehicle).map(|row| &row.current.location);
-            let in_bay = matches!(location, Some(Location::Zone(zone)) if self.topology.doors_of_bay(zone).contains(&door));
-            let stands = self.topology.portal(&door).is_some() && (stay.said || in_bay);
-            if !stands || !self.is_vehicle(vehicle) {
-                self.undock(vehicle, &door, stay.from, cause, out);
-            }
-        }
-        if !self.topology.has_doors_with_bays() {
-            return;
-        }
-        let in_bays = self.assets.ids_where(|_, row| {
-            let Location::Zone(zone) = &row.current.location else { return false };
-            !row.memory.departed && !self.topology.doors_of_bay(zone).is_empty()
-        });
-        for asset in in_bays {
-            if let Some(location) = self.assets.get(&asset).map(|row| row.current.location.clone()) {
-                self.stand_where_it_is(&asset, &location, cause, out);
-            }
         }
     }
 
@@ -539,33 +249,13 @@ impl Tracker {
         self.relocated(asset, true, cause, out);
     }
 
-    pub(super) fn site_of_door(&self, door: &ReadPointId) -> Option<SiteId> {
-        self.topology.portal(door).and_then(|_| self.site_of_read_point(door))
-    }
-
-    fn check_vehicle(&self, vehicle: &AssetId) -> Result<(), Refused> {
+    pub(super) fn check_vehicle(&self, vehicle: &AssetId) -> Result<(), Refused> {
         self.known(vehicle)?;
         match self.is_vehicle(vehicle) {
             true => Ok(()),
             false => {
                 Err(invalid(format!("`{vehicle}` is no vehicle: its class does not say `vehicle = true`")))
             }
-        }
-    }
-
-    pub(super) fn check_dock(&self, vehicle: &AssetId, door: &ReadPointId) -> Result<(), Refused> {
-        self.check_vehicle(vehicle)?;
-        match self.topology.portal(door) {
-            Some(_) => Ok(()),
-            None => Err(invalid(format!("`{door}` is no door: name a read point of kind \"portal\""))),
-        }
-    }
-
-    pub(super) fn check_undock(&self, vehicle: &AssetId) -> Result<(), Refused> {
-        self.known(vehicle)?;
-        match self.doors.at.contains_key(vehicle) {
-            true => Ok(()),
-            false => Err(conflict(format!("`{vehicle}` stands at no door"))),
         }
     }
 

@@ -162,6 +162,20 @@ fn which_of_two_vehicles_took_it_is_not_guessed() {
     assert_eq!([world.location("T1"), world.location("T2")], ["V2", "V1"].map(in_vehicle));
 }
 
+/// However many come and go, who stands there is not forgotten.
+#[test]
+fn a_full_yard_is_a_door_at_which_many_stand() {
+    let mut world = haulage();
+    world.stock(101..=140, "truck");
+    (101..=140).for_each(|truck| world.at(100 + i64::from(truck)).arrive(truck, "BAY"));
+    (103..=140).for_each(|truck| world.at(300).depart(truck, "BAY"));
+    world.at(310).pass(1, "DOCK", Out);
+    assert!(world.current("T1").reason.contains("T101 and T102 stood"), "{}", world.current("T1").reason);
+    world.at(320).depart(101, "BAY");
+    world.at(330).pass(2, "DOCK", Out);
+    assert_eq!(world.location("T2"), in_vehicle("T102"));
+}
+
 #[test]
 fn a_vehicle_stands_where_it_is_said_to_until_it_drives() {
     let mut world = haulage();
