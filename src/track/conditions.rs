@@ -11,27 +11,14 @@ use super::Tracker;
 use super::alerts::Details;
 use super::cause::Cause;
 use super::contents::Holder;
-use super::topology::Bound;
-use crate::config::LimitConfig;
+use super::exposure::{Exposed, NAMED, named};
 use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, LimitId, PointId, SiteId, SourceId, ZoneId};
 use crate::domain::readings::{Quality, Sample};
-use crate::domain::register::{Carrier, ClassLimit};
+use crate::domain::register::Carrier;
 use crate::domain::sightings::{ConditionChange, Episode, Measure};
 use crate::domain::state::{SensorCurrent, StateKind, StateRow};
-use crate::domain::time::Timestamp;
-
-/// Assets that one event names; an alert names fewer.
-const NAMED: usize = 1000;
-const NAMED_IN_ALERT: usize = 5;
-
-/// What is exposed to an excursion that goes on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Exposed {
-    pub holder: Holder,
-    pub assets: BTreeSet<AssetId>,
-}
 
 /// The row in the journal: a [`SensorCurrent`], and the source it speaks through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,12 +36,12 @@ pub struct SensorRow {
 
 #[derive(Debug, Default)]
 pub(super) struct Sensors {
-    rows: BTreeMap<String, SensorRow>,
+    pub(super) rows: BTreeMap<String, SensorRow>,
     /// Points whose quality is not good, by source.
     bad: BTreeMap<SourceId, BTreeSet<String>>,
     /// Points over a limit, by what is exposed to it.
-    exposing: BTreeMap<Holder, BTreeSet<String>>,
-    dirty: BTreeSet<String>,
+    pub(super) exposing: BTreeMap<Holder, BTreeSet<String>>,
+    pub(super) dirty: BTreeSet<String>,
 }
 
 impl Sensors {
@@ -77,39 +64,6 @@ impl Sensors {
             self.exposing.entry(exposed.holder.clone()).or_default().insert(key.clone());
         }
         self.rows.insert(key, row);
-    }
-
-    /// An excursion begins over what is in there.
-    fn begin_exposure(&mut self, key: &str, limit: &LimitId, exposed: Exposed) {
-        let Some(row) = self.rows.get_mut(key) else { return };
-        self.exposing.entry(exposed.holder.clone()).or_default().insert(key.to_owned());
-        row.exposed.insert(limit.to_string(), exposed);
-        self.dirty.insert(key.to_owned());
-    }
-
-    fn end_exposure(&mut self, key: &str, limit: &str) -> BTreeSet<AssetId> {
-        let Some(row) = self.rows.get_mut(key) else { return BTreeSet::new() };
-        let Some(ended) = row.exposed.remove(limit) else { return BTreeSet::new() };
-        self.dirty.insert(key.to_owned());
-        if !row.exposed.values().any(|other| other.holder == ended.holder)
-            && let Some(points) = self.exposing.get_mut(&ended.holder)
-        {
-            points.remove(key);
-            if points.is_empty() {
-                self.exposing.remove(&ended.holder);
-            }
-        }
-        ended.assets
-    }
-
-    fn expose(&mut self, holder: &Holder, assets: &BTreeSet<AssetId>) {
-        for key in self.exposing.get(holder).into_iter().flatten() {
-            let Some(row) = self.rows.get_mut(key) else { continue };
-            for exposed in row.exposed.values_mut().filter(|exposed| exposed.holder == *holder) {
-                exposed.assets.extend(assets.iter().cloned());
-            }
-            self.dirty.insert(key.clone());
-        }
     }
 
     pub fn take_dirty(&mut self, out: &mut Vec<StateRow>) {
@@ -280,61 +234,6 @@ impl Tracker {
         }
     }
 
-    /// The limits that the class of what a sensor hangs on asks of it.
-    pub fn class_limits(&self, device: &DeviceId) -> &[ClassLimit] {
-        let carrier = self.register.carrier_of_sensor(device, self.now).and_then(Carrier::asset);
-        carrier.and_then(|asset| self.register.class_of(asset)).map_or(&[], |class| &class.limits)
-    }
-
-    pub(super) fn limit_severity(
-        &self,
-        device: &DeviceId,
-        point: &PointId,
-        limit: &LimitId,
-    ) -> Option<Severity> {
-        let of_class = || {
-            let mut limits = self.class_limits(device).iter();
-            limits.find(|l| l.point == *point && l.name == *limit).map(|limit| limit.severity)
-        };
-        self.topology.limit(device, point, limit).map(|bound| bound.severity).or_else(of_class)
-    }
-
-    /// The limits of a point: its own, or else those of the class of what its sensor hangs on.
-    fn bounds_of(&self, device: &DeviceId, point: &PointId) -> Vec<(LimitId, Bound)> {
-        let own: Vec<_> =
-            self.topology.limits_of(device, point).map(|(name, bound)| (name.clone(), bound)).collect();
-        if !own.is_empty() {
-            return own;
-        }
-        let of_class = self.class_limits(device).iter().filter(|limit| limit.point == *point);
-        let of_class = of_class.filter_map(|limit| LimitConfig::of_class(limit, device));
-        of_class.map(|limit| (limit.name.clone(), Bound::of(&limit))).collect()
-    }
-
-    /// The `condition` alerts of the other limits of a point that are of the same kind, each with whether it is further
-    /// out than this one. `None`: the alert is of no limit that is known.
-    fn others_of_its_kind(&self, alert: &AlertKey) -> Option<Vec<(AlertKey, bool)>> {
-        let (point, limit) = alert.subject.rsplit_once('/')?;
-        let current = &self.sensors.rows.get(point)?.current;
-        let bounds = self.bounds_of(&current.device, &current.point);
-        let (_, own) = bounds.iter().find(|(name, _)| name.as_str() == limit)?;
-        let others = bounds.iter().filter(|(_, bound)| bound.is_beyond(own) || own.is_beyond(bound));
-        let key = |name: &LimitId| AlertKey::new(Rule::Condition, format!("{point}/{name}"));
-        Some(others.map(|(name, bound)| (key(name), bound.is_beyond(own))).collect())
-    }
-
-    /// The limits that one explains: who is over the further one is over these too.
-    pub(super) fn limits_within(&self, alert: &AlertKey) -> Vec<AlertKey> {
-        let others = self.others_of_its_kind(alert).unwrap_or_default().into_iter();
-        others.filter(|(_, is_beyond)| !is_beyond).map(|(key, _)| key).collect()
-    }
-
-    /// A limit further out that is exceeded.
-    pub(super) fn limit_beyond(&self, alert: &AlertKey) -> Option<AlertKey> {
-        let mut others = self.others_of_its_kind(alert)?.into_iter();
-        others.find(|(key, is_beyond)| *is_beyond && self.alerts.is_firing(key)).map(|(key, _)| key)
-    }
-
     /// What is said of limits that neither the configuration nor the class has any longer ends.
     pub(super) fn end_orphaned_conditions(&mut self, cause: &Cause, out: &mut Vec<Event>) {
         let exceeded = self.sensors.rows.values().filter(|row| !row.current.exceeded.is_empty());
@@ -398,29 +297,6 @@ impl Tracker {
         Some(Details { site, severity, summary, pending: std::time::Duration::ZERO, episode: 0 })
     }
 
-    /// What is in the zone that a sensor watches, or in what it hangs on.
-    fn exposed_to(&mut self, device: &DeviceId, at: Timestamp) -> Option<Exposed> {
-        let holder = match self.register.carrier_of_sensor(device, at)? {
-            Carrier::Zone(zone) => Holder::Zone(zone.clone()),
-            Carrier::Asset(asset) => Holder::Vehicle(asset.clone()),
-            Carrier::Person(_) => return None,
-        };
-        let assets = self.inside(&holder);
-        Some(Exposed { holder, assets })
-    }
-
-    /// It came into something: to what goes on there it is exposed, with all that is in it.
-    pub(super) fn expose(&mut self, asset: &AssetId, holder: &Holder) {
-        if self.sensors.exposing.is_empty() {
-            return;
-        }
-        let mut with = self.inside(&Holder::Vehicle(asset.clone()));
-        with.insert(asset.clone());
-        for around in self.around(holder) {
-            self.sensors.expose(&around, &with);
-        }
-    }
-
     /// Site, subject and zone of what a sensor says.
     fn sensor_place(&self, device: &DeviceId, cause: &Cause) -> (Option<SiteId>, Subject, Option<ZoneId>) {
         let of_source = self.topology.site_of_source(&cause.source).cloned();
@@ -440,17 +316,6 @@ impl Tracker {
 
 fn key(device: &DeviceId, point: &PointId) -> String {
     format!("{device}/{point}")
-}
-
-/// What to protect: a few by name.
-fn named(exposed: &BTreeSet<AssetId>) -> String {
-    let names: Vec<&str> = exposed.iter().take(NAMED_IN_ALERT).map(AssetId::as_str).collect();
-    let names = names.join(", ");
-    match exposed.len() {
-        0 => "what is in it".to_owned(),
-        1..=NAMED_IN_ALERT => format!("what is in it: {names}"),
-        all => format!("the {all} assets in it: {names} …"),
-    }
 }
 
 /// As a person reads it: 8.3, where arithmetic has 8.300000000000001.
