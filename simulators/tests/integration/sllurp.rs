@@ -1,5 +1,5 @@
 //! The simulated reader against a client that others wrote: `sllurp` inventories it. Where it is not installed (and
-//! `TALLYMAN_TEST_SLLURP` does not name it), the test says so and passes.
+//! `TALLYMAN_TEST_SLLURP` does not name it), the test says so and passes, unless `TALLYMAN_REQUIRE_SERVERS` is set.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,6 +12,10 @@ use tallyman_simulators::truth::TruthLog;
 async fn sllurp_inventories_the_reader() {
     let program = std::env::var("TALLYMAN_TEST_SLLURP").unwrap_or_else(|_| "sllurp".to_owned());
     if !Command::new(&program).arg("--help").output().is_ok_and(|output| output.status.success()) {
+        assert!(
+            std::env::var_os("TALLYMAN_REQUIRE_SERVERS").is_none(),
+            "sllurp is required and not installed"
+        );
         eprintln!("skipped: sllurp is not installed");
         return;
     }
