@@ -19,7 +19,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::credence::Credence;
-use super::rows::{exact, maybe_exact, maybe_micros, micros};
+use super::mark::Mark;
+use super::rows::{maybe_exact, maybe_micros, micros};
 use super::trend::Trend;
 use crate::config::{LimitConfig, LimitKind, PointChecks};
 use crate::domain::ids::{DeviceId, LimitId, PointId};
@@ -94,12 +95,12 @@ enum Stage {
     Pending {
         #[serde(with = "micros")]
         since: Timestamp,
-        peak: Peak,
+        peak: Mark,
     },
     Exceeded {
         #[serde(with = "micros")]
         began: Timestamp,
-        peak: Peak,
+        peak: Mark,
         clearing: Option<Clearing>,
         #[serde(default)]
         over: Over,
@@ -124,14 +125,6 @@ impl Over {
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 struct Clearing(#[serde(with = "micros")] Timestamp);
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Peak {
-    #[serde(with = "exact")]
-    value: f64,
-    #[serde(with = "micros")]
-    at: Timestamp,
-}
 
 impl SensorPoint {
     pub fn new(device: DeviceId, point: PointId, rules: Arc<[LimitConfig]>) -> Self {
@@ -261,7 +254,7 @@ fn next(
     };
     let over = excess > 0.0;
     let cleared = excess <= -rule.deadband.max(0.0);
-    let here = Peak { value, at };
+    let here = Mark { value, at };
     match stage {
         None if over => begin(at, here, rule, value, at),
         None => (None, None),
@@ -292,7 +285,7 @@ fn next(
 
 fn begin(
     since: Timestamp,
-    peak: Peak,
+    peak: Mark,
     rule: &LimitConfig,
     value: f64,
     at: Timestamp,
@@ -307,7 +300,7 @@ fn begin(
     (Some(Stage::Exceeded { began: since, peak, clearing: None, over }), Some(began))
 }
 
-fn further(peak: Peak, here: Peak, kind: LimitKind) -> Peak {
+fn further(peak: Mark, here: Mark, kind: LimitKind) -> Mark {
     let beyond = match kind {
         LimitKind::Low => here.value < peak.value,
         LimitKind::High | LimitKind::Rise { .. } | LimitKind::Fall { .. } => here.value > peak.value,

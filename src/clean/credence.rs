@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::{exact, maybe_micros, micros};
+use super::mark::Mark;
+use super::rows::{exact, maybe_micros};
 use crate::config::{MaxChange, PointChecks};
 use crate::domain::time::Timestamp;
 
@@ -40,14 +41,6 @@ struct Stands {
     /// The last of them; none where something came in between: nobody knows what it was meanwhile.
     #[serde(with = "maybe_micros", default)]
     last: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Mark {
-    #[serde(with = "exact")]
-    value: f64,
-    #[serde(with = "micros")]
-    at: Timestamp,
 }
 
 impl Credence {

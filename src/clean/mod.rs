@@ -48,6 +48,7 @@ mod geofence;
 mod hearing;
 mod judging;
 mod late;
+mod mark;
 mod motion;
 mod neighbours;
 mod odds;

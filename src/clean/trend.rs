@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rows::{exact, micros};
+use super::mark::Mark;
 use crate::domain::time::Timestamp;
 
 /// Values kept of the longest window: where one begins is known to within this part of it.
@@ -19,14 +19,6 @@ const PARTS: u32 = 64;
 pub(super) struct Trend {
     /// Oldest first.
     marks: VecDeque<Mark>,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Mark {
-    #[serde(with = "exact")]
-    value: f64,
-    #[serde(with = "micros")]
-    at: Timestamp,
 }
 
 impl Trend {
