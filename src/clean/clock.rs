@@ -241,10 +241,48 @@ fn uptime_us(us: u64) -> i64 {
 pub(super) struct TrackerClock {
     lead_us: i64,
     step: Step,
+    /// Readings in a row that are too old to be true.
+    #[serde(default, skip_serializing_if = "is_none")]
+    too_old: u8,
+    /// Whether it is wrong has changed since [`Self::turned`] was last asked.
+    #[serde(skip)]
+    turned: bool,
+}
+
+fn is_none(count: &u8) -> bool {
+    *count == 0
 }
 
 impl TrackerClock {
     pub fn observe(
+        &mut self,
+        told: Timestamp,
+        received: Timestamp,
+        rules: &ClockRules,
+    ) -> Result<Timestamp, ClockFault> {
+        let before = self.is_wrong(rules);
+        let observed = self.judge(told, received, rules);
+        self.too_old = match observed {
+            Err(ClockFault::TooOld) => self.too_old.saturating_add(1),
+            Err(ClockFault::Ahead) => self.too_old,
+            Ok(_) => 0,
+        };
+        self.turned |= self.is_wrong(rules) != before;
+        observed
+    }
+
+    fn is_wrong(&self, rules: &ClockRules) -> bool {
+        self.lead_us != 0 || u32::from(self.too_old) >= rules.confirmations.min(u32::from(u8::MAX))
+    }
+
+    /// How far it is ahead, or behind (negative), where it has just turned out to be wrong, by a reading of then; 0, where
+    /// it is right again.
+    pub fn turned(&mut self, told: Timestamp, received: Timestamp, rules: &ClockRules) -> Option<i64> {
+        let turned = std::mem::take(&mut self.turned);
+        turned.then(|| if self.is_wrong(rules) { told.micros_after(received) } else { 0 })
+    }
+
+    fn judge(
         &mut self,
         told: Timestamp,
         received: Timestamp,

@@ -190,6 +190,11 @@ impl Tracker {
         Ok(Accepted { fix, late: false, reveals: true, changes, motion })
     }
 
+    /// Whether its clock has turned out to be wrong, or right again: see [`TrackerClock::turned`].
+    pub fn clock_turned(&mut self, told: Timestamp, received: Timestamp, rules: &ClockRules) -> Option<i64> {
+        self.clock.turned(told, received, rules)
+    }
+
     /// What a fix in order says of fences.
     fn judge(&mut self, before: Option<&Fix>, fix: &Fix, rules: &FixRules<'_>) -> Vec<Change> {
         let FixRules { tracker, fences, .. } = *rules;

@@ -316,7 +316,9 @@ impl Cleaner {
         let settled_at = tracker.late.due().map(|(at, via)| (at, via.clone()));
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
+        let told = fix.observed_at;
         let taken = tracker.take(fix, received, &rules);
+        let clock = tracker.clock_turned(told, received, rules.clock);
         let (stands, is_astray) = (tracker.stands(), Stops::is_astray(tracker, &self.rules.tracker));
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         // A later moment is found when the earlier one comes, where that one is not held back with another source.
@@ -337,6 +339,13 @@ impl Cleaner {
             trackers.keep_to_budget();
         }
         self.say_alive(&device, alive, stands, index, received, out);
+        out.sightings.extend(clock.map(|ahead_us| Sighting {
+            source: self.sources[index].id.clone(),
+            observed_at: received,
+            received_at: received,
+            late: false,
+            what: Seen::Clock { device: device.clone(), ahead_us },
+        }));
         let accepted = match taken {
             Ok(accepted) => accepted,
             Err(reason) => return Some(reason),

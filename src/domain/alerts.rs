@@ -83,6 +83,8 @@ pub enum Rule {
     TrackerSilent,
     /// A tracker says that its battery is low. Subject: the device.
     TrackerBattery,
+    /// A tracker's clock is wrong. Subject: the device.
+    TrackerClock,
     /// More incidents over their checkouts than allowed. Subject: the holder.
     RepeatOffender,
     /// Unused for longer than its class expects. Subject: the asset.
@@ -94,7 +96,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Ghost,
         Self::OverdueReturn,
         Self::Condition,
@@ -111,6 +113,7 @@ impl Rule {
         Self::KitIncomplete,
         Self::TrackerSilent,
         Self::TrackerBattery,
+        Self::TrackerClock,
         Self::RepeatOffender,
         Self::Idle,
         Self::OverdueInspection,
@@ -162,6 +165,7 @@ impl Rule {
             Self::KitIncomplete => "kit-incomplete",
             Self::TrackerSilent => "tracker-silent",
             Self::TrackerBattery => "tracker-battery",
+            Self::TrackerClock => "tracker-clock",
             Self::RepeatOffender => "repeat-offender",
             Self::Idle => "idle",
             Self::OverdueInspection => "overdue-inspection",

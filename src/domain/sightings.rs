@@ -83,6 +83,12 @@ pub enum Seen {
     Gone {
         device: DeviceId,
     },
+    /// A tracker's clock has turned out to be so far ahead of ours, or behind (negative), in microseconds; 0: it is right
+    /// again.
+    Clock {
+        device: DeviceId,
+        ahead_us: i64,
+    },
     /// A source's connection, as the alerts see it. `caught_up` is false while it replays.
     Link {
         up: bool,

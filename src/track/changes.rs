@@ -187,6 +187,7 @@ impl Tracker {
         }
         if everything {
             self.begin_idle_clocks(cause, out);
+            self.review_doors(cause, out);
         }
         self.review_trackers(&devices, cause, out);
         self.review_strangers(cause, out);

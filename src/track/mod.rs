@@ -14,6 +14,7 @@
 //! A call changes state in memory, pushes what happened to `out`, and marks rows to write;
 //! [`Tracker::take_dirty`] hands those over, each once, for the same commit as the events.
 
+mod ailments;
 mod alerts;
 mod antennas;
 mod asleep;
@@ -22,7 +23,6 @@ mod attachments;
 mod audit;
 mod audit_count;
 mod audit_life;
-mod battery;
 mod cause;
 mod changes;
 mod commands;
@@ -239,6 +239,7 @@ impl Tracker {
             Seen::Trouble(trouble) => self.trouble(&trouble, &cause, out),
             Seen::Heard { device, stands } => self.tracker_heard(&device, stands, &cause, out),
             Seen::Motion { device, motion } => self.motion(device, motion, &cause, out),
+            Seen::Clock { device, ahead_us } => self.clock_told(&device, ahead_us, &cause, out),
             Seen::Gone { device } => self.tracker_gone(&device, &cause),
             Seen::Link { up, caught_up, reason } => self.link(up, caught_up, reason, &cause, out),
         }

@@ -283,11 +283,13 @@ impl Tracker {
     /// The register changed, or the rules: what trackers hang on, and what is expected of them. Of what is
     /// not named here only those with an alert are looked at; the others are when they fall due.
     pub(super) fn review_trackers(&mut self, devices: &[DeviceId], cause: &Cause, out: &mut Vec<Event>) {
-        let open = [Rule::TrackerSilent, Rule::TrackerBattery].map(|rule| self.alerts.open_of(rule));
+        let open = [Rule::TrackerSilent, Rule::TrackerBattery, Rule::TrackerClock]
+            .map(|rule| self.alerts.open_of(rule));
         let open = open.iter().flatten().map(|key| DeviceId::new(&key.subject));
         let devices: BTreeSet<DeviceId> = devices.iter().cloned().chain(open).collect();
         for device in devices {
             self.review_battery(&device, cause, out);
+            self.review_clock(&device, cause, out);
             match self.watched_for(&device) {
                 None => self.forget_tracker(&device, cause, out),
                 Some(_) => self.arm_tracker(&device),

@@ -250,6 +250,7 @@ fn line(sighting: &Sighting) -> String {
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device, .. } => format!("{device} lives"),
         Seen::Motion { motion, .. } => format!("{:?}", motion.change),
+        Seen::Clock { device, ahead_us } => format!("{device}'s clock {}", ahead_us / 1_000_000),
         Seen::Gone { device } => format!("{device} is gone"),
         Seen::Fence { fence, change, inferred, .. } => {
             format!("{change:?} {fence}{}", if *inferred { " (inferred)" } else { "" })

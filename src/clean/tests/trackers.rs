@@ -274,3 +274,28 @@ fn a_tracker_takes_a_kibibyte_and_while_a_burst_of_it_waits_two_and_a_half() {
     let waiting = each + more / TRACKERS as i64;
     assert!((2048..=2624).contains(&waiting), "{waiting} bytes while a burst waits, {each} else");
 }
+
+#[test]
+fn a_clock_that_is_wrong_is_told_once_it_is_sure_and_again_when_it_is_right() {
+    let day = 24 * HOUR_MS;
+    let mut rig = Rig::new(&intake());
+    let mut told: Vec<(i64, i64)> = Vec::new();
+    let mut says = |rig: &mut Rig, received: i64, ahead_ms: i64| {
+        rig.fix_received("r/van", received + ahead_ms, received);
+        let clocks =
+            std::mem::take(&mut rig.out).sightings.into_iter().filter_map(|sighting| match sighting.what {
+                Seen::Clock { ahead_us, .. } => Some((received / 1000, ahead_us / 1_000_000)),
+                _ => None,
+            });
+        told.extend(clocks);
+    };
+    says(&mut rig, 0, 0);
+    (1..10).for_each(|nth| says(&mut rig, nth * 10_000, day + nth));
+    rig = rig.restarted(&intake());
+    (10..20).for_each(|nth| says(&mut rig, nth * 10_000, nth));
+    // A receiver whose weeks have rolled over is years behind.
+    (20..30).for_each(|nth| says(&mut rig, nth * 10_000, -7168 * day));
+    // What it kept for a while is nothing of the kind.
+    (30..40).for_each(|nth| says(&mut rig, nth * 10_000, nth - 2 * day));
+    assert_eq!(told, [(30, 86_400), (120, 0), (220, -7168 * 86_400), (300, 0)]);
+}

@@ -114,6 +114,7 @@ fn alert_name(rule: Rule) -> &'static str {
         Rule::KitIncomplete => "TallymanKitIncomplete",
         Rule::TrackerSilent => "TallymanTrackerSilent",
         Rule::TrackerBattery => "TallymanTrackerBattery",
+        Rule::TrackerClock => "TallymanTrackerClock",
         Rule::RepeatOffender => "TallymanRepeatOffender",
         Rule::Idle => "TallymanIdle",
         Rule::OverdueInspection => "TallymanOverdueInspection",
@@ -157,6 +158,7 @@ pub(in crate::notify) fn action(key: &AlertKey) -> String {
         Rule::TrackerSilent => {
             "look at its battery and antenna; the asset itself may be where it was".to_owned()
         }
+        Rule::TrackerClock => "set the tracker's clock, or update its firmware".to_owned(),
         Rule::TrackerBattery => {
             "charge the tracker, or change its battery, before it falls silent".to_owned()
         }

@@ -278,7 +278,9 @@ fn subject_of(key: &AlertKey) -> Subject {
     match key.rule {
         rule if rule.is_about_asset() => Subject::Asset(AssetId::new(subject)),
         Rule::ReaderDown => Subject::Source(SourceId::new(subject)),
-        Rule::TrackerSilent | Rule::TrackerBattery => Subject::Device(DeviceId::new(subject)),
+        Rule::TrackerSilent | Rule::TrackerBattery | Rule::TrackerClock => {
+            Subject::Device(DeviceId::new(subject))
+        }
         Rule::Condition | Rule::SensorBad => {
             let parts = if key.rule == Rule::Condition { 2 } else { 1 };
             Subject::Device(DeviceId::new(subject.rsplitn(parts + 1, '/').last().unwrap_or(subject)))

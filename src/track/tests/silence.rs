@@ -1,5 +1,6 @@
 use super::world::*;
 use crate::domain::alerts::Rule;
+use crate::domain::commands::Command;
 use crate::domain::events::EventBody;
 use crate::domain::geodesy::Position;
 use crate::domain::motion::{Motion, MotionChange};
@@ -301,4 +302,26 @@ fn a_low_battery_is_told_once_until_it_is_charged() {
     world.import(vec![Record::Class(Box::new(class)), asset("V1", "other")]).unwrap();
     assert!(says(&mut world, 70, None).iter().all(|line| line.ends_with("resolved")));
     assert!(!world.is_firing(Rule::TrackerBattery, "gps-1"));
+}
+
+#[test]
+fn a_wrong_clock_is_told_of_what_is_on_the_register() {
+    let mut world = company();
+    let says = |world: &mut World, at: i64, device: &str, ahead_s: i64| {
+        world.at = at;
+        let what = Seen::Clock { device: device.into(), ahead_us: ahead_s * 1_000_000 };
+        world.see_from("mqtt", at, false, what);
+        world.alerted_of(Rule::TrackerClock)
+    };
+    assert!(says(&mut world, 10, "stranger", 90_000).is_empty());
+    assert_eq!(says(&mut world, 20, "van/1", 90_000), ["20 tracker-clock/van/1 fired"]);
+    let key = crate::domain::alerts::AlertKey::new(Rule::TrackerClock, "van/1");
+    let summary = world.tracker.alerts.open(&key).unwrap().summary.clone();
+    assert!(summary.contains("is 25 h ahead"), "{summary}");
+    assert_eq!(says(&mut world, 30, "van/1", 0), ["30 tracker-clock/van/1 resolved"]);
+    assert_eq!(says(&mut world, 40, "van/1", -7168 * 86_400), ["40 tracker-clock/van/1 fired"]);
+    assert!(world.tracker.alerts.open(&key).unwrap().summary.contains("7168 days behind"));
+    let remove = Command::Remove { table: "tracker".into(), key: "van/1".into() };
+    world.command(remove).unwrap();
+    assert_eq!(world.alerted_of(Rule::TrackerClock), ["40 tracker-clock/van/1 resolved"]);
 }

@@ -162,6 +162,24 @@ fn which_of_two_vehicles_took_it_is_not_guessed() {
     assert_eq!([world.location("T1"), world.location("T2")], ["V2", "V1"].map(in_vehicle));
 }
 
+/// What is in a bay and becomes a vehicle stands there; what is none any more does not.
+#[test]
+fn a_class_that_becomes_one_of_vehicles_is_at_the_door_at_once() {
+    let mut world = haulage();
+    let class =
+        |vehicle: bool| Record::Class(Box::new(AssetClass { vehicle, ..AssetClass::new("cage".into()) }));
+    world.import(vec![class(false), asset("C1", "cage"), tag(20, "C1")]).unwrap();
+    world.at(100).arrive(20, "BAY");
+    world.at(110).pass(1, "DOCK", Out);
+    assert_eq!(world.location("T1"), zone("yard"));
+    world.at(120).import(vec![class(true)]).unwrap();
+    world.at(130).pass(2, "DOCK", Out);
+    assert_eq!(world.location("T2"), in_vehicle("C1"));
+    world.at(140).import(vec![class(false)]).unwrap();
+    world.at(150).pass(3, "DOCK", Out);
+    assert_eq!(world.location("T3"), zone("yard"));
+}
+
 /// However many come and go, who stands there is not forgotten.
 #[test]
 fn a_full_yard_is_a_door_at_which_many_stand() {

@@ -1,4 +1,5 @@
-//! Batteries of trackers, as they say themselves: one that is low is alerted on before it is silent.
+//! What ails a tracker that still speaks: a battery that is low, before it is silent; a clock that is wrong, which makes its
+//! fixes late, or worthless.
 
 use std::time::Duration;
 
@@ -31,6 +32,41 @@ impl Tracker {
         self.raise(&key, details, cause, out);
     }
 
+    /// Cleaning says how far a tracker's clock is off, once it is sure.
+    pub(super) fn clock_told(
+        &mut self,
+        device: &DeviceId,
+        ahead_us: i64,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let key = AlertKey::new(Rule::TrackerClock, device.as_str());
+        let asset = self.register.asset_of_tracker(device, self.now).cloned();
+        let Some(asset) = asset.filter(|_| ahead_us != 0) else {
+            return self.alerts.condition(&key, None, cause, out);
+        };
+        let off = days(ahead_us.unsigned_abs());
+        let (way, means) = match ahead_us > 0 {
+            true => ("ahead", "that is taken off what it says"),
+            false => ("behind", "its fixes are set aside as too old"),
+        };
+        let summary = format!(
+            "the clock of tracker {device} of {} is {off} {way}: {means}; set it, or update the tracker",
+            self.label(&asset)
+        );
+        let site = self.register.home_site(&asset).cloned();
+        let severity = self.severity_for(&asset);
+        let details = Details { site, severity, summary, pending: Duration::ZERO, episode: 0 };
+        self.raise(&key, details, cause, out);
+    }
+
+    /// Of a tracker that is on no asset any more nobody cares.
+    pub(super) fn review_clock(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
+        if self.register.asset_of_tracker(device, self.now).is_none() {
+            self.alerts.condition(&AlertKey::new(Rule::TrackerClock, device.as_str()), None, cause, out);
+        }
+    }
+
     fn low_battery_of(&self, device: &DeviceId, stands: bool) -> Option<(AssetId, f64, f64)> {
         let asset = self.register.asset_of_tracker(device, self.now)?;
         let expected = self.register.asset(asset)?.is_expected();
@@ -38,5 +74,14 @@ impl Tracker {
         let battery = self.assets.get(asset)?.current.battery.as_deref()?;
         let bound = if stands { low + RECOVERED_PERCENT } else { low };
         (battery.device == *device && battery.percent < bound).then(|| (asset.clone(), battery.percent, low))
+    }
+}
+
+fn days(us: u64) -> String {
+    let minutes = us / 60_000_000;
+    match minutes {
+        0..=119 => format!("{minutes} min"),
+        120..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
     }
 }
