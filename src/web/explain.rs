@@ -32,7 +32,7 @@ pub struct Explanation {
     pub zone: Option<Record>,
     pub current: Option<AssetCurrent>,
     /// What it is in, from the nearest to the outermost, which says where it is.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vehicles: Vec<AssetCurrent>,
     /// Where it is listened for; absent where silence says nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct GhostClock {
     /// Many fell silent with it: the watcher is suspect, and no ghost is told meanwhile.
     pub held_back: bool,
     /// Sources of these read points that are not connected, or are catching up.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_hearing: Vec<LinkCurrent>,
 }
 
@@ -199,4 +199,23 @@ async fn zone(reader: &Reader, rules: &Rules, name: Option<&ZoneId>) -> Result<O
 pub(super) async fn record(reader: &Reader, key: &str) -> Result<Option<Record>, ExplainError> {
     let row = reader.state(StateKind::Register, key).await?;
     Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list that is left out where it is empty is promised to nobody.
+    #[test]
+    fn what_may_be_left_out_is_not_required() {
+        for (schema, lists) in [
+            (schemars::schema_for!(Explanation), ["vehicles", "ghost_clock"]),
+            (schemars::schema_for!(GhostClock), ["not_hearing", "maintenance"]),
+        ] {
+            let schema = schema.to_value();
+            let required = schema["required"].as_array().expect("some are");
+            assert!(lists.iter().all(|list| !required.contains(&(*list).into())), "{required:?}");
+            assert!(lists.iter().all(|list| schema["properties"].get(list).is_some()), "{schema}");
+        }
+    }
 }
