@@ -21,7 +21,9 @@ async fn sllurp_inventories_the_reader() {
     }
     let reader = Reader::start(ReaderOptions::named("r"), Arc::new(TruthLog::default())).await.unwrap();
     let port = reader.address().port().to_string();
-    let client = Command::new(&program)
+    // Whoever runs the tests in the background has them ignore Ctrl-C, and their children too.
+    let client = Command::new("env")
+        .args(["--default-signal=INT", &program])
         .args(["inventory", "--report-every-n-tags", "1", "--antennas", "0", "--port", &port, "127.0.0.1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
