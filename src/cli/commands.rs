@@ -112,50 +112,6 @@ pub struct HoldArgs {
 }
 
 #[derive(clap::Args)]
-pub struct LoadArgs {
-    #[command(flatten)]
-    pub file: ConfigFile,
-    /// The asset's number on the register
-    asset: String,
-    #[arg(long, value_name = "VEHICLE")]
-    into: String,
-    #[arg(long)]
-    note: Option<String>,
-}
-
-#[derive(clap::Args)]
-pub struct UnloadArgs {
-    #[command(flatten)]
-    pub file: ConfigFile,
-    /// The asset's number on the register
-    asset: String,
-    /// Where it is instead; not given, where the vehicle is
-    #[arg(long)]
-    zone: Option<String>,
-    #[arg(long)]
-    note: Option<String>,
-}
-
-#[derive(clap::Args)]
-pub struct DockArgs {
-    #[command(flatten)]
-    pub file: ConfigFile,
-    /// The vehicle's number on the register
-    vehicle: String,
-    /// A read point of kind "portal"
-    #[arg(long, value_name = "READ_POINT")]
-    door: String,
-}
-
-#[derive(clap::Args)]
-pub struct UndockArgs {
-    #[command(flatten)]
-    pub file: ConfigFile,
-    /// The vehicle's number on the register
-    vehicle: String,
-}
-
-#[derive(clap::Args)]
 pub struct CheckInArgs {
     #[command(flatten)]
     pub file: ConfigFile,
@@ -360,53 +316,6 @@ impl Order for CheckInArgs {
     fn command(self, _: Option<Timestamp>) -> (Command, String) {
         let done = format!("{} is checked in", self.asset);
         (Command::CheckIn { asset: self.asset.into(), note: self.note, damage: self.damage }, done)
-    }
-}
-
-impl Order for LoadArgs {
-    fn file(&self) -> &ConfigFile {
-        &self.file
-    }
-
-    fn command(self, _: Option<Timestamp>) -> (Command, String) {
-        let Self { asset, into, note, .. } = self;
-        let done = format!("{asset} is in {into}");
-        (Command::Load { asset: asset.into(), vehicle: into.into(), note }, done)
-    }
-}
-
-impl Order for UnloadArgs {
-    fn file(&self) -> &ConfigFile {
-        &self.file
-    }
-
-    fn command(self, _: Option<Timestamp>) -> (Command, String) {
-        let Self { asset, zone, note, .. } = self;
-        let done = format!("{asset} is unloaded");
-        (Command::Unload { asset: asset.into(), zone: zone.map(Into::into), note }, done)
-    }
-}
-
-impl Order for DockArgs {
-    fn file(&self) -> &ConfigFile {
-        &self.file
-    }
-
-    fn command(self, _: Option<Timestamp>) -> (Command, String) {
-        let Self { vehicle, door, .. } = self;
-        let done = format!("{vehicle} stands at {door}");
-        (Command::Dock { vehicle: vehicle.into(), door: door.into() }, done)
-    }
-}
-
-impl Order for UndockArgs {
-    fn file(&self) -> &ConfigFile {
-        &self.file
-    }
-
-    fn command(self, _: Option<Timestamp>) -> (Command, String) {
-        let done = format!("{} stands at no door", self.vehicle);
-        (Command::Undock { vehicle: self.vehicle.into() }, done)
     }
 }
 

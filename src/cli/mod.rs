@@ -28,6 +28,7 @@ mod register;
 mod run;
 mod story;
 pub mod token;
+mod vehicles;
 mod watch;
 
 /// Hears RFID gates, GPS trackers and condition sensors, works out what really happened, keeps it, and
@@ -87,13 +88,13 @@ enum Sub {
     /// Lift an asset's quarantine or maintenance
     Release(commands::NotedArgs),
     /// Say that an asset is in a vehicle
-    Load(commands::LoadArgs),
+    Load(vehicles::LoadArgs),
     /// Say that an asset is in its vehicle no longer
-    Unload(commands::UnloadArgs),
+    Unload(vehicles::UnloadArgs),
     /// Say that a vehicle stands at a door: what passes out there is in it
-    Dock(commands::DockArgs),
+    Dock(vehicles::DockArgs),
     /// Say that a vehicle stands at no door
-    Undock(commands::UndockArgs),
+    Undock(vehicles::UndockArgs),
     /// List the alerts that are open
     Alerts(alerts::AlertsArgs),
     /// Say that somebody is on an alert

@@ -4,6 +4,7 @@ use super::validate::read;
 use super::*;
 
 mod llrp;
+mod modbus;
 mod parts;
 
 fn no_env(_: &str) -> Option<String> {

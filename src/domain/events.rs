@@ -170,7 +170,7 @@ pub enum EventBody {
         episode: Episode,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         zone: Option<ZoneId>,
-        /// What was in the zone or the vehicle: as it began; at its end, at any time since then.
+        /// What was in the zone or the vehicle: when it was told, its on-delay over; at its end, at any time since then.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         exposed: Vec<AssetId>,
     },

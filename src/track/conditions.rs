@@ -1,7 +1,7 @@
 //! Sensors: samples, excursions over limits, and sensors that say nothing good.
 //!
 //! On-delay and off-delay were cleaning's; what it tells is alerted on at once. With an excursion in a zone or a
-//! vehicle comes what was in it: what is there as it begins, and what comes in before it ends.
+//! vehicle comes what was in it: what is there when it is told, and what comes in before it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,14 +144,11 @@ impl Tracker {
             Episode::Began { began_at, .. } => (true, began_at),
             Episode::Ended { began_at, .. } => (false, began_at),
         };
-        let key = key(&device, &point);
-        let began_us = began_at.as_micros().to_be_bytes();
-        let point_key = key.clone();
+        let point_key = key(&device, &point);
         let key = format!("{point_key}/{limit}");
-        let exposed = match began {
-            true => self.exposed_to(&device, cause.observed_at),
-            false => None,
-        };
+        let began_us = began_at.as_micros().to_be_bytes();
+        // What is told late was there with something else than what is there now.
+        let exposed = if began && !cause.late { self.exposed_to(&device, cause.observed_at) } else { None };
         let assets = match &exposed {
             Some(exposed) => exposed.assets.clone(),
             None if began || cause.late => BTreeSet::new(),

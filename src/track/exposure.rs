@@ -1,4 +1,4 @@
-//! What an excursion reaches: what is in the zone that a sensor watches, or in what it hangs on, as it begins, and what comes
+//! What an excursion reaches: what is in the zone that a sensor watches, or in what it hangs on, when it is told, and what comes
 //! in before it ends.
 
 use std::collections::BTreeSet;
@@ -91,5 +91,18 @@ pub(super) fn named(exposed: &BTreeSet<AssetId>) -> String {
         0 => "what is in it".to_owned(),
         1..=NAMED_IN_ALERT => format!("what is in it: {names}"),
         all => format!("the {all} assets in it: {names} …"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_names_a_few_and_counts_the_rest() {
+        let assets = |count: u16| (1..=count).map(|n| AssetId::new(format!("P{n}"))).collect();
+        assert_eq!(named(&assets(0)), "what is in it");
+        assert_eq!(named(&assets(2)), "what is in it: P1, P2");
+        assert_eq!(named(&assets(9)), "the 9 assets in it: P1, P2, P3, P4, P5 …");
     }
 }

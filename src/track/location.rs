@@ -343,32 +343,26 @@ impl Tracker {
         }
     }
 
+    /// A fix of its tracker, or one by which a fence was crossed, which comes after newer ones.
     fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
         let at = cause.observed_at;
-        let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
-        let fences = self.assets.get(asset).map(|row| row.current.fences.clone()).unwrap_or_default();
-        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
         let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().copied());
         let newest = newest.filter(|fixed| fixed.at > at);
-        let (location, reason) = match fenced {
-            Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
-            None => {
-                let position = newest.map_or(fix.position, |fixed| fixed.position);
-                (Location::At(position), format!("fix of {}", fix.device))
-            }
-        };
+        let (location, mut reason) = self.where_tracked(asset, fix, newest);
         let outside = self.outside_its_vehicle(asset, fix, at);
+        let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
         let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
         let may_place = self.may_place(asset, at);
-        let reason = match outside {
-            Some((vehicle, m)) => format!("{reason}, {:.1} km from {vehicle}", m / 1000.0),
-            None => reason,
-        };
+        if let Some((vehicle, m)) = outside {
+            reason.push_str(&format!(", {:.1} km from {vehicle}", m / 1000.0));
+        }
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
         if newest.is_none() {
             row.memory.fixed =
                 Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at }));
+            let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
+            row.current.battery = battery.map(Box::new).or(row.current.battery.take());
         }
         // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
         // more, is the same answer, said better.
@@ -378,13 +372,8 @@ impl Tracker {
             (Location::Zone(_), Location::At(_) | Location::Zone(_)) => by_newest,
             _ => false,
         };
-        let placed_at = row.memory.placed_at.map_or(at, |placed| placed.max(at));
-        let may_place = !heard && !in_its_vehicle && (may_place || is_said_better);
-        if let Some(percent) = fix.battery_percent {
-            row.current.battery = Some(Box::new(Battery { device: fix.device.clone(), percent }));
-        }
-        let tells_battery = fix.battery_percent.is_some();
-        if may_place {
+        if !heard && !in_its_vehicle && (may_place || is_said_better) {
+            let placed_at = row.memory.placed_at.map_or(at, |placed| placed.max(at));
             let zones = (&row.current.location, &location);
             let was_known = *zones.0 != Location::Unknown;
             let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
@@ -395,11 +384,24 @@ impl Tracker {
                 self.relocated(asset, was_known, cause, out);
             }
         }
-        if tells_battery {
+        if newest.is_none() && fix.battery_percent.is_some() {
             self.review_battery(&fix.device, cause, out);
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);
+    }
+
+    /// Where its newest fix puts it, by the fences that it is known to be in, and why.
+    fn where_tracked(&self, asset: &AssetId, fix: &Fix, newest: Option<Fixed>) -> (Location, String) {
+        let fences = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
+        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
+        match fenced {
+            Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
+            None => {
+                let position = newest.map_or(fix.position, |fixed| fixed.position);
+                (Location::At(position), format!("fix of {}", fix.device))
+            }
+        }
     }
 
     /// It is somewhere else than it was. `moved`: it was somewhere; found for the first time, it need not have moved.

@@ -14,7 +14,6 @@
 //! A call changes state in memory, pushes what happened to `out`, and marks rows to write;
 //! [`Tracker::take_dirty`] hands those over, each once, for the same commit as the events.
 
-mod ailments;
 mod alerts;
 mod antennas;
 mod asleep;
@@ -58,6 +57,7 @@ mod silence;
 mod suspicion;
 mod table;
 mod topology;
+mod tracker_health;
 mod trouble;
 mod vehicles;
 mod watch;

@@ -385,6 +385,19 @@ fn an_excursion_in_a_zone_names_what_was_in_it_and_what_came_in() {
 }
 
 #[test]
+fn an_excursion_that_is_told_late_names_nobody_and_one_event_a_thousand() {
+    let mut world = haulage();
+    let sensor = SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into()));
+    world.import(vec![Record::Sensor(sensor)]).unwrap();
+    world.at(100).see_from("cold-1", 50, true, excursion(Some(45), None));
+    assert!(world.exposed()[0].is_empty());
+    world.stock(100..=1200, "tool");
+    (100..=1200).for_each(|tag| world.arrive(tag, "CRIB"));
+    world.at(110).see_from("cold-1", 110, false, excursion(Some(105), None));
+    assert_eq!(world.exposed()[0].len(), 1000);
+}
+
+#[test]
 fn an_excursion_in_a_vehicle_names_what_it_carries() {
     let mut world = haulage();
     world.import(vec![Record::Sensor(SensorAttachment::on_asset("cold-1".into(), "V1"))]).unwrap();

@@ -1,4 +1,4 @@
-//! What ails a tracker that still speaks: a battery that is low, before it is silent; a clock that is wrong, which makes its
+//! Health of a tracker that still speaks: a battery that is low, before it is silent; a clock that is wrong, which makes its
 //! fixes late, or worthless.
 
 use std::time::Duration;
