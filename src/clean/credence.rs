@@ -51,9 +51,12 @@ impl Credence {
     /// Whether a good value, no older than the last one, is believed.
     pub fn believes(&mut self, checks: &PointChecks, value: f64, at: Timestamp) -> bool {
         let here = Mark { value, at };
-        let moves = checks.flat_after.is_none_or(|after| self.moves(here, after));
-        let fits = checks.max_change.is_none_or(|most| self.fits(here, most));
-        moves && fits
+        if checks.flat_after.is_some_and(|after| !self.moves(here, after)) {
+            // Where a dead sensor stood says nothing of where the value is when it lives again.
+            (self.firm, self.astray) = (None, None);
+            return false;
+        }
+        checks.max_change.is_none_or(|most| self.fits(here, most))
     }
 
     /// For a while nobody knows its value: that time does not count, and what was found does.
@@ -127,6 +130,17 @@ mod tests {
         assert!(believes(1000, true), "20 s are known");
         assert!(!believes(1010, false), "and 30");
         assert!(!believes(2000, true), "one poll that is lost revives no dead sensor");
+    }
+
+    /// It stood at 4 while the room went to 9: the first value that moves is the room's.
+    #[test]
+    fn a_dead_sensor_that_lives_again_is_believed_at_once() {
+        let max_change = Some(MaxChange { per_second: 0.1, step: 0.0 });
+        let flat_after = Some(Duration::from_secs(30));
+        let checks = PointChecks { flat_after, max_change, ..PointChecks::default() };
+        let samples =
+            [(0, 4.0), (10, 4.0), (20, 4.0), (30, 4.0), (40, 4.0), (50, 9.0), (60, 9.1), (70, 40.0)];
+        assert_eq!(doubted(&checks, &samples), [30, 40, 70]);
     }
 
     #[test]

@@ -440,7 +440,7 @@ impl LimitConfig {
             threshold,
             deadband: limit.deadband,
             on_delay: limit.on_delay.unwrap_or_default(),
-            off_delay: limit.off_delay.unwrap_or_default(),
+            off_delay: limit.off_delay.unwrap_or(OFF_DELAY),
             severity: limit.severity,
         })
     }
@@ -458,6 +458,10 @@ pub enum LimitKind {
         over: Duration,
     },
 }
+
+/// An excursion that names no other off-delay ends after so long: what ISA-18.2 recommends of temperatures and levels.
+/// Without one, a noisy value that hovers at the deadband's edge makes many episodes of one.
+pub const OFF_DELAY: Duration = Duration::from_secs(60);
 
 /// The window of a limit of a rate that names none.
 pub const RATE_OVER: Duration = Duration::from_secs(300);

@@ -6,7 +6,7 @@ use super::alerting::SEVERITIES;
 use super::document::Section;
 use super::node::set;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, name};
-use super::{LimitConfig, LimitKind, RATE_OVER, TrackerRules};
+use super::{LimitConfig, LimitKind, OFF_DELAY, RATE_OVER, TrackerRules};
 use crate::domain::alerts::Severity;
 use crate::domain::ids::{ClassId, DeviceId, LimitId, PointId, ZoneId};
 use crate::domain::register::{AssetClass, ClassLimit, Criticality, Handover, Returns, Utilisation};
@@ -169,7 +169,7 @@ fn bounds(section: &Section<'_>) -> Option<Bounds> {
     }
     let deadband = section.number("deadband", 0.0..=f64::MAX).unwrap_or(0.0);
     let on_delay = section.duration("on_delay", Duration::ZERO..=DAY).unwrap_or_default();
-    let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or_default();
+    let off_delay = section.duration("off_delay", Duration::ZERO..=DAY).unwrap_or(OFF_DELAY);
     let severity = section.choice("severity", &SEVERITIES).unwrap_or(Severity::Warning);
     let (_, kind, threshold) = bounds.into_iter().find(|(_, _, threshold)| threshold.is_some())?;
     let threshold = threshold?;

@@ -1,7 +1,8 @@
 //! Episodes that were said against excursions that were.
 
+use tallyman::config::OFF_DELAY;
 use tallyman::domain::readings::Quality;
-use tallyman_simulators::processes::{Excursion, FaultKind, Run, Scenario, Span};
+use tallyman_simulators::processes::{Excursion, Fault, FaultKind, Limit, Run, Scenario, Span};
 
 use super::{SaidEpisode, SaidQuality};
 
@@ -12,7 +13,8 @@ pub struct Grade {
     pub said: usize,
     /// The value was not near the limit for the on-delay before it was told, or it was told already.
     pub wrong: usize,
-    /// Of those: told again while the value never left the limit's neighbourhood.
+    /// Of those: told again while the value never left the limit's neighbourhood, nor was truly back by the deadband for
+    /// the off-delay.
     pub doubled: usize,
     /// Of those: made by a fault of the sensor.
     pub of_faults: usize,
@@ -32,7 +34,7 @@ impl Grade {
         for excursion in &run.excursions {
             self.excursion(scenario, excursion, said);
         }
-        let mut taken: Vec<&Span> = Vec::new();
+        let mut taken: Vec<(&Span, f64)> = Vec::new();
         for said in said {
             self.said += 1;
             let delay_s = scenario.limits[said.limit].on_delay_s;
@@ -44,10 +46,13 @@ impl Grade {
                     && said.told_s <= near.until_s + poll_s
             };
             match run.near.iter().find(is_right) {
-                Some(near) if taken.contains(&near) => {
-                    (self.wrong, self.doubled) = (self.wrong + 1, self.doubled + 1);
+                Some(near) => {
+                    let before = taken.iter().rfind(|(taken, _)| *taken == near).map(|(_, until_s)| *until_s);
+                    let again = before.is_some_and(|until_s| !was_back(scenario, run, said, until_s));
+                    self.wrong += usize::from(again);
+                    self.doubled += usize::from(again);
+                    taken.push((near, said.until_s));
                 }
-                Some(near) => taken.push(near),
                 None => {
                     self.wrong += 1;
                     let faulty = run.faults.iter().any(|(sensor, fault)| {
@@ -58,7 +63,7 @@ impl Grade {
             }
         }
         for clear in &run.clear {
-            let over_s = clear.from_s + scenario.limits[clear.limit].off_delay_s + 2.0 * poll_s;
+            let over_s = clear.from_s + off_delay_s(&scenario.limits[clear.limit]) + 2.0 * poll_s;
             let goes_on = |said: &&SaidEpisode| {
                 is_of(said, clear.sensor, clear.limit) && said.told_s < clear.from_s && said.until_s > over_s
             };
@@ -97,6 +102,15 @@ impl Grade {
                 FaultKind::Spike => (2, Quality::SensorNotAccurate),
                 FaultKind::Drift => continue,
             };
+            let is_hidden = |(other_of, other): &(usize, Fault)| {
+                let silent = matches!(other.kind, FaultKind::Dropout | FaultKind::Stuck);
+                let about = other.from_s - poll_s..other.until_s + poll_s;
+                silent && other_of == sensor && about.contains(&fault.from_s)
+            };
+            // Of a sensor that is silent or stuck nobody sees a spike.
+            if fault.kind == FaultKind::Spike && run.faults.iter().any(is_hidden) {
+                continue;
+            }
             let told = qualities.iter().any(|said| {
                 said.sensor == *sensor
                     && said.quality == wanted
@@ -125,6 +139,22 @@ impl Grade {
     pub fn latest_polls(&self) -> f64 {
         self.after.iter().copied().fold(0.0, f64::max)
     }
+}
+
+/// As the limit says, or as it is where a limit does not.
+fn off_delay_s(limit: &Limit) -> f64 {
+    limit.off_delay_s.unwrap_or(OFF_DELAY.as_secs_f64())
+}
+
+/// Whether between the excursion that was told before and this one the value was truly back, for as long as makes an end.
+fn was_back(scenario: &Scenario, run: &Run, said: &SaidEpisode, before_until_s: f64) -> bool {
+    let (rule, poll_s) = (&scenario.limits[said.limit], scenario.poll_s as f64);
+    let earliest_s = before_until_s - off_delay_s(rule) - 2.0 * poll_s;
+    let mut of_it = run.back.iter().filter(|back| (back.sensor, back.limit) == (said.sensor, said.limit));
+    of_it.any(|back| {
+        let (from_s, until_s) = (back.from_s.max(earliest_s), back.until_s.min(said.began_s));
+        until_s - from_s + 2.0 * poll_s >= off_delay_s(rule) && until_s > from_s
+    })
 }
 
 fn is_of(said: &SaidEpisode, sensor: usize, limit: usize) -> bool {

@@ -60,6 +60,8 @@ pub struct Run {
     pub near: Vec<Span>,
     /// Where it was short of a limit by more than its deadband and what noise can hide, and the sensor told so.
     pub clear: Vec<Span>,
+    /// Where it was truly back by the deadband.
+    pub back: Vec<Span>,
     pub faults: Vec<(usize, Fault)>,
 }
 
@@ -74,6 +76,7 @@ impl Scenario {
             excursions: Vec::new(),
             near: Vec::new(),
             clear: Vec::new(),
+            back: Vec::new(),
             faults: Vec::new(),
         };
         for number in 0..self.sensors {
@@ -97,6 +100,8 @@ impl Scenario {
                 let clear = |at: usize| rule.excess(truth[at]) < -(rule.deadband + hidden) && plain(at);
                 run.near.extend(spans(number, limit, truth.len(), near));
                 run.clear.extend(spans(number, limit, truth.len(), clear));
+                run.back
+                    .extend(spans(number, limit, truth.len(), |at| rule.excess(truth[at]) <= -rule.deadband));
             }
             run.faults.extend(sensor.faults.into_iter().map(|fault| (number, fault)));
         }

@@ -56,8 +56,9 @@ pub struct Limit {
     pub deadband: f64,
     #[serde(default)]
     pub on_delay_s: f64,
+    /// None: whatever is usual where it is judged.
     #[serde(default)]
-    pub off_delay_s: f64,
+    pub off_delay_s: Option<f64>,
 }
 
 impl Limit {

@@ -97,6 +97,7 @@ pub struct ClassLimit {
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub on_delay: Option<Duration>,
+    /// For so long it must be back before the excursion ends; not set: a minute.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub off_delay: Option<Duration>,
