@@ -1,4 +1,4 @@
-//! Simulated processes through cleaning, graded against the truth; prints a table.
+//! Simulated processes through cleaning, graded against the truth; prints a table, and another one of how few samples are kept.
 //!
 //! `cargo bench --bench processes -- [--seeds N] [--from SEED] [--only NAME] [--scenario FILE]…`
 //!
@@ -29,7 +29,10 @@ fn main() -> Result<ExitCode> {
     let began = Instant::now();
     let (scenarios, seeds) = (chosen.scenarios()?, chosen.seeds(SEEDS));
     let report = processes::grade(&scenarios, seeds.clone());
-    println!("{report}");
+    println!("{report}\n{}", processes::Compressed::HEAD);
+    for compressed in processes::compress(&scenarios, seeds.start) {
+        println!("{compressed}");
+    }
     println!(
         "{} scenarios × {} seeds in {:.0} s",
         scenarios.len(),

@@ -1,8 +1,7 @@
 //! One sensor point: samples by exception, its quality, and an episode for each excursion over a limit.
 //!
-//! A sample is told when it differs from the one told last by more than the point's deadband, when its quality
-//! or words changed, and once a heartbeat. Before a change comes the sample before it, if that was not told: a
-//! line drawn through what was told then stands still until the change, as the value did.
+//! Which of its samples are told is said in [`reporting`]. Where none comes for so long that it should have been read
+//! several times, its value is stale: kept, and not believed any more.
 //!
 //! ```text
 //! normal ──over the threshold──▶ pending ──on-delay──▶ exceeded ──back by the deadband──▶ clearing
@@ -20,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::credence::Credence;
 use super::mark::Mark;
-use super::rows::{maybe_exact, maybe_micros, micros};
+use super::rows::{maybe_micros, micros};
+use super::staleness::Silence;
 use super::trend::Trend;
 use crate::config::{LimitConfig, LimitKind, PointChecks};
 use crate::domain::ids::{DeviceId, LimitId, PointId};
@@ -28,8 +28,11 @@ use crate::domain::readings::{Quality, Sample};
 use crate::domain::sightings::{ConditionChange, Episode, Seen};
 use crate::domain::time::Timestamp;
 
-/// A value that does not change is said this often.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+mod reporting;
+#[cfg(test)]
+mod tests;
+
+use reporting::{Door, Said};
 
 /// One value of one device; its row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +43,12 @@ pub(super) struct SensorPoint {
     /// The newest sample, where it was not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<Said>,
+    /// Where a door swings: how far the samples since the last one left it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    door: Option<Door>,
+    /// It was said to be stale, and nothing has come since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
     #[serde(default, skip_serializing_if = "Credence::is_empty")]
     credence: Credence,
     /// Samples of the same time or older have been judged.
@@ -52,35 +61,9 @@ pub(super) struct SensorPoint {
     #[serde(skip)]
     rules: Arc<[LimitConfig]>,
     #[serde(skip)]
+    pub silence: Silence,
+    #[serde(skip)]
     pub dirty: bool,
-}
-
-/// The sample that was said last.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Said {
-    #[serde(with = "micros")]
-    at: Timestamp,
-    #[serde(with = "maybe_exact", default)]
-    value: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-    quality: Quality,
-}
-
-impl Said {
-    fn new(sample: &Sample) -> Self {
-        let Sample { observed_at: at, value, quality, .. } = *sample;
-        Self { at, value, text: sample.text.clone(), quality }
-    }
-
-    /// Nothing that is worth telling has changed.
-    fn is_same(&self, sample: &Sample, deadband: f64) -> bool {
-        let near = match (self.value, sample.value) {
-            (Some(before), Some(value)) => (value - before).abs() <= deadband,
-            (before, value) => before == value,
-        };
-        near && (self.quality, &self.text) == (sample.quality, &sample.text)
-    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,9 +111,21 @@ struct Clearing(#[serde(with = "micros")] Timestamp);
 
 impl SensorPoint {
     pub fn new(device: DeviceId, point: PointId, rules: Arc<[LimitConfig]>) -> Self {
-        let (last, held, credence, judged) = (None, None, Credence::default(), Timestamp::MIN);
-        let (limits, trend) = (Vec::new(), Trend::default());
-        Self { device, point, last, held, credence, judged, limits, trend, rules, dirty: false }
+        Self {
+            device,
+            point,
+            last: None,
+            held: None,
+            door: None,
+            stale: false,
+            credence: Credence::default(),
+            judged: Timestamp::MIN,
+            limits: Vec::new(),
+            trend: Trend::default(),
+            rules,
+            silence: Silence::default(),
+            dirty: false,
+        }
     }
 
     /// The rules as far as they are known; no excursion is forgotten yet.
@@ -166,35 +161,25 @@ impl SensorPoint {
         if sample.quality != Quality::Good {
             self.lose_sight();
         }
-        self.say(&sample, checks.deadband, seen);
+        self.say(&sample, checks, seen);
         if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good) {
             self.judge(value, sample.observed_at, seen);
         }
         false
     }
 
-    fn say(&mut self, sample: &Sample, deadband: f64, seen: &mut Vec<Seen>) {
-        let quality = self.last.as_ref().map_or(Quality::Good, |last| last.quality);
-        if quality != sample.quality {
-            let (device, point) = (self.device.clone(), self.point.clone());
-            seen.push(Seen::Quality { device, point, quality: sample.quality });
-        }
-        let said = Said::new(sample);
-        let same = self.last.as_ref().is_some_and(|last| last.is_same(sample, deadband));
-        let silent_for = self.last.as_ref().map(|last| sample.observed_at.since(last.at));
-        if same && silent_for.is_some_and(|silent| silent < HEARTBEAT) {
-            self.held = Some(said);
+    /// Nobody reads it any more. What is known to be bad stays so, unless nobody is meant to read it.
+    pub fn fall_silent(&mut self, is_gone: bool, seen: &mut Vec<Seen>) {
+        let quality = self.last.as_ref().map(|last| last.quality);
+        if self.stale || quality.is_none_or(|quality| quality != Quality::Good && !is_gone) {
             return;
         }
-        // A heartbeat is no change: what was held back says the same.
-        if let Some(held) = self.held.take().filter(|held| !same && held.at < sample.observed_at) {
-            let Said { at: observed_at, value, text, quality } = held;
-            let (device, point) = (self.device.clone(), self.point.clone());
-            seen.push(Seen::Sample(Sample { device, point, observed_at, value, text, quality }));
-        }
-        self.last = Some(said);
-        self.dirty = true;
-        seen.push(Seen::Sample(sample.clone()));
+        self.let_go(seen);
+        self.lose_sight();
+        self.credence.interrupted();
+        (self.stale, self.dirty) = (true, true);
+        let (device, point) = (self.device.clone(), self.point.clone());
+        seen.push(Seen::Quality { device, point, quality: Quality::Stale });
     }
 
     /// What its value is from here on nobody knows, until a good one comes.
@@ -307,6 +292,3 @@ fn further(peak: Mark, here: Mark, kind: LimitKind) -> Mark {
     };
     if beyond { here } else { peak }
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,6 +33,7 @@ pub use neighbours::NEXT_DOOR_DB;
 use neighbours::Neighbours;
 use rules::Compiled;
 use source::{Link, Source};
+use staleness::Staleness;
 use trackers::Trackers;
 
 mod antennas;
@@ -62,6 +63,7 @@ mod rows;
 mod rules;
 mod samples;
 mod source;
+mod staleness;
 mod state;
 mod stops;
 #[cfg(test)]
@@ -131,6 +133,7 @@ pub struct Cleaner {
     trackers: Trackers,
     sensors: Lookup<(DeviceId, PointId), SensorPoint>,
     dirty_sensors: Vec<(DeviceId, PointId)>,
+    staleness: Staleness,
     /// Of the class of what each sensor hangs on; see [`Cleaner::follow_class`].
     class_limits: BTreeMap<DeviceId, Vec<ClassLimit>>,
     /// Sensors that were restored, whose class is not known again yet.
@@ -155,6 +158,7 @@ impl Cleaner {
             trackers: Trackers::new(intake),
             sensors: Lookup::default(),
             dirty_sensors: Vec::new(),
+            staleness: Staleness::default(),
             class_limits: BTreeMap::new(),
             unreviewed: BTreeSet::new(),
             orphans: Vec::new(),
@@ -263,13 +267,14 @@ impl Cleaner {
             point.forget_stranded(&self.sources, now);
             self.put_out(index, now, out);
         }
+        self.pass_staleness(now, out);
     }
 
     /// When `tick` next has something to do, by our clock.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sources = self.sources.iter().filter_map(Source::next_deadline);
         let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
-        sources.chain(points).chain(self.trackers.next_deadline()).min()
+        sources.chain(points).chain(self.trackers.next_deadline()).chain(self.staleness.next()).min()
     }
 
     /// A source's link changed: said, and told to its read points.

@@ -113,6 +113,11 @@ impl Compiled {
         self.checks.get(key).copied().unwrap_or_default()
     }
 
+    /// For how long a point may say nothing; none where nobody is meant to read it.
+    pub fn stale_after(&self, key: &(DeviceId, PointId)) -> Option<Duration> {
+        self.checks.get(key).and_then(|checks| checks.stale_after)
+    }
+
     pub fn point_named(&self, name: &str) -> Option<usize> {
         self.points.binary_search_by(|point| point.name.as_str().cmp(name)).ok()
     }

@@ -73,9 +73,13 @@ impl Cleaner {
             .sensors
             .entry(key.clone())
             .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), limits()));
-        let clean = !sensor.dirty;
+        let (clean, was_stale) = (!sensor.dirty, sensor.stale);
         let mut seen = Vec::new();
-        let late = sensor.take(sample, &self.rules.checks(&key), &mut seen);
+        let checks = self.rules.checks(&key);
+        let late = sensor.take(sample, &checks, &mut seen);
+        sensor.silence.broken(received, index, &self.sources[index]);
+        self.staleness.heard(&mut sensor.silence, &key, checks.stale_after);
+        self.staleness.stale -= usize::from(was_stale && !sensor.stale);
         if clean && sensor.dirty {
             self.dirty_sensors.push(key);
         }

@@ -76,6 +76,8 @@ pub(super) struct Source {
     /// Read points that have an antenna of this source, and those of each antenna; from the rules.
     pub points: Vec<usize>,
     pub antennas: Vec<(Antenna, Vec<Watch>)>,
+    /// How often frames of it were thrown away, by us.
+    pub drops: u64,
     pub dirty: bool,
 }
 
@@ -120,6 +122,7 @@ impl Source {
             reads,
             points: Vec::new(),
             antennas: Vec::new(),
+            drops: 0,
             dirty: false,
         }
     }

@@ -11,8 +11,9 @@ use super::story::{self, Told, WallClocks};
 use crate::config::Config;
 use crate::domain::alerts::AlertState;
 use crate::domain::events::EventBody;
+use crate::domain::readings::Quality;
 use crate::domain::register::{Coverage, Record};
-use crate::domain::state::{AssetCurrent, Location, SensedBy};
+use crate::domain::state::{AssetCurrent, Location, SensedBy, SensorCurrent};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 use crate::source::clock::WallClock;
@@ -75,6 +76,7 @@ impl Teller {
             None => lines.push(labelled("where", "never sensed, and never checked out")),
         }
         lines.push(labelled("ghost", &self.ghost(explanation)));
+        lines.extend(explanation.sensors.iter().map(|sensor| labelled("sensor", &self.sensor(sensor))));
         for alert in &explanation.alerts {
             let open = alert.state != AlertState::Resolved;
             let standing = alerts::standing(alert, &self.clocks, self.now);
@@ -143,6 +145,23 @@ impl Teller {
         };
         let note = story::noted(checkout.note.as_deref());
         format!("{} has it since {}{due}{note}", checkout.holder, self.when(checkout.checked_out_at))
+    }
+
+    fn sensor(&self, sensor: &SensorCurrent) -> String {
+        let unit = sensor.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+        let value = sensor.text.clone().or(sensor.value.map(|value| format!("{value:.1}{unit}")));
+        let value = value.unwrap_or_else(|| "no value".to_owned());
+        let quality = match sensor.quality {
+            Quality::Good => String::new(),
+            Quality::Stale => ", STALE: nobody reads it any more".to_owned(),
+            Quality::NoCommunication => ", says nothing".to_owned(),
+            Quality::SensorFailure => ", gives no usable value".to_owned(),
+            Quality::NoData => ", says that it has no value".to_owned(),
+            Quality::SensorNotAccurate | Quality::EngineeringUnitsExceeded => ", not believed".to_owned(),
+        };
+        let over: String = sensor.exceeded.iter().map(|limit| format!(", over {limit}")).collect();
+        let SensorCurrent { device, point, observed_at, .. } = sensor;
+        format!("{device} {point}: {value}{quality}{over}, as of {}", self.when(*observed_at))
     }
 
     /// Why it is, or is not, a ghost.

@@ -57,7 +57,7 @@ pub use mapping::{PRESETS, parse_mapping};
 pub use metrics::parse_metrics;
 pub use modbus::{
     ByteOrder, Fixed, Half, MaxChange, ModbusConfig, ModbusTransport, ModbusUnitConfig, PointChecks,
-    PointConfig, RTU_BAUD, RTU_PAUSE, RegisterType,
+    PointConfig, RTU_BAUD, RTU_PAUSE, RegisterType, Reporting,
 };
 pub use modbus::{MAX_GAP, MAX_REGISTERS, Reach as ModbusReach};
 pub use places::COVERAGES;

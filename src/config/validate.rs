@@ -15,8 +15,7 @@ use super::names::{Names, name_space};
 use super::problems::{ConfigError, Report};
 use super::secrets::Surroundings;
 use super::{
-    Config, PointChecks, ReadPointConfig, Rules, alerting, devices, doors, fences, node, places, readers,
-    rules, web,
+    Config, ReadPointConfig, Rules, alerting, devices, doors, fences, node, places, readers, rules, web,
 };
 use crate::domain::ids::{NodeId, SiteId, SourceId};
 
@@ -123,9 +122,7 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
     }
     for device in devices.modbus.iter().flat_map(|line| &line.units) {
         for point in &device.points {
-            if point.checks != PointChecks::default() {
-                rules.checks.insert((device.device.clone(), point.name.clone()), point.checks);
-            }
+            rules.checks.insert((device.device.clone(), point.name.clone()), device.checks(point));
             if let Some(unit) = &point.unit {
                 rules.units.insert((device.device.clone(), point.name.clone()), unit.clone());
             }

@@ -144,6 +144,9 @@ pub enum Quality {
     EngineeringUnitsExceeded,
     /// Uncertain: it has not moved for too long, or moved faster than what it measures can.
     SensorNotAccurate,
+    /// Uncertain (OPC UA: LastUsableValue): whatever read it has stopped doing so, and nobody said why. The value is the
+    /// last one that was good.
+    Stale,
 }
 
 /// What a reader says of itself (LLRP READER_EVENT_NOTIFICATION and kin).

@@ -259,7 +259,7 @@ pub enum Location {
 }
 
 /// The last known of one sensor point.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct SensorCurrent {
     pub device: DeviceId,
     pub point: PointId,

@@ -102,6 +102,8 @@ impl Core {
     /// To be called once, before any other input: the time that we were not watching becomes a gap.
     pub fn started(&mut self, down_since: Option<Timestamp>, now: Timestamp) {
         self.tracker.started(down_since, now, &mut self.batch.events);
+        self.cleaner.started(now, &mut self.cleaned);
+        self.track_cleaned();
     }
 
     pub fn set_rules(&mut self, rules: &Rules) {
@@ -136,6 +138,7 @@ impl Core {
             Intake::Link(change) => self.link(&change),
             Intake::Dropped { source, reason, count } => {
                 telemetry::frames_dropped(&source, reason, count);
+                self.cleaner.dropped(&source);
                 let book = self.book(&source);
                 book.frames += count;
                 *book.dropped.entry(reason.to_owned()).or_default() += count;
@@ -269,6 +272,7 @@ impl Core {
         self.tracker.take_dirty(&mut batch.state);
         self.answers.take_dirty(&mut batch.state);
         telemetry::remembered(&self.cleaner.remembered());
+        telemetry::stale_points(self.cleaner.stale_points());
         self.tallied.tell();
         for (source, lead_us) in self.cleaner.clock_leads() {
             telemetry::clock_lead(source, lead_us);

@@ -114,6 +114,7 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::JOURNAL_SET_ASIDE, Counter, "Damaged journals set aside at a start"),
     (names::DOOR_ACTS, Counter, "Times that a light or buzzer at a door was to be on, by what became of it"),
     (names::DOOR_ON, Gauge, "1 while a light or buzzer at a door is to be on"),
+    (names::STALE_POINTS, Gauge, "Sensor points whose value is stale: nobody reads them any more"),
     (names::SOURCE_UP, Gauge, "1 while the source is connected and set up"),
     (names::SOURCE_CONNECTIONS, Counter, "Connections to the source that were set up"),
     (

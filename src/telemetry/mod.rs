@@ -64,6 +64,11 @@ pub fn remembered(memory: &Remembered) {
     counter!(names::REDELIVERY_EVICTED).absolute(memory.evicted);
 }
 
+/// Sensor points that were read once and are not any more.
+pub fn stale_points(count: usize) {
+    gauge!(names::STALE_POINTS).set(count as f64);
+}
+
 /// What a commit made durable.
 pub fn committed(batch: &Batch) {
     let mut kinds = std::collections::BTreeMap::<&'static str, u64>::new();

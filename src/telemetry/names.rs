@@ -101,6 +101,10 @@ pub const JOURNAL_DEAD_LETTERS_DROPPED: &str = "tallyman_journal_dead_letters_dr
 pub const JOURNAL_DEAD_LETTERS_REPLAYED: &str = "tallyman_journal_dead_letters_replayed_total";
 /// Damaged journals set aside at a start.
 pub const JOURNAL_SET_ASIDE: &str = "tallyman_journal_set_aside_total";
+// sensors
+/// Points whose value is stale: nobody reads them any more.
+pub const STALE_POINTS: &str = "tallyman_stale_points";
+
 // source: label `source`
 /// 1 while the link is up and set up, else 0.
 pub const SOURCE_UP: &str = "tallyman_source_up";

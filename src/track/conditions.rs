@@ -193,8 +193,11 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let (site, subject, _) = self.sensor_place(&device, cause);
         let key = key(&device, &point);
+        // Of what is no longer read only its row knows through what it once spoke.
+        let source = self.sensors.source_of(&key).filter(|_| quality == Quality::Stale);
+        let cause = &Cause { source: source.unwrap_or(&cause.source).clone(), ..cause.clone() };
+        let (site, subject, _) = self.sensor_place(&device, cause);
         let body = EventBody::SensorQuality { device: device.clone(), point: point.clone(), quality };
         out.push(cause.event(site.clone(), subject, body, &[key.as_bytes(), &[quality as u8]]));
         if cause.late {
@@ -209,6 +212,9 @@ impl Tracker {
             Quality::Good => None,
             Quality::NoCommunication => Some("does not answer"),
             Quality::SensorFailure => Some("answers with something that is no value"),
+            // Nobody is meant to read it any more: nobody has anything to check.
+            Quality::Stale if !self.topology.is_read(&device, &point) => None,
+            Quality::Stale => Some("has not been read for a while"),
             Quality::NoData => Some("says that it has no value"),
             Quality::EngineeringUnitsExceeded => Some("says what it cannot measure"),
             Quality::SensorNotAccurate => Some("does not move, or jumps"),

@@ -31,6 +31,8 @@ pub(super) struct Topology {
     limits: BTreeMap<(DeviceId, PointId, LimitId), Bound>,
     source_sites: BTreeMap<SourceId, SiteId>,
     units: BTreeMap<(DeviceId, PointId), String>,
+    /// Points that are read.
+    read: BTreeSet<(DeviceId, PointId)>,
     pub alerts: AlertRules,
 }
 
@@ -114,6 +116,7 @@ impl Topology {
                 .collect(),
             source_sites: rules.source_sites.clone(),
             units: rules.units.clone(),
+            read: rules.checks.keys().cloned().collect(),
             alerts: rules.alerts.clone(),
             ..Self::default()
         };
@@ -281,6 +284,10 @@ impl Topology {
     /// Whether a `condition` alert's subject still is a configured limit.
     pub fn has_limit(&self, subject: &str) -> bool {
         self.limits.keys().any(|(device, point, limit)| subject == format!("{device}/{point}/{limit}"))
+    }
+
+    pub fn is_read(&self, device: &DeviceId, point: &PointId) -> bool {
+        self.read.contains(&(device.clone(), point.clone()))
     }
 
     pub fn unit(&self, device: &DeviceId, point: &PointId) -> Option<&String> {

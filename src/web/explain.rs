@@ -11,9 +11,13 @@ use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertKey, Rule};
 use crate::domain::ids::{ClassId, ReadPointId, SourceId, ZoneId};
 use crate::domain::register::{Asset, Maintenance, Record};
-use crate::domain::state::{AssetCurrent, LinkCurrent, Location, StateKind};
+use crate::domain::state::{AssetCurrent, LinkCurrent, Location, SensorCurrent, StateKind};
 use crate::journal::{EventQuery, Reader};
 use crate::track::{AssetRow, WatchRow, Watched};
+
+mod sensors;
+
+use sensors::sensors;
 
 /// How much of an asset's history is told.
 const RECENT_EVENTS: usize = 20;
@@ -37,6 +41,9 @@ pub struct Explanation {
     /// Where it is listened for; absent where silence says nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ghost_clock: Option<GhostClock>,
+    /// What its sensors said last. A value whose quality is `stale` is the last good one, of when it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensors: Vec<SensorCurrent>,
     pub alerts: Vec<Alert>,
     /// Newest first.
     pub recent: Vec<EventView>,
@@ -101,7 +108,19 @@ pub async fn explain(
     let recent = reader.events(&query).await?;
     let recent = recent.into_iter().map(EventView::try_from).collect::<Result<_, _>>()?;
     let vehicles = vehicles(reader, current.as_ref()).await?;
-    Ok(Some(Explanation { asset, class, home_zone, zone, current, vehicles, ghost_clock, alerts, recent }))
+    let sensors = sensors(reader, &asset.id).await?;
+    Ok(Some(Explanation {
+        asset,
+        class,
+        home_zone,
+        zone,
+        current,
+        vehicles,
+        ghost_clock,
+        sensors,
+        alerts,
+        recent,
+    }))
 }
 
 /// What it is in, and what that is in: from the nearest to the outermost, which says where it is.
@@ -209,7 +228,7 @@ mod tests {
     #[test]
     fn what_may_be_left_out_is_not_required() {
         for (schema, lists) in [
-            (schemars::schema_for!(Explanation), ["vehicles", "ghost_clock"]),
+            (schemars::schema_for!(Explanation), ["vehicles", "sensors"]),
             (schemars::schema_for!(GhostClock), ["not_hearing", "maintenance"]),
         ] {
             let schema = schema.to_value();

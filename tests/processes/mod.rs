@@ -6,6 +6,7 @@
 //! ```
 //! The one place that knows both crates. The accuracy found is one in a simulator.
 
+mod compression;
 mod grade;
 mod ours;
 
@@ -14,6 +15,7 @@ use std::fmt;
 use tallyman::domain::readings::Quality;
 use tallyman_simulators::processes::Scenario;
 
+pub use compression::{Compressed, compress};
 pub use grade::Grade;
 
 /// An episode that was said.

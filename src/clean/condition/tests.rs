@@ -1,7 +1,7 @@
 //! Samples in, episodes and qualities out.
 
 use super::*;
-use crate::config::MaxChange;
+use crate::config::{MaxChange, Reporting};
 use crate::domain::alerts::Severity;
 use crate::domain::sightings::Measure;
 
@@ -125,7 +125,7 @@ fn samples_are_said_by_exception_and_before_a_change_the_one_before_it() {
 
 #[test]
 fn changes_within_the_deadband_are_not_said() {
-    let checks = PointChecks { deadband: 0.5, ..PointChecks::default() };
+    let checks = PointChecks { reporting: Reporting::Exception { deadband: 0.5 }, ..PointChecks::default() };
     let said = said_of(checks, [1.0, 1.25, 1.5, 0.75, 1.75, 2.0, 3.0]);
     assert_eq!(said, [(0, 0), (4, 3), (4, 4), (6, 5), (6, 6)]);
 }

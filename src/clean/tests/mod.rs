@@ -30,6 +30,7 @@ mod neighbours;
 mod portal;
 mod restart;
 mod stage;
+mod stale;
 mod trackers;
 mod trips;
 mod troubles;

@@ -96,6 +96,18 @@ pub struct ModbusUnitConfig {
     pub points: Vec<PointConfig>,
 }
 
+/// So many polls must be missed before a value is stale, and so long it must be silent.
+const STALE_POLLS: u32 = 10;
+const STALE_LEAST: Duration = Duration::from_secs(60);
+
+impl ModbusUnitConfig {
+    /// What a point of it is checked for.
+    pub fn checks(&self, point: &PointConfig) -> PointChecks {
+        let polls = point.poll.unwrap_or(self.poll).saturating_mul(STALE_POLLS).max(STALE_LEAST);
+        PointChecks { stale_after: Some(point.checks.stale_after.unwrap_or(polls)), ..point.checks }
+    }
+}
+
 /// How much is asked for at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reach {
@@ -134,15 +146,43 @@ pub struct PointConfig {
     pub checks: PointChecks,
 }
 
+/// A value that does not change is said this often.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
 /// How far a sensor's point is believed, and how much of what it says is kept.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct PointChecks {
     /// A value that does not move for this long is not believed.
     pub flat_after: Option<Duration>,
     /// Nor is one that moves faster than this.
     pub max_change: Option<MaxChange>,
-    /// Changes up to this are not kept; the point's unit.
-    pub deadband: f64,
+    pub reporting: Reporting,
+    /// A value is kept this often, whatever it does.
+    pub heartbeat: Duration,
+    /// A value that was not read for this long is stale; of a device's points this is always known.
+    pub stale_after: Option<Duration>,
+}
+
+impl Default for PointChecks {
+    fn default() -> Self {
+        let (flat_after, max_change, reporting) = (None, None, Reporting::default());
+        Self { flat_after, max_change, reporting, heartbeat: HEARTBEAT, stale_after: None }
+    }
+}
+
+/// Which samples of a point are kept.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Reporting {
+    /// Those that differ from the last one by more than this, each with the one before it; the point's unit.
+    Exception { deadband: f64 },
+    /// So many that straight lines between them are never further than this from any; the point's unit.
+    SwingingDoor { within: f64 },
+}
+
+impl Default for Reporting {
+    fn default() -> Self {
+        Self::Exception { deadband: 0.0 }
+    }
 }
 
 /// How fast a value may move, in the point's unit.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::registers::{ByteOrder, Fixed, Half, RegisterType};
-use super::{MAX_REGISTERS, MaxChange, PointChecks, PointConfig};
+use super::{MAX_REGISTERS, MaxChange, PointChecks, PointConfig, Reporting};
 use crate::config::document::{RawNumber, Section};
 use crate::config::validate::{DAY, SECOND, name};
 use crate::domain::frames::ModbusTable;
@@ -92,7 +92,9 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
             per_second: per_min / 60.0,
             step: if kind.is_some_and(RegisterType::is_float) { 0.0 } else { scale.abs() },
         }),
-        deadband: section.number("deadband", 0.0..=f64::MAX).unwrap_or_default(),
+        reporting: reporting(section, kind, &words),
+        heartbeat: section.duration("heartbeat", SECOND..=DAY).unwrap_or(PointChecks::default().heartbeat),
+        stale_after: section.duration("stale_after", SECOND..=365 * DAY),
     };
     if checks.max_change.is_some_and(|most| most.per_second == 0.0) {
         section.problem("max_change_per_min", "nothing could ever change", "a number above 0");
@@ -121,6 +123,24 @@ fn point(section: &Section<'_>, base: Option<u16>) -> Option<PointConfig> {
         poll,
         checks,
     })
+}
+
+fn reporting(section: &Section<'_>, kind: Option<RegisterType>, words: &BTreeMap<i64, String>) -> Reporting {
+    let deadband = section.number("deadband", 0.0..=f64::MAX);
+    let Some(within) = section.number("compress_within", 0.0..=f64::MAX) else {
+        return Reporting::Exception { deadband: deadband.unwrap_or_default() };
+    };
+    if within == 0.0 {
+        section.problem("compress_within", "nothing could be left out", "a number above 0, or leave it out");
+    }
+    if deadband.is_some() {
+        section.problem("compress_within", "there is a `deadband` too", "one of the two");
+    }
+    if !words.is_empty() || matches!(kind, Some(RegisterType::Bit(_))) {
+        let wrong = "there is nothing between its values, and lines would go there";
+        section.problem("compress_within", wrong, "leave it out");
+    }
+    Reporting::SwingingDoor { within }
 }
 
 fn address(section: &Section<'_>, base: Option<u16>) -> Option<u16> {
@@ -169,7 +189,17 @@ fn kind(section: &Section<'_>, table: Option<ModbusTable>) -> Option<RegisterTyp
 
 /// What means nothing for text.
 fn only_text(section: &Section<'_>, order: ByteOrder) {
-    for key in ["scale", "offset", "none", "words", "range", "flat_after", "max_change_per_min", "deadband"] {
+    for key in [
+        "scale",
+        "offset",
+        "none",
+        "words",
+        "range",
+        "flat_after",
+        "max_change_per_min",
+        "deadband",
+        "compress_within",
+    ] {
         if section.has(key) {
             section.problem(key, "a string is no number", "leave it out");
         }

@@ -55,6 +55,9 @@ fn every_contradiction_of_a_map_is_told_at_once() {
             point("g", "address = 50\ntype = \"u16\"\nrange = [5, 1]\nwords = { on = \"x\" }"),
             point("h", "address = 65534\ntype = \"u64\""),
             "[[modbus.point]]\nname = \"i\"\ntable = \"coil\"\naddress = 1\ntype = \"u16\"\n".to_owned(),
+            point("j", "address = 60\ntype = \"f32\"\ndeadband = 1\ncompress_within = 1"),
+            point("k", "address = 70\ntype = \"u16\"\nwords = { 0 = \"off\" }\ncompress_within = 0.5"),
+            point("l", "address = 71\ntype = \"u16\"\ncompress_within = 0\nheartbeat = \"2d\""),
         ]
         .concat(),
     );
@@ -73,6 +76,10 @@ fn every_contradiction_of_a_map_is_told_at_once() {
         "modbus[0].point[6].words: {…}: \"on\" is no whole number",
         "modbus[0].point[7].address: 65534: the value would end past",
         "modbus[0].point[8].type: \"u16\": this table holds single bits",
+        "modbus[0].point[9].compress_within: 1: there is a `deadband` too",
+        "modbus[0].point[10].compress_within: 0.5: there is nothing between its values",
+        "modbus[0].point[11].compress_within: 0: nothing could be left out",
+        "modbus[0].point[11].heartbeat: \"2d\"",
     ];
     for expected in expected {
         assert!(found.iter().any(|line| line.starts_with(expected)), "{expected}: {found:#?}");

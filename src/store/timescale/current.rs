@@ -86,6 +86,9 @@ pub struct Sensor {
     recorded_at: Timestamp,
 }
 
+/// As bodies have it.
+const STALE: &str = "stale";
+
 impl Current {
     /// Takes in the next event. What is late never moves what is last known.
     pub fn event(&mut self, table: Table, event: &StoredEvent) {
@@ -145,6 +148,8 @@ impl Current {
                     sensor.limits.insert(limit, body.began.map(|began| began.began_at));
                 }
             }
+            // The value stays what it was when it was read last, and so does its time.
+            "sensor-quality" if body.quality.as_deref() == Some(STALE) => sensor.quality = body.quality,
             _ => {
                 sensor.value = body.value;
                 sensor.quality = body.quality;
@@ -342,7 +347,7 @@ FROM jsonb_to_recordset($1::jsonb) AS p(device text, point text, site text, valu
 ON CONFLICT (node, device, point) DO UPDATE SET
   site = coalesce(excluded.site, t.site),
   value = CASE WHEN excluded.observed_at IS NULL THEN t.value ELSE excluded.value END,
-  quality = CASE WHEN excluded.observed_at IS NULL THEN t.quality ELSE excluded.quality END,
+  quality = coalesce(excluded.quality, t.quality),
   observed_at = coalesce(excluded.observed_at, t.observed_at),
   limits = t.limits || excluded.limits,
   epoch = excluded.epoch, seq = excluded.seq, recorded_at = excluded.recorded_at

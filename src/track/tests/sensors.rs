@@ -157,6 +157,27 @@ fn a_sensor_without_good_values_is_an_alert_after_a_while_unless_its_source_expl
 }
 
 #[test]
+fn a_stale_value_keeps_value_and_time_and_is_an_alert_where_it_should_be_read() {
+    let mut read = rules();
+    read.checks.insert(("cold-1".into(), "temp".into()), crate::config::PointChecks::default());
+    for (rules, alerted) in [(read, 2), (rules(), 0)] {
+        let mut world = World::with(rules);
+        let (device, point) = ("cold-1".into(), "temp".into());
+        let sample =
+            Sample { device, point, observed_at: t(0), value: Some(4.0), text: None, quality: Quality::Good };
+        world.see_from("cold-1", 0, false, Seen::Sample(sample));
+        world.at = 60;
+        world.quality(Quality::Stale);
+        let current = sensor(&world);
+        assert_eq!((current.value, current.observed_at), (Some(4.0), t(0)));
+        assert_eq!(current.quality, Quality::Stale);
+        world.until(600);
+        let told = world.alerted();
+        assert_eq!(told.len(), alerted, "{told:?}");
+    }
+}
+
+#[test]
 fn a_limit_taken_out_of_the_configuration_ends_its_alert() {
     let mut world = World::new();
     let began = Episode::Began { began_at: t(0), value: 9.5, threshold: 8.0, measure: Measure::Value };

@@ -5,7 +5,7 @@ use tallyman::domain::events::{Event, EventBody, Subject};
 use tallyman::domain::geodesy::Position;
 use tallyman::domain::ids::EventId;
 use tallyman::domain::motion::{Motion, MotionChange};
-use tallyman::domain::readings::Fix;
+use tallyman::domain::readings::{Fix, Quality, Sample};
 use tallyman::domain::register::Utilisation;
 use tallyman::domain::sightings::FenceChange;
 use tallyman::journal::Batch;
@@ -176,6 +176,33 @@ async fn current(db: &Database) {
         db.json(alert).await,
         json!({"rule": "ghost", "about": "FL-07", "state": "firing", "last_transition": "fired", "fired": true})
     );
+}
+
+/// In the same transaction as the sample, or in a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_value_stays_with_the_time_at_which_it_was_read() {
+    let Some(db) = Database::create("current_stale").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let kinds = |kind: &str| one_of_each().into_iter().find(|event| event.body.kind() == kind).unwrap();
+    let (sample, quality) = (kinds("sample"), kinds("sensor-quality"));
+    let EventBody::Sample(said) = &sample.body else { panic!("{sample:?}") };
+    let good = EventBody::Sample(Sample { value: Some(4.5), quality: Quality::Good, ..said.clone() });
+    let (device, point) = (said.device.clone(), said.point.clone());
+    let stale = EventBody::SensorQuality { device, point, quality: Quality::Stale };
+    let sample = Event { observed_at: at(50), body: good, ..sample };
+    let stale = Event { observed_at: at(60), body: stale, ..quality };
+    let current =
+        "SELECT value, quality, extract(epoch FROM observed_at)::bigint AS at FROM tallyman.sensor_current";
+    let expected = json!({"value": 4.5, "quality": "stale", "at": at(50).as_micros() / 1_000_000});
+    let first = node.commit(Batch { events: vec![sample.clone(), stale.clone()], ..Batch::default() }).await;
+    db.forwarded("n1", first).await;
+    assert_eq!(db.json(current).await, expected);
+    let (sample, stale) = (Event { id: EventId([7; 16]), ..sample }, Event { id: EventId([8; 16]), ..stale });
+    node.commit(Batch { events: vec![sample], ..Batch::default() }).await;
+    node.commit(Batch { events: vec![stale], ..Batch::default() }).await;
+    db.forwarded("n1", first + 2).await;
+    assert_eq!(db.json(current).await, expected);
 }
 
 /// A later batch rewrites a group of columns and leaves the others; what is late rewrites nothing.
