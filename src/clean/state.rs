@@ -68,6 +68,7 @@ impl Cleaner {
                 | StateKind::Answer
                 | StateKind::Book
                 | StateKind::Followed
+                | StateKind::Subscription
                 | StateKind::Receiver
                 | StateKind::Erasure => {}
             }

@@ -15,6 +15,8 @@ use crate::decode::gps::topic::TopicPattern;
 use crate::domain::ids::SourceId;
 
 const VERSIONS: [(&str, MqttVersion); 2] = [("mqtt-3.1.1", MqttVersion::V3_1_1), ("mqtt-5", MqttVersion::V5)];
+/// A thousand fixes take a third of a megabyte; messages that carry more wait for one another.
+const MAX_INFLIGHT_BYTES: u64 = 32 << 20;
 /// MQTT 5 counts in seconds, and its greatest number means for ever.
 const LONGEST_SESSION: Duration = DAY.saturating_mul(10_000);
 
@@ -36,6 +38,8 @@ pub struct BrokerConfig {
     pub session_expiry: Duration,
     /// Unacknowledged messages that we let the broker have under way.
     pub max_inflight: u16,
+    /// Bytes of messages that are not durable yet: with so many nothing more is read.
+    pub max_inflight_bytes: u64,
     pub topics: Vec<TopicConfig>,
 }
 
@@ -71,6 +75,7 @@ impl BrokerConfig {
             tls: None,
             session_expiry: 30 * DAY,
             max_inflight: 1000,
+            max_inflight_bytes: MAX_INFLIGHT_BYTES,
             topics: Vec::new(),
         }
     }
@@ -136,6 +141,7 @@ pub(super) fn broker(
     let keepalive = section.duration("keepalive", SECOND..=18 * HOUR).unwrap_or(30 * SECOND);
     let backoff = backoff(&section);
     let max_inflight = section.integer("max_inflight", 1..=65_535).unwrap_or(1000);
+    let max_inflight_bytes = section.size("max_inflight_bytes", 64 << 10..=4 << 30);
     let tls = client_tls(&section, scope);
     let session_expiry = section.duration("session_expiry", MINUTE..=LONGEST_SESSION);
     if version == MqttVersion::V3_1_1 && section.has("session_expiry") {
@@ -166,6 +172,7 @@ pub(super) fn broker(
         tls,
         session_expiry: session_expiry.unwrap_or(30 * DAY),
         max_inflight,
+        max_inflight_bytes: max_inflight_bytes.unwrap_or(MAX_INFLIGHT_BYTES),
         topics,
     })
 }

@@ -131,6 +131,8 @@ pub struct AckToken {
     /// The packet id, meaningless outside its generation. 0 of a message that the sender will not redeliver,
     /// and of which the source wants to know all the same when it is durable.
     pub packet_id: u16,
+    /// What it takes of the memory that its source may have under way.
+    pub bytes: u32,
 }
 
 /// A message of ours to somebody behind a source, sent once what it follows from is durable, and lost where that cannot be

@@ -80,6 +80,9 @@ pub enum StateKind {
     Followed,
     /// [`super::books::Book`]; key: source.
     Book,
+    // Owned by a source.
+    /// What a broker may hold subscriptions to for our session; key: broker.
+    Subscription,
     // Owned by notify.
     /// How far a receiver of alerts has been told; key: its name.
     Receiver,
@@ -89,7 +92,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -118,6 +121,7 @@ impl StateKind {
         Self::Answer,
         Self::Followed,
         Self::Book,
+        Self::Subscription,
         Self::Receiver,
         Self::Erasure,
     ];
@@ -152,6 +156,7 @@ impl StateKind {
             Self::Answer => "answer",
             Self::Followed => "followed",
             Self::Book => "book",
+            Self::Subscription => "subscription",
             Self::Receiver => "receiver",
             Self::Erasure => "erasure",
         }

@@ -202,7 +202,7 @@ impl WriterTask {
             }
             Control::Note(row) => {
                 if let Err(error) = self.writer.note(&row).await {
-                    tracing::warn!(%error, receiver = row.key, "failed to note how far a receiver was told; after a restart it may be told again");
+                    tracing::warn!(%error, key = row.key, "failed to note how far a receiver was told, or what a broker holds; after a restart it may be told again");
                 }
             }
             Control::Erased { label } => {

@@ -30,10 +30,12 @@ pub(crate) mod handshake;
 mod ledger;
 mod long;
 pub(crate) mod packets;
+mod subscriptions;
 pub(crate) mod wire;
 
 use feed::{End, Feed};
 use handshake::{ConnectError, Session};
+pub use subscriptions::Memory;
 use wire::Connection;
 pub use wire::Limits;
 
@@ -59,12 +61,13 @@ pub struct Back {
 pub async fn run(
     config: BrokerConfig,
     limits: Limits,
+    memory: Memory,
     intake: IntakeSender,
     mut back: Back,
     shutdown: CancellationToken,
 ) {
     let mut backoff = Backoff::new(config.backoff);
-    let mut feed = Feed::new(config.name.clone(), config.max_inflight, intake);
+    let mut feed = Feed::new(&config, memory, intake);
     loop {
         let mut connection = None;
         let end = tokio::select! {

@@ -123,6 +123,11 @@ const HELP: &[(&str, Kind, &str)] = &[
         "Attempts to connect to the source that failed, and connections lost",
     ),
     (names::MQTT_UNACKNOWLEDGED, Gauge, "MQTT messages handed on and not acknowledged yet"),
+    (
+        names::MQTT_UNACKNOWLEDGED_BYTES,
+        Gauge,
+        "Bytes of MQTT messages that are not durable yet, of max_inflight_bytes",
+    ),
     (names::MQTT_ACKS, Counter, "MQTT acknowledgements written"),
     (names::MQTT_STALE_ACKS, Counter, "MQTT acknowledgements not sent, because their connection is gone"),
     (names::MQTT_OVERSIZE, Counter, "MQTT messages over the payload limit, kept as dead letters"),

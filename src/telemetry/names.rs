@@ -116,6 +116,8 @@ pub const SOURCE_CONNECTION_FAILURES: &str = "tallyman_source_connection_failure
 // source, MQTT: label `source`
 /// Messages handed on and not acknowledged yet.
 pub const MQTT_UNACKNOWLEDGED: &str = "tallyman_mqtt_unacknowledged_messages";
+/// Bytes of messages that are not durable yet, of `max_inflight_bytes`.
+pub const MQTT_UNACKNOWLEDGED_BYTES: &str = "tallyman_mqtt_unacknowledged_bytes";
 /// Acknowledgements written.
 pub const MQTT_ACKS: &str = "tallyman_mqtt_acks_total";
 /// Acknowledgements not sent, because the connection they belong to is gone.

@@ -76,8 +76,8 @@ impl Restoring {
                     .answers
                     .restore(&key, &value)
                     .map_err(|source| RestoreError::Answer { key: key.clone(), source })?,
-                // How far receivers were told concerns nobody here.
-                StateKind::Receiver => {}
+                // How far receivers were told, and what brokers hold, concerns nobody here.
+                StateKind::Receiver | StateKind::Subscription => {}
                 // Its follower reads it.
                 StateKind::Followed => {}
                 // The writer carries them through.

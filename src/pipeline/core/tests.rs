@@ -92,7 +92,7 @@ fn message(nth: u64, payload: &str) -> Intake {
             payload: payload.into(),
             retained: false,
         },
-        ack: Some(AckToken { generation: 1, ordinal: nth, packet_id: nth as u16 }),
+        ack: Some(AckToken { generation: 1, ordinal: nth, packet_id: nth as u16, bytes: 0 }),
     })
 }
 
@@ -289,7 +289,7 @@ fn what_is_delivered_again_after_memory_let_go_of_it_makes_the_same_event() {
 fn long(kept: usize, bytes: u64) -> Intake {
     let message = TooLong { kept: vec![b'x'; kept], bytes, sha256: [7; 32] };
     let payload = Payload::TooLong { topic: "owntracks/fleet/truck".into(), message };
-    let ack = Some(AckToken { generation: 1, ordinal: 0, packet_id: 3 });
+    let ack = Some(AckToken { generation: 1, ordinal: 0, packet_id: 3, bytes: 0 });
     Intake::Frame(Frame { source: "fleet".into(), received_at: Timestamp::from_secs(NOON), payload, ack })
 }
 

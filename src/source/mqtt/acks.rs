@@ -43,7 +43,7 @@ impl AckOrder {
     pub fn received(&mut self, due: Due) -> AckToken {
         let ordinal = self.oldest + self.window.len() as u64;
         self.window.push_back(Waiting { due, committed: false });
-        AckToken { generation: self.generation, ordinal, packet_id: due.packet_id }
+        AckToken { generation: self.generation, ordinal, packet_id: due.packet_id, bytes: 0 }
     }
 
     /// The message behind this token is durable.
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_token_never_given_out_is_stale() {
         let mut order = AckOrder::default();
-        let invented = AckToken { generation: 0, ordinal: 3, packet_id: 1 };
+        let invented = AckToken { generation: 0, ordinal: 3, packet_id: 1, bytes: 0 };
         assert_eq!(order.committed(invented), Committed::Stale);
     }
 

@@ -1,8 +1,8 @@
 //! What passes between the broker and the pipeline, and what of it is known over reconnections:
 //! which messages are under way, what the pipeline has been told of the link.
 //!
-//! Reading stops where the queue is full, the gate is closed or enough is under way; acknowledgements
-//! and pings go on.
+//! Reading stops where the queue is full, the gate is closed or enough is under way, in messages or in bytes;
+//! acknowledgements and pings go on.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -15,7 +15,9 @@ use tracing::warn;
 use super::handshake::SubscribeError;
 use super::ledger::{Ledger, NO_PACKET};
 use super::packets::ToBroker;
+use super::subscriptions::{Memory, Subscriptions};
 use super::wire::{Connection, WireError};
+use crate::config::BrokerConfig;
 use crate::domain::frames::{AckToken, Frame, LinkChange, LinkState};
 use crate::domain::ids::SourceId;
 use crate::domain::time::Timestamp;
@@ -55,6 +57,8 @@ pub struct Feed {
     gate_moves: bool,
     ledger: Ledger,
     max_inflight: usize,
+    max_inflight_bytes: u64,
+    subscriptions: Subscriptions,
     /// Waits for room in the queue: one message of a connection that is up, and what was not handed
     /// on of older ones.
     inbox: VecDeque<Intake>,
@@ -115,7 +119,8 @@ impl Meters {
 
 /// Over the life of the source.
 impl Feed {
-    pub fn new(source: SourceId, max_inflight: u16, intake: IntakeSender) -> Self {
+    pub fn new(config: &BrokerConfig, memory: Memory, intake: IntakeSender) -> Self {
+        let source = config.name.clone();
         let (ledger, meters) = (Ledger::new(&source), Meters::new(&source));
         meters.up.set(0.0);
         Self {
@@ -124,7 +129,9 @@ impl Feed {
             intake,
             gate_moves: true,
             ledger,
-            max_inflight: usize::from(max_inflight.max(1)),
+            max_inflight: usize::from(config.max_inflight.max(1)),
+            max_inflight_bytes: config.max_inflight_bytes.max(1),
+            subscriptions: Subscriptions::new(config, memory),
             inbox: VecDeque::new(),
             link: Link::Down { told: false },
             has_long: false,
@@ -148,6 +155,7 @@ impl Feed {
     /// The broker has accepted a connection.
     pub fn connected(&mut self, session_present: bool) {
         self.ledger.reconnected();
+        self.subscriptions.connected(session_present);
         self.meters.connections.increment(1);
         if self.had_session && !session_present {
             self.meters.sessions_lost.increment(1);
@@ -171,7 +179,12 @@ impl Feed {
             }
             Link::Up { .. } => false,
         };
-        self.inbox.retain(|item| !is_redelivered(item));
+        for item in std::mem::take(&mut self.inbox) {
+            match redelivered(&item) {
+                Some(token) => self.ledger.dropped(token),
+                None => self.inbox.push_back(item),
+            }
+        }
         if !told {
             self.tell(LinkState::Down { reason: reason.to_owned() });
         }
@@ -232,9 +245,12 @@ impl Feed {
     }
 }
 
-/// Whether the broker delivers this again on the next connection.
-fn is_redelivered(item: &Intake) -> bool {
-    matches!(item, Intake::Frame(Frame { ack: Some(token), .. }) if token.packet_id != NO_PACKET)
+/// The token of what the broker delivers again on the next connection.
+fn redelivered(item: &Intake) -> Option<AckToken> {
+    match item {
+        Intake::Frame(Frame { ack: Some(token), .. }) if token.packet_id != NO_PACKET => Some(*token),
+        Intake::Frame(_) | Intake::Link(_) | Intake::Dropped { .. } => None,
+    }
 }
 
 fn has_token(item: &Intake) -> bool {

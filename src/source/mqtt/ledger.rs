@@ -1,4 +1,4 @@
-//! Tokens of durable messages → acknowledgements on the wire, in receive order.
+//! Tokens of durable messages → acknowledgements on the wire, in receive order; and how much is under way, in bytes.
 
 use metrics::{Counter, Gauge, counter, gauge};
 
@@ -14,9 +14,12 @@ pub const NO_PACKET: u16 = 0;
 
 pub struct Ledger {
     order: AckOrder,
+    /// Of the messages whose tokens are out, of whatever connection.
+    bytes: u64,
     sent: Counter,
     stale: Counter,
     outstanding: Gauge,
+    under_way: Gauge,
 }
 
 impl Ledger {
@@ -24,14 +27,30 @@ impl Ledger {
         let label = [("source", source.as_str().to_owned())];
         Self {
             order: AckOrder::default(),
+            bytes: 0,
             sent: counter!(names::MQTT_ACKS, &label),
             stale: counter!(names::MQTT_STALE_ACKS, &label),
             outstanding: gauge!(names::MQTT_UNACKNOWLEDGED, &label),
+            under_way: gauge!(names::MQTT_UNACKNOWLEDGED_BYTES, &label),
         }
     }
 
-    pub fn received(&mut self, packet_id: u16, exactly_once: bool) -> AckToken {
-        self.order.received(Due { packet_id, exactly_once })
+    pub fn received(&mut self, packet_id: u16, exactly_once: bool, bytes: usize) -> AckToken {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes += u64::from(bytes);
+        self.under_way.set(self.bytes as f64);
+        AckToken { bytes, ..self.order.received(Due { packet_id, exactly_once }) }
+    }
+
+    /// It was never handed on, and comes again.
+    pub fn dropped(&mut self, token: AckToken) {
+        self.bytes = self.bytes.saturating_sub(u64::from(token.bytes));
+        self.under_way.set(self.bytes as f64);
+    }
+
+    /// What the messages that are not durable yet take.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub fn reconnected(&mut self) {
@@ -48,8 +67,12 @@ impl Ledger {
         tokens: impl Iterator<Item = AckToken>,
         output: &mut Output,
     ) -> Result<(), WireError> {
-        let stale = tokens.filter(|token| self.order.committed(*token) == Committed::Stale).count();
-        self.stale.increment(stale as u64);
+        let mut stale = 0;
+        for token in tokens {
+            stale += u64::from(self.order.committed(token) == Committed::Stale);
+            self.bytes = self.bytes.saturating_sub(u64::from(token.bytes));
+        }
+        self.stale.increment(stale);
         let mut sent = 0;
         while let Some(Due { packet_id, exactly_once }) = self.order.next_due() {
             let answer = match (packet_id, exactly_once) {
@@ -62,6 +85,7 @@ impl Ledger {
         }
         self.sent.increment(sent);
         self.outstanding.set(self.order.outstanding() as f64);
+        self.under_way.set(self.bytes as f64);
         Ok(())
     }
 }

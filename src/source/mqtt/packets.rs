@@ -23,6 +23,11 @@ pub enum FromBroker {
         packet_id: u16,
         results: Vec<Result<u8, String>>,
     },
+    /// Of each filter, where the broker says it of each (MQTT 5): whether it is let go of, or why not.
+    Unsubscribed {
+        packet_id: u16,
+        results: Vec<Result<(), String>>,
+    },
     Published(u16),
     Released(u16),
     Pong,
@@ -71,6 +76,7 @@ impl Message {
 pub enum ToBroker<'a> {
     Connect(Hello<'a>),
     Subscribe { packet_id: u16, filters: Vec<(&'a str, u8)> },
+    Unsubscribe { packet_id: u16, filters: Vec<&'a str> },
     Publish(&'a Message),
     PubAck(u16),
     PubRec(u16),

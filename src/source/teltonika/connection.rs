@@ -168,7 +168,7 @@ impl Connection {
         self.refused = if records.is_some() { 0 } else { self.refused + 1 };
         let ack = records.map(|_| {
             self.ordinal += 1;
-            AckToken { generation: self.generation, ordinal: self.ordinal, packet_id: 0 }
+            AckToken { generation: self.generation, ordinal: self.ordinal, packet_id: 0, bytes: 0 }
         });
         let (source, received_at) = (self.config.name.clone(), self.clock.now());
         let frame = Frame { source, received_at, payload: Payload::Teltonika { imei, bytes, fault }, ack };

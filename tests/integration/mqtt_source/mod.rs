@@ -8,6 +8,8 @@ use tallyman::decode::gps::Format;
 use tallyman::decode::gps::topic::TopicPattern;
 use tallyman::domain::frames::{AckToken, Frame, LinkState, Payload, Request};
 use tallyman::domain::ids::SourceId;
+use tallyman::domain::state::StateKind;
+use tallyman::journal::Control;
 use tallyman::source::{Intake, mqtt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -65,15 +67,24 @@ struct Daemon {
     source: Source,
     acks: mpsc::UnboundedSender<AckToken>,
     requests: mpsc::Sender<Request>,
+    /// What it wants remembered.
+    notes: mpsc::Receiver<Control>,
 }
 
 impl Daemon {
     fn start(config: BrokerConfig, queue: usize) -> Self {
+        Self::remembering(None, config, queue)
+    }
+
+    /// With what an earlier one wanted remembered.
+    fn remembering(row: Option<Vec<u8>>, config: BrokerConfig, queue: usize) -> Self {
+        let (notes_sender, notes) = mpsc::channel(16);
+        let memory = mqtt::Memory { row, notes: notes_sender };
         let (acks, acks_receiver) = mpsc::unbounded_channel();
         let (requests, requests_receiver) = mpsc::channel(1);
         let back = mqtt::Back { acks: acks_receiver, requests: requests_receiver };
-        let run = |intake, shutdown| mqtt::run(config, LIMITS, intake, back, shutdown);
-        Self { source: Source::start(queue, run), acks, requests }
+        let run = |intake, shutdown| mqtt::run(config, LIMITS, memory, intake, back, shutdown);
+        Self { source: Source::start(queue, run), acks, requests, notes }
     }
 
     async fn up(&mut self) -> bool {
@@ -103,6 +114,17 @@ impl Daemon {
             payloads.push(text(&frame));
         }
         payloads
+    }
+
+    /// The newest row that it wanted remembered.
+    fn remembered(&mut self) -> Option<Vec<u8>> {
+        let mut newest = None;
+        while let Ok(note) = self.notes.try_recv() {
+            let Control::Note(row) = note else { panic!("{note:?} instead of a row") };
+            assert_eq!((row.kind, row.key.as_str()), (StateKind::Subscription, "broker"));
+            newest = row.value;
+        }
+        newest
     }
 
     /// Ends the source while nothing more is committed.

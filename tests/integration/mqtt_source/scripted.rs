@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tallyman::config::BackoffConfig;
 use tallyman::config::MqttVersion::V3_1_1;
+use tallyman::source::Intake;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -86,6 +87,71 @@ async fn a_flood_before_the_suback_is_no_deadlock() {
     for _ in 0..20 {
         assert_eq!(read_packet(&mut stream, 0x40).await, [0, 7], "one id, many messages");
     }
+    drop(stream);
+    daemon.stop().await;
+}
+
+/// PUBLISH on topic `a` of so many bytes, all the same.
+fn message(qos: u8, packet_id: u8, bytes: usize) -> Vec<u8> {
+    let id: &[u8] = if qos == 0 { &[] } else { &[0, packet_id] };
+    let length = 3 + id.len() + bytes;
+    let head = [0x30 | qos << 1, (length % 128) as u8 | 0x80, (length / 128) as u8, 0, 1, b'a'];
+    [&head[..], id, &vec![b'x'; bytes]].concat()
+}
+
+/// A flood of large messages takes no more memory than is allowed, whatever their number may be: what is not
+/// durable yet stops the reading. Of messages that the broker delivers again, and of those that it does not.
+#[tokio::test]
+async fn a_flood_is_read_no_further_than_so_many_bytes() {
+    for qos in [0, 1] {
+        let (listener, port) = listener().await;
+        let mut config = config(port, V3_1_1);
+        (config.max_inflight_bytes, config.keepalive) = (2500, Duration::from_millis(200));
+        let mut daemon = Daemon::start(config, 100);
+        let mut stream = scripted_broker(&listener, &CONNACK_NEW, &SUBACK).await;
+        daemon.up().await;
+        let flood: Vec<u8> = (1..=8).flat_map(|id| message(qos, id, 1000)).collect();
+        stream.write_all(&flood).await.unwrap();
+        let mut waiting = std::collections::VecDeque::new();
+        for _ in 0..3 {
+            waiting.push_back(daemon.frame().await.ack.expect("it asks when it is durable"));
+        }
+        for _ in 3..8 {
+            // It is alive, and reads nothing.
+            stream.write_all(&[0xd0, 0]).await.unwrap();
+            read_packet(&mut stream, 0xc0).await;
+            assert!(daemon.source.intake.try_recv().is_err(), "2 500 bytes are under way");
+            daemon.acks.send(waiting.pop_front().unwrap()).unwrap();
+            waiting.push_back(daemon.frame().await.ack.unwrap());
+            if qos == 1 {
+                read_packet(&mut stream, 0x40).await;
+            }
+        }
+        drop(stream);
+        daemon.stop().await;
+    }
+}
+
+/// What was lost with its connection before it was handed on is not counted for ever.
+#[tokio::test]
+async fn bytes_of_a_connection_that_is_gone_make_room_again() {
+    let (listener, port) = listener().await;
+    let mut config = config(port, V3_1_1);
+    config.max_inflight_bytes = 1500;
+    config.keepalive = Duration::from_millis(200);
+    // The queue has room for the word of the link alone.
+    let mut daemon = Daemon::start(config, 1);
+    for _ in 0..3 {
+        let mut stream = scripted_broker(&listener, &CONNACK_RESUMED, &SUBACK).await;
+        stream.write_all(&message(1, 1, 1000)).await.unwrap();
+        // Between two pings all that is there has been read.
+        for _ in 0..2 {
+            read_packet(&mut stream, 0xc0).await;
+        }
+    }
+    let mut stream = scripted_broker(&listener, &CONNACK_RESUMED, &SUBACK).await;
+    stream.write_all(&message(1, 1, 1000)).await.unwrap();
+    while !matches!(daemon.source.next().await, Intake::Frame(_)) {}
     drop(stream);
     daemon.stop().await;
 }

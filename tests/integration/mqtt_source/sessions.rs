@@ -3,7 +3,7 @@
 use tallyman::config::{MqttVersion, Secret};
 use tokio::time::timeout;
 
-use super::{Daemon, TOPIC, await_log, both_versions, config, numbered, text};
+use super::{Daemon, TOPIC, await_log, both_versions, config, numbered, text, topic};
 use crate::servers::{Mosquitto, PATIENCE};
 
 both_versions! {
@@ -14,6 +14,7 @@ both_versions! {
     a_broker_with_persistence_restarts_and_nothing_is_lost
     wrong_credentials_say_so_and_are_tried_again
     a_broker_that_is_not_there_yet_is_waited_for
+    what_is_not_configured_any_more_is_unsubscribed
 }
 
 async fn messages_come_in_order_and_only_unacknowledged_ones_come_again(version: MqttVersion) {
@@ -155,5 +156,37 @@ async fn a_broker_that_is_not_there_yet_is_waited_for(version: MqttVersion) {
     assert!(reason.contains("failed to connect"), "{reason}");
     broker.run();
     daemon.up().await;
+    daemon.leave(&broker).await;
+}
+
+async fn what_is_not_configured_any_more_is_unsubscribed(version: MqttVersion) {
+    let Some(broker) = Mosquitto::start("mqtt: old topics", "allow_anonymous true") else { return };
+    let mut before = config(broker.port, version);
+    before.topics.extend([topic("old/#"), topic("older/+")]);
+    let mut daemon = Daemon::start(before, 100);
+    daemon.up().await;
+    broker.publish_lines("old/x", &["-q", "1"], "heard\n");
+    assert_eq!(daemon.take(1).await, ["heard"]);
+    let row = daemon.remembered();
+    assert!(row.is_some(), "what is subscribed is noted");
+    daemon.leave(&broker).await;
+
+    let mut daemon = Daemon::remembering(row, config(broker.port, version), 100);
+    assert!(daemon.up().await, "the session was kept, and with it the subscriptions");
+    await_log(&broker, |log| log.contains("Sending UNSUBACK to tallyman")).await;
+    for old in ["old/x", "older/x"] {
+        broker.publish_lines(old, &["-q", "1"], "not heard\n");
+    }
+    broker.publish_lines(TOPIC, &["-q", "1"], "heard\n");
+    assert_eq!(daemon.take(1).await, ["heard"]);
+    // The answer to the UNSUBSCRIBE came before that message.
+    let row = daemon.remembered();
+    daemon.leave(&broker).await;
+
+    let unsubscribed = |log: &str| log.matches("Received UNSUBSCRIBE from tallyman").count();
+    assert_eq!(unsubscribed(&broker.log()), 1);
+    let mut daemon = Daemon::remembering(row, config(broker.port, version), 100);
+    daemon.up().await;
+    assert_eq!(unsubscribed(&broker.log()), 1, "what is let go of is not asked for again: {}", broker.log());
     daemon.leave(&broker).await;
 }

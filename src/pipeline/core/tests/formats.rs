@@ -13,7 +13,7 @@ fn send(core: &mut Core, topic: &str, payload: &str) -> Sent {
         source: "fleet".into(),
         received_at: Timestamp::from_secs(NOON + 100),
         payload: Payload::Mqtt { topic: topic.into(), payload: payload.into(), retained: false },
-        ack: Some(AckToken { generation: 1, ordinal: 0, packet_id: 1 }),
+        ack: Some(AckToken { generation: 1, ordinal: 0, packet_id: 1, bytes: 0 }),
     }));
     let book = book(core).clone();
     assert!(book.balances(), "{book:?}");

@@ -27,7 +27,7 @@ fn sent(nth: usize, line: &str) -> Intake {
             payload: hex::decode(digits).unwrap(),
             retained: false,
         },
-        ack: Some(AckToken { generation: 1, ordinal: nth as u64, packet_id: nth as u16 + 1 }),
+        ack: Some(AckToken { generation: 1, ordinal: nth as u64, packet_id: nth as u16 + 1, bytes: 0 }),
     })
 }
 

@@ -21,6 +21,8 @@ use crate::source::{Gate, Intake};
 
 /// Topics named in the log for their QoS 0; more would be noise.
 const QOS0_TOPICS: usize = 32;
+/// A shorter message of QoS 0 is bounded by the queue alone; of a longer one it is told when it is durable.
+const COUNTED_BYTES: usize = 512;
 /// For a broker with keepalive switched off: as good as never.
 const NO_KEEPALIVE: Duration = Duration::from_secs(24 * 3600);
 
@@ -33,6 +35,9 @@ impl Feed {
         connection: &mut Connection,
         back: &mut Back,
     ) -> Result<Infallible, End> {
+        if let Some(unsubscribe) = self.subscriptions.begin(&config.topics) {
+            connection.output.queue(&unsubscribe)?;
+        }
         connection.output.queue(&handshake::subscription(&config.topics))?;
         let Back { acks, requests } = back;
         let mut tokens = Vec::with_capacity(ACK_BATCH);
@@ -62,6 +67,7 @@ impl Feed {
                         return Err(End::Lost(format!("no word from the broker for {:?}", heard.elapsed())));
                     }
                     output.queue(&ToBroker::Ping)?;
+                    self.subscriptions.note();
                 }
                 permit = self.intake.queue.reserve(), if wants_slot => match (permit, self.inbox.pop_front()) {
                     (Ok(permit), Some(item)) => permit.send(item),
@@ -127,6 +133,7 @@ impl Feed {
                     && self.gate_is_open()
                     && !self.has_long
                     && self.ledger.outstanding() < self.max_inflight
+                    && self.ledger.bytes() < self.max_inflight_bytes
             }
         }
     }
@@ -142,7 +149,11 @@ impl Feed {
         match packet {
             FromBroker::Publish(message) => {
                 let payload = message.payload.to_vec();
-                self.message(&message, |topic| Payload::Mqtt { topic, payload, retained: message.retained });
+                self.message(&message, payload.len(), |topic| Payload::Mqtt {
+                    topic,
+                    payload,
+                    retained: message.retained,
+                });
             }
             FromBroker::Granted { packet_id, results } => {
                 for filter in handshake::granted(topics, packet_id, &results)? {
@@ -150,6 +161,9 @@ impl Feed {
                         what it sends while we are away is not delivered again");
                 }
                 self.report_up();
+            }
+            FromBroker::Unsubscribed { packet_id, results } => {
+                self.subscriptions.let_go(topics, packet_id, &results);
             }
             FromBroker::Released(packet_id) => output.queue(&ToBroker::PubComp(packet_id))?,
             FromBroker::Pong => {}
@@ -177,24 +191,27 @@ impl Feed {
                 message is kept: it is longer than `intake.max_kept`");
         }
         self.has_long = true;
-        self.message(message, |topic| Payload::TooLong { topic, message: payload });
+        self.message(message, payload.kept.len(), |topic| Payload::TooLong { topic, message: payload });
     }
 
-    fn message(&mut self, message: &Message, payload: impl FnOnce(String) -> Payload) {
+    /// `bytes`: those of the payload that are kept.
+    fn message(&mut self, message: &Message, bytes: usize, payload: impl FnOnce(String) -> Payload) {
         let topic = String::from_utf8_lossy(&message.topic).into_owned();
         if message.qos == 0 {
             self.meters.qos0.increment(1);
             self.warn_of_qos0(&topic);
         }
         let packet_id = if message.qos == 0 { NO_PACKET } else { message.packet_id };
-        let wants_ack = packet_id != NO_PACKET || self.has_long;
-        let ack = wants_ack.then(|| self.ledger.received(packet_id, message.qos == 2));
+        let bytes = bytes + message.topic.len();
+        let wants_ack = packet_id != NO_PACKET || self.has_long || bytes >= COUNTED_BYTES;
+        let ack = wants_ack.then(|| self.ledger.received(packet_id, message.qos == 2, bytes));
         let payload = payload(topic);
         let frame = Frame { source: self.source.clone(), received_at: self.arrived, payload, ack };
         match &mut self.link {
             Link::Subscribing { held, .. } => {
                 held.push(Intake::Frame(frame));
-                if held.len() >= self.max_inflight || self.has_long {
+                let enough = self.ledger.bytes() >= self.max_inflight_bytes;
+                if held.len() >= self.max_inflight || self.has_long || enough {
                     // Enough to believe that the session is served; the SUBACK may still say otherwise.
                     self.report_up();
                 }

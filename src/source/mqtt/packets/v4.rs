@@ -2,7 +2,7 @@
 
 use rumqttc::{
     Connect, ConnectAuth, ConnectReturnCode, LastWill, Packet, PubAck, PubComp, PubRec, Publish, Subscribe,
-    SubscribeFilter, SubscribeReasonCode,
+    SubscribeFilter, SubscribeReasonCode, Unsubscribe,
 };
 use tokio_util::bytes::BytesMut;
 
@@ -21,6 +21,7 @@ pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
             });
             FromBroker::Granted { packet_id: answer.pkid, results: results.collect() }
         }
+        Packet::UnsubAck(answer) => FromBroker::Unsubscribed { packet_id: answer.pkid, results: Vec::new() },
         Packet::PubAck(answer) => FromBroker::Published(answer.pkid),
         Packet::PubRel(release) => FromBroker::Released(release.pkid),
         Packet::PingResp => FromBroker::Pong,
@@ -38,6 +39,10 @@ pub fn write(packet: &ToBroker<'_>, bytes: &mut BytesMut) -> Result<(), CodecErr
             let mut subscribe = Subscribe::new_many(filters);
             subscribe.pkid = *packet_id;
             Packet::Subscribe(subscribe)
+        }
+        ToBroker::Unsubscribe { packet_id, filters } => {
+            let topics = filters.iter().map(|filter| (*filter).to_owned()).collect();
+            Packet::Unsubscribe(Unsubscribe { pkid: *packet_id, topics })
         }
         ToBroker::Publish(message) => Packet::Publish(publish(message)),
         ToBroker::PubAck(id) => Packet::PubAck(PubAck::new(*id)),

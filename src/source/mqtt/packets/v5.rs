@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc5::mqttbytes::v5::{
     ConnAck, Connect, ConnectAuth, ConnectProperties, ConnectReturnCode, Disconnect, DisconnectReasonCode,
     LastWill, Packet, PubAck, PubComp, PubRec, Publish, RetainForwardRule, Subscribe, SubscribeFilter,
-    SubscribeReasonCode,
+    SubscribeReasonCode, UnsubAckReason, Unsubscribe,
 };
 use tokio_util::bytes::BytesMut;
 
@@ -29,6 +29,13 @@ pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
                 refused => Err(not_granted(refused).to_owned()),
             });
             FromBroker::Granted { packet_id: answer.pkid, results: results.collect() }
+        }
+        Packet::UnsubAck(answer) => {
+            let results = answer.reasons.into_iter().map(|reason| match reason {
+                UnsubAckReason::Success | UnsubAckReason::NoSubscriptionExisted => Ok(()),
+                refused => Err(format!("{refused:?}")),
+            });
+            FromBroker::Unsubscribed { packet_id: answer.pkid, results: results.collect() }
         }
         Packet::PubAck(answer) => FromBroker::Published(answer.pkid),
         Packet::PubRel(release) => FromBroker::Released(release.pkid),
@@ -53,6 +60,10 @@ pub fn write(packet: &ToBroker<'_>, bytes: &mut BytesMut) -> Result<(), CodecErr
             let mut subscribe = Subscribe::new_many(filters, None);
             subscribe.pkid = *packet_id;
             Packet::Subscribe(subscribe)
+        }
+        ToBroker::Unsubscribe { packet_id, filters } => {
+            let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+            Packet::Unsubscribe(Unsubscribe { pkid: *packet_id, filters, properties: None })
         }
         ToBroker::Publish(message) => Packet::Publish(publish(message)),
         ToBroker::PubAck(id) => Packet::PubAck(PubAck::new(*id, None)),
