@@ -154,7 +154,9 @@ async fn assemble(
     let (outputs, bell) = doors::spawn(&config, &clock, stages);
     let desk = open_to_readers(&config, stages, shutdown).await?;
     let mut lanes = open_to_trackers(&config, &mouth, stages, shutdown).await?;
-    lanes.extend(spawn_sources(&config, mouth, outputs, desk, stages, shutdown));
+    let rows = opened.reader.all_states(StateKind::Subscription).await?.into_iter().collect();
+    let memories = Memories { rows, notes: control_tx.clone() };
+    lanes.extend(spawn_sources(&config, mouth, outputs, desk, memories, stages, shutdown));
     let downstream = Downstream {
         lanes,
         committed: committed_tx,
@@ -328,12 +330,19 @@ fn max_kept(config: &Config) -> usize {
     config.intake.max_kept_bytes.min(max_kept)
 }
 
+/// What sources note of those they talk to, by source.
+struct Memories {
+    rows: BTreeMap<String, Vec<u8>>,
+    notes: mpsc::Sender<journal::Control>,
+}
+
 /// Spawns one task a source; gives the lanes on which acknowledgements go back.
 fn spawn_sources(
     config: &Config,
     mouth: IntakeSender,
     mut outputs: BTreeMap<SourceId, source::llrp::Outputs>,
     desk: source::llrp::Desk,
+    mut memories: Memories,
     stages: &mut Stages,
     shutdown: &CancellationToken,
 ) -> Lanes {
@@ -358,7 +367,10 @@ fn spawn_sources(
         let (ask, requests) = mpsc::channel(REQUEST_QUEUE);
         lanes.insert(broker.name.clone(), Lane { acks: lane, requests: Some(ask) });
         let back = source::mqtt::Back { acks, requests };
-        stages.spawn_source(source::mqtt::run(broker, limits, mouth.clone(), back, shutdown.child_token()));
+        let row = memories.rows.remove(broker.name.as_str());
+        let memory = source::mqtt::Memory { row, notes: memories.notes.clone() };
+        let (mouth, shutdown) = (mouth.clone(), shutdown.child_token());
+        stages.spawn_source(source::mqtt::run(broker, limits, memory, mouth, back, shutdown));
     }
     for receiver in config.receivers.clone() {
         stages.spawn_source(source::nmea::run(receiver, mouth.clone(), shutdown.child_token()));

@@ -174,6 +174,7 @@ point = "temperature"
 name = "hi"
 high = 8
 deadband = 0.5
+off_delay = "0s"
 
 {more}
 "#

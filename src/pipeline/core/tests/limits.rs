@@ -123,7 +123,10 @@ fn stocked() -> Core {
 fn a_class_bounds_the_points_on_its_assets_that_have_no_bound_of_their_own() {
     let mut core = stocked();
     measure(&mut core, 10, 120, 150);
+    // Back for the minute that counts where no off-delay is written.
     measure(&mut core, 20, 100, 150);
+    measure(&mut core, 79, 100, 150);
+    measure(&mut core, 80, 100, 150);
     let events = core.take_group().batch.events;
     assert_eq!(
         told(&events),
@@ -131,9 +134,9 @@ fn a_class_bounds_the_points_on_its_assets_that_have_no_bound_of_their_own() {
             "10 asset:G1 oil/hot began",
             "10 condition/gen/oil/hot fired",
             "10 ready false",
-            "20 asset:G1 oil/hot ended",
-            "20 condition/gen/oil/hot resolved",
-            "20 ready true",
+            "80 asset:G1 oil/hot ended",
+            "80 condition/gen/oil/hot resolved",
+            "80 ready true",
         ]
     );
     let fired = events.iter().find_map(|event| match &event.body {
