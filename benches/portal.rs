@@ -15,9 +15,13 @@ use std::time::Instant;
 use anyhow::Result;
 use chosen::Chosen;
 use clap::Parser;
-use portal::{Judge, report::Drawn};
+use portal::Judge;
+use portal::report::{Barriers, Drawn};
+use tallyman_simulators::portal::Doors;
 
 const SEEDS: u64 = 40;
+/// With light barriers, and the same without.
+const WITH_BEAMS: [Judge; 2] = [Judge::Ours, Judge::Antennas];
 
 #[derive(Parser)]
 struct Arguments {
@@ -36,13 +40,18 @@ fn main() -> Result<ExitCode> {
     let began = Instant::now();
     let judges: &[Judge] = if ours { &[Judge::Ours] } else { &Judge::ALL };
     if let Some(drawn) = drawn {
-        let numbers = chosen.from..chosen.from + drawn;
-        println!("{}", Drawn(&[2, 1].map(|rows| portal::grade_drawn(numbers.clone(), rows, judges))));
+        let numbers = || chosen.from..chosen.from + drawn;
+        println!("{}", Drawn(&[2, 1].map(|rows| portal::grade_drawn(numbers(), rows, |_| (), judges))));
+        let beams = |doors: &mut Doors| doors.beams = true;
+        let with_beams = [2, 1].map(|rows| portal::grade_drawn(numbers(), rows, beams, &WITH_BEAMS));
+        println!("{}", Barriers(&with_beams));
         return Ok(ExitCode::SUCCESS);
     }
     let (scenarios, seeds) = (chosen.scenarios()?, chosen.seeds(SEEDS));
     let report = portal::grade(&scenarios, seeds.clone(), judges);
     println!("{report}");
+    let with_beams: Vec<_> = scenarios.iter().filter(|scenario| scenario.doors.beams).cloned().collect();
+    println!("{}", Barriers(&portal::grade(&with_beams, seeds.clone(), &WITH_BEAMS).scenarios));
     println!("first/last antenna on the standard suite: {:.3} of the assets right", report.first_last());
     println!(
         "{} scenarios × {} seeds in {:.0} s",

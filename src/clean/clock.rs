@@ -220,6 +220,25 @@ impl ReaderClock {
         rules.check_age(observed, received)
     }
 
+    /// When something was that the reader tells beside its reads: by what its reads and its connection told of its
+    /// clock, which learns nothing of it, for such words come in another order than reads.
+    pub fn place(
+        &self,
+        time: DeviceTime,
+        received: Timestamp,
+        rules: &ClockRules,
+    ) -> Result<Timestamp, ClockFault> {
+        let by = |scale: &Scale, us: i64| {
+            scale.lead_us.map(|lead| Timestamp::from_micros(us.saturating_sub(lead)))
+        };
+        let told = match time {
+            DeviceTime::Utc(at) => by(&self.utc, at.as_micros()),
+            DeviceTime::Uptime(us) => by(&self.uptime, uptime_us(us)),
+            DeviceTime::None => None,
+        };
+        rules.check_age(told.unwrap_or(received).min(received), received)
+    }
+
     /// How much earlier `first` was than `last`, by the device's own clock.
     pub fn span(first: DeviceTime, last: DeviceTime) -> Duration {
         match (first, last) {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::antennas::Antennas;
 use super::deadlines::Slot;
 use super::neighbours::Neighbours;
+use super::portal::beams::Beams;
 use super::portal::companions::Companions;
 use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule};
@@ -63,6 +64,9 @@ pub(super) struct Ears {
     /// What passed here lately, where it is a portal.
     #[serde(default, skip_serializing_if = "Companions::is_empty")]
     pub companions: Companions,
+    /// What its light barriers told lately, where it has some.
+    #[serde(default, skip_serializing_if = "Beams::is_empty")]
+    pub beams: Beams,
 }
 
 /// How far the time of a read point has come, and what moves it.
@@ -153,6 +157,15 @@ impl Point {
         others: Neighbours<'_>,
         seen: &mut Vec<Observed>,
     ) {
+        for beam in &self.rule.beams {
+            if !self
+                .sources
+                .iter()
+                .any(|source| sources[*source].id == beam.source && sources[*source].live())
+            {
+                self.ears.beams.lost();
+            }
+        }
         match self.line(sources) {
             Line::Live(until) => {
                 self.advance(sources, others, seen);
@@ -266,6 +279,13 @@ impl Point {
         if !was_whole {
             self.recount(heard.0, sources, seen);
         }
+    }
+
+    /// A light barrier of its own was broken, or is free again. `live`: its reader says it as it happens.
+    pub fn beam(&mut self, nth: usize, at: Timestamp, high: bool, live: bool) {
+        let Some(beam) = self.rule.beams.get(nth) else { return };
+        self.ears.beams.note(at, beam.inside, high == beam.broken_high, live);
+        self.dirty = true;
     }
 
     /// Judges what has fallen due by its sources' time.

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use super::deadlines::Slot;
 use super::hearing::{Ears, Line, Observed, Point, STRANDED};
 use super::neighbours::Neighbours;
-use super::portal::{Crossed, Crossing, Heard, Judged};
+use super::portal::verdict::SURE_ALONE;
+use super::portal::{Crossed, Crossing, Heard, Judged, Unseen};
 use super::presence::{HeardBy, Presence, Reads, Told};
 use super::rules::{PointKind, PortalRule, PresenceRule};
 use super::source::{MIN_SLACK, Source};
@@ -48,8 +49,10 @@ impl Point {
         match self.rule.kind.clone() {
             PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
             PointKind::Portal(rule) => {
-                if let Some(crossed) = self.read_portal(epc, reads, heard, &rule) {
-                    self.tell(epc, crossed, others, seen);
+                let (crossed, unseen) = self.read_portal(epc, reads, heard, &rule);
+                self.unseen(epc, unseen, &rule, others);
+                if let Some(crossed) = crossed {
+                    self.tell(epc, crossed, &rule, others, seen);
                 }
             }
         }
@@ -87,13 +90,29 @@ impl Point {
         seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
     }
 
-    fn read_portal(&mut self, epc: Epc, reads: Reads, heard: Heard, rule: &PortalRule) -> Option<Crossed> {
+    fn read_portal(
+        &mut self,
+        epc: Epc,
+        reads: Reads,
+        heard: Heard,
+        rule: &PortalRule,
+    ) -> (Option<Crossed>, Option<Unseen>) {
         let new = || Window::Portal(Box::new(Crossing::new(reads.first, rule)));
-        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return None };
-        let crossed = crossing.read(reads, heard, rule);
+        let (slot, Window::Portal(crossing)) = self.windows.touch(epc, new) else { return (None, None) };
+        let crossed = crossing.read(reads, heard, rule, &self.ears.beams);
+        let unseen = crossing.take_unseen();
         let deadline = crossing.deadline(rule);
         self.windows.arm(slot, deadline);
-        crossed
+        (crossed, unseen)
+    }
+
+    /// Light barriers that see nothing of what surely passes, here and not next door, do not work.
+    fn unseen(&mut self, epc: Epc, unseen: Option<Unseen>, rule: &PortalRule, others: Neighbours<'_>) {
+        let Some((at, dbm)) = unseen else { return };
+        if !others.heard_better(epc, at, dbm) {
+            self.ears.beams.passed(at, rule.beams);
+            self.dirty = true;
+        }
     }
 
     /// How strongly a portal heard a tag at about that time, at its best.
@@ -105,12 +124,22 @@ impl Point {
     }
 
     /// Of what another portal heard better nothing is told, and nothing follows it here.
-    fn tell(&mut self, epc: Epc, crossed: Crossed, others: Neighbours<'_>, seen: &mut Vec<Observed>) {
+    fn tell(
+        &mut self,
+        epc: Epc,
+        crossed: Crossed,
+        rule: &PortalRule,
+        others: Neighbours<'_>,
+        seen: &mut Vec<Observed>,
+    ) {
         if others.heard_better(epc, crossed.at, crossed.evidence.strongest()) {
             return;
         }
         if crossed.by_itself {
             self.ears.companions.note(crossed.at, crossed.since, crossed.direction, crossed.later);
+            if crossed.alone >= SURE_ALONE && rule.beams != [false; 2] {
+                self.ears.beams.passed(crossed.at, rule.beams);
+            }
             self.dirty = true;
         }
         seen.push(self.passage(epc, crossed));
@@ -175,14 +204,17 @@ impl Point {
         let epc = held.epc.epc();
         match (&mut held.window, self.rule.kind.clone()) {
             (Window::Portal(crossing), PointKind::Portal(rule)) => {
-                match crossing.silent(&rule, &self.ears.companions) {
+                let judged = crossing.silent(&rule, &self.ears.companions, &self.ears.beams);
+                let unseen = crossing.take_unseen();
+                let deadline = crossing.deadline(&rule);
+                self.unseen(epc, unseen, &rule, others);
+                match judged {
                     Judged::Forgotten => self.windows.remove(slot),
                     Judged::Rests(crossed) => {
-                        let deadline = crossing.deadline(&rule);
                         self.windows.changed(slot);
                         self.windows.arm(slot, deadline);
                         if let Some(crossed) = crossed {
-                            self.tell(epc, crossed, others, seen);
+                            self.tell(epc, crossed, &rule, others, seen);
                         }
                     }
                 }

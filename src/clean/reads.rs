@@ -148,7 +148,30 @@ impl Cleaner {
                     self.trouble(index, trouble, received, out);
                 }
             }
-            ReaderEventKind::Gpi { .. } | ReaderEventKind::Other { .. } => {}
+            ReaderEventKind::Gpi { port, high } => {
+                return self.input(event.time, (port, high), index, received);
+            }
+            ReaderEventKind::Other { .. } => {}
+        }
+        None
+    }
+
+    /// An input changed; where a light barrier is on it, its read point is told.
+    fn input(
+        &mut self,
+        time: DeviceTime,
+        (port, high): (u16, bool),
+        index: usize,
+        received: Timestamp,
+    ) -> Option<&'static str> {
+        let source = &self.sources[index];
+        let at = match source.told.clock.place(time, received, &self.clock_rules) {
+            Ok(at) => at,
+            Err(fault) => return Some(reason_of(fault)),
+        };
+        let live = source.live();
+        for (_, point, nth) in source.beams.iter().filter(|(on, ..)| *on == port) {
+            self.points[*point].beam(*nth, at, high, live);
         }
         None
     }

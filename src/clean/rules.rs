@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::fence_index::FenceIndex;
 use super::trail::Model;
 use crate::config::{
-    LimitConfig, PointChecks, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules,
+    BeamConfig, LimitConfig, PointChecks, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules,
 };
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
@@ -40,6 +40,17 @@ pub(super) struct PointRule {
     pub ears: Vec<ReadPointId>,
     /// After so long, a silent antenna is taken to have nothing to hear.
     pub silent_for: Duration,
+    pub beams: Vec<BeamRule>,
+}
+
+/// A light barrier: the input that it is on, its side (of a single one, either), and what the input says while
+/// something stands in it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct BeamRule {
+    pub source: SourceId,
+    pub port: u16,
+    pub inside: bool,
+    pub broken_high: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +73,8 @@ pub(super) struct PortalRule {
     pub static_after: Duration,
     /// Which rows of antennas it has, and what they hear.
     pub model: Arc<Model>,
+    /// On which sides there is a light barrier: outside, inside. A single one counts as on either.
+    pub beams: [bool; 2],
 }
 
 impl PortalRule {
@@ -140,13 +153,16 @@ fn limits(limits: &[LimitConfig]) -> BTreeMap<DeviceId, BTreeMap<PointId, Arc<[L
 
 impl PointRule {
     fn new(config: &ReadPointConfig, silent_for: Duration) -> Self {
+        let beams: Vec<BeamRule> = config.beams().iter().map(BeamRule::of).collect();
         let kind = match config.kind {
             ReadPointKind::Presence { observed_reads, observed_within, lost_after, refresh, .. } => {
                 PointKind::Presence(PresenceRule { observed_reads, observed_within, lost_after, refresh })
             }
             ReadPointKind::Portal { settle, static_after, .. } => {
                 let rows = [false, true].map(|inside| config.antennas.iter().any(|a| a.inside == inside));
-                PointKind::Portal(PortalRule { settle, static_after, model: Arc::new(Model::new(rows)) })
+                let model = Arc::new(Model::new(rows));
+                let beams = [false, true].map(|inside| beams.iter().any(|beam| beam.inside == inside));
+                PointKind::Portal(PortalRule { settle, static_after, model, beams })
             }
         };
         let antennas = config.antennas.iter();
@@ -159,6 +175,15 @@ impl PointRule {
             antennas: antennas.map(|a| (a.source.clone(), a.antenna, a.inside)).collect(),
             ears: config.ears(),
             silent_for,
+            beams,
         }
+    }
+}
+
+impl BeamRule {
+    fn of(config: &BeamConfig) -> Self {
+        let BeamConfig { source, port, inside, broken_high } = config;
+        let inside = inside.unwrap_or(false);
+        Self { source: source.clone(), port: *port, inside, broken_high: *broken_high }
     }
 }

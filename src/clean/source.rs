@@ -78,6 +78,8 @@ pub(super) struct Source {
     pub antennas: Vec<(Antenna, Vec<Watch>)>,
     /// How often frames of it were thrown away, by us.
     pub drops: u64,
+    /// Inputs with a light barrier: of which read point, and its place among that one's.
+    pub beams: Vec<(u16, usize, usize)>,
     pub dirty: bool,
 }
 
@@ -123,6 +125,7 @@ impl Source {
             points: Vec::new(),
             antennas: Vec::new(),
             drops: 0,
+            beams: Vec::new(),
             dirty: false,
         }
     }

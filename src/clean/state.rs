@@ -9,6 +9,7 @@ use super::Cleaner;
 use super::condition::SensorPoint;
 use super::fixes::{Tracker, TrackerRow};
 use super::hearing::{Ears, Point};
+use super::portal::beams::Beams;
 use super::redelivery::Chunk;
 use super::rows::{CleanRestoreError, parse};
 use super::source::{Told, Watch};
@@ -96,6 +97,7 @@ impl Cleaner {
                 let point = &mut self.points[point];
                 point.ears = ears;
                 point.ears.antennas.fit(&point.rule);
+                point.ears.beams.lost();
             }
             None => self.orphans.push(StateRow::delete(StateKind::ReadPoint, key)),
         }
@@ -193,6 +195,7 @@ impl Cleaner {
         for source in &mut self.sources {
             source.points.clear();
             source.antennas.clear();
+            source.beams.clear();
             source.reads = self.rules.reads(&source.id);
         }
         let old = std::mem::take(&mut self.points);
@@ -243,6 +246,10 @@ impl Cleaner {
                 source.points.push(index);
             }
         }
+        for (nth, beam) in rule.beams.iter().enumerate() {
+            let at = self.source(&beam.source);
+            self.sources[at].beams.push((beam.port, index, nth));
+        }
         Point::new(rule, sources)
     }
 
@@ -251,6 +258,9 @@ impl Cleaner {
         point.hearing = old.hearing;
         point.ears = old.ears;
         point.dirty = old.dirty;
+        if point.rule.beams != old.rule.beams {
+            point.ears.beams = Beams::default();
+        }
         point.ears.antennas.fit(&point.rule);
         let (held, removed) = old.windows.into_parts();
         removed.into_iter().for_each(|epc| point.windows.forget_row(epc));

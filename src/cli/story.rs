@@ -243,7 +243,8 @@ pub fn proposed(proposal: &Proposal) -> String {
 fn seen_by(evidence: &PassageEvidence, confidence: Option<f32>) -> String {
     let reads: u32 = evidence.antennas.iter().map(|antenna| antenna.reads).sum();
     let sure = confidence.map(|c| format!(", {:.0} % sure", c * 100.0)).unwrap_or_default();
-    format!(" ({reads} reads{sure})")
+    let beams = evidence.beams.as_ref().map(|beams| format!("; light barriers: {}", beams.say.as_str()));
+    format!(" ({reads} reads{sure}{})", beams.unwrap_or_default())
 }
 
 fn alert_sentence(transition: AlertTransition, alert: &Alert, at: &dyn Fn(Timestamp) -> String) -> String {

@@ -300,10 +300,31 @@ pub enum ReadPointKind {
         handover_within: Duration,
         /// A vehicle in this zone stands at the door: what passes out is in it.
         bay: Option<ZoneId>,
+        /// Light barriers: none, one, or one on each side of the door.
+        beams: Vec<BeamConfig>,
     },
 }
 
+/// A light barrier on an input (GPI) of a reader.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BeamConfig {
+    pub source: SourceId,
+    pub port: u16,
+    /// On which side of the door it is; of a single one it need not be said.
+    pub inside: Option<bool>,
+    /// What the input says while something stands in it.
+    pub broken_high: bool,
+}
+
 impl ReadPointConfig {
+    /// Its light barriers; only portals have some.
+    pub fn beams(&self) -> &[BeamConfig] {
+        match &self.kind {
+            ReadPointKind::Portal { beams, .. } => beams,
+            ReadPointKind::Presence { .. } => &[],
+        }
+    }
+
     /// The *ears* of a read point with several antennas: the name of each antenna's share, in the order of
     /// `antennas`. Empty where there is one antenna, which is the read point itself.
     pub fn ears(&self) -> Vec<ReadPointId> {

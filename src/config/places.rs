@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::document::Section;
 use super::tags::tag_filter;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope};
-use super::{AntennaConfig, ReadPointConfig, ReadPointKind};
+use super::{AntennaConfig, BeamConfig, ReadPointConfig, ReadPointKind};
 use crate::domain::calendar::{Calendar, HOURS_ALLOWED, WorkingHours};
 use crate::domain::epc::Epc;
 use crate::domain::ids::{ReadPointId, SiteId, SourceId, ZoneId};
@@ -55,7 +55,7 @@ pub(super) fn read_points(top: &Section<'_>, scope: &Scope<'_>) -> Vec<ReadPoint
 
 /// The kinds, and with each the keys that only it has.
 const PRESENCE_KEYS: [&str; 5] = ["zone", "observed_reads", "observed_within", "lost_after", "refresh"];
-const PORTAL_KEYS: [&str; 5] = ["inside", "outside", "settle", "static_after", "merge_within"];
+const PORTAL_KEYS: [&str; 6] = ["inside", "outside", "settle", "static_after", "merge_within", "beams"];
 
 fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig> {
     let name = scope.own_name(&section, "read_point");
@@ -63,12 +63,12 @@ fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig
     let portal = section.need("kind", portal, "\"presence\" or \"portal\"");
     let presence_kind = presence(&section, scope, portal == Some(false));
     let portal_kind = self::portal(&section, scope, portal == Some(true));
-    let (foreign, kind) = match portal {
-        Some(true) => (PRESENCE_KEYS, portal_kind),
-        Some(false) => (PORTAL_KEYS, presence_kind),
-        None => ([""; 5], None),
+    let (foreign, kind): (&[&str], _) = match portal {
+        Some(true) => (&PRESENCE_KEYS, portal_kind),
+        Some(false) => (&PORTAL_KEYS, presence_kind),
+        None => (&[], None),
     };
-    for key in foreign.into_iter().filter(|key| section.has(key)) {
+    for key in foreign.iter().copied().filter(|key| section.has(key)) {
         let other = if portal == Some(true) { "presence" } else { "portal" };
         section.problem(key, format!("only a {other} has this"), "take it out, or change kind");
     }
@@ -85,6 +85,9 @@ fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig
     if !section.has("antennas") {
         let allowed = "write antennas = [{ reader = \"…\", antenna = 1 }]";
         section.problem("antennas", "missing", allowed);
+    }
+    if let Some(ReadPointKind::Portal { beams, .. }) = &kind {
+        check_beams(&section, beams, &antennas);
     }
     section.finish();
     Some(ReadPointConfig {
@@ -124,6 +127,7 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
     let merge = section.duration("merge_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
     let handover_within = section.duration("handover_within", Duration::ZERO..=HOUR).unwrap_or(5 * SECOND);
     let bay = scope.refer(section, "bay", "zone");
+    let beams = section.tables("beams").into_iter().filter_map(|table| beam(table, scope)).collect();
     if !wanted {
         return None;
     }
@@ -147,7 +151,47 @@ fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Read
         merge,
         handover_within,
         bay: bay.map(ZoneId::new),
+        beams,
     })
+}
+
+/// A light barrier: which input of which reader it is on, and what that input says when it is broken.
+fn beam(section: Section<'_>, scope: &Scope<'_>) -> Option<BeamConfig> {
+    let reader =
+        section.need("reader", scope.refer(&section, "reader", "reader"), "the name of a [[reader]]");
+    if reader.is_some_and(|reader| scope.names.serial_readers.contains(reader)) {
+        section.problem(
+            "reader",
+            "a serial reader, which tells of no input",
+            "a reader with protocol = \"llrp\"",
+        );
+    }
+    let port = section.integer::<u16>("gpi", 1..=65_535);
+    let port = section.need("gpi", port, "the number of the reader's input (GPI), from 1");
+    let inside = section.choice("side", &[("inside", true), ("outside", false)]);
+    let broken_high = section.choice("broken", &[("high", true), ("low", false)]).unwrap_or(true);
+    if let (Some(reader), Some(port)) = (reader, port) {
+        scope.is_first(&section, "gpi", "beam", &format!("{reader}/{port}"));
+    }
+    section.finish();
+    Some(BeamConfig { source: SourceId::new(reader?), port: port?, inside, broken_high })
+}
+
+/// Of two beams it must be known which is on which side, or their order says nothing; and their times have to be
+/// those of the reads.
+fn check_beams(section: &Section<'_>, beams: &[BeamConfig], antennas: &[AntennaConfig]) {
+    let sides: Vec<Option<bool>> = beams.iter().map(|beam| beam.inside).collect();
+    match sides[..] {
+        [] | [_] | [Some(true), Some(false)] | [Some(false), Some(true)] => {}
+        [_, _] => {
+            section.problem("beams", "two that are not one on each side", "side = \"outside\" and \"inside\"")
+        }
+        _ => section.problem("beams", "more than two", "one, or one on each side"),
+    }
+    let is_here = |beam: &&BeamConfig| antennas.iter().any(|antenna| antenna.source == beam.source);
+    if !antennas.is_empty() && !beams.iter().all(|beam| is_here(&beam)) {
+        section.problem("beams", "on another reader than the antennas", "on a reader with an antenna here");
+    }
 }
 
 fn antenna(section: Section<'_>, scope: &Scope<'_>, portal: bool) -> Option<AntennaConfig> {

@@ -39,6 +39,8 @@ pub struct ReaderConfig {
     pub select: TagFilter,
     /// Tags that it has to hear whatever it chooses: the reference tags of its read points.
     pub references: Vec<Epc>,
+    /// Inputs of which every change is to be told: light barriers are on them.
+    pub beams: Vec<u16>,
 }
 
 /// How a connection comes about.
@@ -128,6 +130,7 @@ pub(super) fn reader(
         rospec,
         select,
         references: Vec::new(),
+        beams: Vec::new(),
     })
 }
 

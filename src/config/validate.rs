@@ -119,6 +119,8 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
     for reader in &mut devices.readers {
         let mine = |point: &&ReadPointConfig| point.antennas.iter().any(|a| a.source == reader.name);
         reader.references = rules.read_points.iter().filter(mine).filter_map(|p| p.reference_tag).collect();
+        let beams = rules.read_points.iter().flat_map(ReadPointConfig::beams);
+        reader.beams = beams.filter(|beam| beam.source == reader.name).map(|beam| beam.port).collect();
     }
     for device in devices.modbus.iter().flat_map(|line| &line.units) {
         for point in &device.points {

@@ -189,6 +189,58 @@ pub struct PassageEvidence {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub antennas: Vec<AntennaEvidence>,
+    /// Where the portal has light barriers that had something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beams: Option<BeamsEvidence>,
+}
+
+/// What light barriers said of a passage.
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct BeamsEvidence {
+    pub say: BeamsSay,
+    /// The confidence that the antennas alone would have given.
+    pub antennas_alone: f32,
+    /// Which was broken when, of the times near the passage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<BeamBroken>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeamsSay {
+    /// Something went through, this way.
+    Inward,
+    Outward,
+    /// It came from one side and went back there.
+    TurnedBack,
+    /// Something was there; which way it went is not known.
+    Something,
+    /// Nothing was there, and they work.
+    Nothing,
+}
+
+impl BeamsSay {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inward => "inward",
+            Self::Outward => "outward",
+            Self::TurnedBack => "turned back",
+            Self::Something => "something was there",
+            Self::Nothing => "nothing was there",
+        }
+    }
+}
+
+/// One time that one light barrier was broken.
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct BeamBroken {
+    /// On which side it is, where there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<bool>,
+    pub broken_at: Timestamp,
+    /// None where it was still broken when the passage was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_at: Option<Timestamp>,
 }
 
 impl PassageEvidence {

@@ -19,6 +19,7 @@ use crate::daemon::{Daemon, Place};
 use crate::servers::{Mosquitto, PATIENCE, find};
 use crate::timescale::rig::eventually;
 
+mod beams;
 mod vehicles;
 
 const ASSETS: u8 = 3;
@@ -31,6 +32,9 @@ const ON_FOR: Duration = Duration::from_secs(2);
 /// Somebody walks so far to either side of the door,
 const REACH_M: f64 = 3.0;
 const SPEED_MPS: f64 = 2.0;
+/// breaks light barriers either side of it, where there are some: the outer one's input is high while it is free,
+const BEAM_M: f64 = 0.35;
+const BODY_M: f64 = 0.25;
 /// and both antennas ask once in this time.
 const ROUND: Duration = Duration::from_millis(100);
 /// Weaker than this is not heard.
@@ -134,6 +138,10 @@ impl Door {
         let mut last = Instant::now();
         while place_m > -REACH_M {
             rounds.tick().await;
+            for (port, beam_m, free) in [(1, -BEAM_M, true), (2, BEAM_M, false)] {
+                let broken = (place_m - beam_m).abs() < BODY_M;
+                self.reader.input(port, broken != free, wall_now());
+            }
             for (antenna, facing_m) in [(1, place_m), (2, -place_m)] {
                 let signal = signal_dbm(facing_m);
                 if signal > HEARD_DBM {

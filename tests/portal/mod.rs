@@ -13,7 +13,7 @@ mod ours;
 pub mod report;
 mod smoothing;
 
-use tallyman_simulators::portal::{Run, Scenario, Suite};
+use tallyman_simulators::portal::{Doors, Run, Scenario, Suite};
 
 pub use grade::Grade;
 pub use report::{Graded, Report};
@@ -34,6 +34,8 @@ pub struct Said {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Judge {
     Ours,
+    /// Ours where no light barrier is configured.
+    Antennas,
     FirstLast,
     FixedWindow,
     EdgeX,
@@ -46,6 +48,7 @@ impl Judge {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::Antennas => "ours, antennas alone",
             Self::FirstLast => "first/last antenna",
             Self::FixedWindow => "fixed window",
             Self::EdgeX => "EdgeX's rule",
@@ -56,6 +59,11 @@ impl Judge {
     pub fn judge(self, scenario: &Scenario, run: &Run) -> Vec<Said> {
         match self {
             Self::Ours => ours::judge(scenario, run),
+            Self::Antennas => {
+                let mut scenario = scenario.clone();
+                scenario.doors.beams = false;
+                ours::judge(&scenario, run)
+            }
             Self::FirstLast => baselines::first_last(scenario, run),
             Self::FixedWindow => smoothing::fixed_window(scenario, run),
             Self::EdgeX => baselines::edgex(scenario, run),
@@ -82,10 +90,16 @@ pub fn grade(scenarios: &[Scenario], seeds: std::ops::Range<u64>, judges: &[Judg
 }
 
 /// Drawn scenarios of doors with so many rows of antennas, by every judge; each is acted out once.
-pub fn grade_drawn(numbers: std::ops::Range<u64>, rows: usize, judges: &[Judge]) -> Graded {
+pub fn grade_drawn(
+    numbers: std::ops::Range<u64>,
+    rows: usize,
+    adjust: impl Fn(&mut Doors),
+    judges: &[Judge],
+) -> Graded {
     let mut grades = vec![Grade::default(); judges.len()];
     for number in numbers {
-        let scenario = Scenario::drawn(number, rows);
+        let mut scenario = Scenario::drawn(number, rows);
+        adjust(&mut scenario.doors);
         let run = scenario.run(number);
         for (judge, grade) in judges.iter().zip(&mut grades) {
             grade.add(&run, &judge.judge(&scenario, &run));

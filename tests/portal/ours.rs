@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tallyman::clean::{Cleaned, Cleaner};
-use tallyman::config::{AntennaConfig, IntakeConfig, ReadPointConfig, ReadPointKind, Rules};
+use tallyman::config::{AntennaConfig, BeamConfig, IntakeConfig, ReadPointConfig, ReadPointKind, Rules};
 use tallyman::domain::epc::Epc;
 use tallyman::domain::frames::{LinkChange, LinkState};
 use tallyman::domain::ids::SourceId;
@@ -32,6 +32,14 @@ pub(super) fn judge(scenario: &Scenario, run: &Run) -> Vec<Said> {
         let connected =
             ReaderEvent { source: source.clone(), time: utc(0), kind: ReaderEventKind::Connected };
         cleaner.reading(Reading::Reader(connected), &source, at(0), &mut out);
+        // The door was in use before: its light barriers are known to work.
+        for (port, high) in
+            [(1, true), (2, true), (1, false), (2, false)].into_iter().filter(|_| scenario.doors.beams)
+        {
+            let kind = ReaderEventKind::Gpi { port, high };
+            let event = ReaderEvent { source: source.clone(), time: utc(-30_000_000), kind };
+            cleaner.reading(Reading::Reader(event), &source, at(0), &mut out);
+        }
     }
     for (at_us, door, reading) in readings(run) {
         let received_us = at_us + ON_THE_WAY_US;
@@ -114,6 +122,7 @@ fn rules(scenario: &Scenario) -> Rules {
                 merge: Duration::from_secs(5),
                 handover_within: Duration::from_secs(5),
                 bay: None,
+                beams: beams(scenario, door),
             },
             tags: Default::default(),
             reference_tag: None,
@@ -124,6 +133,13 @@ fn rules(scenario: &Scenario) -> Rules {
         }
     });
     Rules { read_points: read_points.collect(), ..Rules::default() }
+}
+
+/// As the simulated door has them: the outer one on the reader's first input.
+fn beams(scenario: &Scenario, door: usize) -> Vec<BeamConfig> {
+    let beam =
+        |port, inside| BeamConfig { source: source(door), port, inside: Some(inside), broken_high: true };
+    if scenario.doors.beams { vec![beam(1, false), beam(2, true)] } else { Vec::new() }
 }
 
 fn source(door: usize) -> SourceId {

@@ -119,6 +119,33 @@ impl fmt::Display for Drawn<'_> {
     }
 }
 
+/// What light barriers bring: the same runs, told by the antennas alone and with them.
+pub struct Barriers<'a>(pub &'a [Graded]);
+
+impl fmt::Display for Barriers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| with light barriers | antennas alone: F1 | rejected | calibration | and they: F1 | direction | rejected | calibration |"
+        )?;
+        writeln!(f, "| --- |{}", " ---: |".repeat(7))?;
+        for graded in self.0 {
+            let (Some(alone), Some(ours)) = (graded.of(Judge::Antennas), graded.of(Judge::Ours)) else {
+                continue;
+            };
+            let told = |grade: &Grade| (grade.f1(), grade.rejection(), grade.calibration_error());
+            let ((f1, rejected, off), with) = (told(alone), told(ours));
+            write!(f, "| {} | {f1:.3} | {rejected:.3} | {off:.3} ", graded.name)?;
+            writeln!(f, "| {:.3} | {:.3} | {:.3} | {:.3} |", with.0, ours.direction(), with.1, with.2)?;
+        }
+        for graded in self.0 {
+            write!(f, "\n{}, said with confidence → right:", graded.name)?;
+            graded.of(Judge::Ours).map_or(Ok(()), |ours| confidences(f, ours))?;
+        }
+        writeln!(f)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         heading(f)?;

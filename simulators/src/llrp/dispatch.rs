@@ -173,7 +173,8 @@ impl State {
         let (antenna, requested) = checked.clone().unwrap_or_default();
         self.answer(header, checked.map(|_| ()), |state, out| {
             let antennas = state.capabilities.antennas;
-            state.settings.write(&Shown { antennas, identity: &state.identity, requested, antenna }, out);
+            let (identity, inputs) = (&state.identity, &state.inputs);
+            state.settings.write(&Shown { antennas, identity, inputs, requested, antenna }, out);
             if wants_temperature && state.extended {
                 out.tlv(1023, |out| {
                     out.u32(IMPINJ).u32(37).u16(TEMPERATURE as u16);

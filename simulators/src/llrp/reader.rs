@@ -151,6 +151,19 @@ impl Reader {
         taken
     }
 
+    /// What is on an input (a light barrier, a switch) changed at that true time.
+    pub fn input(&self, port: u16, high: bool, at: Timestamp) {
+        let faults = self.shared.faults.now();
+        if faults.has(Fault::PowerOff) {
+            return;
+        }
+        let mut state = locked(&self.shared.state);
+        state.clock_jump_us = faults.clock_jump_us();
+        state.input(port, high, at);
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
     pub fn faults(&self) -> &FaultSwitch {
         &self.shared.faults
     }

@@ -9,11 +9,14 @@ use super::wire::{In, Out, Parameter, WireError};
 use crate::truth::fnv1a;
 
 /// Event types of the ReaderEventNotificationSpec (section 12.2.6.4).
+pub(super) const INPUT_EVENT: usize = 1;
 pub(super) const ROSPEC_EVENT: usize = 2;
 pub(super) const BUFFER_WARNING: usize = 3;
 const EVENT_TYPES: usize = 9;
 /// Outputs that there are; others are accepted and do nothing.
 const GPOS: u16 = 4;
+/// Inputs that there are.
+pub(super) const GPIS: u16 = 4;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Settings {
@@ -26,6 +29,8 @@ pub(super) struct Settings {
     pub report: ReportRule,
     /// Outputs that are on. They stay so when the connection goes, and not when the power does.
     pub outputs_on: BTreeSet<u16>,
+    /// Inputs of which changes are told.
+    pub inputs_told: BTreeSet<u16>,
     /// AntennaConfiguration as set, by antenna.
     antennas: BTreeMap<u16, Vec<u8>>,
 }
@@ -39,6 +44,7 @@ impl Default for Settings {
             notify: [false; EVENT_TYPES],
             report,
             outputs_on: BTreeSet::new(),
+            inputs_told: BTreeSet::new(),
             antennas: BTreeMap::new(),
         }
     }
@@ -48,6 +54,8 @@ impl Default for Settings {
 pub(super) struct Shown<'a> {
     pub antennas: u16,
     pub identity: &'a [u8; 8],
+    /// Inputs that are high.
+    pub inputs: &'a BTreeSet<u16>,
     /// Of the settings that the client did not ask for by name: 0 is all.
     pub requested: u8,
     /// 0: every antenna.
@@ -73,6 +81,14 @@ impl Settings {
                 self.keepalive = wanted.then(|| Duration::from_millis(interval_ms.into()));
             }
             222 => self.set_antenna(parameter, antennas)?,
+            225 => {
+                let (port, told) = (body.u16()?, body.u8()? & 0x80 != 0);
+                if told && (1..=GPIS).contains(&port) {
+                    self.inputs_told.insert(port);
+                } else {
+                    self.inputs_told.remove(&port);
+                }
+            }
             226 => self.hold = body.u8()? & 0x80 != 0,
             237 => self.report = ReportRule::parse(parameter.body)?,
             244 => {
@@ -140,10 +156,10 @@ impl Settings {
                 out.u32(self.state_value());
             });
         }
-        self.write_rest(wanted, out);
+        self.write_rest(wanted, shown.inputs, out);
     }
 
-    fn write_rest(&self, wanted: impl Fn(u8) -> bool, out: &mut Out) {
+    fn write_rest(&self, wanted: impl Fn(u8) -> bool, inputs: &BTreeSet<u16>, out: &mut Out) {
         if wanted(8) {
             out.tlv(220, |out| {
                 let interval_ms = self.keepalive.map_or(0, |every| every.as_millis() as u32);
@@ -151,9 +167,10 @@ impl Settings {
             });
         }
         if wanted(9) {
-            for port in 1..=4 {
+            for port in 1..=GPIS {
                 out.tlv(225, |out| {
-                    out.u16(port).u8(0).u8(0);
+                    let told = self.inputs_told.contains(&port);
+                    out.u16(port).u8(u8::from(told) << 7).u8(u8::from(inputs.contains(&port)));
                 });
             }
         }
@@ -244,7 +261,8 @@ mod tests {
         let mut settings = Settings::default();
         set(&mut settings, &[0, 222, 0, 6, 0, 0]);
         let mut out = Out::default();
-        let shown = Shown { antennas: 2, identity: &[0; 8], requested: 3, antenna: 0 };
+        let inputs = BTreeSet::new();
+        let shown = Shown { antennas: 2, identity: &[0; 8], inputs: &inputs, requested: 3, antenna: 0 };
         settings.write(&shown, &mut out);
         assert_eq!(out.0, [0, 222, 0, 6, 0, 1, 0, 222, 0, 6, 0, 2]);
     }

@@ -1,13 +1,13 @@
 //! What a reader is and holds, whoever is connected. No socket, no clock: time is an argument.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
 use super::capabilities::Capabilities;
 use super::report::{HeldRead, Radio, TagObservation};
 use super::rospec::{ReportRule, RoSpec, SpecState};
-use super::settings::{BUFFER_WARNING, ROSPEC_EVENT, Settings};
+use super::settings::{BUFFER_WARNING, INPUT_EVENT, ROSPEC_EVENT, Settings};
 use super::wire::{self, Out};
 use super::{message, wire::WireError};
 use crate::clock::{DeviceClock, Stamp, after, micros};
@@ -41,6 +41,8 @@ pub(super) struct State {
     pub rospecs: BTreeMap<u32, RoSpec>,
     /// AccessSpec parameters as added; bit 7 of the byte behind the protocol says whether one is enabled.
     pub accessspecs: BTreeMap<u32, Vec<u8>>,
+    /// Inputs that are high.
+    pub inputs: BTreeSet<u16>,
     /// Reads and events go out; false while they are held for a new client.
     pub reporting: bool,
     /// Whatever is held goes out now, however few.
@@ -73,6 +75,7 @@ impl State {
             extended: false,
             rospecs: BTreeMap::new(),
             accessspecs: BTreeMap::new(),
+            inputs: BTreeSet::new(),
             reporting: false,
             flush: false,
             report_asked: false,
@@ -96,6 +99,7 @@ impl State {
         fresh.counts = self.counts;
         fresh.counts.dropped += self.held.len() as u64;
         fresh.last_read_us = self.last_read_us;
+        fresh.inputs.clone_from(&self.inputs);
         std::mem::replace(self, fresh).held.into()
     }
 
@@ -135,6 +139,18 @@ impl State {
         if !std::mem::replace(&mut self.overflowed, true) {
             self.event(at, |out| {
                 out.tlv(251, |_| {});
+            });
+        }
+    }
+
+    /// What is on an input changed (GPIEvent, section 13.2.6.3). Told where the client asked for it.
+    pub fn input(&mut self, port: u16, high: bool, at: Timestamp) {
+        let changed = if high { self.inputs.insert(port) } else { self.inputs.remove(&port) };
+        if changed && self.settings.notify[INPUT_EVENT] && self.settings.inputs_told.contains(&port) {
+            self.event(at, |out| {
+                out.tlv(248, |out| {
+                    out.u16(port).u8(u8::from(high) << 7);
+                });
             });
         }
     }

@@ -90,7 +90,9 @@ impl Scenario {
             reader.round(&mut cast, &self.doors, &mut luck, &mut reads);
         }
         reads.sort_by_key(|read| (read.at_us, read.door));
-        let barriers = if self.doors.beams { truth::barriers(&cast, self.duration_s) } else { Vec::new() };
+        let mut barriers =
+            if self.doors.beams { truth::barriers(&cast, self.duration_s) } else { Vec::new() };
+        barriers.retain(|barrier| !self.doors.dead_beams.contains(&barrier.port));
         let assets = truth::assets(&cast, self.duration_s);
         Run { duration_us: (self.duration_s * 1e6) as i64, reads, barriers, assets }
     }

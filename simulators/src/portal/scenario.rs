@@ -38,6 +38,8 @@ pub struct Doors {
     pub rows: usize,
     /// Light barriers on both sides of the door.
     pub beams: bool,
+    /// Of these, inputs that say nothing: knocked out of line, or a cable that is cut.
+    pub dead_beams: Vec<u16>,
     /// How far from the door's plane a row hangs, and how far its antennas are turned away from across.
     pub row_m: f64,
     pub turned_deg: f64,
@@ -66,6 +68,7 @@ impl Default for Doors {
             apart_m: 4.5,
             rows: 2,
             beams: false,
+            dead_beams: Vec::new(),
             row_m: 0.6,
             turned_deg: 25.0,
             power_dbm: 30.0,
@@ -220,6 +223,7 @@ impl ScenarioFile for Scenario {
         include_str!("../../scenarios/portal/standard/two_tags.toml"),
         include_str!("../../scenarios/portal/standard/one_row.toml"),
         include_str!("../../scenarios/portal/standard/beams.toml"),
+        include_str!("../../scenarios/portal/standard/beams_dead.toml"),
         include_str!("../../scenarios/portal/hostile/neighbour_door.toml"),
         include_str!("../../scenarios/portal/hostile/reversal.toml"),
         include_str!("../../scenarios/portal/hostile/parked.toml"),
@@ -229,6 +233,8 @@ impl ScenarioFile for Scenario {
         include_str!("../../scenarios/portal/hostile/along_the_wall.toml"),
         include_str!("../../scenarios/portal/hostile/set_down.toml"),
         include_str!("../../scenarios/portal/hostile/turns.toml"),
+        include_str!("../../scenarios/portal/hostile/beams_busy.toml"),
+        include_str!("../../scenarios/portal/hostile/beams_one_row.toml"),
     ];
 
     fn name(&self) -> &str {

@@ -32,7 +32,19 @@ async fn session() -> Vec<(bool, Vec<u8>)> {
     // ROSpec events on, keepalives every 10 ms.
     let settings = [0, 0, 244, 0, 11, 0, 245, 0, 7, 0, 2, 0x80, 0, 220, 0, 9, 1, 0, 0, 0, 10];
     assert_eq!(client.ask(3, &settings).await.status(), 0);
+    // Events of inputs, and the first of them.
+    let inputs = [0, 0, 244, 0, 11, 0, 245, 0, 7, 0, 1, 0x80, 0, 225, 0, 8, 0, 1, 0x80, 2];
+    assert_eq!(client.ask(3, &inputs).await.status(), 0);
     client.listen().await;
+    client.send(64, &[]).await;
+    reader.input(2, true, wall_now());
+    reader.input(1, true, wall_now());
+    // Of the second input nobody asked.
+    let mut told = client.next_of(63).await;
+    while !told.body.ends_with(&[0, 248, 0, 7, 0, 1, 0x80]) {
+        assert!(!told.body.ends_with(&[0, 248, 0, 7, 0, 2, 0x80]), "{:?}", told.body);
+        told = client.next_of(63).await;
+    }
     assert_eq!(client.ask(24, &99u32.to_be_bytes()).await.status(), 101);
     assert_eq!(client.ask(26, &[]).await.status(), 0);
     assert_eq!(client.ask(44, &[]).await.status(), 0);

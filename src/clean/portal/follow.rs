@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::companions::Companions;
+use super::verdict::Way;
 use super::{Crossed, Crossing};
 use crate::clean::odds::{log_odds, weigh};
 use crate::clean::rules::PortalRule;
@@ -45,13 +46,6 @@ const MOST_PACE: i64 = 40;
 
 pub(in crate::clean) type Signs = [f32; 10];
 
-/// What a tag may have done, and how likely that is.
-struct Way {
-    direction: Direction,
-    at: Timestamp,
-    likely: f32,
-}
-
 impl Crossing {
     /// What it probably did, where others tell.
     pub(super) fn follow(&mut self, rule: &PortalRule, others: &Companions) -> Option<Crossed> {
@@ -63,7 +57,8 @@ impl Crossing {
         if way.likely < if rule.only_row().is_some() { ROW_LEAST } else { LEAST } {
             return None;
         }
-        let crossed = self.say(way.at, way.direction, way.likely.min(MOST), self.evidence(), rule);
+        let way = Way { likely: way.likely.min(MOST), ..way };
+        let crossed = self.say(way, None, self.evidence(), rule);
         Some(Crossed { by_itself: false, ..crossed })
     }
 
@@ -83,7 +78,8 @@ impl Crossing {
     fn with(&self, direction: Direction, rule: &PortalRule, others: &Companions) -> Option<Way> {
         let (at, signs) = self.alongside(direction, rule, others)?;
         let weights = if rule.only_row().is_some() { &ROW_WEIGHTS } else { &WEIGHTS };
-        Some(Way { direction, at, likely: weigh(&signs, weights) })
+        let likely = weigh(&signs, weights);
+        Some(Way { direction, at, alone: likely, likely })
     }
 
     /// When those that it may have gone with passed, and what `WEIGHTS` weighs.

@@ -16,12 +16,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) mod beams;
 mod bins;
 pub(super) mod companions;
 mod evidence;
 pub(super) mod follow;
 pub(super) mod verdict;
 
+use self::beams::Beams;
 use self::bins::{Bin, bin_of, time_of};
 use self::companions::Companions;
 use self::evidence::{Loudness, SPAN, Span};
@@ -88,7 +90,14 @@ pub(super) struct Crossing {
     longest_return_us: i64,
     recent: Span,
     before: Option<Span>,
+    /// A passage that its reads told surely, where no light barrier saw anything. Taken at once by who judges whether
+    /// they work.
+    #[serde(skip)]
+    unseen: Option<Unseen>,
 }
+
+/// When, and how strongly at its best.
+pub(super) type Unseen = (Timestamp, Option<f32>);
 
 /// A passage that was said, and how strongly the tag was heard for it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -139,6 +148,8 @@ pub(super) struct Crossed {
     pub later: Option<i64>,
     pub direction: Direction,
     pub confidence: f32,
+    /// What the antennas alone gave.
+    pub alone: f32,
     pub evidence: PassageEvidence,
     /// Its own reads told it, not what others did.
     pub by_itself: bool,
@@ -184,6 +195,7 @@ impl Crossing {
             longest_return_us: 0,
             recent: Span::new(at),
             before: None,
+            unseen: None,
         }
     }
 
@@ -198,7 +210,7 @@ impl Crossing {
     }
 
     /// Takes in one report. A passage, where the tag has clearly settled on the other side.
-    pub fn read(&mut self, reads: Reads, heard: Heard, rule: &PortalRule) -> Option<Crossed> {
+    pub fn read(&mut self, reads: Reads, heard: Heard, rule: &PortalRule, beams: &Beams) -> Option<Crossed> {
         if self.resting {
             self.wake(reads, rule);
         }
@@ -208,11 +220,16 @@ impl Crossing {
         self.gather(reads, heard);
         let newest = self.bins.last().map_or(self.folded, |bin| bin.at);
         self.fold(newest - REORDER_BINS, rule);
-        self.settled(rule)
+        self.settled(rule, beams)
+    }
+
+    /// See [`Self::unseen`].
+    pub fn take_unseen(&mut self) -> Option<Unseen> {
+        self.unseen.take()
     }
 
     /// The tag was not heard until its deadline. What is unclear waits for those that moved with it.
-    pub fn silent(&mut self, rule: &PortalRule, others: &Companions) -> Judged {
+    pub fn silent(&mut self, rule: &PortalRule, others: &Companions, beams: &Beams) -> Judged {
         if self.resting {
             return Judged::Forgotten;
         }
@@ -221,9 +238,9 @@ impl Crossing {
         self.fall_silent(rule);
         // Of one row the others tell more than a tag's own reads.
         let crossed = if rule.only_row().is_some() && self.waiting {
-            self.follow(rule, others).or_else(|| self.judge(rule))
+            self.follow(rule, others).or_else(|| self.judge(rule, beams))
         } else {
-            self.judge(rule).or_else(|| self.follow(rule, others))
+            self.judge(rule, beams).or_else(|| self.follow(rule, others))
         };
         if crossed.is_none() && !self.waiting {
             (self.chain, self.trail) = heard;

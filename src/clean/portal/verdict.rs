@@ -5,17 +5,20 @@
 //! confidence is how often such a one was a passage. While the tag is still heard, a passage is said only of what
 //! is gone from the door, or has long been clear of it: what stops in the doorway may yet turn.
 
+use super::beams::Beams;
 use super::bins::time_of;
 use super::{Crossed, Crossing, STEP_US, Told};
 use crate::clean::odds::{log_odds, weigh};
 use crate::clean::rules::PortalRule;
-use crate::domain::sightings::{AntennaEvidence, Direction, PassageEvidence};
+use crate::domain::sightings::{AntennaEvidence, BeamsEvidence, Direction, PassageEvidence};
 use crate::domain::time::Timestamp;
 
 /// Likely enough to be looked at; for a tag that has stood near the door; and what is held impossible.
 const LIKELY: f32 = 0.4;
 const LIKELY_STATIC: f32 = 0.55;
 const IMPOSSIBLE: f32 = 0.03;
+/// What light barriers may yet decide.
+const OPEN: f32 = 0.1;
 /// What is less sure is not said.
 const LEAST_SAID: f32 = 0.5;
 /// The chain holds it for across, and so does the trail, for far away or for clear of the door: for so many
@@ -50,14 +53,20 @@ const SLIGHTLY: i64 = 5;
 const SLOWLY: i64 = 40;
 /// Of one row of antennas: what is not so clear waits for those that moved with it.
 const ROW_CLEAR: f32 = 0.7;
+/// Of what one row and light barriers together hold for less likely than this, less than half was right (drawn scenarios,
+/// `clean/tests/fit.rs`).
+const ROW_BEAMS_LEAST: f32 = 0.6;
 const MOST_SURE: f32 = 0.999;
+/// What the antennas tell as surely as this should have been seen by light barriers.
+pub(in crate::clean) const SURE_ALONE: f32 = 0.9;
 
 impl Crossing {
     /// A passage said while the tag is still heard: it has gone on from the door, or stays on the other side.
-    pub(super) fn settled(&mut self, rule: &PortalRule) -> Option<Crossed> {
+    pub(super) fn settled(&mut self, rule: &PortalRule, beams: &Beams) -> Option<Crossed> {
         if rule.only_row().is_some() {
             let stays = STEP_US.saturating_mul(self.profile.since_peak());
-            return if stays >= (rule.settle * 4).as_micros() as i64 { self.judge(rule) } else { None };
+            let over = stays >= (rule.settle * 4).as_micros() as i64;
+            return if over { self.judge(rule, beams) } else { None };
         }
         let lean = self.lean.as_ref()?;
         let (came, judged) = (lean.came?, lean.judged);
@@ -66,7 +75,7 @@ impl Crossing {
         let gone = stays >= enough && self.far.lasts(self.folded) >= FAR_FOR;
         let stayed = stays >= enough * STAYS && self.clear.lasts(self.folded) >= CLEAR_FOR;
         if gone || stayed {
-            return self.judge(rule);
+            return self.judge(rule, beams);
         }
         // What came once and is never clear of the door is judged in the end as it stands: once, for looked at again and
         // again it would some time look like a passage by chance.
@@ -77,7 +86,7 @@ impl Crossing {
         if let Some(lean) = &mut self.lean {
             lean.judged = true;
         }
-        self.judge(rule)
+        self.judge(rule, beams)
     }
 
     /// After each step: since when both hold it for far from the door on the other side, or clear of it there.
@@ -95,11 +104,32 @@ impl Crossing {
         self.last.since(self.since) > rule.static_after
     }
 
-    pub(super) fn judge(&mut self, rule: &PortalRule) -> Option<Crossed> {
-        let (direction, confidence) = self.likeliest(rule)?;
-        let antennas = self.evidence();
-        let at = self.crossed_at(direction, &antennas, rule)?;
-        Some(self.say(at, direction, confidence, antennas, rule))
+    pub(super) fn judge(&mut self, rule: &PortalRule, beams: &Beams) -> Option<Crossed> {
+        let ways = self.ways(rule);
+        let antennas = if ways.iter().flatten().next().is_some() { self.evidence() } else { return None };
+        let told = ways.into_iter().flatten().filter_map(|(direction, alone, is_likely)| {
+            let at = self.crossed_at(direction, &antennas, rule)?;
+            let story = beams.story(at, direction, rule.beams);
+            if story.is_none() && !is_likely {
+                return None;
+            }
+            let likely = story.map_or(alone, |story| story.weigh(alone, rule.only_row().is_some()));
+            Some((Way { direction, at, alone, likely: likely.min(MOST_SURE) }, story))
+        });
+        let (way, story) = told.max_by(|(one, _), (other, _)| one.likely.total_cmp(&other.likely))?;
+        let least = if story.is_some() && rule.only_row().is_some() { ROW_BEAMS_LEAST } else { LEAST_SAID };
+        if way.likely < self.least(rule).max(least) {
+            let unseen = way.alone >= SURE_ALONE && story.is_some_and(|story| story.saw_nothing());
+            self.unseen = unseen.then(|| (way.at, strongest(&antennas)));
+            return None;
+        }
+        let told = story.map(|story| beams.evidence(story, way.alone, way.at, rule.beams));
+        Some(self.say(way, told, antennas, rule))
+    }
+
+    /// What is less likely is not said.
+    fn least(&self, rule: &PortalRule) -> f32 {
+        if rule.only_row().is_some() && !self.waiting { ROW_CLEAR } else { LEAST_SAID }
     }
 
     /// When it went that way, if it did; `None` where that is ruled out, however likely it looks.
@@ -117,7 +147,8 @@ impl Crossing {
         }
         let peak = rule.only_row().and_then(|_| self.profile.slope()).map(|slope| time_of(slope.peak));
         let at = peak.unwrap_or_else(|| self.moment(direction == Direction::In, antennas));
-        let came_back = self.stands(rule) && self.last.micros_after(at) * 2 <= self.longest_return_us * 3;
+        let came_back = self.stands(rule)
+            && self.last.micros_after(at).saturating_mul(2) <= self.longest_return_us.saturating_mul(3);
         (!came_back).then_some(at)
     }
 
@@ -129,44 +160,65 @@ impl Crossing {
 
     pub(super) fn say(
         &mut self,
-        at: Timestamp,
-        direction: Direction,
-        confidence: f32,
+        way: Way,
+        beams: Option<BeamsEvidence>,
         antennas: Vec<AntennaEvidence>,
         rule: &PortalRule,
     ) -> Crossed {
-        let evidence = PassageEvidence { started_at: first_of(&antennas, at), ended_at: self.last, antennas };
+        let Way { direction, at, alone, likely: confidence } = way;
+        let started_at = first_of(&antennas, at);
+        let evidence = PassageEvidence { started_at, ended_at: self.last, antennas, beams };
         self.passed = Some(Told { at, dbm: evidence.strongest() });
         let (since, later) = (self.since, self.later(direction));
         self.start_again(rule);
-        Crossed { at, since, later, direction, confidence, evidence, by_itself: true }
+        Crossed { at, since, later, direction, confidence, alone, evidence, by_itself: true }
     }
 
-    /// The direction in which it has rather crossed, and how certain that is; none where it is not likely.
-    fn likeliest(&self, rule: &PortalRule) -> Option<(Direction, f32)> {
-        if let Some(side) = rule.only_row() {
-            let slope = self.profile.slope()?;
-            // Before a row that looks inside is the inside.
-            let inward = slope.fades == (side == 1);
-            let confidence = slope.probability.min(MOST_SURE);
-            let least = if self.waiting { LEAST_SAID } else { ROW_CLEAR };
-            let direction = if inward { Direction::In } else { Direction::Out };
-            return (confidence >= least).then_some((direction, confidence));
+    /// The ways that it may have gone, how likely each is by the antennas alone, and whether these would say it. Without
+    /// light barriers only the likelier one, where it is likely enough.
+    pub(in crate::clean) fn ways(&self, rule: &PortalRule) -> [Option<(Direction, f32, bool)>; 2] {
+        let ways = match (rule.only_row(), self.profile.slope()) {
+            (Some(_), None) => [None, None],
+            (Some(side), Some(slope)) => {
+                // Before a row that looks inside is the inside.
+                let inward = slope.fades == (side == 1);
+                let other = if inward { Direction::Out } else { Direction::In };
+                let one = if inward { Direction::In } else { Direction::Out };
+                [Some((one, slope.probability, true)), Some((other, slope.other, true))]
+            }
+            (None, _) => self.sided_ways(rule),
+        };
+        let ways = ways.map(|way| way.map(|(direction, alone, is)| (direction, alone.min(MOST_SURE), is)));
+        if rule.beams != [false; 2] {
+            return ways;
         }
-        let told = self.likely_ways(rule).into_iter().flatten();
-        let told = told.map(|(direction, chain, trail)| (direction, self.sure(direction, chain, trail)));
-        let best = told.max_by(|(_, one), (_, other)| one.total_cmp(other));
-        best.filter(|(_, sure)| *sure >= LEAST_SAID)
+        let best = ways.into_iter().flatten().max_by(|(_, one, _), (_, other, _)| one.total_cmp(other));
+        [best.filter(|(_, alone, _)| *alone >= self.least(rule)), None]
+    }
+
+    fn sided_ways(&self, rule: &PortalRule) -> [Option<(Direction, f32, bool)>; 2] {
+        let likely = self.likely_ways(rule);
+        let all = if rule.beams == [false; 2] { likely } else { self.ways_from(OPEN, OPEN) };
+        let mut nth = 0;
+        all.map(|way| {
+            let is_likely = likely[nth].is_some();
+            nth += 1;
+            way.map(|(direction, chain, trail)| (direction, self.sure(direction, chain, trail), is_likely))
+        })
     }
 
     /// Ways that it has likely gone, and what chain and trail hold of each.
     pub(in crate::clean) fn likely_ways(&self, rule: &PortalRule) -> [Option<(Direction, f32, f32)>; 2] {
-        let likely = if self.stands(rule) { LIKELY_STATIC } else { LIKELY };
+        self.ways_from(if self.stands(rule) { LIKELY_STATIC } else { LIKELY }, LIKELY)
+    }
+
+    /// Ways that chain or trail hold for no less likely than that, and neither for impossible.
+    fn ways_from(&self, by_chain: f32, by_trail: f32) -> [Option<(Direction, f32, f32)>; 2] {
         let (chain, trail) = (self.chain.crossed(), self.trail.crossed());
         let ways = [(Direction::In, chain.0, trail.0), (Direction::Out, chain.1, trail.1)];
         ways.map(|(direction, chain, trail)| {
-            let by_chain = chain >= likely && trail >= IMPOSSIBLE;
-            let by_trail = trail >= LIKELY && chain >= IMPOSSIBLE;
+            let by_chain = chain >= by_chain && trail >= IMPOSSIBLE;
+            let by_trail = trail >= by_trail && chain >= IMPOSSIBLE;
             (by_chain || by_trail).then_some((direction, chain, trail))
         })
     }
@@ -205,6 +257,19 @@ impl Crossing {
     }
 }
 
+/// A way that a tag may have gone: how likely by the antennas alone, and all told.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Way {
+    pub direction: Direction,
+    pub at: Timestamp,
+    pub alone: f32,
+    pub likely: f32,
+}
+
+fn strongest(antennas: &[AntennaEvidence]) -> Option<f32> {
+    antennas.iter().filter_map(|antenna| antenna.peak_rssi_dbm).max_by(f32::total_cmp)
+}
+
 fn first_of(antennas: &[AntennaEvidence], at: Timestamp) -> Timestamp {
     antennas.iter().map(|antenna| antenna.first_at).min().unwrap_or(at)
 }
@@ -222,7 +287,12 @@ mod tests {
 
     fn rule() -> PortalRule {
         let model = Arc::new(Model::new([true, true]));
-        PortalRule { settle: Duration::from_secs(2), static_after: Duration::from_secs(30), model }
+        PortalRule {
+            settle: Duration::from_secs(2),
+            static_after: Duration::from_secs(30),
+            model,
+            beams: [false; 2],
+        }
     }
 
     /// Comes in, and was loudest as it changed sides.
@@ -233,7 +303,7 @@ mod tests {
             let (inside, dbm) = (step > 30, -45.0 - (step - 30).abs() as f32 * 0.5);
             let heard =
                 Heard { antenna: 1 + u16::from(inside), inside, peak_dbm: Some(dbm), nearing_mps: None };
-            crossing.read(Reads { first: at, last: at, count: 1 }, heard, rule);
+            crossing.read(Reads { first: at, last: at, count: 1 }, heard, rule, &Beams::default());
         }
         crossing
     }
@@ -245,12 +315,12 @@ mod tests {
         let came = Some(time_of(crossing.folded) - rule.static_after);
         crossing.lean = Some(Lean { inside: true, held: crossing.folded, came, judged: false });
         (crossing.far, crossing.clear) = (Holds::default(), Holds::default());
-        assert!(crossing.clone().settled(&rule).is_some());
+        assert!(crossing.clone().settled(&rule, &Beams::default()).is_some());
         let sure = (crossing.chain.clone(), crossing.trail.clone());
         (crossing.chain, crossing.trail) = (Chain::new(), Trail::new(&rule.model));
-        assert_eq!(crossing.settled(&rule), None, "nothing is sure");
+        assert_eq!(crossing.settled(&rule, &Beams::default()), None, "nothing is sure");
         (crossing.chain, crossing.trail) = sure;
-        assert_eq!(crossing.settled(&rule), None, "it was judged");
+        assert_eq!(crossing.settled(&rule, &Beams::default()), None, "it was judged");
         crossing.lean(crossing.folded);
         assert!(crossing.lean.as_ref().is_some_and(|lean| lean.judged), "it is where it was");
         crossing.lean.as_mut().unwrap().inside = false;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::clean::{Cleaned, Cleaner};
 use crate::config::{
-    AntennaConfig, FenceConfig, IntakeConfig, LimitConfig, LimitKind, ReadPointConfig, ReadPointKind, Rules,
+    AntennaConfig, BeamConfig, FenceConfig, IntakeConfig, LimitConfig, LimitKind, ReadPointConfig,
+    ReadPointKind, Rules,
 };
 use crate::domain::alerts::Severity;
 use crate::domain::epc::Epc;
@@ -21,6 +22,7 @@ use crate::domain::tag_filter::TagFilter;
 use crate::domain::time::Timestamp;
 
 mod antennas;
+mod beams;
 pub(super) mod dice;
 mod doubt;
 mod fit;
@@ -58,10 +60,12 @@ fn intake() -> IntakeConfig {
     }
 }
 
-/// A crib (antenna 1), a dock door (2 inside, 3 outside) and a rack with a reference tag (4), of one
+/// A crib (antenna 1), a dock door (2 inside, 3 outside; light barriers on inputs 2 and 1) and a rack with a reference tag (4), of one
 /// reader; a yard; a cold room.
 fn rules() -> Rules {
     let antenna = |antenna, inside| AntennaConfig { source: "reader".into(), antenna, inside };
+    let beam =
+        |port, inside| BeamConfig { source: "reader".into(), port, inside: Some(inside), broken_high: true };
     let presence = || ReadPointKind::Presence {
         zone: "crib".into(),
         observed_reads: 2,
@@ -77,6 +81,7 @@ fn rules() -> Rules {
         merge: seconds(2),
         handover_within: Duration::from_secs(5),
         bay: None,
+        beams: [(1, false), (2, true)].map(|(port, inside)| beam(port, inside)).to_vec(),
     };
     let point = |name: &str, kind, reference_tag, antennas| ReadPointConfig {
         name: name.into(),
@@ -138,6 +143,8 @@ enum Step {
     Connected(i64),
     Read(&'static str, Antenna, i64, i64),
     Antenna(Antenna, bool, i64),
+    /// An input of the reader: broken when high.
+    Input(u16, bool, i64, i64),
     Fix(i64, i64, f64),
     Sample(i64, f64),
 }
@@ -151,6 +158,7 @@ impl Step {
                 at(*ms)
             }
             Self::Read(_, _, _, ms) | Self::Antenna(_, _, ms) | Self::Fix(_, ms, _) => at(*ms),
+            Self::Input(_, _, _, ms) => at(*ms),
             Self::Sample(ms, _) => at(*ms),
         }
     }
@@ -171,6 +179,9 @@ impl Step {
             Self::Connected(ms) => event(told(*ms), ReaderEventKind::Connected),
             Self::Antenna(antenna, connected, ms) => {
                 event(told(*ms), ReaderEventKind::Antenna { antenna: *antenna, connected: *connected })
+            }
+            Self::Input(port, high, observed, _) => {
+                event(told(*observed), ReaderEventKind::Gpi { port: *port, high: *high })
             }
             Self::Read(tag, antenna, observed, _) => Reading::Tag(TagRead {
                 source: "reader".into(),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clean::portal::beams::Beams;
 use crate::clean::portal::companions::Companions;
 use crate::clean::portal::{Crossed, Crossing, Heard, Judged};
 use crate::clean::presence::Reads;
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 
 fn rule() -> PortalRule {
     let (settle, static_after) = (Duration::from_secs(2), Duration::from_secs(30));
-    PortalRule { settle, static_after, model: Arc::new(Model::new([true, true])) }
+    PortalRule { settle, static_after, model: Arc::new(Model::new([true, true])), beams: [false; 2] }
 }
 
 /// The world of one tag at one portal: x < 0 is outside, in metres from the door.
@@ -125,6 +126,7 @@ fn passages(reads: &[Read]) -> Vec<Crossed> {
             reads,
             heard,
             &rule(),
+            &Beams::default(),
         ));
     }
     rest(&mut crossing, Timestamp::MAX, &mut crossed);
@@ -133,7 +135,7 @@ fn passages(reads: &[Read]) -> Vec<Crossed> {
 
 fn rest(crossing: &mut Option<Crossing>, now: Timestamp, crossed: &mut Vec<Crossed>) {
     while let Some(window) = crossing.as_mut().filter(|window| window.deadline(&rule()) < now) {
-        match window.silent(&rule(), &Companions::default()) {
+        match window.silent(&rule(), &Companions::default(), &Beams::default()) {
             Judged::Rests(passage) => crossed.extend(passage),
             Judged::Forgotten => *crossing = None,
         }
@@ -346,7 +348,7 @@ fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
             let heard = Heard { antenna: 1, inside: read.inside, peak_dbm: read.dbm, nearing_mps: None };
             let crossing = crossing.get_or_insert_with(|| Crossing::new(now, &rule()));
             let reads = Reads { first: now, last: now, count: 1 };
-            if let Some(crossed) = crossing.read(reads, heard, &rule()) {
+            if let Some(crossed) = crossing.read(reads, heard, &rule(), &Beams::default()) {
                 assert_eq!(crossed.direction, Direction::In, "seed {seed}");
                 late.push(read.at_ms - crossed_ms);
                 break;
@@ -365,15 +367,15 @@ fn an_older_row_is_read() {
     let mut crossing = Crossing::new(at(0), &rule());
     let reads = Reads { first: at(10), last: at(10), count: 1 };
     let heard = Heard { antenna: 1, inside: false, peak_dbm: Some(-50.0), nearing_mps: None };
-    crossing.read(reads, heard, &rule());
+    crossing.read(reads, heard, &rule(), &Beams::default());
     let serde_json::Value::Object(mut row) = serde_json::to_value(&crossing).unwrap() else { panic!() };
     for newer in ["trail", "profile", "passed", "waiting", "far", "clear", "level"] {
         assert!(row.remove(newer).is_some(), "{newer}");
     }
     let mut older: Crossing = serde_json::from_value(row.into()).unwrap();
     assert_eq!(older.deadline(&rule()), crossing.deadline(&rule()));
-    older.read(Reads { first: at(400), last: at(400), count: 1 }, heard, &rule());
-    assert!(matches!(older.silent(&rule(), &Companions::default()), Judged::Rests(None)));
+    older.read(Reads { first: at(400), last: at(400), count: 1 }, heard, &rule(), &Beams::default());
+    assert!(matches!(older.silent(&rule(), &Companions::default(), &Beams::default()), Judged::Rests(None)));
 }
 
 /// Heard a few times on the way, on either side: too little by itself, and enough among a load that was heard well.
@@ -391,13 +393,15 @@ fn what_was_hardly_heard_follows_those_it_was_with() {
             let reads = Reads { first: at(ms), last: at(ms), count: 1 };
             let antenna = 1 + u16::from(inside);
             let heard = Heard { antenna, inside, peak_dbm: Some(dbm), nearing_mps: None };
-            assert_eq!(crossing.read(reads, heard, &rule()), None);
+            assert_eq!(crossing.read(reads, heard, &rule(), &Beams::default()), None);
         }
         let first = crossing.deadline(&rule());
-        let early = crossing.silent(&rule(), &Companions::default());
+        let early = crossing.silent(&rule(), &Companions::default(), &Beams::default());
         assert_eq!(early, Judged::Rests(None));
         assert!(crossing.deadline(&rule()) > first, "it waits for what others tell");
-        let Judged::Rests(crossed) = crossing.silent(&rule(), others) else { panic!("it rests") };
+        let Judged::Rests(crossed) = crossing.silent(&rule(), others, &Beams::default()) else {
+            panic!("it rests")
+        };
         crossed.map(|crossed| (crossed.direction, crossed.by_itself))
     };
     let mut others = Companions::default();
@@ -424,9 +428,11 @@ fn what_is_heard_for_long_beside_those_that_pass_does_not_follow_them() {
         let (ms, inside) = (step * 200, step % 4 != 0 && step > 20 && step % 3 != 1);
         let dbm = -66.0 - (step - 25).abs() as f32 * 0.4 - (step % 3) as f32;
         let heard = Heard { antenna: 1 + u16::from(inside), inside, peak_dbm: Some(dbm), nearing_mps: None };
-        crossing.read(Reads { first: at(ms), last: at(ms), count: 1 }, heard, &rule());
+        crossing.read(Reads { first: at(ms), last: at(ms), count: 1 }, heard, &rule(), &Beams::default());
     }
-    assert_eq!(crossing.silent(&rule(), &Companions::default()), Judged::Rests(None));
-    let Judged::Rests(crossed) = crossing.silent(&rule(), &others) else { panic!("it rests") };
+    assert_eq!(crossing.silent(&rule(), &Companions::default(), &Beams::default()), Judged::Rests(None));
+    let Judged::Rests(crossed) = crossing.silent(&rule(), &others, &Beams::default()) else {
+        panic!("it rests")
+    };
     assert_eq!(crossed, None);
 }

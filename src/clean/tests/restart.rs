@@ -33,6 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                     23..=30 => Step::Sample(now, (value * 2.0).round() / 2.0),
                     31 => Step::Read(TAGS[tag], antenna, now + lag * 200, now),
                     32..=35 => Step::Read(TAGS[tag], antenna, now - lag * 20, now),
+                    36..=42 => Step::Input(1 + antenna % 3, tag % 2 == 0, now - lag / 4, now),
                     _ => Step::Read(TAGS[tag], antenna, now - lag / 4, now),
                 }
             })

@@ -50,6 +50,51 @@ fn tags_that_concern_a_reader_and_a_read_point() {
 }
 
 #[test]
+fn light_barriers_are_one_or_one_on_each_side_of_a_portal_on_its_own_readers() {
+    let point = |kind: &str, beams: &str| {
+        around(&format!(
+            "[[reader]]\nname = \"q\"\nprotocol = \"llrp\"\naddress = \"q:5084\"\n\
+             [[reader]]\nname = \"s\"\nprotocol = \"r200\"\nport = \"/dev/ttyUSB0\"\n\
+             [[read_point]]\nname = \"p\"\n{kind}\n\
+             antennas = [{{ reader = \"r\", antenna = 1, side = \"inside\" }}]\nbeams = [{beams}]\n"
+        ))
+    };
+    let portal = "kind = \"portal\"\ninside = \"z\"";
+    let (outer, inner) = (
+        "{ reader = \"r\", gpi = 2, side = \"outside\", broken = \"low\" }",
+        "{ reader = \"r\", gpi = 3, side = \"inside\" }",
+    );
+    let config = parse(&point(portal, &format!("{outer}, {inner}")), Path::new("/"), &no_env).unwrap();
+    let beam = |port, inside, broken_high| BeamConfig {
+        source: "r".into(),
+        port,
+        inside: Some(inside),
+        broken_high,
+    };
+    assert_eq!(config.rules.read_points[0].beams(), [beam(2, false, false), beam(3, true, true)]);
+    let told: Vec<_> = config.readers.iter().map(|reader| reader.beams.clone()).collect();
+    assert_eq!(told, [vec![2, 3], vec![]]);
+    let single = parse(&point(portal, "{ reader = \"r\", gpi = 1 }"), Path::new("/"), &no_env).unwrap();
+    assert_eq!(single.rules.read_points[0].beams()[0].inside, None);
+    for (beams, wrong) in [
+        (format!("{inner}, {outer}, {{ reader = \"r\", gpi = 4 }}"), "beams: […]: more than two"),
+        (format!("{inner}, {}", inner.replace('3', "4")), "beams: […]: two that are not one on each side"),
+        (format!("{inner}, {inner}"), "beams[1].gpi: 3: given twice"),
+        ("{ reader = \"q\", gpi = 1 }".to_owned(), "beams: […]: on another reader than the antennas"),
+        ("{ reader = \"s\", gpi = 1 }".to_owned(), "beams[0].reader: \"s\": a serial reader"),
+        ("{ gpi = 1 }".to_owned(), "beams[0].reader: missing"),
+        ("{ reader = \"r\" }".to_owned(), "beams[0].gpi: missing"),
+        ("{ reader = \"r\", gpi = 1, level = 2 }".to_owned(), "beams[0].level: unknown key"),
+    ] {
+        let told = problems(&point(portal, &beams)).join("\n");
+        assert!(told.contains(&format!("read_point[0].{wrong}")), "{wrong}\n{told}");
+    }
+    let presence = point("kind = \"presence\"\nzone = \"z\"", outer).replace(", side = \"inside\" }]", " }]");
+    let told = problems(&presence).join("\n");
+    assert!(told.contains("read_point[0].beams: […]: only a portal has this"), "{told}");
+}
+
+#[test]
 fn serial_readers_take_what_their_kind_does_and_nothing_else() {
     let site = "[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n";
     let reader = |text: &str| format!("node = \"n\"\n{site}[[reader]]\nname = \"r\"\n{text}");

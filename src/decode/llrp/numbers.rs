@@ -69,6 +69,7 @@ pub mod parameter {
     pub const ANTENNA_PROPERTIES: u16 = 221;
     pub const ANTENNA_CONFIGURATION: u16 = 222;
     pub const RF_TRANSMITTER: u16 = 224;
+    pub const GPI_PORT_CURRENT_STATE: u16 = 225;
     pub const EVENTS_AND_REPORTS: u16 = 226;
     pub const RO_REPORT_SPEC: u16 = 237;
     pub const TAG_REPORT_CONTENT_SELECTOR: u16 = 238;

@@ -237,18 +237,19 @@ fn properties_of_each(value: &Value, names: &mut BTreeSet<String>) {
 
 /// Fields that name nobody by themselves: times, figures, states, names of things and of places.
 const NOBODY: &str = "
-    accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas asset assigned at
-    audit audit_every awaiting_inspection battery battery_percent before began began_at calendar candidates change
+    accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas antennas_alone
+    asset assigned at audit audit_every awaiting_inspection battery battery_percent beams before began began_at broken broken_at
+    calendar candidates change
     checked_out_at checkout checkouts class classes command confidence cost_centre course_deg coverage criticality
     deadband device digest direction distance_m door due_back elsewhere end ended ended_at escalated_at evidence
     expected expires_at explains exposed fall_per_min fence fences figures fired_at first_at fix flapping_since
-    found ghost_after ghost_after_in_maintenance ghost_since handover high holds holidays home_zone id idle_after
+    found free_at ghost_after ghost_after_in_maintenance ghost_since handover high holds holidays home_zone id idle_after
     ignition in incident inferred inhibited_by inside inspect_every inspect_on_return inspected_at items kind
     last_at last_sensed lat lifecycle limit limits location lon low low_battery_percent measure missing needs
     needs_checkout not_ready number observed_at of off_delay on_delay opened_at out-through out_at_start over over_s
     overdue_grace part part_of parts passed passed_at peak peak_at peak_rssi_dbm pending_since percent point portal
     previous_incident proposal quality quiet_until read-point read_point reads ready reasons receivers records
-    resolved_at retained retired retired_on returns rise_per_min rule scope seen_count sensor severity since site
+    resolved_at retained retired retired_on returns rise_per_min rule say scope seen_count sensor severity since site
     sites snoozed_until source speed_mps standing start started_at state table team text threshold timezone told_at
     tracker tracker_silent_after transition trip trouble unexpected until up utilisation value vehicle waived
     warranty_until what working_hours zone zones";

@@ -22,7 +22,7 @@ fn badge() -> Epc {
 
 fn passage(nth: u64) -> Event {
     let at = noon(nth as i64);
-    let evidence = PassageEvidence { started_at: at, ended_at: at, antennas: Vec::new() };
+    let evidence = PassageEvidence { started_at: at, ended_at: at, antennas: Vec::new(), beams: None };
     let (epc, portal, direction) = (badge(), "dock".into(), Direction::Out);
     let body = EventBody::Passage { direction, epc, portal, from: None, to: None, evidence };
     event(nth, Subject::Person(PersonId::new(ID)), body)

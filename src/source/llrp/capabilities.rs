@@ -58,6 +58,8 @@ pub enum Misfit {
     PowerIndex { index: u16, first: u16, last: u16 },
     #[error("input {port} starts or stops reading, and the reader has {has} inputs")]
     Input { port: u16, has: u64 },
+    #[error("a light barrier is on input {port}, and the reader has {has} inputs")]
+    Beam { port: u16, has: u64 },
 }
 
 impl Capabilities {
@@ -104,7 +106,7 @@ impl Capabilities {
 
     /// Everything that the configuration asks and this reader has not. Of what it does not tell, nothing is
     /// said.
-    pub fn misfits(&self, config: &RoSpecConfig) -> Vec<Misfit> {
+    pub fn misfits(&self, config: &RoSpecConfig, beams: &[u16]) -> Vec<Misfit> {
         let mut misfits = Vec::new();
         let named = config.antenna_power.iter().map(|(antenna, _)| antenna);
         for antenna in config.antennas.iter().chain(named) {
@@ -129,6 +131,11 @@ impl Capabilities {
         for port in starts.into_iter().chain(stops) {
             misfits.extend(
                 self.inputs.filter(|has| u64::from(port) > *has).map(|has| Misfit::Input { port, has }),
+            );
+        }
+        for port in beams.iter().copied() {
+            misfits.extend(
+                self.inputs.filter(|has| u64::from(port) > *has).map(|has| Misfit::Beam { port, has }),
             );
         }
         misfits
@@ -258,7 +265,7 @@ mod tests {
             start: Start::Gpi(GpiTrigger { port: 6, high: true }),
             ..RoSpecConfig::default()
         };
-        let told: Vec<String> = reader().misfits(&config).iter().map(ToString::to_string).collect();
+        let told: Vec<String> = reader().misfits(&config, &[]).iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
             [
@@ -268,12 +275,14 @@ mod tests {
                 "input 6 starts or stops reading, and the reader has 4 inputs",
             ]
         );
-        assert_eq!(reader().misfits(&RoSpecConfig::default()), []);
+        assert_eq!(reader().misfits(&RoSpecConfig::default(), &[1, 4]), []);
+        let beam = reader().misfits(&RoSpecConfig::default(), &[1, 5]);
+        assert_eq!(beam, [Misfit::Beam { port: 5, has: 4 }]);
         let silent =
             Capabilities { powers: Vec::new(), modes: Vec::new(), antennas: 0, inputs: None, ..reader() };
         let config =
             RoSpecConfig { power: Some(Power::Dbm(20.0)), antennas: vec![9], mode: Some(1), ..config };
-        let told = silent.misfits(&config);
+        let told = silent.misfits(&config, &[]);
         assert_eq!(told, [Misfit::NoPowerTable], "what is not told is not judged");
     }
 }

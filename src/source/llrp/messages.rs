@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::capabilities::Capabilities;
 use super::vendors;
-use crate::config::{GpiTrigger, Power, Report, RoSpecConfig, Start, Stop};
+use crate::config::{GpiTrigger, Power, ReaderConfig, Report, RoSpecConfig, Start, Stop};
 use crate::decode::llrp::build::parameter;
 use crate::decode::llrp::numbers::parameter as number;
 use crate::decode::llrp::{Body, Parameter, Value};
@@ -22,29 +22,35 @@ const ROUND: Duration = Duration::from_secs(1);
 pub(super) const ROSPEC_INACTIVE: u64 = 1;
 pub(super) const ROSPEC_ACTIVE: u64 = 2;
 
-/// Parameters of SET_READER_CONFIG: the events we use, keepalives, and whether to hold.
-pub(super) fn settings(
-    keepalive: Duration,
-    hold: bool,
-    capabilities: &Capabilities,
-    extended: bool,
-) -> Vec<Parameter> {
-    let mut events = vec![(READER_EXCEPTION, true), (ANTENNA, true)];
-    if capabilities.warns_of_filling_buffer {
-        let at = events.iter().position(|(event, _)| *event > BUFFER_FILL).unwrap_or(0);
-        events.insert(at, (BUFFER_FILL, true));
-    }
+/// Parameters of SET_READER_CONFIG: the events we use, keepalives, the inputs that light barriers are on, and whether
+/// to hold.
+pub(super) fn settings(config: &ReaderConfig, capabilities: &Capabilities, extended: bool) -> Vec<Parameter> {
+    let events = [
+        (GPI, !config.beams.is_empty()),
+        (BUFFER_FILL, capabilities.warns_of_filling_buffer),
+        (READER_EXCEPTION, true),
+        (ANTENNA, true),
+    ];
     let states = events
         .into_iter()
+        .filter(|(_, wanted)| *wanted)
         .map(|(event, on)| parameter(number::EVENT_NOTIFICATION_STATE, [event.into(), on.into()], vec![]))
         .collect();
-    let keepalive_ms = u32::try_from(keepalive.as_millis()).unwrap_or(u32::MAX);
+    let keepalive_ms = u32::try_from(config.keepalive.as_millis()).unwrap_or(u32::MAX);
     let mut settings = vec![
         parameter(number::READER_EVENT_NOTIFICATION_SPEC, [], states),
         parameter(number::KEEPALIVE_SPEC, [PERIODIC_KEEPALIVE.into(), keepalive_ms.into()], vec![]),
     ];
+    // An input tells nothing until it is switched on; its state is not for us to set.
+    settings.extend(config.beams.iter().map(|port| {
+        parameter(number::GPI_PORT_CURRENT_STATE, [(*port).into(), true.into(), UNKNOWN_STATE.into()], vec![])
+    }));
     if capabilities.holds_events_and_reports {
-        settings.push(parameter(number::EVENTS_AND_REPORTS, [hold.into()], vec![]));
+        settings.push(parameter(
+            number::EVENTS_AND_REPORTS,
+            [config.rospec.hold_on_disconnect.into()],
+            vec![],
+        ));
     }
     if extended {
         settings.extend(vendors::settings(capabilities));
@@ -54,7 +60,10 @@ pub(super) fn settings(
 
 // KeepaliveTriggerType (LLRP 1.0.1, section 12.2.4).
 const PERIODIC_KEEPALIVE: u8 = 1;
+// State of GPIPortCurrentState (LLRP 1.0.1, section 12.2.5).
+const UNKNOWN_STATE: u8 = 2;
 // Event types of EventNotificationState (LLRP 1.0.1, section 13.2.5.1).
+const GPI: u16 = 1;
 const BUFFER_FILL: u16 = 3;
 const READER_EXCEPTION: u16 = 4;
 const ANTENNA: u16 = 8;

@@ -76,7 +76,8 @@ async fn ask(
             write!(found, "; {celsius} °C").unwrap_or_default();
         }
     }
-    let misfits: Vec<String> = capabilities.misfits(&config.rospec).iter().map(ToString::to_string).collect();
+    let misfits: Vec<String> =
+        capabilities.misfits(&config.rospec, &config.beams).iter().map(ToString::to_string).collect();
     match misfits.is_empty() {
         true => Ok(found),
         false => Err(Loss::Configuration(format!("{}; it is: {found}", misfits.join("; ")))),

@@ -33,7 +33,7 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
         warn!(reader = %config.name, "the reader cannot hold reports while we are away");
     }
     vendors::enable(session, &capabilities).await?;
-    configure(session, hold, &capabilities).await?;
+    configure(session, &capabilities).await?;
     session.tells_temperature = session.extended;
 
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
@@ -52,7 +52,8 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
 /// What the reader has not is told as such: from it alone comes a number.
 fn check(session: &Session<'_>, capabilities: &Capabilities) -> Result<(), Loss> {
     let config = session.config;
-    let misfits: Vec<String> = capabilities.misfits(&config.rospec).iter().map(ToString::to_string).collect();
+    let misfits: Vec<String> =
+        capabilities.misfits(&config.rospec, &config.beams).iter().map(ToString::to_string).collect();
     if !misfits.is_empty() {
         return Err(Loss::Configuration(misfits.join("; ")));
     }
@@ -71,14 +72,13 @@ fn check(session: &Session<'_>, capabilities: &Capabilities) -> Result<(), Loss>
 }
 
 /// Sets the reader; without its maker's extensions where it refuses them.
-async fn configure(session: &mut Session<'_>, hold: bool, capabilities: &Capabilities) -> Result<(), Ended> {
-    let keepalive = session.config.keepalive;
-    let settings = messages::settings(keepalive, hold, capabilities, session.extended);
+async fn configure(session: &mut Session<'_>, capabilities: &Capabilities) -> Result<(), Ended> {
+    let settings = messages::settings(session.config, capabilities, session.extended);
     let set = session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await;
     match set {
         Err(Ended::Lost(loss @ Loss::Rejected { .. })) if session.extended => {
             vendors::refused(session, &loss);
-            let settings = messages::settings(keepalive, hold, capabilities, false);
+            let settings = messages::settings(session.config, capabilities, false);
             session.request(message::SET_READER_CONFIG, vec![false.into()], settings).await.map(drop)
         }
         set => set.map(drop),

@@ -91,6 +91,7 @@ impl Bench {
             rospec: RoSpecConfig { id: 7, antennas: vec![1, 2], session: Some(2), ..RoSpecConfig::default() },
             select: TagFilter::default(),
             references: Vec::new(),
+            beams: Vec::new(),
         };
         adjust(&mut config);
         let (sender, queue) = mpsc::channel(64);

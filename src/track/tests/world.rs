@@ -62,6 +62,7 @@ fn portal(name: &str, inside: &str, outside: Option<&str>) -> ReadPointConfig {
         merge: secs(5),
         handover_within: secs(5),
         bay: None,
+        beams: Vec::new(),
     };
     read_point(name, kind, "r2")
 }
@@ -262,8 +263,12 @@ impl World {
     }
 
     pub fn pass_at(&mut self, observed: i64, late: bool, tag: u16, portal: &str, direction: Direction) {
-        let evidence =
-            PassageEvidence { started_at: t(observed - 1), ended_at: t(observed + 1), antennas: Vec::new() };
+        let evidence = PassageEvidence {
+            started_at: t(observed - 1),
+            ended_at: t(observed + 1),
+            antennas: Vec::new(),
+            beams: None,
+        };
         let passage = Passage { epc: epc(tag), portal: portal.into(), direction, confidence: 0.9, evidence };
         self.see_from("r2", observed, late, Seen::Passage(passage));
     }

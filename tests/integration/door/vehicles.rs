@@ -8,7 +8,7 @@ use crate::formats::now;
 /// So many degrees of latitude are a kilometre.
 const KM: f64 = 1.0 / 111.195;
 
-fn command(door: &Door, arguments: &[&str]) -> String {
+pub(super) fn command(door: &Door, arguments: &[&str]) -> String {
     let config = door.daemon.path("tallyman.toml");
     let output = Command::new(env!("CARGO_BIN_EXE_tallyman"))
         .args([arguments[0], "-c"])
@@ -20,7 +20,7 @@ fn command(door: &Door, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn explained(door: &Door, asset: &str) -> Value {
+pub(super) fn explained(door: &Door, asset: &str) -> Value {
     serde_json::from_str(&command(door, &["explain", asset, "--json"])).expect("JSON")
 }
 

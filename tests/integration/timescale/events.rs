@@ -93,7 +93,7 @@ fn alert() -> Alert {
 /// One of each kind, about asset FL-07 and sensor cold-1, one a second.
 pub fn one_of_each() -> Vec<Event> {
     let read_point = || "crib".into();
-    let evidence = PassageEvidence { started_at: at(1), ended_at: at(2), antennas: Vec::new() };
+    let evidence = PassageEvidence { started_at: at(1), ended_at: at(2), antennas: Vec::new(), beams: None };
     let (fl07, cold) = (|| asset("FL-07"), || Subject::Device("cold-1".into()));
     let condition = |change| EventBody::Condition {
         device: "cold-1".into(),

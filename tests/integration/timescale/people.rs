@@ -55,7 +55,7 @@ pub(super) fn other_badge() -> Epc {
 }
 
 pub(super) fn passed(n: u64, who: &str) -> Event {
-    let evidence = PassageEvidence { started_at: at(n), ended_at: at(n), antennas: Vec::new() };
+    let evidence = PassageEvidence { started_at: at(n), ended_at: at(n), antennas: Vec::new(), beams: None };
     let (portal, direction) = ("door-1".into(), Direction::Out);
     let body = EventBody::Passage { direction, epc: epc(), portal, from: None, to: None, evidence };
     event(n, Subject::Person(who.into()), body)

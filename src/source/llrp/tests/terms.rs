@@ -71,6 +71,21 @@ async fn reports_come_in_rounds_of_the_interval() {
 }
 
 #[tokio::test]
+async fn inputs_with_light_barriers_are_switched_on_and_told_of() {
+    let mut bench = Bench::start(|config| config.beams = vec![1, 3]).await;
+    let mut reader = bench.accept().await;
+    reader.capabilities = capabilities(9);
+    reader.announce(0).await;
+    reader.answer_until_enabled().await;
+    let settings = reader.content(3);
+    // GPI events beside the others, and each input, in the state that it is in.
+    holds(&settings, "00f4 0020 00f5 0007 0001 80 00f5 0007 0003 80 00f5 0007 0004 80 00f5 0007 0008 80");
+    holds(&settings, "00e1 0008 0001 80 02 00e1 0008 0003 80 02");
+    bench.frame().await;
+    assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+}
+
+#[tokio::test]
 async fn what_the_reader_has_not_is_told_and_it_is_not_set() {
     let mut bench = Bench::start(|config| config.rospec.antennas = vec![1, 5]).await;
     let mut reader = bench.accept().await;
