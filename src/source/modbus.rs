@@ -7,7 +7,8 @@
 //!        └──────────────────┴──────────┴── closed; or not one of its devices answers
 //! ```
 //!
-//! On a serial line one missing answer is no more than that: the next poll asks again.
+//! On a serial line, and of a device that has its connection to itself, one missing answer is no more than that: the
+//! next poll asks again.
 //!
 //! While there is no connection every poll still gives its failed frames: bad quality is known within one
 //! poll. A device that does not answer while others do is left alone for longer and longer (`unit`), so it

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tallyman::config::{BackoffConfig, ModbusTransport, Parity, SerialLine};
 use tallyman::domain::frames::{Frame, LinkState, Payload};
 use tallyman::source::Intake;
-use tallyman_simulators::modbus::bank::{Bank, Delivery};
+use tallyman_simulators::modbus::Table;
+use tallyman_simulators::modbus::bank::{Bank, Delivery, telling};
 use tokio::time::timeout;
 
 use crate::modbus_line::{Daemon, TIMEOUT, is_true, line, on_port, points, slaves, unit};
@@ -30,6 +31,27 @@ async fn a_glitch_costs_a_poll_and_not_the_line() {
         bank.deliver(&[glitch]);
         let heard = timeout(PATIENCE, heard_again(&mut daemon)).await;
         assert!(heard.is_ok(), "{glitch:?}");
+    }
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
+/// There is nothing else that it could be asked, and a register more it refuses. The backoff is longer than any test.
+#[tokio::test]
+async fn a_device_with_one_register_is_back_in_step_with_its_next_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal([(1, telling(1, Table::Holding, [0]))].into(), &path).unwrap();
+    let hours = Duration::from_secs(3600);
+    let mut config = line(on_port(&path), vec![unit(1, points(&[0]))]);
+    config.backoff = BackoffConfig { first: hours, last: hours };
+    let mut daemon = Daemon::start(config);
+    for glitch in [Delivery::Lost, Delivery::Spoilt, Delivery::Truncated, Delivery::Foreign] {
+        daemon.until("an answer before", is_true).await;
+        bank.deliver(&[glitch]);
+        daemon.until(&format!("{glitch:?}"), |answer| answer.registers.is_err()).await;
+        let until = daemon.until(&format!("after {glitch:?}"), is_true).await;
+        assert!(until.len() <= 2, "{glitch:?}: {until:?}");
     }
     daemon.0.stop().await;
     bank.stop().await;

@@ -5,7 +5,8 @@
 //!   known; so does exception 3 (so many are too many).
 //! - After a timeout or a wrong answer the line is brought back into step before anything else is asked.
 //!   TCP: a new connection. RTU, where an answer to an earlier request looks like one to the next: the line is
-//!   drained, and the device must answer something whose answer is as long as no other that may still come.
+//!   drained, and the device must answer something whose answer is as long as no other that may still come, or is of
+//!   another function.
 
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -99,6 +100,12 @@ impl Poller {
             self.meters.count(&answer);
             match answer {
                 Ok(_) => asked.found_step(),
+                // A refusal tells its function, and none but this request is of that.
+                Err(Fault::Exception(code))
+                    if asked.is_alone(step) && !GATEWAY_EXCEPTIONS.contains(&code) =>
+                {
+                    asked.found_step();
+                }
                 // It may be to any of those that were not answered: nothing says of which request a refusal is.
                 Err(Fault::Exception(code)) => {
                     let failure = ModbusFailure::Exception(code);
@@ -136,10 +143,13 @@ impl Poller {
     async fn failed(&mut self, unit: usize, request: PlannedRequest, fault: Fault) -> ModbusFailure {
         let is_closed = matches!(fault, Fault::Closed(_) | Fault::Certificate(_));
         let failure = ModbusFailure::from(fault);
+        let is_only = self.units.len() == 1;
         let asked = &mut self.units[unit];
-        // One disturbance on a serial line is not worth a pause, nor an alert that the line is down. Over TCP the
-        // network has tried again already.
-        let is_glitch = self.config.transport.is_port() && !is_closed && asked.stumbled(&failure);
+        // One disturbance on a serial line is not worth a pause, nor an alert that the line is down; nor is one answer
+        // that a device does not give which has its connection to itself. Where others share it they would wait again.
+        let has_it_alone = is_only && matches!(failure, ModbusFailure::Timeout);
+        let may_be_glitch = self.config.transport.is_port() || has_it_alone;
+        let is_glitch = may_be_glitch && !is_closed && asked.stumbled(&failure);
         if !is_glitch {
             asked.failed(failure.clone(), Instant::now());
         }

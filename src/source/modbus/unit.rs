@@ -209,19 +209,38 @@ impl Unit {
         }
     }
 
+    /// Nothing that may still come is of the same table, and so of the same function.
+    pub fn is_alone(&self, request: PlannedRequest) -> bool {
+        !self.unanswered.iter().any(|old| old.table == request.table)
+    }
+
     /// A request whose answer is as long as no answer that may still come, and if possible as none that is
-    /// going to be asked for. A part of what is asked anyway, where there is one.
+    /// going to be asked for: a part of what is asked anyway; where there is none, the same of a table that nothing which
+    /// may still come is of, since then a refusal tells as much as an answer; else more than is asked.
     pub fn step_request(&self, request: PlannedRequest) -> PlannedRequest {
         let (table, address) = (request.table, request.address);
         let most = u16::try_from(65_536 - u32::from(address)).unwrap_or(u16::MAX).min(120);
         let shorter = (1..request.count.min(most)).rev();
         let longer = request.count.saturating_add(1)..=most;
-        let candidates = shorter.chain(longer).map(|count| PlannedRequest { table, address, count });
+        let of_table = |count| PlannedRequest { table, address, count };
+        let beside = PlannedRequest { table: beside(table), ..request };
+        let beside = Some(beside).filter(|beside| self.is_alone(*beside));
+        let candidates = shorter.map(of_table).chain(beside).chain(longer.map(of_table));
         let candidates = candidates.filter(|one| !self.unanswered.iter().any(|old| is_as_long(*old, *one)));
         let candidates: Vec<_> = candidates.collect();
         let planned = || self.plans.iter().flat_map(|(_, requests)| requests);
         let own = candidates.iter().find(|one| !planned().any(|other| is_as_long(*other, **one)));
         own.or(candidates.first()).copied().unwrap_or(request)
+    }
+}
+
+/// The table of the same width, which another function reads.
+fn beside(table: ModbusTable) -> ModbusTable {
+    match table {
+        ModbusTable::Holding => ModbusTable::Input,
+        ModbusTable::Input => ModbusTable::Holding,
+        ModbusTable::Coil => ModbusTable::Discrete,
+        ModbusTable::Discrete => ModbusTable::Coil,
     }
 }
 
@@ -382,8 +401,15 @@ mod tests {
             assert!(!unit.unanswered.iter().any(|old| is_as_long(*old, step)), "{step:?}");
             unit.lost_step(step, Instant::now());
         }
-        let lone = self::unit(vec![point(7)]);
+        // Of a single register another function, of which a refusal tells as much; once, then more registers.
+        let mut lone = self::unit(vec![point(7)]);
+        lone.lost_step(asked(7, 1), Instant::now());
+        let step = lone.step_request(asked(7, 1));
+        assert_eq!(step, PlannedRequest { table: ModbusTable::Input, ..asked(7, 1) });
+        assert!(lone.is_alone(step));
+        lone.lost_step(step, Instant::now());
         assert_eq!(lone.step_request(asked(7, 1)), asked(7, 2));
+        assert!(!lone.is_alone(asked(7, 2)));
         let bits = |count| PlannedRequest { table: ModbusTable::Coil, address: 0, count };
         assert!(is_as_long(bits(1), bits(8)) && !is_as_long(bits(8), bits(9)));
     }
