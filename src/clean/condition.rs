@@ -61,6 +61,8 @@ pub(super) struct SensorPoint {
     #[serde(skip)]
     rules: Arc<[LimitConfig]>,
     #[serde(skip)]
+    pub checks: PointChecks,
+    #[serde(skip)]
     pub silence: Silence,
     #[serde(skip)]
     pub dirty: bool,
@@ -123,6 +125,7 @@ impl SensorPoint {
             limits: Vec::new(),
             trend: Trend::default(),
             rules,
+            checks: PointChecks::default(),
             silence: Silence::default(),
             dirty: false,
         }

@@ -122,8 +122,8 @@ impl Compiled {
     }
 
     /// How far a point is believed.
-    pub fn checks(&self, key: &(DeviceId, PointId)) -> PointChecks {
-        self.checks.get(key).copied().unwrap_or_default()
+    pub fn checks(&self, device: &DeviceId, point: &PointId) -> PointChecks {
+        self.checks.get(&(device.clone(), point.clone())).copied().unwrap_or_default()
     }
 
     /// For how long a point may say nothing; none where nobody is meant to read it.

@@ -49,6 +49,7 @@ impl Cleaner {
             }
             let clean = !sensor.dirty;
             sensor.set_rules(limits(&self.rules, &self.class_limits, device, point));
+            sensor.checks = self.rules.checks(device, point);
             if clean && sensor.dirty {
                 self.dirty_sensors.push((device.clone(), point.clone()));
             }
@@ -69,13 +70,14 @@ impl Cleaner {
         let key = (sample.device.clone(), sample.point.clone());
         let (rules, of_classes) = (&self.rules, &self.class_limits);
         let limits = || limits(rules, of_classes, &key.0, &key.1);
-        let sensor = self
-            .sensors
-            .entry(key.clone())
-            .or_insert_with(|| SensorPoint::new(key.0.clone(), key.1.clone(), limits()));
+        let sensor = self.sensors.entry(key.clone()).or_insert_with(|| {
+            let mut sensor = SensorPoint::new(key.0.clone(), key.1.clone(), limits());
+            sensor.checks = rules.checks(&key.0, &key.1);
+            sensor
+        });
         let (clean, was_stale) = (!sensor.dirty, sensor.stale);
         let mut seen = Vec::new();
-        let checks = self.rules.checks(&key);
+        let checks = sensor.checks;
         let late = sensor.take(sample, &checks, &mut seen);
         sensor.silence.broken(received, index, &self.sources[index]);
         self.staleness.heard(&mut sensor.silence, &key, checks.stale_after);

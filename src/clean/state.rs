@@ -127,6 +127,7 @@ impl Cleaner {
         let key = (sensor.device.clone(), sensor.point.clone());
         // Its class may have further limits, which are known again with its first sample.
         sensor.restored(self.rules.limits(&key.0, &key.1));
+        sensor.checks = self.rules.checks(&key.0, &key.1);
         self.unreviewed.insert(key.0.clone());
         self.staleness.restored(key.clone(), sensor.stale);
         self.sensors.insert(key, sensor);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Severity};
+use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Rule, Severity};
 use crate::domain::commands::Command;
 use crate::domain::events::Event;
 use crate::domain::frames::{ModbusAnswer, ModbusTable};
@@ -182,4 +182,55 @@ fn an_excursion_goes_on_over_a_restart_and_ends_with_its_limit() {
     assert!(told(&core.take_group().batch.events).contains(&resolved));
     measure(&mut core, 80, 140, 0);
     assert!(told(&core.take_group().batch.events).is_empty());
+}
+
+/// The oil's sensor is not read for ten polls; the coolant's is taken out of the configuration.
+#[test]
+fn what_is_not_read_any_more_is_stale_and_what_nobody_should_read_is_no_alert() {
+    let qualities = |core: &mut Core| -> Vec<String> {
+        let line = |event: &Event| {
+            let at = event.observed_at.as_micros() / 1_000_000 - NOON;
+            match &event.body {
+                EventBody::SensorQuality { point, quality, .. } => Some(format!("{at} {point} {quality:?}")),
+                EventBody::Alert { transition, alert } if alert.key.rule == Rule::SensorBad => {
+                    Some(format!("{at} {} {}", alert.key, transition.as_str()))
+                }
+                _ => None,
+            }
+        };
+        core.take_group().batch.events.iter().filter_map(line).collect()
+    };
+    let later = |seconds: i64| Timestamp::from_secs(NOON + seconds);
+    let connect = |core: &mut Core, seconds: i64| {
+        let state = LinkState::Up { replaying: false };
+        core.intake(Intake::Link(LinkChange { source: "gen".into(), at: later(seconds), state }));
+    };
+    let mut core = machine(Vec::new());
+    connect(&mut core, 5);
+    measure(&mut core, 10, 90, 80);
+    let rows = core.take_group().batch.state.into_iter();
+    let rows: Vec<_> = rows.filter_map(|row| Some((row.kind, row.key, row.value?))).collect();
+    // Frames that we threw away ourselves are no silence of the device.
+    core.intake(Intake::Dropped { source: "gen".into(), reason: "journal-full", count: 1 });
+    core.tick(later(110), 100);
+    assert_eq!(qualities(&mut core), [] as [&str; 0]);
+    core.tick(later(210), 100);
+    assert_eq!(
+        qualities(&mut core),
+        [
+            "210 coolant Stale",
+            "210 sensor-bad/gen/coolant pending",
+            "210 oil Stale",
+            "210 sensor-bad/gen/oil pending",
+        ]
+    );
+    let fewer = SENSORS.replace("name = \"coolant\"", "name = \"water\"");
+    let fewer = fewer.replace("point = \"coolant\"", "point = \"oil\"");
+    let config = config::parse(&fewer, Path::new("."), &|_| None).unwrap();
+    let mut core = Core::new(&config, rows).unwrap();
+    core.started(None, later(20));
+    connect(&mut core, 21);
+    assert_eq!(qualities(&mut core), ["20 coolant Stale"]);
+    core.tick(later(120), 100);
+    assert_eq!(qualities(&mut core), ["120 oil Stale", "120 sensor-bad/gen/oil pending"]);
 }
