@@ -153,6 +153,7 @@ impl Stages {
             crc: None,
             doppler_hz: None,
             phase_deg: None,
+            channel: None,
         };
         self.cleaner.reading(Reading::Tag(read), &self.source, now, &mut self.cleaned);
         let sightings = self.cleaned.sightings.len();

@@ -176,6 +176,7 @@ fn present(count: u32) -> Result<Cleaner> {
             crc: None,
             doppler_hz: None,
             phase_deg: None,
+            channel: None,
         };
         cleaner.reading(Reading::Tag(read), &source, at(0), &mut cleaned);
         cleaned.sightings.clear();

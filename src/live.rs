@@ -157,6 +157,7 @@ mod tests {
                 pc: None,
                 crc: None,
                 phase_deg: None,
+                channel: None,
             })
         };
         numbers.map(read).collect()

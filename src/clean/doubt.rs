@@ -205,6 +205,7 @@ mod tests {
             crc,
             doppler_hz: None,
             phase_deg: None,
+            channel: None,
         };
         let (good, bad) = (read(Some(0x3400), Some(0x3a76)), read(Some(0x3400), Some(0x3a77)));
         let mut checks = Checks::default();

@@ -3,6 +3,7 @@
 use super::clock::{ClockFault, ReaderClock};
 use super::neighbours::Neighbours;
 use super::portal::Heard;
+use super::portal::phase::Phase;
 use super::presence::Reads;
 use super::{
     CLOCK_AHEAD, Cleaned, Cleaner, EXCLUDED, NOT_INCLUDED, PHANTOM, TOO_MANY_TAGS, TOO_OLD,
@@ -15,7 +16,7 @@ use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
 /// Doppler of a reflection is two wavelengths' worth; half of one, between 865 and 928 MHz.
-const HALF_WAVE_M: f32 = 0.168;
+pub(super) const HALF_WAVE_M: f32 = 0.168;
 
 impl Cleaner {
     pub(super) fn tag(
@@ -105,7 +106,8 @@ impl Cleaner {
         if has_room && !is_reference && refused.is_none() {
             let nearing_mps = read.doppler_hz.map(|hz| hz * HALF_WAVE_M);
             let (antenna, inside, peak_dbm) = (read.antenna, watch.inside, read.peak_rssi_dbm);
-            let heard = Heard { antenna, inside, peak_dbm, nearing_mps };
+            let phase = read.phase_deg.zip(read.channel).map(|(deg, channel)| Phase { deg, channel });
+            let heard = Heard { antenna, inside, peak_dbm, nearing_mps, phase };
             point.read(read.epc, reads, (watch.ear, heard), others, &mut self.seen);
         }
         self.put_out(watch.point, received, out);

@@ -47,6 +47,8 @@ pub struct TagRead {
     pub crc: Option<u16>,
     /// Phase of the tag's answer, 0 to 360, where the reader tells it; comparable on one channel of one antenna.
     pub phase_deg: Option<f32>,
+    /// The channel of that, as its reader counts them.
+    pub channel: Option<u16>,
 }
 
 /// One position of a tracker.

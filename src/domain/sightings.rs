@@ -259,6 +259,26 @@ pub struct AntennaEvidence {
     pub last_at: Timestamp,
     pub peak_rssi_dbm: Option<f32>,
     pub peak_at: Timestamp,
+    /// Of a reader that tells the phase of its reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseEvidence>,
+}
+
+/// How fast an antenna saw a tag come nearer by the phase of its answers, until it heard it best and from then on.
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct PhaseEvidence {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Nearing>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Nearing>,
+}
+
+/// The mean of so many reads, each beside the one before it.
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct Nearing {
+    /// Metres a second; negative: it went away.
+    pub nearing_mps: f32,
+    pub reads: u32,
 }
 
 /// One excursion over a limit, at its begin or its end.

@@ -104,7 +104,8 @@ fn tag_read(read: &Read) -> TagRead {
         pc: None,
         crc: None,
         doppler_hz: read.fine.map(|fine| f32::from(fine.doppler_16ths_hz) / 16.0),
-        phase_deg: None,
+        phase_deg: read.fine.map(|fine| f32::from(fine.phase) * 360.0 / 4096.0),
+        channel: read.fine.map(|fine| fine.channel),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Crossing, Heard};
 use crate::clean::presence::Reads;
 use crate::clean::rows::micros;
-use crate::domain::sightings::AntennaEvidence;
+use crate::domain::sightings::{AntennaEvidence, Nearing, PhaseEvidence};
 use crate::domain::time::Timestamp;
 
 /// Evidence is kept of this many antennas of each of two spans of time.
@@ -31,7 +31,7 @@ impl Span {
         Self { since, antennas: Vec::new() }
     }
 
-    pub fn note(&mut self, reads: Reads, heard: Heard) {
+    pub fn note(&mut self, reads: Reads, heard: Heard, turning_mps: Option<f32>) {
         let peak = heard.peak_dbm.filter(|dbm| dbm.is_finite());
         let seen = AntennaEvidence {
             antenna: heard.antenna,
@@ -41,6 +41,10 @@ impl Span {
             last_at: reads.last,
             peak_rssi_dbm: peak,
             peak_at: reads.last,
+            phase: turning_mps.map(|nearing_mps| PhaseEvidence {
+                before: Some(Nearing { nearing_mps, reads: 1 }),
+                after: None,
+            }),
         };
         match self.antennas.iter().position(|antenna| same(antenna, &seen)) {
             Some(place) => merge(&mut self.antennas[place], &seen),
@@ -112,6 +116,24 @@ impl Crossing {
     }
 }
 
+/// Speeds until the best read and from it on, where the later of two has a better one, or not.
+fn phase(one: Option<PhaseEvidence>, later: Option<PhaseEvidence>, louder: bool) -> Option<PhaseEvidence> {
+    let (Some(one), Some(later)) = (one, later) else { return one.or(later) };
+    Some(if louder {
+        PhaseEvidence { before: mean([one.before, one.after, later.before]), after: later.after }
+    } else {
+        PhaseEvidence { before: one.before, after: mean([one.after, later.before, later.after]) }
+    })
+}
+
+fn mean(all: [Option<Nearing>; 3]) -> Option<Nearing> {
+    all.into_iter().flatten().reduce(|one, other| {
+        let reads = one.reads.saturating_add(other.reads);
+        let share = other.reads as f32 / reads as f32;
+        Nearing { nearing_mps: one.nearing_mps + (other.nearing_mps - one.nearing_mps) * share, reads }
+    })
+}
+
 fn same(one: &AntennaEvidence, other: &AntennaEvidence) -> bool {
     (one.antenna, one.inside) == (other.antenna, other.inside)
 }
@@ -120,7 +142,37 @@ fn merge(into: &mut AntennaEvidence, other: &AntennaEvidence) {
     into.reads = into.reads.saturating_add(other.reads);
     into.first_at = into.first_at.min(other.first_at);
     into.last_at = into.last_at.max(other.last_at);
-    if other.peak_rssi_dbm > into.peak_rssi_dbm {
+    let louder = other.peak_rssi_dbm > into.peak_rssi_dbm;
+    into.phase = phase(into.phase, other.phase, louder);
+    if louder {
         (into.peak_rssi_dbm, into.peak_at) = (other.peak_rssi_dbm, other.peak_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Comes nearer until the eleventh read, and goes away; in one span, and with the loudest read in the second of two.
+    #[test]
+    fn speeds_are_kept_until_it_was_loudest_and_from_then_on() {
+        let note = |span: &mut Span, nth: i64| {
+            let at = Timestamp::from_micros(nth * 10_000);
+            let dbm = -50.0 - (nth - 10).abs() as f32;
+            let heard =
+                Heard { antenna: 1, inside: true, peak_dbm: Some(dbm), nearing_mps: None, phase: None };
+            let mps = if nth <= 10 { 1.5 } else { -0.5 };
+            span.note(Reads { first: at, last: at, count: 1 }, heard, Some(mps));
+        };
+        let mut whole = Span::new(Timestamp::from_micros(0));
+        (0..20).for_each(|nth| note(&mut whole, nth));
+        let nearing = |nearing_mps, reads| Some(Nearing { nearing_mps, reads });
+        let expected = PhaseEvidence { before: nearing(1.5, 11), after: nearing(-0.5, 9) };
+        assert_eq!(whole.antennas[0].phase, Some(expected));
+        let mut parts = [Span::new(Timestamp::from_micros(0)), Span::new(Timestamp::from_micros(0))];
+        (0..20).for_each(|nth| note(&mut parts[usize::from(nth >= 5)], nth));
+        let [mut first, second] = parts.map(|span| span.antennas[0].clone());
+        merge(&mut first, &second);
+        assert_eq!(first.phase, Some(expected));
     }
 }

@@ -21,12 +21,14 @@ mod bins;
 pub(super) mod companions;
 mod evidence;
 pub(super) mod follow;
+pub(super) mod phase;
 pub(super) mod verdict;
 
 use self::beams::Beams;
 use self::bins::{Bin, bin_of, time_of};
 use self::companions::Companions;
 use self::evidence::{Loudness, SPAN, Span};
+use self::phase::{Phase, Phases};
 use super::crossing::{Chain, STEP_US};
 use super::one_row::Profile;
 use super::presence::Reads;
@@ -88,6 +90,9 @@ pub(super) struct Crossing {
     level: Loudness,
     /// The longest excursion that came back.
     longest_return_us: i64,
+    /// The last phase at each antenna.
+    #[serde(default, skip_serializing_if = "Phases::is_empty")]
+    phases: Phases,
     recent: Span,
     before: Option<Span>,
     /// A passage that its reads told surely, where no light barrier saw anything. Taken at once by who judges whether
@@ -171,6 +176,8 @@ pub(super) struct Heard {
     pub peak_dbm: Option<f32>,
     /// How fast the antenna sees it come nearer, where the reader tells Doppler.
     pub nearing_mps: Option<f32>,
+    /// Of a reader that tells it.
+    pub phase: Option<Phase>,
 }
 
 impl Crossing {
@@ -193,6 +200,7 @@ impl Crossing {
             clear: Holds::default(),
             level: Loudness::default(),
             longest_return_us: 0,
+            phases: Phases::default(),
             recent: Span::new(at),
             before: None,
             unseen: None,
@@ -216,7 +224,8 @@ impl Crossing {
         }
         self.waiting = false;
         self.last = self.last.max(reads.last);
-        self.note(reads, heard);
+        let turning_mps = self.phases.note(reads, heard);
+        self.note(reads, heard, turning_mps);
         self.gather(reads, heard);
         let newest = self.bins.last().map_or(self.folded, |bin| bin.at);
         self.fold(newest - REORDER_BINS, rule);
@@ -298,13 +307,13 @@ impl Crossing {
         self.start_evidence(reads.first);
     }
 
-    fn note(&mut self, reads: Reads, heard: Heard) {
+    fn note(&mut self, reads: Reads, heard: Heard, turning_mps: Option<f32>) {
         if reads.last.since(self.recent.since) > SPAN {
             let ended = std::mem::replace(&mut self.recent, Span::new(reads.first));
             let fresh = reads.last.since(ended.since) <= SPAN * 2;
             self.before = fresh.then_some(ended);
         }
-        self.recent.note(reads, heard);
+        self.recent.note(reads, heard, turning_mps);
         if let Some(dbm) = heard.peak_dbm.filter(|dbm| dbm.is_finite()) {
             self.peak_dbm = Some(self.peak_dbm.map_or(dbm, |peak| peak.max(dbm)));
         }

@@ -20,6 +20,7 @@ use crate::clean::portal::beams::Beams;
 use crate::clean::portal::beams::story::{PAIR, ROW_PAIR, ROW_SINGLE, SINGLE};
 use crate::clean::portal::companions::Companions;
 use crate::clean::portal::follow::{ROW_WEIGHTS, WEIGHTS};
+use crate::clean::portal::phase::Phase;
 use crate::clean::portal::verdict::SURE;
 use crate::clean::portal::{Crossed, Crossing, Heard, Judged};
 use crate::clean::presence::Reads;
@@ -236,7 +237,9 @@ fn at(us: i64) -> Timestamp {
 fn heard(read: &Read) -> Heard {
     let dbm = read.fine.map_or(f32::from(read.dbm), |fine| f32::from(fine.dbm_hundredths) / 100.0);
     let nearing_mps = read.fine.map(|fine| f32::from(fine.doppler_16ths_hz) / 16.0 * HALF_WAVE_M);
-    Heard { antenna: read.antenna, inside: read.antenna <= 2, peak_dbm: Some(dbm), nearing_mps }
+    let phase =
+        read.fine.map(|fine| Phase { deg: f32::from(fine.phase) / 4096.0 * 360.0, channel: fine.channel });
+    Heard { antenna: read.antenna, inside: read.antenna <= 2, peak_dbm: Some(dbm), nearing_mps, phase }
 }
 
 /// Beams that were heard before: somebody walked through.

@@ -195,6 +195,7 @@ impl Step {
                 crc: None,
                 doppler_hz: None,
                 phase_deg: None,
+                channel: None,
             }),
             Self::Fix(observed, _, lat) => Reading::Fix(fix(*observed, *lat)),
             Self::Sample(ms, value) => Reading::Sample(Sample {

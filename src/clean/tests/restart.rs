@@ -150,7 +150,7 @@ proptest! {
                 seen_count: count,
                 peak_rssi_dbm: Some(f32::from_bits(uptime as u32)),
                 pc: None,
-                crc: None, doppler_hz: None, phase_deg: None });
+                crc: None, doppler_hz: None, phase_deg: None, channel: None });
             let source = "reader".into();
             cleaner.reading(read(DeviceTime::Utc(received), DeviceTime::Utc(told)), &source, received, &mut out);
             cleaner.reading(read(DeviceTime::Uptime(uptime), DeviceTime::None), &source, received, &mut out);

@@ -40,6 +40,7 @@ pub mod parameter {
     pub const LAST_SEEN_UTC: u16 = 4;
     pub const LAST_SEEN_UPTIME: u16 = 5;
     pub const PEAK_RSSI: u16 = 6;
+    pub const CHANNEL_INDEX: u16 = 7;
     pub const TAG_SEEN_COUNT: u16 = 8;
     pub const C1G2_CRC: u16 = 11;
     pub const C1G2_PC: u16 = 12;

@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 /// **What is absent equals what came last.** An enabled parameter that a tag report leaves out has the
 /// value that the same reader last sent (LLRP 1.1, section 14.2.3): readers use this to shorten their
 /// reports. It is applied to what describes the observation, of which we use AntennaID, PeakRSSI, both
-/// timestamps and TagSeenCount. It is not applied to what belongs to one tag (EPC, PC, CRC, results
+/// timestamps, ChannelIndex and TagSeenCount. It is not applied to what belongs to one tag (EPC, PC, CRC, results
 /// of operations): carrying those over would give one tag's content to another. What was never sent
 /// is not enabled, and stays absent. A new connection starts afresh.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ struct Carried {
     first_seen: DeviceTime,
     last_seen: DeviceTime,
     seen_count: Option<u16>,
+    channel: Option<u16>,
 }
 
 impl Carried {
@@ -42,6 +43,7 @@ impl Carried {
         first_seen: DeviceTime::None,
         last_seen: DeviceTime::None,
         seen_count: None,
+        channel: None,
     };
 }
 
@@ -107,6 +109,7 @@ impl ReportDecoder {
                 number::EPC_DATA => epc = Some(epc_data(part)?),
                 number::ANTENNA_ID => now.antenna = Some(part.u16_at(0)?),
                 number::PEAK_RSSI => now.peak_rssi_dbm = Some(f32::from(part.u8_at(0)? as i8)),
+                number::CHANNEL_INDEX => now.channel = Some(part.u16_at(0)?),
                 number::TAG_SEEN_COUNT => now.seen_count = Some(part.u16_at(0)?),
                 number::FIRST_SEEN_UTC => now.first_seen = utc(part)?,
                 number::FIRST_SEEN_UPTIME => now.first_seen = DeviceTime::Uptime(part.u64_at(0)?),
@@ -132,6 +135,7 @@ impl ReportDecoder {
             pc,
             crc,
             phase_deg: radio.phase_deg,
+            channel: now.channel,
         }));
         Ok(())
     }

@@ -68,6 +68,7 @@ fn a_full_report_has_every_field() {
         crc: Some(0xabcd),
         doppler_hz: None,
         phase_deg: None,
+        channel: Some(3),
     };
     assert_eq!(reads, [expected]);
 }

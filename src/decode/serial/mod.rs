@@ -107,6 +107,8 @@ fn reading(source: &SourceId, heard: Heard) -> Reading {
             pc: tag.pc,
             crc: tag.crc,
             phase_deg: tag.phase_deg,
+            // A phase is of use only beside the next one, and these come when the line lets them.
+            channel: None,
         }),
         Heard::Trouble(message) => event(ReaderEventKind::Exception { message }),
         Heard::RoundEnd { .. } => event(ReaderEventKind::Other { name: "round-end" }),

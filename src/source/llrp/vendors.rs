@@ -53,13 +53,14 @@ pub(super) fn settings(capabilities: &Capabilities) -> Option<Parameter> {
     capabilities.is_impinj().then(|| custom(IMPINJ, vendor::IMPINJ_LINK_MONITOR, values))
 }
 
-/// The custom parameter of ROReportSpec: signal strength to the hundredth, and Doppler. The phase, and the chip's serial
-/// number, would make reports longer, and nothing here uses them.
+/// The custom parameter of ROReportSpec: signal strength to the hundredth, Doppler and phase. The chip's serial number
+/// would make reports longer, and nothing here uses it.
 pub(super) fn report_content(capabilities: &Capabilities) -> Option<Parameter> {
     if !capabilities.is_impinj() {
         return None;
     }
-    let wanted = [vendor::IMPINJ_ENABLE_PEAK_RSSI, vendor::IMPINJ_ENABLE_DOPPLER];
+    let wanted =
+        [vendor::IMPINJ_ENABLE_PHASE, vendor::IMPINJ_ENABLE_PEAK_RSSI, vendor::IMPINJ_ENABLE_DOPPLER];
     // In a parameter's data its nested parameters are bytes like any other.
     let nested = wanted.iter().flat_map(|subtype| switched_on(*subtype)).collect();
     Some(custom(IMPINJ, vendor::IMPINJ_TAG_REPORT_CONTENT, nested))

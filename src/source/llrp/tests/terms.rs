@@ -113,8 +113,9 @@ async fn an_impinj_reader_is_asked_for_what_its_make_tells() {
     // Its link monitor: on, after three keepalives.
     holds(&reader.content(3), "03ff 0010 0000651a 00000026 0001 0003");
     let on = |subtype: &str| format!("03ff 000e 0000651a 000000{subtype} 0001");
-    // Signal and Doppler; no phase, and nothing of inputs: nothing here uses them.
-    holds(&reader.content(20), &format!("03ff 0028 0000651a 00000032 {} {}", on("35"), on("43")));
+    // Phase, signal and Doppler; and nothing of inputs, for no light barrier is on them.
+    let wanted = ["34", "35", "43"].map(on).join(" ");
+    holds(&reader.content(20), &format!("03ff 0036 0000651a 00000032 {wanted}"));
     let events = "00f4 0019 00f5 0007 0003 80 00f5 0007 0004 80 00f5 0007 0008 80";
     holds(&reader.content(3), &format!("00 {events}"));
     bench.frame().await;
