@@ -70,7 +70,7 @@ impl Point {
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
         let several = !self.rule.ears.is_empty();
         let ear = if several { self.ears.antennas.heard_by(ear) } else { HeardBy::default() };
-        let told = presence.read(reads, ear, rule);
+        let told = presence.read(reads, ear, rule, self.ears.since(presence));
         let deadline = presence.deadline(rule, self.ears.since(presence));
         let is_candidate = !presence.is_present();
         self.windows.arm(slot, deadline);

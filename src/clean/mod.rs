@@ -46,6 +46,7 @@ mod doubt;
 mod fence_index;
 mod fixes;
 mod geofence;
+mod habit;
 mod hearing;
 mod judging;
 mod late;

@@ -2,14 +2,16 @@
 //! the read point hears makes it gone (GS1 ALE's observed count and lost timeout).
 //!
 //! ```text
-//! candidate ──observed_reads within observed_within──▶ present ──silence for lost_after──▶ (gone)
+//! candidate ──observed_reads within observed_within──▶ present ──silence for its window──▶ (gone)
 //! ```
+//! The window is the same for every tag, or learned for each (`habit.rs`).
 //! Never judges whether the silence was heard: its read point does.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::habit::Habit;
 use super::rows::micros;
 use super::rules::PresenceRule;
 use crate::domain::time::Timestamp;
@@ -58,6 +60,8 @@ enum Stage {
     Present {
         #[serde(with = "micros")]
         refreshed: Timestamp,
+        #[serde(default, skip_serializing_if = "Habit::is_unknown")]
+        habit: Habit,
     },
 }
 
@@ -90,12 +94,22 @@ impl Presence {
         HeardBy(self.heard.0 | self.named.0)
     }
 
-    /// `ear`: the antenna that heard it, where there are several.
-    pub fn read(&mut self, reads: Reads, ear: HeardBy, rule: &PresenceRule) -> Option<Told> {
-        self.last = self.last.max(reads.last);
+    /// `ear`: the antenna that heard it, where there are several. `heard_since`: since when its silence counts.
+    pub fn read(
+        &mut self,
+        reads: Reads,
+        ear: HeardBy,
+        rule: &PresenceRule,
+        heard_since: Option<Timestamp>,
+    ) -> Option<Told> {
+        let before = self.last;
+        self.last = before.max(reads.last);
         self.heard.0 |= ear.0;
         match &mut self.stage {
-            Stage::Present { refreshed } => {
+            Stage::Present { refreshed, habit } => {
+                if let (Some(pace), Some(since)) = (&rule.pace, heard_since) {
+                    habit.learn(pace, before.max(since), (reads.first, reads.last, reads.count));
+                }
                 let due = self.last.since(*refreshed) >= rule.refresh;
                 // An antenna that nobody knows of yet: what hangs on it is to be known before it is cut off.
                 let new = ear.0 & !self.named.0 != 0;
@@ -109,7 +123,7 @@ impl Presence {
             }
             Stage::Candidate(seen) => {
                 let first = gather(seen, reads, rule)?;
-                self.stage = Stage::Present { refreshed: self.last };
+                self.stage = Stage::Present { refreshed: self.last, habit: Habit::default() };
                 let by = std::mem::take(&mut self.heard);
                 self.named = by;
                 Some(Told::Arrived { first, by })
@@ -121,7 +135,10 @@ impl Presence {
     pub fn deadline(&self, rule: &PresenceRule, heard_since: Option<Timestamp>) -> Timestamp {
         match self.stage {
             Stage::Candidate(_) => self.last + rule.observed_within.max(Duration::from_millis(1)),
-            Stage::Present { .. } => self.last.max(heard_since.unwrap_or(self.last)) + rule.lost_after,
+            Stage::Present { habit, .. } => {
+                let window = rule.pace.as_ref().map_or(rule.lost_after, |pace| habit.window(pace));
+                self.last.max(heard_since.unwrap_or(self.last)) + window
+            }
         }
     }
 }
@@ -163,6 +180,7 @@ mod tests {
         observed_reads: 3,
         observed_within: Duration::from_secs(2),
         lost_after: Duration::from_secs(5),
+        pace: None,
         refresh: Duration::from_secs(10),
     };
 
@@ -176,7 +194,7 @@ mod tests {
         let mut arrived = None;
         for (first, last, count) in reports {
             let reads = Reads { first: at(*first), last: at(*last), count: *count };
-            if let Some(Told::Arrived { first, .. }) = presence.read(reads, HeardBy::default(), &RULE) {
+            if let Some(Told::Arrived { first, .. }) = presence.read(reads, HeardBy::default(), &RULE, None) {
                 arrived = Some(first.as_micros() / 1000);
             }
         }
@@ -200,7 +218,7 @@ mod tests {
         let told: Vec<_> = (0..40)
             .filter_map(|second| {
                 let now = at(second * 1000);
-                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::default(), &RULE)
+                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::default(), &RULE, None)
             })
             .collect();
         let by = HeardBy::default();
@@ -211,7 +229,7 @@ mod tests {
     #[test]
     fn silence_counts_from_when_it_was_heard() {
         let mut presence = Presence::new(at(0));
-        presence.read(Reads { first: at(0), last: at(0), count: 3 }, HeardBy::default(), &RULE);
+        presence.read(Reads { first: at(0), last: at(0), count: 3 }, HeardBy::default(), &RULE, None);
         assert_eq!(presence.deadline(&RULE, None), at(5_000));
         assert_eq!(presence.deadline(&RULE, Some(at(60_000))), at(65_000));
     }
@@ -221,7 +239,8 @@ mod tests {
         let mut presence = Presence::new(at(0));
         let mut read = |second: i64, ear: usize| {
             let now = at(second * 1000);
-            let told = presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::ear(ear), &RULE);
+            let told =
+                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::ear(ear), &RULE, None);
             told.map(|told| match told {
                 Told::Arrived { by, .. } | Told::Refreshed { by, .. } => by.0,
             })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fence_index::FenceIndex;
+use super::habit::Pace;
 use super::trail::Model;
 use crate::config::{
     BeamConfig, LimitConfig, PointChecks, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules,
@@ -63,7 +64,10 @@ pub(super) enum PointKind {
 pub(super) struct PresenceRule {
     pub observed_reads: u32,
     pub observed_within: Duration,
+    /// The window of silence, or the longest where it is learned.
     pub lost_after: Duration,
+    /// How the window is learned; none where it is the same for every tag.
+    pub pace: Option<Pace>,
     pub refresh: Duration,
 }
 
@@ -155,8 +159,22 @@ impl PointRule {
     fn new(config: &ReadPointConfig, silent_for: Duration) -> Self {
         let beams: Vec<BeamRule> = config.beams().iter().map(BeamRule::of).collect();
         let kind = match config.kind {
-            ReadPointKind::Presence { observed_reads, observed_within, lost_after, refresh, .. } => {
-                PointKind::Presence(PresenceRule { observed_reads, observed_within, lost_after, refresh })
+            ReadPointKind::Presence {
+                observed_reads,
+                observed_within,
+                lost_after,
+                lost_after_min,
+                refresh,
+                ..
+            } => {
+                let pace = Pace::new(lost_after_min, lost_after);
+                PointKind::Presence(PresenceRule {
+                    observed_reads,
+                    observed_within,
+                    lost_after,
+                    pace,
+                    refresh,
+                })
             }
             ReadPointKind::Portal { settle, static_after, .. } => {
                 let rows = [false, true].map(|inside| config.antennas.iter().any(|a| a.inside == inside));

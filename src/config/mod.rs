@@ -281,8 +281,10 @@ pub enum ReadPointKind {
         /// Reads that make a presence, within `observed_within`.
         observed_reads: u32,
         observed_within: Duration,
-        /// Silence after which a tag has left.
+        /// Silence after which a tag has left; where it is learned for each tag, the longest
         lost_after: Duration,
+        /// and the shortest. The same as `lost_after`: nothing is learned.
+        lost_after_min: Duration,
         /// A tag that goes on being heard refreshes its asset's "last sensed" this often.
         refresh: Duration,
     },

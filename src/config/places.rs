@@ -54,8 +54,16 @@ pub(super) fn read_points(top: &Section<'_>, scope: &Scope<'_>) -> Vec<ReadPoint
 }
 
 /// The kinds, and with each the keys that only it has.
-const PRESENCE_KEYS: [&str; 5] = ["zone", "observed_reads", "observed_within", "lost_after", "refresh"];
-const PORTAL_KEYS: [&str; 6] = ["inside", "outside", "settle", "static_after", "merge_within", "beams"];
+const PRESENCE_KEYS: &[&str] = &[
+    "zone",
+    "observed_reads",
+    "observed_within",
+    "lost_after",
+    "lost_after_min",
+    "lost_after_max",
+    "refresh",
+];
+const PORTAL_KEYS: &[&str] = &["inside", "outside", "settle", "static_after", "merge_within", "beams"];
 
 fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig> {
     let name = scope.own_name(&section, "read_point");
@@ -63,10 +71,10 @@ fn read_point(section: Section<'_>, scope: &Scope<'_>) -> Option<ReadPointConfig
     let portal = section.need("kind", portal, "\"presence\" or \"portal\"");
     let presence_kind = presence(&section, scope, portal == Some(false));
     let portal_kind = self::portal(&section, scope, portal == Some(true));
-    let (foreign, kind): (&[&str], _) = match portal {
-        Some(true) => (&PRESENCE_KEYS, portal_kind),
-        Some(false) => (&PORTAL_KEYS, presence_kind),
-        None => (&[], None),
+    let (foreign, kind) = match portal {
+        Some(true) => (PRESENCE_KEYS, portal_kind),
+        Some(false) => (PORTAL_KEYS, presence_kind),
+        None => (&[][..], None),
     };
     for key in foreign.iter().copied().filter(|key| section.has(key)) {
         let other = if portal == Some(true) { "presence" } else { "portal" };
@@ -104,7 +112,7 @@ fn presence(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Re
     let zone = scope.refer(section, "zone", "zone");
     let observed_reads = section.integer("observed_reads", 1..=1000).unwrap_or(2);
     let observed_within = section.duration("observed_within", MILLISECOND..=HOUR);
-    let lost_after = section.duration("lost_after", 100 * MILLISECOND..=7 * DAY);
+    let (lost_after_min, lost_after) = lost_after(section);
     let refresh = section.duration("refresh", SECOND..=7 * DAY);
     if !wanted {
         return None;
@@ -114,9 +122,32 @@ fn presence(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<Re
         zone: ZoneId::new(zone?),
         observed_reads,
         observed_within: observed_within.unwrap_or(10 * SECOND),
-        lost_after: lost_after.unwrap_or(MINUTE),
+        lost_after,
+        lost_after_min,
         refresh: refresh.unwrap_or(5 * MINUTE),
     })
+}
+
+/// The shortest and the longest silence that ends a presence. Whoever sets one for all tags has that one.
+fn lost_after(section: &Section<'_>) -> (Duration, Duration) {
+    let allowed = 100 * MILLISECOND..=7 * DAY;
+    let fixed = section.duration("lost_after", allowed.clone());
+    let least = section.duration("lost_after_min", allowed.clone());
+    let most = section.duration("lost_after_max", allowed);
+    if let Some(fixed) = fixed {
+        for key in ["lost_after_min", "lost_after_max"].into_iter().filter(|key| section.has(key)) {
+            let what = "lost_after is set, which is the same for every tag";
+            section.problem(key, what, "take it out, or lost_after");
+        }
+        return (fixed, fixed);
+    }
+    let (shortest, longest) = (5 * SECOND, 5 * MINUTE);
+    let most = most.unwrap_or_else(|| least.unwrap_or_default().max(longest));
+    let least = least.unwrap_or_else(|| most.min(shortest));
+    if least > most {
+        section.problem("lost_after_min", "longer than lost_after_max", "no longer than lost_after_max");
+    }
+    (least.min(most), most)
 }
 
 fn portal(section: &Section<'_>, scope: &Scope<'_>, wanted: bool) -> Option<ReadPointKind> {

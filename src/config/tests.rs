@@ -166,6 +166,28 @@ address = "h:5084"
     )
 }
 
+/// The silence that ends a presence: learned, unless somebody says how long it is.
+#[test]
+fn a_lost_time_that_is_set_is_the_one_there_is() {
+    let spans = |keys: &str| {
+        let point = format!(
+            "[[read_point]]\nname = \"p\"\nkind = \"presence\"\nzone = \"z\"\nantennas = [{{ reader = \"r\", antenna = 1 }}]\n{keys}"
+        );
+        let config = parse(&around(&point), Path::new("/etc/tallyman"), &no_env);
+        match &config.unwrap().rules.read_points[0].kind {
+            ReadPointKind::Presence { lost_after, lost_after_min, .. } => {
+                (lost_after_min.as_secs(), lost_after.as_secs())
+            }
+            ReadPointKind::Portal { .. } => unreachable!(),
+        }
+    };
+    assert_eq!(spans(""), (5, 300));
+    assert_eq!(spans("lost_after = \"1m\""), (60, 60));
+    assert_eq!(spans("lost_after_max = \"3s\""), (3, 3));
+    assert_eq!(spans("lost_after_min = \"10m\""), (600, 600));
+    assert_eq!(spans("lost_after_min = \"2s\"\nlost_after_max = \"10m\""), (2, 600));
+}
+
 /// Each part has exactly one problem, and it says so.
 #[test]
 fn one_fault_each() {
@@ -181,6 +203,14 @@ fn one_fault_each() {
         (
             format!("{presence}{antenna}settle = \"1s\""),
             "read_point[0].settle: \"1s\": only a portal has this",
+        ),
+        (
+            format!("{presence}{antenna}lost_after = \"1m\"\nlost_after_max = \"2m\""),
+            "read_point[0].lost_after_max: \"2m\": lost_after is set, which is the same for every tag",
+        ),
+        (
+            format!("{presence}{antenna}lost_after_min = \"2m\"\nlost_after_max = \"1m\""),
+            "read_point[0].lost_after_min: \"2m\": longer than lost_after_max",
         ),
         (format!("{presence}{sided}"), "read_point[0].antennas[0].side: \"inside\": only a portal has sides"),
         (format!("{portal}inside = \"z\"\n{antenna}"), "read_point[0].antennas[0].side: missing"),

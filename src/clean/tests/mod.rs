@@ -27,6 +27,7 @@ pub(super) mod dice;
 mod doubt;
 mod fit;
 mod late;
+mod learned;
 mod limits;
 mod neighbours;
 mod portal;
@@ -71,6 +72,7 @@ fn rules() -> Rules {
         observed_reads: 2,
         observed_within: seconds(2),
         lost_after: seconds(5),
+        lost_after_min: seconds(5),
         refresh: seconds(30),
     };
     let dock = ReadPointKind::Portal {

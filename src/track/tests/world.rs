@@ -48,6 +48,7 @@ pub fn presence(name: &str, zone: &str, source: &str) -> ReadPointConfig {
         observed_reads: 1,
         observed_within: secs(1),
         lost_after: secs(10),
+        lost_after_min: secs(10),
         refresh: secs(10),
     };
     read_point(name, kind, source)
