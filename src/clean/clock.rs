@@ -86,6 +86,10 @@ impl Step {
     fn clear(&mut self) {
         self.count = 0;
     }
+
+    fn is_clear(&self) -> bool {
+        self.count == 0
+    }
 }
 
 /// The greatest and least lead seen within a window of our time.
@@ -259,6 +263,7 @@ fn uptime_us(us: u64) -> i64 {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct TrackerClock {
     lead_us: i64,
+    #[serde(default, skip_serializing_if = "Step::is_clear")]
     step: Step,
     /// Readings in a row that are too old to be true.
     #[serde(default, skip_serializing_if = "is_none")]

@@ -87,14 +87,16 @@ impl Last {
 pub(super) struct TrackerRow {
     clock: TrackerClock,
     last: Option<Last>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     jump: Option<Jump>,
-    /// Not in rows of the first builds.
-    #[serde(with = "maybe_micros", default)]
+    /// Where it is not when its newest remembered message came.
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     heard: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fences: Vec<FenceState>,
     seen: Chunk,
     next_chunk: u64,
-    #[serde(with = "maybe_micros", default)]
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     alive: Option<Timestamp>,
     #[serde(default)]
     late: LateRow,
@@ -309,7 +311,7 @@ impl Tracker {
             clock: self.clock.clone(),
             last: self.last,
             jump: self.jump.as_deref().cloned(),
-            heard: Some(self.heard),
+            heard: Some(self.heard).filter(|heard| *heard != self.seen.last_received()),
             fences: self.states.clone(),
             seen: self.seen.open.clone(),
             next_chunk: self.seen.next(),
@@ -391,6 +393,25 @@ mod tests {
             };
             assert_eq!(said, *expect, "fix {number}");
         }
+    }
+
+    /// The row of one that drives, with a full chunk: SQLite keeps 1,002 bytes of a row, with its
+    /// key, in the page of its neighbours.
+    #[test]
+    fn a_row_needs_no_page_of_its_own() {
+        let rules = TrackerRules::default();
+        let fences = FenceIndex::new(&[]);
+        let (horizon, via) = (Duration::from_secs(86_400), "broker".into());
+        let rules = FixRules { clock: &CLOCK, horizon, tracker: &rules, fences: &fences, via: &via };
+        let mut tracker = Tracker::default();
+        for minute in 0..64 {
+            let fix = fix(minute * 60, 50.123_456_7 + minute as f64 * 0.01);
+            let now = fix.observed_at;
+            tracker.take(fix, now, &rules).unwrap();
+        }
+        assert_eq!(tracker.stands(), Some(false));
+        let row = serde_json::to_vec(&tracker.row()).unwrap();
+        assert!((700..940).contains(&row.len()), "{} bytes: {}", row.len(), String::from_utf8_lossy(&row));
     }
 
     #[test]

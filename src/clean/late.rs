@@ -55,7 +55,7 @@ struct Waiting {
     /// The connection that the last of them came by.
     via: SourceId,
     /// Oldest first.
-    #[serde(with = "place::hex_rows")]
+    #[serde(with = "place::rows")]
     places: Vec<Place>,
     /// No more of them can be merged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -65,7 +65,7 @@ struct Waiting {
 /// As the tracker's row holds it.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct LateRow {
-    #[serde(with = "place::hex_rows", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(with = "place::rows", default, skip_serializing_if = "Vec::is_empty")]
     kept: Vec<Place>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     visits: Vec<Visit>,

@@ -55,6 +55,7 @@ mod motion;
 mod neighbours;
 mod odds;
 mod one_row;
+mod packed;
 mod place;
 mod portal;
 mod presence;

@@ -34,6 +34,9 @@ const STILL: f64 = 1.5;
 const STILL_MPS: f64 = 0.5;
 /// The place follows new fixes by no less than a share of this.
 const MOST_WEIGHT: u8 = 20;
+/// Fixes nearer to one another in time err alike: the place follows the first of them alone. If it followed all of one a
+/// second, it would follow a slow drive.
+const ERR_ALIKE: Duration = Duration::from_secs(30);
 /// After so many fixes the middle of a place is worth more than one of them; and a fix belongs to it that is no further
 /// away than so many times what it is vague by.
 const STEADY_FIXES: u8 = 4;
@@ -61,18 +64,22 @@ pub(super) struct Stationary {
     /// The middle of its fixes here.
     middle: Position,
     weight: u8,
+    /// The last fix that it followed; not in rows of the first builds.
+    #[serde(with = "micros", default = "long_ago")]
+    followed: Timestamp,
     /// The last fix here.
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     last: Place,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     leaving: Option<Box<Leaving>>,
 }
 
 /// Fixes in a row that are away.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Leaving {
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     first: Place,
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     last: Place,
     metres: f64,
     count: u8,
@@ -85,12 +92,12 @@ pub(super) struct Moving {
     start: Position,
     /// Up to `counted`.
     metres: f64,
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     counted: Place,
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     last: Place,
     /// Where it may be coming to rest, and how far it had come then.
-    #[serde(with = "place::hex_row")]
+    #[serde(with = "place::row")]
     rest: Place,
     metres_to_rest: f64,
     /// Its last fix said that the engine is off.
@@ -175,13 +182,17 @@ impl Moves {
 
 impl Stationary {
     fn at(place: Place) -> Self {
-        Self { since: place.at, middle: place.position(), weight: 1, last: place, leaving: None }
+        let (since, middle) = (place.at, place.position());
+        Self { since, middle, weight: 1, followed: since, last: place, leaving: None }
     }
 
     /// A fix that belongs to the place.
     fn stays(&mut self, here: Place) {
-        self.weight = (self.weight + 1).min(MOST_WEIGHT);
-        self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
+        if here.at.since(self.followed) >= ERR_ALIKE {
+            self.weight = (self.weight + 1).min(MOST_WEIGHT);
+            self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
+            self.followed = here.at;
+        }
         self.last = here;
         self.leaving = None;
     }
@@ -270,6 +281,10 @@ impl Moving {
         let motion = Motion { change: MotionChange::Stopped, position: end, since: None, trip: Some(trip) };
         (self.rest.at, motion)
     }
+}
+
+fn long_ago() -> Timestamp {
+    Timestamp::MIN
 }
 
 fn vague_m(place: &Place, rules: &TrackerRules) -> f64 {

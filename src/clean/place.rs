@@ -1,8 +1,9 @@
 //! Where a tracker was and when, in 24 bytes: a position to a centimetre.
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserializer, Serializer};
 
+use super::packed;
 use crate::domain::geodesy::{self, Position};
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::readings::Fix;
@@ -97,31 +98,31 @@ impl Place {
     }
 }
 
-/// A place as hexadecimal text.
-pub(super) mod hex_row {
+/// A place in a row.
+pub(super) mod row {
     use super::*;
 
     pub fn serialize<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
-        hex_rows::serialize(std::slice::from_ref(place), serializer)
+        packed::serialize(&place.bytes(), serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
-        let places = hex_rows::deserialize(deserializer)?;
+        let places = rows::deserialize(deserializer)?;
         places.first().copied().ok_or_else(|| D::Error::custom("no place"))
     }
 }
 
-/// Places as hexadecimal text: a row is written with every fix.
-pub(super) mod hex_rows {
+/// Places in a row.
+pub(super) mod rows {
     use super::*;
 
     pub fn serialize<S: Serializer>(places: &[Place], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = places.iter().flat_map(Place::bytes).collect();
-        hex::encode(bytes).serialize(serializer)
+        let bytes: Vec<[u8; BYTES]> = places.iter().map(Place::bytes).collect();
+        packed::serialize(bytes.as_flattened(), serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Place>, D::Error> {
-        let bytes = hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let bytes = packed::deserialize(deserializer)?;
         let (places, []) = bytes.as_chunks() else { return Err(D::Error::custom("half a place")) };
         Ok(places.iter().map(Place::read).collect())
     }

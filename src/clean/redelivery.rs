@@ -13,35 +13,30 @@ use std::collections::VecDeque;
 use std::hash::Hasher;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
-use super::rows::micros;
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::time::Timestamp;
 
+mod row;
+
 /// Messages in a chunk: what a commit rewrites, at most. The open chunk is part of what a tracker costs
-/// whatever the budget is, and all of that is to stay within a kibibyte.
-pub(super) const CHUNK: usize = 32;
+/// whatever the budget is, and all of that is to stay within a kibibyte, in memory and as a row.
+pub(super) const CHUNK: usize = 24;
 /// Messages for which an open chunk makes room at a time.
 const GROWS_BY: usize = CHUNK / 4;
 /// Chunks of one tracker: 16,416 messages, 4.5 hours at one a second; the oldest go first.
-pub(super) const MAX_CHUNKS: usize = 513;
+pub(super) const MAX_CHUNKS: usize = 684;
 /// What a full chunk takes in memory: its messages, itself (in a queue that may be half empty), its place
 /// in the budget, and what the allocator adds.
 const CHUNK_BYTES: usize = 8 * CHUNK + 2 * size_of::<Chunk>() + 2 * size_of::<(DeviceId, u64)>() + 32;
 
-/// One chunk; its row.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Chunk {
     /// Source times of its messages: a message outside of them is not in it.
-    #[serde(with = "micros")]
     oldest: Timestamp,
-    #[serde(with = "micros")]
     newest: Timestamp,
-    #[serde(with = "micros")]
     received: Timestamp,
-    #[serde(with = "hex_words")]
     messages: Vec<u64>,
 }
 
@@ -262,26 +257,6 @@ impl Chunk {
     }
 }
 
-/// Sixteen hex digits a word, one after the other.
-mod hex_words {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(words: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        serializer.serialize_str(&hex::encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-        let bytes = hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
-        let words = bytes.chunks(8).map(|word| {
-            let word = <[u8; 8]>::try_from(word).map_err(D::Error::custom)?;
-            Ok(u64::from_be_bytes(word))
-        });
-        words.collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,6 +298,19 @@ mod tests {
             seen.remember(at(0), Digest(message), at(0), HORIZON);
         }
         assert!(seen.len() <= CHUNK * (MAX_CHUNKS + 1), "{}", seen.len());
+    }
+
+    #[test]
+    fn a_row_of_an_older_build_is_read() {
+        let old = r#"{"oldest":1000000,"newest":2000000,"received":3000000,"messages":"0102030405060708ffffffffffffffff"}"#;
+        let chunk: Chunk = serde_json::from_str(old).unwrap();
+        let messages = vec![0x0102_0304_0506_0708, u64::MAX];
+        assert_eq!(chunk, Chunk { oldest: at(1), newest: at(2), received: at(3), messages });
+        let again = serde_json::to_string(&chunk).unwrap();
+        assert_eq!(serde_json::from_str::<Chunk>(&again).unwrap(), chunk);
+        for wrong in [r#""~AAAA""#, r#""~AAAAAAAAAAA""#, r#"{"oldest":1}"#] {
+            assert!(serde_json::from_str::<Chunk>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_journal.sql"),
     include_str!("migrations/0002_dead_letters_cut.sql"),
     include_str!("migrations/0003_check_ins.sql"),
+    include_str!("migrations/0004_packed_rows.sql"),
 ];
 
 /// SQLite's `application_id` of a journal: `TALY`.

@@ -55,6 +55,40 @@ fn seconds(told: &[Told]) -> Vec<(MotionChange, i64)> {
     told.iter().map(|(at, motion)| (motion.change, second(*at))).collect()
 }
 
+/// A yard tractor at a walking pace, and a truck in town, with a fix a second: 600 m, and then to rest.
+#[test]
+fn a_slow_drive_with_a_fix_a_second_is_a_trip() {
+    for pace in [1.5, 7.0] {
+        let drives = (600.0 / pace) as i64;
+        let way = (0..600).chain(600..600 + drives).chain(600 + drives..1200 + drives);
+        let told = told_of(way.map(|second| {
+            let north = (second - 600).clamp(0, drives) as f64 * pace;
+            fix(second, [north, 0.0])
+        }));
+        let [(_, moving), (_, stopped)] = &told[..] else { panic!("{pace} m/s: {:?}", seconds(&told)) };
+        assert_eq!([moving.change, stopped.change], [Moving, Stopped]);
+        let trip = stopped.trip.as_ref().unwrap();
+        let driven = drives as f64 * pace;
+        // It may be at rest as soon as it is within `stop_within_m` of where it stays.
+        let short = driven - trip.distance_m;
+        assert!((0.0..=TrackerRules::default().stop_within_m).contains(&short), "{short} m short");
+    }
+}
+
+/// What errs alike is not surer for being many: two minutes of fixes, one a second, all 20 m off.
+#[test]
+fn many_fixes_of_one_moment_are_not_surer_than_a_few() {
+    let rules = TrackerRules::default();
+    let sure_m = |every: i64| {
+        let mut moves = Moves::begin(&fix(0, [20.0, 0.0]));
+        for second in (every..=120).step_by(every as usize) {
+            moves.take(&fix(second, [20.0, 0.0]), &rules, &mut Vec::new());
+        }
+        moves.steadied(&fix(121, [20.0, 0.0]), &rules).unwrap().1
+    };
+    assert_eq!(sure_m(1), sure_m(30));
+}
+
 /// The place is surer than any of its fixes; what a fix is too far away for says itself.
 #[test]
 fn where_it_stands_is_the_middle_of_its_fixes() {

@@ -125,14 +125,13 @@ fn a_restart_does_not_make_a_stranger_younger() {
 }
 
 #[test]
-fn a_row_of_the_first_builds_counts_from_its_newest_message() {
+fn a_row_that_does_not_say_when_it_was_heard_counts_from_its_newest_message() {
     let mut rig = Rig::new(&limits(10));
     assert!(rig.fix("a/stranger", 0));
     rig.commit();
     let key = (StateKind::Tracker, "a/stranger".to_owned());
-    let mut row: serde_json::Value = serde_json::from_slice(&rig.rows[&key]).unwrap();
-    assert!(row.as_object_mut().unwrap().remove("heard").is_some());
-    rig.rows.insert(key, serde_json::to_vec(&row).unwrap());
+    let row: serde_json::Value = serde_json::from_slice(&rig.rows[&key]).unwrap();
+    assert!(row.get("heard").is_none());
     let mut rig = rig.restarted(&limits(10));
     assert!(rig.fix("r/busy", 23 * HOUR_MS));
     assert_eq!(rig.cleaner.remembered().forgotten, 0);
@@ -156,7 +155,7 @@ fn the_memory_of_messages_is_bounded_and_the_oldest_go_first() {
         let remembered = rig.cleaner.remembered();
         assert!(remembered.redelivery_bytes > 60 << 10 && remembered.redelivery_bytes <= 64 << 10);
         let chunks = rig.rows.keys().filter(|(kind, _)| *kind == StateKind::TrackerSeen).count();
-        assert!((100..160).contains(&chunks), "{chunks} rows");
+        assert!((140..220).contains(&chunks), "{chunks} rows");
         for device in 0..40 {
             assert!(!rig.fix_received(&format!("r/{device}"), 999_000, 1_000_000));
             assert!(!rig.fix_received(&format!("r/{device}"), 950_000, 1_000_000));
@@ -176,7 +175,7 @@ fn the_memory_of_messages_is_bounded_and_the_oldest_go_first() {
     let mut rig = rig.restarted(&smaller);
     rig.commit();
     assert!(rig.cleaner.remembered().redelivery_bytes <= 8 << 10);
-    assert!(rig.rows.keys().filter(|(kind, _)| *kind == StateKind::TrackerSeen).count() < 20);
+    assert!(rig.rows.keys().filter(|(kind, _)| *kind == StateKind::TrackerSeen).count() < 28);
 }
 
 /// The order of eviction is kept in a queue that must not outgrow what it orders.

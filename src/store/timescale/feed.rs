@@ -23,10 +23,9 @@ const PAGE: usize = 1000;
 /// Bodies in one batch, at most; with [`QUEUE`] it bounds what forwarding holds in memory.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// Batches smaller than this leave no more often than [`SMALL_BATCH_INTERVAL`]: a transaction's cost hardly
-/// depends on its rows, and nobody waits for it.
-const SMALL_BATCH: u64 = 1000;
-const SMALL_BATCH_INTERVAL: Duration = Duration::from_millis(50);
+/// Batches that hold all there is leave no more often than this: a transaction's cost hardly depends on its rows, and
+/// nobody waits for it.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 pub struct Feed {
     pub journal: Reader,
@@ -46,12 +45,12 @@ impl Feed {
             match build(&self.journal, &self.lineage, after, self.batch_rows, u64::MAX).await {
                 Ok(Some(batch)) => {
                     after = batch.last;
-                    let small = batch.events < SMALL_BATCH;
+                    let all = after.seq >= *self.committed.borrow();
                     if batches.send(Ok(batch)).await.is_err() {
                         return;
                     }
-                    if small && !complete {
-                        self.pause_until(began + SMALL_BATCH_INTERVAL, &batches).await;
+                    if all && !complete {
+                        self.pause_until(began + INTERVAL, &batches).await;
                     }
                 }
                 Ok(None) if complete => return,

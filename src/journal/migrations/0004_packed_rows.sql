@@ -1,0 +1,2 @@
+-- Rows of trackers hold base64 where they held hexadecimal digits. Older rows stay as they are until they are written
+-- again; builds before this one cannot read the new ones.
