@@ -1,6 +1,6 @@
 //! A simulated fleet through cleaning and through a baseline, graded against the truth; prints a table.
 //!
-//! `cargo bench --bench fleet -- [--seeds N] [--from SEED] [--only NAME] [--scenario FILE]…`
+//! `cargo bench --bench fleet -- [--seeds N] [--from SEED] [--only NAME] [--explain] [--scenario FILE]…`
 //!
 //! Exit code 1 where a goal is missed. A scenario is written as `simulators/scenarios/fleet/town.toml` explains. The
 //! accuracy is one of a simulator.
@@ -22,10 +22,13 @@ const SEEDS: u64 = 5;
 struct Arguments {
     #[command(flatten)]
     chosen: Chosen,
+    /// Tells each spurious visit.
+    #[arg(long)]
+    explain: bool,
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { chosen } = Arguments::parse();
+    let Arguments { chosen, explain } = Arguments::parse();
     let began = Instant::now();
     let (scenarios, seeds) = (chosen.scenarios()?, chosen.seeds(SEEDS));
     let report = fleet::grade(&scenarios, seeds.clone());
@@ -36,6 +39,11 @@ fn main() -> Result<ExitCode> {
         seeds.count(),
         began.elapsed().as_secs_f64()
     );
+    for graded in report.0.iter().filter(|_| explain) {
+        for remark in &graded.grades[0].remarks {
+            println!("{}: {remark}", graded.name);
+        }
+    }
     for failure in report.failures() {
         println!("not met: {failure}");
     }

@@ -1,7 +1,8 @@
 //! The whole daemon polling many Modbus devices over TCP, and how evenly it asks them.
 //!
 //! `cargo bench --bench modbus [-- SECONDS [DEVICES]]`; default 30 seconds of 1,000 devices, 20 registers a second each, one
-//! request. The devices are in this process, on the same cores. First all of them answer; then one accepts connections
+//! request. The devices are in this process, on the same cores. First every value is another one every time, and all are
+//! events; then values leave their deadband twice a minute, as those of processes do; then one device accepts connections
 //! and says nothing. Jitter is by how much a request came before or after the moment at which it was due, which is a
 //! second after the one before, by each device's own clock.
 
@@ -22,6 +23,8 @@ use daemon::{Daemon, Series};
 
 const PERIOD: Duration = Duration::from_secs(1);
 const POINTS: u16 = 20;
+/// A deadband that values, which count up by one each time, leave twice a minute.
+const CALM: u16 = 30;
 const STEP: Duration = Duration::from_millis(200);
 /// Connections come up one after the other; then the polls settle.
 const SETTLES: Duration = Duration::from_secs(3);
@@ -31,14 +34,18 @@ async fn main() -> Result<()> {
     let words: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let seconds = words.first().copied().unwrap_or(30);
     let devices = usize::try_from(words.get(1).copied().unwrap_or(1000))?;
-    for hung in [false, true] {
-        let told = run(Duration::from_secs(seconds), devices, hung).await?;
-        println!("{devices} devices{}: {told}", if hung { ", one of them hung" } else { "" });
+    for (deadband, hung, what) in [
+        (0, false, "every value another one each time"),
+        (CALM, false, "values leave their deadband twice a minute"),
+        (CALM, true, "the same, one of them hung"),
+    ] {
+        let told = run(Duration::from_secs(seconds), devices, deadband, hung).await?;
+        println!("{devices} devices, {what}: {told}");
     }
     Ok(())
 }
 
-async fn run(span: Duration, devices: usize, hung: bool) -> Result<String> {
+async fn run(span: Duration, devices: usize, deadband: u16, hung: bool) -> Result<String> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let (mut addresses, mut asked) = (Vec::new(), Vec::new());
     for nth in 0..devices {
@@ -53,14 +60,16 @@ async fn run(span: Duration, devices: usize, hung: bool) -> Result<String> {
             }
         });
     }
-    let daemon = Daemon::start(folder.path(), |listen| text(folder.path(), &addresses, listen))?;
+    let daemon = Daemon::start(folder.path(), |listen| text(folder.path(), &addresses, deadband, listen))?;
     let up = devices - usize::from(hung);
     daemon.wait(STEP, |series| series.sum("tallyman_source_up") >= up as f64).await?;
     sleep(SETTLES).await;
+    let before = daemon.scrape().await?;
     let (began, cpu_before) = (Instant::now(), daemon.cpu()?);
     sleep(span).await;
     let (ended, cpu) = (Instant::now(), daemon.cpu()? - cpu_before);
     let series = daemon.scrape().await?;
+    let events = series.sum("tallyman_journal_events_total") - before.sum("tallyman_journal_events_total");
     let mut jitters = Vec::new();
     let mut requests = 0;
     for asked in asked.iter().skip(usize::from(hung)) {
@@ -75,9 +84,10 @@ async fn run(span: Duration, devices: usize, hung: bool) -> Result<String> {
     let missed = skipped(&series);
     ensure!(series.sum("tallyman_books_imbalance") == 0.0, "the books do not balance");
     Ok(format!(
-        "{:.2} of a core, {} MiB; jitter p50 {:.1} ms, p99 {:.1} ms; {requests} requests of {due:.0} due, {missed:.0} polls skipped",
+        "{:.2} of a core, {} MiB, {:.0} events/s; jitter p50 {:.1} ms, p99 {:.1} ms; {requests} requests of {due:.0} due, {missed:.0} polls skipped",
         cpu / span.as_secs_f64(),
         daemon.memory()?,
+        events / span.as_secs_f64(),
         jitters[jitters.len() / 2] * 1e3,
         p99 * 1e3,
     ))
@@ -116,11 +126,12 @@ async fn serve(mut stream: TcpStream, answers: bool, asked: Arc<Mutex<Vec<Instan
     }
 }
 
-fn text(folder: &Path, addresses: &[String], listen: &str) -> String {
+fn text(folder: &Path, addresses: &[String], deadband: u16, listen: &str) -> String {
     let points: String = (0..POINTS)
         .map(|nth| {
             format!(
-                "[[profile.point]]\nname = \"p{nth}\"\ntable = \"holding\"\naddress = {nth}\ntype = \"u16\"\n"
+                "[[profile.point]]\nname = \"p{nth}\"\ntable = \"holding\"\naddress = {nth}\ntype = \"u16\"\n\
+                 deadband = {deadband}\n"
             )
         })
         .collect();

@@ -40,9 +40,16 @@ pub(super) struct SensorPoint {
     pub device: DeviceId,
     pub point: PointId,
     last: Option<Said>,
-    /// The newest sample, where it was not said.
+    /// The newest sample, where a door holds it back. A crash must not widen what lines may miss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<Said>,
+    /// The newest sample, where it was not told because it is like the last one that was. Not kept: to write a row for
+    /// every value that does not change would be most of the work, and what it says is known to a deadband.
+    #[serde(skip)]
+    alike: Option<Said>,
+    /// In which connection of its source that was.
+    #[serde(skip)]
+    connection: u64,
     /// Where a door swings: how far the samples since the last one left it open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     door: Option<Door>,
@@ -118,6 +125,8 @@ impl SensorPoint {
             point,
             last: None,
             held: None,
+            alike: None,
+            connection: 0,
             door: None,
             stale: false,
             credence: Credence::default(),
@@ -135,6 +144,20 @@ impl SensorPoint {
     pub fn restored(&mut self, rules: Arc<[LimitConfig]>) {
         self.credence.interrupted();
         self.rules = rules;
+        self.judged = self.newest_kept();
+    }
+
+    /// The connection of its source by which it is heard now. What came by an earlier one and was not told is forgotten,
+    /// as by a restart.
+    pub fn heard_by(&mut self, connection: u64) {
+        if std::mem::replace(&mut self.connection, connection) != connection && self.alike.take().is_some() {
+            self.judged = self.newest_kept();
+        }
+    }
+
+    fn newest_kept(&self) -> Timestamp {
+        let kept = [&self.last, &self.held].into_iter().flatten().map(|said| said.at);
+        kept.max().unwrap_or(Timestamp::MIN)
     }
 
     /// Takes up the limits as they are now; an excursion over one that is no more is forgotten.
@@ -154,13 +177,14 @@ impl SensorPoint {
             seen.push(Seen::Sample(sample));
             return true;
         }
-        self.dirty |= sample.observed_at != self.judged;
         self.judged = sample.observed_at;
+        let credence = self.credence.clone();
         match sample.value.filter(|_| sample.quality == Quality::Good) {
             Some(value) if self.credence.believes(checks, value, sample.observed_at) => {}
             Some(_) => sample.quality = Quality::SensorNotAccurate,
             None => self.credence.interrupted(),
         }
+        self.dirty |= self.credence != credence;
         if sample.quality != Quality::Good {
             self.lose_sight();
         }

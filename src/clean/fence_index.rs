@@ -10,7 +10,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::config::FenceConfig;
-use crate::domain::geodesy::{Position, short_way};
+use crate::domain::geodesy::{Path, Position, short_way};
 use crate::domain::ids::FenceId;
 use crate::domain::shape::Shape;
 
@@ -57,14 +57,15 @@ impl FenceIndex {
         Some(&self.fences[at])
     }
 
-    /// Fences that somebody on the straight way between two positions may be inside of, by name. Without a
-    /// beginning: those at its end.
-    pub fn along(&self, from: Option<Position>, to: Position) -> impl Iterator<Item = &FenceConfig> {
+    /// Fences that somebody on this way may be inside of, by name.
+    pub fn along(&self, way: &Path) -> impl Iterator<Item = &FenceConfig> {
         let mut found: SmallVec<[u32; 16]> = SmallVec::new();
         for size in &self.sizes {
-            each_cell(*size, from.unwrap_or(to), to, |cell| {
-                found.extend(self.cells.get(&cell).into_iter().flatten().copied());
-            });
+            for (from, to) in way.legs() {
+                each_cell(*size, from, to, |cell| {
+                    found.extend(self.cells.get(&cell).into_iter().flatten().copied());
+                });
+            }
         }
         found.sort_unstable();
         found.dedup();
@@ -195,8 +196,8 @@ mod tests {
             let places = [(0.0, 0.0), (51.5, -0.1), (-33.9, 151.2), (10.0, 179.999), (10.0, -179.999), (80.0, 20.0)];
             let from = beside(at(places[place].0, places[place].1), from.0 * size, from.1 * size);
             let to = beside(from, step.0 * size, step.1 * size);
-            let near: Vec<_> = index.along(Some(from), to).map(|fence| &fence.name).collect();
-            let here: Vec<_> = index.along(None, to).map(|fence| &fence.name).collect();
+            let near: Vec<_> = index.along(&Path::straight(from, to)).map(|fence| &fence.name).collect();
+            let here: Vec<_> = index.along(&Path::point(to)).map(|fence| &fence.name).collect();
             for fence in fences {
                 let inside = |part: f64| fence.shape.distance_m(from.towards(to, part), 1.0) <= 0.0;
                 if (0..=50).any(|part| inside(f64::from(part) / 50.0)) {
@@ -213,12 +214,12 @@ mod tests {
     fn what_is_far_away_is_not_looked_at() {
         let fences = fences();
         let index = FenceIndex::new(&fences);
-        assert_eq!(index.along(None, at(-60.0, 100.0)).count(), 0);
+        assert_eq!(index.along(&Path::point(at(-60.0, 100.0))).count(), 0);
         // A corridor across a country is not looked at beside its line, though within its bounding box.
         let road = Shape::corridor(&[vec![at(48.0, 7.0), at(54.0, 13.0)]], 100.0).unwrap();
         let index = FenceIndex::new(&[FenceConfig::new("road", road)]);
-        assert_eq!(index.along(None, at(49.0, 12.0)).count(), 0);
-        assert_eq!(index.along(None, at(51.0, 10.0)).count(), 1);
+        assert_eq!(index.along(&Path::point(at(49.0, 12.0))).count(), 0);
+        assert_eq!(index.along(&Path::point(at(51.0, 10.0))).count(), 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
-use super::geofence::{self, Change, FenceState, Way};
+use super::geofence::{self, Change, FenceState, Way, steering};
 use super::late::{Late, LateRow, Memory, Now, Revealed};
 use super::motion::{self, Moves};
 use super::redelivery::{Chunk, Seen};
@@ -68,17 +68,25 @@ struct Last {
     lon: f64,
     #[serde(with = "maybe_exact", default)]
     accuracy: Option<f64>,
+    /// Whole degrees from 1 to 360, where it moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    course: Option<u16>,
 }
 
 impl Last {
     fn of(fix: &Fix) -> Self {
         let Position { lat, lon } = fix.position;
-        Self { at: fix.observed_at, lat, lon, accuracy: fix.accuracy_m }
+        let course = steering(fix).map(|course| (course.round() as u16).max(1));
+        Self { at: fix.observed_at, lat, lon, accuracy: fix.accuracy_m, course }
     }
 
     fn fix(self, device: &DeviceId) -> Fix {
         let position = Position { lat: self.lat, lon: self.lon };
-        Fix { accuracy_m: self.accuracy, ..Fix::bare(device.clone(), self.at, position, Digest(0)) }
+        Fix {
+            accuracy_m: self.accuracy,
+            course_deg: self.course.map(f64::from),
+            ..Fix::bare(device.clone(), self.at, position, Digest(0))
+        }
     }
 }
 

@@ -16,11 +16,15 @@ use serde::{Deserialize, Serialize};
 use super::fence_index::FenceIndex;
 use super::rows::{exact_fix, maybe_micros};
 use crate::config::{FenceConfig, TrackerRules};
-use crate::domain::geodesy::Position;
+use crate::domain::geodesy::{Path, Position};
 use crate::domain::ids::FenceId;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
+
+mod way;
+
+pub(super) use way::{Way, steering};
 
 /// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
 const STEADY_TIMES: f64 = 2.0;
@@ -93,15 +97,6 @@ pub(super) struct Change {
     pub late: bool,
 }
 
-/// An accepted fix and the accepted one before it.
-pub(super) struct Way<'a> {
-    pub before: Option<&'a Fix>,
-    pub fix: &'a Fix,
-    /// Where it is, by the fixes while it stands, and how sure that is; none: as the fix says.
-    pub steady: Option<(Position, f64)>,
-    pub rules: &'a TrackerRules,
-}
-
 /// Judges an accepted fix. Changes come with the fix that first said so: inferred visits, then exits before
 /// entries, by name.
 pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<'_>) -> Vec<Change> {
@@ -112,7 +107,7 @@ pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<
         }
     }
     let known = states.len();
-    for fence in index.along(way.beginning().map(|fix| fix.position), way.fix.position) {
+    for fence in index.along(&way.path()) {
         if states[..known].binary_search_by(|state| state.fence.cmp(&fence.name)).is_err() {
             let mut state = FenceState::new(fence.name.clone());
             state.take(fence, way, &mut changes);
@@ -145,19 +140,6 @@ pub(super) fn adopt(states: &mut Vec<FenceState>, state: FenceState) {
             states.insert(at, state);
         }
         Err(_) => {}
-    }
-}
-
-impl Way<'_> {
-    /// The fix before, where something may be inferred from a straight line between the two. What was confirmed though
-    /// nothing goes so fast was never on the way there.
-    pub fn beginning(&self) -> Option<&Fix> {
-        let near = |before: &&Fix| {
-            self.fix.observed_at.since(before.observed_at) <= self.rules.infer_within
-                && before.position.distance_m(self.fix.position) <= self.rules.infer_within_m
-                && before.least_speed_mps(self.fix) <= self.rules.max_speed_mps
-        };
-        self.before.filter(near)
     }
 }
 
@@ -317,7 +299,7 @@ fn inferred(fence: &FenceConfig, refuted: Option<Pending>, way: &Way<'_>) -> Opt
     if let Some(Pending { first, before, .. }) = refuted {
         let is_short = way.fix.observed_at.since(first.observed_at) <= way.rules.infer_within;
         let margin = margin_m(fence, way.fix, way.rules);
-        fence.shape.crossed(before?, way.fix.position, margin).filter(|_| is_short)?;
+        fence.shape.crossed(&Path::straight(before?, way.fix.position), margin).filter(|_| is_short)?;
         return Some(Passing {
             entered: first,
             exited: way.fix.clone(),
@@ -331,7 +313,7 @@ fn inferred(fence: &FenceConfig, refuted: Option<Pending>, way: &Way<'_>) -> Opt
     Some(Passing { entered, exited, count: 1, after, before: Some(way.fix.observed_at) })
 }
 
-/// Where the straight way from the fix before crosses the edge, as fixes.
+/// Where the way from the fix before crosses the edge, as fixes.
 fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     let before = way.beginning()?;
     let is_sure = |fix: &Fix| accuracy_m(fix) <= fence.shape.depth_m();
@@ -339,16 +321,19 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
         return None;
     }
     let margin = margin_m(fence, way.fix, way.rules).max(margin_m(fence, before, way.rules));
-    let crossing = fence.shape.crossed(before.position, way.fix.position, margin)?;
-    Some((between(before, way.fix, crossing.enters), between(before, way.fix, crossing.leaves)))
+    let path = way.path();
+    let crossing = fence.shape.crossed(&path, margin)?;
+    let [entered, exited] =
+        [crossing.enters, crossing.leaves].map(|part| between(before, way.fix, path.at(part), part));
+    Some((entered, exited))
 }
 
-fn between(from: &Fix, to: &Fix, part: f64) -> Fix {
+fn between(from: &Fix, to: &Fix, position: Position, part: f64) -> Fix {
     let span = to.observed_at.since(from.observed_at);
     let accuracy_m = from.accuracy_m.into_iter().chain(to.accuracy_m).reduce(f64::max);
     Fix {
         observed_at: from.observed_at + Duration::from_secs_f64(span.as_secs_f64() * part.clamp(0.0, 1.0)),
-        position: from.position.towards(to.position, part),
+        position,
         accuracy_m,
         altitude_m: None,
         speed_mps: None,

@@ -22,6 +22,7 @@ use super::geofence::side;
 use super::place::{self, Place};
 use super::rows::micros;
 use crate::config::TrackerRules;
+use crate::domain::geodesy::Path;
 use crate::domain::ids::SourceId;
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
@@ -184,7 +185,7 @@ fn after(kept: &[Place], at: Timestamp) -> usize {
 /// A number for the fences that a fix is inside of, or says nothing of.
 fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
     let mut number: u32 = 0;
-    for fence in fences.along(None, fix.position) {
+    for fence in fences.along(&Path::point(fix.position)) {
         let said = match side(fence, fix, rules) {
             Some(true) => 3,
             None => 7,

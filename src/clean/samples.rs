@@ -78,6 +78,7 @@ impl Cleaner {
         let (clean, was_stale) = (!sensor.dirty, sensor.stale);
         let mut seen = Vec::new();
         let checks = sensor.checks;
+        sensor.heard_by(self.sources[index].connections);
         let late = sensor.take(sample, &checks, &mut seen);
         sensor.silence.broken(received, index, &self.sources[index]);
         self.staleness.heard(&mut sensor.silence, &key, checks.stale_after);

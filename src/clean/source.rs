@@ -80,6 +80,8 @@ pub(super) struct Source {
     pub drops: u64,
     /// Inputs with a light barrier: of which read point, and its place among that one's.
     pub beams: Vec<(u16, usize, usize)>,
+    /// How often it came up.
+    pub connections: u64,
     pub dirty: bool,
 }
 
@@ -126,6 +128,7 @@ impl Source {
             antennas: Vec::new(),
             drops: 0,
             beams: Vec::new(),
+            connections: 0,
             dirty: false,
         }
     }
@@ -181,6 +184,7 @@ impl Source {
 
     pub fn set_up(&mut self, replaying: bool, at: Timestamp) {
         self.last_received = at;
+        self.connections += 1;
         self.link = if replaying { Link::Replaying(Replay::new(at)) } else { Link::Live };
         self.pass(at);
     }

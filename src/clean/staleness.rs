@@ -119,6 +119,9 @@ impl Cleaner {
     fn fall_silent(&mut self, key: &Key, at: Timestamp, out: &mut Cleaned) {
         let Some(sensor) = self.sensors.get_mut(key) else { return };
         let (clean, was_stale, mut seen) = (!sensor.dirty, sensor.stale, Vec::new());
+        if let Some((_, source)) = sensor.silence.heard {
+            sensor.heard_by(self.sources[source].connections);
+        }
         sensor.fall_silent(self.rules.stale_after(key).is_none(), &mut seen);
         self.staleness.stale += usize::from(sensor.stale && !was_stale);
         // A point without a source of this run goes by its device's name, as a device with a line of its own does.

@@ -44,9 +44,74 @@ impl Position {
         2.0 * EARTH_RADIUS_M * chord.sqrt().min(1.0).asin()
     }
 
+    /// Where another lies from here, in metres east and north; near one another the Earth is flat.
+    pub fn offset_m(self, other: Self) -> [f64; 2] {
+        let a_degree = EARTH_RADIUS_M.to_radians();
+        let east = short_way(other.lon - self.lon) * self.lat.to_radians().cos();
+        [east * a_degree, (other.lat - self.lat) * a_degree]
+    }
+
+    /// So many metres east and north of here.
+    pub fn moved_m(self, [east, north]: [f64; 2]) -> Self {
+        let a_degree = EARTH_RADIUS_M.to_radians();
+        let lon = self.lon + east / a_degree / self.lat.to_radians().cos();
+        Self { lat: self.lat + north / a_degree, lon: short_way(lon) }
+    }
+
     /// A part of the straight way to another, the short way round the Earth.
     pub fn towards(self, other: Self, part: f64) -> Self {
         let lon = self.lon + short_way(other.lon - self.lon) * part;
         Self { lat: self.lat + (other.lat - self.lat) * part, lon: short_way(lon) }
+    }
+}
+
+/// A way over the ground: straight, or round one corner.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Path {
+    from: Position,
+    to: Position,
+    /// With its share of the length.
+    corner: Option<(Position, f64)>,
+    length_m: f64,
+}
+
+impl Path {
+    pub fn straight(from: Position, to: Position) -> Self {
+        Self { from, to, corner: None, length_m: from.distance_m(to) }
+    }
+
+    pub fn round(from: Position, corner: Position, to: Position) -> Self {
+        let (first, second) = (from.distance_m(corner), corner.distance_m(to));
+        let length_m = first + second;
+        if length_m <= 0.0 {
+            return Self::straight(from, to);
+        }
+        Self { from, to, corner: Some((corner, first / length_m)), length_m }
+    }
+
+    /// A way that has not begun.
+    pub fn point(at: Position) -> Self {
+        Self { from: at, to: at, corner: None, length_m: 0.0 }
+    }
+
+    pub fn length_m(&self) -> f64 {
+        self.length_m
+    }
+
+    /// Behind a part of its length.
+    pub fn at(&self, part: f64) -> Position {
+        match self.corner {
+            None => self.from.towards(self.to, part),
+            Some((corner, share)) if part < share => self.from.towards(corner, part / share),
+            Some((corner, share)) if share < 1.0 => corner.towards(self.to, (part - share) / (1.0 - share)),
+            Some((corner, _)) => corner,
+        }
+    }
+
+    /// Its straight lines.
+    pub fn legs(&self) -> impl Iterator<Item = (Position, Position)> {
+        let first = (self.from, self.corner.map_or(self.to, |(corner, _)| corner));
+        let second = self.corner.map(|(corner, _)| (corner, self.to));
+        std::iter::once(first).chain(second)
     }
 }

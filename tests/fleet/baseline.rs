@@ -18,7 +18,7 @@ pub fn judge(run: &Run) -> Vec<Said> {
         for (fence, is_inside) in inside[fix.vehicle].iter_mut().enumerate() {
             let enters = run.fences[fence].depth(fix.place) > 0.0;
             if std::mem::replace(is_inside, enters) != enters {
-                said.push(Said { vehicle: fix.vehicle, fence, enters, at_us: fix.at_us });
+                said.push(Said { vehicle: fix.vehicle, fence, enters, at_us: fix.at_us, inferred: false });
             }
         }
     }

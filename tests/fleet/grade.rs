@@ -23,6 +23,8 @@ pub struct Grade {
     /// Seconds between when it was entered and when that was said to be.
     off_s: Vec<f64>,
     pub trips: Trips,
+    /// Each visit that was spurious, in words.
+    pub remarks: Vec<String>,
 }
 
 /// Drives and the trips that were said.
@@ -66,7 +68,7 @@ impl Grade {
         for (of, mut changes) in said_by {
             changes.sort_by_key(|change| change.at_us);
             let mut left: Vec<&Visit> = true_visits.get(&of).cloned().unwrap_or_default();
-            for (from_us, until_us) in self.intervals(&changes, run.duration_us) {
+            for (from_us, until_us, inferred) in self.intervals(&changes, run.duration_us) {
                 self.said += 1;
                 let overlaps = |visit: &Visit| {
                     let until = visit.until_us.unwrap_or(run.duration_us);
@@ -78,6 +80,10 @@ impl Grade {
                     .min_by_key(|nth| (!is_due(left[*nth]), (left[*nth].from_us - from_us).abs()));
                 let Some(best) = best else {
                     self.spurious += 1;
+                    let (vehicle, fence) = (of.0, &run.fences[of.1].name);
+                    let how = if inferred { ", inferred" } else { "" };
+                    let [from, until] = [from_us, until_us].map(|us| us as f64 / 1e6);
+                    self.remarks.push(format!("v{vehicle} in {fence} from {from:.0} to {until:.0} s{how}"));
                     continue;
                 };
                 let visit = left.remove(best);
@@ -117,14 +123,14 @@ impl Grade {
         self.trips.spurious += said.len();
     }
 
-    /// From each change in to the next change out. Two in the same direction are one too many.
-    fn intervals(&mut self, changes: &[&Said], ends_us: i64) -> Vec<(i64, i64)> {
+    /// From each change in to the next change out, and whether the first was inferred. Two in the same direction are one too many.
+    fn intervals(&mut self, changes: &[&Said], ends_us: i64) -> Vec<(i64, i64, bool)> {
         let (mut open, mut found) = (None, Vec::new());
         for change in changes {
             match (open, change.enters) {
-                (None, true) => open = Some(change.at_us),
-                (Some(from), false) => {
-                    found.push((from, change.at_us));
+                (None, true) => open = Some((change.at_us, change.inferred)),
+                (Some((from, inferred)), false) => {
+                    found.push((from, change.at_us, inferred));
                     open = None;
                 }
                 (Some(_), true) | (None, false) => {
@@ -133,7 +139,7 @@ impl Grade {
                 }
             }
         }
-        found.extend(open.map(|from| (from, ends_us)));
+        found.extend(open.map(|(from, inferred)| (from, ends_us, inferred)));
         found
     }
 

@@ -24,6 +24,8 @@ pub struct Said {
     pub fence: usize,
     pub enters: bool,
     pub at_us: i64,
+    /// By a straight line between two fixes.
+    pub inferred: bool,
 }
 
 /// A trip that somebody says there was.

@@ -42,14 +42,15 @@ pub fn judge(run: &Run) -> (Vec<Said>, Vec<SaidTrip>) {
         for sighting in out.sightings.drain(..) {
             match &sighting.what {
                 // A late visit is told when what came with it is over, whoever speaks then.
-                Seen::Fence { device, fence, change, .. } => {
+                Seen::Fence { device, fence, change, inferred, .. } => {
                     let enters = match change {
                         FenceChange::Entered => true,
                         FenceChange::Exited => false,
                         FenceChange::Dwelt => continue,
                     };
                     let (vehicle, fence) = (number(device), fences[fence.as_str()]);
-                    said.push(Said { vehicle, fence, enters, at_us: since_us(sighting.observed_at) });
+                    let (at_us, inferred) = (since_us(sighting.observed_at), *inferred);
+                    said.push(Said { vehicle, fence, enters, at_us, inferred });
                 }
                 Seen::Motion { device, motion: Motion { trip: Some(trip), .. } } => trips.push(SaidTrip {
                     vehicle: number(device),

@@ -22,7 +22,7 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Said {
     #[serde(with = "micros")]
-    at: Timestamp,
+    pub at: Timestamp,
     #[serde(with = "maybe_exact", default)]
     value: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,8 @@ impl SensorPoint {
         let held_by_door = self.door.is_some();
         // What was held back by the other rule is told: this one does not know how far it was from what lay before it.
         if held_by_door != is_door
-            && (held_by_door || self.held.as_ref().is_some_and(|it| it.mark().is_some()))
+            && (held_by_door
+                || self.alike.as_ref().or(self.held.as_ref()).is_some_and(|it| it.mark().is_some()))
         {
             self.let_go(seen);
         }
@@ -110,12 +111,12 @@ impl SensorPoint {
         let same = self.last.as_ref().is_some_and(|last| last.is_same(&said, deadband));
         let silent_for = self.last.as_ref().map(|last| said.at.since(last.at));
         if same && silent_for.is_some_and(|silent| silent < checks.heartbeat) {
-            self.held = Some(said);
+            self.alike = Some(said);
             return;
         }
-        // A heartbeat is no change: what was held back says the same.
-        if let Some(held) = self.held.take().filter(|_| !same) {
-            self.tell(held, seen);
+        // A heartbeat is no change: what was not told says the same. Rows of older builds have it as held.
+        if let Some(before) = self.alike.take().or(self.held.take()).filter(|_| !same) {
+            self.tell(before, seen);
         }
         self.tell(said, seen);
     }
@@ -154,7 +155,7 @@ impl SensorPoint {
     fn hold(&mut self, said: Said, checks: &PointChecks, seen: &mut Vec<Seen>) {
         let silent_for = self.last.as_ref().map(|last| said.at.since(last.at));
         if silent_for.is_some_and(|silent| silent < checks.heartbeat) {
-            self.held = Some(said);
+            (self.held, self.dirty) = (Some(said), true);
             return;
         }
         (self.held, self.door) = (None, None);
@@ -164,7 +165,7 @@ impl SensorPoint {
     /// What was held back is told: no line goes beyond it.
     pub(super) fn let_go(&mut self, seen: &mut Vec<Seen>) {
         self.door = None;
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.take().or(self.alike.take()) {
             self.tell(held, seen);
         }
     }

@@ -174,3 +174,41 @@ fn an_uncertain_fix_says_nothing() {
     check(&[(0.0, 200.0), (0.0, 200.0), (0.0, 200.0)], &[]);
     check(&[(0.0, 5.0), (0.0, 5.0), (250.0, 200.0), (250.0, 200.0)], &[(Entered, 0)]);
 }
+
+/// 300 m north, a right turn, 300 m east, with a fix at both ends that tells its course: what lies inside of the corner is
+/// cut by a straight line alone, what lies at the corner is missed by it.
+#[test]
+fn a_way_that_turned_leads_round_the_corner() {
+    let start = Position { lat: 50.0, lon: 8.0 };
+    let beside = |name: &str, at: [f64; 2]| FenceConfig {
+        hysteresis_m: 10.0,
+        confirmations: 1,
+        ..FenceConfig::new(name, Shape::circle(start.moved_m(at), 60.0))
+    };
+    let fences = [beside("cut", [130.0, 130.0]), beside("corner", [20.0, 290.0])];
+    let index = FenceIndex::new(&fences);
+    let rules = TrackerRules::default();
+    let told = |courses: Option<[f64; 2]>| {
+        let (mut states, mut told) = (Vec::new(), Vec::new());
+        let ways =
+            [([0.0, 0.0], 0, 0), ([300.0, 300.0], 40, 1), ([500.0, 300.0], 60, 1), ([700.0, 300.0], 80, 1)];
+        let mut before: Option<Fix> = None;
+        for (at, second, course) in ways {
+            let position = start.moved_m(at);
+            let course_deg = courses.map(|courses| courses[course]);
+            let fix = Fix { course_deg, ..fix(second, position.lat, position.lon, 5.0) };
+            let way = Way { before: before.as_ref(), fix: &fix, steady: None, rules: &rules };
+            told.extend(judge(&mut states, &index, &way).into_iter().map(|change| {
+                assert!(change.inferred);
+                (change.fence.to_string(), change.change, change.fix.observed_at.as_micros() / 1_000_000)
+            }));
+            before = Some(fix);
+        }
+        told
+    };
+    let [entered, exited] = [FenceChange::Entered, FenceChange::Exited];
+    assert_eq!(told(Some([360.0, 90.0])), [("corner".into(), entered, 15), ("corner".into(), exited, 25)]);
+    let cut = told(None);
+    assert_eq!(cut.len(), 2, "{cut:?}");
+    assert!(cut.iter().all(|(fence, ..)| fence == "cut"), "{cut:?}");
+}

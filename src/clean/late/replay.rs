@@ -189,7 +189,7 @@ fn fences_of<'a>(run: &Run, now: &Now<'a>) -> Vec<&'a FenceConfig> {
     let mut before = None;
     for Step { fix, .. } in &run.steps {
         let way = Way { before, fix, steady: None, rules: now.rules };
-        found.extend(now.fences.along(way.beginning().map(|fix| fix.position), fix.position));
+        found.extend(now.fences.along(&way.path()));
         before = Some(fix);
     }
     found.extend(now.states.iter().filter_map(|state| now.fences.get(&state.fence)));

@@ -1,7 +1,7 @@
-//! Where a straight way between two positions leads through an area.
+//! Where a way leads through an area.
 
 use super::Shape;
-use crate::domain::geodesy::Position;
+use crate::domain::geodesy::Path;
 
 /// Steps along the way are at least this long, and its ends are found this exactly.
 const STEP_M: f64 = 1.0;
@@ -18,12 +18,12 @@ pub struct Crossing {
 impl Shape {
     /// The first stretch inside of a way that begins and ends outside, where it comes at least `margin_m` inside of
     /// the edge.
-    pub fn crossed(&self, from: Position, to: Position, margin_m: f64) -> Option<Crossing> {
-        let length = from.distance_m(to);
+    pub fn crossed(&self, way: &Path, margin_m: f64) -> Option<Crossing> {
+        let length = way.length_m();
         if length < STEP_M {
             return None;
         }
-        let at = |part: f64| self.distance_m(from.towards(to, part), length);
+        let at = |part: f64| self.distance_m(way.at(part), length);
         // As far as the edge is away, the way cannot be inside: so far one may go at once.
         let (mut part, mut outside, mut steps) = (0.0, 0.0, 0);
         let deep = loop {

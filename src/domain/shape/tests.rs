@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::geodesy::Path;
 
 fn at(lat: f64, lon: f64) -> Position {
     Position { lat, lon: short_way(lon) }
@@ -150,7 +151,7 @@ proptest! {
         let length = from.distance_m(to);
         let inside = |part: f64| shape.distance_m(from.towards(to, part), length);
         let deepest = (0..=3000).map(|step| inside(f64::from(step) / 3000.0)).fold(f64::MAX, f64::min);
-        match shape.crossed(from, to, margin) {
+        match shape.crossed(&Path::straight(from, to), margin) {
             Some(crossing) => {
                 prop_assert!(deepest <= 1.5 - margin, "{deepest}");
                 prop_assert!(crossing.enters <= crossing.leaves);
@@ -221,13 +222,17 @@ fn what_is_no_area_is_told_as_what_it_is() {
 fn a_way_that_ends_inside_or_keeps_off_crosses_nothing() {
     let shape = Shape::circle(at(50.0, 8.0), 100.0);
     let north = |metres: f64| at(50.0 + metres / METRES_PER_DEGREE, 8.0);
-    let found = shape.crossed(north(-500.0), north(500.0), 20.0).unwrap();
+    let found = shape.crossed(&Path::straight(north(-500.0), north(500.0)), 20.0).unwrap();
     assert!((found.enters - 0.4).abs() < 0.002 && (found.leaves - 0.6).abs() < 0.002, "{found:?}");
-    assert_eq!(shape.crossed(north(-500.0), north(0.0), 20.0), None);
-    assert_eq!(shape.crossed(north(200.0), north(500.0), 20.0), None);
+    assert_eq!(shape.crossed(&Path::straight(north(-500.0), north(0.0)), 20.0), None);
+    assert_eq!(shape.crossed(&Path::straight(north(200.0), north(500.0)), 20.0), None);
     let beside = |lat: f64| at(lat, 8.0 + 90.0 / METRES_PER_DEGREE / 50.0_f64.to_radians().cos());
-    assert_eq!(shape.crossed(beside(49.99), beside(50.01), 20.0), None, "10 m inside of the edge");
-    assert!(shape.crossed(beside(49.99), beside(50.01), 5.0).is_some());
+    assert_eq!(
+        shape.crossed(&Path::straight(beside(49.99), beside(50.01)), 20.0),
+        None,
+        "10 m inside of the edge"
+    );
+    assert!(shape.crossed(&Path::straight(beside(49.99), beside(50.01)), 5.0).is_some());
 }
 
 #[test]
