@@ -323,6 +323,8 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     let margin = margin_m(fence, way.fix, way.rules).max(margin_m(fence, before, way.rules));
     let path = way.path();
     let crossing = fence.shape.crossed(&path, margin)?;
+    // Where the corner lies is known to some metres: what the straight line keeps off as well was hardly entered.
+    fence.shape.crossed(&Path::straight(before.position, way.fix.position), margin)?;
     let [entered, exited] =
         [crossing.enters, crossing.leaves].map(|part| between(before, way.fix, path.at(part), part));
     Some((entered, exited))
