@@ -24,6 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const READERS: usize = 64;
 const TAGS: usize = 500;
 const ANTENNAS: u16 = 4;
+/// What came while the readers were connected one by one is worked off first; all of it counts but for how long it took.
+const SETTLES: Duration = Duration::from_secs(5);
 const LATENCY: &str = "tallyman_journal_latency_seconds";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -60,6 +62,7 @@ async fn run(span: Duration, rate: f64, tags_a_report: u16) -> Result<()> {
     // Readers read from the moment on at which they are asked: until all are, it is not the full load.
     let up = |series: &Series| series.sum("tallyman_source_up") >= READERS as f64;
     daemon.wait(LOOK_AGAIN, up).await?;
+    sleep(SETTLES).await;
     let before = daemon.scrape().await?;
     let (began, sent_before) = (Instant::now(), load.emitted().total_tag_reads());
     let cpu_before = daemon.cpu()?;

@@ -264,6 +264,11 @@ impl Core {
         self.tracker.health(health, now, &mut self.batch.events);
     }
 
+    /// Whether somebody waits for the commit of what came since the last group.
+    pub fn is_awaited(&self) -> bool {
+        !self.acks.is_empty()
+    }
+
     /// Everything since the last call, ready to be committed as one.
     pub fn take_group(&mut self) -> Group {
         let mut batch = std::mem::take(&mut self.batch);

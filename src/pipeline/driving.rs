@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::core::Core;
 use super::writer::{Reply, Work};
@@ -21,6 +22,10 @@ const DEADLINES_A_STEP: usize = 500;
 /// still worked off at some 10,000 a second.
 const DEADLINES_AN_INTAKE: usize = 4;
 
+/// A group that nobody waits for forms for so long: readers and polls that come one by one would else make hundreds of
+/// commits a second, each with its fsync.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Everything that goes into the core.
 pub(super) struct Inputs {
     pub intake: mpsc::Receiver<Intake>,
@@ -30,8 +35,9 @@ pub(super) struct Inputs {
     pub health: mpsc::Receiver<Health>,
 }
 
-/// Feeds the core and hands its groups to the writer: a group forms while the one before is committed,
-/// with no lingering, and is bounded by `commit_frames`. Ends when every source has ended.
+/// Feeds the core and hands its groups to the writer: a group forms while the one before is committed, and is bounded by
+/// `commit_frames`. What waits for an acknowledgement or an answer leaves at once, anything else gathers for [`GATHER`].
+/// Ends when every source has ended.
 pub(super) async fn drive(
     mut core: Core,
     mut inputs: Inputs,
@@ -43,15 +49,18 @@ pub(super) async fn drive(
     let mut replies = Vec::new();
     // What `started` left is the first group.
     let mut pending = 1;
+    let mut leaves = Instant::now();
     loop {
         let deadline = core.next_deadline().map(|at| at.since(clock.now()));
         let accepting = pending < commit_frames;
+        let is_awaited = core.is_awaited() || !replies.is_empty() || !accepting;
+        let is_due = pending > 0 && (is_awaited || leaves <= Instant::now());
         tokio::select! {
             biased;
-            permit = work.reserve(), if pending > 0 => {
+            permit = work.reserve(), if is_due => {
                 let Ok(permit) = permit else { return };
                 permit.send(Work { group: core.take_group(), replies: std::mem::take(&mut replies) });
-                pending = 0;
+                (pending, leaves) = (0, Instant::now() + GATHER);
             }
             count = inputs.intake.recv_many(&mut arrived, commit_frames), if accepting => {
                 if count == 0 {
@@ -81,6 +90,7 @@ pub(super) async fn drive(
                 core.health(health, clock.now());
                 pending += 1;
             }
+            () = tokio::time::sleep_until(leaves), if pending > 0 && !is_due => {}
             // Only when nothing received waits: time does not run ahead of what has been heard.
             () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => {
                 pending += core.tick(clock.now(), DEADLINES_A_STEP).max(1);
