@@ -143,15 +143,12 @@ mod tests {
 
     use super::*;
 
-    const METRES_PER_DEGREE: f64 = 111_195.0;
-
     fn at(lat: f64, lon: f64) -> Position {
         Position { lat: lat.clamp(-90.0, 90.0), lon: short_way(lon) }
     }
 
     fn beside(from: Position, north_m: f64, east_m: f64) -> Position {
-        let east = east_m / METRES_PER_DEGREE / from.lat.to_radians().cos().max(0.01);
-        at(from.lat + north_m / METRES_PER_DEGREE, from.lon + east)
+        from.moved_m([east_m, north_m])
     }
 
     /// Circles, triangles and corridors of every size about a few places, one of them on the antimeridian.

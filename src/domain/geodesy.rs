@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 pub(super) const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
+/// Nearer to a pole than half a degree a degree of longitude counts as it does there.
+const LEAST_COS: f64 = 0.01;
+
 /// WGS 84, degrees.
 #[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Position {
@@ -51,11 +54,11 @@ impl Position {
         [east * a_degree, (other.lat - self.lat) * a_degree]
     }
 
-    /// So many metres east and north of here.
+    /// So many metres east and north of here, as [`Self::offset_m`] has them; not beyond a pole.
     pub fn moved_m(self, [east, north]: [f64; 2]) -> Self {
         let a_degree = EARTH_RADIUS_M.to_radians();
-        let lon = self.lon + east / a_degree / self.lat.to_radians().cos();
-        Self { lat: self.lat + north / a_degree, lon: short_way(lon) }
+        let lon = self.lon + east / a_degree / self.lat.to_radians().cos().max(LEAST_COS);
+        Self { lat: (self.lat + north / a_degree).clamp(-90.0, 90.0), lon: short_way(lon) }
     }
 
     /// A part of the straight way to another, the short way round the Earth.

@@ -22,9 +22,9 @@ const DEADLINES_A_STEP: usize = 500;
 /// still worked off at some 10,000 a second.
 const DEADLINES_AN_INTAKE: usize = 4;
 
-/// A group that nobody waits for forms for so long: readers and polls that come one by one would else make hundreds of
-/// commits a second, each with its fsync.
-const GATHER: Duration = Duration::from_millis(20);
+/// A group that nobody waits for leaves so long after the one before, at the earliest: readers and polls that come one by
+/// one would else make hundreds of commits a second, each with its fsync.
+pub(super) const GATHER: Duration = Duration::from_millis(20);
 
 /// Everything that goes into the core.
 pub(super) struct Inputs {
@@ -53,8 +53,8 @@ pub(super) async fn drive(
     loop {
         let deadline = core.next_deadline().map(|at| at.since(clock.now()));
         let accepting = pending < commit_frames;
-        let is_awaited = core.is_awaited() || !replies.is_empty() || !accepting;
-        let is_due = pending > 0 && (is_awaited || leaves <= Instant::now());
+        let is_urgent = core.is_awaited() || !replies.is_empty() || !accepting;
+        let is_due = pending > 0 && (is_urgent || leaves <= Instant::now());
         tokio::select! {
             biased;
             permit = work.reserve(), if is_due => {

@@ -1,10 +1,15 @@
 //! What the joints of the stages promise, on a real journal.
 
+use std::time::Instant;
+
+use super::driving::{GATHER, Inputs, drive};
 use super::writer::{Downstream, Work, WriterTask};
 use super::*;
-use crate::config::JournalConfig;
+use crate::config::{self, JournalConfig};
+use crate::domain::frames::{AckToken, Frame, Payload};
 use crate::domain::state::StateRow;
-use crate::pipeline::core::Group;
+use crate::pipeline::core::{Core, Group};
+use crate::source::Intake;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -84,4 +89,50 @@ async fn no_heartbeat_goes_before_the_first_group() {
     assert_ne!(reader.meta().await.unwrap().last_heartbeat, opened.meta.last_heartbeat);
     drop(work_tx);
     writer.await.unwrap();
+}
+
+/// What no source knows: a dead letter, with an acknowledgement or without.
+fn letter(acknowledged: bool) -> Intake {
+    let ack = acknowledged.then_some(AckToken { generation: 1, ordinal: 0, packet_id: 1, bytes: 0 });
+    let payload = Payload::Mqtt { topic: "nobody/s".to_owned(), payload: vec![0], retained: false };
+    Intake::Frame(Frame { source: "broker".into(), received_at: WallClock::new().now(), payload, ack })
+}
+
+/// A frame that nobody waits for leaves with the next one that somebody does, and that one at once. The machine may be
+/// slow: one try of many has to show it, and where each leaves alone, or waits, none does.
+#[tokio::test]
+async fn what_nobody_waits_for_gathers_until_somebody_does() {
+    let text = "node = \"n\"\n[[site]]\nname = \"hq\"\ntimezone = \"UTC\"\n[[broker]]\nname = \"broker\"\nsite = \"hq\"\n\
+                address = \"127.0.0.1:1\"\nclient_id = \"n\"\n[[broker.topic]]\nfilter = \"owntracks/+/+\"\n\
+                format = \"owntracks\"\n";
+    let config = config::parse(text, std::path::Path::new("."), &|_| None).unwrap();
+    let (intake, intake_rx) = mpsc::channel(16);
+    let (_replays, replays) = mpsc::channel(1);
+    let (_commands, commands) = mpsc::channel(1);
+    let (_register, register) = mpsc::channel(1);
+    let (_health, health) = mpsc::channel(1);
+    let inputs = Inputs { intake: intake_rx, replays, commands, register, health };
+    let (work, mut groups) = mpsc::channel(WORK_QUEUE);
+    let core = Core::new(&config, Vec::new()).unwrap();
+    let driving = tokio::spawn(drive(core, inputs, work, WallClock::new(), 1000));
+    assert!(groups.recv().await.is_some(), "what the start left");
+    let (mut together, mut at_once) = (0, 0);
+    for _ in 0..50 {
+        intake.send(letter(false)).await.unwrap();
+        let began = Instant::now();
+        while intake.capacity() < intake.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+        intake.send(letter(true)).await.unwrap();
+        let mut letters = 0;
+        while letters < 2 {
+            let group = groups.recv().await.unwrap().group;
+            letters += group.batch.dead_letters.len();
+            together += usize::from(group.batch.dead_letters.len() == 2);
+        }
+        at_once += usize::from(began.elapsed() < GATHER / 2);
+    }
+    assert!(together > 0 && at_once > 0, "{together} together, {at_once} at once");
+    drop(intake);
+    driving.await.unwrap();
 }

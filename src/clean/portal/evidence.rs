@@ -159,8 +159,7 @@ mod tests {
         let note = |span: &mut Span, nth: i64| {
             let at = Timestamp::from_micros(nth * 10_000);
             let dbm = -50.0 - (nth - 10).abs() as f32;
-            let heard =
-                Heard { antenna: 1, inside: true, peak_dbm: Some(dbm), nearing_mps: None, phase: None };
+            let heard = Heard::at(1, true, Some(dbm));
             let mps = if nth <= 10 { 1.5 } else { -0.5 };
             span.note(Reads { first: at, last: at, count: 1 }, heard, Some(mps));
         };

@@ -180,6 +180,14 @@ pub(super) struct Heard {
     pub phase: Option<Phase>,
 }
 
+#[cfg(test)]
+impl Heard {
+    /// By a reader that tells nothing but how strong it was.
+    pub fn at(antenna: Antenna, inside: bool, peak_dbm: Option<f32>) -> Self {
+        Self { antenna, inside, peak_dbm, nearing_mps: None, phase: None }
+    }
+}
+
 impl Crossing {
     pub fn new(at: Timestamp, rule: &PortalRule) -> Self {
         Self {

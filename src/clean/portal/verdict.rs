@@ -301,13 +301,7 @@ mod tests {
         for step in 0..60_i32 {
             let at = Timestamp::from_secs(100).offset(i64::from(step) * 100_000);
             let (inside, dbm) = (step > 30, -45.0 - (step - 30).abs() as f32 * 0.5);
-            let heard = Heard {
-                antenna: 1 + u16::from(inside),
-                inside,
-                peak_dbm: Some(dbm),
-                nearing_mps: None,
-                phase: None,
-            };
+            let heard = Heard::at(1 + u16::from(inside), inside, Some(dbm));
             crossing.read(Reads { first: at, last: at, count: 1 }, heard, rule, &Beams::default());
         }
         crossing

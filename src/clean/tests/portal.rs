@@ -116,13 +116,7 @@ fn passages(reads: &[Read]) -> Vec<Crossed> {
         let now = at(read.at_ms);
         rest(&mut crossing, now, &mut crossed);
         let reads = Reads { first: now, last: now, count: 1 };
-        let heard = Heard {
-            antenna: 1 + u16::from(read.inside),
-            inside: read.inside,
-            peak_dbm: read.dbm,
-            nearing_mps: None,
-            phase: None,
-        };
+        let heard = Heard::at(1 + u16::from(read.inside), read.inside, read.dbm);
         crossed.extend(crossing.get_or_insert_with(|| Crossing::new(now, &rule())).read(
             reads,
             heard,
@@ -346,8 +340,7 @@ fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
         let mut crossing: Option<Crossing> = None;
         for read in &reads {
             let now = at(read.at_ms);
-            let heard =
-                Heard { antenna: 1, inside: read.inside, peak_dbm: read.dbm, nearing_mps: None, phase: None };
+            let heard = Heard::at(1, read.inside, read.dbm);
             let crossing = crossing.get_or_insert_with(|| Crossing::new(now, &rule()));
             let reads = Reads { first: now, last: now, count: 1 };
             if let Some(crossed) = crossing.read(reads, heard, &rule(), &Beams::default()) {
@@ -368,7 +361,7 @@ fn what_stays_in_hearing_and_is_never_clear_is_told_within_a_bound() {
 fn an_older_row_is_read() {
     let mut crossing = Crossing::new(at(0), &rule());
     let reads = Reads { first: at(10), last: at(10), count: 1 };
-    let heard = Heard { antenna: 1, inside: false, peak_dbm: Some(-50.0), nearing_mps: None, phase: None };
+    let heard = Heard::at(1, false, Some(-50.0));
     crossing.read(reads, heard, &rule(), &Beams::default());
     let serde_json::Value::Object(mut row) = serde_json::to_value(&crossing).unwrap() else { panic!() };
     for newer in ["trail", "profile", "passed", "waiting", "far", "clear", "level"] {
@@ -394,7 +387,7 @@ fn what_was_hardly_heard_follows_those_it_was_with() {
         ] {
             let reads = Reads { first: at(ms), last: at(ms), count: 1 };
             let antenna = 1 + u16::from(inside);
-            let heard = Heard { antenna, inside, peak_dbm: Some(dbm), nearing_mps: None, phase: None };
+            let heard = Heard::at(antenna, inside, Some(dbm));
             assert_eq!(crossing.read(reads, heard, &rule(), &Beams::default()), None);
         }
         let first = crossing.deadline(&rule());
@@ -429,13 +422,7 @@ fn what_is_heard_for_long_beside_those_that_pass_does_not_follow_them() {
         // Weak, first rather outside, then rather inside, loudest as the others pass.
         let (ms, inside) = (step * 200, step % 4 != 0 && step > 20 && step % 3 != 1);
         let dbm = -66.0 - (step - 25).abs() as f32 * 0.4 - (step % 3) as f32;
-        let heard = Heard {
-            antenna: 1 + u16::from(inside),
-            inside,
-            peak_dbm: Some(dbm),
-            nearing_mps: None,
-            phase: None,
-        };
+        let heard = Heard::at(1 + u16::from(inside), inside, Some(dbm));
         crossing.read(Reads { first: at(ms), last: at(ms), count: 1 }, heard, &rule(), &Beams::default());
     }
     assert_eq!(crossing.silent(&rule(), &Companions::default(), &Beams::default()), Judged::Rests(None));

@@ -234,6 +234,21 @@ proptest! {
     }
 }
 
+/// A row is written for what is told, and for what a door holds back.
+#[test]
+fn what_is_alike_costs_no_write() {
+    for (checks, writes) in [(checks(Reporting::Exception { deadband: WITHIN }), 3), (door(), 60)] {
+        let mut point = point();
+        let written = (0..60).filter(|second| {
+            // The first, and one that leaves the deadband with the one before it.
+            let value = if *second == 30 { 20.0 + 10.0 * WITHIN } else { 20.0 };
+            take(&mut point, sample(second * 1000, value, Quality::Good), &checks);
+            std::mem::take(&mut point.dirty)
+        });
+        assert_eq!(written.count(), writes);
+    }
+}
+
 /// Seconds that are told of values a second apart.
 fn told_of(checks: &PointChecks, values: impl IntoIterator<Item = f64>) -> Vec<i64> {
     let taken: Vec<Sample> =
