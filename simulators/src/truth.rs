@@ -45,6 +45,20 @@ pub enum Truth {
         asset: String,
         due_at: Timestamp,
     },
+    /// An asset is in a vehicle from here on, or no longer. `at`: when it was in the door.
+    Carried {
+        asset: String,
+        vehicle: String,
+        change: Change,
+        at: Timestamp,
+    },
+    /// A vehicle stands at a door, or no longer. `at`: when it was on the line of the bay's fence.
+    Docked {
+        vehicle: String,
+        door: String,
+        change: Change,
+        at: Timestamp,
+    },
     Outage {
         source: String,
         from: Timestamp,

@@ -262,7 +262,8 @@ impl Teller {
     }
 }
 
-fn place(location: &Location) -> String {
+/// Where something is, in words.
+pub fn place(location: &Location) -> String {
     match location {
         Location::Unknown => "unknown".to_owned(),
         Location::Zone(zone) => format!("in zone {zone}"),

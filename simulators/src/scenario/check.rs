@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Coverage, FaultKind, Scenario};
+use super::{Coverage, Door, FaultKind, Fence, Scenario, Truck, WayPoint};
 
 /// One value that is not allowed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -153,6 +153,9 @@ fn doors_and_cribs(scenario: &Scenario, checked: &mut Checked) {
         checked.named(key("reader"), &door.reader, &readers);
         checked.named(key("outside"), &door.outside, &zones);
         checked.named(key("inside"), &door.inside, &zones);
+        if let Some(bay) = &door.bay {
+            checked.named(key("bay"), bay, &zones);
+        }
         checked.at_least_zero(key("passages_per_minute"), door.passages_per_minute);
         checked.at_least_zero(key("turned_back_per_minute"), door.turned_back_per_minute);
         checked.at_least_zero(key("strays_per_minute"), door.strays_per_minute);
@@ -181,6 +184,10 @@ fn vehicles(scenario: &Scenario, checked: &mut Checked) {
         if let Some(site) = &fence.site {
             checked.named(format!("fences[{index}].site"), site, &sites);
         }
+        if let Some(zone) = &fence.zone {
+            let zones: Vec<&str> = scenario.zones.iter().map(|zone| zone.name.as_str()).collect();
+            checked.named(format!("fences[{index}].zone"), zone, &zones);
+        }
         checked.above_zero(format!("fences[{index}].radius_m"), fence.radius_m);
         checked.at_least_zero(format!("fences[{index}].hysteresis_m"), fence.hysteresis_m);
     }
@@ -202,8 +209,31 @@ fn vehicles(scenario: &Scenario, checked: &mut Checked) {
             let place = format!("{}, {}", point.lat, point.lon);
             checked.must(on_earth, key(&format!("route[{at}]")), place, "lat ±90, lon ±180");
             checked.at_least_zero(key(&format!("route[{at}].dwell_s")), point.dwell_s);
+            at_door(scenario, truck, point, &key(&format!("route[{at}]")), checked);
         }
     }
+}
+
+/// A vehicle, in the bay of the door that it comes to.
+fn at_door(scenario: &Scenario, truck: &Truck, point: &WayPoint, key: &str, checked: &mut Checked) {
+    let Some(name) = &point.door else {
+        return checked.must(
+            point.loads == 0,
+            format!("{key}.loads"),
+            point.loads,
+            "0 where there is no door",
+        );
+    };
+    let docks: Vec<&Door> = scenario.doors.iter().filter(|door| door.bay.is_some()).collect();
+    let names: Vec<&str> = docks.iter().map(|door| door.name.as_str()).collect();
+    checked.named(format!("{key}.door"), name, &names);
+    let vehicle = scenario.classes.iter().any(|class| class.name == truck.class && class.vehicle);
+    checked.must(vehicle, format!("{key}.door"), &truck.class, "a truck of a class with vehicle = true");
+    let bay = docks.iter().find(|door| door.name == *name).map(|door| &door.bay);
+    let in_bay = |fence: &Fence| bay == Some(&fence.zone) && fence.holds(point.lat, point.lon);
+    let inside = bay.is_none() || scenario.fences.iter().any(in_bay);
+    let place = format!("{}, {}", point.lat, point.lon);
+    checked.must(inside, key, place, format!("a place inside a fence whose zone is the bay of {name}"));
 }
 
 fn cold_rooms(scenario: &Scenario, checked: &mut Checked) {

@@ -132,6 +132,9 @@ pub struct Door {
     pub reader: String,
     pub outside: String,
     pub inside: String,
+    /// The zone in which a vehicle stands that is at this door. What passes out then is in it, and nothing passes out while
+    /// one comes or goes.
+    pub bay: Option<String>,
     /// Groups of assets that pass together.
     #[serde(default)]
     pub passages_per_minute: f64,
@@ -170,6 +173,8 @@ pub struct Crib {
 pub struct Fence {
     pub name: String,
     pub site: Option<String>,
+    /// Who is inside is in this zone.
+    pub zone: Option<String>,
     pub lat: f64,
     pub lon: f64,
     pub radius_m: f64,
@@ -200,13 +205,18 @@ pub struct Truck {
     pub route: Vec<WayPoint>,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WayPoint {
     pub lat: f64,
     pub lon: f64,
     #[serde(default)]
     pub dwell_s: f64,
+    /// While it dwells, it is at this door: what is in it is brought in, then others are brought out.
+    pub door: Option<String>,
+    /// So many of them.
+    #[serde(default)]
+    pub loads: usize,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -254,6 +264,9 @@ pub struct Class {
     /// It may not leave without a checkout: a light at the door says so.
     #[serde(default)]
     pub needs_checkout: bool,
+    /// Assets may be in it.
+    #[serde(default)]
+    pub vehicle: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]

@@ -31,3 +31,12 @@ fn a_fault_that_a_device_cannot_have_is_refused() {
     let error = Scenario::parse(&format!("{DEMO}{fault}")).unwrap_err().to_string();
     assert!(error.contains(".kind") && error.contains("disconnect"), "{error}");
 }
+
+#[test]
+fn a_truck_comes_to_a_door_that_it_can_be_at() {
+    let told = |from: &str, to: &str| Scenario::parse(&DEMO.replacen(from, to, 1)).unwrap_err().to_string();
+    assert!(told("door = \"north-door-1\"", "door = \"north-door-2\"").contains("trucks[0].route[1].door"));
+    assert!(told("vehicle = true", "vehicle = false").contains("vehicle = true"));
+    assert!(told("bay = \"north-bay\"", "bay = \"south-bay\"").contains("a place inside a fence"));
+    assert!(told("door = \"north-door-1\", loads", "loads").contains("0 where there is no door"));
+}

@@ -99,9 +99,11 @@ impl Conductor {
     /// Whether the devices are there that make it true: what nobody could sense is not told.
     fn acted_out(&self, what: &What) -> bool {
         let readers = || self.devices.readers.iter().any(Option::is_some);
+        let trackers = || self.devices.trackers.iter().any(Option::is_some);
         match what {
             What::Passage { .. } | What::Ghost { .. } | What::Overdue { .. } => readers(),
-            What::Geofence { .. } => self.devices.trackers.iter().any(Option::is_some),
+            What::Geofence { .. } | What::Docked { .. } => trackers(),
+            What::Carried { .. } => readers() && trackers(),
             What::Condition { .. } => self.devices.rooms.iter().any(Option::is_some),
             What::Outage { source, .. } => self.listening.contains(source),
         }

@@ -27,6 +27,8 @@ pub enum Happening {
         door: Door,
         assets: Vec<usize>,
         direction: Direction,
+        /// What they come out of, or go into: an index into the trackers.
+        vehicle: Option<usize>,
         speed_mps: f64,
         seed: u64,
     },
@@ -116,6 +118,8 @@ pub enum What {
     Ghost { asset: String },
     Overdue { asset: String },
     Outage { source: String, to_s: f64 },
+    Carried { asset: String, vehicle: String, change: Change },
+    Docked { vehicle: String, door: String, change: Change },
 }
 
 impl Happened {
@@ -132,6 +136,8 @@ impl Happened {
             What::Ghost { asset } => Truth::Ghost { asset, gone_at: at },
             What::Overdue { asset } => Truth::Overdue { asset, due_at: at },
             What::Outage { source, to_s } => Truth::Outage { source, from: at, to: time(to_s) },
+            What::Carried { asset, vehicle, change } => Truth::Carried { asset, vehicle, change, at },
+            What::Docked { vehicle, door, change } => Truth::Docked { vehicle, door, change, at },
         }
     }
 }
@@ -149,8 +155,8 @@ impl Event {
     pub(super) fn acts(&self, plant: &Plant) -> Vec<(f64, Act)> {
         let at = self.begins_s;
         let mut acts = match &self.happening {
-            Happening::Passage { door, assets, direction, speed_mps, seed } => {
-                self.passage(plant, *door, assets, (*direction, *speed_mps), *seed)
+            Happening::Passage { door, assets, direction, vehicle, speed_mps, seed } => {
+                self.passage(plant, *door, assets, (*direction, *vehicle, *speed_mps), *seed)
             }
             Happening::TurnedBack { door, asset, from_inside, speed_mps, seed } => {
                 let mut rng = ChaCha8Rng::seed_from_u64(*seed);
@@ -192,7 +198,7 @@ impl Event {
         plant: &Plant,
         door: Door,
         assets: &[usize],
-        (direction, speed_mps): (Direction, f64),
+        (direction, vehicle, speed_mps): (Direction, Option<usize>, f64),
         seed: u64,
     ) -> Vec<(f64, Act)> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -206,7 +212,13 @@ impl Event {
             }
             let portal = plant.read_points[door.point].name.clone();
             let what = What::Passage { asset: asset.id.clone(), portal, direction };
-            acts.push(truth(starts + portal::REACH_M / speed_mps, what));
+            let at_s = starts + portal::REACH_M / speed_mps;
+            acts.push(truth(at_s, what));
+            if let Some(vehicle) = vehicle {
+                let vehicle = plant.trackers[vehicle].asset.clone();
+                let change = if direction == Direction::Out { Change::Began } else { Change::Ended };
+                acts.push(truth(at_s, What::Carried { asset: asset.id.clone(), vehicle, change }));
+            }
         }
         acts
     }
@@ -239,6 +251,13 @@ impl Event {
             let device = plant.trackers[truck].name.clone();
             truth(*at_s, What::Geofence { device, fence: plant.fences[*fence].name.clone(), change: *change })
         }));
+        for (at_s, fence, crossing) in &leg.crossings {
+            let change = if *crossing == Crossing::Entered { Change::Began } else { Change::Ended };
+            acts.extend(plant.doors_of(&plant.fences[*fence]).map(|door| {
+                let vehicle = plant.trackers[truck].asset.clone();
+                truth(*at_s, What::Docked { vehicle, door: door.name.clone(), change })
+            }));
+        }
         acts
     }
 }

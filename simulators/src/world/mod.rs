@@ -143,7 +143,7 @@ impl World {
     fn vehicles(&self) -> Vec<Vehicle> {
         let vehicles = self.scenario.trucks.iter().enumerate().map(|(index, truck)| {
             let rng = rng(self.seed, &format!("truck {}", truck.name));
-            Vehicle::parked(index, truck.route[0], truck.noise_m, truck.fix_every_s, rng)
+            Vehicle::parked(index, &truck.route[0], truck.noise_m, truck.fix_every_s, rng)
         });
         vehicles.collect()
     }

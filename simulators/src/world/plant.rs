@@ -71,6 +71,8 @@ pub enum ReadPointKind {
         inside: String,
         outside_antenna: u16,
         inside_antenna: u16,
+        /// Where a vehicle stands that is at this door.
+        bay: Option<String>,
     },
     Presence {
         zone: String,
@@ -86,6 +88,7 @@ pub enum ReadPointKind {
 pub struct Fence {
     pub name: String,
     pub site: Option<String>,
+    pub zone: Option<String>,
     pub lat: f64,
     pub lon: f64,
     pub radius_m: f64,
@@ -135,6 +138,7 @@ pub struct Class {
     pub ghost_after_s: Option<f64>,
     pub overdue_grace_s: Option<f64>,
     pub needs_checkout: bool,
+    pub vehicle: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -193,6 +197,15 @@ impl Plant {
         }
     }
 
+    /// The doors at which whoever is inside this fence stands.
+    pub fn doors_of<'a>(&'a self, fence: &'a Fence) -> impl Iterator<Item = &'a ReadPoint> {
+        let at_bay = move |point: &&ReadPoint| match &point.kind {
+            ReadPointKind::Portal { bay, .. } => bay.is_some() && *bay == fence.zone,
+            ReadPointKind::Presence { .. } => false,
+        };
+        self.read_points.iter().filter(at_bay)
+    }
+
     pub fn asset(&self, id: &str) -> Option<&Asset> {
         self.assets.iter().find(|asset| asset.id == id)
     }
@@ -213,6 +226,7 @@ fn read_points(scenario: &Scenario, codes: &mut Codes<'_>) -> Vec<ReadPoint> {
             inside: door.inside.clone(),
             outside_antenna: OUTSIDE,
             inside_antenna: INSIDE,
+            bay: door.bay.clone(),
         },
     });
     let mut points: Vec<ReadPoint> = portals.collect();
@@ -251,6 +265,7 @@ fn fences(scenario: &Scenario) -> Vec<Fence> {
     let fences = scenario.fences.iter().map(|fence| Fence {
         name: fence.name.clone(),
         site: fence.site.clone(),
+        zone: fence.zone.clone(),
         lat: fence.lat,
         lon: fence.lon,
         radius_m: fence.radius_m,
@@ -295,6 +310,7 @@ fn classes(scenario: &Scenario) -> Vec<Class> {
         ghost_after_s: class.ghost_after_s,
         overdue_grace_s: class.overdue_grace_s,
         needs_checkout: class.needs_checkout,
+        vehicle: class.vehicle,
     });
     classes.collect()
 }

@@ -27,7 +27,7 @@ pub struct Leg {
 }
 
 impl Leg {
-    pub fn new(from: WayPoint, to: WayPoint, departs_s: f64, speed_mps: f64, fences: &[Fence]) -> Self {
+    pub fn new(from: &WayPoint, to: &WayPoint, departs_s: f64, speed_mps: f64, fences: &[Fence]) -> Self {
         let (from, to) = ((from.lat, from.lon), (to.lat, to.lon));
         let (x, y) = offset_m(from, to);
         let length = x.hypot(y);
@@ -59,6 +59,14 @@ impl Leg {
 fn offset_m(from: (f64, f64), to: (f64, f64)) -> (f64, f64) {
     let middle = ((from.0 + to.0) / 2.0).to_radians();
     ((to.1 - from.1) * DEGREE_M * middle.cos(), (to.0 - from.0) * DEGREE_M)
+}
+
+impl crate::scenario::Fence {
+    /// Whether a place is inside.
+    pub(crate) fn holds(&self, lat: f64, lon: f64) -> bool {
+        let (east, north) = offset_m((self.lat, self.lon), (lat, lon));
+        east.hypot(north) < self.radius_m
+    }
 }
 
 /// Where a straight way crosses a circle, as shares of the way.
@@ -93,7 +101,7 @@ pub struct Vehicle {
 
 impl Vehicle {
     /// Parked at `start`; its first fix comes within one interval.
-    pub fn parked(truck: usize, start: WayPoint, noise_m: f64, every_s: f64, mut rng: ChaCha8Rng) -> Self {
+    pub fn parked(truck: usize, start: &WayPoint, noise_m: f64, every_s: f64, mut rng: ChaCha8Rng) -> Self {
         let leg = Leg::new(start, start, 0.0, 1.0, &[]);
         let next_s = rng.random_range(0.0..every_s.min(1.0));
         Self { truck, leg, noise_m, error: (0.0, 0.0), every_s, next_s, rng }
@@ -140,17 +148,25 @@ mod tests {
     use super::*;
 
     fn point(lat: f64, lon: f64) -> WayPoint {
-        WayPoint { lat, lon, dwell_s: 0.0 }
+        WayPoint { lat, lon, dwell_s: 0.0, door: None, loads: 0 }
     }
 
     fn fence() -> Fence {
-        Fence { name: "f".into(), site: None, lat: 0.0, lon: 0.0, radius_m: 100.0, hysteresis_m: 10.0 }
+        Fence {
+            name: "f".into(),
+            site: None,
+            zone: None,
+            lat: 0.0,
+            lon: 0.0,
+            radius_m: 100.0,
+            hysteresis_m: 10.0,
+        }
     }
 
     #[test]
     fn a_way_through_a_circle_enters_and_exits_at_its_edge() {
         let metre = 1.0 / DEGREE_M;
-        let leg = Leg::new(point(0.0, -300.0 * metre), point(0.0, 300.0 * metre), 10.0, 20.0, &[fence()]);
+        let leg = Leg::new(&point(0.0, -300.0 * metre), &point(0.0, 300.0 * metre), 10.0, 20.0, &[fence()]);
         let at: Vec<_> = leg.crossings.iter().map(|(at, _, change)| (at.round(), *change)).collect();
         assert_eq!(at, [(20.0, Crossing::Entered), (30.0, Crossing::Exited)]);
         assert!((leg.arrives_s - 40.0).abs() < 1e-6);
@@ -159,11 +175,11 @@ mod tests {
     #[test]
     fn a_way_that_ends_inside_only_enters_and_one_beside_does_neither() {
         let metre = 1.0 / DEGREE_M;
-        let inside = Leg::new(point(0.0, -300.0 * metre), point(0.0, 0.0), 0.0, 20.0, &[fence()]);
+        let inside = Leg::new(&point(0.0, -300.0 * metre), &point(0.0, 0.0), 0.0, 20.0, &[fence()]);
         assert_eq!(inside.crossings.len(), 1);
         let beside = Leg::new(
-            point(101.0 * metre, -300.0 * metre),
-            point(101.0 * metre, 300.0 * metre),
+            &point(101.0 * metre, -300.0 * metre),
+            &point(101.0 * metre, 300.0 * metre),
             0.0,
             20.0,
             &[fence()],
@@ -174,7 +190,7 @@ mod tests {
     #[test]
     fn a_receivers_error_wanders_and_stays_in_bounds() {
         let rng = ChaCha8Rng::seed_from_u64(3);
-        let mut parked = Vehicle::parked(0, point(50.0, 10.0), 3.0, 1.0, rng);
+        let mut parked = Vehicle::parked(0, &point(50.0, 10.0), 3.0, 1.0, rng);
         let places: Vec<f64> = (0..600)
             .map(|_| match parked.fix() {
                 Act::Fix { lat, .. } => (lat - 50.0) * DEGREE_M,

@@ -24,17 +24,21 @@ pub enum Kind {
     Condition,
     Ghost,
     Overdue,
+    /// A vehicle at a door.
+    Docked,
+    /// Something in a vehicle.
+    Carried,
 }
 
-const KINDS: [Kind; 5] = [Kind::Passage, Kind::Geofence, Kind::Condition, Kind::Ghost, Kind::Overdue];
+const KINDS: usize = 7;
 
 impl Kind {
     /// How far a record may lie from its truth. A ghost and an overdue return are told when a patience
     /// has run out, which depends on the class: there only the order in time counts.
     fn tolerance(self) -> Duration {
         match self {
-            Self::Passage | Self::Condition => Duration::from_secs(5),
-            Self::Geofence => Duration::from_secs(10),
+            Self::Passage | Self::Carried | Self::Condition => Duration::from_secs(5),
+            Self::Geofence | Self::Docked => Duration::from_secs(10),
             Self::Ghost | Self::Overdue => Duration::from_secs(120),
         }
     }
@@ -56,6 +60,10 @@ pub struct Counts {
     pub conditions: usize,
     pub ghosts: usize,
     pub overdues: usize,
+    /// Vehicles that came to a door or left it.
+    pub docked: usize,
+    /// Assets that came into a vehicle or out of it.
+    pub carried: usize,
 }
 
 impl Counts {
@@ -66,12 +74,14 @@ impl Counts {
             conditions: count(Kind::Condition),
             ghosts: count(Kind::Ghost),
             overdues: count(Kind::Overdue),
+            docked: count(Kind::Docked),
+            carried: count(Kind::Carried),
         }
     }
 
     #[cfg(test)]
     fn total(&self) -> usize {
-        self.passages + self.geofences + self.conditions + self.ghosts + self.overdues
+        rows(self).iter().map(|(_, count)| count).sum()
     }
 }
 
@@ -110,6 +120,12 @@ pub fn fact_of_truth(truth: &Truth, device_of: impl Fn(&str) -> String) -> Optio
             };
             (Kind::Condition, format!("{device}/{point} {limit} {change}"), at)
         }
+        Truth::Docked { vehicle, door, change, at } => {
+            (Kind::Docked, docked(vehicle, door, *change == Change::Began), at)
+        }
+        Truth::Carried { asset, vehicle, change, at } => {
+            (Kind::Carried, carried(asset, vehicle, *change == Change::Began), at)
+        }
         Truth::Ghost { asset, gone_at } => (Kind::Ghost, asset.clone(), gone_at),
         Truth::Overdue { asset, due_at } => (Kind::Overdue, asset.clone(), due_at),
         Truth::Outage { .. } | Truth::Output { .. } | Truth::Read { .. } | Truth::Fix { .. } => return None,
@@ -117,11 +133,19 @@ pub fn fact_of_truth(truth: &Truth, device_of: impl Fn(&str) -> String) -> Optio
     Some(Fact { kind, key, at: Timestamp::from_micros(at.as_microsecond()) })
 }
 
+fn docked(vehicle: &str, door: &str, begins: bool) -> String {
+    format!("{vehicle} {} {door}", if begins { "comes to" } else { "leaves" })
+}
+
+fn carried(asset: &str, vehicle: &str, begins: bool) -> String {
+    format!("{asset} {} {vehicle}", if begins { "into" } else { "out of" })
+}
+
 /// `subject` and `observed_at` are the event's; passages count for registered assets only.
 pub fn fact_of_event(subject: &str, observed_at: Timestamp, body: &EventBody) -> Option<Fact> {
+    let asset = subject.strip_prefix("asset:").unwrap_or(subject);
     let (kind, key, at) = match body {
         EventBody::Passage { direction, portal, .. } => {
-            let asset = subject.strip_prefix("asset:").unwrap_or(subject);
             let direction = match direction {
                 sightings::Direction::In => "in",
                 sightings::Direction::Out => "out",
@@ -143,6 +167,14 @@ pub fn fact_of_event(subject: &str, observed_at: Timestamp, body: &EventBody) ->
                 Episode::Ended { .. } => ("ended", observed_at),
             };
             (Kind::Condition, format!("{device}/{point} {limit} {change}"), at)
+        }
+        EventBody::Docked { door, .. } => (Kind::Docked, docked(asset, door.as_str(), true), observed_at),
+        EventBody::Undocked { door, .. } => (Kind::Docked, docked(asset, door.as_str(), false), observed_at),
+        EventBody::Loaded { vehicle, .. } => {
+            (Kind::Carried, carried(asset, vehicle.as_str(), true), observed_at)
+        }
+        EventBody::Unloaded { vehicle, .. } => {
+            (Kind::Carried, carried(asset, vehicle.as_str(), false), observed_at)
         }
         EventBody::Alert { transition: AlertTransition::Fired, alert } => match alert.key.rule {
             Rule::Ghost => (Kind::Ghost, alert.key.subject.clone(), observed_at),
@@ -210,13 +242,15 @@ fn match_nearest(truths: &mut Vec<Timestamp>, records: &mut Vec<Timestamp>, tole
 }
 
 /// The kinds' names in the report's order, for tables.
-pub fn rows(counts: &Counts) -> [(&'static str, usize); KINDS.len()] {
+pub fn rows(counts: &Counts) -> [(&'static str, usize); KINDS] {
     [
         ("passages", counts.passages),
         ("geofences", counts.geofences),
         ("conditions", counts.conditions),
         ("ghosts", counts.ghosts),
         ("overdues", counts.overdues),
+        ("at doors", counts.docked),
+        ("in vehicles", counts.carried),
     ]
 }
 

@@ -26,6 +26,7 @@ use crate::pipeline::{self, RunError};
 use crate::source::clock::WallClock;
 
 mod broker;
+mod cargo;
 mod database;
 mod grade;
 mod narrate;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::cargo::Roads;
 use super::grade::{self, Fact, Grade};
 use super::plant::LIGHT;
 use crate::cli::story::{self, Told, WallClocks};
@@ -41,15 +42,26 @@ pub fn company(plant: &Plant) {
 pub async fn follow(reader: Reader, clock: WallClock, clocks: WallClocks, stop: CancellationToken) {
     let began = clock.now();
     let mut seen = reader.meta().await.map_or(0, |meta| meta.last_seq);
+    let mut roads = Roads::default();
     while !stop.is_cancelled() {
         match reader.events_after(seen, PAGE).await {
             Ok(events) => {
                 for event in &events {
-                    tell(event, began, &clocks);
+                    let Ok(body) = serde_json::from_str::<EventBody>(&event.body) else { continue };
+                    roads.note(event, &body);
+                    tell(event, &body, began, &clocks);
                 }
                 seen = events.last().map_or(seen, |event| event.seq);
             }
             Err(error) => tracing::warn!(%error, "the demo could not look into the journal"),
+        }
+        let now = clock.now();
+        match roads.news(&reader, now).await {
+            Ok(news) => {
+                let at = now.since(began).as_secs_f64();
+                news.iter().for_each(|sentence| println!("  {at:5.1} s  {sentence}"));
+            }
+            Err(error) => tracing::warn!(%error, "the demo could not ask what is on the road"),
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -86,16 +98,15 @@ async fn watch_light(
     }
 }
 
-fn tell(event: &StoredEvent, began: Timestamp, clocks: &WallClocks) {
-    let Ok(body) = serde_json::from_str::<EventBody>(&event.body) else { return };
-    if is_news(&body) {
+fn tell(event: &StoredEvent, body: &EventBody, began: Timestamp, clocks: &WallClocks) {
+    if is_news(body) {
         let told = Told {
             subject: &event.subject,
             source: &event.source,
             site: event.site.as_deref(),
             late: event.late,
             confidence: event.confidence,
-            body: &body,
+            body,
         };
         let at = event.recorded_at.since(began).as_secs_f64();
         println!("  {at:5.1} s  {}", story::sentence(&told, clocks));
@@ -109,6 +120,8 @@ fn is_news(body: &EventBody) -> bool {
         | EventBody::Geofence { .. }
         | EventBody::Condition { .. }
         | EventBody::CheckedIn { .. }
+        | EventBody::Docked { .. }
+        | EventBody::Loaded { .. }
         | EventBody::Link { .. } => true,
         EventBody::Alert { transition, .. } => {
             matches!(transition, AlertTransition::Fired | AlertTransition::Resolved)

@@ -77,12 +77,18 @@ fn places(out: &mut String, plant: &Plant) -> std::fmt::Result {
         if class.needs_checkout {
             writeln!(out, "needs_checkout = true")?;
         }
+        if class.vehicle {
+            writeln!(out, "vehicle = true")?;
+        }
         writeln!(out)?;
     }
     for fence in &plant.fences {
         writeln!(out, "[[fence]]\nname = {:?}", fence.name)?;
         if let Some(site) = &fence.site {
             writeln!(out, "site = {site:?}")?;
+        }
+        if let Some(zone) = &fence.zone {
+            writeln!(out, "zone = {zone:?}")?;
         }
         writeln!(
             out,
@@ -98,12 +104,17 @@ fn read_points(out: &mut String, plant: &Plant) -> std::fmt::Result {
         writeln!(out, "[[read_point]]\nname = {:?}", point.name)?;
         let reader = &point.reader;
         match &point.kind {
-            ReadPointKind::Portal { outside, inside, outside_antenna, inside_antenna } => writeln!(
-                out,
-                "kind = \"portal\"\noutside = {outside:?}\ninside = {inside:?}\nantennas = [\n  \
-                 {{ reader = {reader:?}, antenna = {outside_antenna}, side = \"outside\" }},\n  \
-                 {{ reader = {reader:?}, antenna = {inside_antenna}, side = \"inside\" }},\n]\n"
-            )?,
+            ReadPointKind::Portal { outside, inside, outside_antenna, inside_antenna, bay } => {
+                writeln!(out, "kind = \"portal\"\noutside = {outside:?}\ninside = {inside:?}")?;
+                if let Some(bay) = bay {
+                    writeln!(out, "bay = {bay:?}")?;
+                }
+                writeln!(
+                    out,
+                    "antennas = [\n  {{ reader = {reader:?}, antenna = {outside_antenna}, side = \"outside\" }},\n  \
+                     {{ reader = {reader:?}, antenna = {inside_antenna}, side = \"inside\" }},\n]\n"
+                )?;
+            }
             ReadPointKind::Presence { zone, antennas, reference_tag, longest_silence_s } => {
                 writeln!(out, "kind = \"presence\"\nzone = {zone:?}\nreference_tag = {reference_tag:?}")?;
                 writeln!(out, "lost_after = {:?}\nrefresh = \"1s\"", duration(*longest_silence_s + 1.0))?;

@@ -3,7 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Planner, Whereabouts, pick, poisson};
+use super::docks::Outside;
+use super::{Place, Planner, Whereabouts, pick, poisson};
 use crate::truth::Direction;
 use crate::world::happening::{Device, Door, Happening, passage_takes_s};
 use crate::world::plant::ReadPointKind;
@@ -23,6 +24,8 @@ enum ArrivalKind {
     Returns(usize),
     TurnedBack,
     Stray,
+    /// A vehicle is ready at the door: which of its stays.
+    Docked(usize),
 }
 
 impl Planner<'_> {
@@ -55,6 +58,11 @@ impl Planner<'_> {
                 arrivals.extend(times.into_iter().map(|at_s| Arrival { at_s, door, kind: kind() }));
             }
         }
+        let docked = self.docked().into_iter();
+        arrivals.extend(docked.map(|(at_s, stay)| {
+            let door = self.stays[stay].door;
+            Arrival { at_s, door, kind: ArrivalKind::Docked(stay) }
+        }));
         arrivals.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
         for arrival in arrivals {
             self.arrive(arrival, &mut rng);
@@ -67,34 +75,61 @@ impl Planner<'_> {
         let plan = &self.scenario.doors[index];
         let (inside, outside) = (plan.inside.clone(), plan.outside.clone());
         match kind {
-            ArrivalKind::Returns(asset) => self.passage(door, at_s, vec![asset], Direction::In, &inside, rng),
+            ArrivalKind::Returns(asset) => {
+                self.passage(door, at_s, vec![asset], (Direction::In, None), Place::Zone(inside), rng);
+            }
+            ArrivalKind::Docked(stay) => self.served(stay, at_s, rng),
             ArrivalKind::Passage => {
-                let direction = if rng.random_bool(0.5) { Direction::In } else { Direction::Out };
-                let (from, to) =
-                    if direction == Direction::In { (outside, inside) } else { (inside, outside) };
+                let inward = rng.random_bool(0.5);
                 let group = [1, 1, 1, 2, 3][rng.random_range(0..5usize)];
-                let mut here = self.at_home(&from, at_s);
-                let mut assets = Vec::new();
-                while assets.len() < group
-                    && let Some(asset) = pick(&here, rng)
-                {
-                    here.retain(|other| *other != asset);
-                    assets.push(asset);
+                let from = Place::Zone(if inward { outside } else { inside.clone() });
+                let assets = self.some_of(&from, at_s, group, rng);
+                if inward {
+                    self.passage(door, at_s, assets, (Direction::In, None), Place::Zone(inside), rng);
+                } else {
+                    self.brought_out(index, at_s, assets, rng);
                 }
-                self.passage(door, at_s, assets, direction, &to, rng);
             }
             ArrivalKind::TurnedBack => self.turned_back(door, at_s, [&outside, &inside], rng),
             ArrivalKind::Stray => self.stray(door, at_s, [&outside, &inside], rng),
         }
     }
 
-    fn passage(
+    /// So many of those that are there.
+    pub(super) fn some_of(&self, from: &Place, at_s: f64, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let mut here = self.at(from, at_s);
+        let mut assets = Vec::new();
+        while assets.len() < count
+            && let Some(asset) = pick(&here, rng)
+        {
+            here.retain(|other| *other != asset);
+            assets.push(asset);
+        }
+        assets
+    }
+
+    /// Out through a door, and into the vehicle that stands there.
+    pub(super) fn brought_out(&mut self, index: usize, at_s: f64, assets: Vec<usize>, rng: &mut ChaCha8Rng) {
+        let door = self.door(index);
+        let over_s = at_s + passage_takes_s(assets.len(), SPEEDS_MPS.start);
+        let settled_s = over_s + self.timing().passage_settle_s;
+        let reader = Device::Reader(door.reader);
+        let Some(settled_s) = self.noticed(reader, at_s, settled_s) else { return };
+        let (vehicle, to) = match self.outside(index, [at_s, over_s, settled_s]) {
+            Outside::Open => (None, Place::Zone(self.scenario.doors[index].outside.clone())),
+            Outside::In(truck) => (Some(truck), Place::Truck(truck)),
+            Outside::Unclear => return,
+        };
+        self.passage(door, at_s, assets, (Direction::Out, vehicle), to, rng);
+    }
+
+    pub(super) fn passage(
         &mut self,
         door: Door,
         at_s: f64,
         assets: Vec<usize>,
-        direction: Direction,
-        to: &str,
+        (direction, vehicle): (Direction, Option<usize>),
+        to: Place,
         rng: &mut ChaCha8Rng,
     ) {
         let speed_mps = rng.random_range(SPEEDS_MPS);
@@ -103,10 +138,11 @@ impl Planner<'_> {
         let settled_s = over_s + self.timing().passage_settle_s;
         let Some(settled_s) = self.noticed(Device::Reader(door.reader), at_s, settled_s) else { return };
         for asset in &assets {
-            self.whereabouts[*asset] = Some(Whereabouts { zone: to.to_owned(), free_s: settled_s + 1.0 });
+            self.whereabouts[*asset] = Some(Whereabouts { place: to.clone(), free_s: settled_s + 1.0 });
         }
         if !assets.is_empty() {
-            self.push(at_s, settled_s, Happening::Passage { door, assets, direction, speed_mps, seed });
+            let happening = Happening::Passage { door, assets, direction, vehicle, speed_mps, seed };
+            self.push(at_s, settled_s, happening);
         }
     }
 

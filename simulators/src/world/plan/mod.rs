@@ -4,12 +4,14 @@
 //! another thing happens to it.
 
 mod custody;
+mod docks;
 mod doors;
 mod failures;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use self::docks::Stay;
 use self::failures::Window;
 use super::happening::{Device, Door, Event, Happening};
 use super::plant::Plant;
@@ -28,17 +30,25 @@ pub(super) struct Planner<'a> {
     pub ends_s: f64,
     pub seed: u64,
     pub events: Vec<Event>,
-    /// By asset: the zone it is in, from when on something may happen to it; `None`: out, gone or standing.
+    /// By asset: where it is, from when on something may happen to it; `None`: out, gone or standing.
     whereabouts: Vec<Option<Whereabouts>>,
     /// Reads of standing assets: the door, whether inside.
     pub standing: Vec<(Door, usize)>,
     windows: Vec<Window>,
+    stays: Vec<Stay>,
 }
 
 #[derive(Clone, Debug)]
 struct Whereabouts {
-    zone: String,
+    place: Place,
     free_s: f64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Place {
+    Zone(String),
+    /// An index into the trackers.
+    Truck(usize),
 }
 
 impl<'a> Planner<'a> {
@@ -46,17 +56,20 @@ impl<'a> Planner<'a> {
         let whereabouts = plant
             .assets
             .iter()
-            .map(|asset| asset.home_zone.clone().map(|zone| Whereabouts { zone, free_s: 0.0 }))
+            .map(|asset| {
+                asset.home_zone.clone().map(|zone| Whereabouts { place: Place::Zone(zone), free_s: 0.0 })
+            })
             .collect();
-        let (events, standing, windows) = (Vec::new(), Vec::new(), Vec::new());
-        let mut planner = Self { scenario, plant, ends_s, seed, events, whereabouts, standing, windows };
+        let (events, standing, windows, stays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut planner =
+            Self { scenario, plant, ends_s, seed, events, whereabouts, standing, windows, stays };
         planner.failures();
+        planner.trucks();
         planner.standing();
         let returns = planner.checkouts();
         planner.thefts();
         planner.doors(returns);
         planner.cold_rooms();
-        planner.trucks();
         planner.events.sort_by(|one, other| one.begins_s.total_cmp(&other.begins_s));
         planner
     }
@@ -82,8 +95,13 @@ impl<'a> Planner<'a> {
 
     /// Where the crib asset's home is, if anything may happen to it.
     fn at_home(&self, zone: &str, now_s: f64) -> Vec<usize> {
-        let here = |place: &Option<Whereabouts>| {
-            place.as_ref().is_some_and(|place| place.zone == zone && place.free_s <= now_s)
+        self.at(&Place::Zone(zone.to_owned()), now_s)
+    }
+
+    /// What is there, if anything may happen to it.
+    fn at(&self, place: &Place, now_s: f64) -> Vec<usize> {
+        let here = |asset: &Option<Whereabouts>| {
+            asset.as_ref().is_some_and(|asset| asset.place == *place && asset.free_s <= now_s)
         };
         (0..self.whereabouts.len()).filter(|asset| here(&self.whereabouts[*asset])).collect()
     }
@@ -107,7 +125,7 @@ impl<'a> Planner<'a> {
             let mut at = 0;
             loop {
                 let next = (at + 1) % plan.route.len();
-                let (from, to) = (plan.route[at], plan.route[next]);
+                let (from, to) = (&plan.route[at], &plan.route[next]);
                 let leg = Leg::new(from, to, departs_s, plan.speed_mps, &self.plant.fences);
                 let last_s = leg.crossings.last().map_or(leg.departs_s, |crossing| crossing.0);
                 let settle_s = last_s + self.timing().fence_settle_s;
@@ -120,6 +138,7 @@ impl<'a> Planner<'a> {
                 };
                 at = next;
                 departs_s = leg.arrives_s + to.dwell_s.max(0.1);
+                self.drives(truck, next, &leg);
                 self.push(leg.departs_s, settled_s, Happening::Drive { truck, leg });
             }
         }
