@@ -14,7 +14,7 @@ use super::import::{conflict, invalid};
 use super::vehicles::{TOGETHER, apart};
 use crate::domain::commands::Refused;
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::ids::{AssetId, ReadPointId, SiteId};
+use crate::domain::ids::{AssetId, ReadPointId, SiteId, ZoneId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{Location, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -26,6 +26,10 @@ const STAYS: usize = 16;
 const BEFORE: Duration = Duration::from_secs(60);
 /// Assets per door of which it is not known yet whether they passed with their vehicle.
 const PARTED: usize = 256;
+/// And that went out there, of which it may become known yet who took them. Of what a reader held back over days, the end
+/// of a stay may be told behind passages of days later.
+const BOARDED: usize = 128;
+const BOARDED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A vehicle that stood at a door.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +60,24 @@ pub struct Parted {
     pub at: Timestamp,
 }
 
+/// What passed out at a door where vehicles stand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Boarded {
+    pub asset: AssetId,
+    /// Where it is if nobody took it.
+    pub without: Location,
+    /// Who did, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<AssetId>,
+    pub at: Timestamp,
+}
+
+impl Boarded {
+    pub fn location(&self) -> Location {
+        self.taken_by.clone().map_or_else(|| self.without.clone(), Location::In)
+    }
+}
+
 /// The row of a door.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DoorRow {
@@ -63,6 +85,11 @@ pub struct DoorRow {
     pub stays: Vec<Stay>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parted: Vec<Parted>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boarded: Vec<Boarded>,
+    /// Vehicles whose tags are heard in the bay, and since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<(AssetId, Timestamp)>,
 }
 
 /// Who stood at a door at some time.
@@ -177,6 +204,42 @@ impl Doors {
         self.dirty.insert(door.clone());
     }
 
+    pub fn note_boarded(&mut self, door: &ReadPointId, boarded: Boarded) {
+        let row = self.rows.entry(door.clone()).or_default();
+        row.boarded.retain(|other| boarded.at.since(other.at) <= BOARDED_FOR && other.asset != boarded.asset);
+        if row.boarded.len() == BOARDED {
+            row.boarded.remove(0);
+        }
+        row.boarded.push(boarded);
+        self.dirty.insert(door.clone());
+    }
+
+    pub fn note_heard(&mut self, door: &ReadPointId, vehicle: &AssetId, at: Timestamp) {
+        let heard = &mut self.rows.entry(door.clone()).or_default().heard;
+        if heard.len() < STAYS && !heard.iter().any(|(known, _)| known == vehicle) {
+            heard.push((vehicle.clone(), at));
+            self.dirty.insert(door.clone());
+        }
+    }
+
+    pub fn forget_heard(&mut self, door: &ReadPointId, vehicle: &AssetId) {
+        let Some(row) = self.rows.get_mut(door) else { return };
+        if row.heard.extract_if(.., |(known, _)| known == vehicle).count() > 0 {
+            self.dirty.insert(door.clone());
+        }
+    }
+
+    pub fn heard_since(&self, door: &ReadPointId, vehicle: &AssetId) -> Option<Timestamp> {
+        let mut heard = self.rows.get(door)?.heard.iter();
+        heard.find(|(known, _)| known == vehicle).map(|(_, since)| *since)
+    }
+
+    /// What passed out there since then.
+    pub fn boarded_since(&self, door: &ReadPointId, from: Timestamp) -> Vec<Boarded> {
+        let boarded = self.rows.get(door).into_iter().flat_map(|row| &row.boarded);
+        boarded.filter(|boarded| boarded.at >= from).cloned().collect()
+    }
+
     /// What passed there shortly before its vehicle, and is in it after all.
     pub fn rejoined(
         &mut self,
@@ -220,26 +283,43 @@ impl Tracker {
             if !self.doors.at.get(asset).is_some_and(|doors| doors.contains(&door)) {
                 let how =
                     self.assets.get(asset).map(|row| row.current.reason.to_string()).unwrap_or_default();
-                self.dock(asset, &door, false, how, cause, out);
+                // Also where a newer fix was told before what the reader in the bay had held back.
+                let from = self.doors.heard_since(&door, asset).unwrap_or(cause.observed_at);
+                self.dock(
+                    &door,
+                    Stay { vehicle: asset.clone(), from, until: None, said: false },
+                    how,
+                    cause,
+                    out,
+                );
             }
         }
     }
 
-    fn dock(
-        &mut self,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        said: bool,
-        how: String,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let stay = Stay { vehicle: vehicle.clone(), from: cause.observed_at, until: None, said };
+    /// Its tag is heard in a bay.
+    pub(super) fn comes_to_bay(&mut self, vehicle: &AssetId, bay: &ZoneId, at: Timestamp) {
+        if self.topology.doors_of_bay(bay).is_empty() || !self.is_vehicle(vehicle) {
+            return;
+        }
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            self.doors.note_heard(&door, vehicle, at);
+        }
+    }
+
+    pub(super) fn leaves_bay(&mut self, vehicle: &AssetId, bay: &ZoneId) {
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            self.doors.forget_heard(&door, vehicle);
+        }
+    }
+
+    fn dock(&mut self, door: &ReadPointId, stay: Stay, how: String, cause: &Cause, out: &mut Vec<Event>) {
+        let (vehicle, from) = (stay.vehicle.clone(), stay.from);
         self.doors.begin(door, stay);
         let site = self.site_of_read_point(door);
         let body = EventBody::Docked { door: door.clone(), how };
         let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
-        out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
+        out.push(cause.event(site, Subject::Asset(vehicle), body, &parts));
+        self.judge_again(door, from - BEFORE, cause, out);
     }
 
     fn undock(
@@ -251,10 +331,12 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         self.doors.end(door, vehicle, cause.observed_at);
+        self.doors.forget_heard(door, vehicle);
         let site = self.site_of_read_point(door);
         let body = EventBody::Undocked { door: door.clone(), since };
         let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
         out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
+        self.judge_again(door, cause.observed_at, cause, out);
     }
 
     /// It is not heard at its bay any more.
@@ -284,7 +366,8 @@ impl Tracker {
             self.set_out(&other, cause, out);
         }
         self.said_to_leave(vehicle, cause, out);
-        self.dock(vehicle, door, true, format!("said by {by}"), cause, out);
+        let stay = Stay { vehicle: vehicle.clone(), from: cause.observed_at, until: None, said: true };
+        self.dock(door, stay, format!("said by {by}"), cause, out);
     }
 
     pub(super) fn said_to_leave(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {

@@ -215,6 +215,10 @@ impl Tracker {
         row.enter_presence(read_point, epc);
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
         if let Some(point) = point {
+            if places {
+                self.comes_to_bay(asset, &point.zone, at);
+            }
+            let row = self.assets.change(asset);
             let zone = Location::Zone(point.zone.clone());
             let was_known = row.current.location != Location::Unknown;
             let elsewhere = row.current.location != zone;
@@ -281,6 +285,9 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let zone = self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone()));
+        if let Some(Location::Zone(zone)) = &zone {
+            self.leaves_bay(asset, zone);
+        }
         let row = self.assets.change(asset);
         row.leave_presence(read_point, epc);
         let placed_here = Some(&row.current.location) == zone.as_ref();
@@ -322,6 +329,9 @@ impl Tracker {
             let location = vehicle.map_or_else(without, Location::In);
             let answer = Answer { location, at, reason: reason.into(), confidence: Some(confidence) };
             self.place(asset, answer, cause, out);
+            if direction == Direction::Out {
+                self.note_boarding(asset, portal, without(), at);
+            }
             self.lies_somewhere(asset, at);
             self.note_leaving(asset);
             if let Some(zone) = &to {

@@ -13,6 +13,8 @@ use crate::domain::sightings::Direction::{In, Out};
 use crate::domain::sightings::{ConditionChange, Episode, FenceChange, Measure, PresenceChange, Seen};
 use crate::domain::state::{Location, StateKind};
 
+mod boarding;
+
 /// Tools `T1` to `T4` in the crib; trucks `V1` (tag 11, tracker `gps-1`), `V2` (tag 12) and `V3`. A vehicle in the bay, which the
 /// read point `BAY` and the fence `hq-bay` tell, stands at `DOCK`.
 fn haulage() -> World {
