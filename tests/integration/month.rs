@@ -15,6 +15,8 @@ fn some_days_of_a_small_company_meet_every_goal() {
         assert_eq!(report.failures(), [""; 0], "{report}");
         let told = (report.ghosts.due, report.overdue.due, report.reader_down.truth);
         assert!(told.0 >= 5 && told.1 >= 5 && told.2 >= 5, "little happened: {told:?}");
+        let vehicles = &report.vehicles;
+        assert!(vehicles.right >= 50 && vehicles.loaded >= 30, "little was carried: {vehicles:?}");
         assert!(serde_json::to_string(&report).unwrap().contains("\"ghosts\""));
     }
 }
@@ -50,4 +52,5 @@ fn a_daemon_that_hears_nothing_of_it_fails_its_goals() {
     let failures = report.failures();
     assert!(failures.contains(&"ghost recall 1.0".to_owned()), "{report}");
     assert!(failures.contains(&"overdue exact".to_owned()), "{report}");
+    assert!(failures.iter().any(|failure| failure.starts_with("recall of what is in a vehicle")), "{report}");
 }

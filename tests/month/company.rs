@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tallyman::config::Config;
-use tallyman_simulators::month::Company;
+use tallyman_simulators::month::{Company, Docks, Door};
 use tallyman_simulators::scenario::Coverage;
 
 pub fn config(company: &Company) -> Result<Config> {
@@ -42,7 +42,8 @@ fn text(company: &Company) -> Result<String> {
     }
     read_points(company, &mut text)?;
     for class in &scenario.classes {
-        writeln!(text, "[[class]]\nname = \"{}\"", class.name)?;
+        let vehicle = scenario.vehicles.iter().any(|group| group.class == class.name);
+        writeln!(text, "[[class]]\nname = \"{}\"\nvehicle = {vehicle}", class.name)?;
         writeln!(text, "overdue_grace = \"{}ms\"", (class.overdue_grace_s * 1e3) as u64)?;
         writeln!(text, "needs_checkout = {}", class.needs_checkout)?;
         for (key, value) in
@@ -86,6 +87,41 @@ fn read_points(company: &Company, text: &mut String) -> Result<()> {
         writeln!(text, "inside = \"{}\"\noutside = \"{}\"", zone.name, company.outside(zone.site))?;
         writeln!(text, "antennas = [{{ reader = \"{reader}\", antenna = 1, side = \"outside\" }}, ")?;
         writeln!(text, "{{ reader = \"{reader}\", antenna = 2, side = \"inside\" }}]")?;
+        if zone.docks != Docks::None {
+            writeln!(text, "bay = \"{}\"", company.bay(door))?;
+        }
+    }
+    company.doors.iter().try_for_each(|door| bay(company, door, text))
+}
+
+/// Where a vehicle stands that is at this door, and what tells that it does.
+fn bay(company: &Company, door: &Door, text: &mut String) -> Result<()> {
+    let (zone, bay) = (&company.zones[door.zone], company.bay(door));
+    let site = &company.scenario.sites[zone.site].name;
+    if zone.docks != Docks::None {
+        writeln!(text, "[[zone]]\nname = \"{bay}\"\nsite = \"{site}\"")?;
+    }
+    match zone.docks {
+        Docks::None => {}
+        Docks::Fence => {
+            let (lat, lon) = door.place;
+            writeln!(text, "[[fence]]\nname = \"{bay}\"\nzone = \"{bay}\"\nsite = \"{site}\"")?;
+            writeln!(
+                text,
+                "center = {{ lat = {lat:?}, lon = {lon:?} }}\nradius_m = 40.0\nhysteresis_m = 5.0"
+            )?;
+        }
+        Docks::Tag => {
+            let (reader, antenna) = (&company.readers[door.reader].name, Company::BAY_ANTENNA);
+            writeln!(text, "[[read_point]]\nname = \"{bay}\"\nkind = \"presence\"\nzone = \"{bay}\"")?;
+            let reference = hex(&door.reference.unwrap_or_default());
+            let heard_every = (company.scenario.listening.reference_every_s * 2.5e3) as u64;
+            writeln!(text, "reference_tag = \"{reference}\"\nhearing_timeout = \"{heard_every}ms\"")?;
+            writeln!(
+                text,
+                "lost_after = \"2m\"\nantennas = [{{ reader = \"{reader}\", antenna = {antenna} }}]"
+            )?;
+        }
     }
     Ok(())
 }
@@ -106,6 +142,9 @@ pub fn register(company: &Company) -> Result<tallyman::domain::commands::Command
     for vehicle in &company.vehicles {
         records.push(json!({ "table": "asset", "id": vehicle.id, "class": class(vehicle.class) }));
         records.push(json!({ "table": "tracker", "device": vehicle.tracker, "asset": vehicle.id }));
+        if let Some(tag) = &vehicle.tag {
+            records.push(json!({ "table": "tag", "epc": hex(tag), "asset": vehicle.id }));
+        }
     }
     serde_json::from_value(json!({ "command": "import", "records": records })).context("the register")
 }

@@ -4,13 +4,14 @@ mod exits;
 mod ghosts;
 mod overdue;
 mod sources;
+mod vehicles;
 
 use std::collections::BTreeSet;
 
 use tallyman::domain::alerts::{AlertTransition, Rule};
 use tallyman_simulators::month::{Entry, Lost, Scenario, Truths};
 
-use super::machine::Told;
+use super::machine::{Said, Sample, Told};
 use super::report::Report;
 
 const SECOND: i64 = 1_000_000;
@@ -27,11 +28,13 @@ struct Grader<'a> {
     scenario: &'a Scenario,
     truths: &'a Truths,
     told: &'a [Told],
+    samples: &'a [Sample],
     ends_us: i64,
 }
 
-pub fn grade(scenario: &Scenario, seed: u64, truths: &Truths, told: &[Told], ends_us: i64) -> Report {
-    let grader = Grader { scenario, truths, told, ends_us };
+pub fn grade(scenario: &Scenario, seed: u64, truths: &Truths, said: &Said<'_>, ends_us: i64) -> Report {
+    let Said { told, samples } = *said;
+    let grader = Grader { scenario, truths, told, samples, ends_us };
     let (reader_down, silent) = (grader.reader_down(), grader.tracker_silent());
     Report {
         scenario: scenario.name.clone(),
@@ -46,6 +49,7 @@ pub fn grade(scenario: &Scenario, seed: u64, truths: &Truths, told: &[Told], end
         zombies: grader.zombies(),
         unauthorised: grader.exits(Rule::UnauthorisedExit, &truths.borrowed),
         not_ready: grader.exits(Rule::NotReadyExit, &truths.taken_unready),
+        vehicles: grader.vehicles(),
         second_tags: truths.second_tags.len(),
         cuts: truths.outages.iter().filter(|outage| outage.why.starts_with("antenna")).count(),
     }

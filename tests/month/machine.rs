@@ -12,7 +12,7 @@ use tallyman::domain::commands::Command;
 use tallyman::domain::events::{Event, EventBody};
 use tallyman::domain::frames::{Frame, LinkChange, LinkState, Payload};
 use tallyman::domain::ids::{EventId, SourceId};
-use tallyman::domain::state::StateKind;
+use tallyman::domain::state::{Location, StateKind};
 use tallyman::domain::time::Timestamp;
 use tallyman::pipeline::core::Core;
 use tallyman::source::Intake;
@@ -50,7 +50,24 @@ pub struct Machine {
     spins: (i64, u32),
     /// Where every event goes as a JSON line, for whoever asks why.
     events: Option<BufWriter<File>>,
-    pub told: Vec<Told>,
+    told: Vec<Told>,
+    /// What the answers say to be in which vehicle now, and said at each commit.
+    inside: BTreeMap<String, String>,
+    samples: Vec<Sample>,
+}
+
+/// Everything that is graded.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    pub told: &'a [Told],
+    pub samples: &'a [Sample],
+}
+
+/// The answers at one time, of what is in a vehicle: the asset, the vehicle.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    pub at_us: i64,
+    pub inside: BTreeMap<String, String>,
 }
 
 impl Machine {
@@ -65,6 +82,8 @@ impl Machine {
             spins: (0, 0),
             events: events.map(BufWriter::new),
             told: Vec::new(),
+            inside: BTreeMap::new(),
+            samples: Vec::new(),
         }
     }
 
@@ -116,6 +135,10 @@ impl Machine {
         Ok(())
     }
 
+    pub fn said(&self) -> Said<'_> {
+        Said { told: &self.told, samples: &self.samples }
+    }
+
     pub fn finish(&mut self, at_us: i64) -> Result<()> {
         self.commit(at_us)?;
         if let Some(events) = &mut self.events {
@@ -153,6 +176,8 @@ impl Machine {
     /// As the daemon does: deadlines pass when they are due, and before what was received after them.
     fn pass_deadlines(&mut self, until_us: i64) -> Result<()> {
         let Some(core) = &mut self.core else { return Ok(()) };
+        // What comes in may make something due in the past, as each fix of a replay does: that is no standing still.
+        self.spins.1 = 0;
         while let Some(due) = core.next_deadline().map(Timestamp::as_micros).filter(|due| *due <= until_us) {
             self.spins = if due <= self.spins.0 { (self.spins.0, self.spins.1 + 1) } else { (due, 0) };
             ensure!(self.spins.1 < SPINS, "the deadline of {due} does not pass");
@@ -168,6 +193,9 @@ impl Machine {
         let Some(core) = &mut self.core else { return Ok(()) };
         let batch = core.take_group().batch;
         for row in batch.state {
+            if row.kind == StateKind::Asset {
+                self.look_inside(&row.key, row.value.as_deref().unwrap_or_default())?;
+            }
             match row.value {
                 Some(value) => drop(self.rows.insert((row.kind, row.key), value)),
                 None => drop(self.rows.remove(&(row.kind, row.key))),
@@ -188,6 +216,23 @@ impl Machine {
                     passed_us: alert.door.map(|door| door.at.as_micros()),
                 });
             }
+        }
+        self.samples.push(Sample { at_us, inside: self.inside.clone() });
+        Ok(())
+    }
+
+    /// Few rows are of something in a vehicle; the others need not be read.
+    fn look_inside(&mut self, asset: &str, row: &[u8]) -> Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            location: Location,
+        }
+        self.inside.remove(asset);
+        let sign = br#""in":"#;
+        if row.windows(sign.len()).any(|bytes| bytes == sign)
+            && let Location::In(vehicle) = serde_json::from_slice::<Answer>(row)?.location
+        {
+            self.inside.insert(asset.to_owned(), vehicle.to_string());
         }
         Ok(())
     }

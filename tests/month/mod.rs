@@ -43,7 +43,7 @@ pub fn run(scenario: &Scenario, seed: u64, files: &Files<'_>) -> anyhow::Result<
         let mut file = BufWriter::new(File::create(path)?);
         truths.write(&mut file)?;
     }
-    Ok(grade::grade(scenario, seed, &truths, &machine.told, ends_us))
+    Ok(grade::grade(scenario, seed, &truths, &machine.said(), ends_us))
 }
 
 /// Grades the month as if no alert had ever been told.
@@ -52,5 +52,10 @@ pub fn run_untold(scenario: &Scenario, seed: u64) -> anyhow::Result<Report> {
     let mut month = Month::new(scenario, seed);
     month.by_ref().for_each(drop);
     let ends_us = month.ends_us();
-    Ok(grade::grade(scenario, seed, &month.finish(), &[], ends_us))
+    let hours = (ends_us - month.starts_us()) / 3_600_000_000;
+    let at =
+        |hour: i64| machine::Sample { at_us: month.starts_us() + hour * 3_600_000_000, ..Default::default() };
+    let samples: Vec<machine::Sample> = (0..hours).map(at).collect();
+    let said = machine::Said { told: &[], samples: &samples };
+    Ok(grade::grade(scenario, seed, &month.finish(), &said, ends_us))
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 /// Share of the ghosts told that must be true.
 const PRECISION: f64 = 0.98;
+/// Share of the answers "in vehicle X" that must be true, and of those that must be given.
+const IN_VEHICLE: f64 = 0.99;
 /// Examples shown of each kind of mistake.
 const EXAMPLES: usize = 5;
 
@@ -23,8 +25,35 @@ pub struct Report {
     pub zombies: Simple,
     pub unauthorised: Simple,
     pub not_ready: Simple,
+    pub vehicles: Vehicles,
     pub second_tags: usize,
     pub cuts: usize,
+}
+
+/// Answers at sampled times, each of one asset.
+#[derive(Debug, Default, Serialize)]
+pub struct Vehicles {
+    /// Times that a vehicle stood at a door, that something went into one, and that nobody could know it.
+    pub stays: usize,
+    pub loaded: usize,
+    pub unknown: usize,
+    /// In a vehicle, as could be known; said to be in one; both, and in the same.
+    pub truth: usize,
+    pub said: usize,
+    pub right: usize,
+    pub missed: Vec<String>,
+    pub wrong: Vec<String>,
+    pub undecided: usize,
+}
+
+impl Vehicles {
+    pub fn recall(&self) -> f64 {
+        share(self.right, self.truth)
+    }
+
+    pub fn precision(&self) -> f64 {
+        share(self.right, self.said)
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -106,6 +135,10 @@ impl Report {
             goal(graded.missed.is_empty(), missed);
             goal(graded.spurious.is_empty(), spurious);
         }
+        let vehicles = &self.vehicles;
+        goal(vehicles.recall() >= IN_VEHICLE, "recall of what is in a vehicle 0.99");
+        goal(vehicles.precision() >= IN_VEHICLE, "precision of what is in a vehicle 0.99");
+        goal(vehicles.unknown * 2 <= vehicles.loaded.max(20), "half of the loads can be known");
         failures
     }
 }
@@ -138,6 +171,20 @@ impl fmt::Display for Report {
         simple(f, "not-ready-exit", &self.not_ready, "")?;
         let repeated = self.repeated + ghosts.repeated.len() + overdue.repeated.len();
         writeln!(f, "| repeated alerts | 0 | {repeated} | 0 | {repeated} | |")?;
+        let vehicles = &self.vehicles;
+        let (missed, wrong) = (vehicles.missed.len(), vehicles.wrong.len());
+        write!(
+            f,
+            "| in a vehicle, each half an hour | {} | {} | {missed} | {wrong} |",
+            vehicles.truth, vehicles.said
+        )?;
+        write!(f, " recall {:.4}, precision {:.4};", vehicles.recall(), vehicles.precision())?;
+        write!(
+            f,
+            " {} loaded at {} stays, of {} nobody could know;",
+            vehicles.loaded, vehicles.stays, vehicles.unknown
+        )?;
+        writeln!(f, " {} answers not decidable |", vehicles.undecided)?;
         let (suspect, cuts) = (self.watcher_suspect, self.cuts);
         writeln!(f, "| watcher-suspect | | {suspect} | | | {cuts} antennas cut |")?;
         for (what, examples) in [
@@ -159,6 +206,8 @@ impl fmt::Display for Report {
             ("unauthorised-exit spurious", &self.unauthorised.spurious),
             ("not-ready-exit missed", &self.not_ready.missed),
             ("not-ready-exit spurious", &self.not_ready.spurious),
+            ("in a vehicle missed", &self.vehicles.missed),
+            ("in a vehicle wrong", &self.vehicles.wrong),
         ] {
             for example in examples.iter().take(EXAMPLES) {
                 writeln!(f, "  {what}: {example}")?;

@@ -21,6 +21,8 @@ pub(super) enum Act {
     Borrow(usize),
     TakeUnready(usize),
     Release(usize),
+    /// Something goes to another site, and not by a vehicle of ours.
+    SendOver(usize),
     /// Carried through a door of that zone.
     Out(usize, usize),
     In(usize, usize),
@@ -49,6 +51,7 @@ impl Month {
                         self.queue.put(at, Event::Act(act));
                     }
                 }
+                self.plan_hauls(site, (from, to), per_day);
             }
         }
     }
@@ -95,8 +98,9 @@ impl Month {
             Act::Borrow(site) => self.borrow(site),
             Act::TakeUnready(site) => self.take_unready(site),
             Act::Release(thing) => self.release(thing),
-            Act::Out(thing, zone) => drop(self.carry(thing, zone, false)),
-            Act::In(thing, zone) => drop(self.carry(thing, zone, true)),
+            Act::SendOver(site) => self.send_over(site),
+            Act::Out(thing, zone) => self.carry_when_open(thing, zone, false),
+            Act::In(thing, zone) => self.carry_when_open(thing, zone, true),
             Act::CheckIn(thing) => self.check_in(thing),
             Act::Done(thing) => self.things[thing].busy = false,
         }
@@ -147,17 +151,32 @@ impl Month {
             .filter(|zone| *zone != home && self.company.zones[*zone].site == site)
             .filter(|zone| !self.company.zones[*zone].doors.is_empty())
             .collect();
+        self.take_to(thing, &others, 5 * MINUTE, self.company.scenario.habits.move_days);
+    }
+
+    fn send_over(&mut self, site: usize) {
+        let Some(thing) = self.pick(Some(site)) else { return };
+        let home = self.company.things[thing].zone;
+        let mut others = self.zones_elsewhere(site);
+        others.retain(|zone| *zone != home);
+        let road = self.rng.random_range(2 * HOUR..5 * HOUR);
+        self.take_to(thing, &others, road, self.company.scenario.hauls.days);
+    }
+
+    /// To one of these zones, by a way that takes so long, and back after some days.
+    fn take_to(&mut self, thing: usize, others: &[usize], road: i64, days: [f64; 2]) {
         if others.is_empty() {
             return;
         }
+        let home = self.company.things[thing].zone;
         let there = others[self.rng.random_range(0..others.len())];
         self.things[thing].busy = true;
-        let back = self.now + self.between(self.company.scenario.habits.move_days, DAY).max(HOUR);
+        let back = self.now + self.between(days, DAY).max(HOUR).max(2 * road);
         self.later(self.now, Act::Out(thing, home));
-        self.later(self.now + 5 * MINUTE, Act::In(thing, there));
+        self.later(self.now + road, Act::In(thing, there));
         self.later(back, Act::Out(thing, there));
-        self.later(back + 5 * MINUTE, Act::In(thing, home));
-        self.later(back + HOUR, Act::Done(thing));
+        self.later(back + road, Act::In(thing, home));
+        self.later(back + road + HOUR, Act::Done(thing));
     }
 
     fn take_unready(&mut self, site: usize) {
@@ -194,6 +213,22 @@ impl Month {
         back + HOUR
     }
 
+    /// Who wants out, or has not come out yet, waits until the vehicle at the door has gone.
+    fn carry_when_open(&mut self, thing: usize, zone: usize, inward: bool) {
+        let doors = &self.company.zones[zone].doors;
+        let is_shut = |door: &usize| self.is_shut(*door, self.now, self.now + MINUTE);
+        let wait = match self.things[thing].place {
+            Place::Zone(here) if !inward => here == zone && doors.iter().all(is_shut),
+            Place::Zone(here) => here != zone,
+            Place::Away => false,
+        };
+        if wait && !doors.is_empty() {
+            let act = if inward { Act::In(thing, zone) } else { Act::Out(thing, zone) };
+            return self.later(self.now + 5 * MINUTE, act);
+        }
+        self.carry(thing, zone, inward);
+    }
+
     /// Through a door of that zone. Gives the exit that the door hears, and notes it where nobody said a word.
     fn carry(&mut self, thing: usize, zone: usize, inward: bool) -> Option<Entry> {
         let doors = &self.company.zones[zone].doors;
@@ -201,18 +236,30 @@ impl Month {
         if doors.is_empty() || inward == is_there {
             return None;
         }
+        let open = doors.iter().filter(|door| !self.is_shut(**door, self.now, self.now + MINUTE));
+        let open: Vec<usize> = open.copied().collect();
+        let doors = if open.is_empty() { doors } else { &open };
         let door = doors[self.rng.random_range(0..doors.len())];
+        if inward {
+            self.pass_door(thing, door, true);
+            return None;
+        }
+        self.takes_out(thing, door).1
+    }
+
+    /// Out through a door. Gives when it is in it, and the exit.
+    pub(super) fn takes_out(&mut self, thing: usize, door: usize) -> (i64, Option<Entry>) {
         let device = &self.devices[self.company.doors[door].reader];
         let hears = device.powered && device.cut.is_empty() && !self.things[thing].tags.is_empty();
         let why = if device.reaches_us() { "told at once" } else { HELD_BACK };
-        self.pass_door(thing, door, inward);
+        let at_us = self.pass_door(thing, door, false);
         let subject = self.company.things[thing].id.clone();
         let exit = Entry { subject, why, from_us: self.now, to_us: None };
-        let exit = (hears && !inward).then_some(exit);
+        let exit = hears.then_some(exit);
         if self.things[thing].seen.out.is_none() {
             self.truths.borrowed.extend(exit.clone());
         }
-        exit
+        (at_us, exit)
     }
 
     pub(super) fn later(&mut self, at: i64, act: Act) {
@@ -229,12 +276,19 @@ impl Month {
             let home = self.company.things[thing].zone;
             let state = &self.things[thing];
             let there = site.is_none_or(|site| self.company.zones[home].site == site);
-            let free = !state.busy && state.seen.out.is_none() && !state.tags.is_empty();
+            let free =
+                !state.busy && state.seen.out.is_none() && !state.tags.is_empty() && self.gets_out(home);
             if there && free && state.place == Place::Zone(home) {
                 return Some(thing);
             }
         }
         None
+    }
+
+    /// Whether no vehicle has its doors now or soon.
+    fn gets_out(&self, zone: usize) -> bool {
+        let doors = &self.company.zones[zone].doors;
+        doors.is_empty() || doors.iter().any(|door| !self.is_shut(*door, self.now, self.now + 11 * MINUTE))
     }
 
     pub(super) fn between(&mut self, [least, most]: [f64; 2], unit: i64) -> i64 {

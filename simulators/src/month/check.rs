@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::company::Docks;
 use super::scenario::Scenario;
 use crate::scenario::{Coverage, Problem};
 
@@ -124,6 +125,7 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
         ("habits.late", habits.late),
         ("habits.never_returned", habits.never_returned),
         ("habits.forgets_check_in", habits.forgets_check_in),
+        ("hauls.by_vehicle", scenario.hauls.by_vehicle),
         ("losses.recovered", losses.recovered),
         ("losses.mass_share", losses.mass_share),
         ("outages.cuts_reported", outages.cuts_reported),
@@ -135,6 +137,7 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
         ("habits.moves", habits.moves),
         ("habits.borrows", habits.borrows),
         ("habits.takes_unready", habits.takes_unready),
+        ("hauls.per_asset", scenario.hauls.per_asset),
         ("losses.mass_thefts", losses.mass_thefts),
         ("losses.thefts", losses.thefts),
         ("losses.lost_tags", losses.lost_tags),
@@ -153,6 +156,7 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
         ("habits.late_h", habits.late_h),
         ("habits.move_days", habits.move_days),
         ("habits.borrow_h", habits.borrow_h),
+        ("hauls.days", scenario.hauls.days),
         ("losses.found_days", losses.found_days),
         ("outages.power_h", outages.power_h),
         ("outages.network_h", outages.network_h),
@@ -160,6 +164,14 @@ fn happenings(scenario: &Scenario, checked: &mut Checked) {
     ] {
         checked.span(key, span);
     }
+    let hauls = &scenario.hauls;
+    let [least, most] = hauls.load;
+    let load = format!("[{least}, {most}]");
+    checked.must(least >= 1 && most >= least, "hauls.load", load, "[least, most], 1 or more");
+    checked.must((5.0..=130.0).contains(&hauls.kmh), "hauls.kmh", hauls.kmh, "5 to 130");
+    let docks = scenario.zones.iter().any(|zone| zone.docks != Docks::None);
+    let without = "0 where no zone has docks";
+    checked.must(docks || hauls.per_asset == 0.0, "hauls.per_asset", hauls.per_asset, without);
     for (index, off) in scenario.daemon.off.iter().enumerate() {
         let holds = off.from_day >= 0.0 && off.for_h > 0.0 && off.for_h.is_finite();
         checked.must(

@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
 
 use super::scenario::Scenario;
 use crate::scenario::Coverage;
@@ -17,6 +18,19 @@ pub struct Company {
     pub vehicles: Vec<Vehicle>,
 }
 
+/// What tells that a vehicle stands at a door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Docks {
+    /// Nothing: none comes.
+    #[default]
+    None,
+    /// Its tracker, in a fence around the bay.
+    Fence,
+    /// Its tag, heard by an antenna that looks into the bay.
+    Tag,
+}
+
 #[derive(Clone, Debug)]
 pub struct Zone {
     pub name: String,
@@ -24,6 +38,7 @@ pub struct Zone {
     pub coverage: Coverage,
     pub shelf: Option<usize>,
     pub doors: Vec<usize>,
+    pub docks: Docks,
 }
 
 /// Where a continuous zone is listened to.
@@ -42,6 +57,10 @@ pub struct Door {
     pub name: String,
     pub reader: usize,
     pub zone: usize,
+    /// Latitude and longitude.
+    pub place: (f64, f64),
+    /// A tag fixed in the bay, where an antenna looks into it.
+    pub reference: Option<[u8; 12]>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +84,8 @@ pub struct Vehicle {
     pub site: usize,
     /// As OwnTracks has it: `user/device`.
     pub tracker: String,
+    /// Where there are doors that look for it.
+    pub tag: Option<[u8; 12]>,
 }
 
 /// Codes of tags, one after the other.
@@ -106,6 +127,19 @@ impl Company {
         format!("{}-outside", self.scenario.sites[site].name)
     }
 
+    /// The antenna of a door's reader that looks into its bay.
+    pub const BAY_ANTENNA: u16 = 3;
+
+    /// The zone in which a vehicle stands that is at this door.
+    pub fn bay(&self, door: &Door) -> String {
+        format!("{}-bay", door.name)
+    }
+
+    pub(super) fn docks_of(&self, door: &str) -> Docks {
+        let found = self.doors.iter().find(|known| known.name == door);
+        found.map_or(Docks::None, |door| self.zones[door.zone].docks)
+    }
+
     fn site(&self, name: &str) -> usize {
         self.scenario.sites.iter().position(|site| site.name == name).unwrap_or_default()
     }
@@ -130,9 +164,19 @@ impl Company {
                 for door in 1..=group.doors {
                     let reader = self.add_reader(format!("{name}-door-{door}-reader"), site);
                     doors.push(self.doors.len());
-                    self.doors.push(Door { name: format!("{name}-door-{door}"), reader, zone });
+                    // One beside the other.
+                    let place = (52.0 + 0.002 * self.doors.len() as f64, 9.0 + site as f64);
+                    let reference = (group.docks == Docks::Tag).then(|| codes.next());
+                    self.doors.push(Door {
+                        name: format!("{name}-door-{door}"),
+                        reader,
+                        zone,
+                        place,
+                        reference,
+                    });
                 }
-                self.zones.push(Zone { name, site, coverage: group.coverage, shelf, doors });
+                let (coverage, docks) = (group.coverage, group.docks);
+                self.zones.push(Zone { name, site, coverage, shelf, doors, docks });
             }
         }
     }
@@ -158,12 +202,14 @@ impl Company {
                 });
             }
         }
+        let tags = self.zones.iter().any(|zone| zone.docks == Docks::Tag);
         for group in self.scenario.vehicles.clone() {
             let (class, site) = (self.class(&group.class), self.site(&group.site));
             for number in 1..=group.count {
                 let id = format!("{}-{number:05}", group.prefix);
                 let tracker = format!("fleet/{}", id.to_lowercase());
-                self.vehicles.push(Vehicle { id, class, site, tracker });
+                let tag = tags.then(|| codes.next());
+                self.vehicles.push(Vehicle { id, class, site, tracker, tag });
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 
+use super::company::Company;
 use super::truth::Working;
 use super::wire;
 use super::world::{Event, MINUTE, Month, Place, SECOND, What, instant, us};
@@ -20,20 +21,16 @@ const DOOR_REPORT: i64 = SECOND / 2;
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Say {
     /// A read; `shelved`: of an asset, on this shelf.
-    Read {
-        observation: TagObservation,
-        shelved: Option<(usize, usize)>,
-    },
+    Read { observation: TagObservation, shelved: Option<(usize, usize)> },
+    /// Of a vehicle's tag in its bay.
+    Bay { observation: TagObservation, stay: Option<usize> },
     /// Nothing on the wire: the reads of a passage have all been told.
-    Passed {
-        thing: usize,
-        door: usize,
-        inward: bool,
-        at_us: i64,
-    },
+    Passed { thing: usize, door: usize, inward: bool, at_us: i64 },
     Fix {
         topic: String,
         payload: Vec<u8>,
+        /// The stay of which it says something, whether that goes on, and when it was so.
+        stay: Option<(usize, bool, i64)>,
     },
 }
 
@@ -165,8 +162,14 @@ impl Month {
         Say::Read { observation, shelved }
     }
 
-    /// An asset goes through a door.
-    pub(super) fn pass_door(&mut self, thing: usize, door: usize, inward: bool) {
+    pub(super) fn say_in_bay(&mut self, device: usize, code: [u8; 12], stay: Option<usize>) {
+        if let Say::Read { observation, .. } = self.read(device, Company::BAY_ANTENNA, code, None) {
+            self.say(device, vec![Say::Bay { observation, stay }]);
+        }
+    }
+
+    /// An asset goes through a door. Gives when it is in it.
+    pub(super) fn pass_door(&mut self, thing: usize, door: usize, inward: bool) -> i64 {
         if !inward {
             // On its way to the door it is no longer on the shelf.
             self.place(thing, Place::Away);
@@ -201,14 +204,15 @@ impl Month {
         }
         let over = until.max(through) + 1;
         self.report_later(device, until, &mut chunk);
+        let at_us = self.now + (through - self.now) / 2;
         if hears && !self.things[thing].tags.is_empty() {
-            let at_us = self.now + (through - self.now) / 2;
             let passed = Say::Passed { thing, door, inward, at_us };
             self.queue.put(over, Event::Say(device, vec![passed]));
             let device = &mut self.devices[device];
             device.busy_until = device.busy_until.max(over + 5 * SECOND);
         }
         self.queue.put(over, Event::Passed { thing, door, inward });
+        at_us
     }
 
     fn report_later(&mut self, device: usize, at: i64, says: &mut Vec<Say>) {
@@ -234,21 +238,31 @@ impl Month {
         let (moving, parked) =
             group.map_or((300.0, 1800.0), |group| (group.fix_every_s, group.parked_every_s));
         let works = self.is_working_hour(site);
-        if !self.vehicles[vehicle].flat {
-            if works {
-                self.vehicles[vehicle].phase += moving / 1800.0;
-            }
-            let phase = self.vehicles[vehicle].phase;
-            let (lat, lon) = (52.0 + 0.1 * phase.sin(), 9.0 + site as f64 + 0.1 * phase.cos());
-            let tracker = self.company.vehicles[vehicle].tracker.clone();
-            let mut fix = Location::new("vn", lat, lon, self.now / SECOND);
-            fix.acc = 8;
-            let payload = fix.to_json();
-            let broker = self.company.readers.len() + site;
-            self.say(broker, vec![Say::Fix { topic: format!("owntracks/{tracker}"), payload }]);
+        let hauls = self.vehicles[vehicle].trip.is_some();
+        if works && !hauls && !self.vehicles[vehicle].flat {
+            self.vehicles[vehicle].phase += moving / 1800.0;
         }
-        let next = if works { moving } else { parked } * self.rng.random_range(0.9..1.1);
+        self.send_fix(vehicle);
+        let next = if works || hauls { moving } else { parked } * self.rng.random_range(0.9..1.1);
         self.queue.put(self.now + us(next), Event::Fix(vehicle));
+    }
+
+    pub(super) fn send_fix(&mut self, vehicle: usize) {
+        // None says two things of one second.
+        let second = self.now / SECOND;
+        let last = std::mem::replace(&mut self.vehicles[vehicle].fix_second, second);
+        if self.vehicles[vehicle].flat || last == second {
+            return;
+        }
+        let (lat, lon) = self.position(vehicle);
+        let tracker = self.company.vehicles[vehicle].tracker.clone();
+        let mut fix = Location::new("vn", lat, lon, self.now / SECOND);
+        fix.acc = 8;
+        let payload = fix.to_json();
+        let stay = self.vehicles[vehicle].stay;
+        let stay = stay.map(|stay| (stay, self.now <= self.truths.stays[stay].until_us, self.now));
+        let broker = self.company.readers.len() + self.company.vehicles[vehicle].site;
+        self.say(broker, vec![Say::Fix { topic: format!("owntracks/{tracker}"), payload, stay }]);
     }
 
     /// A device tells something: now, later, or never.
@@ -281,7 +295,13 @@ impl Month {
                     self.report(device, &mut reads);
                     self.sensed_passing(thing, door, inward, at_us);
                 }
-                Say::Fix { topic, payload } => {
+                Say::Bay { observation, stay } => {
+                    let at_us = observation.at.as_microsecond();
+                    reads.push(observation);
+                    self.heard_in_bay(stay, at_us);
+                }
+                Say::Fix { topic, payload, stay } => {
+                    self.heard_of_stay(stay);
                     let broker = self.devices[device].name.clone();
                     self.tell(What::Mqtt { broker, topic, payload });
                 }

@@ -12,6 +12,7 @@ mod acts;
 mod check;
 mod company;
 mod devices;
+mod hauls;
 mod luck;
 mod observer;
 mod queue;
@@ -21,8 +22,8 @@ mod wire;
 mod world;
 
 pub use acts::HELD_BACK;
-pub use company::{Company, Door, Shelf, Thing, Vehicle};
+pub use company::{Company, Docks, Door, Shelf, Thing, Vehicle};
 pub use luck::{MASS_THEFT, UNNOTICED};
 pub use scenario::Scenario;
-pub use truth::{Entry, Lost, Out, Stranger, Truths, Working};
+pub use truth::{Aboard, Entry, Lost, Out, Stay, Stranger, Truths, Working};
 pub use world::{Input, Month, What};

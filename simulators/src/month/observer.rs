@@ -1,9 +1,13 @@
 //! Who could know what: follows what the devices delivered, and says from it and from the world who is lost,
 //! and whose return could be sensed.
 
-use super::truth::{Lost, Out};
+use super::company::Docks;
+use super::truth::{Aboard, Lost, Out};
 use super::world::{MINUTE, Month, Place, us};
 use crate::scenario::Coverage;
+
+/// A vehicle's tag that is not heard for so long has left its bay, or will be told to have when its reader hears again.
+const BAY_SILENCE: i64 = 5 * MINUTE;
 
 /// What was delivered of an asset.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,7 @@ impl Month {
                 self.things[thing].seen.noticed || self.worked_us(reader, antenna, left_at) >= to_notice;
             self.close(thing, at_us, !noticed);
         }
+        self.seen_elsewhere(thing, at_us);
         self.review(thing, "");
     }
 
@@ -61,7 +66,74 @@ impl Month {
         } else if !inward {
             self.things[thing].seen.noticed = true;
         }
+        self.seen_boarding(thing, door, inward, at_us);
         self.review(thing, "");
+    }
+
+    /// The reads of a passage: of the one by which it came into its vehicle, or of one that shows it elsewhere.
+    fn seen_boarding(&mut self, thing: usize, door: usize, inward: bool, at_us: i64) {
+        let boards = |entry: &Aboard| entry.really && !inward && entry.from_us == at_us;
+        if let Some(entry) = self.things[thing].aboard.map(|aboard| &mut self.truths.aboard[aboard])
+            && boards(entry)
+        {
+            entry.told_us = Some(self.now);
+            return;
+        }
+        self.seen_elsewhere(thing, at_us);
+        if inward {
+            return;
+        }
+        let name = &self.company.doors[door].name;
+        let thought = self.truths.stays.iter().rposition(|stay| {
+            stay.door == *name && stay.until_us < at_us && stay.known_us.is_some() && stay.gone_us.is_none()
+        });
+        if let Some(stay) = thought {
+            self.things[thing].aboard = Some(self.truths.aboard.len());
+            self.truths.aboard.push(Aboard {
+                asset: self.company.things[thing].id.clone(),
+                vehicle: self.truths.stays[stay].vehicle.clone(),
+                stay,
+                really: false,
+                from_us: at_us,
+                told_us: Some(self.now),
+                until_us: Some(at_us),
+                ended_us: None,
+            });
+        }
+    }
+
+    fn seen_elsewhere(&mut self, thing: usize, at_us: i64) {
+        let now = self.now;
+        if let Some(entry) = self.things[thing].aboard.map(|aboard| &mut self.truths.aboard[aboard])
+            && at_us > entry.from_us
+        {
+            entry.ended_us.get_or_insert(now);
+        }
+    }
+
+    /// A fix was delivered: of whether a vehicle stands at its door, the second one tells.
+    pub(super) fn heard_of_stay(&mut self, stay: Option<(usize, bool, i64)>) {
+        let Some((stay, goes_on, at_us)) = stay else { return };
+        let stay = &mut self.truths.stays[stay];
+        let way = usize::from(!goes_on);
+        stay.heard[way] += 1;
+        let by_fence = self.company.docks_of(&stay.door) == Docks::Fence;
+        if by_fence && goes_on {
+            stay.seen_us.get_or_insert(at_us);
+        }
+        if by_fence && stay.heard[way] == 2 {
+            let told = if goes_on { &mut stay.known_us } else { &mut stay.gone_us };
+            told.get_or_insert(self.now);
+        }
+    }
+
+    /// A read of a vehicle's tag in its bay was delivered. By its silence it is told to be gone.
+    pub(super) fn heard_in_bay(&mut self, stay: Option<usize>, at_us: i64) {
+        let Some(stay) = stay else { return };
+        let stay = &mut self.truths.stays[stay];
+        stay.known_us.get_or_insert(self.now);
+        stay.seen_us.get_or_insert(at_us);
+        stay.gone_us = Some(self.now + BAY_SILENCE);
     }
 
     /// It really went out of its home, or into a zone.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::check;
+use super::company::Docks;
 use crate::scenario::{Coverage, ScenarioError};
 
 const MONTH: &str = include_str!("../../scenarios/month.toml");
@@ -25,6 +26,8 @@ pub struct Scenario {
     pub vehicles: Vec<VehicleGroup>,
     #[serde(default)]
     pub habits: Habits,
+    #[serde(default)]
+    pub hauls: Hauls,
     #[serde(default)]
     pub losses: Losses,
     #[serde(default)]
@@ -86,6 +89,9 @@ pub struct ZoneGroup {
     pub antennas: u16,
     #[serde(default = "one")]
     pub doors: usize,
+    /// How a vehicle is known that stands at the first door of such a zone.
+    #[serde(default)]
+    pub docks: Docks,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -162,6 +168,26 @@ impl Default for Habits {
             borrow_h: [1.0, 30.0],
             takes_unready: 0.0,
         }
+    }
+}
+
+/// What goes to another site, and back after some days.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hauls {
+    /// Per asset and month.
+    pub per_asset: f64,
+    /// The share that goes by the company's own vehicles.
+    pub by_vehicle: f64,
+    /// Assets a trip.
+    pub load: [usize; 2],
+    pub days: [f64; 2],
+    pub kmh: f64,
+}
+
+impl Default for Hauls {
+    fn default() -> Self {
+        Self { per_asset: 0.0, by_vehicle: 0.8, load: [3, 12], days: [0.5, 5.0], kmh: 70.0 }
     }
 }
 

@@ -9,6 +9,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+/// A vehicle that is seen at a door stood there for so long before, as far as anybody may suppose.
+const ALREADY: i64 = 60_000_000;
+
 #[derive(Clone, Debug, Default)]
 pub struct Truths {
     pub lost: Vec<Lost>,
@@ -26,6 +29,40 @@ pub struct Truths {
     pub daemon_off: Vec<Entry>,
     /// One of two tags died; nothing is to be told of it.
     pub second_tags: Vec<Entry>,
+    pub stays: Vec<Stay>,
+    pub aboard: Vec<Aboard>,
+}
+
+/// A vehicle at a door.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Stay {
+    pub vehicle: String,
+    pub door: String,
+    pub from_us: i64,
+    pub until_us: i64,
+    /// What was delivered that shows that it is there, or that it is gone: two fixes, or a read of its tag; and when.
+    #[serde(skip)]
+    pub heard: [u32; 2],
+    pub known_us: Option<i64>,
+    /// When the first of what was delivered was taken.
+    pub seen_us: Option<i64>,
+    pub gone_us: Option<i64>,
+}
+
+/// An asset in a vehicle; or (not `really`) one that went out at a door where a vehicle was still thought to stand.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Aboard {
+    pub asset: String,
+    pub vehicle: String,
+    /// At which it went in, among the stays.
+    pub stay: usize,
+    pub really: bool,
+    /// When it passed the door, and when the reads of that were delivered.
+    pub from_us: i64,
+    pub told_us: Option<i64>,
+    pub until_us: Option<i64>,
+    /// When reads that show it to be somewhere else were delivered.
+    pub ended_us: Option<i64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -94,6 +131,8 @@ enum Line<'a> {
     TakenUnready(&'a Entry),
     DaemonOff(&'a Entry),
     SecondTag(&'a Entry),
+    Stay(&'a Stay),
+    Aboard(&'a Aboard),
 }
 
 impl Truths {
@@ -111,12 +150,39 @@ impl Truths {
             .chain(self.borrowed.iter().map(Line::Borrowed))
             .chain(self.taken_unready.iter().map(Line::TakenUnready))
             .chain(self.daemon_off.iter().map(Line::DaemonOff))
-            .chain(self.second_tags.iter().map(Line::SecondTag));
+            .chain(self.second_tags.iter().map(Line::SecondTag))
+            .chain(self.stays.iter().map(Line::Stay))
+            .chain(self.aboard.iter().map(Line::Aboard));
         for line in lines {
             serde_json::to_writer(&mut *out, &line)?;
             out.write_all(b"\n")?;
         }
         Ok(())
+    }
+
+    /// From when on it could be known that it is in its vehicle; none where it never could.
+    pub fn known_aboard_us(&self, aboard: &Aboard) -> Option<i64> {
+        let stay = &self.stays[aboard.stay];
+        let mut known = aboard.told_us?.max(stay.known_us?);
+        // That it stood there long before its tracker lived again, nothing shows.
+        if stay.seen_us? > aboard.from_us + ALREADY {
+            return None;
+        }
+        // Another one was thought to stand there.
+        let others = self.stays.iter().enumerate().filter(|(index, other)| {
+            let before = *index != aboard.stay && other.until_us < aboard.from_us;
+            before && other.door == stay.door && other.known_us.is_some()
+        });
+        for (_, other) in others {
+            known = known.max(other.gone_us?);
+        }
+        Some(known)
+    }
+
+    /// From when on it could be known that it is not in its vehicle (any more).
+    pub fn known_gone_us(&self, aboard: &Aboard) -> Option<i64> {
+        let left = self.stays[aboard.stay].gone_us.filter(|_| !aboard.really);
+        [left, aboard.ended_us].into_iter().flatten().min()
     }
 
     /// For how long `source` worked from one time to another.

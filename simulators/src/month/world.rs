@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::company::{Codes, Company};
 use super::devices::{Device, Say};
+use super::hauls::{Haul, Trip};
 use super::observer::Seen;
 use super::queue::Queue;
 use super::scenario::Scenario;
@@ -88,6 +89,7 @@ pub(super) enum Event {
     /// A connection that failed is noticed.
     Noticed(usize),
     Connect(usize),
+    Haul(Haul),
 }
 
 /// Where an asset really is.
@@ -106,12 +108,19 @@ pub(super) struct Thing {
     /// Somebody is doing something with it, or it is lost.
     pub busy: bool,
     pub seen: Seen,
+    /// Its newest entry among those that were in a vehicle.
+    pub aboard: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct VehicleState {
     pub flat: bool,
     pub phase: f64,
+    /// Of its last fix.
+    pub fix_second: i64,
+    pub trip: Option<usize>,
+    /// The newest of its stays.
+    pub stay: Option<usize>,
 }
 
 pub struct Month {
@@ -128,6 +137,9 @@ pub struct Month {
     pub(super) shelved: Vec<BTreeSet<usize>>,
     pub(super) strangers: Vec<(usize, [u8; 12])>,
     pub(super) vehicles: Vec<VehicleState>,
+    pub(super) trips: Vec<Trip>,
+    /// When a vehicle has which door.
+    pub(super) shut: Vec<Vec<(i64, i64)>>,
     pub(super) daemon_up: bool,
     pub(super) truths: Truths,
     pub(super) out: VecDeque<Input>,
@@ -157,6 +169,8 @@ impl Month {
             shelved: vec![BTreeSet::new(); company.shelves.len()],
             strangers: Vec::new(),
             vehicles: vec![VehicleState::default(); company.vehicles.len()],
+            trips: Vec::new(),
+            shut: vec![Vec::new(); company.doors.len()],
             daemon_up: false,
             truths: Truths::default(),
             out: VecDeque::new(),
@@ -171,6 +185,10 @@ impl Month {
 
     pub fn company(&self) -> &Company {
         &self.company
+    }
+
+    pub fn starts_us(&self) -> i64 {
+        self.starts
     }
 
     pub fn ends_us(&self) -> i64 {
@@ -198,6 +216,7 @@ impl Month {
                 tags: thing.tags.clone(),
                 busy: false,
                 seen: Seen::default(),
+                aboard: None,
             });
             if let Some(shelf) = shelf {
                 self.shelved[shelf].insert(index);
@@ -214,6 +233,11 @@ impl Month {
             self.queue.put(self.starts + us(first), Event::Round(shelf));
             let first = self.rng.random_range(30.0..30.0 + listening.reference_every_s);
             self.queue.put(self.starts + us(first), Event::Reference(shelf));
+        }
+        for door in 0..self.company.doors.len() {
+            if self.company.doors[door].reference.is_some() {
+                self.queue.put(self.starts + 30 * SECOND, Event::Haul(Haul::Reference(door)));
+            }
         }
         for vehicle in 0..self.vehicles.len() {
             let first = self.rng.random_range(60.0..600.0);
@@ -260,6 +284,7 @@ impl Month {
             Event::Misfortune(misfortune) => self.suffer(misfortune),
             Event::Noticed(device) => self.notice(device),
             Event::Connect(device) => self.connect(device),
+            Event::Haul(haul) => self.haul(haul),
         }
     }
 
