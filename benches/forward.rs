@@ -205,6 +205,8 @@ fn event(start: Timestamp, n: u64) -> Event {
                 epc: Epc::from_hex(&format!("3034257bf7194e40{n:08x}")).unwrap(),
                 read_point: "crib".into(),
                 zone: Some("tool-crib".into()),
+                beside: false,
+                weighed: None,
             };
             (Subject::Asset(asset.into()), body)
         }

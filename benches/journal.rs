@@ -120,6 +120,8 @@ fn body(nth: u64, kind: Kind) -> EventBody {
                 .unwrap_or_else(|| unreachable!("12 bytes are 96 bits")),
             read_point: "dock-3".into(),
             zone: Some("yard".into()),
+            beside: false,
+            weighed: None,
         },
     }
 }

@@ -129,6 +129,8 @@ fn arrival(number: u32, millis: i64) -> Sighting {
         read_point: "shelf".into(),
         change: PresenceChange::Arrived,
         ears: Default::default(),
+        beside: false,
+        weighed: None,
     };
     Sighting { source: "r1".into(), observed_at: at(millis), received_at: at(millis), late: false, what }
 }

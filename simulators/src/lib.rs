@@ -28,6 +28,7 @@ pub mod serial;
 mod sync;
 pub mod truth;
 pub mod world;
+pub mod zones;
 
 pub use scenario::{Scenario, ScenarioError};
 pub use scenario_file::{FileError, Range, ScenarioFile};

@@ -130,6 +130,18 @@ impl Habit {
         Duration::from_micros(micros.clamp(pace.least_us, pace.most_us))
     }
 
+    /// How unlikely it is that a tag which is still there was silent for so long: -ln of the chance.
+    pub fn surprise(self, pace: &Pace, silence: Duration) -> f32 {
+        let (mean, _, gaps) = self.parts();
+        let epochs = silence.as_micros() as f32 / (1_u64 << pace.epoch) as f32;
+        // Of one that was hardly heard: as if it were read once in the shortest windows.
+        let fades_in = match gaps {
+            0 => (EPOCHS * 2) as f32,
+            _ => (mean.max(ONE) - ONE / 2) as f32 / ONE as f32 * WIDER[gaps as usize] as f32 / ONE as f32,
+        };
+        epochs / fades_in
+    }
+
     fn parts(self) -> (u32, u32, u32) {
         (unpack(self.0 >> 16, MEAN_BITS), unpack(self.0 >> 6 & 0x3ff, LONGEST_BITS), self.0 & 0x3f)
     }

@@ -21,6 +21,7 @@ use super::rows::{maybe_micros, micros};
 use super::rules::{PointKind, PointRule};
 use super::source::{MIN_SLACK, Source};
 use super::windows::Windows;
+use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, SourceId};
 use crate::domain::sightings::Seen;
 use crate::domain::time::Timestamp;
@@ -39,6 +40,8 @@ pub(super) struct Point {
     pub windows: Windows,
     pub dirty: bool,
     pub due: Vec<Slot>,
+    /// Tags that it has now, and the places of the read points that had them.
+    pub overtaken: Vec<(usize, Epc)>,
     /// Its windows, as they were last counted.
     counted: usize,
 }
@@ -97,6 +100,7 @@ impl Point {
             windows: Windows::default(),
             dirty: false,
             due: Vec::new(),
+            overtaken: Vec::new(),
             counted: 0,
         }
     }

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 
 impl Ears {
     /// Since when the silence of a tag counts.
-    fn since(&self, presence: &Presence) -> Option<Timestamp> {
+    pub fn since(&self, presence: &Presence) -> Option<Timestamp> {
         self.heard_since.max(self.antennas.hear_since(presence.heard_by()))
     }
 
@@ -47,7 +47,7 @@ impl Point {
         seen: &mut Vec<Observed>,
     ) {
         match self.rule.kind.clone() {
-            PointKind::Presence(rule) => self.read_presence(epc, reads, ear, &rule, seen),
+            PointKind::Presence(rule) => self.read_presence(epc, reads, (ear, heard), &rule, others, seen),
             PointKind::Portal(rule) => {
                 let (crossed, unseen) = self.read_portal(epc, reads, heard, &rule);
                 self.unseen(epc, unseen, &rule, others);
@@ -62,32 +62,49 @@ impl Point {
         &mut self,
         epc: Epc,
         reads: Reads,
-        ear: usize,
+        (ear, heard): (usize, Heard),
         rule: &PresenceRule,
+        others: Neighbours<'_>,
         seen: &mut Vec<Observed>,
     ) {
         let new = || Window::Presence(Presence::new(reads.first));
         let (slot, Window::Presence(presence)) = self.windows.touch(epc, new) else { return };
         let several = !self.rule.ears.is_empty();
         let ear = if several { self.ears.antennas.heard_by(ear) } else { HeardBy::default() };
-        let told = presence.read(reads, ear, rule, self.ears.since(presence));
+        let before = presence.last;
+        let told = presence.read(reads, (ear, heard.peak_dbm), rule, self.ears.since(presence));
         let deadline = presence.deadline(rule, self.ears.since(presence));
         let is_candidate = !presence.is_present();
+        let outcome = presence.is_weighed(told, before).then(|| {
+            let outcome = others.weigh(epc, presence, rule.zone, told.is_some_and(Told::is_new));
+            self.overtaken.extend(outcome.overtakes.iter().map(|point| (*point, epc)));
+            outcome
+        });
+        let took = outcome.as_ref().is_some_and(|outcome| !outcome.beside && presence.beside);
+        if let Some(outcome) = &outcome {
+            presence.beside = outcome.beside;
+        }
+        let beside = presence.beside;
+        let what = match told {
+            Some(Told::Arrived { first, by }) => Some((first, PresenceChange::Arrived, by)),
+            _ if took => Some((presence.last, PresenceChange::Moved, presence.refresh())),
+            Some(Told::Refreshed { last, by }) => Some((last, PresenceChange::Refreshed, by)),
+            None => None,
+        };
         self.windows.arm(slot, deadline);
         if is_candidate {
             self.windows.arm_candidate(slot, deadline);
         }
-        let (at, change, by) = match told {
-            Some(Told::Arrived { first, by }) => (first, PresenceChange::Arrived, by),
-            Some(Told::Refreshed { last, by }) => (last, PresenceChange::Refreshed, by),
-            None => return,
-        };
+        let Some((at, change, by)) = what else { return };
         let names = self.rule.ears.iter().enumerate();
         let ears = names
             .filter(|(nth, _)| by.has(self.ears.antennas.heard_by(*nth)))
             .map(|(_, name)| name.clone())
             .collect();
-        seen.push((at, Seen::Presence { epc, read_point: self.rule.name.clone(), change, ears }));
+        let weighed =
+            outcome.filter(|_| change != PresenceChange::Refreshed).and_then(|outcome| outcome.weighed);
+        let read_point = self.rule.name.clone();
+        seen.push((at, Seen::Presence { epc, read_point, change, ears, beside, weighed }));
     }
 
     fn read_portal(
@@ -220,12 +237,12 @@ impl Point {
                 }
             }
             (Window::Presence(presence), _) => {
-                let left = presence.is_present().then_some(presence.last);
+                let (left, beside) = (presence.is_present().then_some(presence.last), presence.beside);
                 self.windows.remove(slot);
                 let read_point = self.rule.name.clone();
-                let change = PresenceChange::Departed;
-                let ears = SmallVec::new();
-                seen.extend(left.map(|at| (at, Seen::Presence { epc, read_point, change, ears })));
+                let (change, ears, weighed) = (PresenceChange::Departed, SmallVec::new(), None);
+                let departed = Seen::Presence { epc, read_point, change, ears, beside, weighed };
+                seen.extend(left.map(|at| (at, departed)));
             }
             (Window::Portal(_), PointKind::Presence(_)) => self.windows.remove(slot),
         }

@@ -50,6 +50,7 @@ mod habit;
 mod hearing;
 mod judging;
 mod late;
+mod level;
 mod mark;
 mod motion;
 mod neighbours;
@@ -73,6 +74,7 @@ mod tests;
 mod trackers;
 mod trail;
 mod trend;
+mod weighing;
 mod windows;
 
 pub use rows::CleanRestoreError;

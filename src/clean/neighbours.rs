@@ -23,6 +23,12 @@ impl<'a> Neighbours<'a> {
         (&mut point[0], Self([before, after]))
     }
 
+    /// The others, each with its place among all.
+    pub fn iter(self) -> impl Iterator<Item = (usize, &'a Point)> {
+        let [before, after] = self.0;
+        before.iter().enumerate().chain(after.iter().zip(before.len() + 1..).map(|(point, nth)| (nth, point)))
+    }
+
     /// Whether another portal heard a tag better at about that time than with this signal. Looked up for each
     /// passage, not for each read. A reader that tells no signal cannot be compared.
     pub fn heard_better(self, epc: Epc, at: Timestamp, here: Option<f32>) -> bool {

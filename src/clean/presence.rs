@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::habit::Habit;
+use super::level::Level;
 use super::rows::micros;
 use super::rules::PresenceRule;
 use crate::domain::time::Timestamp;
@@ -26,6 +27,11 @@ pub(super) struct Presence {
     heard: HeardBy,
     #[serde(default, skip_serializing_if = "HeardBy::is_empty")]
     named: HeardBy,
+    #[serde(default, skip_serializing_if = "Level::is_unknown")]
+    pub level: Level,
+    /// A read point of another zone hears it better.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// Antennas of one read point, a bit each; those beyond the last bit share it.
@@ -79,10 +85,21 @@ pub(super) enum Told {
     Refreshed { last: Timestamp, by: HeardBy },
 }
 
+impl Told {
+    pub fn is_new(self) -> bool {
+        matches!(self, Self::Arrived { .. })
+    }
+}
+
+/// What a silence is taken for that is as long as the window, where somebody has set that.
+const FIXED_SURPRISE: f32 = 14.0;
+/// Where another zone's read point has a tag, it is weighed no more often than once in this.
+const WEIGHED_EVERY_US: i64 = 1_000_000;
+
 impl Presence {
     pub fn new(at: Timestamp) -> Self {
-        let (heard, named) = Default::default();
-        Self { last: at, stage: Stage::Candidate(Box::default()), heard, named }
+        let (heard, named, level) = Default::default();
+        Self { last: at, stage: Stage::Candidate(Box::default()), heard, named, level, beside: false }
     }
 
     pub fn is_present(&self) -> bool {
@@ -98,13 +115,14 @@ impl Presence {
     pub fn read(
         &mut self,
         reads: Reads,
-        ear: HeardBy,
+        (ear, peak_dbm): (HeardBy, Option<f32>),
         rule: &PresenceRule,
         heard_since: Option<Timestamp>,
     ) -> Option<Told> {
         let before = self.last;
         self.last = before.max(reads.last);
         self.heard.0 |= ear.0;
+        self.level.hear(peak_dbm, self.last.since(before));
         match &mut self.stage {
             Stage::Present { refreshed, habit } => {
                 if let (Some(pace), Some(since)) = (&rule.pace, heard_since) {
@@ -128,6 +146,34 @@ impl Presence {
                 self.named = by;
                 Some(Told::Arrived { first, by })
             }
+        }
+    }
+
+    /// What it was told just now, if anything, is to be weighed against the read point that has it. `before`: its
+    /// last read until then.
+    pub fn is_weighed(&self, told: Option<Told>, before: Timestamp) -> bool {
+        let second = |at: Timestamp| at.as_micros().div_euclid(WEIGHED_EVERY_US);
+        self.is_present()
+            && (matches!(told, Some(Told::Arrived { .. }))
+                || self.beside && second(before) < second(self.last))
+    }
+
+    /// Told out of turn: that it goes on being heard.
+    pub fn refresh(&mut self) -> HeardBy {
+        let by = std::mem::take(&mut self.heard);
+        if let Stage::Present { refreshed, .. } = &mut self.stage {
+            *refreshed = self.last;
+            self.named.0 |= by.0;
+        }
+        by
+    }
+
+    /// How unlikely a silence from then until then is, were it still here: -ln of the chance.
+    pub fn surprise(&self, rule: &PresenceRule, (since, until): (Timestamp, Timestamp)) -> f32 {
+        let silence = until.since(since);
+        match (&self.stage, &rule.pace) {
+            (Stage::Present { habit, .. }, Some(pace)) => habit.surprise(pace, silence),
+            _ => silence.as_secs_f32() / rule.lost_after.as_secs_f32().max(1e-3) * FIXED_SURPRISE,
         }
     }
 
@@ -177,6 +223,7 @@ mod tests {
     use super::*;
 
     const RULE: PresenceRule = PresenceRule {
+        zone: 0,
         observed_reads: 3,
         observed_within: Duration::from_secs(2),
         lost_after: Duration::from_secs(5),
@@ -194,7 +241,9 @@ mod tests {
         let mut arrived = None;
         for (first, last, count) in reports {
             let reads = Reads { first: at(*first), last: at(*last), count: *count };
-            if let Some(Told::Arrived { first, .. }) = presence.read(reads, HeardBy::default(), &RULE, None) {
+            if let Some(Told::Arrived { first, .. }) =
+                presence.read(reads, (HeardBy::default(), None), &RULE, None)
+            {
                 arrived = Some(first.as_micros() / 1000);
             }
         }
@@ -218,7 +267,12 @@ mod tests {
         let told: Vec<_> = (0..40)
             .filter_map(|second| {
                 let now = at(second * 1000);
-                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::default(), &RULE, None)
+                presence.read(
+                    Reads { first: now, last: now, count: 3 },
+                    (HeardBy::default(), None),
+                    &RULE,
+                    None,
+                )
             })
             .collect();
         let by = HeardBy::default();
@@ -229,7 +283,7 @@ mod tests {
     #[test]
     fn silence_counts_from_when_it_was_heard() {
         let mut presence = Presence::new(at(0));
-        presence.read(Reads { first: at(0), last: at(0), count: 3 }, HeardBy::default(), &RULE, None);
+        presence.read(Reads { first: at(0), last: at(0), count: 3 }, (HeardBy::default(), None), &RULE, None);
         assert_eq!(presence.deadline(&RULE, None), at(5_000));
         assert_eq!(presence.deadline(&RULE, Some(at(60_000))), at(65_000));
     }
@@ -239,8 +293,12 @@ mod tests {
         let mut presence = Presence::new(at(0));
         let mut read = |second: i64, ear: usize| {
             let now = at(second * 1000);
-            let told =
-                presence.read(Reads { first: now, last: now, count: 3 }, HeardBy::ear(ear), &RULE, None);
+            let told = presence.read(
+                Reads { first: now, last: now, count: 3 },
+                (HeardBy::ear(ear), None),
+                &RULE,
+                None,
+            );
             told.map(|told| match told {
                 Told::Arrived { by, .. } | Told::Refreshed { by, .. } => by.0,
             })

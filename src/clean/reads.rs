@@ -109,6 +109,7 @@ impl Cleaner {
             let phase = read.phase_deg.zip(read.channel).map(|(deg, channel)| Phase { deg, channel });
             let heard = Heard { antenna, inside, peak_dbm, nearing_mps, phase };
             point.read(read.epc, reads, (watch.ear, heard), others, &mut self.seen);
+            self.overtake(watch.point);
         }
         self.put_out(watch.point, received, out);
         match refused {
@@ -117,6 +118,17 @@ impl Cleaner {
             None if has_room || is_reference => Ok(()),
             None => Err(TOO_MANY_TAGS),
         }
+    }
+
+    /// Who had a tag that another has now, has it beside.
+    fn overtake(&mut self, by: usize) {
+        let mut overtaken = std::mem::take(&mut self.points[by].overtaken);
+        for (point, epc) in overtaken.drain(..) {
+            if let Some(presence) = self.points[point].windows.presence(epc) {
+                presence.beside = true;
+            }
+        }
+        self.points[by].overtaken = overtaken;
     }
 
     pub(super) fn reader_event(

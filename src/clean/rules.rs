@@ -14,7 +14,7 @@ use crate::config::{
     BeamConfig, LimitConfig, PointChecks, ReadPointConfig, ReadPointKind, ReadRules, Rules, TrackerRules,
 };
 use crate::domain::epc::Epc;
-use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId};
+use crate::domain::ids::{Antenna, DeviceId, PointId, ReadPointId, SourceId, ZoneId};
 use crate::domain::tag_filter::TagFilter;
 
 pub(super) struct Compiled {
@@ -62,6 +62,8 @@ pub(super) enum PointKind {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PresenceRule {
+    /// A number for the zone that it tells of.
+    pub zone: usize,
     pub observed_reads: u32,
     pub observed_within: Duration,
     /// The window of silence, or the longest where it is learned.
@@ -94,10 +96,13 @@ impl PortalRule {
 
 impl Compiled {
     pub fn new(rules: &Rules) -> Self {
+        let zones: BTreeSet<&ZoneId> = rules.read_points.iter().filter_map(zone_of).collect();
+        let number =
+            |point| zone_of(point).map_or(0, |zone| zones.iter().take_while(|other| **other < zone).count());
         let mut points: Vec<PointRule> = rules
             .read_points
             .iter()
-            .map(|point| PointRule::new(point, rules.alerts.antenna_silent_for))
+            .map(|point| PointRule::new(point, number(point), rules.alerts.antenna_silent_for))
             .collect();
         points.sort_by(|a, b| a.name.cmp(&b.name));
         points.dedup_by(|a, b| a.name == b.name);
@@ -140,6 +145,14 @@ impl Compiled {
     }
 }
 
+/// The zone that a read point tells of, where it is not a portal.
+fn zone_of(point: &ReadPointConfig) -> Option<&ZoneId> {
+    match &point.kind {
+        ReadPointKind::Presence { zone, .. } => Some(zone),
+        ReadPointKind::Portal { .. } => None,
+    }
+}
+
 fn limits(limits: &[LimitConfig]) -> BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>> {
     let mut gathered: BTreeMap<DeviceId, BTreeMap<PointId, Vec<LimitConfig>>> = BTreeMap::new();
     for limit in limits {
@@ -156,7 +169,7 @@ fn limits(limits: &[LimitConfig]) -> BTreeMap<DeviceId, BTreeMap<PointId, Arc<[L
 }
 
 impl PointRule {
-    fn new(config: &ReadPointConfig, silent_for: Duration) -> Self {
+    fn new(config: &ReadPointConfig, zone: usize, silent_for: Duration) -> Self {
         let beams: Vec<BeamRule> = config.beams().iter().map(BeamRule::of).collect();
         let kind = match config.kind {
             ReadPointKind::Presence {
@@ -169,6 +182,7 @@ impl PointRule {
             } => {
                 let pace = Pace::new(lost_after_min, lost_after);
                 PointKind::Presence(PresenceRule {
+                    zone,
                     observed_reads,
                     observed_within,
                     lost_after,

@@ -146,6 +146,16 @@ impl Windows {
         self.slots[slot as usize].as_ref().map(|held| &held.window)
     }
 
+    /// The presence of a tag; it counts as changed.
+    pub fn presence(&mut self, epc: Epc) -> Option<&mut Presence> {
+        let slot = self.slot(epc)?;
+        self.mark(slot);
+        match &mut self.held(slot)?.window {
+            Window::Presence(presence) => Some(presence),
+            Window::Portal(_) => None,
+        }
+    }
+
     pub fn holds(&self, epc: Epc) -> bool {
         self.slot(epc).is_some()
     }

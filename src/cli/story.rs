@@ -83,9 +83,18 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
     let who = told.subject.split_once(':').map_or(told.subject, |(_, name)| name);
     let at = |time: Timestamp| clocks.at(told.site, time);
     let mut text = match told.body {
-        EventBody::Presence { change, read_point, zone, .. } => {
+        EventBody::Presence { change, read_point, zone, beside, weighed, .. } => {
             let zone = zone.as_ref().map(|zone| format!(" (zone {zone})")).unwrap_or_default();
             match change {
+                PresenceChange::Arrived if *beside => {
+                    let better =
+                        weighed.as_ref().map(|weighed| format!(", and better at {}", weighed.against));
+                    format!("{who} is sensed at {read_point} as well{}", better.unwrap_or_default())
+                }
+                PresenceChange::Moved => {
+                    let than = weighed.as_ref().map(|weighed| format!(" better than at {}", weighed.against));
+                    format!("{who} is sensed at {read_point}{}{zone}", than.unwrap_or_default())
+                }
                 PresenceChange::Arrived => format!("{who} is sensed at {read_point}{zone}"),
                 PresenceChange::Refreshed => format!("{who} is still sensed at {read_point}{zone}"),
                 PresenceChange::Departed => format!("{who} is no longer sensed at {read_point}{zone}"),

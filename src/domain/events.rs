@@ -14,7 +14,7 @@ use super::proposals::{Proposal, ProposalChange};
 use super::readiness::Unready;
 use super::readings::{Fix, Quality, Sample};
 use super::register::{Checkout, Record, Utilisation};
-use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange};
+use super::sightings::{Direction, Episode, FenceChange, PassageEvidence, PresenceChange, Weighed};
 use super::time::Timestamp;
 
 /// Version of the envelope and bodies that this build writes.
@@ -73,7 +73,13 @@ pub enum EventBody {
         change: PresenceChange,
         epc: Epc,
         read_point: ReadPointId,
+        /// None where it is `beside`.
         zone: Option<ZoneId>,
+        /// A read point of another zone hears it better: it is there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        beside: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weighed: Option<Box<Weighed>>,
     },
     Passage {
         direction: Direction,

@@ -30,6 +30,10 @@ pub enum Seen {
         /// Which antennas heard it since the last word of it, by the names of their shares in the read point;
         /// empty where it has one antenna.
         ears: SmallVec<[ReadPointId; 1]>,
+        /// A read point of another zone hears it better: it is there.
+        beside: bool,
+        /// What that was weighed against, where it was.
+        weighed: Option<Box<Weighed>>,
     },
     Passage(Passage),
     /// An accepted fix: no duplicate, no impossible jump.
@@ -154,7 +158,22 @@ pub enum PresenceChange {
     Arrived,
     /// Still there; said once a refresh interval, and once more for each antenna that hears it anew.
     Refreshed,
+    /// Heard before, and now better than where it was.
+    Moved,
     Departed,
+}
+
+/// A read point of another zone that heard the same tag, when it was decided which of them has it.
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct Weighed {
+    pub against: ReadPointId,
+    /// Mean signals of late, where the readers tell any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here_dbm: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there_dbm: Option<f32>,
+    /// For how long the other had not heard it, as far as it listened.
+    pub silent_s: f32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]

@@ -83,7 +83,7 @@ impl Translator {
                     event.insert("bizLocation".into(), self.place(zone.as_str()));
                 }
             }
-            EventBody::Presence { change, epc, read_point, zone } => {
+            EventBody::Presence { change, epc, read_point, zone, .. } => {
                 if *change == PresenceChange::Departed {
                     return None;
                 }

@@ -8,6 +8,8 @@
 //! answer) only when something else had moved it away and the tag goes on being heard for longer than reads may
 //! straggle. A fix does not take an asset out of a zone where it is being heard.
 
+use smallvec::SmallVec;
+
 use super::Tracker;
 use super::assets::{AssetRow, Lately, Passed};
 use super::cause::Cause;
@@ -20,9 +22,25 @@ use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::register::Carrier;
-use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange};
+use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange, Weighed};
 use crate::domain::state::{Location, SensedBy};
 use crate::domain::time::Timestamp;
+
+/// What cleaning says of a tag's presence.
+pub(super) struct Heard {
+    pub epc: Epc,
+    pub read_point: ReadPointId,
+    pub change: PresenceChange,
+    pub ears: SmallVec<[ReadPointId; 1]>,
+    pub beside: bool,
+    pub weighed: Option<Box<Weighed>>,
+}
+
+impl Heard {
+    fn ears(&self) -> &[ReadPointId] {
+        if self.ears.is_empty() { std::slice::from_ref(&self.read_point) } else { &self.ears }
+    }
+}
 
 /// What cleaning says of a fence.
 pub(super) struct FenceVisit {
@@ -33,39 +51,37 @@ pub(super) struct FenceVisit {
 }
 
 impl Tracker {
-    pub(super) fn presence(
-        &mut self,
-        epc: Epc,
-        read_point: ReadPointId,
-        change: PresenceChange,
-        ears: &[ReadPointId],
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let heard_by = if ears.is_empty() { std::slice::from_ref(&read_point) } else { ears };
+    pub(super) fn presence(&mut self, heard: Heard, cause: &Cause, out: &mut Vec<Event>) {
+        let (epc, change) = (heard.epc, heard.change);
         let carrier = self.carrier_of_tag(&epc, cause);
         let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
         if change != PresenceChange::Refreshed {
-            self.tell_presence(subject.clone(), epc, &read_point, change, cause, out);
+            self.tell_presence(subject.clone(), &heard, cause, out);
         }
         let asset = carrier.as_ref().and_then(Carrier::asset).cloned();
-        if change != PresenceChange::Departed {
-            self.count_at(epc, asset.as_ref(), &read_point, cause, out);
+        if change != PresenceChange::Departed && !heard.beside {
+            self.count_at(epc, asset.as_ref(), &heard.read_point, cause, out);
         }
         if !cause.late && (change == PresenceChange::Departed || !self.is_of_use(asset.as_ref())) {
-            self.stranger_present(epc, &read_point, change, cause, out);
+            self.stranger_present(epc, &heard.read_point, change, cause, out);
         }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
         match change {
-            PresenceChange::Arrived => self.heard(&asset, epc, (&read_point, heard_by), true, cause, out),
-            PresenceChange::Refreshed => {
-                let moves = self.refresh_moves(&asset, &read_point, cause);
-                if moves {
-                    self.tell_presence(subject, epc, &read_point, change, cause, out);
-                }
-                self.heard(&asset, epc, (&read_point, heard_by), moves, cause, out);
+            PresenceChange::Arrived => {
+                // Where something else than being heard tells where it is, being heard anywhere is news.
+                let places =
+                    !heard.beside || !self.assets.get(&asset).is_some_and(|row| self.is_heard_there(row));
+                self.heard(&asset, &heard, places, cause, out);
             }
-            PresenceChange::Departed => self.departed(&asset, epc, &read_point, cause, out),
+            PresenceChange::Moved => self.heard(&asset, &heard, true, cause, out),
+            PresenceChange::Refreshed => {
+                let moves = !heard.beside && self.refresh_moves(&asset, &heard.read_point, cause);
+                if moves {
+                    self.tell_presence(subject, &heard, cause, out);
+                }
+                self.heard(&asset, &heard, moves, cause, out);
+            }
+            PresenceChange::Departed => self.departed(&asset, epc, &heard.read_point, cause, out),
         }
     }
 
@@ -182,37 +198,30 @@ impl Tracker {
         }
     }
 
-    fn tell_presence(
-        &self,
-        subject: Subject,
-        epc: Epc,
-        read_point: &ReadPointId,
-        change: PresenceChange,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
+    fn tell_presence(&self, subject: Subject, heard: &Heard, cause: &Cause, out: &mut Vec<Event>) {
+        let Heard { epc, read_point, change, beside, weighed, .. } = heard;
         let zone = self.topology.presence(read_point).map(|point| point.zone.clone());
         let site = self.site_at(read_point, zone.as_ref(), cause);
-        let parts: [&[u8]; 3] = [epc.bytes(), read_point.as_str().as_bytes(), &[change as u8]];
-        let body = EventBody::Presence { change, epc, read_point: read_point.clone(), zone };
+        let parts: [&[u8]; 3] = [epc.bytes(), read_point.as_str().as_bytes(), &[*change as u8]];
+        let body = EventBody::Presence {
+            change: *change,
+            epc: *epc,
+            read_point: read_point.clone(),
+            zone: zone.filter(|_| !beside),
+            beside: *beside,
+            weighed: weighed.clone(),
+        };
         out.push(cause.event(site, subject, body, &parts));
     }
 
     /// A tag is heard where assets stay. `places`: that moves the answer, if nothing newer did.
-    fn heard(
-        &mut self,
-        asset: &AssetId,
-        epc: Epc,
-        (read_point, heard_by): (&ReadPointId, &[ReadPointId]),
-        places: bool,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
+    fn heard(&mut self, asset: &AssetId, heard: &Heard, places: bool, cause: &Cause, out: &mut Vec<Event>) {
         let at = cause.observed_at;
+        let read_point = &heard.read_point;
         let point = self.topology.presence(read_point).cloned();
         let may_place = places && self.may_place(asset, at);
         let row = self.assets.change(asset);
-        row.enter_presence(read_point, epc);
+        row.enter_presence(read_point, heard.epc);
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
         if let Some(point) = point {
             if places {
@@ -224,7 +233,10 @@ impl Tracker {
             let elsewhere = row.current.location != zone;
             let carried = matches!(row.current.location, Location::In(_));
             if may_place && !(carried && self.is_there_in_its_vehicle(asset, &point.zone)) {
-                let reason = point.heard_at.clone();
+                let reason = match &heard.weighed {
+                    Some(weighed) if !heard.beside => reason_of(read_point, weighed).into(),
+                    _ => point.heard_at.clone(),
+                };
                 self.place(
                     asset,
                     Answer { location: zone.clone(), at, reason, confidence: None },
@@ -238,12 +250,12 @@ impl Tracker {
             let row = self.assets.change(asset);
             if row.current.location == zone {
                 row.memory.departed = false;
-                heard_by.iter().for_each(|ear| row.note_lately(ear, at));
+                heard.ears().iter().for_each(|ear| row.note_lately(ear, at));
                 self.note_leaving(asset);
                 self.heard_in(asset, &point.zone, point.stays(), &point.sensed_at, cause, out);
             }
         }
-        self.sensed(asset, heard_by, cause, out);
+        self.sensed(asset, heard.ears(), cause, out);
     }
 
     fn refresh_moves(&self, asset: &AssetId, read_point: &ReadPointId, cause: &Cause) -> bool {
@@ -292,7 +304,12 @@ impl Tracker {
         row.leave_presence(read_point, epc);
         let placed_here = Some(&row.current.location) == zone.as_ref();
         let last = row.current.last_sensed.as_ref().map(|last| last.at);
-        if row.memory.present.is_empty() && placed_here && row.may_place(cause.observed_at) {
+        let elsewhere = |read_point: &ReadPointId| {
+            self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone())) != zone
+        };
+        let row = self.assets.change(asset);
+        let gone = row.memory.present.iter().all(|present| elsewhere(&present.read_point));
+        if gone && placed_here && row.may_place(cause.observed_at) {
             row.memory.departed = true;
             let last = last.unwrap_or(cause.observed_at);
             let site = self.register.home_site(asset);
@@ -445,6 +462,16 @@ impl Tracker {
         let home = asset.and_then(|asset| self.register.home_site(asset));
         home.or_else(|| self.topology.site_of_source(&cause.source)).cloned()
     }
+}
+
+/// Why it is here rather than there, both hearing it.
+fn reason_of(read_point: &ReadPointId, weighed: &Weighed) -> String {
+    let Weighed { against, here_dbm, there_dbm, silent_s } = weighed;
+    let signals = here_dbm.zip(*there_dbm).map(|(here, there)| format!("{here:.0} against {there:.0} dBm"));
+    let silence = (*silent_s >= 1.0).then(|| format!("{silent_s:.0} s not heard there"));
+    let why: Vec<String> = signals.into_iter().chain(silence).collect();
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join(", ")) };
+    format!("heard better at {read_point} than at {against}{why}")
 }
 
 fn subject_of(carrier: &Carrier, epc: Epc) -> Subject {

@@ -90,7 +90,7 @@ pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
 
 use cause::Cause;
-use location::FenceVisit;
+use location::{FenceVisit, Heard};
 
 use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};
@@ -218,8 +218,9 @@ impl Tracker {
         self.advance(sighting.received_at, out);
         let cause = Cause::of(&sighting);
         match sighting.what {
-            Seen::Presence { epc, read_point, change, ears } => {
-                self.presence(epc, read_point, change, &ears, &cause, out);
+            Seen::Presence { epc, read_point, change, ears, beside, weighed } => {
+                let heard = Heard { epc, read_point, change, ears, beside, weighed };
+                self.presence(heard, &cause, out);
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
             Seen::Fix(fix) => self.fix(fix, &cause, out),

@@ -18,7 +18,7 @@ mod observer;
 mod queue;
 mod scenario;
 mod truth;
-mod wire;
+pub(crate) mod wire;
 mod world;
 
 pub use acts::HELD_BACK;

@@ -8,7 +8,7 @@ use crate::llrp::{message, wire};
 
 const ROSPEC: u32 = 1;
 /// Reads in one report.
-pub(super) const REPORT_READS: usize = 64;
+pub(crate) const REPORT_READS: usize = 64;
 
 /// What this reader puts into a report: everything but the numbers of its own specs.
 const SELECTED: Selector = Selector(
@@ -19,7 +19,7 @@ const SELECTED: Selector = Selector(
         | Selector::SEEN_COUNT,
 );
 
-pub(super) fn report(id: u32, reads: &[TagObservation]) -> Vec<u8> {
+pub(crate) fn report(id: u32, reads: &[TagObservation]) -> Vec<u8> {
     let held: Vec<HeldRead> = reads
         .iter()
         .map(|observation| HeldRead {
@@ -35,7 +35,7 @@ pub(super) fn report(id: u32, reads: &[TagObservation]) -> Vec<u8> {
 }
 
 /// ConnectionAttemptEvent, with the reader's time (sections 14.2.5 and 15.3).
-pub(super) fn connected(id: u32, at: Timestamp) -> Vec<u8> {
+pub(crate) fn connected(id: u32, at: Timestamp) -> Vec<u8> {
     notification(id, at, |out| {
         out.tlv(256, |out| {
             out.u16(0);

@@ -10,11 +10,11 @@
 
 mod cast;
 mod drawn;
-mod field;
-mod geometry;
+pub(crate) mod field;
+pub(crate) mod geometry;
 mod inventory;
 mod motion;
-mod parameters;
+pub(crate) mod parameters;
 mod scenario;
 #[cfg(test)]
 mod tests;

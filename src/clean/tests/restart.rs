@@ -41,11 +41,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// The shelf learns its tags' windows.
+/// The shelf learns its tags' windows, and is a zone beside the crib's.
 fn rules_that_learn() -> Rules {
     let mut rules = rules_with_shelf();
-    if let ReadPointKind::Presence { lost_after_min, .. } = &mut rules.read_points[3].kind {
+    if let ReadPointKind::Presence { lost_after_min, zone, .. } = &mut rules.read_points[3].kind {
         *lost_after_min = seconds(1);
+        *zone = "shelf".into();
     }
     rules
 }
@@ -125,7 +126,7 @@ proptest! {
                     let key = (*epc, read_point.clone());
                     let as_it_should = match change {
                         PresenceChange::Arrived => present.insert(key),
-                        PresenceChange::Refreshed => present.contains(&key),
+                        PresenceChange::Refreshed | PresenceChange::Moved => present.contains(&key),
                         PresenceChange::Departed => present.remove(&key),
                     };
                     prop_assert!(as_it_should, "{}", line(sighting));

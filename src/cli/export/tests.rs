@@ -123,7 +123,14 @@ async fn long_ranges_are_read_in_pages_and_in_order() {
             received_at: at,
             late: false,
             confidence: None,
-            body: EventBody::Presence { change, epc, read_point, zone: Some("crib".into()) },
+            body: EventBody::Presence {
+                change,
+                epc,
+                read_point,
+                zone: Some("crib".into()),
+                beside: false,
+                weighed: None,
+            },
         }
     };
     let count = 2 * PAGE as i64 + 1;

@@ -17,6 +17,7 @@ pub struct Presence {
     pub epc: Text,
     pub read_point: Text,
     pub zone: Text,
+    pub beside: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -218,6 +218,13 @@ impl Asset {
     fn presence(&mut self, event: &StoredEvent) {
         let body: bodies::Presence = read(event);
         let departed = body.change.as_deref() == Some("departed");
+        if body.beside {
+            // Another read point has it.
+            if !departed {
+                self.sensed(event, &body.read_point);
+            }
+            return;
+        }
         self.present = Some(!departed);
         self.zone = body.zone;
         self.located_at = Some(event.observed_at);

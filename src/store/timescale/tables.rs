@@ -171,7 +171,7 @@ fn location_columns(event: &StoredEvent) -> Location {
     let empty = Location::default();
     match event.kind.as_str() {
         "presence" => {
-            let bodies::Presence { change, epc, read_point, zone } = read(event);
+            let bodies::Presence { change, epc, read_point, zone, .. } = read(event);
             Location { change, epc, read_point, zone, ..empty }
         }
         "passage" => {

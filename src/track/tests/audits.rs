@@ -100,6 +100,17 @@ fn fixed_reads_find_and_repeated_ones_say_nothing_new() {
 }
 
 #[test]
+fn what_is_only_heard_from_the_zone_beside_is_no_proof() {
+    let mut world = World::stocked(2, "tool");
+    world.arrive(1, "ANNEX");
+    open(&mut world, "A", &["crib"]).unwrap();
+    world.until(10);
+    world.beside(1, "CRIB", PresenceChange::Arrived);
+    world.beside(1, "CRIB", PresenceChange::Refreshed);
+    assert_eq!(items(&world, "A"), [].into());
+}
+
+#[test]
 fn closing_raises_what_is_missing_also_where_nobody_listens() {
     let mut world = World::stocked(3, "tool");
     (1..=3).for_each(|tag| world.pass(tag, "DOCK", Direction::Out));

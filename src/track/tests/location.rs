@@ -1,5 +1,5 @@
 use super::world::*;
-use crate::domain::sightings::{Direction, FenceChange, PresenceChange, Seen};
+use crate::domain::sightings::{Direction, FenceChange, PresenceChange, Seen, Weighed};
 use crate::domain::state::Location;
 
 fn zone(name: &str) -> Location {
@@ -244,6 +244,8 @@ fn ten_thousand_assets_and_a_sighting_touches_one_row() {
         read_point: "CRIB".into(),
         change: PresenceChange::Refreshed,
         ears: Default::default(),
+        beside: false,
+        weighed: None,
     };
     let sighting = crate::domain::sightings::Sighting {
         source: "r1".into(),
@@ -256,4 +258,68 @@ fn ten_thousand_assets_and_a_sighting_touches_one_row() {
     let mut rows = Vec::new();
     world.tracker.take_dirty(&mut rows);
     assert_eq!(rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["T77"]);
+}
+
+/// An antenna hears into the zone beside its own.
+#[test]
+fn what_is_heard_beside_moves_nothing_until_it_is_heard_better() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.at = 5;
+    world.beside(1, "ANNEX", PresenceChange::Arrived);
+    world.at = 60;
+    world.beside(1, "ANNEX", PresenceChange::Refreshed);
+    assert_eq!(world.current("T1").location, zone("crib"));
+    assert_eq!(world.current("T1").last_sensed.unwrap().at, t(60));
+    world.at = 61;
+    let weighed =
+        Weighed { against: "CRIB".into(), here_dbm: Some(-52.0), there_dbm: Some(-66.4), silent_s: 3.0 };
+    world.takes(1, "ANNEX", weighed);
+    let current = world.current("T1");
+    assert_eq!(current.location, zone("annex"));
+    let why = "heard better at ANNEX than at CRIB (-52 against -66 dBm, 3 s not heard there)";
+    assert_eq!(current.reason.to_string(), why);
+    // Who had it falls silent: it has not left.
+    world.at = 70;
+    world.beside(1, "CRIB", PresenceChange::Departed);
+    assert_eq!(world.current("T1").reason.to_string(), why);
+    let zones = world.events.iter().filter_map(|event| match &event.body {
+        crate::domain::events::EventBody::Presence { change, zone, beside, .. } => {
+            Some((*change, zone.as_ref().map(ToString::to_string), *beside))
+        }
+        _ => None,
+    });
+    let told: Vec<_> = zones.collect();
+    assert_eq!(
+        told,
+        [
+            (PresenceChange::Arrived, Some("crib".to_owned()), false),
+            (PresenceChange::Arrived, None, true),
+            (PresenceChange::Moved, Some("annex".to_owned()), false),
+            (PresenceChange::Departed, None, true),
+        ]
+    );
+}
+
+#[test]
+fn heard_beside_is_news_of_what_is_not_heard_where_it_is_said_to_be() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.at = 20;
+    world.pass(1, "DOCK", Direction::Out);
+    world.at = 40;
+    world.beside(1, "ANNEX", PresenceChange::Arrived);
+    assert_eq!(world.current("T1").location, zone("annex"));
+}
+
+#[test]
+fn it_has_left_its_zone_though_another_still_hears_it() {
+    let mut world = World::stocked(1, "tool");
+    world.arrive(1, "CRIB");
+    world.at = 5;
+    world.beside(1, "ANNEX", PresenceChange::Arrived);
+    world.at = 30;
+    world.depart(1, "CRIB");
+    let reason = world.current("T1").reason.to_string();
+    assert!(reason.starts_with("last heard at CRIB"), "{reason}");
 }

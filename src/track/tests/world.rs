@@ -247,8 +247,25 @@ impl World {
             read_point: place.into(),
             change,
             ears: ears.into_iter().collect(),
+            beside: false,
+            weighed: None,
         };
         self.see_from("r1", observed, late, what);
+    }
+
+    /// Heard where another read point has it.
+    pub fn beside(&mut self, tag: u16, place: &str, change: PresenceChange) {
+        let (epc, read_point, ears) = (epc(tag), place.into(), Default::default());
+        let what = Seen::Presence { epc, read_point, change, ears, beside: true, weighed: None };
+        self.see_from("r1", self.at, false, what);
+    }
+
+    /// A read point takes it over from another.
+    pub fn takes(&mut self, tag: u16, place: &str, weighed: Weighed) {
+        let (epc, read_point, change) = (epc(tag), place.into(), PresenceChange::Moved);
+        let (ears, weighed) = (Default::default(), Some(Box::new(weighed)));
+        let what = Seen::Presence { epc, read_point, change, ears, beside: false, weighed };
+        self.see_from("r1", self.at, false, what);
     }
 
     pub fn arrive(&mut self, tag: u16, place: &str) {

@@ -121,6 +121,8 @@ pub fn one_of_each() -> Vec<Event> {
         epc: epc(),
         read_point: read_point(),
         zone: Some("tool-crib".into()),
+        beside: false,
+        weighed: None,
     };
     let passage = EventBody::Passage {
         direction: Direction::Out,
