@@ -193,20 +193,6 @@ fn read_points_of_one_zone_have_it_both() {
 }
 
 #[test]
-fn what_a_reader_held_back_takes_nothing_from_what_is_known() {
-    let mut hall = Hall::new(&two_zones());
-    hall.hear(reads(1, (1000, 60_000), steady(-60.0)));
-    // Older than what the crib heard, and stronger.
-    hall.link("other", 59_000, down());
-    hall.link("other", 60_000, LinkState::Up { replaying: true });
-    for ms in (10_000..20_000).step_by(250) {
-        hall.read("01", (ms, 5, Some(-40.0)), 60_000);
-    }
-    let told = hall.news();
-    assert!(matches!(&told[..], [(_, Arrived, place, true, _)] if place == "shelf"), "{told:?}");
-}
-
-#[test]
 fn whoever_has_it_no_longer_leaves_it_to_who_hears_it_still() {
     let mut hall = Hall::new(&two_zones());
     let mut heard = reads(1, (1000, 60_000), steady(-50.0));

@@ -237,6 +237,7 @@ fn properties_of_each(value: &Value, names: &mut BTreeSet<String>) {
 
 /// Fields that name nobody by themselves: times, figures, states, names of things and of places.
 const NOBODY: &str = "
+    against beside here_dbm silent_s there_dbm weighed
     accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas antennas_alone
     asset assigned at audit audit_every awaiting_inspection battery battery_percent beams before began began_at broken broken_at
     calendar candidates change
