@@ -10,6 +10,9 @@ use super::{Grade, Judge};
 const STANDARD: f64 = 0.99;
 const HOSTILE: f64 = 0.95;
 
+type Measure = fn(&Grade) -> f64;
+const MEASURES: [(&str, Measure); 2] = [("right", Grade::right), ("F1", Grade::f1)];
+
 #[derive(Debug, Default)]
 pub struct Report(pub Vec<Graded>);
 
@@ -43,9 +46,9 @@ impl Report {
             let Some(ours) = graded.of(Judge::Ours) else { continue };
             let goal = if graded.suite == Suite::Standard { STANDARD } else { HOSTILE };
             let others = || graded.grades.iter().filter(|(judge, _)| *judge != Judge::Ours);
-            let measures: [(&str, fn(&Grade) -> f64); 2] = [("right", Grade::right), ("F1", Grade::f1)];
-            for (what, value) in measures {
-                let (mine, best) = (value(ours), others().map(|(_, grade)| value(grade)).fold(0.0, f64::max));
+            for (what, value) in MEASURES {
+                let best = others().map(|(_, grade)| value(grade)).fold(0.0, f64::max);
+                let mine = value(ours);
                 if mine < goal {
                     failures.push(format!("{}: {what} {mine:.3}", graded.name));
                 }
