@@ -15,6 +15,7 @@ use super::rules::{PointKind, PortalRule, PresenceRule};
 use super::source::{MIN_SLACK, Source};
 use super::windows::Window;
 use crate::domain::epc::Epc;
+use crate::domain::ids::ReadPointId;
 use crate::domain::sightings::{Passage, PresenceChange, Seen};
 use crate::domain::time::Timestamp;
 
@@ -96,15 +97,17 @@ impl Point {
             self.windows.arm_candidate(slot, deadline);
         }
         let Some((at, change, by)) = what else { return };
-        let names = self.rule.ears.iter().enumerate();
-        let ears = names
-            .filter(|(nth, _)| by.has(self.ears.antennas.heard_by(*nth)))
-            .map(|(_, name)| name.clone())
-            .collect();
+        let ears = self.names_of(by);
         let weighed =
             outcome.filter(|_| change != PresenceChange::Refreshed).and_then(|outcome| outcome.weighed);
         let read_point = self.rule.name.clone();
         seen.push((at, Seen::Presence { epc, read_point, change, ears, beside, weighed }));
+    }
+
+    fn names_of(&self, by: HeardBy) -> SmallVec<[ReadPointId; 1]> {
+        let names = self.rule.ears.iter().enumerate();
+        let heard = names.filter(|(nth, _)| by.has(self.ears.antennas.heard_by(*nth)));
+        heard.map(|(_, name)| name.clone()).collect()
     }
 
     fn read_portal(

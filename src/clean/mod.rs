@@ -288,14 +288,17 @@ impl Cleaner {
             source.caught_up(at);
             self.trackers.resume(&source.id, at, &self.rules.tracker);
         }
-        out.sightings.push(Sighting {
-            source: source.id.clone(),
-            observed_at: at,
-            received_at: received,
-            late: false,
-            what: Seen::Link { up: source.up(), caught_up: source.live(), reason: reason.to_owned() },
-        });
-        for index in source.points.clone() {
+        let (is_live, id, points) = (source.live(), source.id.clone(), source.points.clone());
+        let link = Seen::Link { up: source.up(), caught_up: is_live, reason: reason.to_owned() };
+        // What was held back is told before it is said that nothing is held back any more.
+        for index in points.iter().filter(|_| is_live) {
+            let (point, others) = Neighbours::of(&mut self.points, *index);
+            point.advance(&self.sources, others, &mut self.seen);
+            self.put_out(*index, received, out);
+        }
+        let (observed_at, received_at) = (at, received);
+        out.sightings.push(Sighting { source: id, observed_at, received_at, late: false, what: link });
+        for index in points {
             let (point, others) = Neighbours::of(&mut self.points, index);
             point.relink(&self.sources, at, others, &mut self.seen);
             self.put_out(index, received, out);

@@ -153,9 +153,8 @@ impl Presence {
     /// last read until then.
     pub fn is_weighed(&self, told: Option<Told>, before: Timestamp) -> bool {
         let second = |at: Timestamp| at.as_micros().div_euclid(WEIGHED_EVERY_US);
-        self.is_present()
-            && (matches!(told, Some(Told::Arrived { .. }))
-                || self.beside && second(before) < second(self.last))
+        let is_new = told.is_some_and(Told::is_new);
+        self.is_present() && (is_new || self.beside && second(before) < second(self.last))
     }
 
     /// Told out of turn: that it goes on being heard.

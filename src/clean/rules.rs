@@ -97,8 +97,8 @@ impl PortalRule {
 impl Compiled {
     pub fn new(rules: &Rules) -> Self {
         let zones: BTreeSet<&ZoneId> = rules.read_points.iter().filter_map(zone_of).collect();
-        let number =
-            |point| zone_of(point).map_or(0, |zone| zones.iter().take_while(|other| **other < zone).count());
+        let numbers: BTreeMap<&ZoneId, usize> = zones.into_iter().zip(0..).collect();
+        let number = |point| zone_of(point).map_or(0, |zone| numbers[zone]);
         let mut points: Vec<PointRule> = rules
             .read_points
             .iter()

@@ -10,7 +10,7 @@
 //!
 //! To take it back is as much again in the other direction: what lies between two zones does not flap. Who does
 //! not listen says nothing by its silence; a tag that comes up elsewhere meanwhile is there. Where a reader tells no
-//! signal, silence alone decides. Asked when a tag arrives, and once a second where it is heard beside:
+//! signal, silence alone decides. The figures were chosen on simulated halls (`simulators/src/zones`). Asked when a tag arrives, and once a second where it is heard beside:
 //! a read costs as much as before where nobody else hears the tag.
 
 use smallvec::SmallVec;

@@ -11,7 +11,7 @@
 use smallvec::SmallVec;
 
 use super::Tracker;
-use super::assets::{AssetRow, Lately, Passed};
+use super::assets::{AssetRow, Lately, Passed, Present};
 use super::cause::Cause;
 use super::custody::Stays;
 use super::vehicles::{Answer, Fixed};
@@ -51,14 +51,15 @@ pub(super) struct FenceVisit {
 }
 
 impl Tracker {
-    pub(super) fn presence(&mut self, heard: Heard, cause: &Cause, out: &mut Vec<Event>) {
+    pub(super) fn presence(&mut self, mut heard: Heard, cause: &Cause, out: &mut Vec<Event>) {
         let (epc, change) = (heard.epc, heard.change);
         let carrier = self.carrier_of_tag(&epc, cause);
         let subject = carrier.as_ref().map_or(Subject::Tag(epc), |carrier| subject_of(carrier, epc));
+        let asset = carrier.as_ref().and_then(Carrier::asset).cloned();
+        heard.beside &= asset.as_ref().is_none_or(|asset| self.is_beside(asset, &heard));
         if change != PresenceChange::Refreshed {
             self.tell_presence(subject.clone(), &heard, cause, out);
         }
-        let asset = carrier.as_ref().and_then(Carrier::asset).cloned();
         if change != PresenceChange::Departed && !heard.beside {
             self.count_at(epc, asset.as_ref(), &heard.read_point, cause, out);
         }
@@ -67,13 +68,9 @@ impl Tracker {
         }
         let Some(asset) = asset.filter(|_| !cause.late) else { return };
         match change {
-            PresenceChange::Arrived => {
-                // Where something else than being heard tells where it is, being heard anywhere is news.
-                let places =
-                    !heard.beside || !self.assets.get(&asset).is_some_and(|row| self.is_heard_there(row));
-                self.heard(&asset, &heard, places, cause, out);
+            PresenceChange::Arrived | PresenceChange::Moved => {
+                self.heard(&asset, &heard, !heard.beside, cause, out);
             }
-            PresenceChange::Moved => self.heard(&asset, &heard, true, cause, out),
             PresenceChange::Refreshed => {
                 let moves = !heard.beside && self.refresh_moves(&asset, &heard.read_point, cause);
                 if moves {
@@ -83,6 +80,17 @@ impl Tracker {
             }
             PresenceChange::Departed => self.departed(&asset, epc, &heard.read_point, cause, out),
         }
+    }
+
+    /// Whether what is heard beside matters to the answer that little. Where something else than being heard tells
+    /// where it is, being heard anywhere is news; and what was placed by it has left with it.
+    fn is_beside(&self, asset: &AssetId, heard: &Heard) -> bool {
+        let Some(row) = self.assets.get(asset) else { return false };
+        if heard.change == PresenceChange::Arrived {
+            return self.is_heard_there(row);
+        }
+        let point = self.topology.presence(&heard.read_point);
+        point.is_none_or(|point| row.current.location != Location::Zone(point.zone.clone()))
     }
 
     /// What a tag hung on; what is known of an asset is at hand then.
@@ -223,10 +231,10 @@ impl Tracker {
         let row = self.assets.change(asset);
         row.enter_presence(read_point, heard.epc);
         row.sense(at, SensedBy::ReadPoint(read_point.clone()));
+        if let Some(point) = point.as_ref().filter(|_| places) {
+            self.comes_to_bay(asset, &point.zone, at);
+        }
         if let Some(point) = point {
-            if places {
-                self.comes_to_bay(asset, &point.zone, at);
-            }
             let row = self.assets.change(asset);
             let zone = Location::Zone(point.zone.clone());
             let was_known = row.current.location != Location::Unknown;
@@ -300,18 +308,18 @@ impl Tracker {
         if let Some(Location::Zone(zone)) = &zone {
             self.leaves_bay(asset, zone);
         }
+        let is_elsewhere = |present: &Present| {
+            let point = self.topology.presence(&present.read_point);
+            point.map(|point| Location::Zone(point.zone.clone())) != zone
+        };
         let row = self.assets.change(asset);
         row.leave_presence(read_point, epc);
         let placed_here = Some(&row.current.location) == zone.as_ref();
-        let last = row.current.last_sensed.as_ref().map(|last| last.at);
-        let elsewhere = |read_point: &ReadPointId| {
-            self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone())) != zone
-        };
-        let row = self.assets.change(asset);
-        let gone = row.memory.present.iter().all(|present| elsewhere(&present.read_point));
+        // Another zone may hear it still.
+        let gone = row.memory.present.iter().all(is_elsewhere);
         if gone && placed_here && row.may_place(cause.observed_at) {
             row.memory.departed = true;
-            let last = last.unwrap_or(cause.observed_at);
+            let last = row.current.last_sensed.as_ref().map_or(cause.observed_at, |last| last.at);
             let site = self.register.home_site(asset);
             let since = self.register.local(site, last);
             self.assets.change(asset).current.reason =

@@ -128,6 +128,28 @@ fn what_was_held_is_judged_by_its_own_time() {
 }
 
 #[test]
+fn what_passed_while_it_was_held_is_told_before_nothing_is_held_any_more() {
+    let mut steps = vec![Up(0), Connected(0), Down(100), Replaying(100_000), Connected(100_000)];
+    let mut reads = stay("01", 3, 51_000, 53_000);
+    reads.extend(stay("01", 2, 52_900, 55_000));
+    reads.push(Read("02", 1, 99_950, 100_050));
+    reads.sort_by_key(|read| if let Read(_, _, observed, _) = read { *observed } else { 0 });
+    for read in reads {
+        if let Read(tag, antenna, observed, _) = read {
+            steps.push(Read(tag, antenna, observed, 100_050));
+        }
+    }
+    steps.push(Tick(130_000));
+    let mut cleaner = Cleaner::new(&rules(), &intake());
+    let mut out = Cleaned::default();
+    run(&mut cleaner, &steps, &mut out);
+    let lines: Vec<_> = out.sightings.iter().map(line).collect();
+    let place = |what: &str| lines.iter().position(|line| line.contains(what));
+    let (passes, caught_up) = (place("passes dock In"), place("caught up"));
+    assert!(passes.is_some() && caught_up.is_some() && passes < caught_up, "{lines:#?}");
+}
+
+#[test]
 fn a_passage_has_its_direction_and_comes_once() {
     let mut steps = vec![Up(0), Connected(0)];
     steps.extend(stay("01", 3, 1000, 3000));

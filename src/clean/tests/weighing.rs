@@ -59,7 +59,9 @@ impl Hall {
             panic!("a read")
         };
         let source: SourceId = if antenna == 1 { "reader" } else { "other" }.into();
-        let read = TagRead { epc: epc(tag), source: source.clone(), peak_rssi_dbm: dbm, ..read };
+        // A report of two reads: one is no presence.
+        let read =
+            TagRead { epc: epc(tag), source: source.clone(), seen_count: 2, peak_rssi_dbm: dbm, ..read };
         self.cleaner.tick(at(received), &mut self.out);
         self.cleaner.reading(Reading::Tag(read), &source, at(received), &mut self.out);
     }
@@ -190,6 +192,29 @@ fn read_points_of_one_zone_have_it_both() {
     heard.extend(reads(5, (5000, 30_000), steady(-50.0)));
     let told = hall.hear(heard);
     assert_eq!(told, [(1000, Arrived, "crib".into(), false), (5000, Arrived, "shelf".into(), false)]);
+}
+
+/// Who holds its reads back for some seconds, as readers that report now and then do.
+#[test]
+fn what_comes_behind_newer_reads_takes_nothing_from_what_is_known() {
+    let mut hall = Hall::new(&two_zones());
+    let late = |ms: i64| ms + 8000;
+    for ms in (1000..60_000).step_by(250) {
+        hall.read("01", (ms, 1, Some(-60.0)), ms);
+        if (10_000..30_000).contains(&ms) && ms % 10_000 == 9750 {
+            // Stronger, but older than what the crib has heard.
+            (ms - 9750..ms - 5000)
+                .step_by(250)
+                .for_each(|ms| hall.read("01", (ms, 5, Some(-40.0)), late(ms)));
+        }
+    }
+    let told = hall.news();
+    let places: Vec<_> =
+        told.iter().map(|(_, change, place, beside, _)| (*change, place.as_str(), *beside)).collect();
+    assert!(
+        !places.contains(&(Moved, "shelf", false)) && places.contains(&(Arrived, "shelf", true)),
+        "{told:?}"
+    );
 }
 
 #[test]

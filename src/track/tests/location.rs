@@ -1,4 +1,5 @@
 use super::world::*;
+use crate::domain::events::{Event, EventBody};
 use crate::domain::sightings::{Direction, FenceChange, PresenceChange, Seen, Weighed};
 use crate::domain::state::Location;
 
@@ -284,7 +285,7 @@ fn what_is_heard_beside_moves_nothing_until_it_is_heard_better() {
     world.beside(1, "CRIB", PresenceChange::Departed);
     assert_eq!(world.current("T1").reason.to_string(), why);
     let zones = world.events.iter().filter_map(|event| match &event.body {
-        crate::domain::events::EventBody::Presence { change, zone, beside, .. } => {
+        EventBody::Presence { change, zone, beside, .. } => {
             Some((*change, zone.as_ref().map(ToString::to_string), *beside))
         }
         _ => None,
@@ -310,6 +311,12 @@ fn heard_beside_is_news_of_what_is_not_heard_where_it_is_said_to_be() {
     world.at = 40;
     world.beside(1, "ANNEX", PresenceChange::Arrived);
     assert_eq!(world.current("T1").location, zone("annex"));
+    assert_eq!(world.told().last().unwrap(), "40 asset:T1 Arrived ANNEX");
+    // And it has left where it was placed by that, whoever hears it better.
+    world.at = 60;
+    world.beside(1, "ANNEX", PresenceChange::Departed);
+    let beside = |event: &Event| matches!(&event.body, EventBody::Presence { beside: true, .. });
+    assert!(!world.events.iter().any(beside));
 }
 
 #[test]
