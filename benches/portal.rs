@@ -6,6 +6,8 @@
 //! `simulators/scenarios/portal/standard/one_pallet.toml` explains. The accuracy is one of a simulator.
 
 mod chosen;
+#[path = "../tests/baselines/mod.rs"]
+mod peers;
 #[path = "../tests/portal/mod.rs"]
 mod portal;
 

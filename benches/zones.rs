@@ -6,6 +6,8 @@
 //! `simulators/scenarios/zones/standard/rooms.toml` explains. The accuracy is one of a simulator.
 
 mod chosen;
+#[path = "../tests/baselines/mod.rs"]
+mod peers;
 #[path = "../tests/zones/mod.rs"]
 mod zones;
 

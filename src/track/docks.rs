@@ -319,7 +319,7 @@ impl Tracker {
         let body = EventBody::Docked { door: door.clone(), how };
         let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
         out.push(cause.event(site, Subject::Asset(vehicle), body, &parts));
-        self.judge_again(door, from - BEFORE, cause, out);
+        self.judge_again(door, from, cause, out);
     }
 
     fn undock(

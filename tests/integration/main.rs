@@ -35,6 +35,8 @@ mod mqtt_source;
 mod nmea_captures;
 mod nmea_source;
 mod outage;
+#[path = "../baselines/mod.rs"]
+mod peers;
 mod people;
 mod plant;
 mod portal;
@@ -53,3 +55,4 @@ mod teltonika_source;
 mod timescale;
 mod tshark;
 mod walk;
+mod zones;

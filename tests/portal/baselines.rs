@@ -1,10 +1,11 @@
 //! First/last antenna, and EdgeX's rule.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use tallyman_simulators::portal::{Run, Scenario};
 
 use super::{Said, looks_inside};
+use crate::peers::Location;
 
 /// Silence that ends a tag's visit to a door.
 const VISIT_ENDS_US: i64 = 3_000_000;
@@ -50,24 +51,8 @@ pub(super) fn first_last(_: &Scenario, run: &Run) -> Vec<Said> {
     said
 }
 
-/// EdgeX's app-rfid-llrp-inventory: a tag is at a location until the mean signal of its last 20 reads at
-/// another beats it by an offset that shrinks with the time since it was read at the old one.
+/// EdgeX's rule; a change of side is a passage.
 pub(super) fn edgex(_: &Scenario, run: &Run) -> Vec<Said> {
-    const WINDOW: usize = 20;
-    const SLOPE_DB_PER_MS: f64 = 0.008;
-    const THRESHOLD_DB: f64 = 6.0;
-    const HOLDOFF_MS: f64 = 500.0;
-    const LEAST_READS: usize = 2;
-    #[derive(Default)]
-    struct Location {
-        dbm: VecDeque<f64>,
-        last_us: i64,
-    }
-    impl Location {
-        fn mean(&self) -> f64 {
-            self.dbm.iter().sum::<f64>() / self.dbm.len().max(1) as f64
-        }
-    }
     #[derive(Default)]
     struct Tag {
         at: Option<(usize, bool)>,
@@ -78,22 +63,9 @@ pub(super) fn edgex(_: &Scenario, run: &Run) -> Vec<Said> {
     for read in &run.reads {
         let here = (read.door, looks_inside(read.antenna));
         let tag = tags.entry(read.tag).or_default();
-        let location = tag.locations.entry(here).or_default();
-        location.dbm.push_back(f64::from(read.dbm));
-        if location.dbm.len() > WINDOW {
-            location.dbm.pop_front();
-        }
-        location.last_us = read.at_us;
-        let Some(at) = tag.at else {
-            tag.at = Some(here);
-            continue;
-        };
-        if at == here || tag.locations[&here].dbm.len() < LEAST_READS {
-            continue;
-        }
-        let apart_ms = (read.at_us - tag.locations[&at].last_us) as f64 / 1000.0;
-        let offset = (THRESHOLD_DB - SLOPE_DB_PER_MS * (apart_ms - HOLDOFF_MS)).min(THRESHOLD_DB);
-        if tag.locations[&here].mean() <= tag.locations[&at].mean() + offset {
+        tag.locations.entry(here).or_default().read(read.at_us, f64::from(read.dbm));
+        let at = *tag.at.get_or_insert(here);
+        if at == here || !tag.locations[&here].takes_from(&tag.locations[&at]) {
             continue;
         }
         tag.at = Some(here);

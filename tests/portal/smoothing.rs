@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tallyman_simulators::portal::{Run, Scenario};
 
 use super::{Said, looks_inside};
+use crate::peers;
 
 /// One look at every tag: every antenna has had its turn.
 const EPOCH_US: i64 = 250_000;
@@ -22,32 +23,10 @@ pub(super) fn fixed_window(_: &Scenario, run: &Run) -> Vec<Said> {
     smooth(run, |_| FIXED_EPOCHS)
 }
 
-/// Jeffery, Garofalakis, Franklin, *Adaptive cleaning for RFID data streams*, VLDB 2006, per tag: δ = 0.05.
 pub(super) fn smurf(_: &Scenario, run: &Run) -> Vec<Said> {
-    const DELTA: f64 = 0.05;
     smooth(run, |tag| {
-        let window = tag.window.max(1);
-        let seen: Vec<f64> = tag
-            .epochs
-            .iter()
-            .rev()
-            .take(window)
-            .filter(|reads| **reads > 0)
-            .map(|reads| rate(*reads))
-            .collect();
-        if seen.is_empty() {
-            return window;
-        }
-        let mean = seen.iter().sum::<f64>() / seen.len() as f64;
-        let best = ((1.0 / DELTA).ln() / mean).ceil() as usize;
-        let (size, expected) = (seen.len() as f64, window as f64 * mean);
-        if best > window {
-            (window + 2).min(best).max(1)
-        } else if (size - expected).abs() > 2.0 * (window as f64 * mean * (1.0 - mean)).sqrt() {
-            (window / 2).min(best).max(1)
-        } else {
-            window
-        }
+        let seen = tag.epochs.iter().rev().take(tag.window.max(1)).filter(|reads| **reads > 0);
+        peers::smurf(tag.window, &seen.map(|reads| rate(*reads)).collect::<Vec<_>>())
     })
 }
 

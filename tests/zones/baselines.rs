@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tallyman_simulators::zones::{Read, Run};
 
 use super::Said;
+use crate::peers::{self, Location};
 
 /// One look at every tag: every antenna has had its turn.
 const EPOCH_US: i64 = 1_000_000;
@@ -67,28 +68,11 @@ pub(super) fn strongest(run: &Run) -> Vec<Said> {
     smooth(run, |_| FIXED_EPOCHS, |heard| heard.dbm / f64::from(heard.reports.max(1)))
 }
 
-/// Jeffery, Garofalakis, Franklin, *Adaptive cleaning for RFID data streams*, VLDB 2006, per tag: δ = 0.05.
+/// SMURF's window, and that arbitration.
 pub(super) fn smurf(run: &Run) -> Vec<Said> {
-    const DELTA: f64 = 0.05;
     let resize = |window: &Window| {
-        let size = window.size.max(1);
-        let seen: Vec<f64> = (window.epochs.iter().rev().take(size))
-            .filter(|heard| heard.count > 0)
-            .map(|heard| rate(heard.count))
-            .collect();
-        if seen.is_empty() {
-            return size;
-        }
-        let mean = seen.iter().sum::<f64>() / seen.len() as f64;
-        let best = ((1.0 / DELTA).ln() / mean).ceil() as usize;
-        let (number, expected) = (seen.len() as f64, size as f64 * mean);
-        if best > size {
-            (size + 2).min(best).max(1)
-        } else if (number - expected).abs() > 2.0 * (size as f64 * mean * (1.0 - mean)).sqrt() {
-            (size / 2).min(best).max(1)
-        } else {
-            size
-        }
+        let seen = window.epochs.iter().rev().take(window.size.max(1)).filter(|heard| heard.count > 0);
+        peers::smurf(window.size, &seen.map(|heard| rate(heard.count)).collect::<Vec<_>>())
     };
     smooth(run, resize, |heard| f64::from(heard.count))
 }
@@ -165,26 +149,9 @@ fn smooth(run: &Run, resize: impl Fn(&Window) -> usize, value: impl Fn(&Heard) -
     answers.said
 }
 
-/// EdgeX's app-rfid-llrp-inventory: a tag is at a location until the mean signal of its last 20 reads at
-/// another beats it by an offset that shrinks with the time since it was read at the old one; departed after
-/// 600 s without a read.
+/// EdgeX's rule; departed after 600 s without a read.
 pub(super) fn edgex(run: &Run) -> Vec<Said> {
-    const WINDOW: usize = 20;
-    const SLOPE_DB_PER_MS: f64 = 0.008;
-    const THRESHOLD_DB: f64 = 6.0;
-    const HOLDOFF_MS: f64 = 500.0;
-    const LEAST_READS: usize = 2;
     const DEPARTED_US: i64 = 600_000_000;
-    #[derive(Default)]
-    struct Location {
-        dbm: VecDeque<f64>,
-        last_us: i64,
-    }
-    impl Location {
-        fn mean(&self) -> f64 {
-            self.dbm.iter().sum::<f64>() / self.dbm.len().max(1) as f64
-        }
-    }
     #[derive(Default)]
     struct Tag {
         at: Option<usize>,
@@ -198,25 +165,10 @@ pub(super) fn edgex(run: &Run) -> Vec<Said> {
             let tag = tags.entry(read.tag).or_default();
             tag.last_us = read.at_us;
             let location = tag.locations.entry(read.zone).or_default();
-            location.last_us = read.at_us;
             // It keeps single reads; a report of several stands for as many.
-            for _ in 0..read.count.min(WINDOW as u16) {
-                location.dbm.push_back(f64::from(read.dbm));
-            }
-            while location.dbm.len() > WINDOW {
-                location.dbm.pop_front();
-            }
+            (0..read.count).for_each(|_| location.read(read.at_us, f64::from(read.dbm)));
             let here = &tag.locations[&read.zone];
-            let moves = match tag.at {
-                None => true,
-                Some(at) if at == read.zone => false,
-                Some(at) => {
-                    let old = &tag.locations[&at];
-                    let apart_ms = (read.at_us - old.last_us) as f64 / 1000.0;
-                    let offset = (THRESHOLD_DB - SLOPE_DB_PER_MS * (apart_ms - HOLDOFF_MS)).min(THRESHOLD_DB);
-                    here.dbm.len() >= LEAST_READS && here.mean() > old.mean() + offset
-                }
-            };
+            let moves = tag.at.is_none_or(|at| at != read.zone && here.takes_from(&tag.locations[&at]));
             if moves {
                 tag.at = Some(read.zone);
                 answers.say(read.tag, read.at_us, tag.at);
