@@ -185,6 +185,20 @@ fn a_day_is_planned_in_chapters() {
     assert!(ghosts >= 30, "{ghosts} thefts in twenty chapters of two");
 }
 
+#[test]
+fn what_is_stolen_in_a_short_run_was_read_before() {
+    for seed in 7000..7020 {
+        let world = World::plan(&Scenario::demo(), seed, Duration::from_secs(30));
+        for (gone, what) in truths(&world) {
+            let What::Ghost { asset } = what else { continue };
+            let code = world.plant().asset(&asset).unwrap().codes[0];
+            let is_read = |act: &Act| matches!(act, Act::Read { code: read, .. } if *read == code);
+            let reads = world.script().filter(|(at, act)| *at <= gone && is_read(act));
+            assert!(reads.count() >= 2, "seed {seed}: {asset}");
+        }
+    }
+}
+
 /// Nobody goes out where a truck comes or goes: what is told of it would be a matter of luck.
 #[test]
 fn what_goes_out_while_a_truck_stands_at_the_door_goes_into_it() {

@@ -7,6 +7,10 @@ use super::doors::SPEEDS_MPS;
 use super::{DUE_SOON_S, HOLDERS, MUCH_LATER_S, Planner, pick};
 use crate::world::happening::{Device, Happening, passage_takes_s};
 use crate::world::plant::Checkout;
+use crate::world::presence::LONGEST_SILENCE_S;
+
+/// By then whatever lies in a crib was read twice.
+const SENSED_S: f64 = 2.0 * LONGEST_SILENCE_S;
 
 impl Planner<'_> {
     pub(super) fn standing(&mut self) {
@@ -122,6 +126,8 @@ impl Planner<'_> {
             let reader = Device::Reader(self.reader(&crib.reader));
             let times: Vec<f64> = theft.at.iter().flat_map(|share| self.in_every_chapter(*share)).collect();
             for at_s in times {
+                // What nobody sensed yet cannot be missed.
+                let at_s = at_s.max(SENSED_S);
                 let here = self.at_home(&crib.zone, at_s);
                 let Some(asset) = pick(&here, &mut rng) else { continue };
                 let Some(ghost_after_s) = self.class_of(asset).0 else { continue };
