@@ -277,6 +277,10 @@ impl Antennas {
         self.ears.iter().all(|ear| ear.cut_at.is_none())
     }
 
+    pub fn is_cut(&self, of: &(SourceId, Antenna)) -> bool {
+        self.ears.iter().any(|ear| ear.is(&of.0, of.1) && ear.cut_at.is_some())
+    }
+
     pub fn are_all_cut(&self) -> bool {
         !self.ears.is_empty() && self.ears.iter().all(|ear| ear.cut_at.is_some())
     }

@@ -10,6 +10,7 @@ use super::{
     UNASSIGNED_ANTENNA, UNCONFIRMED,
 };
 use crate::domain::epc::Epc;
+use crate::domain::ids::Antenna;
 use crate::domain::readings::{DeviceTime, ReaderEvent, ReaderEventKind, TagRead};
 use crate::domain::sightings::{Seen, Sighting, Trouble};
 use crate::domain::tag_filter::Refused;
@@ -145,14 +146,11 @@ impl Cleaner {
                 source.dirty = true;
             }
             ReaderEventKind::Antenna { antenna, connected } => {
-                let id = source.id.clone();
-                let watched: Vec<usize> = source.watches(antenna).iter().map(|watch| watch.point).collect();
-                for point in watched {
-                    let which = (id.clone(), antenna);
-                    let (of, others) = Neighbours::of(&mut self.points, point);
-                    of.antenna(which, connected, received, &self.sources, others, &mut self.seen);
-                    self.put_out(point, received, out);
-                }
+                self.antenna((antenna, connected), |_| true, index, received, out);
+            }
+            // What is as it was known to be changes nothing, and says nothing of what it hears.
+            ReaderEventKind::AntennaState { antenna, connected } => {
+                self.antenna((antenna, connected), |is_cut| is_cut == connected, index, received, out);
             }
             ReaderEventKind::BufferLevel { .. }
             | ReaderEventKind::BufferOverflow
@@ -168,6 +166,28 @@ impl Cleaner {
             ReaderEventKind::Other { .. } => {}
         }
         None
+    }
+
+    /// An antenna is connected or cut off; told to the read points of which `concerns` says so, given whether it is
+    /// known there to be cut off.
+    fn antenna(
+        &mut self,
+        (antenna, connected): (Antenna, bool),
+        concerns: impl Fn(bool) -> bool,
+        index: usize,
+        received: Timestamp,
+        out: &mut Cleaned,
+    ) {
+        let source = &self.sources[index];
+        let which = (source.id.clone(), antenna);
+        let watched: Vec<usize> = source.watches(antenna).iter().map(|watch| watch.point).collect();
+        for point in watched {
+            let (of, others) = Neighbours::of(&mut self.points, point);
+            if concerns(of.ears.antennas.is_cut(&which)) {
+                of.antenna(which.clone(), connected, received, &self.sources, others, &mut self.seen);
+                self.put_out(point, received, out);
+            }
+        }
     }
 
     /// An input changed; where a light barrier is on it, its read point is told.

@@ -167,6 +167,11 @@ pub enum ReaderEventKind {
         antenna: Antenna,
         connected: bool,
     },
+    /// How it is with an antenna, as the reader answered when it was asked: nothing need have changed.
+    AntennaState {
+        antenna: Antenna,
+        connected: bool,
+    },
     BufferLevel {
         percent: u8,
     },

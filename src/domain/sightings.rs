@@ -125,6 +125,7 @@ impl Trouble {
             ReaderEventKind::Contended => Some(Self::Contended),
             ReaderEventKind::Connected
             | ReaderEventKind::Antenna { .. }
+            | ReaderEventKind::AntennaState { .. }
             | ReaderEventKind::Gpi { .. }
             | ReaderEventKind::Other { .. } => None,
         }

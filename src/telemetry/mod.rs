@@ -112,8 +112,12 @@ pub fn antenna_reads(source: &SourceId, antenna: u16, count: u64) {
 }
 
 /// What its reader says of an antenna.
-pub fn antenna_connected(source: &SourceId, antenna: u16, connected: bool) {
+pub fn antenna_plugged(source: &SourceId, antenna: u16, connected: bool) {
     tracing::warn!(%source, antenna, connected, "the reader says that an antenna was plugged in or out");
+}
+
+/// As its reader has it.
+pub fn antenna_connected(source: &SourceId, antenna: u16, connected: bool) {
     antenna_gauge(source, antenna, if connected { 1.0 } else { 0.0 });
 }
 

@@ -1,7 +1,7 @@
 //! One antenna of several: its own hearing, its own silence.
 
 use super::*;
-use Step::{Antenna as Cable, Connected, Down, Read, Tick, Up};
+use Step::{Antenna as Cable, AntennaState as State, Connected, Down, Read, Tick, Up};
 
 /// Every second a read of tag 1 by antenna 5 and of tag 2 by antenna 6, each up to its own end, in seconds.
 fn shelf(from: i64, until_5: i64, until_6: i64) -> Vec<Step> {
@@ -72,6 +72,22 @@ fn what_its_reader_calls_disconnected_is_deaf_at_once_and_the_others_hear_on() {
     assert_eq!(told[2..], ["5000 shelf#6 is deaf", "5000 reader/6 is silent (Disconnected)"]);
     steps.push(Cable(6, true, 60_000));
     assert_eq!(said(&steps)[4..], ["60000 reader/6 hears again"]);
+}
+
+#[test]
+fn what_its_reader_answers_of_an_antenna_is_news_where_it_is_not_as_it_was_known_to_be() {
+    let mut steps = vec![Up(0), Connected(0)];
+    steps.extend(shelf(0, 40, 20));
+    // It is connected, and deaf: what it was.
+    steps.extend([State(6, true, 40_000), State(5, true, 40_000)]);
+    let told = said(&steps);
+    assert_eq!(told[2..], ["19100 shelf#6 is deaf", "19100 reader/6 is silent (Traffic)"]);
+    steps.extend([State(5, false, 41_000), State(5, false, 42_000)]);
+    let told = said(&steps);
+    assert_eq!(told[4..], ["41000 shelf#5 is deaf", "41000 reader/5 is silent (Disconnected)"]);
+    // Of before it came back.
+    steps.extend([Down(43_000), Up(60_000), State(5, true, 60_100)]);
+    assert_eq!(said(&steps).last().map(String::as_str), Some("60100 reader/5 hears again"));
 }
 
 #[test]

@@ -155,6 +155,8 @@ enum Step {
     Connected(i64),
     Read(&'static str, Antenna, i64, i64),
     Antenna(Antenna, bool, i64),
+    /// The same, as the reader answered when it was asked.
+    AntennaState(Antenna, bool, i64),
     /// An input of the reader: broken when high.
     Input(u16, bool, i64, i64),
     Fix(i64, i64, f64),
@@ -169,7 +171,8 @@ impl Step {
             Self::Up(ms) | Self::Replaying(ms) | Self::Down(ms) | Self::Tick(ms) | Self::Connected(ms) => {
                 at(*ms)
             }
-            Self::Read(_, _, _, ms) | Self::Antenna(_, _, ms) | Self::Fix(_, ms, _) => at(*ms),
+            Self::Read(_, _, _, ms) | Self::Fix(_, ms, _) => at(*ms),
+            Self::Antenna(_, _, ms) | Self::AntennaState(_, _, ms) => at(*ms),
             Self::Input(_, _, _, ms) => at(*ms),
             Self::Sample(ms, _) => at(*ms),
         }
@@ -192,6 +195,11 @@ impl Step {
             Self::Antenna(antenna, connected, ms) => {
                 event(told(*ms), ReaderEventKind::Antenna { antenna: *antenna, connected: *connected })
             }
+            Self::AntennaState(antenna, connected, _) => Reading::Reader(ReaderEvent {
+                source: "reader".into(),
+                time: DeviceTime::None,
+                kind: ReaderEventKind::AntennaState { antenna: *antenna, connected: *connected },
+            }),
             Self::Input(port, high, observed, _) => {
                 event(told(*observed), ReaderEventKind::Gpi { port: *port, high: *high })
             }

@@ -50,7 +50,8 @@ fn groups<M: SerializeMap>(parameters: &[Parameter], repeated: &[u16], map: &mut
         done.push(name);
         let same = || parameters.iter().filter(move |p| p.name().unwrap_or("Unknown") == name);
         let alone = same().nth(1).is_none() && parameter.name().is_some();
-        if alone && !repeated.contains(&parameter.type_number) {
+        let several = repeated.contains(&parameter.type_number) || parameter.type_number == number::CUSTOM;
+        if alone && !several {
             map.serialize_entry(name, &Nested(parameter))?;
         } else {
             map.serialize_entry(name, &same().map(Nested).collect::<Vec<_>>())?;
@@ -64,7 +65,8 @@ struct Nested<'a>(&'a Parameter);
 impl Serialize for Nested<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(Parameter { type_number, body, .. }) = self;
-        if let Body::Known { definition, values, .. } = body
+        if let Body::Known { definition, values, parameters } = body
+            && parameters.is_empty()
             && let ([field], [value]) = (definition.fields, &values[..])
             && field.name == definition.name
             && definition.nested.is_leaf()

@@ -76,6 +76,7 @@ pub mod parameter {
     pub const TAG_REPORT_CONTENT_SELECTOR: u16 = 238;
     pub const TAG_REPORT_DATA: u16 = 240;
     pub const EPC_DATA: u16 = 241;
+    pub const RF_SURVEY_REPORT_DATA: u16 = 242;
     pub const READER_EVENT_NOTIFICATION_SPEC: u16 = 244;
     pub const EVENT_NOTIFICATION_STATE: u16 = 245;
     pub const READER_EVENT_NOTIFICATION_DATA: u16 = 246;

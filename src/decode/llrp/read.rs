@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::definitions::{self, Definition, FieldKind};
 use super::framing::{HEADER_BYTES, Header};
+use super::numbers::parameter::CUSTOM;
 use super::tree::{Body, Message, Parameter, Prefix, Value};
 use crate::decode::DecodeError;
 
@@ -43,13 +44,18 @@ fn known(
     let values = definition.fields.iter().map(|field| value(field.kind, cursor)).collect::<Result<_, _>>()?;
     let mut parameters = Vec::new();
     while !cursor.is_empty() {
-        if definition.nested.is_leaf() {
+        if definition.nested.is_leaf() && !is_custom(*cursor) {
             let message = format!("{} bytes behind the end of {}", cursor.remaining(), definition.name);
             return Err(error("trailing", cursor.offset(), message));
         }
         parameters.push(parameter(cursor, depth + 1)?);
     }
     Ok(Body::Known { definition, values, parameters })
+}
+
+/// Makers hang their own on parameters of which the standard does not say that anything may hang there.
+fn is_custom(mut ahead: Cursor<'_>) -> bool {
+    ahead.u16().is_ok_and(|head| head & 0x83ff == CUSTOM)
 }
 
 fn parameter(cursor: &mut Cursor<'_>, depth: usize) -> Result<Parameter, DecodeError> {

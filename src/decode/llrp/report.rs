@@ -4,6 +4,7 @@
 use super::definitions::{self, vendor};
 use super::framing::Header;
 use super::numbers::{message, parameter as number};
+use super::tree::readable;
 use super::walk::{Fault, Part, Walk, fault};
 use crate::decode::DecodeError;
 use crate::domain::epc::Epc;
@@ -61,12 +62,13 @@ impl ReportDecoder {
     }
 
     /// Appends the readings of one whole message (header included) to `out`: tag reads of an
-    /// RO_ACCESS_REPORT, events of a READER_EVENT_NOTIFICATION, nothing for any other message.
+    /// RO_ACCESS_REPORT, events of a READER_EVENT_NOTIFICATION, antennas of a GET_READER_CONFIG_RESPONSE, nothing
+    /// for any other message.
     ///
     /// # Errors
-    /// The message is not what it says it is; `out` then has the readings in front of the fault. A
-    /// code that is longer than any tag's (496 bits) costs only its own report: the ones behind it
-    /// are decoded before the error is returned.
+    /// The message is not what it says it is; `out` then has the readings in front of the fault. A fault within one tag
+    /// report costs that report alone, where the lengths of the message's own parameters lead to its last byte: the
+    /// ones behind it are decoded before the first error is returned.
     pub fn decode(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
         let header = Header::read(message)
             .ok_or_else(|| fault("truncated", 0, format!("{} bytes are no header", message.len())))?;
@@ -78,24 +80,28 @@ impl ReportDecoder {
         match header.message_type {
             message::RO_ACCESS_REPORT => self.report(message, out),
             message::READER_EVENT_NOTIFICATION => self.notification(message, out),
+            message::GET_READER_CONFIG_RESPONSE => self.antennas(message, out),
             _ => Ok(()),
         }
     }
 
     fn report(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
-        let mut oversized = None;
+        let mut fault = None;
         let mut content = Walk::over_message(message);
         while let Some(part) = content.next()? {
             if part.number != number::TAG_REPORT_DATA {
                 continue;
             }
-            match self.tag(part, out) {
-                Ok(()) => {}
-                Err(error) if error.reason == EPC_TOO_LONG => oversized = oversized.or(Some(error)),
-                Err(error) => return Err(error),
+            if let Err(error) = self.tag(part, out) {
+                // What it told is not known, and the next one may leave it out.
+                self.reset();
+                if fault.is_none() && !content.leads_to_the_end(&REPORTED) {
+                    return Err(error);
+                }
+                fault = fault.or(Some(error));
             }
         }
-        oversized.map_or(Ok(()), Err)
+        fault.map_or(Ok(()), Err)
     }
 
     fn tag(&mut self, report: Part<'_>, out: &mut Vec<Reading>) -> Result<(), DecodeError> {
@@ -137,6 +143,31 @@ impl ReportDecoder {
             phase_deg: radio.phase_deg,
             channel: now.channel,
         }));
+        Ok(())
+    }
+
+    /// AntennaProperties (LLRP 1.0.1, section 12.2.5). A reader that says of all its antennas that they are not connected
+    /// does not find out.
+    fn antennas(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let begun = out.len();
+        let mut any = false;
+        let mut content = Walk::over_message(message);
+        while let Some(part) = content.next()? {
+            if part.number != number::ANTENNA_PROPERTIES {
+                continue;
+            }
+            let (connected, antenna) = (part.u8_at(0)? & 0x80 != 0, part.u16_at(1)?);
+            any |= connected;
+            let kind = ReaderEventKind::AntennaState { antenna, connected };
+            out.push(Reading::Reader(ReaderEvent {
+                source: self.source.clone(),
+                time: DeviceTime::None,
+                kind,
+            }));
+        }
+        if !any {
+            out.truncate(begun);
+        }
         Ok(())
     }
 
@@ -195,7 +226,8 @@ fn told_or(time: DeviceTime, other: DeviceTime) -> DeviceTime {
     if time == DeviceTime::None { other } else { time }
 }
 
-const EPC_TOO_LONG: &str = "epc-too-long";
+/// What an RO_ACCESS_REPORT consists of (LLRP 1.0.1, section 13.1.1).
+const REPORTED: [u16; 3] = [number::TAG_REPORT_DATA, number::RF_SURVEY_REPORT_DATA, number::CUSTOM];
 
 /// A u16 count of bits, then as many bytes as hold them.
 fn epc_data(part: Part<'_>) -> Result<Epc, DecodeError> {
@@ -206,7 +238,7 @@ fn epc_data(part: Part<'_>) -> Result<Epc, DecodeError> {
         return Err(fault("epc-length", part.start, text));
     }
     Epc::new(bits, bytes)
-        .ok_or_else(|| fault(EPC_TOO_LONG, part.start, format!("{bits} bits are more than any tag has")))
+        .ok_or_else(|| fault("epc-too-long", part.start, format!("{bits} bits are more than any tag has")))
 }
 
 fn utc(part: Part<'_>) -> Result<DeviceTime, Fault> {
@@ -241,7 +273,7 @@ fn event(part: Part<'_>) -> Result<Option<ReaderEventKind>, DecodeError> {
         number::READER_EXCEPTION_EVENT => {
             let len = usize::from(part.u16_at(0)?);
             let text = part.content().get(2..2 + len).ok_or_else(|| part.short())?;
-            ReaderEventKind::Exception { message: String::from_utf8_lossy(text).into_owned() }
+            ReaderEventKind::Exception { message: readable(text) }
         }
         number::GPI_EVENT => ReaderEventKind::Gpi { port: part.u16_at(0)?, high: part.u8_at(2)? & 0x80 != 0 },
         other => {

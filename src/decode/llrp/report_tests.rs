@@ -160,11 +160,51 @@ fn reports_in_front_of_a_broken_one_are_kept() {
         (tag("00f1 0003"), "length"),
         (tag("00f1"), "truncated"),
         ("00f0 0040 8d".to_owned(), "length"),
+        ("00f0 0003".to_owned(), "length"),
+        ("bf 0000".to_owned(), "unknown-tv"),
+        ("00".to_owned(), "truncated"),
     ] {
-        let (reads, result) = reads(&mut decoder(), &[good.clone(), broken.clone(), good.clone()]);
-        // The outer length that lies swallows what follows it; nothing behind a fault is believed.
-        assert_eq!((reads.len(), result.unwrap_err().reason), (1, reason), "{broken}");
+        let (before, result) = reads(&mut decoder(), &[good.clone(), good.clone(), broken.clone()]);
+        assert_eq!((before.len(), result.unwrap_err().reason), (2, reason), "{broken}");
     }
+}
+
+/// Where the lengths of the message itself are in order, a broken report is one of many; where they are not, nothing
+/// behind the fault is believed.
+#[test]
+fn a_broken_report_costs_the_others_nothing_where_the_message_is_in_order() {
+    let good = |n: u8| tag(&format!("8d 0000000000000000000000{n:02x} 81 0002"));
+    let inner = [
+        (tag("81 0001"), "no-epc"),
+        (tag("8d 0000"), "length"),
+        (tag("8d 000000000000000000000009 bf 0000"), "unknown-tv"),
+        (tag(&tlv(241, "0009 ff")), "epc-length"),
+        (tag("00f1 0003"), "length"),
+        (tag("00f1"), "truncated"),
+        (tag(&tlv(241, &format!("0200{}", "ab".repeat(64)))), "epc-too-long"),
+    ];
+    for (broken, reason) in &inner {
+        let all = [good(1), broken.clone(), tlv(1023, "0000651a 00000001"), good(2)];
+        let (reads, result) = reads(&mut decoder(), &all);
+        assert_eq!((reads.len(), result.unwrap_err().reason), (2, *reason), "{broken}");
+    }
+    // An outer length that lies leaves nothing behind it that is in order.
+    for lie in ["00f0 0007 8d 00", "00f0 0040 8d", "00f0 0003", "bf 0000", "00"] {
+        let (reads, result) = reads(&mut decoder(), &[good(1), lie.to_owned(), good(2)]);
+        assert_eq!(reads.len(), 1, "{lie}");
+        result.unwrap_err();
+    }
+}
+
+/// What it told may be what the next one leaves out: better no antenna than another one's.
+#[test]
+fn behind_a_broken_report_nothing_equals_what_came_last() {
+    let mut decoder = decoder();
+    let epc = "8d 000000000000000000000001";
+    let broken = tag(&format!("81 0005 {}", tlv(241, "0009 ff")));
+    let (reads, _) = reads(&mut decoder, &[tag(&format!("{epc} 81 0004 86 d0")), broken, tag(epc)]);
+    let told: Vec<_> = reads.iter().map(|read| (read.antenna, read.peak_rssi_dbm)).collect();
+    assert_eq!(told, [(4, Some(-48.0)), (ReportDecoder::UNKNOWN_ANTENNA, None)]);
 }
 
 #[test]
@@ -281,4 +321,64 @@ fn makers_own_parameters_are_named_and_come_back_to_the_byte() {
     assert_eq!(customs[1]["RSSI"], -6700);
     assert_eq!(customs[2]["Phase"], -16_384);
     assert_eq!((&customs[3]["extension"], &customs[3]["Data"]), (&serde_json::Value::Null, &"beef".into()));
+}
+
+#[test]
+fn antennas_that_are_connected_are_told_where_any_is() {
+    let told = |connected: [bool; 2]| {
+        let antenna = |nth: usize| {
+            tlv(221, &format!("{} {:04x} 0000", if connected[nth] { "80" } else { "00" }, nth + 1))
+        };
+        let content = [tlv(287, "0000 0000"), tlv(218, "00 0002 beef"), antenna(0), antenna(1)].concat();
+        let mut out = Vec::new();
+        decoder().decode(&message_of(12, &content), &mut out).unwrap();
+        let states = out.into_iter().map(|reading| match reading {
+            Reading::Reader(ReaderEvent {
+                kind: ReaderEventKind::AntennaState { antenna, connected },
+                ..
+            }) => (antenna, connected),
+            other => panic!("{other:?}"),
+        });
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(told([true, false]), [(1, true), (2, false)]);
+    assert_eq!(told([false, false]), []);
+}
+
+#[test]
+fn a_readers_words_do_nothing_to_a_terminal_and_end() {
+    let words = format!("{}{}", "6f6b1b5b324a9b", "41".repeat(400));
+    let text = format!("{:04x} {words}", words.len() / 2);
+    let kinds = events(&mut decoder(), &tlv(252, &text));
+    let [(_, ReaderEventKind::Exception { message })] = &kinds[..] else { panic!("{kinds:?}") };
+    assert!(message.starts_with("ok\u{fffd}[2J\u{fffd}AAA"), "{message}");
+    assert_eq!((message.chars().count(), message.chars().last()), (301, Some('…')));
+}
+
+/// Makers hang theirs on anything; where only that is behind a parameter's fields, it is one.
+#[test]
+fn customs_are_kept_wherever_they_hang_and_are_always_several() {
+    use crate::decode::llrp::Message;
+
+    let word = custom(99, 1, "beef");
+    let state = tlv(217, &format!("00000007 {word}"));
+    let band = tlv(144, &word);
+    let status = tlv(287, &format!("0000 0000 {}", tlv(288, &format!("0001 0002 {word}"))));
+    let bytes =
+        message_of(11, &format!("{status} {} {state}", tlv(143, &format!("0001 0001 {band} {word}"))));
+    let message = Message::decode(&bytes).unwrap();
+    assert_eq!(message.encode().unwrap(), bytes);
+    let shown = serde_json::to_value(&message).unwrap();
+    let hung = |custom: &serde_json::Value| custom[0]["Data"].as_str().map(str::to_owned);
+    let regulatory = &shown["RegulatoryCapabilities"];
+    let fault = &shown["LLRPStatus"]["FieldError"];
+    let state = &shown["LLRPConfigurationStateValue"];
+    for place in [regulatory, &regulatory["UHFBandCapabilities"], fault, state] {
+        assert_eq!(hung(&place["Custom"]).as_deref(), Some("beef"), "{shown}");
+    }
+    assert_eq!(state["LLRPConfigurationStateValue"], 7);
+    // Anything else there is a length that lies.
+    let swallowed = tlv(221, &format!("80 0001 0000 {}", tlv(221, "80 0002 0000")));
+    let error = Message::decode(&message_of(12, &swallowed)).unwrap_err();
+    assert_eq!(error.reason, "trailing");
 }

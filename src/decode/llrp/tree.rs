@@ -143,11 +143,24 @@ impl Body {
         }
     }
 
-    /// The text field of that name; what is not UTF-8 in it is replaced.
+    /// The text field of that name, as [`readable`] has it.
     pub fn text(&self, name: &str) -> Option<String> {
         match self.field(name)? {
-            Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Value::Text(bytes) => Some(readable(bytes)),
             _ => None,
         }
     }
+}
+
+/// Characters of a reader's words that are shown to people.
+const MOST_WORDS: usize = 300;
+
+/// A reader's words for people, in a log, an alert or on a terminal: what is not UTF-8 or would control the terminal is
+/// replaced, and what goes on for too long is cut.
+pub(super) fn readable(bytes: &[u8]) -> String {
+    let words = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MOST_WORDS)]);
+    let shown = words.chars().take(MOST_WORDS);
+    let shown = shown.map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let more = words.chars().nth(MOST_WORDS).map(|_| '…');
+    shown.chain(more).collect()
 }

@@ -71,6 +71,19 @@ impl<'a> Walk<'a> {
         Self { bytes, at: HEADER_BYTES }
     }
 
+    /// Whether what is left is parameters of these numbers, to the last byte.
+    #[cold]
+    pub fn leads_to_the_end(&self, numbers: &[u16]) -> bool {
+        let mut rest = Self { bytes: self.bytes, at: self.at };
+        loop {
+            match rest.next() {
+                Ok(None) => return true,
+                Ok(Some(part)) if numbers.contains(&part.number) => {}
+                Ok(Some(_)) | Err(_) => return false,
+            }
+        }
+    }
+
     #[inline]
     pub fn next(&mut self) -> Result<Option<Part<'a>>, Fault> {
         let at = self.at;

@@ -32,12 +32,25 @@ impl Tally {
     }
 
     fn say(&mut self, source: &SourceId, kind: &ReaderEventKind) {
-        if let ReaderEventKind::Antenna { antenna, connected } = kind {
-            self.told.entry(source.clone()).or_default().insert(*antenna);
-            telemetry::antenna_connected(source, *antenna, *connected);
-        } else if let Some(trouble) = Trouble::of(kind) {
-            telemetry::reader_trouble(source, &trouble);
+        match kind {
+            ReaderEventKind::Antenna { antenna, connected } => {
+                telemetry::antenna_plugged(source, *antenna, *connected);
+                self.connected(source, *antenna, *connected);
+            }
+            ReaderEventKind::AntennaState { antenna, connected } => {
+                self.connected(source, *antenna, *connected);
+            }
+            kind => {
+                if let Some(trouble) = Trouble::of(kind) {
+                    telemetry::reader_trouble(source, &trouble);
+                }
+            }
         }
+    }
+
+    fn connected(&mut self, source: &SourceId, antenna: Antenna, connected: bool) {
+        self.told.entry(source.clone()).or_default().insert(antenna);
+        telemetry::antenna_connected(source, antenna, connected);
     }
 
     /// The source is away: nobody knows what hangs on it.
@@ -85,9 +98,8 @@ mod tests {
         };
         let (dock, gate) = (SourceId::new("dock"), SourceId::new("gate"));
         let mut tally = Tally::default();
-        for (antenna, connected) in [(1, true), (2, false)] {
-            tally.say(&dock, &ReaderEventKind::Antenna { antenna, connected });
-        }
+        tally.say(&dock, &ReaderEventKind::Antenna { antenna: 1, connected: true });
+        tally.say(&dock, &ReaderEventKind::AntennaState { antenna: 2, connected: false });
         tally.away(&gate);
         shows(1, "1");
         shows(2, "0");
