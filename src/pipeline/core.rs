@@ -143,6 +143,7 @@ impl Core {
                 book.frames += count;
                 *book.dropped.entry(reason.to_owned()).or_default() += count;
             }
+            Intake::Room => {}
         }
     }
 
@@ -301,10 +302,6 @@ impl Core {
     }
 
     fn link(&mut self, change: &LinkChange) {
-        // A new connection starts with nothing "last received".
-        if let LinkState::Up { .. } = &change.state {
-            self.decoders.begin(&change.source);
-        }
         if let LinkState::Down { .. } = &change.state {
             self.tallied.away(&change.source);
         }

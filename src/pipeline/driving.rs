@@ -130,7 +130,7 @@ fn pass_deadlines(core: &mut Core, intake: &Intake) -> usize {
     let at = match intake {
         Intake::Frame(frame) => frame.received_at,
         Intake::Link(change) => change.at,
-        Intake::Dropped { .. } => return 0,
+        Intake::Dropped { .. } | Intake::Room => return 0,
     };
     match core.next_deadline() {
         Some(deadline) if deadline <= at => core.tick(at, DEADLINES_AN_INTAKE),

@@ -126,6 +126,7 @@ mod tests {
                 Intake::Link(change) if is_up(Some(&change)) => "up".into(),
                 Intake::Link(_) => "down".into(),
                 Intake::Dropped { reason, count, .. } => format!("{reason} {count}"),
+                Intake::Room => "room".into(),
             })
             .collect()
     }

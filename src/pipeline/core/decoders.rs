@@ -61,13 +61,6 @@ impl Decoders {
         Self { by_source, orphans: Vec::new() }
     }
 
-    /// A new connection starts with nothing "last received".
-    pub fn begin(&mut self, source: &SourceId) {
-        if let Some(Decoder::Llrp(decoder)) = self.by_source.get_mut(source) {
-            decoder.reset();
-        }
-    }
-
     /// Rows of what decoding rests on that changed since the last call.
     pub fn take_dirty(&mut self, rows: &mut Vec<StateRow>) {
         rows.append(&mut self.orphans);

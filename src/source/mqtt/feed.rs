@@ -249,7 +249,7 @@ impl Feed {
 fn redelivered(item: &Intake) -> Option<AckToken> {
     match item {
         Intake::Frame(Frame { ack: Some(token), .. }) if token.packet_id != NO_PACKET => Some(*token),
-        Intake::Frame(_) | Intake::Link(_) | Intake::Dropped { .. } => None,
+        Intake::Frame(_) | Intake::Link(_) | Intake::Dropped { .. } | Intake::Room => None,
     }
 }
 
@@ -260,6 +260,6 @@ fn has_token(item: &Intake) -> bool {
 fn is_link(item: Option<&Intake>, up: bool) -> bool {
     match item {
         Some(Intake::Link(change)) => matches!(change.state, LinkState::Up { .. }) == up,
-        Some(Intake::Frame(_) | Intake::Dropped { .. }) | None => false,
+        Some(Intake::Frame(_) | Intake::Dropped { .. } | Intake::Room) | None => false,
     }
 }

@@ -68,3 +68,20 @@ fn reads_are_shown_from_when_somebody_watches_with_those_that_were_held_as_such(
     assert_eq!((read.source.as_str(), read.antenna, read.rssi_dbm, read.count), ("dock", 2, Some(-60.0), 1));
     assert_eq!(hex::encode(read.epc.bytes()), "3000abcdef00000000000003");
 }
+
+/// A reader that does not hold reports before its link is up; the connection begins with its announcement.
+#[test]
+fn what_was_told_before_the_link_is_up_is_what_came_last() {
+    let (mut core, live) = watched();
+    let mut watcher = live.watch();
+    core.intake(connected(0));
+    core.intake(report(0, 1));
+    core.intake(up(false, 2));
+    let bare = "043d 0000001b 00000002 00f0 0011 8d 3000abcdef00000000000004";
+    core.intake(frame(hex::decode(bare.replace(' ', "")).unwrap(), 3));
+    core.intake(connected(4));
+    core.intake(frame(hex::decode(bare.replace(' ', "")).unwrap(), 5));
+    let mut reads = Vec::new();
+    watcher.take(9, &mut reads);
+    assert_eq!(reads.iter().map(|read| read.antenna).collect::<Vec<_>>(), [2, 2, 0]);
+}
