@@ -228,6 +228,10 @@ impl Cleaner {
     pub fn link(&mut self, change: &LinkChange, out: &mut Cleaned) {
         let index = self.source(&change.source);
         let source = &mut self.sources[index];
+        if source.up() && change.state == (LinkState::Up { replaying: true }) {
+            // More of what it held is on its way.
+            return source.hear(change.at);
+        }
         let before = (source.up(), source.live());
         let reason = match &change.state {
             LinkState::Up { replaying } => {

@@ -21,6 +21,7 @@ pub mod capabilities;
 mod connection;
 mod conversation;
 mod desk;
+mod found;
 mod guest;
 mod listener;
 mod loss;
@@ -173,6 +174,7 @@ async fn connected(
         // In front of what the reader held, which comes as soon as it is told to.
         session.meanwhile(link.up(replaying)).await?;
         setup::enable_events_and_reports(&mut session).await?;
+        session.replaying = replaying;
         Ok(session)
     };
     let mut set_up = std::pin::pin!(set_up);

@@ -173,3 +173,19 @@ proptest! {
         }
     }
 }
+
+/// Between two words of a reader more may be coming in than two seconds of silence.
+#[test]
+fn a_replay_goes_on_while_its_source_says_so() {
+    let mut cleaner = Cleaner::new(&rules(), &intake());
+    let mut out = Cleaned::default();
+    let catching_up = |cleaner: &Cleaner| cleaner.is_catching_up(&"reader".into());
+    run(&mut cleaner, &[Step::Replaying(0), Step::Replaying(1500), Step::Tick(3400)], &mut out);
+    assert!(catching_up(&cleaner));
+    run(&mut cleaner, &[Step::Tick(3500)], &mut out);
+    assert!(!catching_up(&cleaner));
+    run(&mut cleaner, &[Step::Replaying(4000)], &mut out);
+    assert!(!catching_up(&cleaner), "it had ended");
+    run(&mut cleaner, &[Step::Down(5000), Step::Replaying(6000)], &mut out);
+    assert!(catching_up(&cleaner));
+}

@@ -20,10 +20,12 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.found {
-            Ok(found) => write!(f, "ok    {}: {found}", self.what),
-            Err(wrong) => write!(f, "FAIL  {}: {wrong}", self.what),
-        }
+        // What takes several lines stands below what it is of.
+        let (mark, said) = match &self.found {
+            Ok(found) => ("ok  ", found),
+            Err(wrong) => ("FAIL", wrong),
+        };
+        write!(f, "{mark}  {}: {}", self.what, said.replace('\n', "\n      "))
     }
 }
 

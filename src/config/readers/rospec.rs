@@ -87,6 +87,26 @@ pub enum Stop {
     },
 }
 
+impl Start {
+    /// The input that it hangs on.
+    pub fn input(&self) -> Option<u16> {
+        match self {
+            Self::Gpi(trigger) => Some(trigger.port),
+            Self::Immediate | Self::Periodic { .. } => None,
+        }
+    }
+}
+
+impl Stop {
+    /// The input that it hangs on.
+    pub fn input(&self) -> Option<u16> {
+        match self {
+            Self::Gpi { trigger, .. } => Some(trigger.port),
+            Self::Never | Self::After(_) => None,
+        }
+    }
+}
+
 /// An input of the reader changes to this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GpiTrigger {

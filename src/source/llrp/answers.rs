@@ -3,6 +3,7 @@
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Body, Message, definitions};
+use crate::domain::time::Timestamp;
 
 pub(super) fn is_for_the_pipeline(message: &[u8]) -> bool {
     matches!(type_of(message), message::RO_ACCESS_REPORT | message::READER_EVENT_NOTIFICATION)
@@ -38,6 +39,12 @@ pub(super) fn event(message: &[u8], type_number: u16) -> Option<Body> {
 
 pub(super) fn attempt_status(message: &[u8]) -> Option<u64> {
     event(message, number::CONNECTION_ATTEMPT_EVENT)?.number("Status")
+}
+
+/// The time of day at which a READER_EVENT_NOTIFICATION was, by the reader's clock.
+pub(super) fn told_at(message: &[u8]) -> Option<Timestamp> {
+    let micros = event(message, number::UTC_TIMESTAMP)?.number("Microseconds")?;
+    i64::try_from(micros).ok().map(Timestamp::from_micros)
 }
 
 /// Code and text of a response's LLRPStatus.

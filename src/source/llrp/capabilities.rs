@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Power, RoSpecConfig, Start, Stop};
+use crate::config::{Power, RoSpecConfig};
 use crate::decode::llrp::Body;
 use crate::decode::llrp::definitions::vendor;
 use crate::decode::llrp::numbers::parameter as number;
@@ -88,7 +88,8 @@ impl Capabilities {
             outputs: told(gpio, "NumGPOs"),
             holds_events_and_reports: told(llrp, "SupportsEventAndReportHolding") == Some(1),
             warns_of_filling_buffer: told(llrp, "CanReportBufferFillWarning") == Some(1),
-            max_rospecs: told(llrp, "MaxNumROSpecs").unwrap_or(u64::MAX),
+            // A reader that has none at all would be no reader: 0 is that it does not say.
+            max_rospecs: told(llrp, "MaxNumROSpecs").filter(|most| *most > 0).unwrap_or(u64::MAX),
             max_filters: told(response.first(number::C1G2_LLRP_CAPABILITIES), "MaxNumSelectFiltersPerQuery")
                 .unwrap_or(0),
             hop_table: if hops { table } else { 0 },
@@ -120,15 +121,7 @@ impl Capabilities {
             misfits.push(Misfit::Mode { mode, has: self.mode_numbers() });
         }
         misfits.extend(self.power_misfit(config));
-        let starts = match config.start {
-            Start::Gpi(trigger) => Some(trigger.port),
-            Start::Immediate | Start::Periodic { .. } => None,
-        };
-        let stops = match config.stop {
-            Stop::Gpi { trigger, .. } => Some(trigger.port),
-            Stop::Never | Stop::After(_) => None,
-        };
-        for port in starts.into_iter().chain(stops) {
+        for port in config.start.input().into_iter().chain(config.stop.input()) {
             misfits.extend(
                 self.inputs.filter(|has| u64::from(port) > *has).map(|has| Misfit::Input { port, has }),
             );
@@ -164,6 +157,24 @@ impl Capabilities {
         Some((found.0, found.1 as f64 / 100.0))
     }
 
+    /// Maker, model and firmware.
+    pub fn make(&self) -> String {
+        let maker = match self.manufacturer {
+            _ if self.is_impinj() => "Impinj".to_owned(),
+            _ if self.is_zebra() => "Zebra".to_owned(),
+            number => format!("maker {number}"),
+        };
+        format!("{maker} model {}, firmware {}", self.model, self.firmware)
+    }
+
+    /// The least and the greatest power, in dBm.
+    pub fn power_range(&self) -> Option<(f64, f64)> {
+        let dbm = |(_, hundredths): &(u16, i64)| *hundredths as f64 / 100.0;
+        let least = self.powers.iter().min_by_key(|(_, power)| *power)?;
+        let most = self.powers.iter().max_by_key(|(_, power)| *power)?;
+        Some((dbm(least), dbm(most)))
+    }
+
     fn mode_numbers(&self) -> String {
         let numbers: Vec<String> = self.modes.iter().map(|mode| mode.number.to_string()).collect();
         numbers.join(", ")
@@ -195,24 +206,13 @@ fn modes(band: Option<&Body>) -> Vec<Mode> {
 /// In people's words, on one line.
 impl fmt::Display for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let maker = match self.manufacturer {
-            _ if self.is_impinj() => "Impinj".to_owned(),
-            _ if self.is_zebra() => "Zebra".to_owned(),
-            number => format!("maker {number}"),
-        };
-        write!(f, "{maker} model {}, firmware {}, {} antennas", self.model, self.firmware, self.antennas)?;
-        if let (Some((_, least)), Some((_, most))) = (
-            self.powers.iter().min_by_key(|(_, power)| *power),
-            self.powers.iter().max_by_key(|(_, power)| *power),
-        ) {
-            write!(f, ", {:.2} to {:.2} dBm", *least as f64 / 100.0, *most as f64 / 100.0)?;
+        write!(f, "{}, {} antennas", self.make(), self.antennas)?;
+        if let Some((least, most)) = self.power_range() {
+            write!(f, ", {least:.2} to {most:.2} dBm")?;
         }
         if !self.modes.is_empty() {
-            let mode = |mode: &Mode| match mode.cycles {
-                1 => format!("{} (FM0, {} kbit/s)", mode.number, mode.bits_per_second / 1000),
-                m => format!("{} (Miller {m}, {} kbit/s)", mode.number, mode.bits_per_second / 1000),
-            };
-            write!(f, ", modes {}", self.modes.iter().map(mode).collect::<Vec<_>>().join(", "))?;
+            let modes: Vec<String> = self.modes.iter().map(ToString::to_string).collect();
+            write!(f, ", modes {}", modes.join(", "))?;
         }
         if let (Some(inputs), Some(outputs)) = (self.inputs, self.outputs) {
             write!(f, ", {inputs} inputs, {outputs} outputs")?;
@@ -222,10 +222,20 @@ impl fmt::Display for Capabilities {
     }
 }
 
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilobits = self.bits_per_second / 1000;
+        match self.cycles {
+            1 => write!(f, "{} (FM0, {kilobits} kbit/s)", self.number),
+            cycles => write!(f, "{} (Miller {cycles}, {kilobits} kbit/s)", self.number),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::GpiTrigger;
+    use crate::config::{GpiTrigger, Start};
 
     fn reader() -> Capabilities {
         let mode = |number| Mode { number, cycles: 4, bits_per_second: 64_000 };

@@ -4,12 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::answers::type_of;
 use super::loss::Loss;
 use crate::config::ClientTls;
 use crate::config::values::parse_host_port;
-use crate::decode::llrp::framing::{FramingError, MAX_MESSAGE_BYTES, message_length};
+use crate::decode::llrp::framing::{FramingError, HEADER_BYTES, MAX_MESSAGE_BYTES, message_length};
+use crate::decode::llrp::numbers::message::RO_ACCESS_REPORT;
 use crate::source::dial::{DialError, dial};
 use crate::source::line::Line;
 
@@ -25,6 +27,14 @@ pub(super) struct Connection {
     longest: usize,
     /// A message that is too long to be taken is read to its end, up to here, before it is refused.
     max_kept: usize,
+    /// Of a report that is too long, the header alone is given, and its bytes pass by.
+    skips: bool,
+    /// Bytes that still pass by.
+    passing: usize,
+    /// When bytes came last.
+    heard_at: Instant,
+    /// Messages that have come.
+    taken: u64,
 }
 
 /// Why there is no next message.
@@ -78,29 +88,43 @@ impl Connection {
 
     pub fn new(stream: Box<dyn Line>, max_kept: usize) -> Self {
         let buffer = Vec::with_capacity(READ_BYTES);
-        Self { stream, buffer, start: 0, longest: MAX_MESSAGE_BYTES, max_kept }
+        Self {
+            stream,
+            buffer,
+            start: 0,
+            longest: MAX_MESSAGE_BYTES,
+            max_kept,
+            skips: false,
+            passing: 0,
+            heard_at: Instant::now(),
+            taken: 0,
+        }
     }
 
-    /// With somebody who is not known: nothing longer than `longest` is taken, or kept.
+    /// With somebody who is not known: nothing longer than `longest` is taken, or kept. Of a longer report, of a length
+    /// that readers' reports may have, the header alone is given: a reader that empties its buffer is one all the same.
     pub fn guarded(stream: Box<dyn Line>, longest: usize) -> Self {
-        Self { longest, ..Self::new(stream, longest) }
+        Self { longest, skips: true, ..Self::new(stream, longest) }
     }
 
     /// With a reader that is known by now.
     pub fn trusted(self, max_kept: usize) -> Self {
-        Self { longest: MAX_MESSAGE_BYTES, max_kept, ..self }
+        Self { longest: MAX_MESSAGE_BYTES, max_kept, skips: false, ..self }
     }
 
     /// The next whole message. Cancel safe: what has been read stays.
     pub async fn next(&mut self) -> Result<Vec<u8>, ReadError> {
         loop {
-            if let Some(message) = self.take()? {
+            self.pass();
+            if self.passing == 0
+                && let Some(message) = self.take()?
+            {
                 return Ok(message);
             }
             self.buffer.reserve(READ_BYTES);
             match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) => return Err(ReadError::Closed(self.rest())),
-                Ok(_) => {}
+                Ok(_) => self.heard_at = Instant::now(),
                 Err(error) => return Err(ReadError::Io { error, bytes: self.rest() }),
             }
         }
@@ -118,13 +142,32 @@ impl Connection {
         }
     }
 
+    /// Lets what is not taken go by.
+    fn pass(&mut self) {
+        let passed = self.passing.min(self.buffer.len() - self.start);
+        self.passing -= passed;
+        self.start += passed;
+        if self.passing > 0 {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
     fn take(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         let waiting = &self.buffer[self.start..];
         match message_length(waiting, self.longest) {
             Ok(Some(length)) => {
                 let message = waiting[..length].to_vec();
                 self.start += length;
+                self.taken += 1;
                 Ok(Some(message))
+            }
+            Err(FramingError::TooLong { length, .. })
+                if self.skips && length as usize <= MAX_MESSAGE_BYTES && is_report(waiting) =>
+            {
+                let header = waiting[..HEADER_BYTES].to_vec();
+                self.passing = length as usize;
+                Ok(Some(header))
             }
             Err(FramingError::TooLong { length, .. })
                 if waiting.len() < length as usize && length as usize <= self.max_kept =>
@@ -141,6 +184,15 @@ impl Connection {
         }
     }
 
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// When bytes came last of a message that has not come to its end.
+    pub fn receiving_at(&self) -> Option<Instant> {
+        (self.buffer.len() > self.start).then_some(self.heard_at)
+    }
+
     /// What was read of a message that does not come to its end.
     pub fn rest(&mut self) -> Vec<u8> {
         let rest = self.buffer.split_off(self.start);
@@ -148,4 +200,8 @@ impl Connection {
         self.start = 0;
         rest
     }
+}
+
+fn is_report(message: &[u8]) -> bool {
+    type_of(message) == RO_ACCESS_REPORT
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::answers::{attempt_status, is_answer, is_for_the_pipeline, name_of, type_of};
+use super::answers::{attempt_status, is_answer, is_for_the_pipeline, name_of, told_at, type_of};
 use super::connection::Connection;
 use super::conversation::{Conversation, judged};
 use super::loss::{Ended, Loss};
@@ -18,6 +18,7 @@ use crate::config::ReaderIdentity;
 use crate::decode::llrp::framing::Header;
 use crate::decode::llrp::numbers::{message, parameter as number};
 use crate::decode::llrp::{Message, Parameter, Value};
+use crate::source::clock::WallClock;
 
 /// The longest message of somebody whom we do not know.
 pub(super) const LONGEST_MESSAGE: usize = 256 << 10;
@@ -35,12 +36,14 @@ pub(super) struct Guest {
     most: usize,
     /// Messages that found no room in `said`.
     pub dropped: u64,
+    /// By how much its clock was ahead of ours when it announced itself, where it has one.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 impl Guest {
     pub fn new(connection: Connection) -> Self {
         let talk = Conversation::new(connection);
-        Self { talk, said: Vec::new(), bytes: 0, most: MOST_SAID, dropped: 0 }
+        Self { talk, said: Vec::new(), bytes: 0, most: MOST_SAID, dropped: 0, clock_ahead_ms: None }
     }
 
     /// One of whom nothing is kept.
@@ -53,6 +56,7 @@ impl Guest {
         loop {
             let message = self.next().await?;
             let status = attempt_status(&message);
+            self.clock_ahead_ms = told_at(&message).map(|at| at.micros_after(WallClock::new().now()) / 1000);
             self.keep(message);
             match status {
                 Some(0) => return Ok(()),
@@ -111,7 +115,8 @@ impl Guest {
         }
         let bytes = self.bytes + message.len() + OVERHEAD;
         // Once something found no room, nothing behind it is kept, however short: what is there is in order.
-        if self.dropped > 0 || bytes > self.most {
+        let is_whole = Header::read(&message).is_some_and(|header| header.length as usize == message.len());
+        if self.dropped > 0 || bytes > self.most || !is_whole {
             self.dropped += 1;
             return;
         }

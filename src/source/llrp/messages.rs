@@ -1,5 +1,6 @@
 //! What we say to a reader, and what of its answers decides it. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::capabilities::Capabilities;
@@ -22,8 +23,8 @@ const ROUND: Duration = Duration::from_secs(1);
 pub(super) const ROSPEC_INACTIVE: u64 = 1;
 pub(super) const ROSPEC_ACTIVE: u64 = 2;
 
-/// Parameters of SET_READER_CONFIG: the events we use, keepalives, the inputs that light barriers are on, and whether
-/// to hold.
+/// Parameters of SET_READER_CONFIG: the events we use, keepalives, the inputs that anything hangs on, and whether to
+/// hold.
 pub(super) fn settings(config: &ReaderConfig, capabilities: &Capabilities, extended: bool) -> Vec<Parameter> {
     let events = [
         (GPI, !config.beams.is_empty()),
@@ -41,9 +42,9 @@ pub(super) fn settings(config: &ReaderConfig, capabilities: &Capabilities, exten
         parameter(number::READER_EVENT_NOTIFICATION_SPEC, [], states),
         parameter(number::KEEPALIVE_SPEC, [PERIODIC_KEEPALIVE.into(), keepalive_ms.into()], vec![]),
     ];
-    // An input tells nothing until it is switched on; its state is not for us to set.
-    settings.extend(config.beams.iter().map(|port| {
-        parameter(number::GPI_PORT_CURRENT_STATE, [(*port).into(), true.into(), UNKNOWN_STATE.into()], vec![])
+    // An input tells nothing, and triggers nothing, until it is switched on; its state is not for us to set.
+    settings.extend(inputs(config).into_iter().map(|port| {
+        parameter(number::GPI_PORT_CURRENT_STATE, [port.into(), true.into(), UNKNOWN_STATE.into()], vec![])
     }));
     if capabilities.holds_events_and_reports {
         settings.push(parameter(
@@ -56,6 +57,12 @@ pub(super) fn settings(config: &ReaderConfig, capabilities: &Capabilities, exten
         settings.extend(vendors::settings(capabilities));
     }
     settings
+}
+
+/// Inputs that light barriers are on, and those that start or stop reading.
+fn inputs(config: &ReaderConfig) -> BTreeSet<u16> {
+    let RoSpecConfig { start, stop, .. } = &config.rospec;
+    config.beams.iter().copied().chain(start.input()).chain(stop.input()).collect()
 }
 
 // KeepaliveTriggerType (LLRP 1.0.1, section 12.2.4).

@@ -1,24 +1,24 @@
 //! Asks a reader once what it is, for `tallyman check --connect`. Changes nothing in it.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::capabilities::Capabilities;
 use super::connection::Connection;
+use super::found::Found;
 use super::guest::{Guest, unless_refused};
 use super::loss::{Ended, Loss};
 use super::vendors;
 use super::versions::{V1_1, negotiate};
 use crate::config::{LlrpVersion, Reach, ReaderConfig};
-use crate::decode::llrp::numbers::{message, parameter as number};
-use crate::decode::llrp::{Body, Message};
+use crate::decode::llrp::Message;
+use crate::decode::llrp::numbers::message;
 
 /// A message that is too long to be taken is read so far before it is refused.
 const MAX_KEPT: usize = 64 << 10;
 
-/// What the reader says of itself, on one line; or why it will not do. `within`: for the connection, and for each
+/// What the reader says of itself, a line for each thing; or why it will not do. `within`: for the connection, and for each
 /// of its answers.
 pub async fn probe(config: &ReaderConfig, within: Duration) -> Result<String, String> {
     let asks_versions = config.version == LlrpVersion::Negotiated;
@@ -58,29 +58,27 @@ async fn ask(
     asks_versions: bool,
     within: Duration,
 ) -> Result<String, Loss> {
-    let mut found = String::new();
     if asks_versions {
         negotiate(guest, &config.name).await.map_err(lost)?;
     }
-    let version = if guest.talk.version() == V1_1 { "1.1" } else { "1.0.1" };
     let identity = guest.identity(within).await?;
     let all = vec![0u8.into()];
     let told = guest.ask(within, message::GET_READER_CAPABILITIES, all, vec![]).await?;
     let capabilities = Capabilities::of(&told.body);
-    let identity = identity.map_or("nothing".to_owned(), |identity| identity.to_string());
-    // Writing into a string does not fail.
-    write!(found, "LLRP {version}, it calls itself {identity}, {capabilities}").unwrap_or_default();
-    if let Some(settings) = settings(guest, &capabilities, within).await? {
-        found.push_str(&antennas(&settings.body));
-        if let Some(celsius) = vendors::temperature(&settings.body) {
-            write!(found, "; {celsius} °C").unwrap_or_default();
-        }
-    }
+    let settings = settings(guest, &capabilities, within).await?;
+    let found = Found {
+        version: if guest.talk.version() == V1_1 { "1.1" } else { "1.0.1" },
+        identity: identity.map(|identity| identity.to_string()),
+        capabilities: &capabilities,
+        settings: settings.as_ref().map(|settings| &settings.body),
+        clock_ahead_ms: guest.clock_ahead_ms,
+    };
+    let found = found.lines(&config.rospec).join("\n");
     let misfits: Vec<String> =
         capabilities.misfits(&config.rospec, &config.beams).iter().map(ToString::to_string).collect();
     match misfits.is_empty() {
         true => Ok(found),
-        false => Err(Loss::Configuration(format!("{}; it is: {found}", misfits.join("; ")))),
+        false => Err(Loss::Configuration(format!("{}\nit is: {found}", misfits.join("; ")))),
     }
 }
 
@@ -105,23 +103,5 @@ fn lost(ended: Ended) -> Loss {
     match ended {
         Ended::Lost(loss) => loss,
         Ended::Shutdown | Ended::PipelineGone => Loss::Closed,
-    }
-}
-
-/// Which antennas are there, where it tells.
-fn antennas(settings: &Body) -> String {
-    let all: Vec<(u64, bool)> = settings
-        .all(number::ANTENNA_PROPERTIES)
-        .filter_map(|antenna| Some((antenna.number("AntennaID")?, antenna.number("AntennaConnected")? == 1)))
-        .collect();
-    let of = |connected| {
-        let numbers = all.iter().filter(|(_, is)| *is == connected).map(|(antenna, _)| antenna.to_string());
-        numbers.collect::<Vec<_>>().join(", ")
-    };
-    match (of(true), of(false)) {
-        (yes, no) if yes.is_empty() && no.is_empty() => String::new(),
-        (yes, no) if no.is_empty() => format!("; antennas connected: {yes}"),
-        (yes, no) if yes.is_empty() => format!("; no antenna is connected of {no}"),
-        (yes, no) => format!("; antennas connected: {yes}; not connected: {no}"),
     }
 }

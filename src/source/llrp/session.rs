@@ -27,6 +27,8 @@ use crate::telemetry::names;
 
 /// Readers answer within a second; ADD_ROSPEC takes some of them several.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What comes in before an answer may take so many times as long as the answer itself.
+const MOST_PATIENCE: u32 = 10;
 
 pub(super) struct Session<'a> {
     pub config: &'a ReaderConfig,
@@ -43,6 +45,10 @@ pub(super) struct Session<'a> {
     pub extended: bool,
     /// It can be asked for its temperature.
     pub tells_temperature: bool,
+    /// It may be telling what it held for us.
+    pub replaying: bool,
+    /// The question for its state that it has not answered.
+    asked: Option<u32>,
 }
 
 impl<'a> Session<'a> {
@@ -60,6 +66,8 @@ impl<'a> Session<'a> {
             refuses_extensions: false,
             extended: false,
             tells_temperature: false,
+            replaying: false,
+            asked: None,
         };
         match &config.reach {
             Reach::ToReader { address, tls } => {
@@ -169,13 +177,15 @@ impl<'a> Session<'a> {
 
     /// Waits for room in the queue; meanwhile the socket is not read.
     async fn forward(&mut self, message: Vec<u8>) -> Result<(), Ended> {
+        let bytes = message.len();
         let frame = Frame {
             source: self.config.name.clone(),
             received_at: self.intake.clock.now(),
             payload: Payload::Llrp(message),
             ack: None,
         };
-        self.hand_on(Intake::Frame(frame)).await
+        let intake = self.intake;
+        self.meanwhile(async { intake.put(frame, bytes).await.map_err(|_| Ended::PipelineGone) }).await
     }
 
     async fn hand_on(&mut self, what: Intake) -> Result<(), Ended> {
@@ -199,8 +209,9 @@ impl Asks for Session<'_> {
     ) -> Result<Message, Ended> {
         let request = name_of(message_type);
         let id = self.send(message_type, values, parameters).await?;
-        let deadline = Instant::now() + within;
+        let mut patience = Patience::new(within);
         loop {
+            let deadline = patience.deadline;
             let received = tokio::select! {
                 biased;
                 turn = self.outputs.next(), if self.shows_outputs => {
@@ -209,13 +220,48 @@ impl Asks for Session<'_> {
                 }
                 received = timeout_at(deadline, self.talk.connection.next()) => received,
             };
-            let received = received.map_err(|_| Loss::NoResponse { request, within })?;
-            let message = self.received(received).await?;
-            let Some(answer) = self.deal_with(message).await? else { continue };
+            let Ok(received) = received else {
+                if patience.extend(self.talk.connection.receiving_at()) {
+                    continue;
+                }
+                return Err(Loss::NoResponse { request, within }.into());
+            };
+            let (message, begun) = (self.received(received).await?, Instant::now());
+            let rest = self.deal_with(message).await?;
+            patience.pause(begun.elapsed());
+            let Some(answer) = rest else { continue };
             if is_answer(&answer, message_type, id) {
                 return Ok(judged(&answer, message_type)?);
             }
             self.note(&answer);
         }
+    }
+}
+
+/// Until when an answer is waited for. Reports may come before it, of which one may take long over a slow line.
+struct Patience {
+    within: Duration,
+    deadline: Instant,
+    /// However much comes in.
+    last: Instant,
+}
+
+impl Patience {
+    fn new(within: Duration) -> Self {
+        let now = Instant::now();
+        Self { within, deadline: now + within, last: now + within * MOST_PATIENCE }
+    }
+
+    /// Whether to wait on, with bytes of a message that came then and has not come to its end.
+    fn extend(&mut self, receiving_at: Option<Instant>) -> bool {
+        let Some(at) = receiving_at else { return false };
+        self.deadline = (at + self.within).min(self.last);
+        self.deadline > Instant::now()
+    }
+
+    /// The pipeline had no room for so long: the reader could not have been heard.
+    fn pause(&mut self, lasted: Duration) {
+        self.deadline += lasted;
+        self.last += lasted;
     }
 }

@@ -39,6 +39,7 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
     let ours = messages::rospec(&config.rospec, &filters, &capabilities, session.extended);
     let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
+    silence_others(session, &held.body).await?;
     let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
     if held.body.all(number::ROSPEC).any(|body| is_at_work(body, &ours.body, config.rospec.start)) {
         info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
@@ -176,6 +177,25 @@ async fn make_room(session: &mut Session<'_>, held: &Body, capabilities: &Capabi
     if others.len() as u64 >= capabilities.max_rospecs {
         warn!(reader = %config.name, rospecs = ?others, "no room for our ROSpec; those of others are removed");
         delete(session, ALL_ROSPECS).await?;
+    }
+    Ok(())
+}
+
+/// Disables what others left at work. One client at a time has a reader: whoever added it is gone, its reports would
+/// come to us, and ours may have to wait for as long as it runs.
+async fn silence_others(session: &mut Session<'_>, held: &Body) -> Result<(), Ended> {
+    let ours = u64::from(session.config.rospec.id);
+    let others = held.all(number::ROSPEC).filter(|body| id_of(body) != ours);
+    let at_work = others.filter(|body| body.number("CurrentState") == Some(messages::ROSPEC_ACTIVE));
+    for rospec in at_work.filter_map(|body| u32::try_from(id_of(body)).ok()) {
+        let reader = &session.config.name;
+        warn!(%reader, rospec, "the reader is at work for somebody who left; that ROSpec is disabled");
+        match session.request(message::DISABLE_ROSPEC, vec![rospec.into()], vec![]).await {
+            Err(Ended::Lost(loss @ Loss::Rejected { .. })) => {
+                warn!(reader = %session.config.name, rospec, "it works on, and ours may wait for it: {loss}");
+            }
+            disabled => drop(disabled?),
+        }
     }
     Ok(())
 }

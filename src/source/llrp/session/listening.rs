@@ -10,19 +10,26 @@ use tracing::{debug, warn};
 
 use super::Session;
 use crate::decode::llrp::Message;
-use crate::decode::llrp::numbers::message;
-use crate::source::Gate;
-use crate::source::llrp::answers::{status_of, type_of};
+use crate::decode::llrp::numbers::{message, parameter as number};
+use crate::domain::frames::{LinkChange, LinkState};
+use crate::source::llrp::answers::{is_answer, status_of, type_of};
 use crate::source::llrp::connection::{Connection, ReadError};
+use crate::source::llrp::conversation::judged;
 use crate::source::llrp::loss::Ended;
 use crate::source::llrp::outputs::Turn;
 use crate::source::llrp::vendors;
+use crate::source::{Gate, Intake};
 use crate::telemetry::names;
 
 /// How long we wait for the reader's leave; it closes anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+// RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 12.1.1); the first is the least that can be asked for.
+const IDENTIFICATION: u8 = 1;
+const ANTENNA_PROPERTIES: u8 = 2;
 /// A reader warms up within minutes.
 const TEMPERATURE_EVERY: Duration = Duration::from_secs(60);
+/// Silence of two seconds ends what a reader held.
+const PULSE: Duration = Duration::from_millis(500);
 /// Keepalives that may go missing.
 const MISSED_KEEPALIVES: u32 = 3;
 
@@ -30,7 +37,7 @@ impl Session<'_> {
     /// Passes on what comes until the connection is lost or we are asked to stop.
     pub async fn listen(&mut self, shutdown: &CancellationToken) -> Ended {
         let ended = self.hear_out(shutdown).await;
-        if self.tells_temperature {
+        if self.extended {
             // Nobody knows it any more.
             self.show_temperature(f64::NAN);
         }
@@ -40,7 +47,9 @@ impl Session<'_> {
     async fn hear_out(&mut self, shutdown: &CancellationToken) -> Ended {
         let mut silence = Silence::new(self.config.keepalive);
         let mut gate = self.intake.gate.clone();
-        let mut ask_at = self.tells_temperature.then(Instant::now);
+        let mut pulse = Pulse::new(self.replaying);
+        let mut wanted = ANTENNA_PROPERTIES;
+        let mut ask_at = Some(Instant::now());
         loop {
             let next = tokio::select! {
                 biased;
@@ -48,13 +57,20 @@ impl Session<'_> {
                 turn = self.outputs.next() => Next::Turn(turn),
                 heard = hear(&mut self.talk.connection, &mut gate, &mut silence) => Next::Heard(heard),
                 () = until(ask_at) => Next::Ask,
+                () = until(pulse.next) => Next::Pulse,
             };
             let done = match next {
                 Next::Turn(turn) => self.turn(turn).await,
                 Next::Heard(heard) => self.heard(heard).await,
+                Next::Pulse => {
+                    let goes_on = pulse.beats(&self.talk.connection);
+                    if goes_on { self.replays_on().await } else { Ok(()) }
+                }
                 Next::Ask => {
-                    ask_at = Some(Instant::now() + TEMPERATURE_EVERY);
-                    self.ask_temperature().await
+                    let again = self.tells_temperature.then(|| Instant::now() + TEMPERATURE_EVERY);
+                    let asked = self.ask_state(wanted).await;
+                    (ask_at, wanted) = (again, IDENTIFICATION);
+                    asked
                 }
             };
             if let Err(ended) = done {
@@ -63,20 +79,51 @@ impl Session<'_> {
         }
     }
 
-    /// Its answer is noted when it comes.
-    async fn ask_temperature(&mut self) -> Result<(), Ended> {
-        // Its identification beside it, which is the least that can be asked for.
-        let values = vec![0u16.into(), 1u8.into(), 0u16.into(), 0u16.into()];
-        let request = vec![vendors::temperature_request()];
-        self.send(message::GET_READER_CONFIG, values, request).await.map(drop)
+    /// A long message is still coming in, so the pipeline hears nothing, and what the reader held is not over.
+    async fn replays_on(&mut self) -> Result<(), Ended> {
+        let (source, at) = (self.config.name.clone(), self.intake.clock.now());
+        self.hand_on(Intake::Link(LinkChange { source, at, state: LinkState::Up { replaying: true } })).await
+    }
+
+    /// Asks for this part of its settings, and for its temperature where it tells that. The answer is dealt with when
+    /// it comes.
+    async fn ask_state(&mut self, wanted: u8) -> Result<(), Ended> {
+        let values = vec![0u16.into(), wanted.into(), 0u16.into(), 0u16.into()];
+        let request = self.tells_temperature.then(vendors::temperature_request);
+        let asked = self.send(message::GET_READER_CONFIG, values, request.into_iter().collect()).await?;
+        self.asked = Some(asked);
+        Ok(())
     }
 
     async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
         let message = self.received(heard?).await?;
-        if let Some(message) = self.deal_with(message).await? {
+        let Some(message) = self.deal_with(message).await? else { return Ok(()) };
+        let is_state = self.asked.is_some_and(|id| is_answer(&message, message::GET_READER_CONFIG, id));
+        if !is_state {
             self.note(&message);
+            return Ok(());
         }
-        Ok(())
+        self.asked = None;
+        self.state(message).await
+    }
+
+    /// How it is with the reader, as it says itself. Which antennas are connected is the pipeline's.
+    async fn state(&mut self, told: Vec<u8>) -> Result<(), Ended> {
+        let answer = match judged(&told, message::GET_READER_CONFIG) {
+            Ok(answer) => answer,
+            Err(loss) => {
+                debug!(reader = %self.config.name, "it does not tell its state, and is asked no more: {loss}");
+                self.tells_temperature = false;
+                return Ok(());
+            }
+        };
+        if let Some(celsius) = vendors::temperature(&answer.body) {
+            self.show_temperature(celsius.into());
+        }
+        match answer.body.first(number::ANTENNA_PROPERTIES) {
+            Some(_) => self.forward(told).await,
+            None => Ok(()),
+        }
     }
 
     /// What a message says for which nothing waits.
@@ -85,12 +132,7 @@ impl Session<'_> {
             return;
         }
         let (reader, kind) = (&self.config.name, type_of(message));
-        if kind == message::GET_READER_CONFIG_RESPONSE {
-            let told = Message::decode(message).ok().and_then(|told| vendors::temperature(&told.body));
-            if let Some(celsius) = told {
-                self.show_temperature(celsius.into());
-            }
-        } else if kind == message::ERROR_MESSAGE {
+        if kind == message::ERROR_MESSAGE {
             let error = Message::decode(message).map(|error| status_of(&error.body));
             warn!(%reader, ?error, "the reader did not understand a message of ours");
         } else {
@@ -140,6 +182,7 @@ impl Session<'_> {
 enum Next {
     Turn(Turn),
     Ask,
+    Pulse,
     Heard(Result<Result<Vec<u8>, ReadError>, Ended>),
 }
 
@@ -166,9 +209,36 @@ async fn hear(
                 return Ok(received);
             }
             () = sleep_until(ends_at) => {
+                // A full buffer in one report, over a slow line: nothing else can be said meanwhile.
+                let ends_at = connection.receiving_at().map(|heard_at| heard_at + silence.most);
+                if ends_at.is_some_and(|ends_at| ends_at > Instant::now()) {
+                    silence.ends_at = ends_at;
+                    continue;
+                }
                 return Ok(Err(ReadError::Silent { after: silence.most, bytes: connection.rest() }));
             }
         }
+    }
+}
+
+/// Looks now and then, where a reader tells what it held, whether one message takes long to come in.
+struct Pulse {
+    /// `None`: never, because it held nothing.
+    next: Option<Instant>,
+    /// Messages that had come when it looked last.
+    taken: u64,
+}
+
+impl Pulse {
+    fn new(replaying: bool) -> Self {
+        Self { next: replaying.then(|| Instant::now() + PULSE), taken: u64::MAX }
+    }
+
+    /// Whether the message that is coming in was coming in the last time too.
+    fn beats(&mut self, connection: &Connection) -> bool {
+        self.next = Some(Instant::now() + PULSE);
+        let before = std::mem::replace(&mut self.taken, connection.taken());
+        connection.receiving_at().is_some() && before == self.taken
     }
 }
 

@@ -81,10 +81,27 @@ async fn a_message_that_is_too_long_of_somebody_unknown_is_not_read() {
     let (_bench, entrance) = called(&[], |_| {}).await;
     let mut reader = calls(entrance).await;
     let mut head = message(61, 1, TAG);
-    head[2..6].copy_from_slice(&300_000u32.to_be_bytes());
+    head[2..6].copy_from_slice(&3_000_000u32.to_be_bytes());
     reader.send(&head).await;
     reader.receive().await;
     assert_eq!(reader.rest().await, NOTHING, "it hears no more, and the connection ends");
+}
+
+/// One that emptied its buffer into a single report would otherwise never be taken.
+#[tokio::test]
+async fn a_report_that_is_too_long_for_somebody_unknown_passes_by_and_is_counted() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut reader = calls(entrance).await;
+    reader.send(&message(61, 1, &TAG.repeat(82_000))).await;
+    reader.send(&message(61, 2, TAG)).await;
+    reader.introduce().await;
+    assert_eq!(bench.frame().await, announcement());
+    let Intake::Dropped { reason, count, .. } = bench.intake().await else { panic!("what passed by") };
+    assert_eq!((reason, count), ("before-taken-over", 2));
+    assert_eq!(reader.answer_until_enabled().await, SET_UP);
+    assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+    reader.send(&message(61, 3, &TAG.repeat(82_000))).await;
+    assert_eq!(bench.frame().await.len(), 10 + 82_000 * 17, "of a reader that is known it is taken");
 }
 
 #[tokio::test]

@@ -85,6 +85,25 @@ async fn inputs_with_light_barriers_are_switched_on_and_told_of() {
     assert_eq!(bench.link().await, LinkState::Up { replaying: false });
 }
 
+/// An input that is switched off starts and stops nothing.
+#[tokio::test]
+async fn inputs_that_start_or_stop_reading_are_switched_on() {
+    let bench = Bench::start(|config| {
+        config.beams = vec![3];
+        config.rospec.start = Start::Gpi(GpiTrigger { port: 2, high: true });
+        config.rospec.stop =
+            Stop::Gpi { trigger: GpiTrigger { port: 3, high: false }, timeout: Duration::from_secs(9) };
+    })
+    .await;
+    let mut reader = bench.accept().await;
+    reader.capabilities = capabilities(9);
+    reader.announce(0).await;
+    reader.answer_until_enabled().await;
+    let settings = reader.content(3);
+    holds(&settings, "00e1 0008 0002 80 02 00e1 0008 0003 80 02");
+    assert_eq!(settings.matches("00e10008").count(), 2, "each once: {settings}");
+}
+
 #[tokio::test]
 async fn what_the_reader_has_not_is_told_and_it_is_not_set() {
     let mut bench = Bench::start(|config| config.rospec.antennas = vec![1, 5]).await;
@@ -140,7 +159,7 @@ async fn an_impinj_reader_is_asked_for_its_temperature_and_read_on() {
     bench.link().await;
     let (kind, id, content) = reader.receive().await;
     assert_eq!(kind, 2);
-    let asked = without_blanks("0000 01 0000 0000 03ff 0010 0000651a 00000015 000007d4");
+    let asked = without_blanks("0000 02 0000 0000 03ff 0010 0000651a 00000015 000007d4");
     assert_eq!(::hex::encode(content), asked);
     let answer = format!("{SUCCESS} 03ff 000e 0000651a 00000025 0029");
     reader.send(&message(12, id, &answer)).await;
