@@ -22,7 +22,7 @@ use crate::domain::frames::{LinkChange, LinkState};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
 use crate::domain::readings::Reading;
 use crate::domain::register::ClassLimit;
-use crate::domain::sightings::{Seen, Sighting};
+use crate::domain::sightings::Sighting;
 use crate::domain::time::Timestamp;
 
 use clock::ClockRules;
@@ -236,6 +236,7 @@ impl Cleaner {
         let reason = match &change.state {
             LinkState::Up { replaying } => {
                 source.set_up(*replaying, change.at);
+                source.why_down.clear();
                 if *replaying { "connected, catching up" } else { "connected" }
             }
             LinkState::Down { reason } => {
@@ -245,6 +246,13 @@ impl Cleaner {
         };
         if (source.up(), source.live()) != before {
             self.relink(index, reason, change.at, change.at, out);
+        } else if !source.up() && source.why_down != *reason {
+            // It is away as before, and for another reason: whoever looks for the fault must know the last one.
+            out.sightings.push(source.told_of_link(reason, change.at, change.at));
+        }
+        let source = &mut self.sources[index];
+        if let LinkState::Down { reason } = &change.state {
+            source.why_down.clone_from(reason);
         }
     }
 
@@ -292,16 +300,15 @@ impl Cleaner {
             source.caught_up(at);
             self.trackers.resume(&source.id, at, &self.rules.tracker);
         }
-        let (is_live, id, points) = (source.live(), source.id.clone(), source.points.clone());
-        let link = Seen::Link { up: source.up(), caught_up: is_live, reason: reason.to_owned() };
+        let (is_live, points) = (source.live(), source.points.clone());
+        let link = source.told_of_link(reason, at, received);
         // What was held back is told before it is said that nothing is held back any more.
         for index in points.iter().filter(|_| is_live) {
             let (point, others) = Neighbours::of(&mut self.points, *index);
             point.advance(&self.sources, others, &mut self.seen);
             self.put_out(*index, received, out);
         }
-        let (observed_at, received_at) = (at, received);
-        out.sightings.push(Sighting { source: id, observed_at, received_at, late: false, what: link });
+        out.sightings.push(link);
         for index in points {
             let (point, others) = Neighbours::of(&mut self.points, index);
             point.relink(&self.sources, at, others, &mut self.seen);

@@ -22,6 +22,7 @@ use crate::config::ReadRules;
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, SourceId};
 use crate::domain::readings::TagRead;
+use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
@@ -82,6 +83,8 @@ pub(super) struct Source {
     pub beams: Vec<(u16, usize, usize)>,
     /// How often it came up.
     pub connections: u64,
+    /// Why it is away, as it was last said.
+    pub why_down: String,
     pub dirty: bool,
 }
 
@@ -129,6 +132,7 @@ impl Source {
             drops: 0,
             beams: Vec::new(),
             connections: 0,
+            why_down: String::new(),
             dirty: false,
         }
     }
@@ -204,6 +208,12 @@ impl Source {
     /// When our clock will next change something here: the end of a silent replay.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         matches!(self.link, Link::Replaying(_)).then(|| self.last_received + CAUGHT_UP)
+    }
+
+    /// How its link is, as it is told on.
+    pub fn told_of_link(&self, reason: &str, observed_at: Timestamp, received_at: Timestamp) -> Sighting {
+        let what = Seen::Link { up: self.up(), caught_up: self.live(), reason: reason.to_owned() };
+        Sighting { source: self.id.clone(), observed_at, received_at, late: false, what }
     }
 
     /// Anything at all came.

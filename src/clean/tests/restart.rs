@@ -189,3 +189,25 @@ fn a_replay_goes_on_while_its_source_says_so() {
     run(&mut cleaner, &[Step::Down(5000), Step::Replaying(6000)], &mut out);
     assert!(catching_up(&cleaner));
 }
+
+/// What keeps it away may change: the cable first, then somebody else's session.
+#[test]
+fn why_a_source_is_away_is_told_when_it_changes() {
+    let mut cleaner = Cleaner::new(&rules(), &intake());
+    let mut out = Cleaned::default();
+    let down = |reason: &str| LinkState::Down { reason: reason.to_owned() };
+    let up = LinkState::Up { replaying: false };
+    let states =
+        [down("refused"), down("refused"), down("busy"), up, down("busy"), down("busy"), down("cut")];
+    for (second, state) in states.into_iter().enumerate() {
+        let at = at(1000 * second as i64);
+        cleaner.link(&LinkChange { source: "reader".into(), at, state }, &mut out);
+    }
+    let told = out.sightings.iter().filter_map(|sighting| match &sighting.what {
+        Seen::Link { up, reason, .. } => Some((*up, reason.as_str())),
+        _ => None,
+    });
+    let expected =
+        [(false, "refused"), (false, "busy"), (true, "connected"), (false, "busy"), (false, "cut")];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
