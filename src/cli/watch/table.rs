@@ -28,6 +28,8 @@ const BAR_TO_DBM: f32 = -30.0;
 const BAR: usize = 10;
 /// With fewer columns, codes are told by their end, of so many digits.
 const NARROW: usize = 110;
+/// With fewer, what can be done without is left out: bars, means, and where a tag is loudest.
+const CRAMPED: usize = 80;
 const SHORT_CODE: usize = 8;
 
 impl View<'_> {
@@ -60,7 +62,7 @@ impl View<'_> {
 
     fn antennas(&self, lines: &mut Vec<Line>) {
         let sides = self.about.antennas.iter().any(|ear| ear.side.is_some());
-        let narrow = self.width < NARROW;
+        let (narrow, cramped) = (self.width < NARROW, self.is_cramped());
         let mut grid = Grid::new(&[
             ("  ANTENNA", Align::Left),
             (if sides { "SIDE" } else { "" }, Align::Left),
@@ -68,8 +70,8 @@ impl View<'_> {
             ("/S", Align::Right),
             ("TAGS", Align::Right),
             ("NOW", Align::Left),
-            ("STRONGEST", Align::Right),
-            ("MEAN", Align::Right),
+            (self.strongest(), Align::Right),
+            (if cramped { "" } else { "MEAN" }, Align::Right),
             (if narrow { "" } else { "WEAKEST" }, Align::Right),
         ]);
         for ear in &self.about.antennas {
@@ -77,19 +79,21 @@ impl View<'_> {
                 vec![format!("  {} {}", ear.reader, ear.antenna), ear.side.clone().unwrap_or_default()];
             let key = (ear.reader.clone(), ear.antenna);
             let Some(heard) = self.tally.antenna(&key) else {
-                cells.extend(["0", "", "", "nothing heard yet", "", "", ""].map(str::to_owned));
+                let nothing = if cramped { "-" } else { "nothing heard yet" };
+                cells.extend(["0", "", "", nothing, "", "", ""].map(str::to_owned));
                 grid.row(Style::Doubt, cells);
                 continue;
             };
             let levels = &heard.levels;
             let now = heard.now_dbm(self.now);
+            let mean = dbm(levels.mean_dbm().map(|mean| mean as f32));
             cells.extend([
                 levels.reads.to_string(),
                 format!("{:.0}", self.tally.rate_of(heard, self.now)),
                 self.tally.tags_of(&key).to_string(),
-                format!("{:>3} {}", dbm(now), bar(now)),
+                if cramped { format!("{:>3}", dbm(now)) } else { format!("{:>3} {}", dbm(now), bar(now)) },
                 dbm(levels.strongest_dbm),
-                dbm(levels.mean_dbm().map(|mean| mean as f32)),
+                if cramped { String::new() } else { mean },
                 if narrow { String::new() } else { dbm(levels.weakest_dbm) },
             ]);
             grid.row(Style::Plain, cells);
@@ -105,8 +109,8 @@ impl View<'_> {
         let mut grid = Grid::new(&[
             ("  TAG", Align::Left),
             ("READS", Align::Right),
-            ("STRONGEST", Align::Right),
-            ("AT", Align::Left),
+            (self.strongest(), Align::Right),
+            (if self.is_cramped() { "" } else { "AT" }, Align::Left),
             ("ELSEWHERE", Align::Left),
         ]);
         for (epc, tag) in tags.iter().take(self.tags) {
@@ -131,7 +135,8 @@ impl View<'_> {
         elsewhere.sort_by_key(|(_, there)| std::cmp::Reverse(whose(&tag.here, there)));
         let elsewhere: Vec<String> =
             elsewhere.into_iter().map(|(place, there)| compared(place, &tag.here, there)).collect();
-        let at = tag.best.as_ref().map(|(reader, antenna)| format!("{reader} {antenna}"));
+        let at = tag.best.as_ref().filter(|_| !self.is_cramped());
+        let at = at.map(|(reader, antenna)| format!("{reader} {antenna}"));
         let cells = [
             format!("{mark} {}", self.called(epc)),
             tag.here.reads.to_string(),
@@ -140,6 +145,14 @@ impl View<'_> {
             elsewhere.join("; "),
         ];
         grid.row(style, cells.to_vec());
+    }
+
+    fn is_cramped(&self) -> bool {
+        self.width < CRAMPED
+    }
+
+    fn strongest(&self) -> &'static str {
+        if self.is_cramped() { "PEAK" } else { "STRONGEST" }
     }
 
     /// A code, or its end where there is little room, and what it hangs on.

@@ -69,9 +69,33 @@ dock3 (portal)   1 min 12 s   5 reads, 2 a second   4 tags
 fn where_there_is_little_room_codes_are_told_by_their_end() {
     let mut tally = Tally::default();
     tally.read(&here(1, "3034257bf7194e4000001a07", -50.0, 0));
-    let narrow = text(&about(), &tally, 3, 80);
+    let narrow = text(&about(), &tally, 3, 100);
     assert!(narrow.contains("\n  …00001a07      1") && !narrow.contains("WEAKEST"), "{narrow}");
     assert!(text(&about(), &tally, 3, 120).contains("\n  3034257bf7194e4000001a07      1"));
+}
+
+/// On a telephone or a handheld: nothing that matters is cut off.
+#[test]
+fn on_a_small_terminal_what_matters_stays() {
+    let mut tally = Tally::default();
+    for read in [
+        here(1, "3034257bf7194e4000001a07", -50.0, 1500),
+        here(1, "3034257bf7194e4000001a07", -44.0, 1600),
+        there("dock2", "3034257bf7194e4000001a07", -36.0, 1900),
+    ] {
+        tally.read(&read);
+    }
+    let narrow = text(&about(), &tally, 3, 60);
+    let expected = "\
+  ANTENNA        SIDE     READS  /S  TAGS  NOW  PEAK
+  dock-reader 1  inside       2   2     1  -44   -44
+  dock-reader 2  outside      0            -
+
+  TAG        READS  PEAK  ELSEWHERE
+! …00001a07      2   -44  dock2 -36: 8 dB LOUDER, 1 read
+";
+    assert!(narrow.contains(expected), "{narrow}");
+    assert!(expected.lines().all(|line| line.chars().count() < 60));
 }
 
 #[test]
