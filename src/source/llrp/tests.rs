@@ -22,6 +22,7 @@ mod callers;
 mod filters;
 mod outputs;
 mod session;
+mod slow;
 mod terms;
 mod versions;
 
