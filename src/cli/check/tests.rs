@@ -60,7 +60,7 @@ async fn a_reader_says_what_it_is_and_is_told_good_bye() {
     let found = only_finding(&reader_config(&address)).await;
     let is_so = |part: &str| assert!(found.contains(part), "{part}\n{found}");
     is_so(&format!("ok    reader r ({address}): Impinj model 4, firmware sim-"));
-    is_so(", LLRP 1.0.1, it calls itself ");
+    is_so(", LLRP 1.0.1, identity ");
     is_so("\n      4 antennas: 1, 2, 3, 4 connected\n      power: 10.00 to 30.00 dBm in 81 steps\n");
     is_so("\n      modes: 1 (Miller 2, 320 kbit/s)");
     is_so("\n      4 inputs (1 low, 2 low, 3 low, 4 low), 4 outputs\n      clock: right to the second\n");

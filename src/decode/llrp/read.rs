@@ -14,6 +14,16 @@ const MAX_DEPTH: usize = 16;
 impl Message {
     /// Decodes one whole message, header included. Offsets in errors count from its first byte.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(bytes, Faults::Refused)
+    }
+
+    /// The same, where the rest is of use: a parameter whose content is not what its type says is kept as bytes, as
+    /// one of a type that is not known. What holds it must still be in order.
+    pub fn decode_what_is_known(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(bytes, Faults::Kept)
+    }
+
+    fn decode_as(bytes: &[u8], faults: Faults) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(bytes, 0);
         let header = Header::read(cursor.take(HEADER_BYTES)?);
         let header = header.ok_or_else(|| error("truncated", 0, "no whole header"))?;
@@ -23,7 +33,7 @@ impl Message {
             return Err(error("length", 2, message));
         }
         let body = match definitions::message(header.message_type) {
-            Some(definition) => known(definition, &mut cursor, 0)?,
+            Some(definition) => known(definition, &mut cursor, 0, faults)?,
             None => Body::Unknown(cursor.rest().to_vec()),
         };
         Ok(Self {
@@ -36,10 +46,18 @@ impl Message {
     }
 }
 
+/// What becomes of a parameter whose content is not what its type says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    Refused,
+    Kept,
+}
+
 fn known(
     definition: &'static Definition,
     cursor: &mut Cursor<'_>,
     depth: usize,
+    faults: Faults,
 ) -> Result<Body, DecodeError> {
     let values = definition.fields.iter().map(|field| value(field.kind, cursor)).collect::<Result<_, _>>()?;
     let mut parameters = Vec::new();
@@ -48,7 +66,7 @@ fn known(
             let message = format!("{} bytes behind the end of {}", cursor.remaining(), definition.name);
             return Err(error("trailing", cursor.offset(), message));
         }
-        parameters.push(parameter(cursor, depth + 1)?);
+        parameters.push(parameter(cursor, depth + 1, faults)?);
     }
     Ok(Body::Known { definition, values, parameters })
 }
@@ -58,13 +76,13 @@ fn is_custom(mut ahead: Cursor<'_>) -> bool {
     ahead.u16().is_ok_and(|head| head & 0x83ff == CUSTOM)
 }
 
-fn parameter(cursor: &mut Cursor<'_>, depth: usize) -> Result<Parameter, DecodeError> {
+fn parameter(cursor: &mut Cursor<'_>, depth: usize, faults: Faults) -> Result<Parameter, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(error("depth", cursor.offset(), format!("parameters nested deeper than {MAX_DEPTH}")));
     }
     match cursor.peek() {
         Some(first) if first & 0x80 != 0 => tv(cursor),
-        _ => tlv(cursor, depth),
+        _ => tlv(cursor, depth, faults),
     }
 }
 
@@ -80,7 +98,7 @@ fn tv(cursor: &mut Cursor<'_>) -> Result<Parameter, DecodeError> {
     Ok(Parameter { prefix: Prefix::Tv, type_number, body })
 }
 
-fn tlv(cursor: &mut Cursor<'_>, depth: usize) -> Result<Parameter, DecodeError> {
+fn tlv(cursor: &mut Cursor<'_>, depth: usize, faults: Faults) -> Result<Parameter, DecodeError> {
     let offset = cursor.offset();
     let reserved = cursor.bits(6)? as u8;
     let type_number = cursor.bits(10)? as u16;
@@ -88,10 +106,14 @@ fn tlv(cursor: &mut Cursor<'_>, depth: usize) -> Result<Parameter, DecodeError> 
     let Some(content) = length.checked_sub(4) else {
         return Err(error("length", offset + 2, format!("parameter {type_number} of {length} bytes")));
     };
-    let mut content = cursor.sub(content)?;
-    let body = match definitions::parameter(type_number) {
-        Some(definition) if type_number >= 128 => known(definition, &mut content, depth)?,
-        _ => Body::Unknown(content.rest().to_vec()),
+    let content = cursor.sub(content)?;
+    let unknown = |mut content: Cursor<'_>| Body::Unknown(content.rest().to_vec());
+    let body = match definitions::parameter(type_number).filter(|_| type_number >= 128) {
+        Some(definition) => match known(definition, &mut { content }, depth, faults) {
+            Err(_) if faults == Faults::Kept => unknown(content),
+            body => body?,
+        },
+        None => unknown(content),
     };
     Ok(Parameter { prefix: Prefix::Tlv { reserved }, type_number, body })
 }

@@ -37,7 +37,7 @@ pub enum Prefix {
 pub enum Body {
     /// One value a field of the definition, reserved bits among them, then the nested parameters.
     Known { definition: &'static Definition, values: Vec<Value>, parameters: Vec<Parameter> },
-    /// Of a type that the tables do not have.
+    /// Of a type that the tables do not have; or of one whose content is not what they say, where that was kept.
     Unknown(Vec<u8>),
 }
 

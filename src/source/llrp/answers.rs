@@ -33,7 +33,7 @@ pub(super) fn event(message: &[u8], type_number: u16) -> Option<Body> {
     if type_of(message) != message::READER_EVENT_NOTIFICATION {
         return None;
     }
-    let notification = Message::decode(message).ok()?;
+    let notification = Message::decode_what_is_known(message).ok()?;
     notification.body.first(number::READER_EVENT_NOTIFICATION_DATA)?.first(type_number).cloned()
 }
 

@@ -178,6 +178,8 @@ impl Connection {
                 // At most one unfinished message is moved to the front.
                 self.buffer.drain(..self.start);
                 self.start = 0;
+                // One long report is no reason to keep its room for good.
+                self.buffer.shrink_to(self.buffer.len().max(4 * READ_BYTES));
                 Ok(None)
             }
             Err(error) => Err(ReadError::Framing { error, bytes: self.rest() }),
@@ -204,4 +206,26 @@ impl Connection {
 
 fn is_report(message: &[u8]) -> bool {
     type_of(message) == RO_ACCESS_REPORT
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_room_of_a_long_report_is_given_back() {
+        let (mut reader, line) = duplex(1 << 21);
+        let mut connection = Connection::new(Box::new(line), 0);
+        let mut long = vec![4, 61, 0, 0x10, 0, 0, 0, 0, 0, 1];
+        long.resize(1 << 20, 0);
+        let short = [4, 62, 0, 0, 0, 10, 0, 0, 0, 2];
+        for message in [&long[..], &short, &short] {
+            reader.write_all(message).await.unwrap();
+            assert_eq!(connection.next().await.unwrap(), message);
+        }
+        let room = connection.buffer.capacity();
+        assert!(room <= 5 * READ_BYTES, "{room}");
+    }
 }

@@ -77,7 +77,8 @@ impl Conversation {
 /// An answer to a request of this type, or why it is none that helps.
 pub(super) fn judged(answer: &[u8], request: u16) -> Result<Message, Loss> {
     let request = name_of(request);
-    let answer = Message::decode(answer).map_err(|error| Loss::Undecodable { request, error })?;
+    let answer =
+        Message::decode_what_is_known(answer).map_err(|error| Loss::Undecodable { request, error })?;
     match check_status(&answer) {
         Ok(()) => Ok(answer),
         Err((status, description)) => Err(Loss::Rejected { request, status, description }),

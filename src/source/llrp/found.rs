@@ -23,9 +23,9 @@ impl Found<'_> {
     /// With what of it the configuration asks for.
     pub fn lines(&self, config: &RoSpecConfig) -> Vec<String> {
         let capabilities = self.capabilities;
-        let identity = self.identity.as_deref().unwrap_or("nothing");
+        let identity = self.identity.as_deref().unwrap_or("none");
         let mut lines = vec![
-            format!("{}, LLRP {}, it calls itself {identity}", capabilities.make(), self.version),
+            format!("{}, LLRP {}, identity {identity}", capabilities.make(), self.version),
             self.antennas(config),
         ];
         lines.extend(self.power(config));

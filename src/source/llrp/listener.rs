@@ -10,7 +10,7 @@
 //! from. Whoever connects has to say all of this within a few seconds, and few at a time do: the network is
 //! not trusted. Never sets a reader up.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -40,8 +40,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(500);
 /// Connections that are being asked; more are closed at once.
 const MOST_ASKED: usize = 32;
-/// Strangers that are told of once; what they try again is counted only.
+/// Of one address: so that it does not keep the others out.
+const MOST_ASKED_OF_ONE: usize = 16;
+/// Strangers that are told of; what they try again within this time is counted only.
 const MOST_TOLD: usize = 64;
+const TOLD_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Where readers connect to us, and who they may be.
 pub struct Door {
@@ -70,7 +73,7 @@ enum TurnedAway {
     TooMuch { length: u32 },
     #[error(transparent)]
     Lost(Loss),
-    #[error("there are {MOST_ASKED} others that have not said who they are")]
+    #[error("there are too many others that have not said who they are")]
     Crowd,
 }
 
@@ -118,19 +121,23 @@ impl Door {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let door = Arc::new(self);
         let mut asked = JoinSet::new();
-        let mut told = BTreeSet::new();
+        let mut crowd = Crowd::default();
+        let mut told = Told::default();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Some(gone) = asked.join_next() => if let Ok(Some((peer, why))) = gone {
-                    say(peer, &why, &mut told);
+                Some(gone) = asked.join_next() => if let Ok((peer, met)) = gone {
+                    crowd.leave(peer);
+                    if let Err(why) = met {
+                        told.say(peer, &why);
+                    }
                 },
                 (stream, peer) = accept(&listener) => {
-                    if asked.len() < MOST_ASKED {
+                    if crowd.enter(peer) {
                         let door = door.clone();
-                        asked.spawn(async move { Some(peer).zip(door.receive(stream, peer).await.err()) });
+                        asked.spawn(async move { (peer, door.receive(stream, peer).await) });
                     } else {
-                        say(peer, &TurnedAway::Crowd, &mut told);
+                        told.say(peer, &TurnedAway::Crowd);
                     }
                 }
             }
@@ -185,12 +192,83 @@ impl Door {
     }
 }
 
-/// One line for each stranger, and a count for each try.
-fn say(peer: SocketAddr, why: &TurnedAway, told: &mut BTreeSet<(IpAddr, &'static str)>) {
-    counter!(names::LLRP_TURNED_AWAY, "reason" => why.label()).increment(1);
-    let is_new = told.len() < MOST_TOLD && told.insert((peer.ip(), why.label()));
-    match is_new {
-        true => warn!(%peer, "a connection of a reader was turned away: {why}"),
-        false => debug!(%peer, "a connection of a reader was turned away: {why}"),
+/// Connections that are being asked, by where they come from.
+#[derive(Default)]
+struct Crowd(BTreeMap<IpAddr, usize>);
+
+impl Crowd {
+    /// Whether there is room for one more.
+    fn enter(&mut self, peer: SocketAddr) -> bool {
+        let has_room = self.0.values().sum::<usize>() < MOST_ASKED;
+        let of_one = self.0.get(&peer.ip()).copied().unwrap_or_default();
+        if has_room && of_one < MOST_ASKED_OF_ONE {
+            self.0.insert(peer.ip(), of_one + 1);
+            return true;
+        }
+        false
+    }
+
+    fn leave(&mut self, peer: SocketAddr) {
+        let left = self.0.get(&peer.ip()).map_or(0, |count| count - 1);
+        match left {
+            0 => self.0.remove(&peer.ip()),
+            left => self.0.insert(peer.ip(), left),
+        };
+    }
+}
+
+/// Strangers that were told of, and when.
+#[derive(Default)]
+struct Told(BTreeMap<(IpAddr, &'static str), Instant>);
+
+impl Told {
+    /// One line for each stranger now and then, and a count for each try.
+    fn say(&mut self, peer: SocketAddr, why: &TurnedAway) {
+        counter!(names::LLRP_TURNED_AWAY, "reason" => why.label()).increment(1);
+        match self.is_news(peer.ip(), why.label(), Instant::now()) {
+            true => warn!(%peer, "a connection of a reader was turned away: {why}"),
+            false => debug!(%peer, "a connection of a reader was turned away: {why}"),
+        }
+    }
+
+    fn is_news(&mut self, from: IpAddr, what: &'static str, now: Instant) -> bool {
+        self.0.retain(|_, at| now.duration_since(*at) < TOLD_AGAIN);
+        if self.0.len() >= MOST_TOLD || self.0.contains_key(&(from, what)) {
+            return false;
+        }
+        self.0.insert((from, what), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(host: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], 40_000))
+    }
+
+    #[test]
+    fn one_address_does_not_keep_the_others_out() {
+        let mut crowd = Crowd::default();
+        assert_eq!((0..99).filter(|_| crowd.enter(peer(1))).count(), MOST_ASKED_OF_ONE);
+        assert_eq!((2..99).filter(|host| crowd.enter(peer(*host))).count(), MOST_ASKED - MOST_ASKED_OF_ONE);
+        crowd.leave(peer(1));
+        assert!(crowd.enter(peer(98)));
+        crowd.leave(peer(2));
+        assert!(crowd.enter(peer(1)) && !crowd.enter(peer(1)));
+    }
+
+    #[test]
+    fn a_stranger_is_told_of_again_after_an_hour() {
+        let mut told = Told::default();
+        let begun = Instant::now();
+        let mut is_news = |host: u8, minutes: u64| {
+            told.is_news(peer(host).ip(), "unknown", begun + Duration::from_secs(60 * minutes))
+        };
+        assert!(is_news(1, 0) && !is_news(1, 30) && is_news(1, 60));
+        assert_eq!((1..=99).filter(|host| is_news(*host, 121)).count(), MOST_TOLD, "the log is not filled");
+        assert!(is_news(99, 182), "nor is it closed for good");
     }
 }

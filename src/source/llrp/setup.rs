@@ -38,16 +38,48 @@ pub(super) async fn set_up(session: &mut Session<'_>) -> Result<bool, Ended> {
 
     let filters = if session.refuses_filters { Vec::new() } else { filters(config, &capabilities) };
     let ours = messages::rospec(&config.rospec, &filters, &capabilities, session.extended);
-    let held = session.request(message::GET_ROSPECS, vec![], vec![]).await?;
-    silence_others(session, &held.body).await?;
-    let had_ours = held.body.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
-    if held.body.all(number::ROSPEC).any(|body| is_at_work(body, &ours.body, config.rospec.start)) {
+    let had_ours = match held(session).await? {
+        Some(held) => bring_in(session, &held, ours, &filters, &capabilities).await?,
+        None => {
+            delete(session, config.rospec.id).await?;
+            add_what_it_takes(session, ours, &filters, &capabilities).await?;
+            // It may have.
+            true
+        }
+    };
+    Ok(hold && capabilities.holds_events_and_reports && had_ours)
+}
+
+/// The ROSpecs that the reader has; `None` where it does not say so that it could be understood.
+async fn held(session: &mut Session<'_>) -> Result<Option<Body>, Ended> {
+    match session.request(message::GET_ROSPECS, vec![], vec![]).await {
+        Ok(held) => Ok(Some(held.body)),
+        Err(Ended::Lost(loss)) if loss.is_refusal() => {
+            warn!(reader = %session.config.name, "what the reader does already is not known: {loss}");
+            Ok(None)
+        }
+        Err(ended) => Err(ended),
+    }
+}
+
+/// Keeps our ROSpec where it is at work, else puts it in its place. Gives whether it was there.
+async fn bring_in(
+    session: &mut Session<'_>,
+    held: &Body,
+    ours: Parameter,
+    filters: &[Parameter],
+    capabilities: &Capabilities,
+) -> Result<bool, Ended> {
+    let config = session.config;
+    silence_others(session, held).await?;
+    let had_ours = held.all(number::ROSPEC).any(|body| id_of(body) == u64::from(config.rospec.id));
+    if held.all(number::ROSPEC).any(|body| is_at_work(body, &ours.body, config.rospec.start)) {
         info!(reader = %config.name, rospec = config.rospec.id, "the reader went on reading; its ROSpec is kept");
     } else {
-        make_room(session, &held.body, &capabilities).await?;
-        add_what_it_takes(session, ours, &filters, &capabilities).await?;
+        make_room(session, held, capabilities).await?;
+        add_what_it_takes(session, ours, filters, capabilities).await?;
     }
-    Ok(hold && capabilities.holds_events_and_reports && had_ours)
+    Ok(had_ours)
 }
 
 /// What the reader has not is told as such: from it alone comes a number.
