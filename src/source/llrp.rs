@@ -89,6 +89,7 @@ pub async fn run(
         negotiates: config.version == LlrpVersion::Negotiated,
         refuses_filters: false,
         refuses_extensions: false,
+        has_cut_antennas: false,
     };
     link.gauge(false);
     let away = loop {
@@ -143,6 +144,8 @@ struct Known {
     negotiates: bool,
     refuses_filters: bool,
     refuses_extensions: bool,
+    /// It said last that an antenna is not connected.
+    has_cut_antennas: bool,
 }
 
 /// One connection, from connecting to its end. Where there are outputs, a stop does not break the set-up of a reader
@@ -189,7 +192,10 @@ async fn connected(
         Ok(mut session) => {
             info!(reader = %config.name, reach = %config.reach, "reading");
             backoff.reset();
-            session.listen(shutdown).await
+            session.has_cut_antennas = known.has_cut_antennas;
+            let ended = session.listen(shutdown).await;
+            known.has_cut_antennas = session.has_cut_antennas;
+            ended
         }
     }
 }

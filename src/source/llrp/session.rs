@@ -45,6 +45,8 @@ pub(super) struct Session<'a> {
     pub extended: bool,
     /// It can be asked for its temperature.
     pub tells_temperature: bool,
+    /// It said last that an antenna is not connected, in this session or an earlier one.
+    pub has_cut_antennas: bool,
     /// It may be telling what it held for us.
     pub replaying: bool,
     /// The question for its state that it has not answered.
@@ -66,6 +68,7 @@ impl<'a> Session<'a> {
             refuses_extensions: false,
             extended: false,
             tells_temperature: false,
+            has_cut_antennas: false,
             replaying: false,
             asked: None,
         };

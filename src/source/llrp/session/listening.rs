@@ -107,7 +107,8 @@ impl Session<'_> {
         self.state(message).await
     }
 
-    /// How it is with the reader, as it says itself. Which antennas are connected is the pipeline's.
+    /// How it is with the reader, as it says itself. That an antenna is not connected is the pipeline's, and that all are
+    /// again.
     async fn state(&mut self, told: Vec<u8>) -> Result<(), Ended> {
         let answer = match judged(&told, message::GET_READER_CONFIG) {
             Ok(answer) => answer,
@@ -120,9 +121,14 @@ impl Session<'_> {
         if let Some(celsius) = vendors::temperature(&answer.body) {
             self.show_temperature(celsius.into());
         }
-        match answer.body.first(number::ANTENNA_PROPERTIES) {
-            Some(_) => self.forward(told).await,
-            None => Ok(()),
+        let mut antennas = answer.body.all(number::ANTENNA_PROPERTIES).peekable();
+        if antennas.peek().is_none() {
+            return Ok(());
+        }
+        let is_cut = antennas.any(|antenna| antenna.number("AntennaConnected") == Some(0));
+        match is_cut | std::mem::replace(&mut self.has_cut_antennas, is_cut) {
+            true => self.forward(told).await,
+            false => Ok(()),
         }
     }
 

@@ -185,11 +185,22 @@ async fn three_missing_keepalives_end_the_session() {
 async fn a_reader_is_asked_which_antennas_are_connected_and_need_not_tell() {
     let mut bench = Bench::start(|_| {}).await;
     let mut reader = bench.set_up().await;
-    let (kind, id, content) = reader.receive_any().await;
-    assert_eq!((kind, &content[..]), (2, &ANTENNAS[..]));
-    let told = message(12, id, &format!("{SUCCESS} 00dd 0009 80 0001 0000 00dd 0009 00 0002 0000"));
-    reader.send(&told).await;
-    assert_eq!(bench.frame().await, told);
+    // Cut; whole again; whole, which is no news.
+    for (second, is_news) in [("00", true), ("80", true), ("80", false)] {
+        let (kind, id, content) = reader.receive_any().await;
+        assert_eq!((kind, &content[..]), (2, &ANTENNAS[..]));
+        let antennas = format!("{SUCCESS} 00dd 0009 80 0001 0000 00dd 0009 {second} 0002 0000");
+        let told = message(12, id, &antennas);
+        reader.send(&told).await;
+        reader.send(&message(61, 1, TAG)).await;
+        if is_news {
+            assert_eq!(bench.frame().await, told);
+        }
+        assert_eq!(bench.frame().await, message(61, 1, TAG));
+        drop(reader);
+        bench.down().await;
+        reader = bench.set_up().await;
+    }
     drop(reader);
     bench.down().await;
     for refusal in [message(100, 0, "011f 0008 006d 0000"), message(12, 0, "011f 0008 0065 0000")] {
