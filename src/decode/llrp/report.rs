@@ -108,6 +108,8 @@ impl ReportDecoder {
         let mut now = self.last;
         let (mut epc, mut pc, mut crc) = (None, None, None);
         let mut radio = Radio::default();
+        // Whether this report tells the time of day, which goes before uptime.
+        let mut of_day = (false, false);
         let mut content = report.walk();
         while let Some(part) = content.next()? {
             match part.number {
@@ -117,9 +119,11 @@ impl ReportDecoder {
                 number::PEAK_RSSI => now.peak_rssi_dbm = Some(f32::from(part.u8_at(0)? as i8)),
                 number::CHANNEL_INDEX => now.channel = Some(part.u16_at(0)?),
                 number::TAG_SEEN_COUNT => now.seen_count = Some(part.u16_at(0)?),
-                number::FIRST_SEEN_UTC => now.first_seen = utc(part)?,
+                number::FIRST_SEEN_UTC => (now.first_seen, of_day.0) = (utc(part)?, true),
+                number::LAST_SEEN_UTC => (now.last_seen, of_day.1) = (utc(part)?, true),
+                number::FIRST_SEEN_UPTIME if of_day.0 => {}
+                number::LAST_SEEN_UPTIME if of_day.1 => {}
                 number::FIRST_SEEN_UPTIME => now.first_seen = DeviceTime::Uptime(part.u64_at(0)?),
-                number::LAST_SEEN_UTC => now.last_seen = utc(part)?,
                 number::LAST_SEEN_UPTIME => now.last_seen = DeviceTime::Uptime(part.u64_at(0)?),
                 number::C1G2_PC => pc = Some(part.u16_at(0)?),
                 number::C1G2_CRC => crc = Some(part.u16_at(0)?),
@@ -172,6 +176,7 @@ impl ReportDecoder {
     }
 
     fn notification(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let mut fault = None;
         let mut content = Walk::over_message(message);
         while let Some(data) = content.next()? {
             if data.number != number::READER_EVENT_NOTIFICATION_DATA {
@@ -180,14 +185,20 @@ impl ReportDecoder {
             let time = event_time(data)?;
             let mut events = data.walk();
             while let Some(part) = events.next()? {
-                let Some(kind) = event(part)? else { continue };
-                if kind == ReaderEventKind::Connected {
-                    self.reset();
+                match event(part) {
+                    Ok(None) => {}
+                    Ok(Some(kind)) => {
+                        if kind == ReaderEventKind::Connected {
+                            self.reset();
+                        }
+                        out.push(Reading::Reader(ReaderEvent { source: self.source.clone(), time, kind }));
+                    }
+                    // An event that is broken within itself costs the others nothing.
+                    Err(error) => fault = fault.or(Some(error)),
                 }
-                out.push(Reading::Reader(ReaderEvent { source: self.source.clone(), time, kind }));
             }
         }
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 }
 

@@ -382,3 +382,37 @@ fn customs_are_kept_wherever_they_hang_and_are_always_several() {
     let error = Message::decode(&message_of(12, &swallowed)).unwrap_err();
     assert_eq!(error.reason, "trailing");
 }
+
+/// Its uptime has no offset but what its reads give, and those that it held give a wrong one.
+#[test]
+fn of_a_reader_that_tells_both_scales_the_time_of_day_is_taken() {
+    let mut decoder = decoder();
+    let epc = "8d 000000000000000000000002";
+    let utc = |micros| DeviceTime::Utc(Timestamp::from_micros(micros));
+    let (first, last) = ("82 00000000000003e8", "84 00000000000007d0");
+    let (up_first, up_last) = ("83 0000000000000001", "85 0000000000000002");
+    let both = [
+        tag(&format!("{epc} {first} {up_first} {last} {up_last}")),
+        tag(&format!("{epc} {up_first} {first} {up_last} {last}")),
+        // It has lost the time of day since.
+        tag(&format!("{epc} {up_first} {up_last}")),
+    ];
+    let (reads, result) = reads(&mut decoder, &both);
+    assert_eq!(result, Ok(()));
+    let told: Vec<_> = reads.iter().map(|read| (read.first_seen, read.last_seen)).collect();
+    let day = (utc(1000), utc(2000));
+    assert_eq!(told, [day, day, (DeviceTime::Uptime(1), DeviceTime::Uptime(2))]);
+}
+
+/// Above all not the announcement of the connection, by which its clock is known.
+#[test]
+fn an_event_that_is_broken_costs_the_others_nothing() {
+    let content =
+        [tlv(128, "0005ac35bd20d1da"), tlv(250, ""), tlv(252, "00ff 62"), tlv(256, "0000")].concat();
+    let mut out = Vec::new();
+    let result = decoder().decode(&message_of(63, &tlv(246, &content)), &mut out);
+    assert_eq!(result.unwrap_err().reason, "truncated");
+    let time = DeviceTime::Utc(Timestamp::from_micros(0x0005_ac35_bd20_d1da));
+    let kind = ReaderEventKind::Connected;
+    assert_eq!(out, [Reading::Reader(ReaderEvent { source: SourceId::new("dock"), time, kind })]);
+}
