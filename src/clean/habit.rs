@@ -130,16 +130,17 @@ impl Habit {
         Duration::from_micros(micros.clamp(pace.least_us, pace.most_us))
     }
 
-    /// How unlikely it is that a tag which is still there was silent for so long: -ln of the chance.
-    pub fn surprise(self, pace: &Pace, silence: Duration) -> f32 {
+    /// How many gaps it is known by, up to the most that count.
+    pub fn gaps(self) -> u32 {
+        self.parts().2
+    }
+
+    /// How many times as long as its usual gap a silence is.
+    pub fn paces(self, pace: &Pace, silence: Duration) -> f32 {
         let (mean, _, gaps) = self.parts();
-        let epochs = silence.as_micros() as f32 / (1_u64 << pace.epoch) as f32;
         // Of one that was hardly heard: as if it were read once in the shortest windows.
-        let fades_in = match gaps {
-            0 => (EPOCHS * 2) as f32,
-            _ => (mean.max(ONE) - ONE / 2) as f32 / ONE as f32 * WIDER[gaps as usize] as f32 / ONE as f32,
-        };
-        epochs / fades_in
+        let usual = if gaps == 0 { EPOCHS as f32 * 2.0 } else { mean.max(ONE) as f32 / ONE as f32 };
+        silence.as_micros() as f32 / (1_u64 << pace.epoch) as f32 / usual
     }
 
     fn parts(self) -> (u32, u32, u32) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::habit::Habit;
-use super::level::Level;
+use super::level::{Level, Unrest};
 use super::rows::micros;
 use super::rules::PresenceRule;
 use crate::domain::time::Timestamp;
@@ -68,6 +68,8 @@ enum Stage {
         refreshed: Timestamp,
         #[serde(default, skip_serializing_if = "Habit::is_unknown")]
         habit: Habit,
+        #[serde(default, skip_serializing_if = "Unrest::is_usual")]
+        unrest: Unrest,
     },
 }
 
@@ -91,8 +93,10 @@ impl Told {
     }
 }
 
-/// What a silence is taken for that is as long as the window, where somebody has set that.
-const FIXED_SURPRISE: f32 = 14.0;
+/// How many times as long as usual the window is taken to be, where somebody has set it.
+const FIXED_PACES: f32 = 14.0;
+/// Gaps between its reads, half a second or more each.
+const STEADY: u32 = 30;
 /// Where another zone's read point has a tag, it is weighed no more often than once in this.
 const WEIGHED_EVERY_US: i64 = 1_000_000;
 
@@ -122,9 +126,13 @@ impl Presence {
         let before = self.last;
         self.last = before.max(reads.last);
         self.heard.0 |= ear.0;
-        self.level.hear(peak_dbm, self.last.since(before));
+        let after = self.last.since(before);
+        let off_db = self.level.hear(peak_dbm, after);
         match &mut self.stage {
-            Stage::Present { refreshed, habit } => {
+            Stage::Present { refreshed, habit, unrest } => {
+                if let Some(off_db) = off_db {
+                    unrest.hear(off_db, after);
+                }
                 if let (Some(pace), Some(since)) = (&rule.pace, heard_since) {
                     habit.learn(pace, before.max(since), (reads.first, reads.last, reads.count));
                 }
@@ -141,7 +149,8 @@ impl Presence {
             }
             Stage::Candidate(seen) => {
                 let first = gather(seen, reads, rule)?;
-                self.stage = Stage::Present { refreshed: self.last, habit: Habit::default() };
+                let (habit, unrest) = Default::default();
+                self.stage = Stage::Present { refreshed: self.last, habit, unrest };
                 let by = std::mem::take(&mut self.heard);
                 self.named = by;
                 Some(Told::Arrived { first, by })
@@ -167,12 +176,25 @@ impl Presence {
         by
     }
 
-    /// How unlikely a silence from then until then is, were it still here: -ln of the chance.
-    pub fn surprise(&self, rule: &PresenceRule, (since, until): (Timestamp, Timestamp)) -> f32 {
+    /// How strongly it is heard, to be compared with how it is heard elsewhere.
+    pub fn strength_db(&self) -> Option<f32> {
+        match self.stage {
+            Stage::Present { unrest, .. } => unrest.above(self.level),
+            Stage::Candidate(_) => self.level.dbm(),
+        }
+    }
+
+    /// It has been heard here for long.
+    pub fn is_steady(&self) -> bool {
+        matches!(self.stage, Stage::Present { habit, .. } if habit.gaps() >= STEADY)
+    }
+
+    /// How many times as long as is usual between two reads a silence from then until then is.
+    pub fn paces(&self, rule: &PresenceRule, (since, until): (Timestamp, Timestamp)) -> f32 {
         let silence = until.since(since);
         match (&self.stage, &rule.pace) {
-            (Stage::Present { habit, .. }, Some(pace)) => habit.surprise(pace, silence),
-            _ => silence.as_secs_f32() / rule.lost_after.as_secs_f32().max(1e-3) * FIXED_SURPRISE,
+            (Stage::Present { habit, .. }, Some(pace)) => habit.paces(pace, silence),
+            _ => silence.as_secs_f32() / rule.lost_after.as_secs_f32().max(1e-3) * FIXED_PACES,
         }
     }
 
@@ -277,6 +299,23 @@ mod tests {
         let by = HeardBy::default();
         let refreshed = |seconds: i64| Told::Refreshed { last: at(seconds * 1000), by };
         assert_eq!(told, [Told::Arrived { first: at(0), by }, refreshed(10), refreshed(20), refreshed(30)]);
+    }
+
+    #[test]
+    fn its_row_has_all_of_it() {
+        let mut presence = Presence::new(at(0));
+        for (second, dbm) in [(0, -60.0), (1, -50.0), (2, -70.0)] {
+            let reads = Reads { first: at(second * 1000), last: at(second * 1000), count: 3 };
+            presence.read(reads, (HeardBy::ear(1), Some(dbm)), &RULE, None);
+        }
+        let row = serde_json::to_string(&presence).unwrap();
+        assert_eq!(serde_json::from_str::<Presence>(&row).unwrap(), presence);
+        assert!(row.contains("unrest"), "{row}");
+        // One of a version that did not know of it.
+        let known = row.split_once(",\"unrest\"").unwrap();
+        let older =
+            format!("{}{}", known.0, known.1.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit()));
+        assert!(serde_json::from_str::<Presence>(&older).is_ok(), "{older}");
     }
 
     #[test]

@@ -1,37 +1,37 @@
 //! Which of several read points has a tag that they hear at once, each for a zone of its own.
 //!
-//! An antenna hears into the zones beside its own. One read point *has* the tag, the others hear it *beside*; one of
-//! them takes it over where that is e³ times as likely as that it stays, by two measures:
+//! An antenna hears into the zones beside its own. One read point *has* the tag, the others hear it *beside*. The best
+//! of those takes it over
 //!
-//! - **signal**: the difference of the mean signals of late. Of a tag at one of two read points it lies some way to
-//!   that side and scatters by about as much (orientation, what stands between, reflections), so that the ratio
-//!   of likelihoods grows by e with every few decibels;
-//! - **silence**: of who has it, while it listens. How unlikely it is by the tag's own pace (`habit.rs`).
+//! - where it hears it better by more than [`MARGIN_DB`] ([`Level`](super::level::Level) has what is compared), or
+//! - where the one that has it listens and has been **silent** for [`GONE`] times as long as is usual between two of its
+//!   reads: then what it heard before says nothing of where the tag is now.
 //!
-//! To take it back is as much again in the other direction: what lies between two zones does not flap. Who does
-//! not listen says nothing by its silence; a tag that comes up elsewhere meanwhile is there. Where a reader tells no
-//! signal, silence alone decides. The figures were chosen on simulated halls (`simulators/src/zones`). Asked when a tag arrives, and once a second where it is heard beside:
-//! a read costs as much as before where nobody else hears the tag.
+//! To take it back is as much again in the other direction: what lies between two zones does not flap. That it is the best
+//! of them spares a tag that is carried across a hall the zones which it passes. Who does not listen says nothing by its
+//! silence; a tag that comes up elsewhere meanwhile is there. Where a reader tells no signal, silence alone decides.
+//! The figures were chosen on simulated halls (`simulators/src/zones`); more of one and less of another makes little
+//! difference there. Asked when a tag arrives, and once a second where it is heard beside: a read costs as much as
+//! before where nobody else hears the tag.
 
 use smallvec::SmallVec;
 
 use super::hearing::Point;
 use super::neighbours::Neighbours;
 use super::presence::Presence;
-use super::rules::PointKind;
+use super::rules::{PointKind, PresenceRule};
 use super::source::MIN_SLACK;
 use super::windows::Window;
 use crate::domain::epc::Epc;
 use crate::domain::sightings::Weighed;
 use crate::domain::time::Timestamp;
 
-/// -ln of the odds at which it is taken over.
-const TAKES: f32 = 3.0;
-const DB_A_NAT: f32 = 2.5;
-/// What is weaker than it was elsewhere may lie worse now, and be read here for all that.
-const MOST_AGAINST: f32 = 2.0;
-/// However long the silence: somebody may stand in front.
-const MOST_OF_SILENCE: f32 = 12.0;
+/// Fading leaves about this between what is heard at two places a hand's breadth apart.
+const MARGIN_DB: f32 = 6.5;
+/// So many usual times between two reads make a silence; more where whoever hears the tag beside has long done so, for
+/// then nothing has changed there, and reads fail together while somebody stands in front.
+const GONE: f32 = 4.0;
+const GONE_WHILE_STEADY: f32 = 10.0;
 
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -42,20 +42,57 @@ pub(super) struct Outcome {
     pub weighed: Option<Box<Weighed>>,
 }
 
+/// What is to be said of one that has it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Claim {
+    /// It hears it so much weaker, in dB.
+    Weaker(f32),
+    /// It has been silent for too long.
+    Silent,
+    /// It does not listen, and the tag has come up elsewhere.
+    Deaf,
+    /// It has heard it since.
+    Newer,
+}
+
+impl Claim {
+    /// How hard it is to overcome: the less, the harder.
+    fn ease(self) -> f32 {
+        match self {
+            Self::Newer => f32::NEG_INFINITY,
+            Self::Weaker(db) => db,
+            Self::Silent | Self::Deaf => f32::INFINITY,
+        }
+    }
+}
+
+/// Beyond how many paces a silence counts, where somebody else hears the tag like that.
+fn gone(other: &Presence) -> f32 {
+    if other.is_steady() { GONE_WHILE_STEADY } else { GONE }
+}
+
 impl Neighbours<'_> {
     /// A presence in that zone against those that have the tag elsewhere. `is_new`: it has only just come up.
     pub fn weigh(self, epc: Epc, presence: &Presence, zone: usize, is_new: bool) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut least = f32::INFINITY;
+        let (mut hardest, mut outdone, mut deaf) = (f32::INFINITY, false, false);
         for (place, point) in self.iter() {
-            let Some(odds) = point.yields(epc, presence, zone, is_new) else { continue };
-            outcome.beside |= odds.0 < TAKES;
+            let Some((own, rule)) = point.elsewhere(epc, zone) else { continue };
+            if own.beside {
+                outdone |= point.outdoes(own, rule, presence);
+                continue;
+            }
+            let claim = point.claim(own, rule, presence, is_new);
+            deaf |= claim == Claim::Deaf;
+            outcome.beside |= claim.ease() < MARGIN_DB;
             outcome.overtakes.push(place);
-            if odds.0 < least {
-                least = odds.0;
-                outcome.weighed = Some(Box::new(odds.1));
+            if outcome.weighed.is_none() || claim.ease() < hardest {
+                hardest = claim.ease();
+                outcome.weighed = Some(Box::new(point.weighed(own, presence)));
             }
         }
+        // Another that hears it beside is to take it.
+        outcome.beside |= outdone && !deaf && !outcome.overtakes.is_empty();
         if outcome.beside {
             outcome.overtakes.clear();
         }
@@ -64,35 +101,42 @@ impl Neighbours<'_> {
 }
 
 impl Point {
-    /// ln of the odds that a tag which this read point has is rather where it is heard as that presence says. `None`:
-    /// it does not have it, or tells of the same zone.
-    fn yields(&self, epc: Epc, other: &Presence, zone: usize, is_new: bool) -> Option<(f32, Weighed)> {
+    /// A tag that is present here, if this tells of another zone than that.
+    fn elsewhere(&self, epc: Epc, zone: usize) -> Option<(&Presence, &PresenceRule)> {
         let PointKind::Presence(rule) = &self.rule.kind else { return None };
-        if rule.zone == zone {
+        let Some(Window::Presence(own)) = self.windows.window(epc).filter(|_| rule.zone != zone) else {
             return None;
-        }
-        let Some(Window::Presence(own)) = self.windows.window(epc) else { return None };
-        if !own.is_present() || own.beside {
-            return None;
-        }
-        let signal =
-            own.level.dbm().zip(other.level.dbm()).map_or(0.0, |(own, other)| (other - own) / DB_A_NAT);
-        let signal = signal.max(-MOST_AGAINST);
-        let silence = self.silence(own, other.last);
-        let odds = match silence {
-            // What others hold back is older than what is known.
-            _ if own.last > other.last + MIN_SLACK => f32::NEG_INFINITY,
-            None if is_new => f32::INFINITY,
-            None => signal,
-            Some(span) => signal + own.surprise(rule, span).min(MOST_OF_SILENCE),
         };
-        let weighed = Weighed {
+        own.is_present().then_some((own, rule))
+    }
+
+    fn claim(&self, own: &Presence, rule: &PresenceRule, other: &Presence, is_new: bool) -> Claim {
+        let silence = self.silence(own, other.last);
+        match silence {
+            // What others hold back is older than what is known.
+            _ if own.last > other.last + MIN_SLACK => Claim::Newer,
+            None if is_new => Claim::Deaf,
+            Some(silence) if own.paces(rule, silence) > gone(other) => Claim::Silent,
+            _ => Claim::Weaker(
+                own.strength_db().zip(other.strength_db()).map_or(0.0, |(own, other)| other - own),
+            ),
+        }
+    }
+
+    /// Whether one that has it beside as well, and goes on hearing it, hears it better.
+    fn outdoes(&self, own: &Presence, rule: &PresenceRule, other: &Presence) -> bool {
+        let better = own.strength_db().zip(other.strength_db()).is_some_and(|(own, other)| own > other);
+        better && self.silence(own, other.last).is_some_and(|silence| own.paces(rule, silence) <= gone(other))
+    }
+
+    fn weighed(&self, own: &Presence, other: &Presence) -> Weighed {
+        let silent = self.silence(own, other.last);
+        Weighed {
             against: self.rule.name.clone(),
             here_dbm: other.level.dbm(),
             there_dbm: own.level.dbm(),
-            silent_s: silence.map_or(0.0, |(since, until)| until.since(since).as_secs_f32()),
-        };
-        Some((odds, weighed))
+            silent_s: silent.map_or(0.0, |(since, until)| until.since(since).as_secs_f32()),
+        }
     }
 
     /// From when until when it listened and did not hear the tag; `None` where it does not listen.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::sightings::PresenceChange;
 
-/// A read: when, where (antenna 1 is the crib's, 5 the shelf's), and how strong.
+/// A read: when, where (antenna 1 is the crib's, 5 the shelf's, 9 the yard's), and how strong.
 type Heard = (i64, Antenna, Option<f32>);
 
 /// The crib and the shelf, of readers of their own.
@@ -22,6 +22,19 @@ fn two_zones() -> Rules {
     rules
 }
 
+/// And the yard, of another.
+fn three_zones() -> Rules {
+    let mut rules = two_zones();
+    let mut yard = rules.read_points[3].clone();
+    yard.name = "yard".into();
+    (yard.antennas[0].source, yard.antennas[0].antenna) = ("third".into(), 9);
+    if let ReadPointKind::Presence { zone, .. } = &mut yard.kind {
+        *zone = "yard".into();
+    }
+    rules.read_points.push(yard);
+    rules
+}
+
 struct Hall {
     cleaner: Cleaner,
     out: Cleaned,
@@ -31,7 +44,7 @@ struct Hall {
 impl Hall {
     fn new(rules: &Rules) -> Self {
         let mut hall = Self { cleaner: Cleaner::new(rules, &intake()), out: Cleaned::default(), told: 0 };
-        ["reader", "other"].iter().for_each(|source| hall.link(source, 0, UP));
+        ["reader", "other", "third"].iter().for_each(|source| hall.link(source, 0, UP));
         hall
     }
 
@@ -58,7 +71,12 @@ impl Hall {
         let Some(Reading::Tag(read)) = Step::Read("01", antenna, ms - READER_LEAD_MS, ms).reading() else {
             panic!("a read")
         };
-        let source: SourceId = if antenna == 1 { "reader" } else { "other" }.into();
+        let source: SourceId = match antenna {
+            1 => "reader",
+            5 => "other",
+            _ => "third",
+        }
+        .into();
         // A report of two reads: one is no presence.
         let read =
             TagRead { epc: epc(tag), source: source.clone(), seen_count: 2, peak_rssi_dbm: dbm, ..read };
@@ -120,11 +138,60 @@ fn what_is_heard_elsewhere_and_weaker_stays_where_it_is_and_moves_once_it_is_hea
 #[test]
 fn what_lies_between_two_zones_does_not_flap() {
     let mut hall = Hall::new(&two_zones());
-    let wave = |ms: i64, turned: f64| -60.0 + 4.0 * ((ms as f64 / 3000.0 + turned).sin() as f32);
+    let wave = |ms: i64, turned: f64| -60.0 + 3.0 * ((ms as f64 / 3000.0 + turned).sin() as f32);
     let mut heard = reads(1, (1000, 600_000), |ms| wave(ms, 0.0));
     heard.extend(reads(5, (2000, 600_000), |ms| wave(ms, 3.0)));
     let told = hall.hear(heard);
     assert_eq!(told, [(1000, Arrived, "crib".into(), false), (2000, Arrived, "shelf".into(), true)]);
+}
+
+/// Both hear it much better than where it was.
+#[test]
+fn of_several_that_hear_it_beside_the_best_takes_it() {
+    for (shelf, yard, best) in [(-52.0, -53.0, "shelf"), (-53.0, -52.0, "yard")] {
+        let mut hall = Hall::new(&three_zones());
+        let at = |dbm: [f32; 3], span| {
+            [1, 5, 9].into_iter().zip(dbm).flat_map(move |(antenna, dbm)| reads(antenna, span, steady(dbm)))
+        };
+        hall.hear(at([-50.0, -75.0, -75.0], (1000, 60_000)).collect());
+        let told = hall.hear(at([-75.0, shelf, yard], (60_000, 90_000)).collect());
+        let [(_, Moved, place, false)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(place, best);
+    }
+}
+
+/// It lies in a null of the antenna that is near.
+#[test]
+fn what_is_heard_restlessly_is_nearer_than_it_seems() {
+    let mut hall = Hall::new(&two_zones());
+    let mut heard = reads(1, (1000, 120_000), steady(-60.0));
+    heard.extend(reads(5, (2000, 120_000), |ms| [-54.0, -62.0][(ms / 250 % 2) as usize]));
+    let told = hall.hear(heard);
+    let moved = |told: &(i64, PresenceChange, String, bool)| told.1 == Moved && told.2 == "shelf";
+    assert!(told.iter().any(moved), "{told:?}");
+    // As strong, and still.
+    let mut hall = Hall::new(&two_zones());
+    let mut heard = reads(1, (1000, 120_000), steady(-60.0));
+    heard.extend(reads(5, (2000, 120_000), steady(-56.0)));
+    assert!(!hall.hear(heard).iter().any(moved));
+}
+
+#[test]
+fn silence_says_more_where_it_is_newly_heard_elsewhere_than_where_nothing_changed() {
+    let moved_after_s = |heard_there_since| {
+        let mut hall = Hall::new(&two_zones());
+        let mut heard: Vec<Heard> = (1000..120_000).step_by(1000).map(|ms| (ms, 1, Some(-50.0))).collect();
+        heard.extend(reads(5, (heard_there_since, 120_000), steady(-70.0)));
+        hall.hear(heard);
+        for ms in (120_000..150_000).step_by(250) {
+            hall.read("02", (ms, 1, Some(-60.0)), ms);
+            hall.read("01", (ms, 5, Some(-70.0)), ms);
+        }
+        let moved = hall.news().into_iter().find(|(_, change, ..)| *change == Moved);
+        moved.map(|(ms, ..)| (ms - 119_000) / 1000)
+    };
+    assert_eq!(moved_after_s(120_000), Some(4));
+    assert_eq!(moved_after_s(2000), Some(10));
 }
 
 #[test]
