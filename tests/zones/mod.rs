@@ -9,6 +9,7 @@
 
 mod baselines;
 mod grade;
+mod oracle;
 mod ours;
 pub mod report;
 
@@ -34,11 +35,25 @@ pub enum Judge {
     Strongest,
     Smurf,
     EdgeX,
+    /// No rule: what it knows, nobody knows.
+    Oracle,
 }
 
 impl Judge {
-    pub const ALL: [Self; 6] =
-        [Self::Ours, Self::Newest, Self::FixedWindow, Self::Strongest, Self::Smurf, Self::EdgeX];
+    pub const ALL: [Self; 7] = [
+        Self::Ours,
+        Self::Newest,
+        Self::FixedWindow,
+        Self::Strongest,
+        Self::Smurf,
+        Self::EdgeX,
+        Self::Oracle,
+    ];
+
+    /// One that the daemon is measured by.
+    pub fn is_baseline(self) -> bool {
+        !matches!(self, Self::Ours | Self::Oracle)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -48,6 +63,7 @@ impl Judge {
             Self::Strongest => "strongest in the window",
             Self::Smurf => "SMURF",
             Self::EdgeX => "EdgeX's rule",
+            Self::Oracle => "moves known",
         }
     }
 
@@ -60,6 +76,7 @@ impl Judge {
             Self::Strongest => baselines::strongest(run),
             Self::Smurf => baselines::smurf(run),
             Self::EdgeX => baselines::edgex(run),
+            Self::Oracle => oracle::moves_known(run),
         })
     }
 }

@@ -45,7 +45,7 @@ impl Report {
         for graded in &self.0 {
             let Some(ours) = graded.of(Judge::Ours) else { continue };
             let goal = if graded.suite == Suite::Standard { STANDARD } else { HOSTILE };
-            let others = || graded.grades.iter().filter(|(judge, _)| *judge != Judge::Ours);
+            let others = || graded.grades.iter().filter(|(judge, _)| judge.is_baseline());
             for (what, value) in MEASURES {
                 let best = others().map(|(_, grade)| value(grade)).fold(0.0, f64::max);
                 let mine = value(ours);
