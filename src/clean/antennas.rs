@@ -61,7 +61,7 @@ pub(super) struct Ear {
     #[serde(skip)]
     plugged_at: Option<Timestamp>,
     /// When it was last known to be connected again, whoever said so.
-    #[serde(skip)]
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     mended_at: Option<Timestamp>,
     #[serde(skip)]
     hears_since: Option<Timestamp>,
@@ -347,6 +347,11 @@ impl Antennas {
                 Voice { rule, nth }.hearing(false, at, seen);
             }
         }
+    }
+
+    /// None of them hears, as after a restart.
+    pub fn go_deaf(&mut self) {
+        self.ears.iter_mut().for_each(|ear| ear.hears_since = None);
     }
 
     /// One of them heard something, at `at`. `until`: their sources' time, where they are live.

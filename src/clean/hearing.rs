@@ -193,6 +193,7 @@ impl Point {
     /// From here on silence is no evidence.
     pub fn go_deaf(&mut self) {
         self.ears.heard_since = None;
+        self.ears.antennas.go_deaf();
     }
 
     fn stop_listening(&mut self, at: Timestamp, seen: &mut Vec<Observed>) {

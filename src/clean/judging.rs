@@ -22,7 +22,8 @@ use crate::domain::time::Timestamp;
 impl Ears {
     /// Since when the silence of a tag counts.
     pub fn since(&self, presence: &Presence) -> Option<Timestamp> {
-        self.heard_since.max(self.antennas.hear_since(presence.heard_by()))
+        let since = self.heard_since?;
+        Some(self.antennas.hear_since(presence.heard_by()).map_or(since, |hears| hears.max(since)))
     }
 
     fn deadline(&self, window: &Window, kind: &PointKind) -> Timestamp {

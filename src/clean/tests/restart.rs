@@ -76,39 +76,66 @@ fn links(cleaner: &mut Cleaner, at: Timestamp, state: &LinkState) {
     }
 }
 
+/// Runs the first of these, crashes, and runs the others: with a cleaner that only lost its links, and with one that was
+/// restored. What they say, and what they write.
+fn after_crash(steps: &[Step], crash: usize) -> [(Cleaned, Journal); 2] {
+    let (before, after) = steps.split_at(crash.min(steps.len()));
+    let mut journal = Journal::new();
+    let mut cleaner = Cleaner::new(&rules_that_learn(), &intake());
+    for step in before {
+        run(&mut cleaner, std::slice::from_ref(step), &mut Cleaned::default());
+        commit(&mut cleaner, &mut journal);
+    }
+    let again = restored(&journal);
+    let now = before.last().map_or(at(0), Step::at);
+    let down = LinkState::Down { reason: "crash".into() };
+    [cleaner, again].map(|mut cleaner| {
+        links(&mut cleaner, now, &down);
+        links(&mut cleaner, now, &LinkState::Up { replaying: crash.is_multiple_of(2) });
+        let (mut out, mut journal) = (Cleaned::default(), journal.clone());
+        for step in after {
+            cleaner.tick(step.at(), &mut out);
+            step.run(&mut cleaner, &mut out);
+        }
+        commit(&mut cleaner, &mut journal);
+        (out, journal)
+    })
+}
+
+/// An antenna that was cut off hears again, and then the link is lost.
+#[test]
+fn since_when_an_antenna_hears_is_forgotten_with_its_link() {
+    let mut steps =
+        vec![Step::Up(1), Step::Antenna(5, false, 9), Step::Read("01", 5, 48, 48), Step::Down(56)];
+    steps.extend([57, 58, 269].map(|now| Step::Read("03", 5, now, now)));
+    let [lost, crashed] = after_crash(&steps, 3);
+    assert_eq!(lost, crashed);
+    assert!(lost.1.values().any(|row| row.contains("present")), "{lost:?}");
+}
+
+/// A tag that an antenna heard which was cut off since, and connected again while the link was away.
+#[test]
+fn when_an_antenna_was_connected_again_is_known_after_a_crash() {
+    let mut steps =
+        vec![Step::Read("01", 5, 1, 1), Step::Up(2), Step::Read("01", 5, -30_017, 3), Step::Down(15)];
+    steps.extend([Step::Antenna(6, false, 32), Step::Down(33), Step::Read("02", 6, 5625, 5625)]);
+    steps.push(Step::Read("01", 1, 14_226, 5626));
+    let crash = steps.len();
+    steps.extend([Step::Read("01", 6, 5632, 5632), Step::Up(5633)]);
+    // Up and replaying after the crash, as the number of steps before it is even.
+    assert!(crash.is_multiple_of(2));
+    let [lost, crashed] = after_crash(&steps, crash);
+    assert_eq!(lost, crashed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_crash_is_a_loss_of_the_links(steps in steps(), crash in 0..120_usize) {
-        let (before, after) = steps.split_at(crash.min(steps.len()));
-        let mut journal = Journal::new();
-        let mut cleaner = Cleaner::new(&rules_that_learn(), &intake());
-        let mut ignored = Cleaned::default();
-        for step in before {
-            run(&mut cleaner, std::slice::from_ref(step), &mut ignored);
-            commit(&mut cleaner, &mut journal);
-        }
-        let mut again = restored(&journal);
-        let now = before.last().map_or(at(0), Step::at);
-        let down = LinkState::Down { reason: "crash".into() };
-        for cleaner in [&mut cleaner, &mut again] {
-            links(cleaner, now, &down);
-            links(cleaner, now, &LinkState::Up { replaying: crash % 2 == 0 });
-        }
-        let (mut live, mut back) = (Cleaned::default(), Cleaned::default());
-        for step in after {
-            for (cleaner, out) in [(&mut cleaner, &mut live), (&mut again, &mut back)] {
-                cleaner.tick(step.at(), out);
-                step.run(cleaner, out);
-            }
-        }
-        prop_assert_eq!(&live, &back);
-        // And what both write afterwards is the same.
-        let mut other = journal.clone();
-        commit(&mut cleaner, &mut journal);
-        commit(&mut again, &mut other);
-        prop_assert_eq!(journal, other);
+        let [lost, crashed] = after_crash(&steps, crash);
+        prop_assert_eq!(lost.0, crashed.0);
+        prop_assert_eq!(lost.1, crashed.1);
     }
 
     #[test]
