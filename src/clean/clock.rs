@@ -61,8 +61,11 @@ const DRIFT_WINDOW_US: i64 = 60_000_000;
 const DRIFT_READS: u32 = 8;
 const DRIFT_SPREAD_US: i64 = 5_000_000;
 const DRIFT_US: i64 = 500_000;
-/// Readings that confirm a tracker's step agree within this: they come at intervals, and in bursts.
-const TRACKER_AGREEMENT_US: i64 = 60_000_000;
+/// Readings that confirm a tracker's step agree within this, which is what a network delays them by, over no less than so much
+/// of our time. In a burst of what it had held its time goes faster than ours, and how far it leads is not seen before the
+/// burst has ended.
+const TRACKER_AGREEMENT_US: i64 = 5_000_000;
+const TRACKER_STEADY: Duration = Duration::from_secs(10);
 
 /// Consecutive readings that say the same of a lead that we do not believe yet.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -85,10 +88,6 @@ impl Step {
 
     fn clear(&mut self) {
         self.count = 0;
-    }
-
-    fn is_clear(&self) -> bool {
-        self.count == 0
     }
 }
 
@@ -259,12 +258,47 @@ fn uptime_us(us: u64) -> i64 {
     i64::try_from(us).unwrap_or(i64::MAX)
 }
 
+/// Readings in a row that a tracker's lead does not explain, while its time goes as fast as ours.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct TrackerStep {
+    /// The greatest of theirs, and the least.
+    lead_us: i64,
+    #[serde(default)]
+    least_us: i64,
+    #[serde(default)]
+    since_us: i64,
+    count: u32,
+}
+
+impl TrackerStep {
+    /// Counts one more, and returns the lead once enough agree for long enough.
+    fn suggest(&mut self, lead_us: i64, received: Timestamp, confirmations: u32) -> Option<i64> {
+        let (greatest, least) = (self.lead_us.max(lead_us), self.least_us.min(lead_us));
+        if self.count > 0 && greatest.saturating_sub(least) <= TRACKER_AGREEMENT_US {
+            (self.lead_us, self.least_us) = (greatest, least);
+            self.count += 1;
+        } else {
+            *self = Self { lead_us, least_us: lead_us, since_us: received.as_micros(), count: 1 };
+        }
+        let is_steady = received.since(Timestamp::from_micros(self.since_us)) >= TRACKER_STEADY;
+        (self.count >= confirmations && is_steady).then(|| std::mem::take(self).lead_us)
+    }
+
+    fn is_clear(&self) -> bool {
+        self.count == 0
+    }
+}
+
 /// The clock of a tracker: believed, until it is too far ahead.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct TrackerClock {
+    /// Never negative.
     lead_us: i64,
-    #[serde(default, skip_serializing_if = "Step::is_clear")]
-    step: Step,
+    #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
+    step: TrackerStep,
+    /// Readings in a row that are right as they are told.
+    #[serde(default, skip_serializing_if = "is_none")]
+    right: u8,
     /// Readings in a row that are too old to be true.
     #[serde(default, skip_serializing_if = "is_none")]
     too_old: u8,
@@ -296,7 +330,7 @@ impl TrackerClock {
     }
 
     fn is_wrong(&self, rules: &ClockRules) -> bool {
-        self.lead_us != 0 || u32::from(self.too_old) >= rules.confirmations.min(u32::from(u8::MAX))
+        self.lead_us != 0 || u32::from(self.too_old) >= enough(rules)
     }
 
     /// How far it is ahead, or behind (negative), where it has just turned out to be wrong, by a reading of then; 0, where
@@ -313,20 +347,43 @@ impl TrackerClock {
         rules: &ClockRules,
     ) -> Result<Timestamp, ClockFault> {
         let apparent = told.micros_after(received);
-        let tolerance = rules.ahead_us();
-        let right_again = self.lead_us != 0 && apparent.saturating_abs() <= tolerance;
-        let ahead = apparent.saturating_sub(self.lead_us) > tolerance;
-        if ahead || right_again {
-            if let Some(lead) = self.step.suggest(apparent, TRACKER_AGREEMENT_US, rules.confirmations) {
-                self.lead_us = if lead.saturating_abs() <= tolerance { 0 } else { lead };
-            } else if ahead {
-                return Err(ClockFault::Ahead);
-            }
+        if self.is_right(apparent, rules) {
+            self.step = TrackerStep::default();
+            return rules.check_age(told, received);
+        }
+        let ahead = apparent.saturating_sub(self.lead_us);
+        if ahead > rules.ahead_us() {
+            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            self.lead_us = lead.ok_or(ClockFault::Ahead)?;
         } else {
-            self.step.clear();
+            self.step = TrackerStep::default();
+            if self.lead_us != 0 {
+                // Nothing is observed after it was received.
+                self.lead_us = self.lead_us.max(apparent);
+            }
         }
         rules.check_age(told.offset(self.lead_us.saturating_neg()), received)
     }
+
+    /// Whether a reading of one that was ahead is more likely to be right as it is told: else it would be older by all that
+    /// it was ahead. Enough of them in a row, and it is right again.
+    fn is_right(&mut self, apparent: i64, rules: &ClockRules) -> bool {
+        let held_for = (self.lead_us / 2).max(rules.ahead_us());
+        if self.lead_us == 0 || !(-held_for..=rules.ahead_us()).contains(&apparent) {
+            self.right = 0;
+            return false;
+        }
+        self.right = self.right.saturating_add(1);
+        if u32::from(self.right) >= enough(rules) {
+            (self.lead_us, self.right) = (0, 0);
+        }
+        true
+    }
+}
+
+/// Readings in a row that confirm something, as counters of a byte count them.
+fn enough(rules: &ClockRules) -> u32 {
+    rules.confirmations.min(u8::MAX.into())
 }
 
 #[cfg(test)]
@@ -454,14 +511,52 @@ mod tests {
             (7230, 40, None),
             (7260, 70, Some(70)),
             (7290, 100, Some(100)),
-            // Its clock is right again; until that is confirmed, the step still holds.
-            (130, 130, Some(-7060)),
-            (160, 160, Some(-7030)),
+            // What is no longer explained by chance is believed as told; one more that is ahead, and it still is.
+            (130, 130, Some(130)),
+            (7360, 160, Some(160)),
+            // Right again, which is confirmed by the third.
             (190, 190, Some(190)),
+            (220, 220, Some(220)),
+            (250, 250, Some(250)),
+            (7480, 280, None),
         ];
         for (told, received, expect) in steps {
             let observed = clock.observe(at(told), at(received), &RULES);
             assert_eq!(observed.ok(), expect.map(at), "told {told} at {received}");
+        }
+    }
+
+    /// Seconds of a tracker that tells each ten seconds, of whose clock so much is known, in a burst of what it held for an
+    /// hour, where it went wrong (or right) in the middle.
+    fn in_a_burst(mut clock: TrackerClock, leads: [i64; 2]) -> Vec<Option<i64>> {
+        let tells = (0..360).map(|nth| (nth * 10, if nth < 180 { leads[0] } else { leads[1] }));
+        let held = tells.map(|(second, lead)| (second, lead, 3600 + second / 50));
+        let after = (361..380).map(|nth| (nth * 10, leads[1], nth * 10 + 72));
+        let all = held.chain(after);
+        all.map(|(second, lead, received)| {
+            let observed = clock.observe(at(second + lead), at(received), &RULES).ok()?;
+            Some(observed.micros_after(at(second)) / 1_000_000)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_a_burst_does_not_tell_of_a_lead_is_not_learned_from_it() {
+        const DAY: i64 = 86_400;
+        let off = in_a_burst(TrackerClock::default(), [0, DAY]);
+        assert!(off[..180].iter().all(|off| *off == Some(0)));
+        assert!(off[180..362].iter().all(Option::is_none), "{off:?}");
+        assert!(off[363..].iter().all(|off| *off == Some(72)), "{off:?}");
+        let known = TrackerClock { lead_us: DAY * 1_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known.clone(), [DAY, DAY]).iter().all(|off| *off == Some(0)));
+        assert!(in_a_burst(known, [DAY, 0]).iter().all(|off| *off == Some(0)));
+    }
+
+    #[test]
+    fn a_lead_that_is_known_too_small_rises() {
+        let mut clock = TrackerClock { lead_us: 86_400_000_000, ..TrackerClock::default() };
+        for (lead, observed) in [(86_450, 0), (86_440, -10), (86_450, 0)] {
+            assert_eq!(clock.observe(at(lead), at(0), &RULES), Ok(at(observed)));
         }
     }
 }

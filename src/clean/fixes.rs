@@ -12,7 +12,7 @@ use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
 use super::geofence::{self, Change, FenceState, Way, steering};
 use super::late::{Late, LateRow, Memory, Now, Revealed};
-use super::motion::{self, Moves};
+use super::motion::{self, Held, Moment, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact, exact_fix, maybe_exact, maybe_micros, micros};
 use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
@@ -39,6 +39,8 @@ pub(super) struct Tracker {
     pub late: Late,
     /// Whether it moves, since its first fix.
     moves: Option<Moves>,
+    /// What it may have done where it could not be heard; nothing of its motion is told meanwhile.
+    held: Option<Box<Held>>,
     /// The connection that its last fix in order came by.
     via: Option<SourceId>,
     /// When it is looked at whether its trip is over.
@@ -111,6 +113,8 @@ pub(super) struct TrackerRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moves: Option<Moves>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Box<Held>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     via: Option<SourceId>,
 }
 
@@ -144,6 +148,7 @@ impl Default for Tracker {
             states: Vec::new(),
             late: Late::default(),
             moves: None,
+            held: None,
             via: None,
             looked_at: None,
             heard: Timestamp::MIN,
@@ -180,6 +185,9 @@ impl Tracker {
         let newest = self.last.map(|last| last.at);
         let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
         if fix.retained || is_older {
+            if is_older {
+                self.moved_late(&fix, received, rules);
+            }
             let reveals =
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
             return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion: Vec::new() });
@@ -188,11 +196,7 @@ impl Tracker {
         let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
         let changes = self.judge(last.as_ref().filter(|_| !follows_jump), &fix, rules);
         self.late.accepted(&fix, rules.tracker);
-        let mut motion = Vec::new();
-        match &mut self.moves {
-            Some(moves) => moves.take(&fix, rules.tracker, &mut motion),
-            None => self.moves = Some(Moves::begin(&fix)),
-        }
+        let motion = self.moved(&fix, received, rules);
         self.last = Some(Last::of(&fix));
         if self.via.as_ref() != Some(rules.via) {
             self.via = Some(rules.via.clone());
@@ -203,6 +207,50 @@ impl Tracker {
     /// Whether its clock has turned out to be wrong, or right again: see [`TrackerClock::turned`].
     pub fn clock_turned(&mut self, told: Timestamp, received: Timestamp, rules: &ClockRules) -> Option<i64> {
         self.clock.turned(told, received, rules)
+    }
+
+    /// What a fix in order says of its motion.
+    fn moved(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) -> Vec<motion::Told> {
+        let mut told = Vec::new();
+        let Some(moves) = &mut self.moves else {
+            self.moves = Some(Moves::begin(fix));
+            return told;
+        };
+        let here = Moment::of(fix);
+        match &mut self.held {
+            Some(held) => held.follows(&here),
+            None => self.held = Held::behind_gap(moves, &here, (rules.via, received), rules.tracker),
+        }
+        moves.take(&here, rules.tracker, &mut told);
+        if self.held.is_some() {
+            told.clear();
+        }
+        told
+    }
+
+    /// What a late one may say of it.
+    fn moved_late(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) {
+        let (Some(moves), late, by) = (&self.moves, Moment::of(fix), (rules.via, received)) else { return };
+        match &mut self.held {
+            Some(held) => held.arrives(&late, by),
+            None => self.held = Held::inside_gap(moves, self.late.kept(), &late, by),
+        }
+    }
+
+    /// When something that waits is judged, and by which connection it came.
+    pub fn due(&self) -> Option<(Timestamp, &SourceId)> {
+        let held = self.held.as_ref().map(|held| held.due());
+        self.late.due().into_iter().chain(held).min_by_key(|(due, _)| *due)
+    }
+
+    /// What it did where it could not be heard, if it is time or has to be now.
+    pub fn settle_motion(&mut self, until: Option<Timestamp>, rules: &TrackerRules) -> Vec<motion::Told> {
+        let is_due = |held: &mut Box<Held>| until.is_none_or(|until| held.due().0 <= until);
+        let Some(held) = self.held.take_if(is_due) else { return Vec::new() };
+        self.dirty = true;
+        let (moves, told, via) = held.settle(rules);
+        (self.moves, self.via) = (Some(moves), Some(via));
+        told
     }
 
     /// What a fix in order says of fences.
@@ -238,8 +286,17 @@ impl Tracker {
         changes
     }
 
-    /// Judges the late fixes that wait.
-    pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Revealed {
+    /// Judges the late fixes that wait, if it is time or has to be now.
+    pub fn settle(
+        &mut self,
+        until: Option<Timestamp>,
+        device: &DeviceId,
+        rules: &TrackerRules,
+        fences: &FenceIndex,
+    ) -> Revealed {
+        if self.late.due().is_none_or(|(due, _)| until.is_some_and(|until| due > until)) {
+            return Revealed::default();
+        }
         self.dirty = true;
         let (states, moves) = (&mut self.states, self.moves.as_ref());
         self.late.settle(&mut Now { device, states, moves, rules, fences })
@@ -252,6 +309,9 @@ impl Tracker {
 
     /// When its trip is over where nothing more comes, how long nothing must have come until then, and by which connection.
     pub fn stop_due(&self, rules: &TrackerRules) -> Option<(Timestamp, Duration, &SourceId)> {
+        if self.held.is_some() {
+            return None;
+        }
         let (due, silent) = self.moves.as_ref()?.stop_due(rules)?;
         Some((due, silent, self.via.as_ref()?))
     }
@@ -326,6 +386,7 @@ impl Tracker {
             alive: self.alive,
             late: self.late.row(),
             moves: self.moves.clone(),
+            held: self.held.clone(),
             // Of what stands nothing is due.
             via: self.via.clone().filter(|_| self.stands() == Some(false)),
         }
@@ -342,6 +403,7 @@ impl Tracker {
             states: row.fences,
             late: Late::restore(row.late),
             moves: row.moves,
+            held: row.held,
             via: row.via,
             looked_at: None,
             alive: row.alive,
@@ -363,137 +425,4 @@ fn check_alone(fix: &Fix, rules: &TrackerRules) -> Result<(), &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLOCK: ClockRules = ClockRules {
-        ahead_tolerance: Duration::from_secs(300),
-        max_age: Duration::from_secs(400 * 86_400),
-        confirmations: 3,
-    };
-
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_secs(1_700_000_000 + secs)
-    }
-
-    fn fix(second: i64, lat: f64) -> Fix {
-        Fix {
-            accuracy_m: Some(5.0),
-            ..Fix::bare("truck".into(), at(second), Position { lat, lon: 8.0 }, Digest(second as u64))
-        }
-    }
-
-    /// Each fix, received when it says, and what becomes of it: a reason, `late` or `ok`.
-    fn check(fixes: &[(Fix, &str)]) {
-        let fences = FenceIndex::new(&[]);
-        let tracker = TrackerRules { max_accuracy_m: 500.0, ..TrackerRules::default() };
-        let horizon = Duration::from_secs(86_400);
-        let via = "broker".into();
-        let rules = FixRules { clock: &CLOCK, horizon, tracker: &tracker, fences: &fences, via: &via };
-        let mut tracker = Tracker::default();
-        let mut now = at(0);
-        for (number, (fix, expect)) in fixes.iter().enumerate() {
-            now = now.max(fix.observed_at.min(at(10_000)));
-            let said = match tracker.take(fix.clone(), now, &rules) {
-                Err(reason) => reason,
-                Ok(accepted) if accepted.late => "late",
-                Ok(_) => "ok",
-            };
-            assert_eq!(said, *expect, "fix {number}");
-        }
-    }
-
-    /// The row of one that drives, with a full chunk: SQLite keeps 1,002 bytes of a row, with its
-    /// key, in the page of its neighbours.
-    #[test]
-    fn a_row_needs_no_page_of_its_own() {
-        let rules = TrackerRules::default();
-        let fences = FenceIndex::new(&[]);
-        let (horizon, via) = (Duration::from_secs(86_400), "broker".into());
-        let rules = FixRules { clock: &CLOCK, horizon, tracker: &rules, fences: &fences, via: &via };
-        let mut tracker = Tracker::default();
-        for minute in 0..64 {
-            let fix = fix(minute * 60, 50.123_456_7 + minute as f64 * 0.01);
-            let now = fix.observed_at;
-            tracker.take(fix, now, &rules).unwrap();
-        }
-        assert_eq!(tracker.stands(), Some(false));
-        let row = serde_json::to_vec(&tracker.row()).unwrap();
-        assert!((700..940).contains(&row.len()), "{} bytes: {}", row.len(), String::from_utf8_lossy(&row));
-    }
-
-    #[test]
-    fn a_message_delivered_again_is_a_duplicate_whatever_came_between() {
-        check(&[
-            (fix(0, 50.0), "ok"),
-            (fix(0, 50.0), "duplicate"),
-            (fix(60, 50.001), "ok"),
-            (fix(0, 50.0), "duplicate"),
-        ]);
-    }
-
-    #[test]
-    fn older_and_retained_fixes_are_late() {
-        let retained = Fix { retained: true, ..fix(120, 50.0) };
-        check(&[(fix(60, 50.0), "ok"), (fix(30, 50.0), "late"), (retained, "late"), (fix(90, 50.0), "ok")]);
-    }
-
-    #[test]
-    fn fixes_that_cannot_be_are_set_aside() {
-        let null = Fix { position: Position { lat: 0.0, lon: 0.0 }, ..fix(1, 0.0) };
-        let vague = Fix { accuracy_m: Some(501.0), ..fix(2, 50.0) };
-        check(&[(null, "null-island"), (vague, "inaccurate"), (fix(3, 50.0), "ok")]);
-    }
-
-    #[test]
-    fn a_jump_is_believed_once_confirmed() {
-        check(&[
-            (fix(0, 50.0), "ok"),
-            (fix(10, 51.0), "impossible-jump"),
-            (fix(20, 50.0), "ok"),
-            (fix(30, 51.0), "impossible-jump"),
-            (fix(40, 52.0), "impossible-jump"),
-            (fix(50, 52.001), "impossible-jump"),
-            (fix(60, 52.002), "ok"),
-            (fix(70, 52.003), "ok"),
-        ]);
-    }
-
-    #[test]
-    fn what_accuracy_explains_is_no_jump() {
-        let vague = |second, lat| Fix { accuracy_m: Some(400.0), ..fix(second, lat) };
-        check(&[(vague(0, 50.0), "ok"), (vague(1, 50.007), "ok"), (fix(2, 50.02), "impossible-jump")]);
-    }
-
-    #[test]
-    fn a_clock_ahead_is_set_aside_until_confirmed() {
-        let ahead = |second: i64| fix(10_000 + 7200 + second, 50.0);
-        check(&[
-            (fix(10_000, 50.0), "ok"),
-            (ahead(1), "clock-ahead"),
-            (ahead(11), "clock-ahead"),
-            // Believed from the third on; but all of them were received in the same second.
-            (ahead(21), "late"),
-        ]);
-    }
-
-    #[test]
-    fn a_row_brings_it_back() {
-        let fences = FenceIndex::new(&[]);
-        let rules = FixRules {
-            clock: &CLOCK,
-            horizon: Duration::from_secs(86_400),
-            tracker: &TrackerRules::default(),
-            fences: &fences,
-            via: &"broker".into(),
-        };
-        let mut tracker = Tracker::default();
-        let odd = Fix { speed_mps: Some(0.1 + 0.2), ..fix(0, 50.123_456_789_012_34) };
-        assert!(tracker.take(odd, at(0), &rules).is_ok());
-        assert!(tracker.take(fix(10, 60.0), at(10), &rules).is_err());
-        let json = serde_json::to_vec(&tracker.row()).unwrap();
-        let mut back = Tracker::restore(serde_json::from_slice(&json).unwrap(), Vec::new());
-        assert_eq!((&back.last, &back.jump), (&tracker.last, &tracker.jump));
-        assert_eq!(back.take(fix(0, 50.123_456_789_012_34), at(20), &rules).err(), Some(DUPLICATE));
-    }
-}
+mod tests;

@@ -26,7 +26,7 @@ use crate::domain::geodesy::Path;
 use crate::domain::ids::SourceId;
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
-pub(super) use replay::{Now, Revealed};
+pub(super) use replay::{Now, Revealed, plausible};
 pub(super) use told::Memory;
 use told::{Told, Visit};
 
@@ -151,6 +151,11 @@ impl Late {
         let after = after(&self.kept, at);
         let is_real = after == 0 || !self.kept[after - 1].has_more_after;
         (is_real && after < self.kept.len()).then_some(after)
+    }
+
+    /// Fixes in order that are kept, oldest first.
+    pub fn kept(&self) -> &[Place] {
+        &self.kept
     }
 
     /// When the waiting ones are judged, and by which connection they came.

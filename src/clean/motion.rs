@@ -9,7 +9,9 @@
 //! A parked receiver's position wanders by tens of metres, and comes back: the place where it stands follows it
 //! slowly, and only what stays away from there has left. What a tracker says of its speed and ignition makes it
 //! harder to leave, and never decides alone. A trip began with the last fix at the place, and ended with the first
-//! at the next one; where nothing more comes of it, that is told when nothing did for long enough. Its length leaves out steps shorter than what positions waver.
+//! at the next one; where nothing more comes of it, that is told when nothing did for long enough. It is as long as
+//! its [`way`] from the middle of the one place to that of the other. What happened where it could not be heard is told
+//! when that is [`held`] together.
 
 use std::time::Duration;
 
@@ -22,10 +24,21 @@ use crate::domain::geodesy::Position;
 use crate::domain::motion::{Motion, MotionChange, Trip};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
+pub(super) use held::Held;
+pub(super) use moment::Moment;
+use way::{LAG, Way};
+
+mod held;
+mod moment;
+mod way;
 
 /// Fixes away from the place that confirm that it was left, and over how long.
 const LEAVING_FIXES: u8 = 3;
 const LEAVING_FOR: Duration = Duration::from_secs(20);
+/// Fixes that say that it rolls, after which it is no longer harder to leave; and fixes away from the place that confirm it
+/// where it has come to rest since.
+const LEAVING_ROLLS: u8 = 2;
+const RESTED_FIXES: u8 = 2;
 /// Further away by this factor nothing needs to be confirmed over time.
 const FAR: f64 = 3.0;
 /// Who says that the engine is off, or that it does not move, is asked to be further away by these factors.
@@ -43,11 +56,19 @@ const STEADY_FIXES: u8 = 4;
 const EXPLAINED: f64 = 2.0;
 /// Faster than this is driving.
 const CRAWL_MPS: f64 = 2.0;
+/// Who says that it goes faster than this has not come to rest, and is not at the place any more; the speeds of receivers
+/// between high buildings waver by less.
+const ROLLS_MPS: f64 = 3.0;
+/// Who says that it goes slower than this, is at the place where it comes to rest.
+const STANDS_MPS: f64 = 1.0;
+/// How fast it may go that is on its way, and that stands.
+const GOES_MPS: f64 = 10.0;
+const STANDS_STILL_MPS: f64 = 0.1;
+/// The fix after one that rolls comes so soon that it is rather the first at the place.
+const ROLLS_FOR: Duration = Duration::from_secs(60);
 /// Where there is no network, what happens is told afterwards, in order: silence alone ends a trip after so many gaps, while
 /// a fix behind one gap ends it at once.
 const SILENT_GAPS: u32 = 2;
-/// Steps of a trip's length.
-const STEP_M: f64 = 30.0;
 
 /// What a tracker does, by its fixes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -74,15 +95,20 @@ pub(super) struct Stationary {
     leaving: Option<Box<Leaving>>,
 }
 
-/// Fixes in a row that are away.
+/// Fixes in a row that are away, or on their way.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Leaving {
-    #[serde(with = "place::row")]
-    first: Place,
-    #[serde(with = "place::row")]
-    last: Place,
-    metres: f64,
+    /// The first that is away.
+    #[serde(with = "micros", default = "long_ago")]
+    since: Timestamp,
+    /// Of those that are away.
     count: u8,
+    /// Of those that said that they roll.
+    #[serde(default)]
+    rolled: u8,
+    /// What they are if it has left. Rows of the first builds had places instead.
+    #[serde(default)]
+    moving: Option<Moving>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -90,19 +116,42 @@ pub(super) struct Moving {
     #[serde(with = "micros")]
     started_at: Timestamp,
     start: Position,
-    /// Up to `counted`.
-    metres: f64,
-    #[serde(with = "place::row")]
-    counted: Place,
-    #[serde(with = "place::row")]
-    last: Place,
+    /// Unknown in rows of the first builds.
+    #[serde(default)]
+    way: Way,
     /// Where it may be coming to rest, and how far it had come then.
     #[serde(with = "place::row")]
     rest: Place,
+    #[serde(default, skip_serializing_if = "is_zero")]
     metres_to_rest: f64,
+    /// Fixes since then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    since_rest: u8,
+    /// It still rolled there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rolls: bool,
+    /// By those of its fixes since then that are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Stationary>,
     /// Its last fix said that the engine is off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     off: bool,
+}
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Self { since: long_ago(), count: 0, rolled: 0, moving: None }
+    }
+}
+
+/// Whether what moves has been at rest for long enough.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rests {
+    Not,
+    /// Up to this fix, and with it.
+    Here,
+    /// Before this fix, which is elsewhere or on its way there.
+    Until,
 }
 
 /// A change with the time at which it happened.
@@ -137,45 +186,61 @@ impl Moves {
         let Self::Moving(moving) = self else { return None };
         Some(match moving.off {
             true => (moving.rest.at + rules.stop_after, rules.stop_after),
-            false => (moving.last.at + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
+            false => (moving.last_at() + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
         })
     }
 
     /// That moment has come.
     pub fn stop(&mut self) -> Option<Told> {
         let Self::Moving(moving) = self else { return None };
-        let (told, rest) = (moving.ended(), moving.rest);
-        *self = Self::Standing(Stationary::at(rest));
+        let (told, place) = moving.ended();
+        *self = Self::Standing(place);
         Some(told)
     }
 
+    /// When its last fix was.
+    pub fn last_at(&self) -> Timestamp {
+        match self {
+            Self::Standing(standing) => {
+                let leaving = standing.leaving.as_ref().and_then(|leaving| leaving.moving.as_ref());
+                leaving.map_or(standing.last.at, Moving::last_at)
+            }
+            Self::Moving(moving) => moving.last_at(),
+        }
+    }
+
     /// An accepted fix, later than those before.
-    pub fn take(&mut self, fix: &Fix, rules: &TrackerRules, told: &mut Vec<Told>) {
-        let here = Place::of(fix);
+    pub fn take(&mut self, here: &Moment, rules: &TrackerRules, told: &mut Vec<Told>) {
         if let Self::Moving(moving) = self {
             // Nothing was heard for long, or it has been at rest for long enough.
-            let silent = here.at.since(moving.last.at) >= rules.trip_gap;
-            moving.off = fix.ignition == Some(false);
-            if !silent && !moving.rests(here, rules) {
+            let silent = here.place.at.since(moving.last_at()) >= rules.trip_gap;
+            moving.off = here.ignition == Some(false);
+            let rests = if silent { Rests::Until } else { moving.rests(here, rules) };
+            if rests == Rests::Not {
                 return;
             }
-            told.push(moving.ended());
-            let mut standing = Stationary::at(moving.rest);
-            if !silent {
-                standing.stays(here);
-            }
-            *self = Self::Standing(standing);
-            if !silent {
+            let (ended, place) = moving.ended();
+            told.push(ended);
+            *self = Self::Standing(place);
+            if rests == Rests::Here {
                 return;
             }
         }
         if let Self::Standing(standing) = self
-            && let Some(moving) = standing.leaves(fix, here, rules)
+            && let Some(moving) = standing.leaves(here, rules)
         {
             let (since, position) = (standing.since, standing.middle);
             let motion = Motion { change: MotionChange::Moving, position, since: Some(since), trip: None };
             told.push((moving.started_at, motion));
-            *self = Self::Moving(Box::new(moving));
+            *self = match moving.has_rested(rules) {
+                // It came to rest while that was confirmed.
+                true => {
+                    let (ended, place) = moving.ended();
+                    told.push(ended);
+                    Self::Standing(place)
+                }
+                false => Self::Moving(Box::new(Moving { off: here.ignition == Some(false), ..moving })),
+            };
         }
     }
 }
@@ -197,90 +262,170 @@ impl Stationary {
         self.leaving = None;
     }
 
-    fn leaves(&mut self, fix: &Fix, here: Place, rules: &TrackerRules) -> Option<Moving> {
-        let still = fix.speed_mps.is_some_and(|speed| speed < STILL_MPS);
-        let doubt = if fix.ignition == Some(false) {
-            OFF
-        } else if still {
-            STILL
-        } else {
-            1.0
-        };
-        let away = self.middle.distance_m(here.position()) - vague_m(&here, rules);
-        if away <= rules.trip_after_m * doubt {
-            self.stays(here);
-            return None;
-        }
+    fn wavers_m2(&self) -> f64 {
+        wavers_m2(&self.last) / f64::from(self.weight)
+    }
+
+    fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<Moving> {
+        let away = self.middle.distance_m(here.place.position()) - vague_m(&here.place, rules);
         let before = self.leaving.take();
-        let leaving = match before {
-            None => {
-                let metres = self.middle.distance_m(here.position());
-                Box::new(Leaving { first: here, last: here, metres, count: 1 })
-            }
-            Some(mut leaving) => {
-                leaving.metres += leaving.last.position().distance_m(here.position());
-                leaving.last = here;
-                leaving.count = leaving.count.saturating_add(1);
-                leaving
-            }
-        };
-        let long = here.at.since(leaving.first.at) >= LEAVING_FOR || away > rules.trip_after_m * doubt * FAR;
-        if leaving.count < LEAVING_FIXES || !long {
-            self.leaving = Some(leaving);
+        let rolled = before.as_ref().map_or(0, |leaving| leaving.rolled);
+        // Who was seen to roll has come here.
+        let leaves_at = rules.trip_after_m * if rolled >= LEAVING_ROLLS { 1.0 } else { doubt(here) };
+        let is_away = away > leaves_at;
+        let is_leaving = is_away || rolls(here) && away > 0.0;
+        if !is_leaving {
+            self.stays(here.place);
             return None;
         }
-        Some(Moving {
+        let mut leaving = before.unwrap_or_default();
+        let at = here.place.at;
+        let rests = match &mut leaving.moving {
+            Some(moving) => moving.rests(here, rules),
+            None => {
+                leaving.moving = Some(self.sets_out(here, rules));
+                Rests::Not
+            }
+        };
+        leaving.rolled = leaving.rolled.saturating_add(u8::from(rolls(here)));
+        if !is_away {
+            leaving.count = 0;
+        } else {
+            leaving.since = if leaving.count == 0 { at } else { leaving.since };
+            leaving.count = leaving.count.saturating_add(here.place.count);
+        }
+        let long = at.since(leaving.since) >= LEAVING_FOR || away > leaves_at * FAR;
+        if rests == Rests::Here && leaving.count >= RESTED_FIXES || leaving.count >= LEAVING_FIXES && long {
+            return leaving.moving;
+        }
+        self.leaving = Some(leaving);
+        None
+    }
+
+    /// On its way to here, if it has left.
+    fn sets_out(&self, here: &Moment, rules: &TrackerRules) -> Moving {
+        let gone_m = self.middle.distance_m(self.last.position());
+        let vague = vague_m(&self.last, rules);
+        // The last that was counted for the place may have been on its way.
+        let way = match gone_m > vague {
+            true => Way::begin(self.last.position(), vague, GOES_MPS, self.last.at, gone_m),
+            false => {
+                let sure_m = vague / f64::from(self.weight).sqrt();
+                Way::begin(self.middle, sure_m, STANDS_STILL_MPS, self.last.at, 0.0)
+            }
+        };
+        let mut moving = Moving {
             started_at: self.last.at,
             start: self.middle,
-            metres: leaving.metres,
-            counted: here,
-            last: here,
-            rest: here,
-            metres_to_rest: leaving.metres,
+            way,
+            rest: here.place,
+            metres_to_rest: 0.0,
+            since_rest: 0,
+            rolls: false,
+            place: None,
             off: false,
-        })
+        };
+        moving.way.goes(here);
+        moving.comes_to(here);
+        moving
     }
 }
 
 impl Moving {
+    fn last_at(&self) -> Timestamp {
+        if self.way.is_known() { self.way.last().1 } else { self.rest.at }
+    }
+
     /// Takes a fix up; whether it has been at rest for long enough.
-    fn rests(&mut self, here: Place, rules: &TrackerRules) -> bool {
-        let step = self.counted.position().distance_m(here.position());
-        if step >= STEP_M.max(vague_m(&here, rules)) {
-            self.metres += step;
-            self.counted = here;
+    fn rests(&mut self, here: &Moment, rules: &TrackerRules) -> Rests {
+        if !self.way.is_known() {
+            let (place, sure_m) = (self.rest.position(), vague_m(&self.rest, rules));
+            self.way = Way::begin(place, sure_m, GOES_MPS, self.rest.at, self.metres_to_rest);
         }
-        let vague = vague_m(&here, rules);
-        let since_last = here.at.since(self.last.at).as_secs_f64();
-        let drives = self.last.position().distance_m(here.position()) - vague > CRAWL_MPS * since_last;
-        self.last = here;
-        let away = self.rest.position().distance_m(here.position()) - vague;
+        let ((last, last_at), vague) = (self.way.last(), vague_m(&here.place, rules));
+        let (at, position) = (here.place.at, here.place.position());
+        let from_rest_m = self.rest.position().distance_m(position);
+        let away = from_rest_m - vague.hypot(vague_m(&self.rest, rules));
+        // However slowly it came from there, it had been there for long enough before.
+        let comes_for = Duration::from_secs_f64(from_rest_m / CRAWL_MPS);
+        let had_rested = at.since(self.rest.at) >= rules.stop_after + comes_for;
+        let crawls_m = CRAWL_MPS * at.since(last_at).as_secs_f64();
         // Who still drives has not come to rest, however near.
-        if drives || away > rules.stop_within_m {
-            let rest = self.counted.position().distance_m(here.position());
-            self.comes_to(here, rest);
-            return false;
+        let drives = rolls(here) || last.distance_m(position) - vague > crawls_m;
+        let is_gone = drives || away > rules.stop_within_m;
+        if is_gone && had_rested {
+            return Rests::Until;
         }
-        here.at.since(self.rest.at) >= rules.stop_after
+        self.way.goes(here);
+        let arrives = self.rolls && at.since(self.rest.at) <= ROLLS_FOR;
+        if is_gone || arrives {
+            self.comes_to(here);
+            return Rests::Not;
+        }
+        self.since_rest = self.since_rest.saturating_add(1);
+        // The first few fixes behind it say how it came there.
+        if usize::from(self.since_rest) <= LAG {
+            self.metres_to_rest = self.way.metres_but(self.since_rest.into());
+        }
+        match &mut self.place {
+            Some(place) => place.stays(here.place),
+            None => self.place = Some(Stationary::at(here.place)),
+        }
+        if self.has_rested(rules) { Rests::Here } else { Rests::Not }
     }
 
-    fn comes_to(&mut self, rest: Place, metres: f64) {
-        self.rest = rest;
-        self.metres_to_rest = self.metres + metres;
+    fn has_rested(&self, rules: &TrackerRules) -> bool {
+        self.place.is_some() && self.last_at().since(self.rest.at) >= rules.stop_after
     }
 
-    fn ended(&self) -> Told {
-        let end = self.rest.position();
+    fn comes_to(&mut self, here: &Moment) {
+        self.rest = here.place;
+        self.since_rest = 0;
+        self.rolls = rolls(here);
+        self.place =
+            here.speed_mps().is_some_and(|speed| speed < STANDS_MPS).then(|| Stationary::at(here.place));
+    }
+
+    /// The trip, and where it stands since.
+    fn ended(&self) -> (Told, Stationary) {
+        let place = self.place.clone().unwrap_or_else(|| Stationary::at(self.rest));
+        let place = Stationary { since: self.rest.at, ..place };
+        let end = place.middle;
+        // What is left of the way to where it came to rest, without what the two waver.
+        let left = self.rest.position().distance_m(end).powi(2) - place.wavers_m2() - wavers_m2(&self.rest);
+        let to_rest = if self.since_rest == 0 { self.way.metres_but(0) } else { self.metres_to_rest };
         let trip = Trip {
             started_at: self.started_at,
             ended_at: self.rest.at,
             start: self.start,
             end,
-            distance_m: self.metres_to_rest.round(),
+            distance_m: (to_rest + left.max(0.0).sqrt()).round(),
         };
         let motion = Motion { change: MotionChange::Stopped, position: end, since: None, trip: Some(trip) };
-        (self.rest.at, motion)
+        ((self.rest.at, motion), place)
     }
+}
+
+/// How much further away it must be to have left, by what it says of itself.
+fn doubt(here: &Moment) -> f64 {
+    match (here.ignition, here.speed_mps()) {
+        (Some(false), _) => OFF,
+        (_, Some(speed)) if speed < STILL_MPS => STILL,
+        _ => 1.0,
+    }
+}
+
+fn rolls(here: &Moment) -> bool {
+    here.speed_mps().is_some_and(|speed| speed >= ROLLS_MPS)
+}
+
+/// Mean square of how far a fix is from where it is: its accuracy is the radius of 68 %.
+fn wavers_m2(place: &Place) -> f64 {
+    place.accuracy_m().map_or(0.0, |accuracy| 0.88 * accuracy * accuracy)
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 fn long_ago() -> Timestamp {

@@ -71,7 +71,7 @@ impl Place {
         geodesy::least_speed_mps(from, to, span)
     }
 
-    fn bytes(&self) -> [u8; BYTES] {
+    pub fn bytes(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         bytes[..8].copy_from_slice(&self.at.as_micros().to_be_bytes());
         bytes[8..12].copy_from_slice(&self.lat.to_be_bytes());
@@ -83,7 +83,7 @@ impl Place {
         bytes
     }
 
-    fn read(bytes: &[u8; BYTES]) -> Self {
+    pub fn read(bytes: &[u8; BYTES]) -> Self {
         let [a, b, c, d, e, f, g, h, rest @ ..] = *bytes;
         let [i, j, k, l, m, n, o, p, accuracy, y, count, more, inside @ ..] = rest;
         Self {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
-use super::late::{Revealed, SETTLES};
+use super::late::SETTLES;
 use super::redelivery::Budget;
 use super::stops::Stops;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
@@ -22,8 +22,9 @@ use crate::domain::time::Timestamp;
 /// Trackers that the hand passes with each fix, and with the fix of a new one that finds no room.
 const HAND: usize = 2;
 const HAND_IN_HASTE: usize = 64;
-/// Trackers whose late fixes may wait at a time; each of them is as large as three others.
-const MOST_BURSTS: usize = 20_000;
+/// Trackers whose late fixes may wait at a time; each of them is as large as three others, or as six where its trips
+/// are held.
+const MOST_BURSTS: usize = 10_000;
 
 pub(super) struct Trackers {
     pub held: Lookup<DeviceId, Box<Tracker>>,
@@ -79,7 +80,7 @@ impl Trackers {
         if tracker.dirty {
             self.dirty.push(device.clone());
         }
-        self.settling.extend(tracker.late.due().map(|(at, _)| (at, device.clone())));
+        self.settling.extend(tracker.due().map(|(at, _)| (at, device.clone())));
         self.stops.arm(&device, &mut tracker, rules);
         self.hand.push_back(device.clone());
         self.held.insert(device, Box::new(tracker));
@@ -153,13 +154,14 @@ impl Trackers {
         settling.into_iter().chain(self.stops.next_deadline()).min()
     }
 
-    /// A tracker whose late fixes are to be judged by then, or now where too many have some. More may come while the
-    /// connection that they came by is away or catches up, and for a while after that: `live_since` says when it did.
+    /// A tracker whose late fixes are to be judged by then, or now where too many have some, and what is due until when: all
+    /// of it, where nothing is said. More may come while the connection that they came by is away or catches up, and for
+    /// a while after that: `live_since` says when it did.
     fn pop_settling(
         &mut self,
         until: Timestamp,
         live_since: impl Fn(&SourceId) -> Option<Timestamp>,
-    ) -> Option<(Timestamp, DeviceId)> {
+    ) -> Option<(Timestamp, DeviceId, Option<Timestamp>)> {
         loop {
             let held_back: usize = self.held_back.values().map(BTreeSet::len).sum();
             let is_full = self.settling.len() + held_back > MOST_BURSTS;
@@ -168,14 +170,17 @@ impl Trackers {
                 _ if is_full => (until, self.pop_held_back()?),
                 _ => return None,
             };
-            let Some(late) = self.held.get(&device).map(|tracker| &tracker.late) else { continue };
-            let Some((due, via)) = late.due() else { continue };
-            if is_full || late.is_full() {
-                return Some((at.min(until), device));
+            let Some(tracker) = self.held.get(&device) else { continue };
+            let Some((due, via)) = tracker.due() else { continue };
+            if is_full {
+                return Some((at.min(until), device, None));
+            }
+            if tracker.late.is_full() {
+                return Some((at.min(until), device, Some(due)));
             }
             match live_since(via).map(|since| due.max(since + SETTLES)) {
                 Some(due) if due > until => _ = self.settling.insert((due, device)),
-                Some(_) => return Some((at.min(until), device)),
+                Some(_) => return Some((at.min(until), device, Some(until))),
                 None => _ = self.held_back.entry(via.clone()).or_default().insert(device),
             }
         }
@@ -313,7 +318,7 @@ impl Cleaner {
         let trackers = &mut self.trackers;
         let Some(tracker) = trackers.admit(&device) else { return Some(TOO_MANY_TRACKERS) };
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
-        let settled_at = tracker.late.due().map(|(at, via)| (at, via.clone()));
+        let settled_at = tracker.due().map(|(at, via)| (at, via.clone()));
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let told = fix.observed_at;
@@ -322,7 +327,7 @@ impl Cleaner {
         let (stands, is_astray) = (tracker.stands(), Stops::is_astray(tracker, &self.rules.tracker));
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         // A later moment is found when the earlier one comes, where that one is not held back with another source.
-        let due = tracker.late.due().filter(|(due, via)| {
+        let due = tracker.due().filter(|(due, via)| {
             settled_at.as_ref().is_none_or(|(before, before_via)| due < before || *via != before_via)
         });
         let due = due.map(|(at, _)| at);
@@ -411,25 +416,34 @@ impl Cleaner {
     fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
         let (sources, by_name) = (&self.sources, &self.by_name);
         let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
-        while let Some((at, device)) = self.trackers.pop_settling(until, live_since) {
-            let Some(tracker) = self.trackers.held.get_mut(&device) else { continue };
-            let Some(source) = tracker.late.due().map(|(_, via)| via.clone()) else { continue };
+        let rules = &self.rules.tracker;
+        while let Some((at, device, due)) = self.trackers.pop_settling(until, live_since) {
+            let Trackers { held, dirty, settling, stops, unjudged, .. } = &mut self.trackers;
+            let Some(tracker) = held.get_mut(&device) else { continue };
+            let Some(source) = tracker.due().map(|(_, via)| via.clone()) else { continue };
             let clean = !tracker.dirty;
-            let Revealed { changes, unjudged } =
-                tracker.settle(&device, &self.rules.tracker, &self.rules.fences);
-            self.trackers.unjudged += unjudged;
+            let revealed = tracker.settle(due, &device, rules, &self.rules.fences);
+            let told = tracker.settle_motion(due, rules);
+            *unjudged += revealed.unjudged;
             if clean {
-                self.trackers.dirty.push(device.clone());
+                dirty.push(device.clone());
             }
-            out.sightings.extend(changes.into_iter().map(
-                |Change { fence, change, fix, inferred, late, .. }| Sighting {
-                    source: source.clone(),
-                    observed_at: fix.observed_at,
-                    received_at: at,
-                    late,
-                    what: Seen::Fence { device: device.clone(), fence, change, fix, inferred },
-                },
-            ));
+            settling.extend(tracker.due().map(|(due, _)| (due, device.clone())));
+            stops.arm(&device, tracker, rules);
+            let say = |observed_at, late, what| Sighting {
+                source: source.clone(),
+                observed_at,
+                received_at: at,
+                late,
+                what,
+            };
+            for Change { fence, change, fix, inferred, late, .. } in revealed.changes {
+                let (at, device) = (fix.observed_at, device.clone());
+                out.sightings.push(say(at, late, Seen::Fence { device, fence, change, fix, inferred }));
+            }
+            for (observed_at, motion) in told {
+                out.sightings.push(say(observed_at, false, Seen::Motion { device: device.clone(), motion }));
+            }
         }
     }
 }

@@ -346,9 +346,10 @@ impl Tracker {
         }
     }
 
-    /// It drives: whatever was said, it stands at no door.
+    /// It drives: whatever was said before, it stands at no door. (What it did where it could not be heard is told later.)
     pub(super) fn set_out(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| stay.said) {
+        let said_before = |stay: &Stay| stay.said && stay.from <= cause.observed_at;
+        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| said_before(stay)) {
             self.undock(vehicle, &door, stay.from, cause, out);
         }
     }

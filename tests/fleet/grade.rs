@@ -13,6 +13,9 @@ const BESIDE_US: i64 = 120_000_000;
 /// A stop is told after it has lasted, and after its fixes have arrived.
 const TOLD_WITHIN_US: i64 = 2 * 3600 * 1_000_000;
 
+/// A trip is remarked on whose length is off by more than this share.
+const REMARKED: f64 = 0.1;
+
 #[derive(Clone, Debug, Default)]
 pub struct Grade {
     pub due: usize,
@@ -23,7 +26,7 @@ pub struct Grade {
     /// Seconds between when it was entered and when that was said to be.
     off_s: Vec<f64>,
     pub trips: Trips,
-    /// Each visit that was spurious, in words.
+    /// Each visit that was spurious and each trip that was missed or is far off, in words.
     pub remarks: Vec<String>,
 }
 
@@ -111,12 +114,25 @@ impl Grade {
                     .filter(|(_, both)| *both > 0)
                     .max_by_key(|(_, both)| *both);
                 self.trips.due += usize::from(is_due);
+                let what = format!(
+                    "v{vehicle} drove {:.0} m from {:.0} to {:.0} s",
+                    drive.length_m, drive.from_s, drive.until_s
+                );
                 match most {
                     Some((nth, _)) => {
                         let trip = said.swap_remove(nth);
                         self.trips.metres.push((drive.length_m, trip.distance_m));
+                        if ((trip.distance_m - drive.length_m) / drive.length_m).abs() > REMARKED {
+                            let [from, until] = [trip.from_us, trip.until_us].map(|us| us as f64 / 1e6);
+                            let said = format!("{:.0} m from {from:.0} to {until:.0} s", trip.distance_m);
+                            self.remarks.push(format!("{what}, said were {said}"));
+                        }
                     }
-                    None => self.trips.missed += usize::from(is_due),
+                    None if is_due => {
+                        self.trips.missed += 1;
+                        self.remarks.push(format!("{what}, and nothing was said"));
+                    }
+                    None => {}
                 }
             }
         }

@@ -20,15 +20,16 @@ fn graded(report: &Report) -> &[Grade; 2] {
 
 #[test]
 fn visits_and_trips_of_a_town_are_told_once_each() {
-    for (name, recall, trips) in [("town", 0.99, 0.97), ("bad network", 0.99, 0.85)] {
+    for name in ["town", "bad network", "wrong clocks"] {
         let report = report(name, 12);
         let [ours, bare] = graded(&report);
         assert!(ours.due >= 150, "{report}");
-        assert!(ours.recall() >= recall && ours.precision() >= 0.995, "{report}");
+        assert!(ours.recall() >= 0.99 && ours.precision() >= 0.995, "{report}");
         assert!(ours.spurious < bare.spurious, "{report}");
-        assert!(ours.trips.missed as f64 <= ours.trips.due as f64 * (1.0 - trips), "{report}");
+        assert!(ours.trips.missed <= 1, "{report}");
         assert_eq!(ours.trips.spurious, 0, "{report}");
-        assert!(ours.trips.off(0.5) <= 0.025, "{report}");
+        assert!(ours.trips.off(0.5) <= 0.01 && ours.trips.off(0.95) <= 0.04, "{report}");
+        assert!(ours.trips.off_in_all().abs() <= 0.01, "{report}");
     }
 }
 

@@ -69,6 +69,13 @@ pub const FIRST_FIX_S: [f64; 2] = [20.0, 45.0];
 pub const COLD_S: f64 = 30.0;
 pub const COLD_TIMES: f64 = 6.0;
 
+/// Error of one axis of its speed, which it measures by Doppler shift. Under open sky datasheets promise 0.05 m/s (u-blox
+/// M8: half of the time, at 30 m/s); between high buildings, where what it hears is reflected, several tenths are usual
+/// (assumed, as under a roof).
+pub const OPEN_MPS: f64 = 0.1;
+pub const CANYON_MPS: f64 = 0.7;
+pub const INDOORS_MPS: f64 = 0.4;
+
 // --- Networks ---------------------------------------------------------------------------------------
 
 /// Delay of a message: mobile networks, assumed.

@@ -6,8 +6,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::parameters::{
-    CANYON_M, CANYON_WANDERS_S, COLD_S, COLD_TIMES, INDOORS_M, INDOORS_WANDERS_S, NOISE_M, OPEN_M,
-    OPEN_WANDERS_S, OUTLIER_M, OUTLIER_SAYS_M, OUTLIERS, SAYS_CANYON, SAYS_OPEN,
+    CANYON_M, CANYON_MPS, CANYON_WANDERS_S, COLD_S, COLD_TIMES, INDOORS_M, INDOORS_MPS, INDOORS_WANDERS_S,
+    NOISE_M, OPEN_M, OPEN_MPS, OPEN_WANDERS_S, OUTLIER_M, OUTLIER_SAYS_M, OUTLIERS, SAYS_CANYON, SAYS_OPEN,
 };
 use super::roads::{Place, Sky};
 use crate::dice::normal;
@@ -61,5 +61,22 @@ impl Receiver {
         }
         let accuracy = size * RADIUS * dice.random_range(says[0]..says[1]);
         Some((found, accuracy.max(2.0).round()))
+    }
+
+    /// Speed and course that it tells, of true ones.
+    pub fn velocity(
+        &self,
+        (speed_mps, course_deg): (f64, f64),
+        sky: Sky,
+        dice: &mut ChaCha8Rng,
+    ) -> (f64, f64) {
+        let deviation = match sky {
+            Sky::Open | Sky::None => OPEN_MPS,
+            Sky::Canyon => CANYON_MPS,
+            Sky::Indoors => INDOORS_MPS,
+        };
+        let (sin, cos) = course_deg.to_radians().sin_cos();
+        let [east, north] = [sin, cos].map(|share| speed_mps * share + normal(dice) * deviation);
+        (east.hypot(north), east.atan2(north).to_degrees().rem_euclid(360.0))
     }
 }

@@ -19,6 +19,9 @@ pub fn fixes(scenario: &Scenario, vehicle: usize, log: &Log, dice: &mut ChaCha8R
     let off_s = dice.random_range(trackers.clock_off_s[0]..trackers.clock_off_s[1]);
     let ahead = wrong_clock(scenario, dice);
     let mut receiver = Receiver::new(dice);
+    // Dice of its own: what it tells of its speed changes nothing else.
+    let mut of_speed = dice.clone();
+    of_speed.set_stream(1);
     let (mut fixes, mut at_s) = (Vec::new(), dice.random_range(0.0..trackers.parked_s.min(60.0)));
     let (mut was_on, mut off_since_s) = (false, 0.0);
     while at_s < ends_s {
@@ -38,14 +41,16 @@ pub fn fixes(scenario: &Scenario, vehicle: usize, log: &Log, dice: &mut ChaCha8R
         if let Some((place, accuracy_m)) = receiver.fix(state.place, state.sky, at_s, dice) {
             let ahead_s =
                 if ahead.is_some_and(|(from, until)| (from..until).contains(&at_s)) { DAY_S } else { 0.0 };
+            let told = (state.speed_mps, state.course_deg);
+            let (speed_mps, course_deg) = receiver.velocity(told, state.sky, &mut of_speed);
             fixes.push(Fix {
                 vehicle,
                 at_us: micros(at_s + off_s + ahead_s),
                 arrives_us: micros(at_s),
                 place,
                 accuracy_m,
-                speed_mps: state.speed_mps,
-                course_deg: state.course_deg,
+                speed_mps,
+                course_deg,
                 ignition: trackers.tell_ignition.then_some(is_on),
             });
         }

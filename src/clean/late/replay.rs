@@ -7,7 +7,7 @@ use super::told::{Memory, Told};
 use super::{Late, Place};
 use crate::clean::fence_index::FenceIndex;
 use crate::clean::geofence::{Change, FenceState, Way, adopt};
-use crate::clean::motion::Moves;
+use crate::clean::motion::{Moment, Moves};
 use crate::config::{FenceConfig, TrackerRules};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, FenceId};
@@ -106,7 +106,11 @@ impl Late {
             if !way.is_empty() {
                 way.extend(kept.iter().map(|place| (*place, false)));
                 way.sort_by_key(|(place, is_late)| (place.at, *is_late));
-                runs.extend(Run::new(&plausible(&way, now.rules), now, ends == self.kept.len()));
+                runs.extend(Run::new(
+                    &plausible(&way, |place| place, now.rules),
+                    now,
+                    ends == self.kept.len(),
+                ));
             }
             begins = ends;
         }
@@ -116,13 +120,17 @@ impl Late {
 
 /// Without late ones that nothing else confirms: as with those in order, what cannot be reached is believed once enough
 /// agree.
-fn plausible(way: &[(Place, bool)], rules: &TrackerRules) -> Vec<Place> {
-    let together = way.chunk_by(|(a, _), (b, _)| a.speed_to(b) <= rules.max_speed_mps);
+pub(in crate::clean) fn plausible<T: Copy>(
+    way: &[(T, bool)],
+    place: impl Fn(&T) -> &Place,
+    rules: &TrackerRules,
+) -> Vec<T> {
+    let together = way.chunk_by(|(a, _), (b, _)| place(a).speed_to(place(b)) <= rules.max_speed_mps);
     let believed = together.filter(|places| {
-        let fixes: u32 = places.iter().map(|(place, _)| u32::from(place.count)).sum();
+        let fixes: u32 = places.iter().map(|(one, _)| u32::from(place(one).count)).sum();
         fixes >= rules.jump_confirmations || places.iter().any(|(_, is_late)| !is_late)
     });
-    believed.flatten().map(|(place, _)| *place).collect()
+    believed.flatten().map(|(one, _)| *one).collect()
 }
 
 impl Run {
@@ -134,7 +142,7 @@ impl Run {
             let fix = place.fix(now.device);
             let steady = moves.as_ref().and_then(|moves| moves.steadied(&fix, now.rules));
             match &mut moves {
-                Some(moves) => moves.take(&fix, now.rules, &mut Vec::new()),
+                Some(moves) => moves.take(&Moment::of(&fix), now.rules, &mut Vec::new()),
                 None => moves = Some(Moves::begin(&fix)),
             }
             Step { fix, count: place.count.into(), steady }

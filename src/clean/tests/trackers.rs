@@ -298,3 +298,32 @@ fn a_clock_that_is_wrong_is_told_once_it_is_sure_and_again_when_it_is_right() {
     (30..40).for_each(|nth| says(&mut rig, nth * 10_000, nth - 2 * day));
     assert_eq!(told, [(30, 86_400), (120, 0), (220, -7168 * 86_400), (300, 0)]);
 }
+
+/// The same for those whose trips are held: on the road, away for an hour, and back with the newest first.
+#[test]
+fn while_trips_of_an_outage_are_held_a_tracker_takes_six_kibibytes() {
+    const TRACKERS: usize = 200;
+    let intake = limits(TRACKERS);
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake), Cleaned::default());
+    let source = SourceId::from("broker");
+    let give = |cleaner: &mut Cleaner, out: &mut Cleaned, second: i64, received: i64| {
+        for tracker in 0..TRACKERS {
+            let device = format!("r/fleet/truck-{tracker:06}").into();
+            let driven =
+                Fix { device, speed_mps: Some(11.0), ..fix(second * 1000, 50.1 + second as f64 * 1e-4) };
+            cleaner.reading(Reading::Fix(driven), &source, at(received), out);
+            out.sightings.clear();
+        }
+        drop(rows_of(cleaner));
+    };
+    let burst = allocation_counter::measure(|| {
+        (0..30).for_each(|nth| give(&mut cleaner, &mut out, nth * 10, nth * 10_000));
+        for nth in 0..330 {
+            give(&mut cleaner, &mut out, (360 - nth) * 10, 3_600_000 + nth * 50);
+        }
+        out = Cleaned::default();
+    });
+    let beside = burst.bytes_current - i64::try_from(cleaner.remembered().redelivery_bytes).unwrap();
+    let each = beside / TRACKERS as i64;
+    assert!((4096..=6144).contains(&each), "{each} bytes");
+}

@@ -82,3 +82,123 @@ fn restarted(cleaner: &mut Cleaner) -> Cleaner {
     again.restore(rows).unwrap();
     again
 }
+
+/// By the minute: it stands at 50.1, drives from the fifth to the 15th minute, stands until the 40th, drives back until
+/// the 50th, and stands.
+fn there_and_back(minute: i64) -> f64 {
+    let way = if minute < 30 { minute.clamp(5, 15) - 5 } else { 50 - minute.clamp(40, 50) };
+    50.1 + way as f64 * 0.005
+}
+
+/// Heard in order but for these minutes, whose fixes come in this order behind that of the last.
+fn told_where(away: std::ops::RangeInclusive<i64>, order: &[i64]) -> Vec<Sighting> {
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    let back = *away.end() + 1;
+    let live = (0..=70).filter(|minute| !away.contains(minute));
+    let mut steps: Vec<Step> = Vec::new();
+    for minute in live {
+        steps.push(Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, there_and_back(minute)));
+        if minute == back {
+            let late = order.iter().zip(1..).map(|(minute, nth)| {
+                Step::Fix(minute * MINUTE_MS, back * MINUTE_MS + nth * 200, there_and_back(*minute))
+            });
+            steps.extend(late);
+        }
+    }
+    steps.push(Step::Tick(80 * MINUTE_MS));
+    run_with_restarts(&mut cleaner, &steps, &mut out);
+    out.sightings.retain(|sighting| matches!(sighting.what, Seen::Motion { .. }));
+    out.sightings
+}
+
+/// A restart before every seventh step.
+fn run_with_restarts(cleaner: &mut Cleaner, steps: &[Step], out: &mut Cleaned) {
+    let mut kept = std::collections::BTreeMap::new();
+    for steps in steps.chunks(7) {
+        run(cleaner, steps, out);
+        for row in rows_of(cleaner) {
+            match row.value {
+                Some(value) => drop(kept.insert((row.kind, row.key), value)),
+                None => drop(kept.remove(&(row.kind, row.key))),
+            }
+        }
+        let rows = kept
+            .iter()
+            .map(|((kind, key), value): (&(_, String), _)| (*kind, key.clone(), Vec::clone(value)));
+        *cleaner = Cleaner::new(&rules(), &intake());
+        cleaner.restore(rows).unwrap();
+        link(cleaner, -60, up(), out);
+    }
+}
+
+/// Begin, end (minutes) and length of each trip, and how many changes were told.
+fn trips_of(told: &[Sighting]) -> (Vec<(i64, i64, f64)>, usize) {
+    let minute = |at_time: Timestamp| at_time.micros_after(at(0)) / 60_000_000;
+    let trips = told.iter().filter_map(|sighting| match &sighting.what {
+        Seen::Motion { motion, .. } => motion.trip.as_ref(),
+        _ => None,
+    });
+    let trips = trips.map(|trip| (minute(trip.started_at), minute(trip.ended_at), trip.distance_m));
+    (trips.collect(), told.len())
+}
+
+#[test]
+fn trips_whose_fixes_come_behind_newer_ones_are_told_whole_and_once() {
+    let (in_order, count) = trips_of(&told_where(100..=100, &[]));
+    let times: Vec<_> = in_order.iter().map(|(from, until, _)| (*from, *until)).collect();
+    assert_eq!((times, count), (vec![(5, 15), (40, 50)], 4));
+    // In the middle of the first; from there into the second; the whole of the second with the stops beside it, as
+    // it stands then where it stood before.
+    for away in [8..=12, 8..=44, 20..=44, 3..=60, 12..=60] {
+        let newest_first: Vec<i64> = away.clone().rev().collect();
+        let oldest_first: Vec<i64> = away.clone().collect();
+        let middle = oldest_first.len() / 2;
+        let shuffled = [&newest_first[middle..], &oldest_first[middle..]].concat();
+        for order in [newest_first, oldest_first, shuffled] {
+            let (trips, count) = trips_of(&told_where(away.clone(), &order));
+            assert_eq!(count, 4, "{away:?} {trips:?}");
+            for ((from, until, metres), (then_from, then_until, then_metres)) in trips.iter().zip(&in_order) {
+                assert_eq!((from, until), (then_from, then_until), "{away:?}");
+                assert!(
+                    (metres - then_metres).abs() < then_metres * 0.01,
+                    "{away:?}: {metres}, {then_metres}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn where_nothing_late_comes_what_a_gap_hides_is_told_soon() {
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    let heard = (0..=8)
+        .chain(20..=20)
+        .map(|minute| Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, there_and_back(minute)));
+    run(&mut cleaner, &heard.collect::<Vec<_>>(), &mut out);
+    assert_eq!(trips(&out), [("300000 Moving".to_owned(), 8)]);
+    let standing =
+        (21..=24).map(|minute| Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, there_and_back(minute)));
+    run(&mut cleaner, &standing.collect::<Vec<_>>(), &mut out);
+    assert_eq!(trips(&out)[1..], [("1200000 Stopped".to_owned(), 23)]);
+}
+
+#[test]
+fn nothing_that_a_gap_hides_is_told_while_the_source_is_away() {
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    let fix = |minute: i64, received: i64| Step::Fix(minute * MINUTE_MS, received, there_and_back(minute));
+    let heard: Vec<Step> = (0..=8).map(|minute| fix(minute, minute * MINUTE_MS)).collect();
+    run(&mut cleaner, &heard, &mut out);
+    // The newest came through, and then the line was cut.
+    run(&mut cleaner, &[fix(20, 20 * MINUTE_MS)], &mut out);
+    link(&mut cleaner, 20, LinkState::Down { reason: "cut".into() }, &mut out);
+    run(&mut cleaner, &[Step::Tick(40 * MINUTE_MS)], &mut out);
+    link(&mut cleaner, 45, up(), &mut out);
+    let late = (9..=19).rev().map(|minute| fix(minute, 45 * MINUTE_MS + 20 - minute));
+    run(&mut cleaner, &late.collect::<Vec<_>>(), &mut out);
+    assert_eq!(trips(&out).len(), 1);
+    run(&mut cleaner, &[Step::Tick(47 * MINUTE_MS)], &mut out);
+    assert_eq!(trips(&out)[1..], [("900000 Stopped".to_owned(), 45)]);
+}
