@@ -194,6 +194,7 @@ fn event(start: Timestamp, n: u64) -> Event {
                 course_deg: Some(90.0),
                 battery_percent: Some(77.0),
                 ignition: None,
+                odometer_m: None,
                 digest: Digest(n),
                 retained: false,
             });

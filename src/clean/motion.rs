@@ -66,6 +66,9 @@ const GOES_MPS: f64 = 10.0;
 const STANDS_STILL_MPS: f64 = 0.1;
 /// The fix after one that rolls comes so soon that it is rather the first at the place.
 const ROLLS_FOR: Duration = Duration::from_secs(60);
+/// A trip is measured by an odometer that counts it in at least so many steps, and shows no more than that of a fast train.
+const STEPS: u32 = 50;
+const MOST_MPS: f64 = 100.0;
 /// Where there is no network, what happens is told afterwards, in order: silence alone ends a trip after so many gaps, while
 /// a fix behind one gap ends it at once.
 const SILENT_GAPS: u32 = 2;
@@ -91,6 +94,9 @@ pub(super) struct Stationary {
     /// The last fix here.
     #[serde(with = "place::row")]
     last: Place,
+    /// What its odometer showed last here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    odometer_m: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     leaving: Option<Box<Leaving>>,
 }
@@ -133,6 +139,9 @@ pub(super) struct Moving {
     /// By those of its fixes since then that are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     place: Option<Stationary>,
+    /// What its odometer showed before it set out, and where it may be coming to rest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    odometer_m: [Option<u32>; 2],
     /// Its last fix said that the engine is off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     off: bool,
@@ -159,7 +168,7 @@ pub(super) type Told = (Timestamp, Motion);
 
 impl Moves {
     pub fn begin(fix: &Fix) -> Self {
-        Self::Standing(Stationary::at(Place::of(fix)))
+        Self::Standing(Stationary::at(Place::of(fix), moment::odometer_m(fix)))
     }
 
     /// Where a fix is that is no further from where it stands than it is vague, and how sure that is: the middle of the
@@ -246,13 +255,14 @@ impl Moves {
 }
 
 impl Stationary {
-    fn at(place: Place) -> Self {
+    fn at(place: Place, odometer_m: Option<u32>) -> Self {
         let (since, middle) = (place.at, place.position());
-        Self { since, middle, weight: 1, followed: since, last: place, leaving: None }
+        Self { since, middle, weight: 1, followed: since, last: place, odometer_m, leaving: None }
     }
 
     /// A fix that belongs to the place.
-    fn stays(&mut self, here: Place) {
+    fn stays(&mut self, Moment { place: here, odometer_m, .. }: Moment) {
+        self.odometer_m = odometer_m.or(self.odometer_m);
         if here.at.since(self.followed) >= ERR_ALIKE {
             self.weight = (self.weight + 1).min(MOST_WEIGHT);
             self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
@@ -275,7 +285,7 @@ impl Stationary {
         let is_away = away > leaves_at;
         let is_leaving = is_away || rolls(here) && away > 0.0;
         if !is_leaving {
-            self.stays(here.place);
+            self.stays(*here);
             return None;
         }
         let mut leaving = before.unwrap_or_default();
@@ -323,6 +333,7 @@ impl Stationary {
             since_rest: 0,
             rolls: false,
             place: None,
+            odometer_m: [self.odometer_m, None],
             off: false,
         };
         moving.way.goes(here);
@@ -368,8 +379,8 @@ impl Moving {
             self.metres_to_rest = self.way.metres_but(self.since_rest.into());
         }
         match &mut self.place {
-            Some(place) => place.stays(here.place),
-            None => self.place = Some(Stationary::at(here.place)),
+            Some(place) => place.stays(*here),
+            None => self.place = Some(Stationary::at(here.place, here.odometer_m)),
         }
         if self.has_rested(rules) { Rests::Here } else { Rests::Not }
     }
@@ -380,29 +391,50 @@ impl Moving {
 
     fn comes_to(&mut self, here: &Moment) {
         self.rest = here.place;
+        self.odometer_m[1] = here.odometer_m;
         self.since_rest = 0;
         self.rolls = rolls(here);
-        self.place =
-            here.speed_mps().is_some_and(|speed| speed < STANDS_MPS).then(|| Stationary::at(here.place));
+        self.place = here
+            .speed_mps()
+            .is_some_and(|speed| speed < STANDS_MPS)
+            .then(|| Stationary::at(here.place, here.odometer_m));
     }
 
     /// The trip, and where it stands since.
     fn ended(&self) -> (Told, Stationary) {
-        let place = self.place.clone().unwrap_or_else(|| Stationary::at(self.rest));
-        let place = Stationary { since: self.rest.at, ..place };
+        let place = self.place.clone().unwrap_or_else(|| Stationary::at(self.rest, self.odometer_m[1]));
+        let odometer_m = place.odometer_m.or(self.odometer_m[1]);
+        let place = Stationary { since: self.rest.at, odometer_m, ..place };
         let end = place.middle;
         // What is left of the way to where it came to rest, without what the two waver.
         let left = self.rest.position().distance_m(end).powi(2) - place.wavers_m2() - wavers_m2(&self.rest);
         let to_rest = if self.since_rest == 0 { self.way.metres_but(0) } else { self.metres_to_rest };
+        let by_odometer = self.by_odometer(odometer_m, end);
         let trip = Trip {
             started_at: self.started_at,
             ended_at: self.rest.at,
             start: self.start,
             end,
-            distance_m: (to_rest + left.max(0.0).sqrt()).round(),
+            distance_m: by_odometer.unwrap_or_else(|| (to_rest + left.max(0.0).sqrt()).round()),
+            by_odometer: by_odometer.is_some(),
+            odometer_m: odometer_m.map(f64::from),
         };
         let motion = Motion { change: MotionChange::Stopped, position: end, since: None, trip: Some(trip) };
         ((self.rest.at, motion), place)
+    }
+}
+
+impl Moving {
+    /// How far it came by its odometer, where that is no coarser than a trip's length should be, and can be true.
+    fn by_odometer(&self, end_m: Option<u32>, end: Position) -> Option<f64> {
+        let (start_m, end_m) = (self.odometer_m[0]?, end_m?);
+        let metres = end_m.checked_sub(start_m)?;
+        let step = [1000, 100, 10].into_iter().find(|step| start_m % step == 0 && end_m % step == 0);
+        let is_fine = metres >= step.unwrap_or(1) * STEPS;
+        let metres = f64::from(metres);
+        let straight = self.start.distance_m(end) - wavers_m2(&self.rest).sqrt();
+        let fastest = MOST_MPS * self.rest.at.since(self.started_at).as_secs_f64();
+        (is_fine && (straight..=fastest).contains(&metres)).then_some(metres)
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) mod exact_fix {
             course: fix.course_deg,
             battery: fix.battery_percent,
             ignition: fix.ignition,
+            odometer: fix.odometer_m,
             digest: fix.digest,
             retained: fix.retained,
         }
@@ -125,6 +126,7 @@ pub(super) mod exact_fix {
             course_deg: row.course,
             battery_percent: row.battery,
             ignition: row.ignition,
+            odometer_m: row.odometer,
             digest: row.digest,
             retained: row.retained,
         })
@@ -151,6 +153,8 @@ pub(super) mod exact_fix {
         battery: Option<f64>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ignition: Option<bool>,
+        #[serde(with = "maybe_exact", default, skip_serializing_if = "Option::is_none")]
+        odometer: Option<f64>,
         digest: Digest,
         retained: bool,
     }

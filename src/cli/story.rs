@@ -218,7 +218,8 @@ fn motion_sentence(who: &str, motion: &Motion) -> String {
     match (&motion.trip, motion.change) {
         (Some(trip), _) => {
             let (km, took) = (trip.distance_m / 1000.0, span(trip.ended_at.since(trip.started_at)));
-            format!("{who} comes to rest at {lat:.5}, {lon:.5} after a trip of {km:.1} km in {took}")
+            let by = if trip.by_odometer { " by its odometer" } else { "" };
+            format!("{who} comes to rest at {lat:.5}, {lon:.5} after a trip of {km:.1} km{by} in {took}")
         }
         (None, MotionChange::Stopped) => format!("{who} comes to rest at {lat:.5}, {lon:.5}"),
         (None, MotionChange::Moving) => format!("{who} sets out from {lat:.5}, {lon:.5}"),

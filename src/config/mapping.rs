@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::document::Section;
 use super::problems::{ConfigError, Report};
-use crate::decode::gps::json::{FixesPath, Mapping, Path, SpeedUnit, TimeFormat};
+use crate::decode::gps::json::{DistanceUnit, FixesPath, Mapping, Path, SpeedUnit, TimeFormat};
 
 /// Documents that others define.
 pub const PRESETS: [(&str, &str); 3] = [
@@ -24,6 +24,10 @@ pub(super) const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
     ("knots", SpeedUnit::Knots),
     ("mph", SpeedUnit::MilesPerHour),
 ];
+
+pub(super) const DISTANCE_UNITS: [(&str, DistanceUnit); 3] =
+    [("m", DistanceUnit::Metres), ("km", DistanceUnit::Kilometres), ("miles", DistanceUnit::Miles)];
+pub(super) const NEEDED_DISTANCE_UNIT: &str = "\"m\", \"km\" or \"miles\": nobody can guess it";
 
 /// Reads a mapping that is a document of its own.
 pub fn parse_mapping(text: &str) -> Result<Mapping, ConfigError> {
@@ -73,6 +77,13 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     let course = own("course", |of| &of.course, &base).unwrap_or_default();
     let battery = own("battery", |of| &of.battery, &base).unwrap_or_default();
     let ignition = own("ignition", |of| &of.ignition, &base).unwrap_or_default();
+    let odometer = own("odometer", |of| &of.odometer, &base).unwrap_or_default();
+    let base_unit = base.as_ref().filter(|of| !of.odometer.is_empty()).map(|of| of.odometer_unit);
+    let odometer_unit = section.choice("odometer_unit", &DISTANCE_UNITS).or(base_unit);
+    let odometer_unit = match odometer_unit {
+        None if !odometer.is_empty() => section.need("odometer_unit", None, NEEDED_DISTANCE_UNIT),
+        unit => unit.or(Some(DistanceUnit::Metres)),
+    };
     section.finish();
     Some(Mapping {
         fixes: fixes.unwrap_or_default(),
@@ -89,6 +100,8 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         course,
         battery,
         ignition,
+        odometer,
+        odometer_unit: odometer_unit?,
     })
 }
 

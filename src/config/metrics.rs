@@ -4,9 +4,9 @@
 use toml::de::DeTable;
 
 use super::document::Section;
-use super::mapping::{SPEED_UNITS, TIME_FORMATS};
+use super::mapping::{DISTANCE_UNITS, NEEDED_DISTANCE_UNIT, SPEED_UNITS, TIME_FORMATS};
 use super::problems::{ConfigError, Report};
-use crate::decode::gps::json::{SpeedUnit, TimeFormat};
+use crate::decode::gps::json::{DistanceUnit, SpeedUnit, TimeFormat};
 use crate::decode::gps::sparkplug::{MetricMapping, Part};
 
 /// Reads a mapping that is a document of its own.
@@ -26,6 +26,7 @@ pub(super) fn metrics(section: Section<'_>) -> Option<MetricMapping> {
     let allowed = "the name of a metric such as \"Position/Latitude\", or several as an array";
     let name = |text: &str| if text.is_empty() { Err("not a name") } else { Ok(text.to_owned()) };
     let unit = section.choice("speed_unit", &SPEED_UNITS);
+    let odometer_unit = section.choice("odometer_unit", &DISTANCE_UNITS);
     let time_format = section.choice("time_format", &TIME_FORMATS);
     let mut names = Vec::new();
     for part in Part::ALL {
@@ -38,12 +39,15 @@ pub(super) fn metrics(section: Section<'_>) -> Option<MetricMapping> {
                 "\"m/s\", \"km/h\", \"knots\" or \"mph\": nobody can guess it",
             );
         }
+        if part == Part::Odometer && given.is_some() && odometer_unit.is_none() {
+            section.need("odometer_unit", None::<DistanceUnit>, NEEDED_DISTANCE_UNIT);
+        }
         let usual = || part.usual_names();
         // Of a unit follows that there is a speed.
         let may_guess = is_guessed && (part != Part::Speed || unit.is_some());
         names.push((part, given.or_else(|| may_guess.then(usual)).unwrap_or_default()));
     }
     section.finish();
-    let unit = unit.unwrap_or(SpeedUnit::MetresPerSecond);
-    Some(MetricMapping::new(names, unit, time_format.unwrap_or(TimeFormat::Milliseconds)))
+    let units = (unit.unwrap_or(SpeedUnit::MetresPerSecond), odometer_unit.unwrap_or(DistanceUnit::Metres));
+    Some(MetricMapping::new(names, units, time_format.unwrap_or(TimeFormat::Milliseconds)))
 }

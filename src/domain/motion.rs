@@ -35,6 +35,11 @@ pub struct Trip {
     pub ended_at: Timestamp,
     pub start: Position,
     pub end: Position,
-    /// Along the fixes, without what a position wavers.
+    /// By its odometer, or along the fixes, without what a position wavers.
     pub distance_m: f64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_odometer: bool,
+    /// What its odometer showed when it ended, where it tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odometer_m: Option<f64>,
 }

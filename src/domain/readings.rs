@@ -71,6 +71,9 @@ pub struct Fix {
     pub battery_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ignition: Option<bool>,
+    /// What the vehicle's odometer shows, or the tracker's own counter of metres.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub odometer_m: Option<f64>,
     /// Of the message this fix came in, or of what the fix says where there are several in one.
     pub digest: Digest,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
@@ -90,6 +93,7 @@ impl Fix {
             course_deg: None,
             battery_percent: None,
             ignition: None,
+            odometer_m: None,
             digest,
             retained: false,
         }
@@ -101,7 +105,8 @@ impl Fix {
         geodesy::least_speed_mps(from, to, later.observed_at.since(self.observed_at))
     }
 
-    /// Of all that it says but whose it is: the same position told twice, in whatever messages, is one fix.
+    /// Of all that it says but whose it is and what its odometer shows: the same position told twice, in whatever messages, is
+    /// one fix.
     pub fn said(&self) -> Digest {
         let Position { lat, lon } = self.position;
         let optional =

@@ -169,6 +169,38 @@ fn drive(legs: &[(i64, i64, f64)]) -> Vec<Fix> {
     fixes
 }
 
+/// Seen at both ends alone: round three sides of a square, 9 km, of which it is 3 km as the crow flies.
+fn round_by(odometer_m: impl Fn(f64) -> Option<f64>) -> Trip {
+    let by = |second: i64, metres: f64| {
+        let east = (metres / 9000.0) * 3000.0;
+        Fix { odometer_m: odometer_m(metres), ..fix(second, [0.0, east]) }
+    };
+    let stands = (0..60).map(|nth| by(nth * 10, 0.0));
+    let arrived = (0..60).map(|nth| by(1400 + nth * 10, 9000.0));
+    let told = told_of(stands.chain(arrived));
+    let trips: Vec<Trip> = told.iter().filter_map(|(_, motion)| motion.trip.clone()).collect();
+    let [trip] = <[Trip; 1]>::try_from(trips).expect("one trip");
+    trip
+}
+
+#[test]
+fn a_trip_is_as_long_as_its_odometer_says_where_that_can_be() {
+    let by = |start: f64, per_metre: f64| round_by(|metres| Some(start + metres * per_metre));
+    let trip = by(123_456.4, 1.0);
+    assert_eq!((trip.distance_m, trip.by_odometer, trip.odometer_m), (9000.0, true, Some(132_456.0)));
+    // Hundreds of metres are fine for it, and kilometres are not.
+    assert!(by(123_400.0, 1.0).by_odometer && !by(123_000.0, 1.0).by_odometer);
+    // It stands still, goes backwards, or faster than anything.
+    for wrong in [by(123_456.0, 0.0), by(123_456.0, -1.0), by(123_456.0, 100.0)] {
+        assert!(!wrong.by_odometer && (wrong.distance_m - 3000.0).abs() < 30.0, "{wrong:?}");
+    }
+    // What was never told, or at one end alone.
+    let silent = round_by(|_| None);
+    let ended = round_by(|metres| (metres > 0.0).then_some(500.5));
+    assert_eq!((silent.odometer_m, silent.by_odometer), (None, false));
+    assert_eq!((ended.odometer_m, ended.by_odometer), (Some(501.0), false));
+}
+
 #[test]
 fn a_red_light_is_no_stop_and_a_delivery_is_one() {
     let light = told_of(drive(&[(600, 900, 10.0), (1000, 1300, 10.0), (1300, 1600, 0.0)]));

@@ -52,6 +52,7 @@ fn of_fix(fix: &Fix) -> Value {
         ("speed_mps", fix.speed_mps),
         ("course_deg", fix.course_deg),
         ("battery_percent", fix.battery_percent),
+        ("odometer_m", fix.odometer_m),
     ];
     for (name, value) in optional {
         if let Some(value) = value {

@@ -237,6 +237,11 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
             "broker[0].topic[0].mapping: {…}: nothing says whose",
         ),
         (mapped("speed = \"v\""), "broker[0].topic[0].mapping.speed_unit: missing"),
+        (mapped("odometer = \"o\""), "broker[0].topic[0].mapping.odometer_unit: missing"),
+        (
+            "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"\nmapping = { odometer = \"o\" }".into(),
+            "broker[0].topic[0].mapping.odometer_unit: missing",
+        ),
         (
             mapped("speed = \"v\"\nspeed_unit = \"kn\""),
             "broker[0].topic[0].mapping.speed_unit: \"kn\": unknown value",

@@ -27,6 +27,8 @@ const LAST_MICROS: i64 = LAST_TST * 1_000_000;
 /// Error of a receiver's ranges on one satellite: dilution times this is the error of the position, where the
 /// receiver does not tell it.
 const RANGE_ERROR_M: f64 = 5.0;
+/// No odometer shows more: a counter of metres in 32 bits.
+const MOST_ODOMETER_M: f64 = u32::MAX as f64;
 
 /// Names of devices become parts of keys and of labels.
 const LONGEST_DEVICE: usize = 256;

@@ -164,6 +164,7 @@ fn fix(device: DeviceId, message: &Body<'_>, payload: &[u8], retained: bool) -> 
         course_deg: within(message.cog, 0.0, 360.0),
         battery_percent: within(message.batt, 0.0, 100.0),
         ignition: None,
+        odometer_m: None,
         digest: Digest::of(payload),
         retained,
     })

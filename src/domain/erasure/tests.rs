@@ -239,7 +239,7 @@ fn properties_of_each(value: &Value, names: &mut BTreeSet<String>) {
 const NOBODY: &str = "
     against beside here_dbm silent_s there_dbm weighed
     accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas antennas_alone
-    asset assigned at audit audit_every awaiting_inspection battery battery_percent beams before began began_at broken broken_at
+    asset assigned at audit audit_every awaiting_inspection battery battery_percent beams before began began_at broken broken_at by_odometer
     calendar candidates change
     checked_out_at checkout checkouts class classes command confidence cost_centre course_deg coverage criticality
     deadband device digest direction distance_m door due_back elsewhere end ended ended_at escalated_at evidence
@@ -247,7 +247,7 @@ const NOBODY: &str = "
     found free_at ghost_after ghost_after_in_maintenance ghost_since handover high holds holidays home_zone id idle_after
     ignition in incident inferred inhibited_by inside inspect_every inspect_on_return inspected_at items kind
     last_at last_sensed lat lifecycle limit limits location lon low low_battery_percent measure missing nearing_mps needs
-    needs_checkout not_ready number observed_at of off_delay on_delay opened_at out-through out_at_start over over_s
+    needs_checkout not_ready number observed_at odometer_m of off_delay on_delay opened_at out-through out_at_start over over_s
     overdue_grace part part_of parts passed passed_at peak peak_at peak_rssi_dbm pending_since percent phase point portal
     previous_incident proposal quality quiet_until read-point read_point reads ready reasons receivers records
     resolved_at retained retired retired_on returns rise_per_min rule say scope seen_count sensor severity since site

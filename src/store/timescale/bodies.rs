@@ -77,6 +77,8 @@ pub struct Fix {
     pub speed_mps: Option<f64>,
     pub course_deg: Option<f64>,
     pub battery_percent: Option<f64>,
+    pub ignition: Option<bool>,
+    pub odometer_m: Option<f64>,
 }
 
 #[derive(Deserialize, Default)]

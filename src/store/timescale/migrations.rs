@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_erasures_of_nodes.sql"),
     include_str!("migrations/0013_motion.sql"),
     include_str!("migrations/0014_vehicles.sql"),
+    include_str!("migrations/0015_odometers.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

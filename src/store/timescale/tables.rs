@@ -69,7 +69,9 @@ impl Table {
                 "asset,epc,change,direction,zone,from_zone,read_point,fence,lat,lon,holder,due_back,vehicle"
             }
             Self::Condition => "asset,device,point,limit_name,change,began_at,value,threshold,quality,zone",
-            Self::Fix => "asset,device,lat,lon,accuracy_m,altitude_m,speed_mps,course_deg,battery_percent",
+            Self::Fix => {
+                "asset,device,lat,lon,accuracy_m,altitude_m,speed_mps,course_deg,battery_percent,odometer_m,ignition"
+            }
             Self::Sample => "asset,device,point,value,quality",
             Self::TagRead => "asset,epc,antenna,seen_count,peak_rssi_dbm",
             Self::Alert => "rule,about,transition,state,severity,incident,summary",
@@ -227,9 +229,11 @@ fn fix(body: &bodies::Fix, row: &mut CopyBuffer) {
         body.speed_mps,
         body.course_deg,
         body.battery_percent,
+        body.odometer_m,
     ] {
         row.optional(value, CopyBuffer::float8);
     }
+    row.optional(body.ignition, CopyBuffer::bool);
 }
 
 fn sample(event: &StoredEvent, row: &mut CopyBuffer) {

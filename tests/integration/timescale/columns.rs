@@ -96,12 +96,14 @@ async fn own_columns(db: &Database) {
     assert_eq!(db.json(&location("checked-out")).await, row(json!({"holder": "Ada", "due": true})));
     assert_eq!(db.json(&location("checked-in")).await, row(json!({"holder": "Ada", "due": true})));
 
-    let fix = "SELECT asset, device, lat, lon, accuracy_m, altitude_m, speed_mps, course_deg, battery_percent
-        FROM tallyman.fix";
+    let fix =
+        "SELECT asset, device, lat, lon, accuracy_m, altitude_m, speed_mps, course_deg, battery_percent,
+          ignition, odometer_m FROM tallyman.fix";
     assert_eq!(
         db.json(fix).await,
         json!({"asset": "FL-07", "device": "truck/7", "lat": 52.5, "lon": 13.25, "accuracy_m": 8,
-            "altitude_m": null, "speed_mps": 3.5, "course_deg": 90, "battery_percent": 77})
+            "altitude_m": null, "speed_mps": 3.5, "course_deg": 90, "battery_percent": 77,
+            "ignition": true, "odometer_m": 123_456})
     );
     let sample = "SELECT asset, device, point, value, quality FROM tallyman.sample";
     assert_eq!(

@@ -68,6 +68,8 @@ pub fn fix(n: u64) -> Fix {
         speed_mps: Some(3.5),
         course_deg: Some(90.0),
         battery_percent: Some(77.0),
+        ignition: Some(true),
+        odometer_m: Some(123_456.0),
         ..Fix::bare("truck/7".into(), at(n), Position { lat: 52.5, lon: 13.25 }, Digest(7))
     }
 }

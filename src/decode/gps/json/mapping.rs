@@ -26,6 +26,8 @@ pub struct Mapping {
     /// Percent.
     pub battery: Vec<Path>,
     pub ignition: Vec<Path>,
+    pub odometer: Vec<Path>,
+    pub odometer_unit: DistanceUnit,
 }
 
 impl Mapping {
@@ -52,10 +54,28 @@ pub enum SpeedUnit {
     MilesPerHour,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DistanceUnit {
+    Metres,
+    Kilometres,
+    Miles,
+}
+
+const METRES_PER_MILE: f64 = 1609.344;
+
+impl DistanceUnit {
+    pub fn to_m(self, distance: f64) -> f64 {
+        match self {
+            Self::Metres => distance,
+            Self::Kilometres => distance * 1000.0,
+            Self::Miles => distance * METRES_PER_MILE,
+        }
+    }
+}
+
 impl SpeedUnit {
     pub fn to_mps(self, speed: f64) -> f64 {
         const METRES_PER_NAUTICAL_MILE: f64 = 1852.0;
-        const METRES_PER_MILE: f64 = 1609.344;
         match self {
             Self::MetresPerSecond => speed,
             Self::KilometresPerHour => speed / KMH_PER_MPS,

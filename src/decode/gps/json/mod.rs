@@ -12,14 +12,14 @@
 mod mapping;
 mod path;
 
-pub use mapping::{Mapping, SpeedUnit, TimeFormat};
+pub use mapping::{DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
 use serde_json::Value;
 
 use super::message::Message;
 use super::text::{clip, error, json_error, text_of};
-use super::within;
+use super::{MOST_ODOMETER_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest};
@@ -95,6 +95,8 @@ impl<'a> Object<'a> {
             error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth"))
         })?;
         let speed = self.number(&mapping.speed, "speed")?.map(|speed| mapping.speed_unit.to_mps(speed));
+        let odometer = self.number(&mapping.odometer, "odometer")?;
+        let odometer = odometer.map(|distance| mapping.odometer_unit.to_m(distance));
         let mut fix = Fix {
             device,
             observed_at,
@@ -106,6 +108,7 @@ impl<'a> Object<'a> {
             course_deg: within(self.number(&mapping.course, "course")?, 0.0, 360.0),
             battery_percent: within(self.number(&mapping.battery, "battery")?, 0.0, 100.0),
             ignition: self.switch(&mapping.ignition, "ignition")?,
+            odometer_m: within(odometer, 0.0, MOST_ODOMETER_M),
             digest: Digest(0),
             retained,
         };

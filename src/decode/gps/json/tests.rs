@@ -86,6 +86,26 @@ fn speeds_have_their_units() {
 }
 
 #[test]
+fn odometers_have_their_units() {
+    for (unit, value, metres) in [
+        ("m", "1500.5", Some(1500.5)),
+        ("km", "1500.5", Some(1_500_500.0)),
+        ("miles", "100", Some(160_934.4)),
+        // More than any shows, or none.
+        ("km", "1e9", None),
+        ("m", "-1", None),
+        ("m", "null", None),
+    ] {
+        let text = format!(
+            "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"unix\"\n\
+             odometer = \"o\"\nodometer_unit = \"{unit}\""
+        );
+        let payload = format!(r#"{{"d":"a","la":1,"lo":2,"t":1,"o":{value}}}"#);
+        assert_eq!(fixes(&mapping(&text), &payload, None)[0].odometer_m, metres, "{value} {unit}");
+    }
+}
+
+#[test]
 fn times_have_their_formats() {
     let time = |format: &str, value: &str| {
         let text = format!(
@@ -304,6 +324,7 @@ fn traccar_s_forwarded_positions() {
     assert!((fix.speed_mps.unwrap() - 10.0).abs() < 1e-6, "{:?} from knots", fix.speed_mps);
     assert_eq!((fix.accuracy_m, fix.altitude_m, fix.course_deg), (None, Some(34.0), Some(270.0)));
     assert_eq!((fix.battery_percent, fix.ignition), (Some(81.0), Some(true)));
+    assert_eq!(fix.odometer_m, Some(1_234_567.0));
     let lost = TRACCAR.replace("\"valid\":true", "\"valid\":false");
     assert!(matches!(of(&preset("traccar"), &lost, None).unwrap().readings[..], [Reading::Note(_)]));
 }

@@ -48,6 +48,7 @@ fn reading(device: &DeviceId, fix: &NmeaFix, retained: bool) -> Result<Reading, 
         course_deg,
         battery_percent: None,
         ignition: None,
+        odometer_m: None,
         digest: Digest(0),
         retained,
     };

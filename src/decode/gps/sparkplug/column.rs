@@ -92,6 +92,7 @@ impl Column {
             (Part::Valid, _) => switch(number? > 0.0),
             (Part::Ignition, _) => switch(number.filter(|value| [0.0, 1.0].contains(value))? != 0.0),
             (Part::Speed, _) => Told::Number(mapping.speed_unit.to_mps(number?)),
+            (Part::Odometer, _) => Told::Number(mapping.odometer_unit.to_m(number?)),
             _ => Told::Number(number?),
         })
     }

@@ -13,7 +13,7 @@ use super::heard::{Heard, Told, Update, digest, updates};
 use super::mapping::{MetricMapping, Part};
 use super::payload::{Metric, Payload};
 use crate::decode::gps::text::error;
-use crate::decode::gps::within;
+use crate::decode::gps::{MOST_ODOMETER_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::DeviceId;
@@ -198,6 +198,7 @@ impl Device {
             course_deg: within(number(Part::Course), 0.0, 360.0),
             battery_percent: within(number(Part::Battery), 0.0, 100.0),
             ignition: number(Part::Ignition).map(|on| on != 0.0),
+            odometer_m: within(number(Part::Odometer), 0.0, MOST_ODOMETER_M),
             digest: digest(observed_at, lat, lon),
             retained: context.retained,
         })))

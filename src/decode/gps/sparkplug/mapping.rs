@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::gps::json::{SpeedUnit, TimeFormat};
+use crate::decode::gps::json::{DistanceUnit, SpeedUnit, TimeFormat};
 
 /// What a metric may tell of a position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -20,10 +20,11 @@ pub enum Part {
     Course,
     Battery,
     Ignition,
+    Odometer,
 }
 
 impl Part {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Latitude,
         Self::Longitude,
         Self::Time,
@@ -34,6 +35,7 @@ impl Part {
         Self::Course,
         Self::Battery,
         Self::Ignition,
+        Self::Odometer,
     ];
 
     /// As the configuration calls it.
@@ -49,16 +51,18 @@ impl Part {
             Self::Course => "course",
             Self::Battery => "battery",
             Self::Ignition => "ignition",
+            Self::Odometer => "odometer",
         }
     }
 
     /// How metrics are called where nobody says: these words, alone or in one of a few folders. There are none where
-    /// one word stands for several things: a battery's volts and its percent, a time in seconds and in milliseconds.
+    /// one word stands for several things: a battery's volts and its percent, a time in seconds and in milliseconds, an
+    /// odometer in metres and in kilometres.
     fn usual(self) -> &'static [&'static str] {
         match self {
             Self::Latitude => &["Latitude", "latitude", "Lat", "lat"],
             Self::Longitude => &["Longitude", "longitude", "Lon", "lon", "Lng", "lng"],
-            Self::Time | Self::Valid | Self::Battery | Self::Ignition => &[],
+            Self::Time | Self::Valid | Self::Battery | Self::Ignition | Self::Odometer => &[],
             Self::Speed => &["Speed", "speed"],
             Self::Accuracy => &["Accuracy", "accuracy"],
             Self::Altitude => &["Altitude", "altitude"],
@@ -78,6 +82,7 @@ impl Part {
 pub struct MetricMapping {
     parts: BTreeMap<String, (Part, usize)>,
     pub speed_unit: SpeedUnit,
+    pub odometer_unit: DistanceUnit,
     /// Of times that are numbers.
     pub time_format: TimeFormat,
 }
@@ -87,7 +92,7 @@ impl MetricMapping {
     /// place counts.
     pub fn new(
         names: impl IntoIterator<Item = (Part, Vec<String>)>,
-        speed_unit: SpeedUnit,
+        (speed_unit, odometer_unit): (SpeedUnit, DistanceUnit),
         time_format: TimeFormat,
     ) -> Self {
         let mut parts = BTreeMap::new();
@@ -96,7 +101,7 @@ impl MetricMapping {
                 parts.entry(name).or_insert((part, rank));
             }
         }
-        Self { parts, speed_unit, time_format }
+        Self { parts, speed_unit, odometer_unit, time_format }
     }
 
     /// What a metric of this name tells; the lower the number, the sooner it is taken.
@@ -110,6 +115,6 @@ impl Default for MetricMapping {
     fn default() -> Self {
         let parts = Part::ALL.into_iter().filter(|part| *part != Part::Speed);
         let names = parts.map(|part| (part, part.usual_names()));
-        Self::new(names, SpeedUnit::MetresPerSecond, TimeFormat::Milliseconds)
+        Self::new(names, (SpeedUnit::MetresPerSecond, DistanceUnit::Metres), TimeFormat::Milliseconds)
     }
 }

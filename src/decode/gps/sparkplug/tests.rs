@@ -30,7 +30,8 @@ impl Broker {
     fn new() -> Self {
         let mapping = parse_metrics(
             "latitude = \"lat\"\nlongitude = \"lon\"\nspeed = \"speed\"\nspeed_unit = \"km/h\"\ntime = \"utc\"\n\
-             valid = \"fix\"\nignition = \"ign\"\nbattery = \"bat\"\n",
+             valid = \"fix\"\nignition = \"ign\"\nbattery = \"bat\"\nodometer = \"odo\"\n\
+             odometer_unit = \"km\"\n",
         );
         Self { nodes: Nodes::new(&IntakeConfig::default()), mapping: mapping.unwrap(), received: 0 }
     }

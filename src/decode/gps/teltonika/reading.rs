@@ -84,6 +84,7 @@ fn reading(device: &DeviceId, record: &AvlRecord, retained: bool) -> Reading {
         course_deg: record.course_deg,
         battery_percent: record.battery_percent(),
         ignition: record.is_ignition_on(),
+        odometer_m: record.odometer_m().map(|metres| metres as f64),
         digest: Digest(0),
         retained,
     };

@@ -410,6 +410,7 @@ mod messages {
         assert_eq!((fix.device.as_str(), fix.position), (IMEI, Position { lat: 52.5, lon: -123.456_789 }));
         assert_eq!((fix.altitude_m, fix.course_deg, fix.speed_mps), (Some(-12.0), Some(270.0), Some(10.0)));
         assert_eq!((fix.battery_percent, fix.ignition, fix.accuracy_m), (Some(87.0), Some(true), None));
+        assert_eq!(fix.odometer_m, Some(65_536.0));
         assert_eq!((note.says, note.observed_at), (Says::NoFix, Some(fix.observed_at)));
         // Ignition and the dilution of precision, in tenths.
         let diluted = [&record(9)[..], &[0, 2, 1, 239, 0, 1, 182, 0, 12, 0, 0]].concat();

@@ -313,12 +313,14 @@ fn units_and_switches_are_converted_once() {
         named("lon", 2, 0, 8.0),
         named("speed", 3, 0, 90.0),
         named("bat", 4, 0, 130.0),
+        named("odo", 7, 0, 12.5),
         switch("ign", 5, 1),
         switch("fix", 6, 1),
     ];
     let out = broker.send("NBIRTH", &payload(0, 0, &birth)).unwrap();
     let fix = fix_of(&out);
     assert_eq!((fix.speed_mps, fix.battery_percent, fix.ignition), (Some(25.0), None, Some(true)));
+    assert_eq!(fix.odometer_m, Some(12_500.0));
     assert_eq!(
         (broker.mapping.speed_unit, broker.mapping.time_format),
         (SpeedUnit::KilometresPerHour, TimeFormat::Milliseconds)
