@@ -1,5 +1,5 @@
 //! Simulated zones through the daemon's core and through baselines, graded against the truth; prints a table. Its rows
-//! `moves known` are of one that is told when each tag was carried, and so a bound for rules that compare signals.
+//! `moves known` are of one that is told when each tag was carried: what mean signals say at most.
 //!
 //! `cargo bench --bench zones -- [--seeds N] [--from SEED] [--only NAME] [--scenario FILE]… [--ours]`
 //!

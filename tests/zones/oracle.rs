@@ -1,4 +1,4 @@
-//! A bound on what signals alone can say: who is told when each tag comes to rest and is taken up again, waits for the whole
+//! What mean signals say at most: who is told when each tag comes to rest and is taken up again, waits for the whole
 //! of the stay, and says the zone whose best antenna heard it best on average. That it says so at the stay's begin costs
 //! it nothing (`grade.rs`), so that what it misses is where the signals themselves are wrong.
 
