@@ -66,6 +66,8 @@ const DRIFT_US: i64 = 500_000;
 /// burst has ended.
 const TRACKER_AGREEMENT_US: i64 = 5_000_000;
 const TRACKER_STEADY: Duration = Duration::from_secs(10);
+/// Trackers rarely hold anything for longer than half of this.
+const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
 
 /// Consecutive readings that say the same of a lead that we do not believe yet.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -296,9 +298,9 @@ pub(super) struct TrackerClock {
     lead_us: i64,
     #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
     step: TrackerStep,
-    /// Readings in a row that are right as they are told.
-    #[serde(default, skip_serializing_if = "is_none")]
-    right: u8,
+    /// Of one that was ahead: readings that are right as they are told.
+    #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
+    right: TrackerStep,
     /// Readings in a row that are too old to be true.
     #[serde(default, skip_serializing_if = "is_none")]
     too_old: u8,
@@ -347,7 +349,7 @@ impl TrackerClock {
         rules: &ClockRules,
     ) -> Result<Timestamp, ClockFault> {
         let apparent = told.micros_after(received);
-        if self.is_right(apparent, rules) {
+        if self.is_right(apparent, received, rules) {
             self.step = TrackerStep::default();
             return rules.check_age(told, received);
         }
@@ -355,29 +357,37 @@ impl TrackerClock {
         if ahead > rules.ahead_us() {
             let lead = self.step.suggest(apparent, received, rules.confirmations);
             self.lead_us = lead.ok_or(ClockFault::Ahead)?;
+        } else if self.lead_us != 0 && ahead > TRACKER_AGREEMENT_US {
+            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            self.lead_us = lead.unwrap_or(self.lead_us);
         } else {
             self.step = TrackerStep::default();
             if self.lead_us != 0 {
-                // Nothing is observed after it was received.
                 self.lead_us = self.lead_us.max(apparent);
             }
         }
-        rules.check_age(told.offset(self.lead_us.saturating_neg()), received)
+        let observed = told.offset(self.lead_us.saturating_neg());
+        // By a clock that is known to be wrong nothing is observed after it was received.
+        let observed = if self.lead_us == 0 { observed } else { observed.min(received) };
+        rules.check_age(observed, received)
     }
 
-    /// Whether a reading of one that was ahead is more likely to be right as it is told: else it would be older by all that
-    /// it was ahead. Enough of them in a row, and it is right again.
-    fn is_right(&mut self, apparent: i64, rules: &ClockRules) -> bool {
+    /// Whether a reading of one that was ahead is right as it is told: once enough of them are that go as our time does;
+    /// and before that where it was ahead by so much that it would be older than what trackers hold for long.
+    fn is_right(&mut self, apparent: i64, received: Timestamp, rules: &ClockRules) -> bool {
         let held_for = (self.lead_us / 2).max(rules.ahead_us());
         if self.lead_us == 0 || !(-held_for..=rules.ahead_us()).contains(&apparent) {
-            self.right = 0;
+            self.right = TrackerStep::default();
             return false;
         }
-        self.right = self.right.saturating_add(1);
-        if u32::from(self.right) >= enough(rules) {
-            (self.lead_us, self.right) = (0, 0);
+        let is_long = self.lead_us >= LONG_LEAD_US;
+        let is_sure = self.right.suggest(apparent, received, rules.confirmations).is_some();
+        let is_now = apparent.saturating_abs() <= rules.ahead_us();
+        if is_sure && (is_now || is_long) {
+            self.lead_us = 0;
+            return true;
         }
-        true
+        is_long
     }
 }
 
@@ -511,12 +521,11 @@ mod tests {
             (7230, 40, None),
             (7260, 70, Some(70)),
             (7290, 100, Some(100)),
-            // What is no longer explained by chance is believed as told; one more that is ahead, and it still is.
-            (130, 130, Some(130)),
+            // Its clock is right again; until that is confirmed, the step still holds.
+            (130, 130, Some(-7060)),
             (7360, 160, Some(160)),
-            // Right again, which is confirmed by the third.
-            (190, 190, Some(190)),
-            (220, 220, Some(220)),
+            (190, 190, Some(-7000)),
+            (220, 220, Some(-6970)),
             (250, 250, Some(250)),
             (7480, 280, None),
         ];
@@ -553,10 +562,27 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_that_is_known_too_small_rises() {
-        let mut clock = TrackerClock { lead_us: 86_400_000_000, ..TrackerClock::default() };
-        for (lead, observed) in [(86_450, 0), (86_440, -10), (86_450, 0)] {
-            assert_eq!(clock.observe(at(lead), at(0), &RULES), Ok(at(observed)));
+    fn what_an_hour_ahead_held_does_not_make_it_right() {
+        const HOUR: i64 = 3600;
+        let known = TrackerClock { lead_us: HOUR * 1_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known, [HOUR, HOUR]).iter().all(|off| *off == Some(0)));
+        // The same where it was ahead by little more than is tolerated.
+        let known = TrackerClock { lead_us: 400_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known, [400, 400]).iter().all(|off| *off == Some(0)));
+    }
+
+    #[test]
+    fn a_lead_that_is_known_too_small_rises_once_that_is_confirmed() {
+        let known = TrackerClock { lead_us: 86_400_000_000, ..TrackerClock::default() };
+        let mut clock = known.clone();
+        // Told so many seconds ahead at a second, and observed then.
+        for (second, lead, observed) in
+            [(0, 86_403, 0), (10, 86_450, 10), (20, 86_400, 17), (30, 86_450, 30), (40, 86_450, 40)]
+        {
+            assert_eq!(clock.observe(at(second + lead), at(second), &RULES), Ok(at(observed)), "{second}");
         }
+        assert_eq!(clock.lead_us, 86_403_000_000);
+        assert_eq!(clock.observe(at(50 + 86_450), at(50), &RULES), Ok(at(50)));
+        assert_eq!(clock.lead_us, 86_450_000_000);
     }
 }

@@ -218,7 +218,7 @@ impl Tracker {
         };
         let here = Moment::of(fix);
         match &mut self.held {
-            Some(held) => held.follows(&here),
+            Some(held) => held.follows(&here, rules.via),
             None => self.held = Held::behind_gap(moves, &here, (rules.via, received), rules.tracker),
         }
         moves.take(&here, rules.tracker, &mut told);
@@ -237,16 +237,14 @@ impl Tracker {
         }
     }
 
-    /// When something that waits is judged, and by which connection it came.
-    pub fn due(&self) -> Option<(Timestamp, &SourceId)> {
-        let held = self.held.as_ref().map(|held| held.due());
-        self.late.due().into_iter().chain(held).min_by_key(|(due, _)| *due)
+    /// When the late fixes that wait are judged, and when what is held of its motion, and by which connections they came.
+    pub fn due(&self) -> [Option<(Timestamp, &SourceId)>; 2] {
+        [self.late.due(), self.held.as_ref().map(|held| held.due())]
     }
 
-    /// What it did where it could not be heard, if it is time or has to be now.
-    pub fn settle_motion(&mut self, until: Option<Timestamp>, rules: &TrackerRules) -> Vec<motion::Told> {
-        let is_due = |held: &mut Box<Held>| until.is_none_or(|until| held.due().0 <= until);
-        let Some(held) = self.held.take_if(is_due) else { return Vec::new() };
+    /// What it did where it could not be heard.
+    pub fn settle_motion(&mut self, rules: &TrackerRules) -> Vec<motion::Told> {
+        let Some(held) = self.held.take() else { return Vec::new() };
         self.dirty = true;
         let (moves, told, via) = held.settle(rules);
         (self.moves, self.via) = (Some(moves), Some(via));
@@ -286,17 +284,8 @@ impl Tracker {
         changes
     }
 
-    /// Judges the late fixes that wait, if it is time or has to be now.
-    pub fn settle(
-        &mut self,
-        until: Option<Timestamp>,
-        device: &DeviceId,
-        rules: &TrackerRules,
-        fences: &FenceIndex,
-    ) -> Revealed {
-        if self.late.due().is_none_or(|(due, _)| until.is_some_and(|until| due > until)) {
-            return Revealed::default();
-        }
+    /// Judges the late fixes that wait.
+    pub fn settle(&mut self, device: &DeviceId, rules: &TrackerRules, fences: &FenceIndex) -> Revealed {
         self.dirty = true;
         let (states, moves) = (&mut self.states, self.moves.as_ref());
         self.late.settle(&mut Now { device, states, moves, rules, fences })

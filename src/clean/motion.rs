@@ -236,10 +236,11 @@ impl Moves {
             }
         }
         if let Self::Standing(standing) = self
-            && let Some(moving) = standing.leaves(here, rules)
+            && let Some((moving, away_at)) = standing.leaves(here, rules)
         {
-            let (since, position) = (standing.since, standing.middle);
-            let motion = Motion { change: MotionChange::Moving, position, since: Some(since), trip: None };
+            let (since, left_by) = (Some(standing.since), Some(away_at));
+            let (change, position) = (MotionChange::Moving, standing.middle);
+            let motion = Motion { change, position, since, left_by, trip: None };
             told.push((moving.started_at, motion));
             *self = match moving.has_rested(rules) {
                 // It came to rest while that was confirmed.
@@ -276,7 +277,8 @@ impl Stationary {
         wavers_m2(&self.last) / f64::from(self.weight)
     }
 
-    fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<Moving> {
+    /// What it does since, and when it was away first.
+    fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<(Moving, Timestamp)> {
         let away = self.middle.distance_m(here.place.position()) - vague_m(&here.place, rules);
         let before = self.leaving.take();
         let rolled = before.as_ref().map_or(0, |leaving| leaving.rolled);
@@ -306,7 +308,7 @@ impl Stationary {
         }
         let long = at.since(leaving.since) >= LEAVING_FOR || away > leaves_at * FAR;
         if rests == Rests::Here && leaving.count >= RESTED_FIXES || leaving.count >= LEAVING_FIXES && long {
-            return leaving.moving;
+            return leaving.moving.map(|moving| (moving, leaving.since));
         }
         self.leaving = Some(leaving);
         None
@@ -408,7 +410,9 @@ impl Moving {
         let end = place.middle;
         // What is left of the way to where it came to rest, without what the two waver.
         let left = self.rest.position().distance_m(end).powi(2) - place.wavers_m2() - wavers_m2(&self.rest);
-        let to_rest = if self.since_rest == 0 { self.way.metres_but(0) } else { self.metres_to_rest };
+        // In a row of an earlier build the way has not begun.
+        let is_there = self.since_rest > 0 || !self.way.is_known();
+        let to_rest = if is_there { self.metres_to_rest } else { self.way.metres_but(0) };
         let by_odometer = self.by_odometer(odometer_m, end);
         let trip = Trip {
             started_at: self.started_at,
@@ -419,7 +423,13 @@ impl Moving {
             by_odometer: by_odometer.is_some(),
             odometer_m: odometer_m.map(f64::from),
         };
-        let motion = Motion { change: MotionChange::Stopped, position: end, since: None, trip: Some(trip) };
+        let motion = Motion {
+            change: MotionChange::Stopped,
+            position: end,
+            since: None,
+            left_by: None,
+            trip: Some(trip),
+        };
         ((self.rest.at, motion), place)
     }
 }

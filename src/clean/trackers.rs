@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use smallvec::SmallVec;
+
 use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
-use super::late::SETTLES;
+use super::late::{Revealed, SETTLES};
 use super::redelivery::Budget;
 use super::stops::Stops;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
@@ -80,7 +82,7 @@ impl Trackers {
         if tracker.dirty {
             self.dirty.push(device.clone());
         }
-        self.settling.extend(tracker.due().map(|(at, _)| (at, device.clone())));
+        self.settling.extend(tracker.due().into_iter().flatten().map(|(at, _)| (at, device.clone())));
         self.stops.arm(&device, &mut tracker, rules);
         self.hand.push_back(device.clone());
         self.held.insert(device, Box::new(tracker));
@@ -154,14 +156,14 @@ impl Trackers {
         settling.into_iter().chain(self.stops.next_deadline()).min()
     }
 
-    /// A tracker whose late fixes are to be judged by then, or now where too many have some, and what is due until when: all
-    /// of it, where nothing is said. More may come while the connection that they came by is away or catches up, and for
-    /// a while after that: `live_since` says when it did.
+    /// A tracker of which something that waits is to be judged by then, or now where too many have some: its late fixes, what
+    /// is held of its motion, or both. More may come while the connection that it came by is away or catches up, and for a
+    /// while after that: `live_since` says when it did.
     fn pop_settling(
         &mut self,
         until: Timestamp,
         live_since: impl Fn(&SourceId) -> Option<Timestamp>,
-    ) -> Option<(Timestamp, DeviceId, Option<Timestamp>)> {
+    ) -> Option<(Timestamp, DeviceId, [bool; 2])> {
         loop {
             let held_back: usize = self.held_back.values().map(BTreeSet::len).sum();
             let is_full = self.settling.len() + held_back > MOST_BURSTS;
@@ -171,17 +173,19 @@ impl Trackers {
                 _ => return None,
             };
             let Some(tracker) = self.held.get(&device) else { continue };
-            let Some((due, via)) = tracker.due() else { continue };
-            if is_full {
-                return Some((at.min(until), device, None));
+            let waits = tracker.due();
+            let has_to = [is_full || tracker.late.is_full(), is_full];
+            let mut now = [false; 2];
+            for (nth, (due, via)) in (0..).zip(waits).filter_map(|(nth, waits)| Some((nth, waits?))) {
+                match live_since(via).map(|since| due.max(since + SETTLES)) {
+                    _ if has_to[nth] => now[nth] = true,
+                    Some(due) if due > until => _ = self.settling.insert((due, device.clone())),
+                    Some(_) => now[nth] = true,
+                    None => _ = self.held_back.entry(via.clone()).or_default().insert(device.clone()),
+                }
             }
-            if tracker.late.is_full() {
-                return Some((at.min(until), device, Some(due)));
-            }
-            match live_since(via).map(|since| due.max(since + SETTLES)) {
-                Some(due) if due > until => _ = self.settling.insert((due, device)),
-                Some(_) => return Some((at.min(until), device, Some(until))),
-                None => _ = self.held_back.entry(via.clone()).or_default().insert(device),
+            if now != [false; 2] {
+                return Some((at.min(until), device, now));
             }
         }
     }
@@ -318,7 +322,7 @@ impl Cleaner {
         let trackers = &mut self.trackers;
         let Some(tracker) = trackers.admit(&device) else { return Some(TOO_MANY_TRACKERS) };
         let (clean, chunks, next) = (!tracker.dirty, tracker.seen.full(), tracker.seen.next());
-        let settled_at = tracker.due().map(|(at, via)| (at, via.clone()));
+        let waited = tracker.due().map(|waits| waits.map(|(at, via)| (at, via.clone())));
         let live = self.sources[index].live();
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let told = fix.observed_at;
@@ -327,17 +331,18 @@ impl Cleaner {
         let (stands, is_astray) = (tracker.stands(), Stops::is_astray(tracker, &self.rules.tracker));
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);
         // A later moment is found when the earlier one comes, where that one is not held back with another source.
-        let due = tracker.due().filter(|(due, via)| {
-            settled_at.as_ref().is_none_or(|(before, before_via)| due < before || *via != before_via)
+        let due = tracker.due().into_iter().zip(waited).filter_map(|(waits, before)| {
+            let ((due, via), before) = (waits?, before);
+            before.is_none_or(|(before, before_via)| due < before || *via != before_via).then_some(due)
         });
-        let due = due.map(|(at, _)| at);
+        let due: SmallVec<[Timestamp; 2]> = due.collect();
         if clean && tracker.dirty {
             trackers.dirty.push(device.clone());
         }
         if is_astray && let Some(tracker) = trackers.held.get_mut(&device) {
             trackers.stops.arm(&device, tracker, &self.rules.tracker);
         }
-        trackers.settling.extend(due.map(|due| (due, device.clone())));
+        trackers.settling.extend(due.into_iter().map(|due| (due, device.clone())));
         trackers.budget.recount(chunks, full);
         if filled {
             trackers.budget.filled(&device, next);
@@ -417,33 +422,42 @@ impl Cleaner {
         let (sources, by_name) = (&self.sources, &self.by_name);
         let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
         let rules = &self.rules.tracker;
-        while let Some((at, device, due)) = self.trackers.pop_settling(until, live_since) {
-            let Trackers { held, dirty, settling, stops, unjudged, .. } = &mut self.trackers;
+        while let Some((at, device, [late, motion])) = self.trackers.pop_settling(until, live_since) {
+            let Trackers { held, dirty, stops, unjudged, .. } = &mut self.trackers;
             let Some(tracker) = held.get_mut(&device) else { continue };
-            let Some(source) = tracker.due().map(|(_, via)| via.clone()) else { continue };
             let clean = !tracker.dirty;
-            let revealed = tracker.settle(due, &device, rules, &self.rules.fences);
-            let told = tracker.settle_motion(due, rules);
-            *unjudged += revealed.unjudged;
-            if clean {
-                dirty.push(device.clone());
-            }
-            settling.extend(tracker.due().map(|(due, _)| (due, device.clone())));
-            stops.arm(&device, tracker, rules);
-            let say = |observed_at, late, what| Sighting {
+            let via = tracker.due().map(|waits| waits.map(|(_, via)| via.clone()));
+            let say = |source: &SourceId, observed_at, late, what| Sighting {
                 source: source.clone(),
                 observed_at,
                 received_at: at,
                 late,
                 what,
             };
-            for Change { fence, change, fix, inferred, late, .. } in revealed.changes {
-                let (at, device) = (fix.observed_at, device.clone());
-                out.sightings.push(say(at, late, Seen::Fence { device, fence, change, fix, inferred }));
+            let [by_late, by_held] = &via;
+            if let Some(source) = by_late.as_ref().filter(|_| late) {
+                let Revealed { changes, unjudged: more } = tracker.settle(&device, rules, &self.rules.fences);
+                *unjudged += more;
+                for Change { fence, change, fix, inferred, late, .. } in changes {
+                    let (at, device) = (fix.observed_at, device.clone());
+                    out.sightings.push(say(
+                        source,
+                        at,
+                        late,
+                        Seen::Fence { device, fence, change, fix, inferred },
+                    ));
+                }
             }
-            for (observed_at, motion) in told {
-                out.sightings.push(say(observed_at, false, Seen::Motion { device: device.clone(), motion }));
+            if let Some(source) = by_held.as_ref().filter(|_| motion) {
+                for (observed_at, motion) in tracker.settle_motion(rules) {
+                    let what = Seen::Motion { device: device.clone(), motion };
+                    out.sightings.push(say(source, observed_at, false, what));
+                }
             }
+            if clean {
+                dirty.push(device.clone());
+            }
+            stops.arm(&device, tracker, rules);
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct Motion {
     /// Of what sets out: since when it stood there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Of what sets out: when it was somewhere else first. The event's moment is when it was last there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_by: Option<Timestamp>,
     /// Of what comes to rest: how it came here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trip: Option<Trip>,

@@ -347,9 +347,21 @@ impl Tracker {
     }
 
     /// It drives: whatever was said before, it stands at no door. (What it did where it could not be heard is told later.)
-    pub(super) fn set_out(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        let said_before = |stay: &Stay| stay.said && stay.from <= cause.observed_at;
+    /// `left_by`: when it was seen elsewhere first, where that was later.
+    pub(super) fn set_out(
+        &mut self,
+        vehicle: &AssetId,
+        left_by: Option<Timestamp>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let left_by = left_by.map_or(cause.observed_at, |at| at.max(cause.observed_at));
+        let said_before = |stay: &Stay| stay.said && stay.from <= left_by;
         for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| said_before(stay)) {
+            // It was said to stand there after it was last sensed where it was.
+            let is_later = stay.from > cause.observed_at;
+            let cause =
+                &Cause { observed_at: if is_later { left_by } else { cause.observed_at }, ..cause.clone() };
             self.undock(vehicle, &door, stay.from, cause, out);
         }
     }
@@ -364,7 +376,7 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         for other in self.doors.said_at(door).into_iter().filter(|other| other != vehicle) {
-            self.set_out(&other, cause, out);
+            self.set_out(&other, None, cause, out);
         }
         self.said_to_leave(vehicle, cause, out);
         let stay = Stay { vehicle: vehicle.clone(), from: cause.observed_at, until: None, said: true };
@@ -373,7 +385,7 @@ impl Tracker {
 
     pub(super) fn said_to_leave(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         self.left_bay(vehicle, cause, out);
-        self.set_out(vehicle, cause, out);
+        self.set_out(vehicle, None, cause, out);
     }
 
     /// Stays by rules that may be others than those under which they began.

@@ -171,7 +171,7 @@ impl Tracker {
         self.motion_told(&device, motion.change);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
-            self.set_out(asset, cause, out);
+            self.set_out(asset, motion.left_by, cause, out);
         }
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let subject = tracked(asset.as_ref(), &device);
@@ -196,7 +196,7 @@ impl Tracker {
         fences.retain(|inside| *inside != fence);
         match change {
             FenceChange::Entered => fences.push(fence.clone()),
-            _ => self.set_out(&asset, cause, out),
+            _ => self.set_out(&asset, None, cause, out),
         }
         self.tracked_at(&asset, &fix, cause, out);
         self.moved(&asset, cause, out);

@@ -74,7 +74,8 @@ impl Held {
         let Moves::Standing(standing) = moves else { return None };
         let behind = kept.partition_point(|kept| kept.at <= late.place.at);
         let (before, after) = (kept.get(behind.checked_sub(1)?)?, kept.get(behind)?);
-        if standing.since > before.at || before.has_more_after || after.at.since(before.at) < GAP {
+        let is_gap = !before.has_more_after && after.at.since(before.at) >= GAP;
+        if standing.since > before.at || !is_gap || late.place.at == before.at {
             return None;
         }
         let stood = Stationary { last: *before, leaving: None, ..standing.clone() };
@@ -92,9 +93,16 @@ impl Held {
         (self.due, &self.via)
     }
 
-    /// One more in order.
-    pub fn follows(&mut self, here: &Moment) {
+    /// One more in order. The connection that it came by is the one that late ones come by now.
+    pub fn follows(&mut self, here: &Moment, via: &SourceId) {
+        self.comes_by(via);
         self.put(*here);
+    }
+
+    fn comes_by(&mut self, via: &SourceId) {
+        if self.via != *via {
+            self.via = via.clone();
+        }
     }
 
     /// A late fix; it is none of these where it lies before the gap.
@@ -103,9 +111,7 @@ impl Held {
             return;
         }
         self.due = self.due.max(received + SETTLES).min(self.since + AT_MOST);
-        if self.via != *via {
-            self.via = via.clone();
-        }
+        self.comes_by(via);
         self.put(Moment { is_late: true, ..*late });
     }
 
@@ -143,7 +149,8 @@ impl Held {
         let is_known = before.way_m.or(dropped.way_m).is_some();
         if is_known || beside_m > vague(&dropped.place) {
             let metres = piece_m(before, &dropped) + piece_m(&dropped, &after);
-            before.way_m = NonZeroU16::new(metres.round() as u16);
+            // Further than can be said is a straight line.
+            before.way_m = u16::try_from(metres.round() as u32).ok().and_then(NonZeroU16::new);
         }
         before.place.count = before.place.count.saturating_add(dropped.place.count);
     }

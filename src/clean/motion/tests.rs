@@ -271,6 +271,8 @@ fn a_row_of_an_earlier_build_drives_on() {
         moving.insert(old.to_owned(), value);
     }
     let mut moves: Moves = serde_json::from_value(row).unwrap();
+    let stopped = moves.clone().stop().expect("it drives").1.trip.unwrap();
+    assert_eq!(stopped.distance_m, 1500.0, "where nothing more comes");
     for fix in after {
         moves.take(&Moment::of(fix), &TrackerRules::default(), &mut told);
     }

@@ -27,6 +27,8 @@ pub(super) const LAG: usize = 3;
 /// braking and turning is in it), and up to how many seconds.
 const CHANGES: f64 = 0.1;
 const CHANGES_FOR_S: f64 = 600.0;
+/// Nothing more is known after this long than after longer: squares of it fit into 32 bits.
+const LONGEST_S: f64 = 864_000.0;
 /// Deviation of a velocity that is told, of one axis: under open sky a tenth of a metre a second, between houses more.
 const VELOCITY_MPS: f64 = 0.7;
 /// Deviation of a position, of one axis, beside the accuracy that is told. That is the radius of 68 %, which is 1.5
@@ -119,7 +121,7 @@ impl Way {
     pub fn goes(&mut self, to: &Moment) {
         let position = to.place.position();
         self.carry(self.here.offset_m(position), position);
-        let after = to.place.at.since(self.last).as_secs_f64();
+        let after = to.place.at.since(self.last).as_secs_f64().min(LONGEST_S);
         let velocity = to.velocity();
         let Some(before) = self.held.last() else {
             *self = Self::begin(position, accuracy_m(to), VELOCITY_MPS, to.place.at, self.metres);

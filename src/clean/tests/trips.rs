@@ -202,3 +202,51 @@ fn nothing_that_a_gap_hides_is_told_while_the_source_is_away() {
     run(&mut cleaner, &[Step::Tick(47 * MINUTE_MS)], &mut out);
     assert_eq!(trips(&out)[1..], [("900000 Stopped".to_owned(), 45)]);
 }
+
+/// Two brokers carry it. One is cut while what it brought is held: what the other brings is told all the same.
+#[test]
+fn nothing_waits_for_a_broker_that_another_has_taken_the_place_of() {
+    let other = SourceId::from("other");
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    cleaner.link(&LinkChange { source: other.clone(), at: at(-60), state: up() }, &mut out);
+    let by = |cleaner: &mut Cleaner, out: &mut Cleaned, source: &SourceId, minute: i64, received: i64| {
+        cleaner.tick(at(received), out);
+        let fix = fix(minute * MINUTE_MS, there_and_back(minute));
+        cleaner.reading(Reading::Fix(fix), source, at(received), out);
+    };
+    for minute in (0..=8).chain(20..=20) {
+        by(&mut cleaner, &mut out, &"broker".into(), minute, minute * MINUTE_MS);
+    }
+    link(&mut cleaner, 20, LinkState::Down { reason: "cut".into() }, &mut out);
+    // A late one of the first broker's waits with it, and hides nothing that comes by the other.
+    for minute in 21..=24 {
+        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
+    }
+    assert_eq!(trips(&out), [("300000 Moving".to_owned(), 8), ("1200000 Stopped".to_owned(), 23)]);
+}
+
+/// Late fixes wait for one broker, and a trip behind a gap for another: each is told with its own.
+#[test]
+fn what_waits_for_one_broker_keeps_nothing_back_that_waits_for_another() {
+    let other = SourceId::from("other");
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    cleaner.link(&LinkChange { source: other.clone(), at: at(-60), state: up() }, &mut out);
+    let by = |cleaner: &mut Cleaner, out: &mut Cleaned, source: &SourceId, minute: i64, received: i64| {
+        cleaner.tick(at(received), out);
+        let fix = fix(minute * MINUTE_MS, there_and_back(minute));
+        cleaner.reading(Reading::Fix(fix), source, at(received), out);
+    };
+    for minute in [0, 1, 2, 6, 7, 8] {
+        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
+    }
+    let before = trips(&out).len();
+    by(&mut cleaner, &mut out, &"broker".into(), 4, 8 * MINUTE_MS + 1000);
+    link(&mut cleaner, 8, LinkState::Down { reason: "cut".into() }, &mut out);
+    for minute in 20..=24 {
+        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
+    }
+    assert_eq!(trips(&out).len(), before + 1, "{:?}", trips(&out));
+    assert_eq!(trips(&out).last().unwrap().0, "1200000 Stopped");
+}

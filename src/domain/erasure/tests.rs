@@ -246,7 +246,7 @@ const NOBODY: &str = "
     expected expires_at explains exposed fall_per_min fence fences figures fired_at first_at fix flapping_since
     found free_at ghost_after ghost_after_in_maintenance ghost_since handover high holds holidays home_zone id idle_after
     ignition in incident inferred inhibited_by inside inspect_every inspect_on_return inspected_at items kind
-    last_at last_sensed lat lifecycle limit limits location lon low low_battery_percent measure missing nearing_mps needs
+    last_at last_sensed lat left_by lifecycle limit limits location lon low low_battery_percent measure missing nearing_mps needs
     needs_checkout not_ready number observed_at odometer_m of off_delay on_delay opened_at out-through out_at_start over over_s
     overdue_grace part part_of parts passed passed_at peak peak_at peak_rssi_dbm pending_since percent phase point portal
     previous_incident proposal quality quiet_until read-point read_point reads ready reasons receivers records

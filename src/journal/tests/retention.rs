@@ -51,7 +51,7 @@ async fn stops_and_trips_go_with_the_positions_of_drivers() {
     let mut journal = open(&config, &node(), noon(0)).await.unwrap();
     let stopped = |nth| {
         let (change, position) = (MotionChange::Stopped, Position { lat: 48.2, lon: 16.3 });
-        let motion = Motion { change, position, since: None, trip: None };
+        let motion = Motion { change, position, since: None, left_by: None, trip: None };
         event(nth, Subject::Asset("A-1".into()), EventBody::Motion { device: "truck/1".into(), motion })
     };
     journal.writer.commit(&events([stopped(1), location(2), fix(3)]), noon(0)).await.unwrap();

@@ -189,7 +189,7 @@ impl World {
 
     fn says_motion(&mut self, at: i64, change: MotionChange) {
         let position = Position { lat: 50.0, lon: 8.0 };
-        let motion = Motion { change, position, since: None, trip: None };
+        let motion = Motion { change, position, since: None, left_by: None, trip: None };
         self.until(at);
         self.see_from("mqtt", at, false, Seen::Motion { device: "van/1".into(), motion });
     }

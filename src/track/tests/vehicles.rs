@@ -203,13 +203,17 @@ fn a_vehicle_stands_where_it_is_said_to_until_it_drives() {
     world.at(110).pass(1, "DOCK", Out);
     world.at(120).fix("gps-1");
     let position = Position { lat: 50.0, lon: 8.0 };
-    let motion = Motion { change: MotionChange::Moving, position, since: None, trip: None };
-    let drives = Seen::Motion { device: "gps-1".into(), motion };
+    let drives = |left_by| {
+        let left_by = Some(t(left_by));
+        let motion = Motion { change: MotionChange::Moving, position, since: None, left_by, trip: None };
+        Seen::Motion { device: "gps-1".into(), motion }
+    };
     // What it did before, where it could not be heard.
-    world.see_from("mqtt", 90, false, drives.clone());
+    world.see_from("mqtt", 90, false, drives(95));
     world.at(130).pass(2, "DOCK", Out);
     assert_eq!(world.holds("V1"), ["T1", "T2"], "a fix in the yard moves it from no door");
-    world.see_from("mqtt", 140, false, drives);
+    // It was last heard before it was said to stand there.
+    world.see_from("mqtt", 95, false, drives(140));
     world.at(400).pass(3, "DOCK", Out);
     assert_eq!(world.location("T3"), zone("yard"));
     // Another one that is said to stand there takes its place.

@@ -250,7 +250,7 @@ async fn a_position_never_goes_back() {
     };
     let stopped = |n: u64| {
         let (change, position) = (MotionChange::Stopped, Position { lat: 50.0, lon: 13.0 });
-        let motion = Motion { change, position, since: None, trip: None };
+        let motion = Motion { change, position, since: None, left_by: None, trip: None };
         event(n, asset("FL-07"), EventBody::Motion { device: "truck/7".into(), motion })
     };
     let current =

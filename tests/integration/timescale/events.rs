@@ -136,7 +136,7 @@ pub fn one_of_each() -> Vec<Event> {
     };
     let read = EventBody::TagRead { epc: epc(), antenna: 2, seen_count: 5, peak_rssi_dbm: Some(-61.5) };
     let position = Position { lat: 52.5, lon: 13.4 };
-    let motion = Motion { change: MotionChange::Stopped, position, since: None, trip: None };
+    let motion = Motion { change: MotionChange::Stopped, position, since: None, left_by: None, trip: None };
     let motion = EventBody::Motion { device: "truck/7".into(), motion };
     let geofence = EventBody::Geofence {
         change: FenceChange::Entered,

@@ -69,7 +69,7 @@ pub(super) fn read(n: u64, code: &str) -> Event {
 
 fn stopped(n: u64) -> Event {
     let (change, position) = (MotionChange::Stopped, fix(n).position);
-    let motion = Motion { change, position, since: None, trip: None };
+    let motion = Motion { change, position, since: None, left_by: None, trip: None };
     event(n, asset("FL-07"), EventBody::Motion { device: "truck/7".into(), motion })
 }
 

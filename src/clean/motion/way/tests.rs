@@ -83,3 +83,11 @@ fn a_row_is_exact_and_what_is_none_is_refused() {
         way.goes(&moment(nth * 10, [nth as f64 * 30.0, nth as f64 * 40.0], Some([3.0, 4.0])));
     }
 }
+
+#[test]
+fn a_silence_of_decades_is_survived() {
+    let way = [moment(0, [0.0; 2], Some([0.0; 2])), moment(900_000_000, [500.0, 0.0], Some([1.0, 0.0]))];
+    let way = way.into_iter().chain((1..9).map(|nth| moment(900_000_000 + nth * 10, [500.0, 0.0], None)));
+    let metres = metres(&way.collect::<Vec<_>>());
+    assert!((450.0..1100.0).contains(&metres), "{metres}");
+}
