@@ -306,8 +306,26 @@ impl Tracker {
         }
     }
 
-    pub(super) fn leaves_bay(&mut self, vehicle: &AssetId, bay: &ZoneId) {
+    /// It is heard there no more. Where newer fixes that were told before had it elsewhere meanwhile, as where its reader held
+    /// back what it heard, the stay is told now that it is over.
+    pub(super) fn leaves_bay(
+        &mut self,
+        vehicle: &AssetId,
+        read_point: &ReadPointId,
+        bay: &ZoneId,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
         for door in self.topology.doors_of_bay(bay).to_vec() {
+            let stands = self.doors.at.get(vehicle).is_some_and(|doors| doors.contains(&door));
+            let heard = self.doors.heard_since(&door, vehicle);
+            if let Some(from) = heard.filter(|from| !stands && *from < cause.observed_at) {
+                let how = self.topology.presence(read_point).map(|point| point.heard_at.to_string());
+                let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: false };
+                let begun = Cause { observed_at: from, ..cause.clone() };
+                self.dock(&door, stay, how.unwrap_or_default(), &begun, out);
+                self.undock(vehicle, &door, from, cause, out);
+            }
             self.doors.forget_heard(&door, vehicle);
         }
     }

@@ -306,7 +306,7 @@ impl Tracker {
     ) {
         let zone = self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone()));
         if let Some(Location::Zone(zone)) = &zone {
-            self.leaves_bay(asset, zone);
+            self.leaves_bay(asset, read_point, zone, cause, out);
         }
         let is_elsewhere = |present: &Present| {
             let point = self.topology.presence(&present.read_point);

@@ -145,6 +145,33 @@ fn a_stay_begins_when_the_fence_was_crossed_and_not_when_that_is_sure() {
 }
 
 #[test]
+fn what_a_bays_reader_held_back_tells_a_stay_that_is_over() {
+    let mut world = haulage();
+    // It is far away by now, and both readers were not connected while it stood there.
+    world.at(900).fix("gps-1");
+    world.at(100).arrive(11, "BAY");
+    world.pass_at(110, false, 1, "DOCK", Out);
+    assert_eq!(world.location("T1"), zone("yard"));
+    world.told();
+    world.at(400).depart(11, "BAY");
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
+    assert_eq!(
+        world.told(),
+        [
+            "400 asset:V1 Departed BAY",
+            "100 asset:V1 docked DOCK",
+            "110 asset:T1 loaded V1",
+            "400 asset:V1 undocked DOCK since 100"
+        ]
+    );
+    // Told after it, and of it.
+    world.pass_at(300, false, 2, "DOCK", Out);
+    world.pass_at(700, false, 3, "DOCK", Out);
+    assert_eq!([world.location("T2"), world.location("T3")], [in_vehicle("V1"), zone("yard")]);
+    assert!(matches!(world.location("V1"), Location::At(_)), "{:?}", world.location("V1"));
+}
+
+#[test]
 fn which_of_two_vehicles_took_it_is_not_guessed() {
     let mut world = haulage();
     world.at(100).arrive(11, "BAY");
