@@ -1,16 +1,7 @@
 //! What becomes of single fixes, and of a tracker's row.
 
 use super::*;
-
-const CLOCK: ClockRules = ClockRules {
-    ahead_tolerance: Duration::from_secs(300),
-    max_age: Duration::from_secs(400 * 86_400),
-    confirmations: 3,
-};
-
-fn at(secs: i64) -> Timestamp {
-    Timestamp::from_secs(1_700_000_000 + secs)
-}
+use crate::clean::clock::tests::{RULES as CLOCK, at};
 
 fn fix(second: i64, lat: f64) -> Fix {
     Fix {

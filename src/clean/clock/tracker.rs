@@ -1,0 +1,240 @@
+//! The clock of a tracker: believed as long as it is near enough; and how far it is ahead, once that is sure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClockFault, ClockRules};
+use crate::domain::time::Timestamp;
+
+/// Readings that confirm a tracker's step agree within this, which is what a network delays them by, over no less than so much
+/// of our time. In a burst of what it had held its time goes faster than ours, and how far it leads is not seen before the
+/// burst has ended.
+const TRACKER_AGREEMENT_US: i64 = 5_000_000;
+const TRACKER_STEADY: Duration = Duration::from_secs(10);
+/// Trackers rarely hold anything for longer than half of this.
+const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
+
+/// Readings in a row that a tracker's lead does not explain, while its time goes as fast as ours.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct TrackerStep {
+    /// The greatest of theirs, and the least.
+    lead_us: i64,
+    #[serde(default)]
+    least_us: i64,
+    #[serde(default)]
+    since_us: i64,
+    count: u32,
+}
+
+impl TrackerStep {
+    /// Counts one more, and returns the lead once enough agree for long enough.
+    fn suggest(&mut self, lead_us: i64, received: Timestamp, confirmations: u32) -> Option<i64> {
+        let (greatest, least) = (self.lead_us.max(lead_us), self.least_us.min(lead_us));
+        if self.count > 0 && greatest.saturating_sub(least) <= TRACKER_AGREEMENT_US {
+            (self.lead_us, self.least_us) = (greatest, least);
+            self.count += 1;
+        } else {
+            *self = Self { lead_us, least_us: lead_us, since_us: received.as_micros(), count: 1 };
+        }
+        let is_steady = received.since(Timestamp::from_micros(self.since_us)) >= TRACKER_STEADY;
+        (self.count >= confirmations && is_steady).then(|| std::mem::take(self).lead_us)
+    }
+
+    fn is_clear(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// The clock of a tracker: believed, until it is too far ahead.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(in crate::clean) struct TrackerClock {
+    /// Never negative.
+    lead_us: i64,
+    #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
+    step: TrackerStep,
+    /// Of one that was ahead: readings that are right as they are told.
+    #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
+    right: TrackerStep,
+    /// Readings in a row that are too old to be true.
+    #[serde(default, skip_serializing_if = "is_none")]
+    too_old: u8,
+    /// Whether it is wrong has changed since [`Self::turned`] was last asked.
+    #[serde(skip)]
+    turned: bool,
+}
+
+fn is_none(count: &u8) -> bool {
+    *count == 0
+}
+
+impl TrackerClock {
+    pub fn observe(
+        &mut self,
+        told: Timestamp,
+        received: Timestamp,
+        rules: &ClockRules,
+    ) -> Result<Timestamp, ClockFault> {
+        let before = self.is_wrong(rules);
+        let observed = self.judge(told, received, rules);
+        self.too_old = match observed {
+            Err(ClockFault::TooOld) => self.too_old.saturating_add(1),
+            Err(ClockFault::Ahead) => self.too_old,
+            Ok(_) => 0,
+        };
+        self.turned |= self.is_wrong(rules) != before;
+        observed
+    }
+
+    fn is_wrong(&self, rules: &ClockRules) -> bool {
+        self.lead_us != 0 || u32::from(self.too_old) >= enough(rules)
+    }
+
+    /// How far it is ahead, or behind (negative), where it has just turned out to be wrong, by a reading of then; 0, where
+    /// it is right again.
+    pub fn turned(&mut self, told: Timestamp, received: Timestamp, rules: &ClockRules) -> Option<i64> {
+        let turned = std::mem::take(&mut self.turned);
+        turned.then(|| if self.is_wrong(rules) { told.micros_after(received) } else { 0 })
+    }
+
+    fn judge(
+        &mut self,
+        told: Timestamp,
+        received: Timestamp,
+        rules: &ClockRules,
+    ) -> Result<Timestamp, ClockFault> {
+        let apparent = told.micros_after(received);
+        if self.is_right(apparent, received, rules) {
+            self.step = TrackerStep::default();
+            return rules.check_age(told, received);
+        }
+        let ahead = apparent.saturating_sub(self.lead_us);
+        if ahead > rules.ahead_us() {
+            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            self.lead_us = lead.ok_or(ClockFault::Ahead)?;
+        } else if self.lead_us != 0 && ahead > TRACKER_AGREEMENT_US {
+            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            self.lead_us = lead.unwrap_or(self.lead_us);
+        } else {
+            self.step = TrackerStep::default();
+            if self.lead_us != 0 {
+                self.lead_us = self.lead_us.max(apparent);
+            }
+        }
+        let observed = told.offset(self.lead_us.saturating_neg());
+        // By a clock that is known to be wrong nothing is observed after it was received.
+        let observed = if self.lead_us == 0 { observed } else { observed.min(received) };
+        rules.check_age(observed, received)
+    }
+
+    /// Whether a reading of one that was ahead is right as it is told: once enough of them are that go as our time does;
+    /// and before that where it was ahead by so much that it would be older than what trackers hold for long.
+    fn is_right(&mut self, apparent: i64, received: Timestamp, rules: &ClockRules) -> bool {
+        let held_for = (self.lead_us / 2).max(rules.ahead_us());
+        if self.lead_us == 0 || !(-held_for..=rules.ahead_us()).contains(&apparent) {
+            self.right = TrackerStep::default();
+            return false;
+        }
+        let is_long = self.lead_us >= LONG_LEAD_US;
+        let is_sure = self.right.suggest(apparent, received, rules.confirmations).is_some();
+        let is_now = apparent.saturating_abs() <= rules.ahead_us();
+        if is_sure && (is_now || is_long) {
+            self.lead_us = 0;
+            return true;
+        }
+        is_long
+    }
+}
+
+/// Readings in a row that confirm something, as counters of a byte count them.
+fn enough(rules: &ClockRules) -> u32 {
+    rules.confirmations.min(u8::MAX.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clean::clock::tests::{RULES, at};
+
+    #[test]
+    fn what_is_older_than_max_age_is_set_aside() {
+        let mut clock = TrackerClock::default();
+        let told = at(0) - Duration::from_secs(401 * 86_400);
+        assert_eq!(clock.observe(told, at(0), &RULES), Err(ClockFault::TooOld));
+    }
+
+    #[test]
+    fn a_tracker_is_believed_within_the_tolerance_and_after_a_confirmed_step() {
+        let mut clock = TrackerClock::default();
+        let steps = [
+            (10, 0, Some(10)),
+            (-5000, 1, Some(-5000)),
+            (7200, 10, None),
+            (7230, 40, None),
+            (7260, 70, Some(70)),
+            (7290, 100, Some(100)),
+            // Its clock is right again; until that is confirmed, the step still holds.
+            (130, 130, Some(-7060)),
+            (7360, 160, Some(160)),
+            (190, 190, Some(-7000)),
+            (220, 220, Some(-6970)),
+            (250, 250, Some(250)),
+            (7480, 280, None),
+        ];
+        for (told, received, expect) in steps {
+            let observed = clock.observe(at(told), at(received), &RULES);
+            assert_eq!(observed.ok(), expect.map(at), "told {told} at {received}");
+        }
+    }
+
+    /// Seconds of a tracker that tells each ten seconds, of whose clock so much is known, in a burst of what it held for an
+    /// hour, where it went wrong (or right) in the middle.
+    fn in_a_burst(mut clock: TrackerClock, leads: [i64; 2]) -> Vec<Option<i64>> {
+        let tells = (0..360).map(|nth| (nth * 10, if nth < 180 { leads[0] } else { leads[1] }));
+        let held = tells.map(|(second, lead)| (second, lead, 3600 + second / 50));
+        let after = (361..380).map(|nth| (nth * 10, leads[1], nth * 10 + 72));
+        let all = held.chain(after);
+        all.map(|(second, lead, received)| {
+            let observed = clock.observe(at(second + lead), at(received), &RULES).ok()?;
+            Some(observed.micros_after(at(second)) / 1_000_000)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_a_burst_does_not_tell_of_a_lead_is_not_learned_from_it() {
+        const DAY: i64 = 86_400;
+        let off = in_a_burst(TrackerClock::default(), [0, DAY]);
+        assert!(off[..180].iter().all(|off| *off == Some(0)));
+        assert!(off[180..362].iter().all(Option::is_none), "{off:?}");
+        assert!(off[363..].iter().all(|off| *off == Some(72)), "{off:?}");
+        let known = TrackerClock { lead_us: DAY * 1_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known.clone(), [DAY, DAY]).iter().all(|off| *off == Some(0)));
+        assert!(in_a_burst(known, [DAY, 0]).iter().all(|off| *off == Some(0)));
+    }
+
+    #[test]
+    fn what_an_hour_ahead_held_does_not_make_it_right() {
+        const HOUR: i64 = 3600;
+        let known = TrackerClock { lead_us: HOUR * 1_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known, [HOUR, HOUR]).iter().all(|off| *off == Some(0)));
+        // The same where it was ahead by little more than is tolerated.
+        let known = TrackerClock { lead_us: 400_000_000, ..TrackerClock::default() };
+        assert!(in_a_burst(known, [400, 400]).iter().all(|off| *off == Some(0)));
+    }
+
+    #[test]
+    fn a_lead_that_is_known_too_small_rises_once_that_is_confirmed() {
+        let known = TrackerClock { lead_us: 86_400_000_000, ..TrackerClock::default() };
+        let mut clock = known.clone();
+        // Told so many seconds ahead at a second, and observed then.
+        for (second, lead, observed) in
+            [(0, 86_403, 0), (10, 86_450, 10), (20, 86_400, 17), (30, 86_450, 30), (40, 86_450, 40)]
+        {
+            assert_eq!(clock.observe(at(second + lead), at(second), &RULES), Ok(at(observed)), "{second}");
+        }
+        assert_eq!(clock.lead_us, 86_403_000_000);
+        assert_eq!(clock.observe(at(50 + 86_450), at(50), &RULES), Ok(at(50)));
+        assert_eq!(clock.lead_us, 86_450_000_000);
+    }
+}
