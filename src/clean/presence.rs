@@ -177,7 +177,7 @@ impl Presence {
     }
 
     /// How strongly it is heard, to be compared with how it is heard elsewhere.
-    pub fn strength_db(&self) -> Option<f32> {
+    pub fn strength_dbm(&self) -> Option<f32> {
         match self.stage {
             Stage::Present { unrest, .. } => unrest.above(self.level),
             Stage::Candidate(_) => self.level.dbm(),

@@ -118,14 +118,14 @@ impl Point {
             None if is_new => Claim::Deaf,
             Some(silence) if own.paces(rule, silence) > gone(other) => Claim::Silent,
             _ => Claim::Weaker(
-                own.strength_db().zip(other.strength_db()).map_or(0.0, |(own, other)| other - own),
+                own.strength_dbm().zip(other.strength_dbm()).map_or(0.0, |(own, other)| other - own),
             ),
         }
     }
 
     /// Whether one that has it beside as well, and goes on hearing it, hears it better.
     fn outdoes(&self, own: &Presence, rule: &PresenceRule, other: &Presence) -> bool {
-        let better = own.strength_db().zip(other.strength_db()).is_some_and(|(own, other)| own > other);
+        let better = own.strength_dbm().zip(other.strength_dbm()).is_some_and(|(own, other)| own > other);
         better && self.silence(own, other.last).is_some_and(|silence| own.paces(rule, silence) <= gone(other))
     }
 
@@ -133,8 +133,8 @@ impl Point {
         let silent = self.silence(own, other.last);
         Weighed {
             against: self.rule.name.clone(),
-            here_dbm: other.level.dbm(),
-            there_dbm: own.level.dbm(),
+            here_dbm: other.strength_dbm(),
+            there_dbm: own.strength_dbm(),
             silent_s: silent.map_or(0.0, |(since, until)| until.since(since).as_secs_f32()),
         }
     }

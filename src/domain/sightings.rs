@@ -168,7 +168,7 @@ pub enum PresenceChange {
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Weighed {
     pub against: ReadPointId,
-    /// Mean signals of late, where the readers tell any.
+    /// What was compared: mean signals of late and what they are restless by, where the readers tell any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub here_dbm: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

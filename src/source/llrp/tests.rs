@@ -126,6 +126,18 @@ impl Bench {
         reader
     }
 
+    /// The next connection of a reader that went on reading by our ROSpec, up to its answers.
+    async fn back_at_work(&mut self, first: Reader) -> Reader {
+        let mut active = first.content(20);
+        active.replace_range(18..20, "02");
+        drop(first);
+        self.down().await;
+        let mut reader = self.accept().await;
+        reader.rospecs = active;
+        reader.announce(0).await;
+        reader
+    }
+
     async fn intake(&mut self) -> Intake {
         loop {
             match soon("an intake", self.queue.recv()).await.expect("the client runs") {

@@ -113,13 +113,7 @@ async fn a_lost_connection_is_told_and_made_again() {
 async fn a_reader_that_went_on_reading_keeps_its_rospec_and_replays() {
     let mut bench = Bench::start(|_| {}).await;
     let first = bench.set_up().await;
-    let mut active = first.content(20);
-    active.replace_range(18..20, "02");
-    drop(first);
-    bench.down().await;
-    let mut second = bench.accept().await;
-    second.rospecs = active;
-    second.announce(0).await;
+    let mut second = bench.back_at_work(first).await;
     assert_eq!(second.answer_until_enabled().await, [1, 3, 26, 64]);
     second.send(&message(61, 1, TAG)).await;
     bench.frame().await;

@@ -23,13 +23,7 @@ async fn a_report_that_takes_longer_than_three_keepalives_is_no_silence() {
 async fn a_held_report_that_takes_long_to_come_in_is_told_to_go_on() {
     let mut bench = Bench::start(|_| {}).await;
     let first = bench.set_up().await;
-    let mut active = first.content(20);
-    active.replace_range(18..20, "02");
-    drop(first);
-    bench.down().await;
-    let mut reader = bench.accept().await;
-    reader.rospecs = active;
-    reader.announce(0).await;
+    let mut reader = bench.back_at_work(first).await;
     reader.answer_until_enabled().await;
     bench.frame().await;
     let held = LinkState::Up { replaying: true };
