@@ -211,19 +211,18 @@ impl Tracker {
 
     /// What a fix in order says of its motion.
     fn moved(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) -> Vec<motion::Told> {
-        let mut told = Vec::new();
         let Some(moves) = &mut self.moves else {
             self.moves = Some(Moves::begin(fix));
-            return told;
+            return Vec::new();
         };
-        let here = Moment::of(fix);
+        let (here, by, mut told) = (Moment::of(fix), (rules.via, received), Vec::new());
         match &mut self.held {
-            Some(held) => held.follows(&here, rules.via),
-            None => self.held = Held::behind_gap(moves, &here, (rules.via, received), rules.tracker),
+            Some(held) => held.follows(&here, rules.via, rules.tracker),
+            None => self.held = Held::behind_gap(moves, &here, by, rules.tracker),
         }
         moves.take(&here, rules.tracker, &mut told);
-        if self.held.is_some() {
-            told.clear();
+        if let Some(held) = &mut self.held {
+            held.keep(&mut told, received);
         }
         told
     }
@@ -232,8 +231,8 @@ impl Tracker {
     fn moved_late(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) {
         let (Some(moves), late, by) = (&self.moves, Moment::of(fix), (rules.via, received)) else { return };
         match &mut self.held {
-            Some(held) => held.arrives(&late, by),
-            None => self.held = Held::inside_gap(moves, self.late.kept(), &late, by),
+            Some(held) => held.arrives(&late, self.late.kept(), by, rules.tracker),
+            None => self.held = Held::inside_gap(moves, self.late.kept(), &late, by, rules.tracker),
         }
     }
 
@@ -244,10 +243,10 @@ impl Tracker {
 
     /// What it did where it could not be heard.
     pub fn settle_motion(&mut self, rules: &TrackerRules) -> Vec<motion::Told> {
-        let Some(held) = self.held.take() else { return Vec::new() };
+        let (Some(held), Some(moves)) = (self.held.take(), &mut self.moves) else { return Vec::new() };
         self.dirty = true;
-        let (moves, told, via) = held.settle(rules);
-        (self.moves, self.via) = (Some(moves), Some(via));
+        let (told, via) = held.settle(moves, rules);
+        self.via = Some(via);
         told
     }
 

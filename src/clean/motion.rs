@@ -163,6 +163,13 @@ enum Rests {
     Until,
 }
 
+/// What has left, when it was away first, and whether it has come to rest since.
+struct Left {
+    moving: Moving,
+    away_at: Timestamp,
+    rests: Rests,
+}
+
 /// A change with the time at which it happened.
 pub(super) type Told = (Timestamp, Motion);
 
@@ -236,21 +243,23 @@ impl Moves {
             }
         }
         if let Self::Standing(standing) = self
-            && let Some((moving, away_at)) = standing.leaves(here, rules)
+            && let Some(Left { moving, away_at, rests }) = standing.leaves(here, rules)
         {
             let (since, left_by) = (Some(standing.since), Some(away_at));
             let (change, position) = (MotionChange::Moving, standing.middle);
             let motion = Motion { change, position, since, left_by, trip: None };
             told.push((moving.started_at, motion));
-            *self = match moving.has_rested(rules) {
-                // It came to rest while that was confirmed.
-                true => {
-                    let (ended, place) = moving.ended();
-                    told.push(ended);
-                    Self::Standing(place)
-                }
-                false => Self::Moving(Box::new(Moving { off: here.ignition == Some(false), ..moving })),
-            };
+            if rests == Rests::Not {
+                *self = Self::Moving(Box::new(Moving { off: here.ignition == Some(false), ..moving }));
+                return;
+            }
+            // It came to rest while that was confirmed.
+            let (ended, place) = moving.ended();
+            told.push(ended);
+            *self = Self::Standing(place);
+            if rests == Rests::Until {
+                self.take(here, rules, told);
+            }
         }
     }
 }
@@ -277,8 +286,7 @@ impl Stationary {
         wavers_m2(&self.last) / f64::from(self.weight)
     }
 
-    /// What it does since, and when it was away first.
-    fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<(Moving, Timestamp)> {
+    fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<Left> {
         let away = self.middle.distance_m(here.place.position()) - vague_m(&here.place, rules);
         let before = self.leaving.take();
         let rolled = before.as_ref().map_or(0, |leaving| leaving.rolled);
@@ -306,9 +314,21 @@ impl Stationary {
             leaving.since = if leaving.count == 0 { at } else { leaving.since };
             leaving.count = leaving.count.saturating_add(here.place.count);
         }
-        let long = at.since(leaving.since) >= LEAVING_FOR || away > leaves_at * FAR;
-        if rests == Rests::Here && leaving.count >= RESTED_FIXES || leaving.count >= LEAVING_FIXES && long {
-            return leaving.moving.map(|moving| (moving, leaving.since));
+        let (far, away_at) = (away > leaves_at * FAR, leaving.since);
+        let long = far || at.since(away_at) >= LEAVING_FOR;
+        let has_left = match rests {
+            Rests::Not => leaving.count >= LEAVING_FIXES && long,
+            Rests::Here => leaving.count >= RESTED_FIXES,
+            // Two places, and this one is not near.
+            Rests::Until => leaving.count >= RESTED_FIXES && far,
+        };
+        if has_left {
+            return leaving.moving.map(|moving| Left { moving, away_at, rests });
+        }
+        if rests == Rests::Until {
+            // It has been somewhere for long that nothing confirms: this is where it is now.
+            let (moving, count) = (Some(self.sets_out(here, rules)), u8::from(is_away));
+            *leaving = Leaving { since: at, count, rolled: u8::from(rolls(here)), moving };
         }
         self.leaving = Some(leaving);
         None

@@ -6,7 +6,8 @@
 //! ```
 //! A fix behind a gap says that it is elsewhere, and not how it came there: in one trip, in two with a stop between, or
 //! in a part of one. So trips are told no further than to the gap until nothing late has come for a while, and then by all
-//! of the fixes since, in the order of their times. What was told stays true: it was told of the time before.
+//! of the fixes since, in the order of their times. What was told stays true: it was told of the time before. Where nothing
+//! late came, what the ones in order said is told as it is.
 //! Who stood before the gap and stands there behind it needs no such care; late fixes may still say that it was away
 //! meanwhile.
 //!
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::way::between_m;
 use super::{Moment, Moves, Stationary, Told, moment, vague_m};
-use crate::clean::late::SETTLES;
+use crate::clean::late::{SETTLES, plausible};
 use crate::clean::place::Place;
 use crate::clean::rows::micros;
 use crate::config::TrackerRules;
@@ -33,6 +34,8 @@ use crate::domain::time::Timestamp;
 const GAP: Duration = Duration::from_secs(90);
 /// Fixes that are held.
 const MOST: usize = 48;
+/// Changes that are kept; with so many it is time.
+const MOST_KEPT: usize = 8;
 /// Of our time.
 const AT_MOST: Duration = Duration::from_secs(3600);
 
@@ -43,6 +46,9 @@ pub(in crate::clean) struct Held {
     /// What came since, oldest first.
     #[serde(with = "moment")]
     way: Vec<Moment>,
+    /// What those in order say, if nothing late comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<Told>,
     #[serde(with = "micros")]
     since: Timestamp,
     #[serde(with = "micros")]
@@ -64,29 +70,31 @@ impl Held {
             .then(|| Self::new(moves.clone(), vec![*here], (via, received)))
     }
 
-    /// A late fix that lies in a gap before and behind which it stands where it does now. `kept`: fixes in order.
+    /// A late fix that lies in a gap before and behind which it stands where it does now. `places`: of fixes in order.
     pub fn inside_gap(
         moves: &Moves,
-        kept: &[Place],
+        places: &[Place],
         late: &Moment,
-        (via, received): (&SourceId, Timestamp),
+        by: (&SourceId, Timestamp),
+        rules: &TrackerRules,
     ) -> Option<Box<Self>> {
         let Moves::Standing(standing) = moves else { return None };
-        let behind = kept.partition_point(|kept| kept.at <= late.place.at);
-        let (before, after) = (kept.get(behind.checked_sub(1)?)?, kept.get(behind)?);
+        let behind = places.partition_point(|place| place.at <= late.place.at);
+        let (before, after) = (places.get(behind.checked_sub(1)?)?, places.get(behind)?);
         let is_gap = !before.has_more_after && after.at.since(before.at) >= GAP;
         if standing.since > before.at || !is_gap || late.place.at == before.at {
             return None;
         }
         let stood = Stationary { last: *before, leaving: None, ..standing.clone() };
-        let way = kept[behind..].iter().map(|place| Moment::at(*place)).collect();
-        let mut held = Self::new(Moves::Standing(stood), way, (via, received));
-        held.arrives(late, (via, received));
+        let way = places[behind..].iter().map(|place| Moment::at(*place)).collect();
+        let mut held = Self::new(Moves::Standing(stood), way, by);
+        held.arrives(late, places, by, rules);
         Some(held)
     }
 
     fn new(before: Moves, way: Vec<Moment>, (via, received): (&SourceId, Timestamp)) -> Box<Self> {
-        Box::new(Self { before, way, since: received, due: received + SETTLES, via: via.clone() })
+        let (kept, due) = (Vec::new(), received + SETTLES);
+        Box::new(Self { before, way, kept, since: received, due, via: via.clone() })
     }
 
     pub fn due(&self) -> (Timestamp, &SourceId) {
@@ -94,9 +102,17 @@ impl Held {
     }
 
     /// One more in order. The connection that it came by is the one that late ones come by now.
-    pub fn follows(&mut self, here: &Moment, via: &SourceId) {
+    pub fn follows(&mut self, here: &Moment, via: &SourceId, rules: &TrackerRules) {
         self.comes_by(via);
-        self.put(*here);
+        self.put(*here, rules);
+    }
+
+    /// What those in order say meanwhile.
+    pub fn keep(&mut self, told: &mut Vec<Told>, received: Timestamp) {
+        self.kept.append(told);
+        if self.kept.len() >= MOST_KEPT {
+            self.due = self.due.min(received);
+        }
     }
 
     fn comes_by(&mut self, via: &SourceId) {
@@ -105,17 +121,30 @@ impl Held {
         }
     }
 
-    /// A late fix; it is none of these where it lies before the gap.
-    pub fn arrives(&mut self, late: &Moment, (via, received): (&SourceId, Timestamp)) {
+    /// A late fix. Where it lies before the gap, it may lie in an earlier one.
+    pub fn arrives(
+        &mut self,
+        late: &Moment,
+        places: &[Place],
+        by: (&SourceId, Timestamp),
+        rules: &TrackerRules,
+    ) {
         if late.place.at <= self.before.last_at() {
-            return;
+            let Some(mut earlier) = Self::inside_gap(&self.before, places, late, by, rules) else { return };
+            let begins = self.way.first().map(|first| first.place.at);
+            earlier.way.retain(|moment| begins.is_none_or(|begins| moment.place.at < begins));
+            self.before = earlier.before;
+            self.way.splice(0..0, earlier.way);
+            while self.way.len() > MOST && self.drop_one(0, rules) {}
+        } else {
+            self.put(Moment { is_late: true, ..*late }, rules);
         }
+        let (via, received) = by;
         self.due = self.due.max(received + SETTLES).min(self.since + AT_MOST);
         self.comes_by(via);
-        self.put(Moment { is_late: true, ..*late });
     }
 
-    fn put(&mut self, moment: Moment) {
+    fn put(&mut self, moment: Moment, rules: &TrackerRules) {
         let at = self.way.partition_point(|other| other.place.at < moment.place.at);
         // At one time it was at one place.
         if self.way.get(at).is_some_and(|other| other.place.at == moment.place.at) {
@@ -132,16 +161,19 @@ impl Held {
         self.way.reserve_exact(1);
         self.way.insert(at, moment);
         if self.way.len() > MOST {
-            self.drop_one(at);
+            self.drop_one(at, rules);
         }
     }
 
-    /// Not where one has just come, for more will come there.
-    fn drop_one(&mut self, came: usize) {
-        let beside = self.way.windows(3).map(|three| beside_m([&three[0], &three[1], &three[2]]));
-        let elsewhere = (0..).zip(beside).filter(|(nth, _): &(usize, f64)| (nth + 1).abs_diff(came) > 1);
-        let nearest = elsewhere.min_by(|(_, a), (_, b)| a.total_cmp(b));
-        let Some((nth, beside_m)) = nearest else { return };
+    /// Not where one has just come, for more will come there; nor, where there is another, one without which there would be
+    /// a silence that ends a trip.
+    fn drop_one(&mut self, came: usize, rules: &TrackerRules) -> bool {
+        let ends = |three: &[Moment]| three[2].place.at.since(three[0].place.at) >= rules.trip_gap;
+        let beside =
+            self.way.windows(3).map(|three| (ends(three), beside_m([&three[0], &three[1], &three[2]])));
+        let elsewhere = (0..).zip(beside).filter(|(nth, _): &(usize, _)| (nth + 1).abs_diff(came) > 1);
+        let nearest = elsewhere.min_by(|(_, (a, a_m)), (_, (b, b_m))| a.cmp(b).then(a_m.total_cmp(b_m)));
+        let Some((nth, (_, beside_m))) = nearest else { return false };
         let dropped = self.way.remove(nth + 1);
         let after = self.way[nth + 1];
         let before = &mut self.way[nth];
@@ -152,17 +184,32 @@ impl Held {
             // Further than can be said is a straight line.
             before.way_m = u16::try_from(metres.round() as u32).ok().and_then(NonZeroU16::new);
         }
-        before.place.count = before.place.count.saturating_add(dropped.place.count);
+        // One in order confirms itself, and no late one.
+        if dropped.is_late || !before.is_late {
+            before.place.count = before.place.count.saturating_add(dropped.place.count);
+        }
+        true
     }
 
-    /// What it did, and does now, by all of them; and the connection that they came by.
-    pub fn settle(self, rules: &TrackerRules) -> (Moves, Vec<Told>, SourceId) {
-        let (mut moves, mut told) = (self.before, Vec::new());
-        let fixes: Vec<(&Moment, bool)> = self.way.iter().map(|moment| (moment, moment.is_late)).collect();
-        for moment in crate::clean::late::plausible(&fixes, |moment| &moment.place, rules) {
-            moves.take(moment, rules, &mut told);
+    /// What it did, by all of them, and the connection that they came by. `moves`: what it does by those in order.
+    pub fn settle(self, moves: &mut Moves, rules: &TrackerRules) -> (Vec<Told>, SourceId) {
+        if !self.way.iter().any(|moment| moment.is_late) {
+            return (self.kept, self.via);
         }
-        (moves, told, self.via)
+        let fixes: Vec<(&Moment, bool)> = self.way.iter().map(|moment| (moment, moment.is_late)).collect();
+        let believed = plausible(&fixes, |moment| &moment.place, rules);
+        let mut told = Vec::new();
+        *moves = self.before;
+        for (nth, moment) in believed.iter().enumerate() {
+            let until = believed.get(nth + 1).map_or(Timestamp::MAX, |next| next.place.at);
+            // What is known of the way to one that is not believed is known of the way to the next.
+            let not =
+                self.way.iter().filter(|other| moment.place.at < other.place.at && other.place.at < until);
+            let parts =
+                not.map(|other| other.way_m).fold(moment.way_m, |all, part| all?.checked_add(part?.get()));
+            moves.take(&Moment { way_m: parts, ..**moment }, rules, &mut told);
+        }
+        (told, self.via)
     }
 }
 
@@ -224,7 +271,8 @@ mod tests {
             Digest(0),
         );
         let mut held = Held::new(Moves::begin(&before), vec![moment(240)], (&via, received));
-        order.for_each(|nth| held.arrives(&moment(nth), (&via, received)));
+        let rules = TrackerRules::default();
+        order.for_each(|nth| held.arrives(&moment(nth), &[], (&via, received), &rules));
         held
     }
 
@@ -254,8 +302,80 @@ mod tests {
         let mut held = held(0..1);
         let since = held.since;
         for minute in 0..120 {
-            held.arrives(&moment(1 + minute), (&via, since + Duration::from_secs(60) * minute as u32));
+            let received = since + Duration::from_secs(60) * minute as u32;
+            held.arrives(&moment(1 + minute), &[], (&via, received), &TrackerRules::default());
         }
         assert_eq!(held.due, since + AT_MOST);
+    }
+
+    /// Stands, and is this many metres to the north at these seconds.
+    fn northward(way: &[(i64, f64)]) -> Box<Held> {
+        let (via, received) = ("broker".into(), Timestamp::from_secs(1_700_100_000));
+        let start = Position { lat: 50.0, lon: 8.0 };
+        let begins = Fix::bare("truck".into(), Timestamp::from_secs(1_699_999_000), start, Digest(0));
+        let way = way.iter().map(|(second, north)| north_of(start, *second, *north)).collect();
+        Held::new(Moves::begin(&begins), way, (&via, received))
+    }
+
+    fn north_of(start: Position, second: i64, north: f64) -> Moment {
+        let (at, position) = (Timestamp::from_secs(1_700_000_000 + second), start.moved_m([0.0, north]));
+        Moment::of(&Fix { accuracy_m: Some(4.0), ..Fix::bare("truck".into(), at, position, Digest(0)) })
+    }
+
+    fn late(held: &mut Held, second: i64, north: f64) {
+        let (via, received) = ("broker".into(), Timestamp::from_secs(1_700_100_000));
+        let late = north_of(Position { lat: 50.0, lon: 8.0 }, second, north);
+        held.arrives(&late, &[], (&via, received), &TrackerRules::default());
+    }
+
+    fn told(held: Held) -> Vec<Told> {
+        let mut moves = held.before.clone();
+        held.settle(&mut moves, &TrackerRules::default()).0
+    }
+
+    #[test]
+    fn what_cannot_be_believed_takes_no_length_with_it() {
+        let rests = (20..40).map(|minute| (minute * 60, 6000.0));
+        let way: Vec<(i64, f64)> = [(0, 0.0), (600, 3000.0)].into_iter().chain(rests).collect();
+        let trips = [false, true].map(|astray| {
+            let mut held = northward(&way);
+            // Others lay on the way between these.
+            held.way[1].way_m = NonZeroU16::new(5000);
+            late(&mut held, 1230, 6000.0);
+            if astray {
+                late(&mut held, 900, 500_000.0);
+            }
+            told(*held).into_iter().filter_map(|(_, motion)| motion.trip).collect::<Vec<_>>()
+        });
+        assert_eq!(trips[0], trips[1]);
+        assert!((trips[0][0].distance_m - 8000.0).abs() < 200.0, "{trips:?}");
+    }
+
+    #[test]
+    fn leaving_out_what_lies_on_the_way_ends_no_trip() {
+        // Faster and slower, but as fast all the time for three hours in the middle.
+        let uneven = |nth: i64| if !(20..110).contains(&nth) && nth % 2 == 0 { 600.0 } else { 0.0 };
+        let drives = (0..150).map(|nth| (nth * 120, nth as f64 * 1200.0 + uneven(nth)));
+        let rests = (150..155).map(|nth| (nth * 120, 150.0 * 1200.0));
+        let all: Vec<(i64, f64)> = drives.chain(rests).collect();
+        let mut held = northward(&all[154..]);
+        all[..154].iter().for_each(|(second, north)| late(&mut held, *second, *north));
+        assert_eq!(held.way.len(), MOST);
+        let told = told(*held);
+        assert_eq!(told.len(), 2, "{told:?}");
+        let metres = told[1].1.trip.as_ref().unwrap().distance_m;
+        assert!((metres - 180_000.0).abs() < 500.0, "{metres}");
+    }
+
+    #[test]
+    fn one_in_order_that_is_left_out_confirms_no_late_one() {
+        let mut held = northward(&[(0, 0.0), (60, 0.0), (120, 0.0), (180, 400.0)]);
+        late(&mut held, 30, 400_000.0);
+        // The one behind it is the first to go.
+        held.way[2].place = held.way[1].place;
+        held.way[2].place.at = Timestamp::from_secs(1_700_000_060);
+        assert!(held.drop_one(0, &TrackerRules::default()));
+        let counts: Vec<_> = held.way.iter().map(|moment| (moment.is_late, moment.place.count)).collect();
+        assert_eq!(counts[..2], [(false, 1), (true, 1)]);
     }
 }

@@ -293,3 +293,18 @@ fn a_row_of_an_earlier_build_drives_on() {
     }
     assert_eq!(seconds(&told), [(Moving, 600), (Stopped, 900)]);
 }
+
+/// A trailer that tells where it is once an hour: five kilometres further each time.
+#[test]
+fn who_is_elsewhere_each_hour_has_stopped_there_each_time() {
+    let hourly = [0.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 25.0];
+    let fixes = (0..).zip(hourly).map(|(hour, km)| fix(hour * 3600, [km * 1000.0, 0.0]));
+    let told = told_of(fixes);
+    let stops = seconds(&told).into_iter().filter(|(change, _)| *change == Stopped);
+    assert_eq!(stops.map(|(_, at)| at / 3600).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    let trips: Vec<&Trip> = told.iter().filter_map(|(_, motion)| motion.trip.as_ref()).collect();
+    assert!(trips.iter().all(|trip| (trip.distance_m - 5000.0).abs() < 50.0), "{trips:?}");
+    // One wrong fix a day is none.
+    let strays = (0..200).map(|hour| fix(hour * 3600, [if hour % 24 == 7 { 900.0 } else { 0.0 }, 0.0]));
+    assert_eq!(told_of(strays), []);
+}

@@ -203,50 +203,102 @@ fn nothing_that_a_gap_hides_is_told_while_the_source_is_away() {
     assert_eq!(trips(&out)[1..], [("900000 Stopped".to_owned(), 45)]);
 }
 
-/// Two brokers carry it. One is cut while what it brought is held: what the other brings is told all the same.
-#[test]
-fn nothing_waits_for_a_broker_that_another_has_taken_the_place_of() {
-    let other = SourceId::from("other");
+/// Two brokers carry it, and the first is cut after what it brought up to then.
+fn by_two_brokers(first: &[i64], cut: i64, other: &[i64]) -> Vec<(String, i64)> {
     let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
     link(&mut cleaner, -60, up(), &mut out);
-    cleaner.link(&LinkChange { source: other.clone(), at: at(-60), state: up() }, &mut out);
-    let by = |cleaner: &mut Cleaner, out: &mut Cleaned, source: &SourceId, minute: i64, received: i64| {
-        cleaner.tick(at(received), out);
+    cleaner.link(&LinkChange { source: "other".into(), at: at(-60), state: up() }, &mut out);
+    let mut by = |cleaner: &mut Cleaner, source: &str, minute: i64, received: i64| {
+        cleaner.tick(at(received), &mut out);
         let fix = fix(minute * MINUTE_MS, there_and_back(minute));
-        cleaner.reading(Reading::Fix(fix), source, at(received), out);
+        cleaner.reading(Reading::Fix(fix), &source.into(), at(received), &mut out);
     };
-    for minute in (0..=8).chain(20..=20) {
-        by(&mut cleaner, &mut out, &"broker".into(), minute, minute * MINUTE_MS);
+    for minute in other.iter().filter(|minute| **minute < cut) {
+        by(&mut cleaner, "other", *minute, minute * MINUTE_MS);
     }
-    link(&mut cleaner, 20, LinkState::Down { reason: "cut".into() }, &mut out);
-    // A late one of the first broker's waits with it, and hides nothing that comes by the other.
-    for minute in 21..=24 {
-        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
+    for minute in first {
+        by(&mut cleaner, "broker", *minute, cut.min(*minute.max(&(cut - 1))) * MINUTE_MS + 1000 + minute);
     }
-    assert_eq!(trips(&out), [("300000 Moving".to_owned(), 8), ("1200000 Stopped".to_owned(), 23)]);
+    link(&mut cleaner, cut, LinkState::Down { reason: "cut".into() }, &mut Cleaned::default());
+    for minute in other.iter().filter(|minute| **minute >= cut) {
+        by(&mut cleaner, "other", *minute, minute * MINUTE_MS);
+    }
+    trips(&out)
+}
+
+#[test]
+fn nothing_waits_for_a_broker_that_another_has_taken_the_place_of() {
+    let first: Vec<i64> = (0..=8).chain(20..=20).collect();
+    let told = by_two_brokers(&first, 20, &[21, 22, 23, 24]);
+    let changes: Vec<&str> = told.iter().map(|(change, _)| change.as_str()).collect();
+    assert_eq!(changes, ["300000 Moving", "1200000 Stopped"]);
 }
 
 /// Late fixes wait for one broker, and a trip behind a gap for another: each is told with its own.
 #[test]
 fn what_waits_for_one_broker_keeps_nothing_back_that_waits_for_another() {
-    let other = SourceId::from("other");
-    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
-    link(&mut cleaner, -60, up(), &mut out);
-    cleaner.link(&LinkChange { source: other.clone(), at: at(-60), state: up() }, &mut out);
-    let by = |cleaner: &mut Cleaner, out: &mut Cleaned, source: &SourceId, minute: i64, received: i64| {
-        cleaner.tick(at(received), out);
-        let fix = fix(minute * MINUTE_MS, there_and_back(minute));
-        cleaner.reading(Reading::Fix(fix), source, at(received), out);
+    let told = by_two_brokers(&[4], 9, &[0, 1, 2, 6, 7, 8, 20, 21, 22, 23, 24]);
+    assert_eq!(told.last().map(|(change, _)| change.as_str()), Some("1200000 Stopped"), "{told:?}");
+}
+
+#[test]
+fn late_fixes_of_two_gaps_tell_the_trips_in_both_in_whatever_order_they_come() {
+    // There and back in the first gap; in the second it sets out again.
+    let lat = |minute: i64| there_and_back(if minute < 60 { minute } else { minute - 60 });
+    let told =
+        |late: &[i64]| {
+            let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+            link(&mut cleaner, -60, up(), &mut out);
+            let mut steps = Vec::new();
+            for minute in (0..140).filter(|minute| !late.contains(minute)) {
+                // Out of reach up to the 80th minute, and then all of it within seconds.
+                let received = if late.is_empty() || minute < 3 { minute } else { minute.max(80) };
+                steps.push(Step::Fix(minute * MINUTE_MS, received * MINUTE_MS + minute, lat(minute)));
+                if minute == 80 {
+                    let late = late.iter().zip(1..);
+                    let received = 80 * MINUTE_MS + 100;
+                    steps.extend(late.map(|(minute, nth)| {
+                        Step::Fix(minute * MINUTE_MS, received + nth * 50, lat(*minute))
+                    }));
+                }
+            }
+            steps.push(Step::Tick(150 * MINUTE_MS));
+            run_with_restarts(&mut cleaner, &steps, &mut out);
+            out.sightings.retain(|sighting| matches!(sighting.what, Seen::Motion { .. }));
+            let (trips, count) = trips_of(&out.sightings);
+            (trips.iter().map(|(from, until, _)| (*from, *until)).collect::<Vec<_>>(), count)
+        };
+    let in_order = told(&[]);
+    assert_eq!(in_order, (vec![(5, 15), (40, 50), (65, 75), (100, 110)], 8));
+    let [first, second]: [Vec<i64>; 2] = [(3..60).collect(), (63..80).collect()];
+    let reversed = [&second, &first].map(|gap| gap.iter().rev().copied().collect::<Vec<_>>()).concat();
+    for late in [[&first[..], &second].concat(), [&second[..], &first].concat(), reversed] {
+        assert_eq!(told(&late), in_order, "{late:?}");
+    }
+}
+
+/// Two days of a tracker that tells every two minutes, in order and at once: nothing is left out of that.
+#[test]
+fn what_comes_in_order_is_told_by_all_of_it_however_much_it_is() {
+    let told = |at_once: bool| {
+        let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+        link(&mut cleaner, -60, up(), &mut out);
+        let steps = (0..1440_i64).map(|nth| {
+            // Half an hour out, faster and slower, six minutes there, half an hour back, and six minutes at home.
+            let part = nth % 36;
+            let (way, drives) =
+                if part < 18 { (part.min(15), part < 15) } else { (33 - part.min(33), part < 33) };
+            let way = way as f64 + if drives { 0.4 * (nth as f64).sin() } else { 0.0 };
+            let minute = nth * 2;
+            let received = if at_once && nth > 0 { 2880 * MINUTE_MS + nth } else { minute * MINUTE_MS };
+            Step::Fix(minute * MINUTE_MS, received, 50.1 + way * 0.005)
+        });
+        let steps: Vec<Step> = steps.chain([Step::Tick(2890 * MINUTE_MS)]).collect();
+        run_with_restarts(&mut cleaner, &steps, &mut out);
+        out.sightings.retain(|sighting| matches!(sighting.what, Seen::Motion { .. }));
+        trips_of(&out.sightings)
     };
-    for minute in [0, 1, 2, 6, 7, 8] {
-        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
-    }
-    let before = trips(&out).len();
-    by(&mut cleaner, &mut out, &"broker".into(), 4, 8 * MINUTE_MS + 1000);
-    link(&mut cleaner, 8, LinkState::Down { reason: "cut".into() }, &mut out);
-    for minute in 20..=24 {
-        by(&mut cleaner, &mut out, &other, minute, minute * MINUTE_MS);
-    }
-    assert_eq!(trips(&out).len(), before + 1, "{:?}", trips(&out));
-    assert_eq!(trips(&out).last().unwrap().0, "1200000 Stopped");
+    let (live, at_once) = (told(false), told(true));
+    assert!(live.1 > 100, "{}", live.1);
+    assert_eq!(at_once, live);
 }
