@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 use super::conversation::Conversation;
 use crate::domain::ids::SourceId;
 
-/// Sessions that wait for their readers. One that has its reader waits no more, so a second connection of the same
-/// reader finds nobody.
+/// Sessions that wait for their readers. One that has its reader waits no more: a second connection of the same reader
+/// finds nobody, and can have the first one's life doubted.
 #[derive(Clone, Default)]
 pub struct Desk(Arc<Shared>);
 
@@ -25,6 +25,8 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     waiting: BTreeMap<SourceId, oneshot::Sender<Arrival>>,
+    /// How sessions are told that another connection claims to be their reader's.
+    doubts: BTreeMap<SourceId, Arc<Notify>>,
     /// Messages of readers that got no further than here, for their next session to tell.
     lost: BTreeMap<SourceId, u64>,
 }
@@ -60,6 +62,16 @@ impl Desk {
                 return false;
             }
         }
+    }
+
+    /// Told where the connection of this reader may be dead.
+    pub(super) fn doubts(&self, reader: &SourceId) -> Arc<Notify> {
+        self.lock().doubts.entry(reader.clone()).or_default().clone()
+    }
+
+    /// Another connection claims to be this reader's: whoever has one asks whether it lives.
+    pub(super) fn doubt(&self, reader: &SourceId) {
+        self.doubts(reader).notify_one();
     }
 
     /// Hands the connection over; gives it back where nobody waits for it.

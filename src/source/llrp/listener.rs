@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! accept ─▶ (TLS) ─▶ announcement ─▶ "who are you?" ─▶ known, and waited for ─▶ its session
-//!                                                  └─▶ unknown, or here already ─▶ told to go, and counted
+//!                                                  ├─▶ known, and here already ─▶ its session, if the first one is dead
+//!                                                  └─▶ unknown, or the first one lives ─▶ told to go, and counted
 //! ```
 //!
 //! A reader is known by its Identification; where the configuration has none of it, by the address that it comes
@@ -26,6 +27,7 @@ use super::connection::Connection;
 use super::desk::{Arrival, Desk};
 use super::guest::{Guest, LONGEST_MESSAGE};
 use super::loss::Loss;
+use super::session::PROOF;
 use crate::config::{Reach, ReaderConfig, ReaderIdentity};
 use crate::decode::llrp::framing::FramingError;
 use crate::domain::ids::SourceId;
@@ -38,6 +40,8 @@ use crate::trust::Followed;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A session that has just lost its reader comes back for it within moments.
 const GRACE: Duration = Duration::from_millis(500);
+/// A session that is asked whether its connection lives knows by then.
+const PROVEN: Duration = PROOF.saturating_add(GRACE);
 /// Connections that are being asked; more are closed at once.
 const MOST_ASKED: usize = 32;
 /// Of one address: so that it does not keep the others out.
@@ -62,7 +66,7 @@ enum TurnedAway {
     )]
     Unknown { identity: String },
     #[error(
-        "{reader} is connected already, or its last connection failed and it is not waited for yet: is there a second reader that calls itself so?"
+        "{reader} is connected already and answers there, or its last connection failed and it is not waited for yet: is there a second reader that calls itself so?"
     )]
     Duplicate { reader: SourceId },
     #[error("failed to begin TLS: {0}")]
@@ -164,7 +168,7 @@ impl Door {
         let (reader, mut guest) = timeout(PATIENCE, met).await.unwrap_or(Err(TurnedAway::Slow))?;
         self.desk.lose(reader, guest.dropped);
         let duplicate = || TurnedAway::Duplicate { reader: reader.clone() };
-        if !self.desk.expects(reader, GRACE).await {
+        if !self.is_free(reader, peer).await {
             self.desk.lose(reader, guest.said.len() as u64);
             guest.dismiss().await?;
             return Err(duplicate());
@@ -177,6 +181,17 @@ impl Door {
             self.desk.lose(reader, arrival.said.len() as u64);
             duplicate()
         })
+    }
+
+    /// Whether its session takes it. A reader that lost its power, or its line, comes back before anybody missed it: who
+    /// has a connection of it already is to find out whether that one lives.
+    async fn is_free(&self, reader: &SourceId, peer: SocketAddr) -> bool {
+        if self.desk.expects(reader, GRACE).await {
+            return true;
+        }
+        info!(%reader, %peer, "the reader connects once more: is its first connection alive?");
+        self.desk.doubt(reader);
+        self.desk.expects(reader, PROVEN).await
     }
 
     /// Which reader calls itself so, or comes from there.

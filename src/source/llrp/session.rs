@@ -4,9 +4,13 @@
 mod lights;
 mod listening;
 
+pub(super) use listening::PROOF;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
@@ -51,6 +55,8 @@ pub(super) struct Session<'a> {
     pub replaying: bool,
     /// The question for its state that it has not answered.
     asked: Option<u32>,
+    /// Told where another connection claims to be this reader's.
+    doubts: Arc<Notify>,
 }
 
 impl<'a> Session<'a> {
@@ -71,6 +77,7 @@ impl<'a> Session<'a> {
             has_cut_antennas: false,
             replaying: false,
             asked: None,
+            doubts: desk.doubts(&config.name),
         };
         match &config.reach {
             Reach::ToReader { address, tls } => {

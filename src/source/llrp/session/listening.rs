@@ -15,7 +15,7 @@ use crate::domain::frames::{LinkChange, LinkState};
 use crate::source::llrp::answers::{is_answer, status_of, type_of};
 use crate::source::llrp::connection::{Connection, ReadError};
 use crate::source::llrp::conversation::judged;
-use crate::source::llrp::loss::Ended;
+use crate::source::llrp::loss::{Ended, Loss};
 use crate::source::llrp::outputs::Turn;
 use crate::source::llrp::vendors;
 use crate::source::{Gate, Intake};
@@ -30,6 +30,8 @@ const ANTENNA_PROPERTIES: u8 = 2;
 const TEMPERATURE_EVERY: Duration = Duration::from_secs(60);
 /// Silence of two seconds ends what a reader held.
 const PULSE: Duration = Duration::from_millis(500);
+/// A connection that is doubted shows by then that it lives; readers answer within a second.
+pub(in crate::source::llrp) const PROOF: Duration = Duration::from_secs(3);
 /// Keepalives that may go missing.
 const MISSED_KEEPALIVES: u32 = 3;
 
@@ -48,6 +50,7 @@ impl Session<'_> {
         let mut silence = Silence::new(self.config.keepalive);
         let mut gate = self.intake.gate.clone();
         let mut pulse = Pulse::new(self.replaying);
+        let doubts = self.doubts.clone();
         let mut wanted = ANTENNA_PROPERTIES;
         let mut ask_at = Some(Instant::now());
         loop {
@@ -56,12 +59,22 @@ impl Session<'_> {
                 () = shutdown.cancelled() => return self.close(&gate).await,
                 turn = self.outputs.next() => Next::Turn(turn),
                 heard = hear(&mut self.talk.connection, &mut gate, &mut silence) => Next::Heard(heard),
+                () = doubts.notified() => Next::Doubt,
                 () = until(ask_at) => Next::Ask,
                 () = until(pulse.next) => Next::Pulse,
             };
             let done = match next {
                 Next::Turn(turn) => self.turn(turn).await,
-                Next::Heard(heard) => self.heard(heard).await,
+                Next::Heard(heard) => match self.heard(heard).await {
+                    Err(Ended::Lost(Loss::Silent(after))) if silence.is_doubted() => {
+                        Err(Loss::Succeeded(after).into())
+                    }
+                    done => done,
+                },
+                Next::Doubt => {
+                    silence.doubt();
+                    self.ask_for_life().await
+                }
                 Next::Pulse => {
                     let goes_on = pulse.beats(&self.talk.connection);
                     if goes_on { self.replays_on().await } else { Ok(()) }
@@ -93,6 +106,12 @@ impl Session<'_> {
         let asked = self.send(message::GET_READER_CONFIG, values, request.into_iter().collect()).await?;
         self.asked = Some(asked);
         Ok(())
+    }
+
+    /// Whatever it answers shows that it hears us.
+    async fn ask_for_life(&mut self) -> Result<(), Ended> {
+        let values = vec![0u16.into(), IDENTIFICATION.into(), 0u16.into(), 0u16.into()];
+        self.send(message::GET_READER_CONFIG, values, vec![]).await.map(drop)
     }
 
     async fn heard(&mut self, heard: Result<Result<Vec<u8>, ReadError>, Ended>) -> Result<(), Ended> {
@@ -189,6 +208,7 @@ enum Next {
     Turn(Turn),
     Ask,
     Pulse,
+    Doubt,
     Heard(Result<Result<Vec<u8>, ReadError>, Ended>),
 }
 
@@ -211,17 +231,17 @@ async fn hear(
             biased;
             closed = reaches(gate, Gate::Closed) => if !closed { return Err(Ended::PipelineGone) },
             received = connection.next() => {
-                silence.ends_at = None;
+                silence.broken();
                 return Ok(received);
             }
             () = sleep_until(ends_at) => {
                 // A full buffer in one report, over a slow line: nothing else can be said meanwhile.
-                let ends_at = connection.receiving_at().map(|heard_at| heard_at + silence.most);
+                let ends_at = connection.receiving_at().map(|heard_at| heard_at + silence.within);
                 if ends_at.is_some_and(|ends_at| ends_at > Instant::now()) {
                     silence.ends_at = ends_at;
                     continue;
                 }
-                return Ok(Err(ReadError::Silent { after: silence.most, bytes: connection.rest() }));
+                return Ok(Err(ReadError::Silent { after: silence.within, bytes: connection.rest() }));
             }
         }
     }
@@ -251,17 +271,36 @@ impl Pulse {
 /// How long a reader may say nothing while we listen: counted from its last word, whatever we do meanwhile.
 struct Silence {
     most: Duration,
+    /// The same, or less while the connection is doubted.
+    within: Duration,
     /// `None`: it begins when we listen next.
     ends_at: Option<Instant>,
 }
 
 impl Silence {
     fn new(keepalive: Duration) -> Self {
-        Self { most: keepalive * MISSED_KEEPALIVES, ends_at: None }
+        let most = keepalive * MISSED_KEEPALIVES;
+        Self { most, within: most, ends_at: None }
+    }
+
+    fn broken(&mut self) {
+        (self.within, self.ends_at) = (self.most, None);
+    }
+
+    /// From now on it has to speak soon, where it would not have to before.
+    fn doubt(&mut self) {
+        let ends_at = Instant::now() + PROOF;
+        if self.ends_at.is_none_or(|before| ends_at < before) {
+            (self.within, self.ends_at) = (PROOF, Some(ends_at));
+        }
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.within != self.most
     }
 
     fn ends_at(&mut self) -> Instant {
-        *self.ends_at.get_or_insert_with(|| Instant::now() + self.most)
+        *self.ends_at.get_or_insert_with(|| Instant::now() + self.within)
     }
 }
 

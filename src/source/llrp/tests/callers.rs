@@ -36,6 +36,18 @@ impl Reader {
     }
 }
 
+/// GET_READER_CONFIG, Identification (LLRP 1.0.1, section 12.1.1).
+const LIFE: [u8; 7] = [0, 0, 1, 0, 0, 0, 0];
+
+impl Reader {
+    /// Answers whether it lives.
+    async fn lives(&mut self) {
+        let (kind, id, content) = self.receive().await;
+        assert_eq!((kind, &content[..]), (2, &LIFE[..]), "it is asked whether it lives");
+        self.send(&message(12, id, SUCCESS)).await;
+    }
+}
+
 fn announcement() -> Vec<u8> {
     message(63, 0, &format!("{ATTEMPT}0000"))
 }
@@ -115,6 +127,7 @@ async fn what_a_second_connection_says_is_counted_with_the_next_one() {
     let mut second = calls(entrance).await;
     second.send(&message(61, 1, TAG)).await;
     second.introduce().await;
+    first.lives().await;
     assert_eq!(second.receive().await.0, 14, "it is told to go");
     drop(first);
     bench.down().await;
@@ -123,6 +136,44 @@ async fn what_a_second_connection_says_is_counted_with_the_next_one() {
     assert_eq!(bench.frame().await, announcement());
     let Intake::Dropped { count, .. } = bench.intake().await else { panic!("what the second one said") };
     assert_eq!(count, 2, "its announcement, and its report");
+}
+
+/// Its power was gone: nobody closed the connection, and three keepalives would be half a minute.
+#[tokio::test]
+async fn a_reader_that_comes_back_before_it_was_missed_is_taken_again() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut first = calls(entrance).await;
+    first.introduce().await;
+    first.answer_until_enabled().await;
+    assert_eq!(bench.frame().await, announcement());
+    bench.link().await;
+    let begun = Instant::now();
+    let mut second = calls(entrance).await;
+    second.introduce().await;
+    assert_eq!(bench.down().await, "the reader connected once more, and nothing was heard here for 3s");
+    assert_eq!(bench.frame().await, announcement());
+    assert_eq!(second.answer_until_enabled().await, SET_UP);
+    assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+    assert!(begun.elapsed() < bench.config.keepalive, "{:?}", begun.elapsed());
+}
+
+/// Twice doubted, it goes on as before: its keepalives count again.
+#[tokio::test]
+async fn a_reader_that_lives_is_not_replaced() {
+    let (mut bench, entrance) = called(&[], |_| {}).await;
+    let mut first = calls(entrance).await;
+    first.introduce().await;
+    first.answer_until_enabled().await;
+    assert_eq!(bench.frame().await, announcement());
+    bench.link().await;
+    for id in 0..2 {
+        let mut second = calls(entrance).await;
+        second.introduce().await;
+        first.lives().await;
+        assert_eq!(second.receive().await.0, 14, "it is told to go");
+        first.send(&message(61, id, TAG)).await;
+        assert_eq!(bench.frame().await, message(61, id, TAG));
+    }
 }
 
 /// What would only fail again at once waits; a line that was lost is taken up as soon as the reader calls.
