@@ -148,9 +148,13 @@ impl SensorPoint {
     }
 
     /// The connection of its source by which it is heard now. What came by an earlier one and was not told is forgotten,
-    /// as by a restart.
+    /// as by a restart, and in between nobody saw it.
     pub fn heard_by(&mut self, connection: u64) {
-        if std::mem::replace(&mut self.connection, connection) != connection && self.alike.take().is_some() {
+        if std::mem::replace(&mut self.connection, connection) == connection {
+            return;
+        }
+        self.lose_sight();
+        if self.alike.take().is_some() {
             self.judged = self.newest_kept();
         }
     }
@@ -177,17 +181,22 @@ impl SensorPoint {
             seen.push(Seen::Sample(sample));
             return true;
         }
+        let silent_for = sample.observed_at.since(self.judged);
         self.judged = sample.observed_at;
         let credence = self.credence.clone();
-        match sample.value.filter(|_| sample.quality == Quality::Good) {
-            Some(value) if self.credence.believes(checks, value, sample.observed_at) => {}
-            Some(_) => sample.quality = Quality::SensorNotAccurate,
-            None => self.credence.interrupted(),
-        }
-        self.dirty |= self.credence != credence;
-        if sample.quality != Quality::Good {
+        // Our clock was set, or we threw answers away: so long a value does not stand.
+        if checks.stale_after.is_some_and(|longest| silent_for > longest) {
             self.lose_sight();
         }
+        match sample.value.filter(|_| sample.quality == Quality::Good) {
+            Some(value) if self.credence.believes(checks, value, sample.observed_at) => {}
+            Some(_) => {
+                sample.quality = Quality::SensorNotAccurate;
+                self.close_eyes();
+            }
+            None => self.lose_sight(),
+        }
+        self.dirty |= self.credence != credence;
         self.say(&sample, checks, seen);
         if let Some(value) = sample.value.filter(|_| sample.quality == Quality::Good) {
             self.judge(value, sample.observed_at, seen);
@@ -203,14 +212,19 @@ impl SensorPoint {
         }
         self.let_go(seen);
         self.lose_sight();
-        self.credence.interrupted();
         (self.stale, self.dirty) = (true, true);
         let (device, point) = (self.device.clone(), self.point.clone());
         seen.push(Seen::Quality { device, point, quality: Quality::Stale });
     }
 
-    /// What its value is from here on nobody knows, until a good one comes.
+    /// What it says from here on nobody knows, until a good value comes.
     fn lose_sight(&mut self) {
+        self.credence.interrupted();
+        self.close_eyes();
+    }
+
+    /// What its value is from here on nobody knows, until one comes that is believed.
+    fn close_eyes(&mut self) {
         for state in &mut self.limits {
             if let Stage::Exceeded { over: Over { last, .. }, .. } = &mut state.stage {
                 self.dirty |= last.take().is_some();

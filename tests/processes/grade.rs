@@ -24,8 +24,8 @@ pub struct Grade {
     pub cut: usize,
     /// Polls between when it was due to be told and when it was.
     after: Vec<f64>,
-    /// Told, and there were: sensors that fell silent, sensors that stuck, spikes.
-    pub faults: [(usize, usize); 3],
+    /// Told, and there were: sensors that fell silent, sensors that stuck, spikes, wires that came off.
+    pub faults: [(usize, usize); 4],
 }
 
 impl Grade {
@@ -69,7 +69,7 @@ impl Grade {
             };
             self.unended += usize::from(over_s < clear.until_s && said.iter().any(|said| goes_on(&said)));
         }
-        self.faults(run, qualities, poll_s);
+        self.faults(scenario, run, qualities);
     }
 
     fn excursion(&mut self, scenario: &Scenario, excursion: &Excursion, said: &[SaidEpisode]) {
@@ -94,16 +94,20 @@ impl Grade {
         }
     }
 
-    fn faults(&mut self, run: &Run, qualities: &[SaidQuality], poll_s: f64) {
-        for (sensor, fault) in &run.faults {
+    fn faults(&mut self, scenario: &Scenario, run: &Run, qualities: &[SaidQuality]) {
+        let poll_s = scenario.poll_s as f64;
+        for (sensor, fault) in
+            run.faults.iter().filter(|(sensor, fault)| shows(scenario, run, *sensor, fault))
+        {
             let (place, wanted) = match fault.kind {
                 FaultKind::Dropout => (0, Quality::NoCommunication),
                 FaultKind::Stuck => (1, Quality::SensorNotAccurate),
                 FaultKind::Spike => (2, Quality::SensorNotAccurate),
+                FaultKind::Broken => (3, Quality::SensorNotAccurate),
                 FaultKind::Drift => continue,
             };
             let is_hidden = |(other_of, other): &(usize, Fault)| {
-                let silent = matches!(other.kind, FaultKind::Dropout | FaultKind::Stuck);
+                let silent = other.kind == FaultKind::Dropout || other.stands_still();
                 let about = other.from_s - poll_s..other.until_s + poll_s;
                 silent && other_of == sensor && about.contains(&fault.from_s)
             };
@@ -111,11 +115,10 @@ impl Grade {
             if fault.kind == FaultKind::Spike && run.faults.iter().any(is_hidden) {
                 continue;
             }
-            let told = qualities.iter().any(|said| {
-                said.sensor == *sensor
-                    && said.quality == wanted
-                    && (fault.from_s..=fault.until_s + poll_s).contains(&said.at_s)
-            });
+            let of_it = || qualities.iter().filter(|said| said.sensor == *sensor);
+            let stands = of_it().rfind(|said| said.at_s <= fault.from_s);
+            let during = of_it().filter(|said| (fault.from_s..=fault.until_s + poll_s).contains(&said.at_s));
+            let told = stands.into_iter().chain(during).any(|said| said.quality == wanted);
             let (found, there_were) = &mut self.faults[place];
             *found += usize::from(told);
             *there_were += 1;
@@ -138,6 +141,24 @@ impl Grade {
 
     pub fn latest_polls(&self) -> f64 {
         self.after.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+/// Whether there is anything to be seen of a fault before it, or the run, ends: a poll of it; of a value that stands still,
+/// polls that were answered one after the other for as long as makes it one.
+fn shows(scenario: &Scenario, run: &Run, sensor: usize, fault: &Fault) -> bool {
+    let samples = run.samples.iter().filter(|sample| sample.sensor == sensor);
+    let polls: Vec<bool> = samples
+        .filter(|sample| (fault.from_s..fault.until_s).contains(&sample.at_s))
+        .map(|sample| sample.value.is_some())
+        .collect();
+    match fault.kind {
+        FaultKind::Dropout => polls.contains(&false),
+        FaultKind::Stuck => {
+            let known = polls.windows(2).filter(|pair| pair[0] && pair[1]).count() * scenario.poll_s;
+            scenario.flat_after_s.is_some_and(|flat_after_s| known as f64 >= flat_after_s)
+        }
+        FaultKind::Spike | FaultKind::Broken | FaultKind::Drift => polls.contains(&true),
     }
 }
 

@@ -88,17 +88,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = "| scenario | excursions due | recall | precision | doubled | of faulty sensors | not ended / cut short | told after the delay, p50 / latest | silent: told | stuck: told | spikes: told |";
-        writeln!(f, "{head}\n| --- |{}", " ---: |".repeat(10))?;
+        let head = "| scenario | excursions due | recall | precision | doubled | of faulty sensors | not ended / cut short | told after the delay, p50 / latest | silent: told | stuck: told | spikes: told | broken: told |";
+        writeln!(f, "{head}\n| --- |{}", " ---: |".repeat(11))?;
         for Graded { name, grade } in &self.0 {
             let told = |(found, there_were): (usize, usize)| match there_were {
                 0 => String::new(),
                 _ => format!("{found} of {there_were}"),
             };
-            let [dropout, stuck, spikes] = grade.faults.map(told);
+            let [dropout, stuck, spikes, broken] = grade.faults.map(told);
             writeln!(
                 f,
-                "| {name} | {} | {:.4} | {:.4} | {} | {} | {} / {} | {:.1} / {:.1} polls | {dropout} | {stuck} | {spikes} |",
+                "| {name} | {} | {:.4} | {:.4} | {} | {} | {} / {} | {:.1} / {:.1} polls | {dropout} | {stuck} | {spikes} | {broken} |",
                 grade.due,
                 grade.recall(),
                 grade.precision(),

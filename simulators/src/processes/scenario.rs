@@ -42,6 +42,7 @@ pub struct Faults {
     pub spikes: f64,
     pub dropout: f64,
     pub drift: f64,
+    pub broken: f64,
 }
 
 #[derive(Clone, PartialEq, Debug, Deserialize)]

@@ -16,6 +16,8 @@ pub enum FaultKind {
     Dropout,
     /// It is further off from minute to minute, and nobody can see that from its values.
     Drift,
+    /// It jumps far off and says that for ever, as an input does whose wire has come off.
+    Broken,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -33,6 +35,13 @@ pub struct Sensor {
     stuck_at: Option<f64>,
 }
 
+impl Fault {
+    /// It says the same for ever, at whatever value.
+    pub fn stands_still(&self) -> bool {
+        matches!(self.kind, FaultKind::Stuck | FaultKind::Broken)
+    }
+}
+
 impl Sensor {
     pub fn new(scenario: &Scenario, dice: &mut ChaCha8Rng) -> Self {
         let often = &scenario.faults;
@@ -42,6 +51,7 @@ impl Sensor {
             (FaultKind::Spike, often.spikes, [poll_s, poll_s]),
             (FaultKind::Dropout, often.dropout, [2.0 * poll_s, 1800.0]),
             (FaultKind::Drift, often.drift, [3600.0, 6.0 * 3600.0]),
+            (FaultKind::Broken, often.broken, [3600.0, 6.0 * 3600.0]),
         ];
         let mut faults = Vec::new();
         for (kind, a_day, [shortest, longest]) in kinds {
@@ -71,6 +81,10 @@ impl Sensor {
                 FaultKind::Spike => said += fault.size,
                 FaultKind::Dropout => answers = false,
                 FaultKind::Drift => said += fault.size / 10.0 * (at_s - fault.from_s) / 3600.0,
+                FaultKind::Broken => {
+                    said += fault.size;
+                    is_stuck = true;
+                }
             }
         }
         if is_stuck {

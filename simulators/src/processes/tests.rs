@@ -43,7 +43,7 @@ fn a_cold_room_stays_where_it_should_most_of_the_time() {
 fn faults_are_told_and_are_there() {
     let scenario = Scenario::all().unwrap().into_iter().find(|it| it.name == "bad sensors").unwrap();
     let run = Scenario { sensors: 8, ..scenario }.run(5);
-    for kind in [FaultKind::Stuck, FaultKind::Spike, FaultKind::Dropout] {
+    for kind in [FaultKind::Stuck, FaultKind::Spike, FaultKind::Dropout, FaultKind::Broken] {
         let mut of_kind = run.faults.iter().filter(|(_, fault)| fault.kind == kind);
         let (sensor, fault) = of_kind.next().expect("each kind happens");
         let during = |sample: &&Sample| {
@@ -52,7 +52,9 @@ fn faults_are_told_and_are_there() {
         let values: Vec<Option<f64>> = run.samples.iter().filter(during).map(|sample| sample.value).collect();
         match kind {
             FaultKind::Dropout => assert!(values.iter().all(Option::is_none)),
-            FaultKind::Stuck => assert!(values.iter().flatten().is_sorted_by(|one, other| one == other)),
+            FaultKind::Stuck | FaultKind::Broken => {
+                assert!(values.iter().flatten().is_sorted_by(|one, other| one == other));
+            }
             FaultKind::Spike | FaultKind::Drift => assert!(values.len() <= 2),
         }
     }

@@ -244,3 +244,74 @@ fn time_over_is_what_was_seen_to_be_over() {
         "what nobody saw does not count"
     );
 }
+
+/// A good sample; what is told of it.
+fn take(point: &mut SensorPoint, second: i64, value: f64, checks: &PointChecks) -> Vec<Seen> {
+    let (device, name) = (point.device.clone(), point.point.clone());
+    let (observed_at, value, quality) = (at(second), Some(value), Quality::Good);
+    let sample = Sample { device, point: name, observed_at, value, text: None, quality };
+    let mut seen = Vec::new();
+    point.take(sample, checks, &mut seen);
+    seen
+}
+
+/// An excursion of a minute, and another minute behind a gap that `meanwhile` makes; a value that would be dead after five.
+fn over_with_a_gap(meanwhile: impl Fn(&mut SensorPoint)) -> (f64, Vec<Quality>) {
+    let rule = LimitConfig { off_delay: Duration::ZERO, ..limit(LimitKind::High, 8.0) };
+    let checks = PointChecks {
+        stale_after: Some(Duration::from_secs(60)),
+        flat_after: Some(Duration::from_secs(300)),
+        ..PointChecks::default()
+    };
+    let mut point = SensorPoint::new("cold-room".into(), "temperature".into(), Arc::from([rule]));
+    let mut seen = Vec::new();
+    for second in [0, 20, 40, 60] {
+        seen.extend(take(&mut point, second, 9.0, &checks));
+    }
+    meanwhile(&mut point);
+    for (second, value) in [(3600, 9.0), (3620, 9.0), (3640, 9.0), (3660, 5.0)] {
+        seen.extend(take(&mut point, second, value, &checks));
+    }
+    let over = seen.iter().find_map(|seen| match seen {
+        Seen::Condition(ConditionChange { change: Episode::Ended { over_s, .. }, .. }) => *over_s,
+        _ => None,
+    });
+    let quality = |seen: &Seen| match seen {
+        Seen::Quality { quality, .. } => Some(*quality),
+        _ => None,
+    };
+    (over.unwrap(), seen.iter().filter_map(quality).collect())
+}
+
+#[test]
+fn what_passes_while_we_are_away_or_set_our_clock_is_neither_over_nor_flat() {
+    let unseen = (120.0, Vec::new());
+    assert_eq!(over_with_a_gap(|_| {}), unseen, "longer than a value stands");
+    let restart = |point: &mut SensorPoint| {
+        let rules = point.rules.clone();
+        *point = serde_json::from_slice(&serde_json::to_vec(point).unwrap()).unwrap();
+        point.restored(rules);
+    };
+    assert_eq!(over_with_a_gap(restart), unseen);
+}
+
+#[test]
+fn a_restart_or_another_connection_within_a_few_polls_is_a_gap_too() {
+    let rule =
+        LimitConfig { off_delay: Duration::ZERO, on_delay: Duration::ZERO, ..limit(LimitKind::High, 8.0) };
+    let rules: Arc<[LimitConfig]> = Arc::from([rule]);
+    let mut point = SensorPoint::new("cold-room".into(), "temperature".into(), rules.clone());
+    let checks = PointChecks::default();
+    take(&mut point, 0, 9.0, &checks);
+    take(&mut point, 10, 9.5, &checks);
+    point = serde_json::from_slice(&serde_json::to_vec(&point).unwrap()).unwrap();
+    point.restored(rules);
+    point.heard_by(1);
+    take(&mut point, 40, 9.0, &checks);
+    let seen = take(&mut point, 50, 5.0, &checks);
+    let over = |seen: &Seen| match seen {
+        Seen::Condition(ConditionChange { change: Episode::Ended { over_s, .. }, .. }) => *over_s,
+        _ => None,
+    };
+    assert_eq!(seen.iter().find_map(over), Some(20.0), "ten seconds before it, ten behind it");
+}
