@@ -256,8 +256,9 @@ impl Tracker {
             if let Some(row) = self.sensors.rows.get_mut(&key).filter(|_| !gone.is_empty()) {
                 row.current.exceeded = kept;
                 self.sensors.dirty.insert(key);
-                self.review_alarms(&device);
             }
+            // What is kept may be more or less severe than it was.
+            self.review_alarms(&device);
         }
         for alert in self.alerts.open_of(Rule::Condition) {
             if !standing.contains(&alert.subject) && !self.topology.has_limit(&alert.subject) {

@@ -12,7 +12,8 @@ use crate::config::values::nearest;
 use crate::domain::commands::Refused;
 use crate::domain::ids::{AssetId, ClassId, SiteId, ZoneId};
 use crate::domain::register::{
-    Asset, AssetClass, Attachable, Attachment, Carrier, Maintained, Maintenance, Record, Site, Zone,
+    Asset, AssetClass, Attachable, Attachment, Carrier, ClassLimit, Maintained, Maintenance, Record, Site,
+    Zone,
 };
 
 /// What is wrong with one record.
@@ -245,24 +246,37 @@ impl<'a> Check<'a> {
         for zone in &class.allowed_zones {
             self.zone("allowed_zones", zone);
         }
-        for (place, limit) in class.limits.iter().enumerate() {
-            let told = format!("{}/{}", limit.point, limit.name);
-            let numbers = [limit.high, limit.low, Some(limit.deadband)];
-            if limit.high.is_some() == limit.low.is_some() {
-                self.fault("limits", &told, "not one of high and low", "a limit for each");
-            } else if numbers.into_iter().flatten().any(|number| !number.is_finite()) || limit.deadband < 0.0
-            {
-                self.fault("limits", &told, "not a number that can be reached", "numbers, a deadband from 0");
-            } else if class.limits[..place].iter().any(|l| (&l.point, &l.name) == (&limit.point, &limit.name))
-            {
-                self.fault("limits", &told, "given twice", "each limit of a point once");
-            }
-        }
+        self.limits(&class.limits);
         for needed in &class.needs {
             if *needed == class.name {
                 self.fault("needs", needed, "the class itself", "the classes of its parts");
             } else if !self.staged.has_class(needed) {
                 self.no_such("class", "needs", needed.as_str());
+            }
+        }
+    }
+
+    /// Of a class, or of an asset of its own.
+    fn limits(&mut self, limits: &[ClassLimit]) {
+        for (place, limit) in limits.iter().enumerate() {
+            let told = format!("{}/{}", limit.point, limit.name);
+            let thresholds = [limit.high, limit.low, limit.rise_per_min, limit.fall_per_min];
+            let rates = [limit.rise_per_min, limit.fall_per_min];
+            let wrong = |number: f64| !number.is_finite();
+            if thresholds.iter().flatten().count() != 1 {
+                let wrong = "not one of high, low, rise_per_min and fall_per_min";
+                self.fault("limits", &told, wrong, "a limit for each");
+            } else if thresholds.into_iter().flatten().any(wrong)
+                || wrong(limit.deadband)
+                || limit.deadband < 0.0
+            {
+                self.fault("limits", &told, "not a number that can be reached", "numbers, a deadband from 0");
+            } else if rates.into_iter().flatten().any(|rate| rate <= 0.0) {
+                self.fault("limits", &told, "no rate", "a number above 0");
+            } else if limit.over.is_some_and(|over| over.is_zero()) {
+                self.fault("limits", &told, "a window of nothing", "so many seconds");
+            } else if limits[..place].iter().any(|l| (&l.point, &l.name) == (&limit.point, &limit.name)) {
+                self.fault("limits", &told, "given twice", "each limit of a point once");
             }
         }
     }
@@ -284,6 +298,7 @@ impl<'a> Check<'a> {
             let wrong = format!("before {acquired}, when it was acquired");
             self.fault("retired_on", retired, wrong, "a later day");
         }
+        self.limits(&details.limits);
     }
 
     /// A kit exists, and is not in itself over however many steps.

@@ -1,4 +1,4 @@
-//! Limits of sensor points as tracking sees them: their own, or those of the class of what the sensor hangs on; and which
+//! Limits of sensor points as tracking sees them: their own, or those of what the sensor hangs on, or of its class; and which
 //! of several of one kind is further out.
 
 use super::Tracker;
@@ -9,10 +9,16 @@ use crate::domain::ids::{DeviceId, LimitId, PointId};
 use crate::domain::register::{Carrier, ClassLimit};
 
 impl Tracker {
-    /// The limits that the class of what a sensor hangs on asks of it.
+    /// The limits that what a sensor hangs on asks of it: the asset's own, or else those of its class.
     pub fn class_limits(&self, device: &DeviceId) -> &[ClassLimit] {
-        let carrier = self.register.carrier_of_sensor(device, self.now).and_then(Carrier::asset);
-        carrier.and_then(|asset| self.register.class_of(asset)).map_or(&[], |class| &class.limits)
+        let Some(asset) = self.register.carrier_of_sensor(device, self.now).and_then(Carrier::asset) else {
+            return &[];
+        };
+        let details = self.register.asset(asset).and_then(|asset| asset.details.as_ref());
+        match details.filter(|details| !details.limits.is_empty()) {
+            Some(details) => &details.limits,
+            None => self.register.class_of(asset).map_or(&[], |class| &class.limits),
+        }
     }
 
     pub(super) fn limit_severity(

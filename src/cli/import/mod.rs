@@ -52,7 +52,8 @@ const PRINTED_PROBLEMS: usize = 1000;
 ///   people       id* name team site
 ///   assets       id* class* name home_zone lifecycle (ordered, in-service, in-maintenance, quarantined,
 ///                retired or disposed) part_of (its kit) number (GIAI, GRAI or your own) owner cost_centre
-///                acquired_on warranty_until retired_on (2026-12-25), and any attributes.NAME
+///                acquired_on warranty_until retired_on (2026-12-25) limits (in place of its class's), and
+///                any attributes.NAME
 ///   tags         epc* (hex digits), and asset, or person for a badge; from to
 ///   trackers     device* (OwnTracks: user/device) asset*; from to
 ///   sensors      device*, and asset or zone; from to

@@ -76,6 +76,7 @@ fn details() -> impl Strategy<Value = Details> {
         acquired_on: dated.then(|| jiff::civil::date(2024, 2, 29)),
         warranty_until: dated.then(|| jiff::civil::date(2027, 1, 1)),
         retired_on: None,
+        limits: if dated { vec![limit(8.5)] } else { Vec::new() },
     })
 }
 

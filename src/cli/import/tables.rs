@@ -153,7 +153,7 @@ const CLASS_COLUMNS: [&str; 18] = [
     "limits",
 ];
 
-const ASSET_COLUMNS: [&str; 11] = [
+const ASSET_COLUMNS: [&str; 12] = [
     "name",
     "home_zone",
     "lifecycle",
@@ -165,6 +165,7 @@ const ASSET_COLUMNS: [&str; 11] = [
     "acquired_on",
     "warranty_until",
     "retired_on",
+    "limits",
 ];
 
 const FLAGS: [(&str, bool); 6] =
@@ -238,9 +239,7 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
     let handover = cells.choice("handover", &HANDOVERS);
     let needs_checkout = cells.choice("needs_checkout", &FLAGS);
     let vehicle = cells.choice("vehicle", &FLAGS);
-    let limits = cells.parsed("limits", LIMITS_ALLOWED, |text| {
-        serde_json::from_str::<Vec<ClassLimit>>(text).map_err(|_| "not a list of limits")
-    });
+    let limits = limits(cells);
     let [ghost, in_maintenance, grace, silent, idle, inspect, audit] = durations;
     Some(AssetClass {
         name: ClassId::new(name?),
@@ -265,6 +264,12 @@ fn class(cells: &mut Cells<'_>) -> Option<AssetClass> {
     })
 }
 
+fn limits(cells: &mut Cells<'_>) -> Option<Option<Vec<ClassLimit>>> {
+    cells.parsed("limits", LIMITS_ALLOWED, |text| {
+        serde_json::from_str::<Vec<ClassLimit>>(text).map_err(|_| "not a list of limits")
+    })
+}
+
 fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
     list.into_iter().flat_map(|list| list.split('|')).map(str::trim).filter(|name| !name.is_empty())
 }
@@ -284,6 +289,7 @@ fn asset(cells: &mut Cells<'_>) -> Option<Asset> {
         cells.parsed(column, "a day such as 2026-12-25", |text| text.parse::<Date>().map_err(|_| "not a day"))
     };
     let dates = [date("acquired_on"), date("warranty_until"), date("retired_on")];
+    let limits = limits(cells);
     let mut attributes = BTreeMap::new();
     for column in cells.columns_under(ATTRIBUTES) {
         if let Some(value) = cells.text(&column) {
@@ -299,6 +305,7 @@ fn asset(cells: &mut Cells<'_>) -> Option<Asset> {
         acquired_on: acquired_on?,
         warranty_until: warranty_until?,
         retired_on: retired_on?,
+        limits: limits?.unwrap_or_default(),
     };
     // `retired` alone is how earlier lists say it.
     let retired = if retired?.unwrap_or(false) { Lifecycle::Retired } else { Lifecycle::InService };

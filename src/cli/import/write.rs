@@ -8,8 +8,8 @@ use super::problem::{Cells, Sheet};
 use super::tables::{ATTRIBUTES, Kind, record};
 use crate::config::{COVERAGES, CRITICALITIES, HANDOVERS, RETURNS};
 use crate::domain::register::{
-    Asset, AssetClass, Attachable, Attachment, Carrier, Maintained, Maintenance, Person, Record, Site,
-    Utilisation, Zone,
+    Asset, AssetClass, Attachable, Attachment, Carrier, ClassLimit, Maintained, Maintenance, Person, Record,
+    Site, Utilisation, Zone,
 };
 
 /// The file that a record goes into.
@@ -122,8 +122,12 @@ fn class_cells(class: &AssetClass, row: &mut Row) {
     put(row, "vehicle", class.vehicle);
     put(row, "allowed_zones", joined(&class.allowed_zones));
     put(row, "needs", joined(&class.needs));
-    // The derived form of a list of numbers and names cannot fail.
-    let limits = (!class.limits.is_empty()).then(|| serde_json::to_string(&class.limits).unwrap_or_default());
+    limits_cell(&class.limits, row);
+}
+
+/// The derived form of a list of numbers and names cannot fail.
+fn limits_cell(limits: &[ClassLimit], row: &mut Row) {
+    let limits = (!limits.is_empty()).then(|| serde_json::to_string(limits).unwrap_or_default());
     maybe(row, "limits", limits.as_ref());
 }
 
@@ -141,6 +145,7 @@ fn asset_cells(asset: &Asset, row: &mut Row) {
         maybe(row, "acquired_on", details.acquired_on.as_ref());
         maybe(row, "warranty_until", details.warranty_until.as_ref());
         maybe(row, "retired_on", details.retired_on.as_ref());
+        limits_cell(&details.limits, row);
     }
     for (name, value) in &asset.attributes {
         put(row, &format!("{ATTRIBUTES}{name}"), value);

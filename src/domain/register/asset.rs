@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ClassLimit;
 use crate::domain::ids::{AssetId, ClassId, Pool, ZoneId};
 
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
@@ -18,13 +19,13 @@ pub struct Asset {
     pub lifecycle: Lifecycle,
     /// The kit that it belongs to.
     pub part_of: Option<AssetId>,
-    /// What only the books know of it; most assets of a large register have none of it.
+    /// What only the books know of it, and limits of its own; most assets of a large register have none of it.
     pub details: Option<Box<Details>>,
     pub attributes: BTreeMap<String, String>,
 }
 
-/// What the books say.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// What the books say, and what is particular to it.
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Details {
     /// GIAI or GRAI as a URI, or the company's own inventory number.
     pub number: Option<String>,
@@ -33,6 +34,8 @@ pub struct Details {
     pub acquired_on: Option<Date>,
     pub warranty_until: Option<Date>,
     pub retired_on: Option<Date>,
+    /// What its sensors may say, in place of all that its class has; empty: as its class has it.
+    pub limits: Vec<ClassLimit>,
 }
 
 /// Where an asset is in its life, as the register has it. What the daemon holds back by itself
@@ -142,6 +145,9 @@ struct RawAsset {
     warranty_until: Option<Date>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retired_on: Option<Date>,
+    /// What its sensors may say, in place of all that its class has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<ClassLimit>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, String>,
 }
@@ -155,6 +161,7 @@ impl From<RawAsset> for Asset {
             acquired_on: raw.acquired_on,
             warranty_until: raw.warranty_until,
             retired_on: raw.retired_on,
+            limits: raw.limits,
         };
         let retired = if raw.retired { Lifecycle::Retired } else { Lifecycle::InService };
         Self {
@@ -188,6 +195,7 @@ impl From<Asset> for RawAsset {
             acquired_on: details.acquired_on,
             warranty_until: details.warranty_until,
             retired_on: details.retired_on,
+            limits: details.limits,
             attributes: asset.attributes,
         }
     }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_motion.sql"),
     include_str!("migrations/0014_vehicles.sql"),
     include_str!("migrations/0015_odometers.sql"),
+    include_str!("migrations/0016_asset_limits.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

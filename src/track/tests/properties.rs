@@ -10,7 +10,7 @@ use crate::domain::commands::Command;
 use crate::domain::events::{Event, EventBody};
 use crate::domain::readings::Quality;
 use crate::domain::register::*;
-use crate::domain::sightings::{Direction, FenceChange};
+use crate::domain::sightings::{ConditionChange, Direction, Episode, FenceChange, Measure, Seen};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -31,6 +31,10 @@ enum Step {
     Link(u8, bool, bool),
     Hearing(u8, bool),
     Quality(bool),
+    /// Over its limit, or back within it.
+    Excursion,
+    /// The sensor, on an asset or in a zone.
+    Hang(bool),
     Acknowledge(u8),
     Snooze(u8, i64),
 }
@@ -38,8 +42,14 @@ enum Step {
 const BADGE: u16 = 102;
 const PLACES: [&str; 3] = ["CRIB", "CRIB-B", "ANNEX"];
 const SOURCES: [&str; 4] = ["r1", "r2", "r3", "cold-1"];
-const ALERTS: [&str; 5] =
-    ["ghost/T1", "overdue-return/T2", "reader-down/r1", "sensor-bad/cold-1/temp", "watcher-suspect/CRIB"];
+const ALERTS: [&str; 6] = [
+    "ghost/T1",
+    "overdue-return/T2",
+    "reader-down/r1",
+    "sensor-bad/cold-1/temp",
+    "watcher-suspect/CRIB",
+    "condition/cold-1/temp/hi",
+];
 
 fn step() -> impl Strategy<Value = Step> {
     let tag = 1..9u16;
@@ -61,8 +71,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4u8, any::<bool>(), any::<bool>()).prop_map(|(s, up, caught)| Step::Link(s, up, caught)),
         1 => (0..3u8, any::<bool>()).prop_map(|(place, hearing)| Step::Hearing(place, hearing)),
         1 => any::<bool>().prop_map(Step::Quality),
-        1 => (0..5u8).prop_map(Step::Acknowledge),
-        1 => (0..5u8, -10..100i64).prop_map(|(alert, until)| Step::Snooze(alert, until)),
+        2 => Just(Step::Excursion),
+        1 => any::<bool>().prop_map(Step::Hang),
+        1 => (0..6u8).prop_map(Step::Acknowledge),
+        1 => (0..6u8, -10..100i64).prop_map(|(alert, until)| Step::Snooze(alert, until)),
     ]
 }
 
@@ -115,6 +127,23 @@ fn take(world: &mut World, step: &Step) {
         Step::Hearing(place, hearing) => world.hearing(PLACES[usize::from(place)], hearing),
         Step::Quality(good) => {
             world.quality(if good { Quality::Good } else { Quality::SensorFailure });
+        }
+        Step::Excursion => {
+            let is_over = world.tracker.sensors.exceeded(&"cold-1".into()).next().is_some();
+            let (at, measure) = (world.at, Measure::Value);
+            let change = match is_over {
+                true => Episode::Ended { began_at: t(at), peak: 9.0, peak_at: t(at), measure, over_s: None },
+                false => Episode::Began { began_at: t(at), value: 9.0, threshold: 8.0, measure },
+            };
+            let (device, point, limit) = ("cold-1".into(), "temp".into(), "hi".into());
+            let change = Seen::Condition(ConditionChange { device, point, limit, change });
+            // One a second: an excursion is known by when it began.
+            world.until(world.at + 1);
+            world.see_from("cold-1", world.at, false, change);
+        }
+        Step::Hang(on_asset) => {
+            let carrier = if on_asset { Carrier::Asset("T1".into()) } else { Carrier::Zone("crib".into()) };
+            drop(world.import(vec![Record::Sensor(SensorAttachment::new("cold-1".into(), carrier))]));
         }
         Step::Acknowledge(alert) => {
             let alert = AlertKey::parse(ALERTS[usize::from(alert)]).unwrap();

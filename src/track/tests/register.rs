@@ -24,6 +24,23 @@ fn retired(name: &str) -> Record {
     Record::Asset(Asset { lifecycle: Lifecycle::Retired, ..asset })
 }
 
+/// An asset with one limit of its own.
+fn limited(threshold: &str) -> Record {
+    let Record::Asset(asset) = asset("S1", "tool") else { unreachable!() };
+    let mut limit: serde_json::Value = serde_json::from_str(threshold).unwrap();
+    limit["point"] = "temp".into();
+    limit["name"] = "l".into();
+    let details = Details { limits: vec![serde_json::from_value(limit).unwrap()], ..Details::default() };
+    Record::Asset(Asset { details: details.boxed(), ..asset })
+}
+
+#[test]
+fn a_limit_of_a_rate_is_taken_like_any_other() {
+    let mut world = World::new();
+    let records = vec![limited(r#"{"rise_per_min": 0.5, "over": 300}"#)];
+    assert_eq!(world.import(records).unwrap().created, 1);
+}
+
 fn part_of(name: &str, kit: &str) -> Record {
     let Record::Asset(asset) = asset(name, "tool") else { unreachable!() };
     Record::Asset(Asset { part_of: Some(kit.into()), ..asset })
@@ -70,6 +87,17 @@ fn what_does_not_fit_is_refused_by_name_and_nothing_is_done() {
         (vec![part_of("S1", "S2"), part_of("S2", "S3"), part_of("S3", "S1")], "S1 in S2 in S3 in S1"),
         (vec![part_of("T1", "T1")], "a kit that is part of itself: T1 in T1"),
         (vec![part_of("S1", "NONE")], "part_of `NONE`: there is no such asset"),
+        (
+            vec![limited(r#"{"high": 8, "low": 2}"#)],
+            "limits `temp/l`: not one of high, low, rise_per_min and fall_per_min",
+        ),
+        (vec![limited(r#"{"deadband": 2}"#)], "limits `temp/l`: not one of high, low"),
+        (
+            vec![limited(r#"{"high": 8, "deadband": -1}"#)],
+            "limits `temp/l`: not a number that can be reached",
+        ),
+        (vec![limited(r#"{"fall_per_min": -1}"#)], "limits `temp/l`: no rate"),
+        (vec![limited(r#"{"rise_per_min": 1, "over": 0}"#)], "limits `temp/l`: a window of nothing"),
     ];
     for (mut records, expected) in cases {
         let mut world = World::stocked(1, "tool");

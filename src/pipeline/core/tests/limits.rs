@@ -7,7 +7,7 @@ use crate::domain::alerts::{AlertKey, AlertState, AlertTransition, Rule, Severit
 use crate::domain::commands::Command;
 use crate::domain::events::Event;
 use crate::domain::frames::{ModbusAnswer, ModbusTable};
-use crate::domain::register::{Asset, AssetClass, ClassLimit, Record, SensorAttachment};
+use crate::domain::register::{Asset, AssetClass, ClassLimit, Details, Record, SensorAttachment};
 use crate::domain::sightings::Episode;
 
 const SENSORS: &str = r#"
@@ -182,6 +182,62 @@ fn an_excursion_goes_on_over_a_restart_and_ends_with_its_limit() {
     assert!(told(&core.take_group().batch.events).contains(&resolved));
     measure(&mut core, 80, 140, 0);
     assert!(told(&core.take_group().batch.events).is_empty());
+}
+
+/// What G1 may reach is its own affair: nothing of its class holds, of that point or of another.
+#[test]
+fn an_asset_with_limits_of_its_own_has_none_of_its_class_s() {
+    let of_its_own = |limits: Vec<ClassLimit>| {
+        let details = Details { limits, ..Details::default() };
+        Record::Asset(Asset { details: details.boxed(), ..Asset::new("G1".into(), "generator".into()) })
+    };
+    let rise = ClassLimit {
+        high: None,
+        rise_per_min: Some(10.0),
+        over: Some(Duration::from_secs(60)),
+        name: "rise".into(),
+        severity: Severity::Warning,
+        ..hot(0.0).remove(0)
+    };
+    let own = |severity| ClassLimit { high: Some(130.0), name: "own".into(), severity, ..hot(0.0).remove(0) };
+    let mut rows = std::collections::BTreeMap::new();
+    let mut said = |core: &mut Core| {
+        let batch = core.take_group().batch;
+        rows.extend(batch.state.into_iter().map(|row| ((row.kind, row.key), row.value)));
+        told(&batch.events)
+    };
+    let mut core = stocked();
+    measure(&mut core, 10, 120, 0);
+    said(&mut core);
+    import(&mut core, 20, vec![of_its_own(vec![own(Severity::Critical), rise.clone()])]);
+    measure(&mut core, 30, 125, 0);
+    assert_eq!(
+        said(&mut core),
+        ["20 condition/gen/oil/hot resolved", "20 ready true"],
+        "125 is nothing to it"
+    );
+    measure(&mut core, 90, 136, 0);
+    let began = said(&mut core);
+    for line in ["90 asset:G1 oil/own began", "90 asset:G1 oil/rise began", "90 ready false"] {
+        assert!(began.contains(&line.to_owned()), "{line}: {began:?}");
+    }
+    // Over a restart; and no longer critical, it speaks against nothing.
+    let kept = rows.into_iter().filter_map(|((kind, key), value)| Some((kind, key, value?))).collect();
+    let mut core = machine(kept);
+    measure(&mut core, 100, 137, 0);
+    assert!(told(&core.take_group().batch.events).is_empty(), "it goes on");
+    import(&mut core, 110, vec![of_its_own(vec![own(Severity::Warning), rise])]);
+    assert_eq!(told(&core.take_group().batch.events), ["110 ready true"]);
+    import(&mut core, 120, vec![of_its_own(Vec::new())]);
+    measure(&mut core, 130, 137, 0);
+    let again = told(&core.take_group().batch.events);
+    for line in [
+        "120 condition/gen/oil/own resolved",
+        "120 condition/gen/oil/rise resolved",
+        "130 asset:G1 oil/hot began",
+    ] {
+        assert!(again.contains(&line.to_owned()), "{line}: {again:?}");
+    }
 }
 
 /// The oil's sensor is not read for ten polls; the coolant's is taken out of the configuration.

@@ -150,19 +150,19 @@ const PUT: [&str; 9] = [
      WHERE $2::text IS NULL
      ON CONFLICT (id) DO UPDATE SET name = excluded.name, team = excluded.team, site = excluded.site",
     "INSERT INTO tallyman.asset (id, class, name, home_zone, lifecycle, part_of, number, owner, cost_centre,
-       acquired_on, warranty_until, retired_on, attributes)
+       acquired_on, warranty_until, retired_on, limits, attributes)
      SELECT id, class, name, home_zone,
        coalesce(lifecycle, CASE WHEN retired THEN 'retired' ELSE 'in-service' END), part_of, number, owner,
-       cost_centre, acquired_on, warranty_until, retired_on, coalesce(attributes, '{}')
+       cost_centre, acquired_on, warranty_until, retired_on, coalesce(limits, '[]'), coalesce(attributes, '{}')
      FROM jsonb_to_recordset($1::jsonb) AS r(id text, class text, name text, home_zone text, lifecycle text,
        retired boolean, part_of text, number text, owner text, cost_centre text, acquired_on date,
-       warranty_until date, retired_on date, attributes jsonb)
+       warranty_until date, retired_on date, limits jsonb, attributes jsonb)
      WHERE $2::text IS NULL
      ON CONFLICT (id) DO UPDATE SET class = excluded.class, name = excluded.name, home_zone = excluded.home_zone,
        lifecycle = excluded.lifecycle, part_of = excluded.part_of, number = excluded.number,
        owner = excluded.owner, cost_centre = excluded.cost_centre, acquired_on = excluded.acquired_on,
        warranty_until = excluded.warranty_until, retired_on = excluded.retired_on,
-       attributes = excluded.attributes",
+       limits = excluded.limits, attributes = excluded.attributes",
     "INSERT INTO tallyman.tag (epc, asset, person, valid_from, valid_to)
      SELECT epc, asset, person, coalesce(\"from\", '-infinity'), coalesce(\"to\", 'infinity')
      FROM jsonb_to_recordset($1::jsonb)
