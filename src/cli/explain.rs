@@ -156,6 +156,9 @@ impl Teller {
             Quality::Stale => ", STALE: nobody reads it any more".to_owned(),
             Quality::NoCommunication => ", says nothing".to_owned(),
             Quality::SensorFailure => ", gives no usable value".to_owned(),
+            Quality::ConfigurationError => {
+                ", REFUSED: the device has nothing there as it is asked for".to_owned()
+            }
             Quality::NoData => ", says that it has no value".to_owned(),
             Quality::SensorNotAccurate | Quality::EngineeringUnitsExceeded => ", not believed".to_owned(),
         };

@@ -1,13 +1,14 @@
 //! `tallyman probe modbus`: what a device has, before there is a map of it. Only reads.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::{
-    BackoffConfig, ByteOrder, Half, MAX_REGISTERS, ModbusConfig, ModbusTransport, Parity, RTU_BAUD,
-    RTU_PAUSE, RegisterType, SerialLine, values,
+    self, BackoffConfig, ByteOrder, Half, MAX_REGISTERS, ModbusConfig, ModbusTransport, Parity, RTU_BAUD,
+    RTU_PAUSE, RegisterType, Rs485, SerialLine, values,
 };
 use crate::decode::modbus::{Raw, raw};
 use crate::domain::frames::ModbusTable;
@@ -36,8 +37,11 @@ enum What {
 
 #[derive(Args)]
 struct ModbusArgs {
-    /// host:port, or a serial port such as /dev/ttyUSB0
+    /// host:port, a serial port such as /dev/ttyUSB0, or with --config a Modbus device's name
     address: String,
+    /// Where the device is described: line, TLS and unit are taken from there
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["unit", "rtu_over_tcp", "baud", "parity", "stop_bits", "rs485"])]
+    config: Option<PathBuf>,
     #[arg(long, default_value_t = 1)]
     unit: u8,
     #[arg(long, value_enum, default_value_t = Table::Holding)]
@@ -57,6 +61,12 @@ struct ModbusArgs {
     /// Of a serial port
     #[arg(long, value_enum, default_value_t = ParityArg::Even)]
     parity: ParityArg,
+    /// Of a serial port
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    stop_bits: u8,
+    /// The port's driver is to switch the direction of an RS-485 line
+    #[arg(long)]
+    rs485: bool,
     /// How long an answer may take
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     timeout: Duration,
@@ -86,7 +96,15 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl ModbusArgs {
-    fn config(&self) -> ModbusConfig {
+    fn target(&self) -> anyhow::Result<Target> {
+        let (config, unit) = match &self.config {
+            Some(path) => configured(path, &self.address)?,
+            None => (self.line(), self.unit),
+        };
+        Ok(Target { config: ModbusConfig { timeout: self.timeout, ..config }, unit, table: self.table() })
+    }
+
+    fn line(&self) -> ModbusConfig {
         let address = self.address.clone();
         let transport = if address.starts_with('/') {
             let parity = match self.parity {
@@ -95,7 +113,15 @@ impl ModbusArgs {
                 ParityArg::Odd => Parity::Odd,
             };
             let (path, baud) = (address.into(), self.baud);
-            ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits: 8, stop_bits: 1, parity })
+            let rs485 = self.rs485.then(Rs485::default);
+            ModbusTransport::Rtu(SerialLine::Port {
+                path,
+                baud,
+                data_bits: 8,
+                stop_bits: self.stop_bits,
+                parity,
+                rs485,
+            })
         } else if self.rtu_over_tcp {
             ModbusTransport::RtuOverTcp(address)
         } else {
@@ -123,36 +149,61 @@ impl ModbusArgs {
     }
 }
 
+/// What is asked, and how.
+struct Target {
+    config: ModbusConfig,
+    unit: u8,
+    table: ModbusTable,
+}
+
+/// A device of a configuration, and its number on its line.
+fn configured(path: &Path, name: &str) -> anyhow::Result<(ModbusConfig, u8)> {
+    let lines = config::load(path).map_err(|error| anyhow::anyhow!("{error}"))?.modbus;
+    let devices = || lines.iter().flat_map(|line| line.units.iter().map(move |unit| (line, unit)));
+    let found = devices().find(|(_, unit)| unit.device.as_str() == name);
+    let names = || devices().map(|(_, unit)| unit.device.as_str()).collect::<Vec<_>>().join(", ");
+    let (line, unit) = found.ok_or_else(|| {
+        anyhow::anyhow!("{} has no Modbus device {name}; it has: {}", path.display(), names())
+    })?;
+    Ok((line.clone(), unit.unit))
+}
+
 /// Exit code 1 where the device does not answer, or has none of the registers.
 pub async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let What::Modbus(args) = args.what;
-    let line = Line::open(args.config()).await;
+    let target = args.target()?;
+    let line = Line::open(target.config.clone()).await;
     let mut line = line.map_err(|failure| anyhow::anyhow!("{}: {}", args.address, describe(&failure)))?;
-    let (found, wrong) = read(&mut line, &args).await;
+    let (found, wrong) = read(&mut line, &target, args.first, args.count).await;
     println!("{}", ranges(args.first, &found));
     if !args.ranges {
-        print!("{}", shown(args.table(), args.first, &found));
+        print!("{}", shown(target.table, args.first, &found));
     }
     if let Some(failure) = wrong {
-        anyhow::bail!("unit {} at {}: {failure}", args.unit, args.address);
+        anyhow::bail!("unit {} at {}: {failure}", target.unit, args.address);
     }
     Ok(if found.iter().any(Option::is_some) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every register that there is, and what ended it before its end; refused blocks are halved.
-async fn read(line: &mut Line, args: &ModbusArgs) -> (Vec<Option<u16>>, Option<String>) {
-    let last = (u32::from(args.first) + u32::from(args.count) - 1).min(u16::MAX.into()) as u16;
-    let blocks = (args.first..=last).step_by(usize::from(MAX_REGISTERS));
+async fn read(
+    line: &mut Line,
+    target: &Target,
+    first: u16,
+    count: u16,
+) -> (Vec<Option<u16>>, Option<String>) {
+    let last = (u32::from(first) + u32::from(count) - 1).min(u16::MAX.into()) as u16;
+    let blocks = (first..=last).step_by(usize::from(MAX_REGISTERS));
     let mut open: Vec<(u16, u16)> =
         blocks.map(|from| (from, (last - from).saturating_add(1).min(MAX_REGISTERS))).collect();
-    let mut found = vec![None; usize::from(last - args.first) + 1];
+    let mut found = vec![None; usize::from(last - first) + 1];
     open.reverse();
     while let Some((address, count)) = open.pop() {
-        let request = PlannedRequest { table: args.table(), address, count };
-        match patiently(line, args, request).await {
+        let request = PlannedRequest { table: target.table, address, count };
+        match patiently(line, target, request).await {
             Ok(values) => {
                 for (place, value) in values.into_iter().enumerate() {
-                    found[usize::from(address - args.first) + place] = Some(value);
+                    found[usize::from(address - first) + place] = Some(value);
                 }
             }
             // Whatever a device says of registers that it has not.
@@ -168,19 +219,19 @@ async fn read(line: &mut Line, args: &ModbusArgs) -> (Vec<Option<u16>>, Option<S
 }
 
 /// Asks again where the line, or a busy device, may be to blame.
-async fn patiently(line: &mut Line, args: &ModbusArgs, request: PlannedRequest) -> Result<Vec<u16>, Fault> {
-    let mut answer = line.read(args.unit, request).await;
+async fn patiently(line: &mut Line, target: &Target, request: PlannedRequest) -> Result<Vec<u16>, Fault> {
+    let mut answer = line.read(target.unit, request).await;
     for _ in 0..TRIES {
         match answer {
             Err(Fault::Exception(BUSY | ACKNOWLEDGED)) => {}
             Err(Fault::Timeout | Fault::Wrong(_)) => {
-                let opened = Line::open(args.config()).await;
+                let opened = Line::open(target.config.clone()).await;
                 *line = opened.map_err(|failure| Fault::Closed(std::io::Error::other(describe(&failure))))?;
                 line.settle().await?;
             }
             answer => return answer,
         }
-        answer = line.read(args.unit, request).await;
+        answer = line.read(target.unit, request).await;
     }
     answer
 }
@@ -194,13 +245,29 @@ fn ranges(first: u16, found: &[Option<u16>]) -> String {
         }
     }
     let first = usize::from(first);
-    let told: Vec<String> =
-        ranges.iter().map(|(from, to)| format!("{}-{}", first + from, first + to)).collect();
+    let range = |(from, to): &(usize, usize)| match first + from {
+        only if from == to => only.to_string(),
+        begin => format!("{begin}-{}", first + to),
+    };
+    let told: Vec<String> = ranges.iter().map(range).collect();
     if told.is_empty() {
         "registers: none of these".to_owned()
     } else {
         format!("registers: {}", told.join(", "))
     }
+}
+
+/// As few digits as say which number of the type it is, and powers of ten where it is far from any that is measured.
+fn figure(kind: RegisterType, bits: u64, number: f64) -> String {
+    let exact = || match kind {
+        RegisterType::F16 | RegisterType::F32 => (number as f32).to_string(),
+        RegisterType::F64 => number.to_string(),
+        RegisterType::I64 => bits.cast_signed().to_string(),
+        RegisterType::U64 => bits.to_string(),
+        _ => number.to_string(),
+    };
+    let is_usual = number == 0.0 || !number.is_finite() || (1e-4..1e9).contains(&number.abs());
+    if kind.is_float() && !is_usual { format!("{number:.3e}") } else { exact() }
 }
 
 /// What each register would be the first of.
@@ -233,7 +300,7 @@ fn shown(table: ModbusTable, first: u16, found: &[Option<u16>]) -> String {
             let words: Option<Vec<u16>> =
                 found.get(place..place + usize::from(kind.registers()))?.iter().copied().collect();
             match raw(kind, order, &words?)? {
-                Raw::Number { number, .. } => Some(number.to_string()),
+                Raw::Number { bits, number } => Some(figure(kind, bits, number)),
                 Raw::Text(text) => Some(format!("{text:?}")),
             }
         };
@@ -266,8 +333,23 @@ mod tests {
     #[test]
     fn ranges_end_where_a_register_is_missing() {
         let found = [Some(1), Some(2), None, Some(3), None];
-        assert_eq!(ranges(100, &found), "registers: 100-101, 103-103");
+        assert_eq!(ranges(100, &found), "registers: 100-101, 103");
         assert_eq!(ranges(100, &[None]), "registers: none of these");
+    }
+
+    #[test]
+    fn figures_are_no_longer_than_they_need_be() {
+        for (kind, bits, number, told) in [
+            (RegisterType::F32, 0x4278_000a, f64::from(f32::from_bits(0x4278_000a)), "62.00004"),
+            (RegisterType::F32, 0x0028_4278, f64::from(f32::from_bits(0x0028_4278)), "3.697e-39"),
+            (RegisterType::F64, 1, f64::from_bits(1), "4.941e-324"),
+            (RegisterType::F64, 0, f64::NAN, "NaN"),
+            (RegisterType::U64, u64::MAX, u64::MAX as f64, "18446744073709551615"),
+            (RegisterType::I64, u64::MAX - 1, -2.0, "-2"),
+            (RegisterType::U32, 4_000_000_000, 4e9, "4000000000"),
+        ] {
+            assert_eq!(figure(kind, bits, number), told, "{kind:?}");
+        }
     }
 
     #[test]

@@ -167,6 +167,7 @@ pub fn sentence(told: &Told<'_>, clocks: &WallClocks) -> String {
             Quality::Good => format!("{device} {point} gives good values again"),
             Quality::NoCommunication => format!("{device} {point} says nothing"),
             Quality::SensorFailure => format!("{device} {point} gives no usable value"),
+            Quality::ConfigurationError => format!("{device} refuses what it is asked for as {point}"),
             Quality::Stale => format!("{device} {point} is not read any more"),
             Quality::NoData => format!("{device} {point} says that it has no value"),
             Quality::SensorNotAccurate => {

@@ -216,7 +216,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The same, each as it is written: a whole number keeps all its digits.
+    /// The same, each as it is written: a whole number keeps all its digits, and `nan` and `inf` are numbers.
     pub fn raw_numbers(&self, key: &str, allowed: &str) -> Option<Vec<RawNumber>> {
         match self.value(key)?.get_ref() {
             DeValue::Array(_) => self.list(key, allowed, raw_number),
@@ -359,10 +359,7 @@ fn raw_number(value: &DeValue<'_>) -> Option<RawNumber> {
         DeValue::Integer(number) => {
             i128::from_str_radix(number.as_str(), number.radix()).ok().map(RawNumber::Whole)
         }
-        DeValue::Float(number) => {
-            let real: f64 = number.as_str().parse().ok()?;
-            real.is_finite().then_some(RawNumber::Real(real))
-        }
+        DeValue::Float(number) => number.as_str().parse().ok().map(RawNumber::Real),
         _ => None,
     }
 }

@@ -71,7 +71,7 @@ pub use readers::{
 pub use receivers::{LONGEST_RETRY_AFTER, MqttReceiverConfig, ReceiverConfig, ReceiverFilter, WebhookConfig};
 pub use rules::{CRITICALITIES, HANDOVERS, RETURNS, UTILISATION_ALLOWED, utilisation};
 pub use secrets::Secret;
-pub use serial::{Parity, SerialCommands, SerialLine, SerialReaderConfig};
+pub use serial::{Parity, Rs485, SerialCommands, SerialLine, SerialReaderConfig};
 pub use tls::{ClientTls, TlsConfig};
 pub use validate::{load, parse};
 pub use web::{Rate, Role, TokenConfig, TokenList, WebConfig};

@@ -35,6 +35,8 @@ pub enum SerialLine {
         data_bits: u8,
         stop_bits: u8,
         parity: Parity,
+        /// The port's driver is to switch the direction of an RS-485 line.
+        rs485: Option<Rs485>,
     },
     /// `host:port`.
     Tcp(String),
@@ -48,6 +50,18 @@ impl std::fmt::Display for SerialLine {
             Self::Tcp(address) => f.write_str(address),
         }
     }
+}
+
+/// How a driver switches the direction of an RS-485 line, with RTS (Linux: `struct serial_rs485`). The kernel counts in
+/// milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rs485 {
+    /// Between switching to send and the first byte.
+    pub before: Duration,
+    /// Between the last byte and switching back.
+    pub after: Duration,
+    /// RTS is low while it sends.
+    pub inverted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,6 +167,7 @@ pub(super) fn line(
         data_bits: section.integer("data_bits", 7..=8).unwrap_or(8),
         stop_bits: section.integer("stop_bits", 1..=2).unwrap_or(1),
         parity: section.choice("parity", &parities).unwrap_or(parity),
+        rs485: None,
     })
 }
 

@@ -18,6 +18,11 @@ pub use raw::{Raw, raw};
 /// "Gateway path unavailable" and "gateway target device failed to respond" (Modbus application
 /// protocol 1.1b3, section 7): the gateway speaks, the device does not.
 pub const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
+/// The device has no such registers, or not so many at once: the request is taken apart.
+pub const ILLEGAL_ADDRESS: u8 = 2;
+pub const ILLEGAL_VALUE: u8 = 3;
+/// "Illegal function", "illegal data address", "illegal data value": what is asked for is wrong, not the sensor.
+pub const ASKED_WRONGLY: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// The points of one device.
 #[derive(Clone, Debug)]
@@ -36,15 +41,20 @@ impl PointDecoder {
     }
 
     /// One sample for each point that the block was asked for: of those wholly inside it, the ones that are
-    /// read at its times. A Modbus device has no clock: its samples are observed when they are received.
+    /// read at its times. A block is taken apart until what it refuses is one value: that says nothing of another that
+    /// shares some of its registers, and is asked for by itself. A Modbus device has no clock: its samples are observed when
+    /// they are received.
     pub fn decode(&self, answer: &ModbusAnswer, received_at: Timestamp, out: &mut Vec<Reading>) {
         let first = (answer.table, answer.address);
         let start = self.points.partition_point(|point| (point.table, point.address) < first);
         let end = u32::from(answer.address) + u32::from(answer.count);
+        let is_of_one_value =
+            matches!(answer.registers, Err(ModbusFailure::Exception(ILLEGAL_ADDRESS | ILLEGAL_VALUE)));
         let inside = self.points[start..]
             .iter()
             .take_while(|point| point.table == answer.table && u32::from(point.address) < end)
-            .filter(|point| point.end() <= end && point.poll.unwrap_or(self.poll) == answer.interval);
+            .filter(|point| point.end() <= end && point.poll.unwrap_or(self.poll) == answer.interval)
+            .filter(|point| !is_of_one_value || (point.address, point.end()) == (answer.address, end));
         let block = block_of(answer);
         out.extend(inside.map(|point| {
             let measured = match block {
@@ -87,6 +97,9 @@ fn block_of(answer: &ModbusAnswer) -> Result<&[u16], Quality> {
         Err(ModbusFailure::Exception(code)) if GATEWAY_EXCEPTIONS.contains(code) => {
             Err(Quality::NoCommunication)
         }
+        Err(ModbusFailure::Exception(code)) if ASKED_WRONGLY.contains(code) => {
+            Err(Quality::ConfigurationError)
+        }
         Err(ModbusFailure::Exception(_)) => Err(Quality::SensorFailure),
     }
 }
@@ -97,10 +110,16 @@ fn measure(point: &PointConfig, block_address: u16, registers: &[u16]) -> Measur
     let words = &registers[place..][..usize::from(point.kind.registers())];
     match raw(point.kind, point.order, words) {
         Some(Raw::Text(text)) => Measured { value: None, text: Some(text), quality: Quality::Good },
-        Some(Raw::Number { bits, .. }) if point.none.contains(&bits) => Measured::bad(Quality::NoData),
+        Some(Raw::Number { bits, number }) if is_none(point, bits, number) => Measured::bad(Quality::NoData),
         Some(Raw::Number { number, .. }) => number_of(point, number),
         None => Measured::bad(Quality::SensorFailure),
     }
+}
+
+/// Devices have NaNs of many bits; who names one means all of them.
+fn is_none(point: &PointConfig, bits: u64, number: f64) -> bool {
+    point.none.contains(&bits)
+        || number.is_nan() && point.none.iter().any(|none| raw::is_nan(point.kind, *none))
 }
 
 fn number_of(point: &PointConfig, number: f64) -> Measured {

@@ -143,7 +143,7 @@ pub enum Quality {
     Good,
     /// Bad: nothing came from the device.
     NoCommunication,
-    /// Bad: the device answered with something that is no value (NaN, an exception).
+    /// Bad: the device answered with something that is no value (NaN), or that it cannot give one (an exception).
     SensorFailure,
     /// Bad: the device says that it has no value, in the way its manual names.
     NoData,
@@ -154,6 +154,8 @@ pub enum Quality {
     /// Uncertain (OPC UA: LastUsableValue): whatever read it has stopped doing so, and nobody said why. The value is the
     /// last one that was good.
     Stale,
+    /// Bad: the device refuses what it is asked for: it has no such function, register, or number of registers.
+    ConfigurationError,
 }
 
 /// What a reader says of itself (LLRP READER_EVENT_NOTIFICATION and kin).

@@ -212,6 +212,7 @@ impl Tracker {
             Quality::Good => None,
             Quality::NoCommunication => Some("does not answer"),
             Quality::SensorFailure => Some("answers with something that is no value"),
+            Quality::ConfigurationError => Some("refuses what it is asked for"),
             // Nobody is meant to read it any more: nobody has anything to check.
             Quality::Stale if !self.topology.is_read(&device, &point) => None,
             Quality::Stale => Some("has not been read for a while"),
@@ -223,10 +224,16 @@ impl Tracker {
             Some(_) => bad.insert(key.clone()),
             None => bad.remove(&key),
         };
+        let to_do = match quality {
+            Quality::ConfigurationError => {
+                "check table, address, base and type of the point in its configuration"
+            }
+            _ => "check its wiring and power, then its configuration",
+        };
         let details = what.map(|what| Details {
             site,
             severity: Severity::Warning,
-            summary: format!("sensor {key} {what}: check its wiring and power, then its configuration"),
+            summary: format!("sensor {key} {what}: {to_do}"),
             pending: self.topology.alerts.sensor_bad_after,
             episode,
         });

@@ -26,6 +26,7 @@ mod memory;
 mod metrics;
 mod modbus_hostile;
 mod modbus_line;
+mod modbus_mixed;
 mod modbus_profiles;
 mod modbus_serial;
 mod modbus_source;

@@ -9,8 +9,11 @@ use tallyman::config::{
     BackoffConfig, ModbusConfig, ModbusReach, ModbusTransport, ModbusUnitConfig, Parity, PointConfig,
     RegisterType, SerialLine,
 };
+use tallyman::decode::modbus::PointDecoder;
 use tallyman::domain::frames::{ModbusAnswer, ModbusFailure, ModbusTable, Payload};
 use tallyman::domain::ids::{DeviceId, SourceId};
+use tallyman::domain::readings::{Quality, Reading};
+use tallyman::domain::time::Timestamp;
 use tallyman::source::{Intake, modbus};
 use tallyman_simulators::modbus::Table;
 use tallyman_simulators::modbus::bank::{Bank, Delivery, Slave, telling};
@@ -56,7 +59,14 @@ pub fn over_tcp(bank: &Bank) -> ModbusTransport {
 
 pub fn on_port(path: &Path) -> ModbusTransport {
     let (baud, parity) = (115_200, Parity::None);
-    ModbusTransport::Rtu(SerialLine::Port { path: path.to_owned(), baud, data_bits: 8, stop_bits: 1, parity })
+    ModbusTransport::Rtu(SerialLine::Port {
+        path: path.to_owned(),
+        baud,
+        data_bits: 8,
+        stop_bits: 1,
+        parity,
+        rs485: None,
+    })
 }
 
 pub struct Daemon(pub Source);
@@ -93,7 +103,7 @@ impl Daemon {
     }
 }
 
-fn is_from(answer: &ModbusAnswer, unit: u8) -> bool {
+pub fn is_from(answer: &ModbusAnswer, unit: u8) -> bool {
     answer.device.as_str() == format!("unit-{unit}")
 }
 
@@ -238,6 +248,45 @@ async fn what_a_device_refuses_is_learned_and_not_asked_for_again() {
     bank.stop().await;
 }
 
+/// A value that is not there whole, and a bit in the half of it that is: each has one sample a poll, and its own.
+#[tokio::test]
+async fn what_is_refused_says_nothing_of_what_shares_its_registers() {
+    let bank = Bank::tcp(BTreeMap::from([(1, telling(1, Table::Holding, [0, 1, 5]))]), false).await.unwrap();
+    let mut wanted = points(&[0, 1]);
+    wanted.push(PointConfig::new("wide", ModbusTable::Holding, 4, RegisterType::U32));
+    wanted.push(PointConfig::new("bit", ModbusTable::Holding, 5, RegisterType::Bit(0)));
+    let config = line(over_tcp(&bank), vec![unit(1, wanted.clone())]);
+    let decoder = PointDecoder::new(&wanted, config.units[0].poll);
+    let mut daemon = Daemon::start(config);
+    let mut polls = Vec::new();
+    while polls.len() < 6 {
+        let mut poll = Vec::new();
+        // By address: the last of a poll is the bit, or what holds it.
+        while poll.iter().filter(|(point, _)| point == "bit").count() == 0 {
+            let mut readings = Vec::new();
+            decoder.decode(&daemon.answer().await, Timestamp::FIRST, &mut readings);
+            poll.extend(readings.into_iter().map(|reading| match reading {
+                Reading::Sample(sample) => (sample.point.to_string(), sample.quality),
+                other => panic!("{other:?}"),
+            }));
+        }
+        poll.sort_by(|a, b| a.0.cmp(&b.0));
+        polls.push(poll);
+    }
+    let expected = [
+        ("bit", Quality::Good),
+        ("p0", Quality::Good),
+        ("p1", Quality::Good),
+        ("wide", Quality::ConfigurationError),
+    ]
+    .map(|(point, quality)| (point.to_owned(), quality));
+    for poll in &polls {
+        assert_eq!(poll[..], expected, "{polls:?}");
+    }
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
 #[tokio::test]
 async fn so_is_what_is_too_much_at_once() {
     let few = Slave { max_registers: Some(5), ..telling(1, Table::Holding, 0..8) };
@@ -357,10 +406,35 @@ async fn a_probe_finds_what_is_there_and_shows_it() {
         arguments.extend(rest.split(' '));
         crate::cli::tallyman(&arguments)
     };
-    let said = tokio::task::spawn_blocking(move || (probe("--unit 3 --count 140"), probe("--unit 4"))).await;
-    let (found, dead) = said.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("tallyman.toml");
+    let text = format!(
+        "node = \"n\"\n[[site]]\nname = \"s\"\ntimezone = \"UTC\"\n[[modbus]]\nname = \"line\"\nsite = \"s\"\n\
+         address = \"{}\"\n[[modbus.device]]\nname = \"boiler\"\nunit = 3\nbase = 0\n[[modbus.device.point]]\n\
+         name = \"t\"\ntable = \"holding\"\naddress = 0\ntype = \"u16\"\n[[modbus.device.point]]\nname = \"far\"\n\
+         table = \"holding\"\naddress = 3\ntype = \"u16\"\n",
+        bank.address().unwrap()
+    );
+    std::fs::write(&config, text).unwrap();
+    let file = config.to_str().unwrap().to_owned();
+    let checked = {
+        let file = file.clone();
+        move || crate::cli::tallyman(&["check", "--connect", "--config", &file])
+    };
+    let of_config =
+        move |name: &str| crate::cli::tallyman(&["probe", "modbus", "--config", &file, name, "--ranges"]);
+    let said = tokio::task::spawn_blocking(move || {
+        let found = (probe("--unit 3 --count 140"), probe("--unit 4"));
+        (found.0, found.1, of_config("boiler"), of_config("kettle"), checked())
+    });
+    let (found, dead, by_name, unknown, checked) = said.await.unwrap();
+    assert_eq!(checked.code, 1);
+    let refused = "reads 3000 (registers [3000]), but it refuses far (zero-based address 3, exception 2)";
+    assert!(checked.out.contains(refused), "{checked:?}");
+    assert_eq!(by_name.succeeds(), "registers: 0-2, 5-6\n");
+    unknown.fails_with(1, &["no Modbus device kettle", "boiler"]);
     let told = found.succeeds();
-    assert!(told.starts_with("registers: 0-2, 5-6, 130-130\n"), "{told}");
+    assert!(told.starts_with("registers: 0-2, 5-6, 130\n"), "{told}");
     assert!(told.contains("130: 0x0c3a") && told.contains("abcd 3130"), "{told}");
     dead.fails_with(1, &["unit 4", "no answer in time"]);
     bank.stop().await;

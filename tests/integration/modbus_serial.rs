@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use tallyman::config::{BackoffConfig, ModbusTransport, Parity, SerialLine};
-use tallyman::domain::frames::{Frame, LinkState, Payload};
+use tallyman::config::{BackoffConfig, ModbusTransport, Parity, Rs485, SerialLine};
+use tallyman::domain::frames::{Frame, LinkState, ModbusFailure, Payload};
 use tallyman::source::Intake;
 use tallyman_simulators::modbus::Table;
 use tallyman_simulators::modbus::bank::{Bank, Delivery, telling};
@@ -77,11 +77,34 @@ async fn heard_again(daemon: &mut Daemon) {
     }
 }
 
+/// A pseudo-terminal has no direction to switch: it is told, and what to do, and the port is not used without it.
+#[tokio::test]
+async fn a_driver_that_cannot_switch_an_rs_485_line_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line");
+    let bank = Bank::terminal(slaves(&[1]), &path).unwrap();
+    let ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits, stop_bits, parity, .. }) =
+        on_port(&path)
+    else {
+        panic!("no port")
+    };
+    let rs485 = Some(Rs485 { after: Duration::from_millis(1), ..Rs485::default() });
+    let port = SerialLine::Port { path, baud, data_bits, stop_bits, parity, rs485 };
+    let mut daemon = Daemon::start(line(ModbusTransport::Rtu(port), vec![unit(1, points(&[0]))]));
+    let told = daemon.answer().await;
+    let reason = told.registers.unwrap_err();
+    let ModbusFailure::Transport(reason) = reason else { panic!("{reason:?}") };
+    assert!(reason.contains("RS-485") && reason.contains("leave out `rs485`"), "{reason}");
+    assert!(bank.take_asked().is_empty());
+    daemon.0.stop().await;
+    bank.stop().await;
+}
+
 /// The bauds of 1974: a character takes 33 ms.
 fn slow_port(path: &Path) -> ModbusTransport {
     let path = path.to_owned();
     let (baud, parity) = (300, Parity::None);
-    ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits: 8, stop_bits: 1, parity })
+    ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits: 8, stop_bits: 1, parity, rs485: None })
 }
 
 /// 3.5 characters of ten bits.

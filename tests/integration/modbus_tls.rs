@@ -100,7 +100,7 @@ async fn a_device_and_we_show_certificates_and_wrong_ones_are_told() {
     }
     source.stop().await;
     let told = check(&right).await;
-    assert!(told.succeeds().contains("point power reads [3007]"), "{}", told.succeeds());
+    assert!(told.succeeds().contains("point power reads 3007 (registers [3007])"), "{}", told.succeeds());
 
     let asked = bank.take_asked().len();
     for (tls, expected) in [

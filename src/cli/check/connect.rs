@@ -69,7 +69,7 @@ fn probes(config: &Config, timeout: Duration) -> Vec<(String, Probe)> {
     }
     for device in &config.modbus {
         let what = format!("modbus {} ({})", device.name, device.place());
-        probes.push((what, Box::pin(probes::modbus(device.clone()))));
+        probes.push((what, Box::pin(probes::modbus(device.clone(), timeout))));
     }
     if let Some(store) = &config.timescale {
         let what = format!("database {}", mask_url(store.url.reveal()));

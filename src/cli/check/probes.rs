@@ -9,11 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::config::values::mask_url;
 use crate::config::{
-    BrokerConfig, ModbusConfig, NmeaConfig, Reach, ReaderConfig, Secret, SerialCommands, SerialReaderConfig,
+    BrokerConfig, ModbusConfig, ModbusUnitConfig, NmeaConfig, PointConfig, Reach, ReaderConfig, Secret,
+    SerialCommands, SerialReaderConfig,
 };
 use crate::decode::gps::nmea::speaks;
+use crate::decode::modbus::{ASKED_WRONGLY, PointDecoder};
 use crate::decode::serial::{Framed, Framer, Side};
-use crate::domain::frames::ModbusFailure;
+use crate::domain::frames::{ModbusAnswer, ModbusFailure};
+use crate::domain::readings::{Quality, Reading};
+use crate::domain::time::Timestamp;
 use crate::notify::http::{HttpClient, HttpError};
 use crate::source::modbus::plan::PlannedRequest;
 use crate::source::modbus::{self, Fault};
@@ -137,8 +141,10 @@ async fn subscribed(
     }
 }
 
-/// Reads the first point of each device.
-pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
+/// Reads the first point of each device, and looks which of the others it refuses.
+pub async fn modbus(config: ModbusConfig, limit: Duration) -> Result<String, String> {
+    // Leaves time for the last word.
+    let deadline = tokio::time::Instant::now() + limit.mul_f32(0.6);
     let mut line = modbus::Line::open(config.clone()).await.map_err(|failure| modbus::describe(&failure))?;
     let (mut said, mut wrong) = (Vec::new(), false);
     for unit in &config.units {
@@ -146,25 +152,23 @@ pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
             said.push(format!("{}: connected; no points to read", unit.device));
             continue;
         };
-        let request =
-            PlannedRequest { table: point.table, address: point.address, count: point.kind.registers() };
-        let answer = line.read(unit.unit, request).await;
+        let answer = line.read(unit.unit, alone(point)).await;
         let (device, name, address) = (&unit.device, &point.name, point.address);
         wrong |= answer.is_err();
         said.push(match answer {
-            Ok(registers) => format!("{device}: point {name} reads {registers:?} (raw registers)"),
+            Ok(registers) => {
+                let refused = refused(&mut line, &config, unit, deadline).await;
+                wrong |= !refused.is_empty();
+                let meant = meant(unit, point, &registers);
+                format!("{device}: point {name} reads {meant} (registers {registers:?}){refused}")
+            }
             Err(Fault::Exception(code)) => format!(
                 "{device}: answers exception {code} to point {name} (zero-based address {address}): see its base, \
                  table and address"
             ),
             Err(fault) => {
                 let failure = modbus::describe(&fault.into());
-                // An answer may still come: of a connection that has no order, on a new one.
-                let again = match config.transport.is_port() {
-                    true => line.settle().await.map_err(ModbusFailure::from),
-                    false => modbus::Line::open(config.clone()).await.map(|opened| line = opened),
-                };
-                if again.is_err() {
+                if renew(&mut line, &config).await.is_err() {
                     return Err(failure);
                 }
                 format!("{device}: connected, but does not answer: {failure}")
@@ -173,6 +177,74 @@ pub async fn modbus(config: ModbusConfig) -> Result<String, String> {
     }
     let said = said.join("; ");
     if wrong { Err(said) } else { Ok(said) }
+}
+
+/// The points that a device refuses, in words; nothing where it refuses none, or there was no time to ask for all.
+async fn refused(
+    line: &mut modbus::Line,
+    config: &ModbusConfig,
+    unit: &ModbusUnitConfig,
+    deadline: tokio::time::Instant,
+) -> String {
+    let mut refused = Vec::new();
+    for point in unit.points.iter().skip(1) {
+        if tokio::time::Instant::now() >= deadline {
+            break;
+        }
+        match line.read(unit.unit, alone(point)).await {
+            Err(Fault::Exception(code)) if ASKED_WRONGLY.contains(&code) => {
+                refused
+                    .push(format!("{} (zero-based address {}, exception {code})", point.name, point.address));
+            }
+            Err(Fault::Exception(_)) | Ok(_) => {}
+            // It is down by now, or too slow for this; what is asked next says so.
+            Err(_) => {
+                renew(line, config).await.ok();
+                break;
+            }
+        }
+    }
+    match &refused[..] {
+        [] => String::new(),
+        points => format!(", but it refuses {}: see base, table and address", points.join(", ")),
+    }
+}
+
+/// An answer may still come: of a connection that has no order, on a new one.
+async fn renew(line: &mut modbus::Line, config: &ModbusConfig) -> Result<(), ModbusFailure> {
+    match config.transport.is_port() {
+        true => line.settle().await.map_err(ModbusFailure::from),
+        false => modbus::Line::open(config.clone()).await.map(|opened| *line = opened),
+    }
+}
+
+fn alone(point: &PointConfig) -> PlannedRequest {
+    PlannedRequest { table: point.table, address: point.address, count: point.kind.registers() }
+}
+
+/// What the point makes of its registers.
+fn meant(unit: &ModbusUnitConfig, point: &PointConfig, registers: &[u16]) -> String {
+    let answer = ModbusAnswer {
+        device: unit.device.clone(),
+        table: point.table,
+        address: point.address,
+        count: point.kind.registers(),
+        interval: unit.poll,
+        registers: Ok(registers.to_vec()),
+    };
+    let alone = PointConfig { poll: None, ..point.clone() };
+    let mut readings = Vec::new();
+    PointDecoder::new(&[alone], unit.poll).decode(&answer, Timestamp::FIRST, &mut readings);
+    let Some(Reading::Sample(sample)) = readings.pop() else { return "nothing".to_owned() };
+    let of_unit = point.unit.as_deref().map(|of| format!(" {of}")).unwrap_or_default();
+    // As people read it: 8.3, where arithmetic has 8.300000000000001.
+    let value = || sample.value.map(|value| format!("{}{of_unit}", (value * 1e6).round() / 1e6));
+    match (sample.quality, sample.text.clone().or_else(value)) {
+        (Quality::Good, Some(value)) => value,
+        (Quality::NoData, _) => "\"no value\"".to_owned(),
+        (_, Some(value)) => format!("{value}, which is not in its range"),
+        (_, None) => "no number".to_owned(),
+    }
 }
 
 /// Connects and asks for the versions.

@@ -204,15 +204,52 @@ async fn modbus_answer(pdu: &'static [u8]) -> String {
         stream.write_all(&answer).await.unwrap();
     })
     .await;
-    let point = "base = 1\n[[modbus.point]]\nname = \"t\"\ntable = \"input\"\naddress = 6\ntype = \"u16\"\n";
+    let point = "base = 1\n[[modbus.point]]\nname = \"t\"\ntable = \"input\"\naddress = 6\ntype = \"i16\"\n\
+                 scale = 0.1\nunit = \"°C\"\nnone = 0x7fff\nrange = [-40, 60]\npoll = \"1m\"\n";
     only_finding(&format!("{SITE}[[modbus]]\nname = \"m\"\naddress = \"{address}\"\nunit = 3\n{point}")).await
 }
 
 #[tokio::test]
 async fn a_modbus_device_reads_its_first_point() {
-    assert!(modbus_answer(&[4, 2, 0, 42]).await.ends_with("point t reads [42] (raw registers)"));
+    for (registers, told) in [
+        (&[4, 2, 0, 83], "point t reads 8.3 °C (registers [83])"),
+        (&[4, 2, 0x7f, 0xff], "point t reads \"no value\" (registers [32767])"),
+        (&[4, 2, 4, 0], "point t reads 102.4 °C, which is not in its range (registers [1024])"),
+    ] {
+        let found = modbus_answer(registers).await;
+        assert!(found.ends_with(told), "{found}");
+    }
     let refused = modbus_answer(&[0x84, 2]).await;
     assert!(refused.starts_with("FAIL") && refused.contains("zero-based address 5"), "{refused}");
+}
+
+#[test]
+fn what_is_probably_not_meant_of_modbus_is_told() {
+    let line = |name: &str, place: &str| {
+        format!(
+            "[[modbus]]\nname = \"{name}\"\n{place}\nbase = 0\n[[modbus.point]]\nname = \"t\"\ntable = \"input\"\n\
+             address = 6\ntype = \"u16\"\n"
+        )
+    };
+    let times = "poll = \"10m\"\nstale_after = \"5m\"\nflat_after = \"10m\"\n[[limit]]\ndevice = \"c\"\npoint = \"t\"\n\
+                 name = \"rise\"\nrise_per_min = 1\nover = \"4m\"\n";
+    let text = [
+        line("a", "address = \"10.0.0.9:502\""),
+        line("b", "address = \"10.0.0.9:502\"\nunit = 2"),
+        line("c", "address = \"10.0.0.9:503\"") + times,
+        line("d", "port = \"/dev/ttyUSB0\""),
+    ];
+    let found = warnings(&config(&format!("{SITE}{}", text.concat())));
+    let starts = [
+        "modbus b and a: both connect to 10.0.0.9:502",
+        "modbus d: /dev/ttyUSB0 may be another",
+        "modbus device c: point t is read every 10m, and stale after 5m",
+        "modbus device c: point t is read every 10m, and flat after 10m",
+        "modbus device c: point t is read every 10m, and limit rise looks at 4m",
+        "no notify",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    assert!(found.iter().zip(starts).all(|(warning, start)| warning.starts_with(start)), "{found:#?}");
 }
 
 /// A broker that answers CONNECT with `code`, and every SUBSCRIBE with `granted`.

@@ -1,9 +1,9 @@
 //! What a configuration may say and probably does not mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::values::duration_text;
-use crate::config::{Config, LimitKind, ReadPointConfig, ReadPointKind, SerialLine};
+use crate::config::{Config, LimitKind, ModbusTransport, ReadPointConfig, ReadPointKind, SerialLine};
 use crate::domain::ids::{SourceId, ZoneId};
 use crate::domain::register::Coverage;
 
@@ -20,6 +20,8 @@ pub fn warnings(config: &Config) -> Vec<String> {
     readers(config, &mut found);
     brokers(config, &mut found);
     trackers(config, &mut found);
+    lines(config, &mut found);
+    points(config, &mut found);
     limits(config, &mut found);
     classes(config, &mut found);
     node(config, &mut found);
@@ -103,17 +105,7 @@ fn readers(config: &Config, found: &mut Vec<String>) {
         found.push(format!("reader {reader}: no read point has one of its antennas: its reads go nowhere"));
     }
     for reader in &config.serial_readers {
-        if let SerialLine::Port { path, .. } = &reader.line
-            && path
-                .to_str()
-                .is_some_and(|path| path.starts_with("/dev/ttyUSB") || path.starts_with("/dev/ttyACM"))
-        {
-            found.push(format!(
-                "reader {}: {} may be another device after a restart: use its link in /dev/serial/by-id",
-                reader.name,
-                path.display()
-            ));
-        }
+        port_may_move("reader", &reader.name, &reader.line, found);
     }
 }
 
@@ -153,6 +145,73 @@ fn trackers(config: &Config, found: &mut Vec<String>) {
                 listener.name, listener.listen
             ));
         }
+    }
+}
+
+/// A gateway often takes one connection, and one that is transparent may give two masters one another's answers.
+fn lines(config: &Config, found: &mut Vec<String>) {
+    let mut taken: BTreeMap<&str, &SourceId> = BTreeMap::new();
+    for line in &config.modbus {
+        match &line.transport {
+            ModbusTransport::Tcp { address, .. } | ModbusTransport::RtuOverTcp(address) => {
+                if let Some(other) = taken.insert(address, &line.name) {
+                    found.push(format!(
+                        "modbus {} and {other}: both connect to {address}, where many gateways take one connection \
+                         only: let one [[modbus]] have all its devices, each a [[modbus.device]]",
+                        line.name
+                    ));
+                }
+            }
+            ModbusTransport::Rtu(line_of_its_own) => {
+                port_may_move("modbus", &line.name, line_of_its_own, found)
+            }
+        }
+    }
+}
+
+/// Times that do not go with how often a point is read.
+fn points(config: &Config, found: &mut Vec<String>) {
+    let units = config.modbus.iter().flat_map(|line| &line.units);
+    for (unit, point) in units.flat_map(|unit| unit.points.iter().map(move |point| (unit, point))) {
+        let poll = point.poll.unwrap_or(unit.poll);
+        let what = format!(
+            "modbus device {}: point {} is read every {}",
+            unit.device,
+            point.name,
+            duration_text(poll)
+        );
+        if let Some(after) = point.checks.stale_after.filter(|after| *after <= poll) {
+            found.push(format!(
+                "{what}, and stale after {}: it always is until it is read",
+                duration_text(after)
+            ));
+        }
+        if let Some(after) = point.checks.flat_after.filter(|after| *after <= poll) {
+            let after = duration_text(after);
+            found.push(format!(
+                "{what}, and flat after {after}: who tells the same value twice is not believed"
+            ));
+        }
+        let limits = config.rules.limits.iter();
+        for limit in limits.filter(|limit| limit.device == unit.device && limit.point == point.name) {
+            if let Some(over) = limit.kind.over().filter(|over| over.saturating_mul(2) < poll) {
+                let over = duration_text(over);
+                found.push(format!(
+                    "{what}, and limit {} looks at {over}: it never knows both ends",
+                    limit.name
+                ));
+            }
+        }
+    }
+}
+
+fn port_may_move(what: &str, name: &SourceId, line: &SerialLine, found: &mut Vec<String>) {
+    let SerialLine::Port { path, .. } = line else { return };
+    if path.to_str().is_some_and(|path| path.starts_with("/dev/ttyUSB") || path.starts_with("/dev/ttyACM")) {
+        found.push(format!(
+            "{what} {name}: {} may be another device after a restart: use its link in /dev/serial/by-id",
+            path.display()
+        ));
     }
 }
 

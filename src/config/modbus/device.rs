@@ -13,7 +13,7 @@ use crate::config::document::Section;
 use crate::config::serial::line;
 use crate::config::tls::client_tls;
 use crate::config::validate::{DAY, MINUTE, SECOND, Scope, SourceSites};
-use crate::config::{Parity, SerialLine};
+use crate::config::{Parity, Rs485, SerialLine};
 use crate::domain::ids::DeviceId;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -100,9 +100,20 @@ fn transport(section: &Section<'_>, scope: &Scope<'_>) -> Option<ModbusTransport
             if matches!(line, Some(SerialLine::Port { data_bits: 7, .. })) {
                 section.problem("data_bits", "RTU is bytes of eight bits", "8, or leave it out");
             }
-            line.map(ModbusTransport::Rtu)
+            let switched = rs485(section);
+            line.map(|line| match line {
+                SerialLine::Port { path, baud, data_bits, stop_bits, parity, .. } => {
+                    SerialLine::Port { path, baud, data_bits, stop_bits, parity, rs485: switched }
+                }
+                other => other,
+            })
+            .map(ModbusTransport::Rtu)
         }
         Wire::Tcp | Wire::RtuOverTcp => {
+            if section.has("rs485") {
+                section.problem("rs485", "there is no port of ours", "only on a serial `port`");
+                rs485(section);
+            }
             if section.has("port") {
                 section.problem(
                     "port",
@@ -117,6 +128,15 @@ fn transport(section: &Section<'_>, scope: &Scope<'_>) -> Option<ModbusTransport
             })
         }
     }
+}
+
+fn rs485(section: &Section<'_>) -> Option<Rs485> {
+    let table = section.table("rs485")?;
+    let delay = |key: &str| table.duration(key, Duration::ZERO..=100 * MILLISECOND).unwrap_or_default();
+    let (before, after) = (delay("before"), delay("after"));
+    let inverted = table.flag("inverted").unwrap_or(false);
+    table.finish();
+    Some(Rs485 { before, after, inverted })
 }
 
 /// The devices in tables of their own; or the one that the line's table describes, which has its name.

@@ -321,5 +321,9 @@ mod tests {
         assert_eq!(raw_bits(RegisterType::U64, Whole(1 << 64)), None);
         assert_eq!(raw_bits(RegisterType::U32, Real(0.5)), None);
         assert_eq!(raw_bits(RegisterType::F32, Whole(-9999)), Some(u64::from((-9999f32).to_bits())));
+        assert!(f64::from_bits(raw_bits(RegisterType::F64, Real(f64::NAN)).unwrap()).is_nan());
+        assert_eq!(raw_bits(RegisterType::F32, Real(f64::NEG_INFINITY)), Some(0xff80_0000));
+        assert_eq!(raw_bits(RegisterType::I16, Real(f64::NAN)), None);
+        assert_eq!(raw_bits(RegisterType::U64, Real(f64::INFINITY)), None);
     }
 }

@@ -28,7 +28,7 @@ fn points_of_every_kind_are_read() {
         point("d", "table = \"input\"\naddress = 4\ntype = \"bit\"\nbit = 15\nwords = { 0 = \"shut\", 1 = \"open\" }"),
         point("e", "table = \"input\"\naddress = 4\ntype = \"u8-high\"\nnone = 255"),
         point("f", "table = \"input\"\naddress = 5\ntype = \"string\"\nregisters = 6\norder = \"badc\""),
-        point("g", "table = \"input\"\naddress = 11\ntype = \"f64\"\norder = \"cdab\"\nrange = [-1, 1.5]"),
+        point("g", "table = \"input\"\naddress = 11\ntype = \"f64\"\norder = \"cdab\"\nrange = [-1, 1.5]\nnone = nan"),
     ].concat());
     let config = parse(&text, Path::new("/"), &no_env).unwrap();
     let points = &config.modbus[0].units[0].points;
@@ -38,6 +38,7 @@ fn points_of_every_kind_are_read() {
     assert_eq!(kinds, [fixed, bit, bit, RegisterType::Bit(15), byte, text, RegisterType::F64]);
     assert_eq!(points[0].none, [0x8000_0000, 0xffff_ffff]);
     assert_eq!((points[3].words.len(), points[6].range), (2, Some((-1.0, 1.5))));
+    assert!(f64::from_bits(points[6].none[0]).is_nan());
 }
 
 #[test]
@@ -193,12 +194,20 @@ fn lines_have_devices_and_the_transport_that_they_say() {
     ));
     let config = parse(&text, Path::new("/"), &no_env).unwrap();
     let line = &config.modbus[0];
+    let switched = text.replace("\nport =", "\nrs485 = { after = \"2ms\", inverted = true }\nport =");
+    let switched = parse(&switched, Path::new("/"), &no_env).unwrap().modbus.remove(0).transport;
+    let ModbusTransport::Rtu(SerialLine::Port { rs485: Some(rs485), .. }) = switched else {
+        panic!("not switched")
+    };
+    let after = Duration::from_millis(2);
+    assert_eq!(rs485, Rs485 { before: Duration::ZERO, after, inverted: true });
     let expected = SerialLine::Port {
         path: "/dev/ttyS0".into(),
         baud: 19_200,
         data_bits: 8,
         stop_bits: 1,
         parity: Parity::Even,
+        rs485: None,
     };
     assert_eq!((&line.transport, line.pause), (&ModbusTransport::Rtu(expected), Duration::from_millis(10)));
     let units: Vec<_> =
@@ -235,6 +244,14 @@ fn lines_have_devices_and_the_transport_that_they_say() {
         (
             format!("{head}port = \"/dev/a\"\ntransport = \"tcp\"\naddress = \"h:1\"\n{}", point("")),
             "modbus[0].port: \"/dev/a\": given, and this",
+        ),
+        (
+            format!("{head}address = \"h:1\"\nrs485 = {{}}\n{}", point("")),
+            "modbus[0].rs485: {…}: there is no port",
+        ),
+        (
+            format!("{head}port = \"/dev/a\"\nrs485 = {{ before = \"1s\", rts = true }}\n{}", point("")),
+            "modbus[0].rs485.before: \"1s\"",
         ),
         (
             format!("{head}address = \"h:1\"\ntransport = \"rtu-over-tcp\"\ntls = {{}}\n{}", point("")),

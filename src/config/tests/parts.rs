@@ -107,6 +107,7 @@ fn serial_readers_take_what_their_kind_does_and_nothing_else() {
         data_bits: 8,
         stop_bits: 1,
         parity: Parity::None,
+        rs485: None,
     };
     assert_eq!((&serial.line, serial.silent_after), (&port, Some(Duration::from_secs(30))));
     assert!(!serial.commands.start.is_empty() && config.readers.is_empty());

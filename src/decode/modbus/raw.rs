@@ -61,6 +61,11 @@ fn number(kind: RegisterType, bits: u64) -> f64 {
     }
 }
 
+/// Whether these bits are no number in this type.
+pub(super) fn is_nan(kind: RegisterType, bits: u64) -> bool {
+    number(kind, bits).is_nan()
+}
+
 fn integer(kind: RegisterType, bits: u64) -> f64 {
     if kind.is_signed() {
         let unused = 64 - kind.bits().min(64);

@@ -136,7 +136,7 @@ fn a_failed_block_is_bad_quality_for_each_of_its_points() {
     for (registers, quality) in [
         (Err(ModbusFailure::Timeout), Quality::NoCommunication),
         (Err(ModbusFailure::Transport("gone".into())), Quality::NoCommunication),
-        (Err(ModbusFailure::Exception(2)), Quality::SensorFailure),
+        (Err(ModbusFailure::Exception(1)), Quality::ConfigurationError),
         (Err(ModbusFailure::Exception(4)), Quality::SensorFailure),
         (Err(ModbusFailure::Exception(10)), Quality::NoCommunication),
         (Err(ModbusFailure::Exception(11)), Quality::NoCommunication),
@@ -147,6 +147,22 @@ fn a_failed_block_is_bad_quality_for_each_of_its_points() {
         let found = samples(&points, &answer(0, 3, registers.clone()));
         let expected = ["a", "b"].map(|name| (name.to_owned(), None, quality));
         assert_eq!(found, expected, "{registers:?}");
+    }
+}
+
+/// Before it gets here a refused block was taken apart: it is of one value.
+#[test]
+fn a_refused_value_says_nothing_of_those_that_share_its_registers() {
+    let points = [
+        point("wide", 0, RegisterType::U32, ByteOrder::Abcd),
+        point("again", 0, RegisterType::U32, ByteOrder::Abcd),
+        point("bit", 1, RegisterType::Bit(3), ByteOrder::Abcd),
+        point("first", 0, RegisterType::U16, ByteOrder::Abcd),
+    ];
+    for code in [2, 3] {
+        let found = samples(&points, &answer(0, 2, Err(ModbusFailure::Exception(code))));
+        let expected = ["wide", "again"].map(|name| (name.to_owned(), None, Quality::ConfigurationError));
+        assert_eq!(found, expected, "exception {code}");
     }
 }
 
@@ -240,6 +256,13 @@ fn a_sentinel_is_no_data_whatever_it_would_mean() {
         no_data,
         "NaN that is meant"
     );
+    assert_eq!(
+        said(none(RegisterType::F32, order, &[0x7fc0_0000]), &[0xffff, 0xffff]),
+        no_data,
+        "of any bits"
+    );
+    let failed = Measured::bad(Quality::SensorFailure);
+    assert_eq!(said(none(RegisterType::F32, order, &[0]), &[0x7fc0, 0]), failed, "NaN that is not");
 }
 
 #[test]

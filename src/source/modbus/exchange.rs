@@ -17,12 +17,10 @@ use super::plan::PlannedRequest;
 use super::schedule::Beat;
 use super::{Poller, State};
 use crate::config::PointConfig;
-use crate::decode::modbus::GATEWAY_EXCEPTIONS;
+use crate::decode::modbus::{GATEWAY_EXCEPTIONS, ILLEGAL_ADDRESS, ILLEGAL_VALUE};
 use crate::domain::frames::{ModbusFailure, ModbusTable};
 
 /// Modbus application protocol 1.1b3, section 7.
-const ILLEGAL_ADDRESS: u8 = 2;
-const ILLEGAL_VALUE: u8 = 3;
 const BUSY: u8 = 6;
 
 /// After so many timeouts nobody answers any more: a device takes a part of one, and what lies between holds little back.
@@ -50,6 +48,8 @@ impl Poller {
                 false
             }
             None => {
+                // What shares some of its registers may be there all the same.
+                let parts = refused.map(|_| self.parts(beat, request)).unwrap_or_default();
                 if refused == Some(ILLEGAL_ADDRESS) {
                     self.learn_refused(beat, request);
                 }
@@ -58,6 +58,9 @@ impl Poller {
                     self.units[beat.unit].accepts_value(request);
                 }
                 self.hand_on(beat, request, answer);
+                for part in parts {
+                    Box::pin(self.ask(beat, part)).await;
+                }
                 whole
             }
         }
@@ -197,6 +200,19 @@ impl Poller {
         Some([low, high].map(|half| around(request.table, half)))
     }
 
+    /// Values that lie in the registers of a larger one, each once, as far as no request of their own asks for them.
+    fn parts(&self, beat: Beat, request: PlannedRequest) -> Vec<PlannedRequest> {
+        let unit = &self.units[beat.unit];
+        let points = unit.points(beat.interval, request);
+        let planned = unit.requests(beat.interval);
+        let mut parts: Vec<_> =
+            points.iter().map(|point| around(request.table, std::slice::from_ref(point))).collect();
+        parts.retain(|part| part != &request && !planned.contains(part));
+        parts.sort_by_key(|part| (part.address, part.count));
+        parts.dedup();
+        parts
+    }
+
     /// One value, refused by itself.
     fn learn_refused(&mut self, beat: Beat, request: PlannedRequest) {
         let unit = &mut self.units[beat.unit];
@@ -207,8 +223,8 @@ impl Poller {
         let PlannedRequest { table, address, count } = request;
         warn!(
             source = %self.config.name, device = %unit.config.device, ?table, address, count,
-            "the device has no such registers (address counted from 0): if its manual counts from 1, or from 0, \
-             `base` says the other"
+            "the device has no such registers (address counted from 0): check the point's table, its address, and \
+             whether the manual counts from `base`"
         );
     }
 

@@ -26,6 +26,10 @@ impl PlannedRequest {
         u32::from(self.address) + u32::from(self.count)
     }
 
+    pub fn key(self) -> (ModbusTable, u16, u16) {
+        (self.table, self.address, self.count)
+    }
+
     /// Bytes that the values take in an answer.
     pub fn value_bytes(self) -> usize {
         match self.table.is_of_bits() {

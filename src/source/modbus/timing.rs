@@ -47,7 +47,14 @@ mod tests {
 
     fn timing(baud: u32, stop_bits: u8, parity: Parity) -> Timing {
         let path = "/dev/ttyUSB0".into();
-        Timing::of(&ModbusTransport::Rtu(SerialLine::Port { path, baud, data_bits: 8, stop_bits, parity }))
+        Timing::of(&ModbusTransport::Rtu(SerialLine::Port {
+            path,
+            baud,
+            data_bits: 8,
+            stop_bits,
+            parity,
+            rs485: None,
+        }))
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Unit {
     reach: Reach,
     learned_at: Option<Instant>,
     /// Values that are refused by themselves: when each is asked for again, and how long that was to wait.
-    refused: BTreeMap<(ModbusTable, u16), (Instant, Duration)>,
+    refused: BTreeMap<(ModbusTable, u16, u16), (Instant, Duration)>,
     /// By interval.
     plans: Vec<(Duration, Vec<PlannedRequest>)>,
     breaker: Breaker,
@@ -94,7 +94,7 @@ impl Unit {
     /// The device refuses a value by itself. It is asked for again at the next poll, for it may only have been
     /// starting, and then less and less often. Whether that is new.
     pub fn refuses_value(&mut self, request: PlannedRequest, now: Instant) -> bool {
-        let key = (request.table, request.address);
+        let key = request.key();
         let before = self.refused.get(&key).map(|(_, wait)| *wait);
         let wait = before.map_or(Duration::ZERO, |wait| (wait * 2).max(self.config.poll)).min(RELEARN);
         self.refused.insert(key, (now + wait, wait));
@@ -106,7 +106,7 @@ impl Unit {
 
     /// A value that was refused by itself is answered.
     pub fn accepts_value(&mut self, request: PlannedRequest) {
-        if self.refused.remove(&(request.table, request.address)).is_some() {
+        if self.refused.remove(&request.key()).is_some() {
             self.illegal.remove(request.table, request.address.into(), request.end());
             self.plan();
         }
@@ -134,7 +134,7 @@ impl Unit {
 
     /// Known to be refused: not asked for until it is time to try again.
     pub fn is_refused(&self, request: PlannedRequest, now: Instant) -> bool {
-        self.refused.get(&(request.table, request.address)).is_some_and(|(until, _)| now < *until)
+        self.refused.get(&request.key()).is_some_and(|(until, _)| now < *until)
     }
 
     /// The failure of a device that is left alone for now.

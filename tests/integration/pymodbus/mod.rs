@@ -354,6 +354,7 @@ async fn a_pymodbus_server_is_read_in_serial_frames() {
             data_bits: 8,
             stop_bits: 1,
             parity: Parity::None,
+            rs485: None,
         })
     })
     .await;

@@ -223,6 +223,29 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
+    fn what_is_refused_is_what_was_learned_and_not_taken_back(
+        steps in proptest::collection::vec((any::<bool>(), 0u32..40, 0u32..9), 0..20),
+    ) {
+        let (mut illegal, mut known) = (Illegal::default(), std::collections::BTreeSet::new());
+        for (refused, first, count) in steps {
+            let end = first + count;
+            if refused {
+                illegal.insert(ModbusTable::Holding, first, end);
+                known.extend(first..end);
+            } else {
+                illegal.remove(ModbusTable::Holding, first, end);
+                known.retain(|register| !(first..end).contains(register));
+            }
+            let told: Vec<u32> = illegal.iter().flat_map(|(_, first, last)| first..=last).collect();
+            prop_assert_eq!(told, known.iter().copied().collect::<Vec<_>>());
+            for register in 0..50 {
+                let is_refused = illegal.touches(ModbusTable::Holding, register, register + 1);
+                prop_assert_eq!(is_refused, known.contains(&register));
+            }
+        }
+    }
+
+    #[test]
     fn as_few_requests_as_there_can_be_and_then_as_few_registers(
         points in any_map(8, 24), max_registers in 5u16..14, max_gap in 0u16..6, illegal in any_illegal(26),
     ) {
