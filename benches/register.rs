@@ -13,7 +13,7 @@ use tallyman::config::{self, Config};
 use tallyman::domain::commands::Command;
 use tallyman::domain::events::Event;
 use tallyman::domain::frames::{LinkChange, LinkState};
-use tallyman::domain::ids::{AssetId, SourceId};
+use tallyman::domain::ids::{AssetId, ReadPointId, SourceId};
 use tallyman::domain::readings::{DeviceTime, Reading, TagRead};
 use tallyman::domain::register::{Asset, Checkout, Record, TagAttachment};
 use tallyman::domain::sightings::{PresenceChange, Seen, Sighting};
@@ -38,6 +38,8 @@ const SMALL: u32 = 1_000;
 const LARGE: u32 = 1_000_000;
 const SIGHTINGS: u32 = 300_000;
 const ROUNDS: usize = 5;
+/// Tags a report.
+const REPORT: usize = 20;
 /// Sightings between two commits.
 const COMMIT: u32 = 500;
 const DEADLINES: u32 = 100_000;
@@ -123,16 +125,29 @@ fn name(number: u32) -> AssetId {
     AssetId::from(format!("ASSET-{number:07}"))
 }
 
-fn arrival(number: u32, millis: i64) -> Sighting {
+/// Names are held once, as cleaning has them.
+struct Names {
+    source: SourceId,
+    read_point: ReadPointId,
+}
+
+impl Names {
+    fn new() -> Self {
+        Self { source: "r1".into(), read_point: "shelf".into() }
+    }
+}
+
+fn arrival(names: &Names, number: u32, millis: i64) -> Sighting {
     let what = Seen::Presence {
         epc: epc(number),
-        read_point: "shelf".into(),
+        read_point: names.read_point.clone(),
         change: PresenceChange::Arrived,
         ears: Default::default(),
         beside: false,
         weighed: None,
     };
-    Sighting { source: "r1".into(), observed_at: at(millis), received_at: at(millis), late: false, what }
+    let source = names.source.clone();
+    Sighting { source, observed_at: at(millis), received_at: at(millis), late: false, what }
 }
 
 /// A tracker that has sensed each of `count` assets once.
@@ -150,9 +165,10 @@ fn sensed(count: u32) -> Result<Tracker> {
     });
     let import = Command::Import { records: records.collect(), checkouts: Vec::new() };
     tracker.command("bench", import, at(0), &mut out)?;
+    let names = Names::new();
     for number in 0..count {
         out.clear();
-        tracker.sighting(arrival(number, i64::from(number % 1000)), &mut out);
+        tracker.sighting(arrival(&names, number, i64::from(number % 1000)), &mut out);
     }
     Ok(tracker)
 }
@@ -253,8 +269,12 @@ fn sightings(large: u32) -> Result<()> {
 fn round(tracker: &mut Tracker, order: &[u32], millis: i64) -> Result<f64> {
     let (mut events, mut rows): (Vec<Event>, Vec<StateRow>) = Default::default();
     let began = clock::of_a_core()?;
+    let (names, mut report) = (Names::new(), Vec::new());
     for (nth, number) in (0..SIGHTINGS).zip(order.iter().cycle()) {
-        tracker.sighting(arrival(*number, millis + i64::from(nth / 100)), &mut events);
+        report.push(arrival(&names, *number, millis + i64::from(nth / 100)));
+        if report.len() == REPORT {
+            tracker.sightings(&mut report, &mut events);
+        }
         if nth % COMMIT == COMMIT - 1 {
             tracker.take_dirty(&mut rows);
             rows.clear();

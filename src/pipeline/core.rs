@@ -329,9 +329,15 @@ impl Core {
         }
         let mut set_aside = self.faulty(&faults, &frame);
         for reading in readings {
+            // The tags of a report are tracked together; what else there is may decide how the next is cleaned.
+            let waits = matches!(reading, Reading::Tag(_));
             let aside = self.reading(reading, &frame);
             set_aside = aside.map(|(reason, detail)| (reason, detail.to_owned())).or(set_aside);
+            if !waits {
+                self.track_cleaned();
+            }
         }
+        self.track_cleaned();
         let keeps =
             matches!(frame.payload, Payload::Mqtt { .. } | Payload::Nmea { .. } | Payload::Teltonika { .. });
         if let Some((reason, detail)) = set_aside.filter(|_| keeps) {
@@ -359,7 +365,7 @@ impl Core {
         Some((first.reason, detail))
     }
 
-    /// Cleans and tracks one reading; gives the reason, and its words, where it was set aside.
+    /// Cleans one reading; gives the reason, and its words, where it was set aside.
     fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<(&'static str, &'static str)> {
         if self.keep_reads
             && let Reading::Tag(read) = &reading
@@ -377,7 +383,8 @@ impl Core {
         let tracker = &self.tracker;
         let is_known = |epc: &Epc| tracker.knows_tag(epc);
         self.cleaner.reading_where(reading, &frame.source, frame.received_at, is_known, &mut self.cleaned);
-        let (used, filtered) = (self.cleaned.used, std::mem::take(&mut self.cleaned.filtered));
+        let (used, filtered) =
+            (std::mem::take(&mut self.cleaned.used), std::mem::take(&mut self.cleaned.filtered));
         let book = self.book(&frame.source);
         book.readings += 1;
         book.used += used;
@@ -386,14 +393,11 @@ impl Core {
             *book.filtered.entry(reason.to_owned()).or_default() += count;
             set_aside = SET_ASIDE.into_iter().find(|(aside, _)| *aside == reason).or(set_aside);
         }
-        self.track_cleaned();
         set_aside
     }
 
     fn track_cleaned(&mut self) {
-        for sighting in self.cleaned.sightings.drain(..) {
-            self.tracker.sighting(sighting, &mut self.batch.events);
-        }
+        self.tracker.sightings(&mut self.cleaned.sightings, &mut self.batch.events);
         self.cleaned.used = 0;
         self.cleaned.filtered.clear();
     }

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::exits::Left;
 use super::handover::Carried;
-use super::table::{Place, Table};
+use super::table::{Place, Table, nowhere};
 use super::vehicles::Fixed;
 use crate::domain::epc::{Epc, HeldEpc};
 use crate::domain::few::Few;
@@ -311,7 +311,7 @@ impl AssetRow {
 pub(super) struct Assets {
     rows: Table<AssetRow>,
     /// To be written, some of them more than once.
-    dirty: Vec<AssetId>,
+    dirty: Vec<(AssetId, Place)>,
     /// Those whose readiness may be another since it was last worked out.
     touched: BTreeSet<AssetId>,
 }
@@ -325,16 +325,21 @@ impl Assets {
     pub fn change(&mut self, asset: &AssetId) -> &mut AssetRow {
         self.touch(asset);
         let row = self.rows.get_or_insert_with(asset, || AssetRow::new(asset.clone()));
-        if !row.dirty {
-            row.dirty = true;
-            self.dirty.push(asset.clone());
+        let is_new = !std::mem::replace(&mut row.dirty, true);
+        if is_new {
+            self.dirty.push((asset.clone(), self.rows.place_of_recent()));
         }
-        row
+        self.rows.get_or_insert_with(asset, || AssetRow::new(asset.clone()))
     }
 
     /// The row will be asked for; `hint` is where it was when it was last.
     pub fn recall(&self, asset: &AssetId, hint: &Place) {
         self.rows.recall(asset, hint);
+    }
+
+    /// The row at the hint, if it lies there still.
+    pub fn at_hint(&self, hint: &Place) -> Option<&AssetRow> {
+        Some(self.rows.at_hint(hint)?.1)
     }
 
     /// The row to change in what is not written.
@@ -344,7 +349,7 @@ impl Assets {
 
     /// An asset came to the register: it gets its row.
     pub fn announce(&mut self, asset: &AssetId) {
-        self.dirty.push(asset.clone());
+        self.dirty.push((asset.clone(), nowhere()));
         self.touch(asset);
     }
 
@@ -362,7 +367,7 @@ impl Assets {
 
     pub fn remove(&mut self, asset: &AssetId) {
         self.rows.remove(asset);
-        self.dirty.push(asset.clone());
+        self.dirty.push((asset.clone(), nowhere()));
     }
 
     pub fn restore(&mut self, mut row: AssetRow, pool: &mut Pool) {
@@ -400,9 +405,10 @@ impl Assets {
     }
 
     pub fn take_dirty(&mut self, registered: impl Fn(&AssetId) -> bool, out: &mut Vec<StateRow>) {
-        self.dirty.sort_unstable();
-        self.dirty.dedup();
-        for asset in self.dirty.drain(..) {
+        self.dirty.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        self.dirty.dedup_by(|(one, _), (other, _)| one == other);
+        for (asset, place) in self.dirty.drain(..) {
+            self.rows.recall(&asset, &place);
             out.push(match self.rows.get_mut(&asset) {
                 Some(row) => {
                     row.dirty = false;

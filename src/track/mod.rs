@@ -14,6 +14,7 @@
 //! A call changes state in memory, pushes what happened to `out`, and marks rows to write;
 //! [`Tracker::take_dirty`] hands those over, each once, for the same commit as the events.
 
+mod ahead;
 mod alerts;
 mod antennas;
 mod asleep;

@@ -164,6 +164,17 @@ impl Register {
         Some(carrier)
     }
 
+    /// Where the record of what a tag hangs on was when it was last asked for.
+    pub(super) fn place_of_carrier(&self, epc: &Epc, at: Timestamp) -> Option<&Place> {
+        self.tags.at_hinted(epc, at).map(|(_, hint)| hint)
+    }
+
+    /// What lies at a hint, and where its row was when it was last asked for.
+    pub(super) fn at_hint(&self, hint: &Place) -> Option<(&Asset, &Place)> {
+        let (_, held) = self.assets.at_hint(hint)?;
+        Some((&held.asset, &held.row))
+    }
+
     pub(super) fn asset_of_tag(&self, epc: &Epc, at: Timestamp) -> Option<&AssetId> {
         self.carrier_of_tag(epc, at)?.asset()
     }

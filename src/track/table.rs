@@ -78,6 +78,11 @@ impl<V> Table<V> {
         }
     }
 
+    /// What lies where the hint says, whatever that is.
+    pub fn at_hint(&self, hint: &Place) -> Option<(&AssetId, &V)> {
+        self.rows.get_index(hint.get() as usize)
+    }
+
     fn find(&self, asset: &AssetId) -> Option<usize> {
         let recent = self.recent.get();
         if self.is_at(recent, asset) {
@@ -90,6 +95,11 @@ impl<V> Table<V> {
 
     fn is_at(&self, place: usize, asset: &AssetId) -> bool {
         self.rows.get_index(place).is_some_and(|(held, _)| held.is(asset))
+    }
+
+    /// Where the one that was found last is.
+    pub fn place_of_recent(&self) -> Place {
+        Cell::new(u32::try_from(self.recent.get()).unwrap_or(u32::MAX))
     }
 
     pub fn len(&self) -> usize {

@@ -24,7 +24,7 @@ mod silence;
 mod strangers;
 mod troubles;
 mod vehicles;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use world::rules;
 mod zones;
