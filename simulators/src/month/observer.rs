@@ -83,6 +83,11 @@ impl Month {
         if inward {
             return;
         }
+        let since = |aboard: usize| self.truths.aboard[aboard].from_us;
+        if self.things[thing].aboard.is_some_and(|aboard| since(aboard) > at_us) {
+            // What was held back of an earlier way out changes nothing of where it went since.
+            return;
+        }
         let name = &self.company.doors[door].name;
         let thought = self.truths.stays.iter().rposition(|stay| {
             stay.door == *name && stay.until_us < at_us && stay.known_us.is_some() && stay.gone_us.is_none()
@@ -214,5 +219,42 @@ impl Month {
             since_us: self.now,
             until_us: None,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::super::truth::Stay;
+    use super::*;
+
+    /// Its reader held back that it went out on Saturday, when a vehicle had stood there of whose going nothing tells;
+    /// it went out again on Monday, into another.
+    #[test]
+    fn an_earlier_way_out_that_is_told_later_takes_nothing_out_of_its_vehicle() {
+        const SATURDAY: i64 = 10;
+        const MONDAY: i64 = 30;
+        let scenario = Scenario::parse(include_str!("../../scenarios/week.toml")).unwrap();
+        let mut month = Month::new(&scenario, 1);
+        let door = 0;
+        let stay = |vehicle: &str, from_us, gone_us| Stay {
+            vehicle: vehicle.to_owned(),
+            door: month.company.doors[door].name.clone(),
+            from_us,
+            until_us: from_us + 5,
+            known_us: Some(from_us + 1),
+            gone_us,
+            ..Stay::default()
+        };
+        month.truths.stays = vec![stay("LV-1", 1, None), stay("VN-1", 28, Some(40))];
+        let aboard = |from_us| Aboard { stay: 1, really: true, from_us, ..Aboard::default() };
+        month.truths.aboard = vec![aboard(MONDAY)];
+        month.things[0].aboard = Some(0);
+        month.seen_boarding(0, door, false, SATURDAY);
+        assert_eq!((month.things[0].aboard, month.truths.aboard.len()), (Some(0), 1));
+        month.seen_boarding(0, door, false, MONDAY);
+        assert!(month.truths.aboard[0].told_us.is_some());
+        month.seen_boarding(0, door, false, MONDAY + 20);
+        assert_eq!(month.things[0].aboard, Some(1), "a later one is thought to have gone with the first");
     }
 }
