@@ -253,8 +253,12 @@ impl Tracker {
     /// What a fix in order says of fences.
     fn judge(&mut self, before: Option<&Fix>, fix: &Fix, rules: &FixRules<'_>) -> Vec<Change> {
         let FixRules { tracker, fences, .. } = *rules;
-        let steady = self.moves.as_ref().and_then(|moves| moves.steadied(fix, tracker));
-        let way = Way { before, fix, steady, rules: tracker };
+        let stands = match &self.moves {
+            Some(moves) => moves.stands_at(fix, tracker),
+            // Nobody saw it come: unless it says that it moves, it stands.
+            None => Moves::begin(fix).stands_at(fix, tracker),
+        };
+        let way = Way { before, fix, stands, rules: tracker };
         let mut changes = Vec::new();
         if self.late.is_waiting() {
             // What is about to be told of a fence may have been earlier, by those that wait.

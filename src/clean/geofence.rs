@@ -2,18 +2,21 @@
 //!
 //! A fix says *inside* or *outside* only where it is on that side of the edge by the hysteresis and by
 //! its own accuracy; otherwise it says nothing. Of what stands, the middle of its fixes there is judged, which wanders
-//! less than they do (`motion.rs`). A crossing is confirmed when enough of the next fixes say
-//! the same, and happened at the first of them.
+//! less than they do (`motion/stand.rs`). A crossing is confirmed when enough of the next fixes say
+//! the same, and happened at the first of them. What is astray from where it stands confirms nothing at once, for errors
+//! last, and nothing at all once it is back.
 //!
 //! Where a straight way between two fixes leads through a fence and neither end is in it, the visit is *inferred*:
 //! told with the times at which the way crosses the edge, once the fixes that follow confirm that the tracker has
-//! gone on. Only over a short time and distance: on a longer way it may have driven round.
+//! gone on. The way that bends as the courses of the two say must lead through as well. Only over a short time and
+//! distance: on a longer way it may have driven round.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
+use super::motion::{ERR_ALIKE, Stand, Stands};
 use super::rows::{exact_fix, maybe_micros};
 use crate::config::{FenceConfig, TrackerRules};
 use crate::domain::geodesy::{Path, Position};
@@ -28,6 +31,9 @@ pub(super) use way::{Way, steering};
 
 /// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
 const STEADY_TIMES: f64 = 2.0;
+
+/// Places of a curve that are looked at where its straight line leads through a fence.
+const BENT_PLACES: u32 = 12;
 
 /// What a tracker's fixes have said of one fence. A fence without one: outside, and nothing pending.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -215,9 +221,18 @@ impl FenceState {
         let mut tell = |change, fix: Fix, inferred, visit| {
             changes.push(Change { fence: fence.name.clone(), change, fix, inferred, visit, late: false });
         };
-        let side = match way.steady {
-            Some((position, sure_m)) => side_of_steady(fence, position, sure_m),
-            None => side(fence, way.fix, way.rules),
+        let side = match &way.stands {
+            Some(Stands::There(stand)) => {
+                let side = side_of_steady(fence, stand);
+                if side != Some(!self.inside) {
+                    // It stands where it stood: what said otherwise meanwhile erred.
+                    self.pending.take_if(|pending| pending.first.observed_at > stand.rested);
+                }
+                // What it was seen to cross on its way here, each of the first fixes here may confirm.
+                let confirms = stand.is_young && self.pending.is_some();
+                side.or_else(|| side_of(fence, way).filter(|_| confirms))
+            }
+            Some(Stands::Astray { .. }) | None => side_of(fence, way),
         };
         let Some(inside) = side else { return };
         if inside != self.inside {
@@ -244,7 +259,7 @@ impl FenceState {
                 // It came back the way it went: one fix that was wrong, most likely.
                 self.passing = None;
             }
-        } else if self.pending.is_none() {
+        } else if self.pending.is_none() && !matches!(way.stands, Some(Stands::There(_))) {
             self.passing = inferred(fence, refuted, way).map(Box::new);
         }
         if self.passing.as_ref().is_some_and(|passing| passing.count >= fence.confirmations)
@@ -259,9 +274,19 @@ impl FenceState {
     /// Counts a fix that says otherwise; the first of them once there are enough.
     fn count(&mut self, fence: &FenceConfig, inside: bool, way: &Way<'_>) -> Option<Fix> {
         let before = way.beginning().map(|before| before.position).filter(|_| inside);
+        if let Some(Stands::Astray { rested }) = way.stands {
+            // What came to stand there has stood there since, and went nowhere.
+            self.pending.take_if(|pending| pending.first.observed_at <= rested);
+        }
         let pending = self
             .pending
             .get_or_insert_with(|| Box::new(Pending { count: 0, of: 0, first: way.fix.clone(), before }));
+        // What only errs errs alike for a while.
+        let alike = ERR_ALIKE * (pending.count + 1);
+        let is_alike = way.fix.observed_at.since(pending.first.observed_at) < alike;
+        if is_alike && matches!(way.stands, Some(Stands::Astray { .. })) {
+            return None;
+        }
         pending.count += 1;
         pending.of += 1;
         if pending.count >= fence.confirmations {
@@ -323,8 +348,15 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     let margin = margin_m(fence, way.fix, way.rules).max(margin_m(fence, before, way.rules));
     let path = way.path();
     let crossing = fence.shape.crossed(&path, margin)?;
-    // Where the corner lies is known to some metres: what the straight line keeps off as well was hardly entered.
-    fence.shape.crossed(&Path::straight(before.position, way.fix.position), margin)?;
+    // Where the way bends is known to some metres: what the straight line or a smooth curve keeps off was hardly entered.
+    let straight = fence.shape.crossed(&Path::straight(before.position, way.fix.position), margin)?;
+    let mut places = (0..=BENT_PLACES).map(|nth| {
+        let share = f64::from(nth) / f64::from(BENT_PLACES);
+        way.bent(before, straight.enters + (straight.leaves - straight.enters) * share)
+    });
+    if !places.any(|place| fence.shape.distance_m(place, margin) <= -margin) {
+        return None;
+    }
     let [entered, exited] =
         [crossing.enters, crossing.leaves].map(|part| between(before, way.fix, path.at(part), part));
     Some((entered, exited))
@@ -356,13 +388,14 @@ fn margin_m(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> f64 {
 }
 
 /// The same for the middle of many fixes, which wanders less: half the hysteresis is enough.
-fn side_of_steady(fence: &FenceConfig, position: Position, sure_m: f64) -> Option<bool> {
-    let margin = (fence.hysteresis_m / 2.0).max(sure_m * STEADY_TIMES);
-    let distance = fence.shape.distance_m(position, margin);
-    if distance > margin {
-        return Some(false);
-    }
-    (distance < -margin.min(fence.shape.depth_m() / 2.0)).then_some(true)
+fn side_of_steady(fence: &FenceConfig, stand: &Stand) -> Option<bool> {
+    let margin = (fence.hysteresis_m / 2.0).max(stand.sure_m * STEADY_TIMES);
+    let distance = fence.shape.distance_m(stand.middle, margin);
+    (distance.abs() > margin).then_some(distance < 0.0)
+}
+
+fn side_of(fence: &FenceConfig, way: &Way<'_>) -> Option<bool> {
+    side(fence, way.fix, way.rules)
 }
 
 /// Whether a fix is inside; `None` where it is too near the edge, or too uncertain, to say.

@@ -26,10 +26,12 @@ use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
 pub(super) use held::Held;
 pub(super) use moment::Moment;
+pub(super) use stand::{Stand, Stands};
 use way::{LAG, Way};
 
 mod held;
 mod moment;
+mod stand;
 mod way;
 
 /// Fixes away from the place that confirm that it was left, and over how long.
@@ -49,11 +51,7 @@ const STILL_MPS: f64 = 0.5;
 const MOST_WEIGHT: u8 = 20;
 /// Fixes nearer to one another in time err alike: the place follows the first of them alone. If it followed all of one a
 /// second, it would follow a slow drive.
-const ERR_ALIKE: Duration = Duration::from_secs(30);
-/// After so many fixes the middle of a place is worth more than one of them; and a fix belongs to it that is no further
-/// away than so many times what it is vague by.
-const STEADY_FIXES: u8 = 4;
-const EXPLAINED: f64 = 2.0;
+pub(super) const ERR_ALIKE: Duration = Duration::from_secs(30);
 /// Faster than this is driving.
 const CRAWL_MPS: f64 = 2.0;
 /// Who says that it goes faster than this has not come to rest, and is not at the place any more; the speeds of receivers
@@ -176,15 +174,6 @@ pub(super) type Told = (Timestamp, Motion);
 impl Moves {
     pub fn begin(fix: &Fix) -> Self {
         Self::Standing(Stationary::at(Place::of(fix), moment::odometer_m(fix)))
-    }
-
-    /// Where a fix is that is no further from where it stands than it is vague, and how sure that is: the middle of the
-    /// fixes there, surer by the root of their number.
-    pub fn steadied(&self, fix: &Fix, rules: &TrackerRules) -> Option<(Position, f64)> {
-        let Self::Standing(Stationary { middle, weight, leaving: None, .. }) = self else { return None };
-        let vague = vague_m(&Place::of(fix), rules);
-        let explained = middle.distance_m(fix.position) <= vague * EXPLAINED;
-        (*weight >= STEADY_FIXES && explained).then(|| (*middle, vague / f64::from(*weight).sqrt()))
     }
 
     /// Whether it stands, and has since then or before.

@@ -4,14 +4,19 @@
 //! leads through fences that nobody was in. What a fix says of its course, while it moves, is where the way left it and
 //! came to it; two such lines meet at the corner. Where they do not, it turned more than once, and nothing is inferred.
 
+use crate::clean::motion::Stands;
 use crate::config::TrackerRules;
 use crate::domain::geodesy::{Path, Position};
 use crate::domain::readings::Fix;
 
 /// Slower than this the course that a receiver tells is noise.
 const STEERS_MPS: f64 = 2.0;
-/// Courses off the straight line by less than this make no corner.
+/// Courses off the straight line by less than this make no corner, where they do not meet in one.
 const STRAIGHT_DEG: f64 = 15.0;
+/// Two courses that differ by less than this do not say where they meet.
+const PARALLEL_DEG: f64 = 5.0;
+/// Steepest angle at which a curve is believed to leave or reach its straight line, as a slope.
+const STEEPEST: f64 = 1.0;
 /// A way round a corner that is longer than straight by more than this is none that one corner explains: a right angle
 /// makes 1.41 at most.
 const DETOUR: f64 = 1.6;
@@ -20,8 +25,8 @@ const DETOUR: f64 = 1.6;
 pub(in crate::clean) struct Way<'a> {
     pub before: Option<&'a Fix>,
     pub fix: &'a Fix,
-    /// Where it is, by the fixes while it stands, and how sure that is; none: as the fix says.
-    pub steady: Option<(Position, f64)>,
+    /// What the fix is to the place where it stands, if it does.
+    pub stands: Option<Stands>,
     pub rules: &'a TrackerRules,
 }
 
@@ -42,6 +47,26 @@ impl Way<'_> {
         let path = self.beginning().and_then(|before| path(before, self.fix));
         path.unwrap_or_else(|| Path::point(self.fix.position))
     }
+
+    /// Where the way is behind a part of its straight line, if it leaves and comes as its courses say and bends no more than
+    /// that: the cubic curve by Hermite, or the parabola where one course alone is told.
+    pub fn bent(&self, before: &Fix, part: f64) -> Position {
+        let straight = before.position.offset_m(self.fix.position);
+        let slope = |fix: &Fix| {
+            let off = steering(fix).map(|course| off_deg(course, straight))?;
+            Some(off.clamp(-89.0, 89.0).to_radians().tan().clamp(-STEEPEST, STEEPEST))
+        };
+        let left = 1.0 - part;
+        // To the right of the straight line, in its lengths.
+        let right = match (slope(before), slope(self.fix)) {
+            (Some(leaves), Some(comes)) => leaves * part * left * left - comes * part * part * left,
+            (Some(leaves), None) => leaves * part * left,
+            (None, Some(comes)) => -comes * part * left,
+            (None, None) => 0.0,
+        };
+        let [east, north] = straight;
+        before.position.moved_m([east * part + north * right, north * part - east * right])
+    }
 }
 
 /// The course that a fix tells, unless it says that it hardly moves. Receivers that know none tell zero.
@@ -55,15 +80,18 @@ fn path(from: &Fix, to: &Fix) -> Option<Path> {
     let Some(courses) = steering(from).zip(steering(to)) else {
         return Some(Path::straight(from.position, to.position));
     };
-    let [east, north] = from.position.offset_m(to.position);
-    let beside = |course: f64| {
-        let off = (course - east.atan2(north).to_degrees()).rem_euclid(360.0);
-        off.min(360.0 - off)
-    };
-    if beside(courses.0).max(beside(courses.1)) < STRAIGHT_DEG {
-        return Some(Path::straight(from.position, to.position));
+    if let Some(corner) = corner(from.position, to.position, courses) {
+        return Some(Path::round(from.position, corner, to.position));
     }
-    corner(from.position, to.position, courses).map(|corner| Path::round(from.position, corner, to.position))
+    let straight = from.position.offset_m(to.position);
+    let beside = |course| off_deg(course, straight).abs();
+    (beside(courses.0).max(beside(courses.1)) < STRAIGHT_DEG)
+        .then(|| Path::straight(from.position, to.position))
+}
+
+/// By how much a course leads to the right of a straight line, -180 to 180.
+fn off_deg(course: f64, [east, north]: [f64; 2]) -> f64 {
+    (course - east.atan2(north).to_degrees() + 180.0).rem_euclid(360.0) - 180.0
 }
 
 /// Where the line that it left the first position along meets the one that it came to the second along.
@@ -74,7 +102,7 @@ fn corner(from: Position, to: Position, courses: (f64, f64)) -> Option<Position>
     });
     let [east, north] = from.offset_m(to);
     let turn = ax * by - ay * bx;
-    if turn.abs() < STRAIGHT_DEG.to_radians().sin() {
+    if turn.abs() < PARALLEL_DEG.to_radians().sin() {
         return None;
     }
     let (first, second) = ((east * by - north * bx) / turn, (ax * north - ay * east) / turn);
@@ -110,12 +138,39 @@ mod tests {
         assert_eq!(found(360.0, [200.0, 300.0], 90.0), Some(Some([0.0, 300.0])));
         assert_eq!(found(90.0, [200.0, -300.0], 180.0), Some(Some([200.0, 0.0])));
         assert_eq!(found(45.0, [0.0, 400.0], 315.0), Some(Some([200.0, 200.0])));
+        assert_eq!(found(5.0, [0.0, 400.0], 355.0), Some(Some([17.0, 200.0])), "a slight one");
+    }
+
+    #[test]
+    fn a_way_bends_by_what_is_told_of_its_ends() {
+        let rules = TrackerRules::default();
+        let (mut before, mut after) = (fix([0.0, 0.0], 10.0), fix([0.0, 600.0], 10.0));
+        let east = |before: &Fix, after: &Fix, part: f64| {
+            let way = Way { before: Some(before), fix: after, stands: None, rules: &rules };
+            let [east, north] = START.offset_m(way.bent(before, part));
+            assert!((north - part * 600.0).abs() < 0.1);
+            east.round()
+        };
+        // To one side, and from the other.
+        assert_eq!(
+            [0.0, 0.3, 0.5, 0.7, 1.0].map(|part| east(&before, &after, part)),
+            [0.0, 9.0, 0.0, -9.0, 0.0]
+        );
+        after.course_deg = Some(350.0);
+        assert_eq!(east(&before, &after, 0.5), 26.0);
+        after.course_deg = None;
+        assert_eq!(east(&before, &after, 0.5), 26.0);
+        before.course_deg = Some(120.0);
+        assert_eq!(east(&before, &after, 0.5), 150.0, "no further than half of a right angle leads");
+        before.course_deg = None;
+        assert_eq!(east(&before, &after, 0.5), 0.0);
     }
 
     #[test]
     fn what_goes_its_way_or_tells_no_course_went_straight() {
         assert_eq!(found(360.0, [0.0, 400.0], 360.0), Some(None));
-        assert_eq!(found(355.0, [30.0, 400.0], 5.0), Some(None));
+        assert_eq!(found(355.0, [30.0, 400.0], 358.0), Some(None));
+        assert_eq!(found(350.0, [0.0, 400.0], 350.0), Some(None), "a lane to the side");
         assert_eq!(found(0.0, [200.0, 300.0], 0.0), Some(None), "which is told where none is known");
         let (from, to) = (fix([0.0, 0.0], 200.0), fix([200.0, 300.0], 90.0));
         let straight = Some(Path::straight(from.position, to.position));

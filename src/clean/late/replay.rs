@@ -7,9 +7,8 @@ use super::told::{Memory, Told};
 use super::{Late, Place};
 use crate::clean::fence_index::FenceIndex;
 use crate::clean::geofence::{Change, FenceState, Way, adopt};
-use crate::clean::motion::{Moment, Moves};
+use crate::clean::motion::{Moment, Moves, Stands};
 use crate::config::{FenceConfig, TrackerRules};
-use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, FenceId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
@@ -45,7 +44,7 @@ struct Step {
     fix: Fix,
     /// For how many fixes it stands.
     count: u32,
-    steady: Option<(Position, f64)>,
+    stands: Option<Stands>,
 }
 
 /// One time in a fence, by a run. One that began before it has no beginning, one that goes on no end.
@@ -140,12 +139,12 @@ impl Run {
         let mut moves = now.moves.filter(|moves| moves.stood_since(first.at)).cloned();
         let steps = way.iter().map(|place| {
             let fix = place.fix(now.device);
-            let steady = moves.as_ref().and_then(|moves| moves.steadied(&fix, now.rules));
+            let stands = moves.as_ref().and_then(|moves| moves.stands_at(&fix, now.rules));
             match &mut moves {
                 Some(moves) => moves.take(&Moment::of(&fix), now.rules, &mut Vec::new()),
                 None => moves = Some(Moves::begin(&fix)),
             }
-            Step { fix, count: place.count.into(), steady }
+            Step { fix, count: place.count.into(), stands }
         });
         Some(Self { steps: steps.collect(), from: first.at, to: last.at, is_newest })
     }
@@ -159,10 +158,10 @@ impl Run {
     ) -> (Vec<Stay>, FenceState) {
         let (began_inside, mut changes) = (state.is_inside(), Vec::new());
         let mut before: Option<&Fix> = None;
-        for Step { fix, count, steady } in &self.steps {
+        for Step { fix, count, stands } in &self.steps {
             for nth in 0..(*count).clamp(1, fence.confirmations_of.max(1)) {
                 let before = if nth == 0 { before } else { Some(fix) };
-                let way = Way { before, fix, steady: *steady, rules };
+                let way = Way { before, fix, stands: *stands, rules };
                 state.take(fence, &way, &mut changes);
             }
             // Between those of which one is left, it did not go straight.
@@ -196,7 +195,7 @@ fn fences_of<'a>(run: &Run, now: &Now<'a>) -> Vec<&'a FenceConfig> {
     let mut found: Vec<&FenceConfig> = Vec::new();
     let mut before = None;
     for Step { fix, .. } in &run.steps {
-        let way = Way { before, fix, steady: None, rules: now.rules };
+        let way = Way { before, fix, stands: None, rules: now.rules };
         found.extend(now.fences.along(&way.path()));
         before = Some(fix);
     }

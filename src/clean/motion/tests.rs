@@ -88,7 +88,7 @@ fn many_fixes_of_one_moment_are_not_surer_than_a_few() {
         for second in (every..=120).step_by(every as usize) {
             moves.take(&Moment::of(&fix(second, [20.0, 0.0])), &rules, &mut Vec::new());
         }
-        moves.steadied(&fix(121, [20.0, 0.0]), &rules).unwrap().1
+        there(&moves, &fix(121, [20.0, 0.0])).sure_m
     };
     assert_eq!(sure_m(1), sure_m(30));
 }
@@ -101,12 +101,53 @@ fn where_it_stands_is_the_middle_of_its_fixes() {
     for (second, north) in (1..).zip([8.0, -8.0, 8.0, -8.0, 8.0, -8.0]) {
         moves.take(&Moment::of(&fix(second * 60, [north, 0.0])), &rules, &mut Vec::new());
     }
-    let (middle, sure_m) = moves.steadied(&fix(500, [9.0, 0.0]), &rules).unwrap();
-    assert!(middle.distance_m(fix(0, [0.0, 0.0]).position) < 3.0);
-    assert!(sure_m < rules.least_accuracy_m / 2.0, "{sure_m}");
-    assert_eq!(moves.steadied(&fix(500, [60.0, 0.0]), &rules), None);
+    let stand = there(&moves, &fix(500, [9.0, 0.0]));
+    assert!(stand.middle.distance_m(fix(0, [0.0, 0.0]).position) < 3.0);
+    assert!(stand.sure_m < rules.least_accuracy_m / 2.0, "{}", stand.sure_m);
+    // Of a vaguer one, or behind one, it is less sure.
+    let vague = Fix { accuracy_m: Some(40.0), ..fix(500, [9.0, 0.0]) };
+    assert!(there(&moves, &vague).sure_m > rules.least_accuracy_m);
+    moves.take(&Moment::of(&vague), &rules, &mut Vec::new());
+    assert!(there(&moves, &fix(560, [9.0, 0.0])).sure_m > rules.least_accuracy_m);
+    // One that is surer than all of them says itself where it is.
+    let vague =
+        (560..1400).step_by(60).map(|second| Fix { accuracy_m: Some(90.0), ..fix(second, [0.0, 0.0]) });
+    vague.for_each(|fix| moves.take(&Moment::of(&fix), &rules, &mut Vec::new()));
+    assert_eq!(moves.stands_at(&fix(1400, [9.0, 0.0]), &rules), None);
+    // A place of few fixes is as vague as they are.
     let young = Moves::begin(&fix(0, [0.0, 0.0]));
-    assert_eq!(young.steadied(&fix(60, [0.0, 0.0]), &rules), None);
+    assert_eq!(there(&young, &fix(60, [0.0, 0.0])).sure_m, rules.least_accuracy_m);
+}
+
+fn there(moves: &Moves, fix: &Fix) -> Stand {
+    match moves.stands_at(fix, &TrackerRules::default()) {
+        Some(Stands::There(stand)) => stand,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_too_far_away_to_be_there_is_astray_unless_something_says_that_it_left() {
+    let rules = TrackerRules::default();
+    let mut moves = Moves::begin(&fix(0, [0.0, 0.0]));
+    for minute in 1..6 {
+        moves.take(&Moment::of(&fix(minute * 60, [0.0, 0.0])), &rules, &mut Vec::new());
+    }
+    let stands = |moves: &Moves, metres: f64, speed_mps: Option<f64>| {
+        moves.stands_at(&Fix { speed_mps, ..fix(400, [metres, 0.0]) }, &rules)
+    };
+    for speed in [None, Some(0.0), Some(0.9)] {
+        assert_eq!(stands(&moves, 60.0, speed), Some(Stands::Astray { rested: fix_at(180) }), "{speed:?}");
+        assert_eq!(stands(&moves, 400.0, speed), None, "as far as that is left");
+    }
+    assert_eq!(stands(&moves, 60.0, Some(1.5)), None, "it says that it moves");
+    // Seen to roll, it is away; and back where it stood, it is back.
+    moves.take(&Moment::of(&Fix { speed_mps: Some(5.0), ..fix(390, [60.0, 0.0]) }), &rules, &mut Vec::new());
+    assert_eq!(stands(&moves, 60.0, None), None);
+    assert!(matches!(stands(&moves, 5.0, None), Some(Stands::There(_))));
+    let young = Moves::begin(&fix(0, [0.0, 0.0]));
+    assert_eq!(stands(&young, 60.0, None), None, "where it stands is not known yet");
+    assert_eq!(stands(&young, 5.0, Some(1.5)), None, "and it says that it moves");
 }
 
 /// 24 hours, a fix a minute, wandering by 12 m, and one of 300 fixes (never the first) 200 m off, while all of
