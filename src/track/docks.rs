@@ -14,7 +14,7 @@ use super::import::{conflict, invalid};
 use super::vehicles::{TOGETHER, apart};
 use crate::domain::commands::Refused;
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::ids::{AssetId, ReadPointId, SiteId, ZoneId};
+use crate::domain::ids::{AssetId, ReadPointId, SiteId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{Location, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -87,7 +87,7 @@ pub struct DoorRow {
     pub parted: Vec<Parted>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boarded: Vec<Boarded>,
-    /// Vehicles whose tags are heard in the bay, and since when.
+    /// Vehicles that a reader hears in the bay, or a fence has there, and since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<(AssetId, Timestamp)>,
 }
@@ -177,6 +177,23 @@ impl Doors {
             stay.until = Some(at.max(stay.from));
         }
         self.dirty.insert(door.clone());
+    }
+
+    /// A stay that was told to have ended later ended then; gives since when it had lasted. What somebody said stands.
+    pub fn end_earlier(&mut self, door: &ReadPointId, vehicle: &AssetId, at: Timestamp) -> Option<Timestamp> {
+        let mut stays = self.rows.get_mut(door)?.stays.iter_mut();
+        let stay = stays.find(|stay| {
+            let outlasts = stay.from <= at && stay.until.is_some_and(|until| until > at);
+            stay.vehicle == *vehicle && !stay.said && outlasts
+        })?;
+        stay.until = Some(at);
+        self.dirty.insert(door.clone());
+        Some(stay.from)
+    }
+
+    /// Whether it stands there now.
+    pub fn stands_at(&self, door: &ReadPointId, vehicle: &AssetId) -> bool {
+        self.at.get(vehicle).is_some_and(|doors| doors.contains(door))
     }
 
     /// Who stood there then: the nearest in time; what somebody said before what was sensed.
@@ -280,7 +297,7 @@ impl Tracker {
             }
         }
         for door in bays {
-            if !self.doors.at.get(asset).is_some_and(|doors| doors.contains(&door)) {
+            if !self.doors.stands_at(&door, asset) {
                 let how =
                     self.assets.get(asset).map(|row| row.current.reason.to_string()).unwrap_or_default();
                 // Also where a newer fix was told before what the reader in the bay had held back.
@@ -296,41 +313,14 @@ impl Tracker {
         }
     }
 
-    /// Its tag is heard in a bay.
-    pub(super) fn comes_to_bay(&mut self, vehicle: &AssetId, bay: &ZoneId, at: Timestamp) {
-        if self.topology.doors_of_bay(bay).is_empty() || !self.is_vehicle(vehicle) {
-            return;
-        }
-        for door in self.topology.doors_of_bay(bay).to_vec() {
-            self.doors.note_heard(&door, vehicle, at);
-        }
-    }
-
-    /// It is heard there no more. Where newer fixes that were told before had it elsewhere meanwhile, as where its reader held
-    /// back what it heard, the stay is told now that it is over.
-    pub(super) fn leaves_bay(
+    pub(super) fn dock(
         &mut self,
-        vehicle: &AssetId,
-        read_point: &ReadPointId,
-        bay: &ZoneId,
+        door: &ReadPointId,
+        stay: Stay,
+        how: String,
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        for door in self.topology.doors_of_bay(bay).to_vec() {
-            let stands = self.doors.at.get(vehicle).is_some_and(|doors| doors.contains(&door));
-            let heard = self.doors.heard_since(&door, vehicle);
-            if let Some(from) = heard.filter(|from| !stands && *from < cause.observed_at) {
-                let how = self.topology.presence(read_point).map(|point| point.heard_at.to_string());
-                let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: false };
-                let begun = Cause { observed_at: from, ..cause.clone() };
-                self.dock(&door, stay, how.unwrap_or_default(), &begun, out);
-                self.undock(vehicle, &door, from, cause, out);
-            }
-            self.doors.forget_heard(&door, vehicle);
-        }
-    }
-
-    fn dock(&mut self, door: &ReadPointId, stay: Stay, how: String, cause: &Cause, out: &mut Vec<Event>) {
         let (vehicle, from) = (stay.vehicle.clone(), stay.from);
         self.doors.begin(door, stay);
         let site = self.site_of_read_point(door);
@@ -340,7 +330,7 @@ impl Tracker {
         self.judge_again(door, from, cause, out);
     }
 
-    fn undock(
+    pub(super) fn undock(
         &mut self,
         vehicle: &AssetId,
         door: &ReadPointId,
@@ -350,18 +340,23 @@ impl Tracker {
     ) {
         self.doors.end(door, vehicle, cause.observed_at);
         self.doors.forget_heard(door, vehicle);
+        self.tell_undocked(vehicle, door, since, cause, out);
+    }
+
+    /// From then on it stands there no more.
+    pub(super) fn tell_undocked(
+        &mut self,
+        vehicle: &AssetId,
+        door: &ReadPointId,
+        since: Timestamp,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
         let site = self.site_of_read_point(door);
         let body = EventBody::Undocked { door: door.clone(), since };
         let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
         out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
         self.judge_again(door, cause.observed_at, cause, out);
-    }
-
-    /// It is not heard at its bay any more.
-    pub(super) fn left_bay(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| !stay.said) {
-            self.undock(vehicle, &door, stay.from, cause, out);
-        }
     }
 
     /// It drives: whatever was said before, it stands at no door. (What it did where it could not be heard is told later.)

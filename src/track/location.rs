@@ -192,6 +192,7 @@ impl Tracker {
         // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
         let places = !cause.late && !inferred && change != FenceChange::Dwelt;
         let Some(asset) = asset.filter(|_| places) else { return };
+        self.crosses_bay(&asset, &fence, change, cause, out);
         let fences = &mut self.assets.change(&asset).current.fences;
         fences.retain(|inside| *inside != fence);
         match change {
@@ -306,7 +307,8 @@ impl Tracker {
     ) {
         let zone = self.topology.presence(read_point).map(|point| Location::Zone(point.zone.clone()));
         if let Some(Location::Zone(zone)) = &zone {
-            self.leaves_bay(asset, read_point, zone, cause, out);
+            let how = self.topology.presence(read_point).map(|point| point.heard_at.to_string());
+            self.leaves_bay(asset, zone, how, cause, out);
         }
         let is_elsewhere = |present: &Present| {
             let point = self.topology.presence(&present.read_point);

@@ -23,6 +23,7 @@ mod attachments;
 mod audit;
 mod audit_count;
 mod audit_life;
+mod bays;
 mod boarding;
 mod cause;
 mod changes;

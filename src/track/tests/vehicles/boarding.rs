@@ -59,6 +59,48 @@ fn what_went_out_after_it_had_left_is_not_in_it() {
     assert!(told.contains(&"1000 asset:T2 unloaded V1".to_owned()), "{told:?}");
 }
 
+/// It was heard at another door before its tracker had a network again: that it had left long before then is told behind it.
+#[test]
+fn what_went_out_after_it_had_left_for_another_door_is_not_in_it() {
+    let mut world = haulage();
+    world.at(100).crossed("gps-1", 100, FenceChange::Entered);
+    world.at(110).pass(1, "DOCK", Out);
+    world.at(1000).pass(2, "DOCK", Out);
+    assert_eq!(world.holds("V1"), ["T1", "T2"]);
+    world.at(3000).arrive(11, "ANNEX");
+    world.restart(0);
+    world.connect();
+    world.events.clear();
+    world.at(4000).crossed("gps-1", 500, FenceChange::Exited);
+    assert_eq!([world.location("T1"), world.location("T2")], [in_vehicle("V1"), zone("yard")]);
+    let told = world.told();
+    assert!(told.contains(&"500 asset:V1 undocked DOCK since 100".to_owned()), "{told:?}");
+    assert_eq!(world.location("V1"), zone("annex"), "the last answer does not go back");
+    world.events.clear();
+    world.at(4100).crossed("gps-1", 600, FenceChange::Exited);
+    assert!(!world.told().iter().any(|event| event.contains("undocked")), "once is enough");
+}
+
+/// The whole of its stay is told when it is known already to be elsewhere.
+#[test]
+fn what_went_out_during_a_stay_that_is_told_behind_a_newer_one_is_in_its_vehicle() {
+    let mut world = haulage();
+    world.at(110).pass(1, "DOCK", Out);
+    world.at(700).pass(2, "DOCK", Out);
+    world.at(3000).arrive(11, "ANNEX");
+    world.events.clear();
+    world.at(4000).crossed("gps-1", 100, FenceChange::Entered);
+    world.restart(0);
+    world.connect();
+    world.at(4000).crossed("gps-1", 500, FenceChange::Exited);
+    assert_eq!([world.location("T1"), world.location("T2")], [in_vehicle("V1"), zone("yard")]);
+    let told = world.told();
+    for event in ["100 asset:V1 docked DOCK", "500 asset:V1 undocked DOCK since 100"] {
+        assert!(told.contains(&event.to_owned()), "{event}: {told:?}");
+    }
+    assert_eq!(world.location("V1"), zone("annex"));
+}
+
 /// The next one came while the first was thought to stand there still.
 #[test]
 fn who_took_it_of_two_is_known_when_the_first_is_told_to_have_left() {

@@ -1,0 +1,84 @@
+//! What shows that a vehicle is in the bay of a door, and that it has left it: its own tag, heard there, or a fence.
+//!
+//! Both may be told hours late, by a reader or a tracker that was without a network, when something newer has told
+//! already where the vehicle went. Then they move no answer, and still say who stood at the door.
+
+use super::Tracker;
+use super::cause::Cause;
+use super::docks::Stay;
+use crate::domain::events::Event;
+use crate::domain::ids::{AssetId, FenceId, ZoneId};
+use crate::domain::sightings::FenceChange;
+use crate::domain::time::Timestamp;
+
+impl Tracker {
+    /// It is in a bay: its tag is heard there, or a fence has it there.
+    pub(super) fn comes_to_bay(&mut self, vehicle: &AssetId, bay: &ZoneId, at: Timestamp) {
+        if self.topology.doors_of_bay(bay).is_empty() || !self.is_vehicle(vehicle) {
+            return;
+        }
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            self.doors.note_heard(&door, vehicle, at);
+        }
+    }
+
+    /// It is there no more; `how`: what had it there. Where newer fixes that were told before had it elsewhere meanwhile, as where its reader held
+    /// back what it heard, the stay is told now that it is over.
+    pub(super) fn leaves_bay(
+        &mut self,
+        vehicle: &AssetId,
+        bay: &ZoneId,
+        how: Option<String>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            let stands = self.doors.stands_at(&door, vehicle);
+            let heard = self.doors.heard_since(&door, vehicle);
+            if let Some(from) = heard.filter(|from| !stands && *from < cause.observed_at) {
+                let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: false };
+                let begun = Cause { observed_at: from, ..cause.clone() };
+                self.dock(&door, stay, how.clone().unwrap_or_default(), &begun, out);
+                self.undock(vehicle, &door, from, cause, out);
+            }
+            self.doors.forget_heard(&door, vehicle);
+        }
+    }
+
+    /// It is not heard at its bay any more.
+    pub(super) fn left_bay(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
+        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| !stay.said) {
+            self.undock(vehicle, &door, stay.from, cause, out);
+        }
+    }
+
+    /// Its tracker came into a fence, or left one, that may be a bay's.
+    pub(super) fn crosses_bay(
+        &mut self,
+        vehicle: &AssetId,
+        fence: &FenceId,
+        change: FenceChange,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(bay) = self.topology.fence_zone(fence).cloned() else { return };
+        match change {
+            FenceChange::Entered => self.comes_to_bay(vehicle, &bay, cause.observed_at),
+            FenceChange::Exited => {
+                self.leaves_bay(vehicle, &bay, Some(format!("inside {fence}")), cause, out);
+                self.left_earlier(vehicle, &bay, cause, out);
+            }
+            FenceChange::Dwelt => {}
+        }
+    }
+
+    /// It had left before the end of its stay that was told: where it was sensed elsewhere first, its way there was not
+    /// known then.
+    fn left_earlier(&mut self, vehicle: &AssetId, bay: &ZoneId, cause: &Cause, out: &mut Vec<Event>) {
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            if let Some(since) = self.doors.end_earlier(&door, vehicle, cause.observed_at) {
+                self.tell_undocked(vehicle, &door, since, cause, out);
+            }
+        }
+    }
+}
