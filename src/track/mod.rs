@@ -191,6 +191,7 @@ impl Tracker {
         self.now = self.now.max(now);
         let cause = Cause::own(now, now);
         self.refresh_timezones();
+        self.review_all_alarms();
         if let Some(from) = down_since.filter(|from| *from < now) {
             self.gap(from, "tallyman was not running", &cause, out);
             self.idle.was_away(from, now);
@@ -384,6 +385,7 @@ impl Tracker {
 
     /// Works out what follows from rules that may not be those under which the state came about.
     fn reconcile(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        self.review_all_alarms();
         for asset in self.assets.ids_where(|asset, row| self.is_due_for_reconsidering(asset, row)) {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);

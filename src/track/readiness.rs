@@ -188,9 +188,7 @@ impl Tracker {
     /// Looks for assets whose readiness is no longer what their row says, after a change that may concern
     /// any of them: the rules, a class, a start. The work for each is small, and it is not done per sighting.
     pub(super) fn review_readiness(&mut self) {
-        for device in self.sensors.devices() {
-            self.review_alarms(&device);
-        }
+        self.review_all_alarms();
         let mut stale = Vec::new();
         for asset in self.register.assets() {
             let told = self.asset(&asset.id);
@@ -202,6 +200,13 @@ impl Tracker {
             }
         }
         stale.iter().for_each(|asset| self.assets.touch(asset));
+    }
+
+    /// Takes the exceeded limits of all sensors anew; what follows from it, whoever called works out.
+    pub(super) fn review_all_alarms(&mut self) {
+        for device in self.sensors.devices() {
+            self.review_alarms(&device);
+        }
     }
 
     /// Takes the exceeded limits of a sensor anew, for the asset that it hangs on now.

@@ -119,6 +119,21 @@ fn a_standing_critical_alarm_of_its_own_sensor_speaks_against_it() {
     assert!(world.current("T2").ready);
 }
 
+/// What was told of it while it was out rests on alarms that are not in its row.
+#[test]
+fn what_left_with_an_alarm_has_left_so_after_a_restart_too() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![sensor("cold-1", Carrier::Asset("T1".into()))]).unwrap();
+    alarm(&mut world, true);
+    world.pass(1, "GATE", Direction::Out);
+    assert!(world.is_firing(Rule::NotReadyExit, "T1"));
+    world.restart(60);
+    world.connect();
+    assert!(world.is_firing(Rule::NotReadyExit, "T1"));
+    alarm(&mut world, false);
+    assert!(!world.is_firing(Rule::NotReadyExit, "T1"));
+}
+
 #[test]
 fn a_kit_is_ready_with_a_fit_part_of_each_class_that_goes_with_it() {
     let mut world = World::stocked(4, "tool");
