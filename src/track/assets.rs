@@ -339,7 +339,7 @@ impl Assets {
 
     /// The row at the hint, if it lies there still.
     pub fn at_hint(&self, hint: &Place) -> Option<&AssetRow> {
-        Some(self.rows.at_hint(hint)?.1)
+        self.rows.at_hint(hint).map(|(_, row)| row)
     }
 
     /// The row to change in what is not written.

@@ -27,6 +27,7 @@ mod bays;
 mod boarding;
 mod cause;
 mod changes;
+mod chunks;
 mod commands;
 mod conditions;
 mod contents;

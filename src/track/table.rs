@@ -5,9 +5,11 @@
 //! whoever led to an asset. A place is believed only where the very name that is asked for lies there.
 
 use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
 
-use indexmap::IndexMap;
+use hashbrown::HashTable;
 
+use super::chunks::Chunks;
 use crate::domain::ids::AssetId;
 
 /// Where an asset was when it was last looked for: a hint, which may be out of date.
@@ -18,54 +20,89 @@ pub(super) fn nowhere() -> Place {
     Cell::new(u32::MAX)
 }
 
-/// Densely packed: there may be a million of them.
+/// Densely packed, in pieces: there may be a million of them, and a table that grew as one would be there twice while
+/// it is copied.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    rows: IndexMap<AssetId, V>,
+    rows: Chunks<(AssetId, V)>,
+    /// Where each name's row is.
+    places: HashTable<u32>,
+    hashes: RandomState,
     /// Where the last one that was found is.
     recent: Cell<usize>,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { rows: IndexMap::new(), recent: Cell::new(0) }
+        Self {
+            rows: Chunks::default(),
+            places: HashTable::new(),
+            hashes: RandomState::new(),
+            recent: Cell::new(0),
+        }
     }
 }
 
 impl<V> Table<V> {
     pub fn get(&self, asset: &AssetId) -> Option<&V> {
-        Some(self.rows.get_index(self.find(asset)?)?.1)
+        Some(&self.rows.get(self.find(asset)?)?.1)
     }
 
     pub fn get_mut(&mut self, asset: &AssetId) -> Option<&mut V> {
         let place = self.find(asset)?;
-        Some(self.rows.get_index_mut(place)?.1)
+        Some(&mut self.rows.get_mut(place)?.1)
     }
 
     /// By a name as text.
     pub fn named(&self, asset: &str) -> Option<&V> {
-        self.rows.get(asset)
+        Some(&self.rows.get(self.look_up(asset)?)?.1)
     }
 
     /// The name as the table holds it.
     pub fn held(&self, asset: &AssetId) -> Option<&AssetId> {
-        Some(self.rows.get_index(self.find(asset)?)?.0)
+        Some(&self.rows.get(self.find(asset)?)?.0)
     }
 
     pub fn get_or_insert_with(&mut self, asset: &AssetId, new: impl FnOnce() -> V) -> &mut V {
-        if let Some(place) = self.find(asset) {
-            return &mut self.rows[place];
-        }
-        self.recent.set(self.rows.len());
-        self.rows.entry(asset.clone()).or_insert_with(new)
+        let place = self.find(asset).unwrap_or_else(|| self.push(asset.clone(), new()));
+        &mut self.rows.get_mut(place).expect("it was found, or put there").1
     }
 
     pub fn insert(&mut self, asset: AssetId, value: V) {
-        self.rows.insert(asset, value);
+        match self.get_mut(&asset) {
+            Some(held) => *held = value,
+            None => drop(self.push(asset, value)),
+        }
     }
 
+    fn push(&mut self, asset: AssetId, value: V) -> usize {
+        let (place, hash) = (self.rows.len(), self.hash(asset.as_str()));
+        self.rows.push((asset, value));
+        let Self { rows, places, hashes, .. } = self;
+        let hash_at = |place: &u32| hash_of(rows, hashes, *place);
+        places.insert_unique(hash, narrow(place), hash_at);
+        self.recent.set(place);
+        place
+    }
+
+    /// The last one takes its place.
     pub fn remove(&mut self, asset: &AssetId) {
-        self.rows.swap_remove(asset);
+        let Some(place) = self.look_up(asset.as_str()) else { return };
+        let last = self.rows.len() - 1;
+        self.forget(asset.as_str(), place);
+        if place != last {
+            let moved = self.rows.get(last).map(|(name, _)| self.hash(name.as_str()));
+            let entry = moved.and_then(|hash| self.places.find_mut(hash, |at| *at == narrow(last)));
+            entry.into_iter().for_each(|at| *at = narrow(place));
+        }
+        self.rows.swap_remove(place);
+    }
+
+    fn forget(&mut self, name: &str, place: usize) {
+        let hash = self.hash(name);
+        if let Ok(entry) = self.places.find_entry(hash, |at| *at == narrow(place)) {
+            entry.remove();
+        }
     }
 
     /// The asset will be asked for: looks where the hint says, and corrects it.
@@ -79,8 +116,8 @@ impl<V> Table<V> {
     }
 
     /// What lies where the hint says, whatever that is.
-    pub fn at_hint(&self, hint: &Place) -> Option<(&AssetId, &V)> {
-        self.rows.get_index(hint.get() as usize)
+    pub fn at_hint(&self, hint: &Place) -> Option<&(AssetId, V)> {
+        self.rows.get(hint.get() as usize)
     }
 
     fn find(&self, asset: &AssetId) -> Option<usize> {
@@ -88,13 +125,23 @@ impl<V> Table<V> {
         if self.is_at(recent, asset) {
             return Some(recent);
         }
-        let found = self.rows.get_index_of(asset)?;
+        let found = self.look_up(asset.as_str())?;
         self.recent.set(found);
         Some(found)
     }
 
+    fn look_up(&self, name: &str) -> Option<usize> {
+        let is_it =
+            |place: &u32| self.rows.get(*place as usize).is_some_and(|(held, _)| held.as_str() == name);
+        self.places.find(self.hash(name), is_it).map(|place| *place as usize)
+    }
+
+    fn hash(&self, name: &str) -> u64 {
+        self.hashes.hash_one(name)
+    }
+
     fn is_at(&self, place: usize, asset: &AssetId) -> bool {
-        self.rows.get_index(place).is_some_and(|(held, _)| held.is(asset))
+        self.rows.get(place).is_some_and(|(held, _)| held.is(asset))
     }
 
     /// Where the one that was found last is.
@@ -108,18 +155,29 @@ impl<V> Table<V> {
 
     /// The row at a place among them, whatever that place is.
     pub fn at_mut(&mut self, place: usize) -> Option<(&AssetId, &mut V)> {
-        self.rows.get_index_mut(place)
+        self.rows.get_mut(place).map(|(asset, value)| (&*asset, value))
     }
 
     /// All of them, in no order: who lets it out puts it in one.
     pub fn iter(&self) -> impl Iterator<Item = (&AssetId, &V)> {
-        self.rows.iter()
+        self.rows.iter().map(|(asset, value)| (asset, value))
     }
 
     /// Gives back what was kept for more.
     pub fn shrink_to_fit(&mut self) {
-        self.rows.shrink_to_fit();
+        let Self { rows, places, hashes, .. } = self;
+        rows.shrink_to_fit();
+        places.shrink_to_fit(|place| hash_of(rows, hashes, *place));
     }
+}
+
+fn hash_of<V>(rows: &Chunks<(AssetId, V)>, hashes: &RandomState, place: u32) -> u64 {
+    rows.get(place as usize).map_or(0, |(name, _)| hashes.hash_one(name.as_str()))
+}
+
+/// Four thousand million assets are more than fit into memory.
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
