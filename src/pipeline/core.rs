@@ -329,7 +329,8 @@ impl Core {
         }
         let mut set_aside = self.faulty(&faults, &frame);
         for reading in readings {
-            // The tags of a report are tracked together; what else there is may decide how the next is cleaned.
+            // The tags of a report are tracked together, and a strange one is known from the next report on; what else
+            // there is may decide how the next is cleaned.
             let waits = matches!(reading, Reading::Tag(_));
             let aside = self.reading(reading, &frame);
             set_aside = aside.map(|(reason, detail)| (reason, detail.to_owned())).or(set_aside);

@@ -22,8 +22,8 @@ impl Tracker {
         }
     }
 
-    /// It is there no more; `how`: what had it there. Where newer fixes that were told before had it elsewhere meanwhile, as where its reader held
-    /// back what it heard, the stay is told now that it is over.
+    /// It is there no more; `how`: what had it there. Where something newer that was told before had it elsewhere
+    /// meanwhile, as where its reader or tracker held back what it knew, the stay is told now that it is over.
     pub(super) fn leaves_bay(
         &mut self,
         vehicle: &AssetId,

@@ -101,6 +101,21 @@ impl Daemon {
         assert!(found.await.is_ok(), "{what}: {:?}", answers.last());
         answers
     }
+
+    /// Until everything that the bank was told to do to its answers is done: whatever is given as a value is one.
+    pub async fn outlasts_faults(&mut self, bank: &Bank, what: &str) {
+        while bank.undelivered() > 0 {
+            let answer = self.answer().await;
+            assert!(answer.registers.is_err() || is_true(&answer), "{what}: {answer:?}");
+        }
+    }
+
+    /// Until it is heard again as wanted, whatever is still under way: of that nothing is given as a value either.
+    pub async fn hears_again(&mut self, what: &str, wanted: impl Fn(&ModbusAnswer) -> bool) {
+        let answers = self.until(what, |answer| wanted(answer) && is_true(answer)).await;
+        let wrong = answers.iter().find(|answer| answer.registers.is_ok() && !is_true(answer));
+        assert_eq!(wrong, None, "{what}");
+    }
 }
 
 pub fn is_from(answer: &ModbusAnswer, unit: u8) -> bool {
@@ -342,16 +357,10 @@ async fn nothing_is_taken_for_anything_else(bank: Bank, transport: ModbusTranspo
             let before = [Delivery::Right; 3];
             bank.deliver(&before[..times]);
             bank.deliver(&vec![delivery; times]);
-            while bank.undelivered() > 0 {
-                let answer = daemon.answer().await;
-                assert!(answer.registers.is_err() || is_true(&answer), "{delivery:?} {times}: {answer:?}");
-            }
-            // Then both are heard again, whatever is still under way.
+            let what = format!("{delivery:?} {times}");
+            daemon.outlasts_faults(&bank, &what).await;
             for number in [1, 2] {
-                let heard = |answer: &ModbusAnswer| is_from(answer, number) && is_true(answer);
-                let answers = daemon.until(&format!("{delivery:?} {times}"), heard).await;
-                let wrong = answers.iter().find(|answer| answer.registers.is_ok() && !is_true(answer));
-                assert_eq!(wrong, None, "{delivery:?} {times}");
+                daemon.hears_again(&what, |answer| is_from(answer, number)).await;
             }
         }
     }

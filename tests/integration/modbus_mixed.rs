@@ -6,7 +6,7 @@ use tallyman::config::{ModbusTransport, PointConfig, RegisterType};
 use tallyman::domain::frames::{ModbusAnswer, ModbusTable};
 use tallyman_simulators::modbus::bank::{Bank, Delivery};
 
-use crate::modbus_line::{Daemon, TIMEOUT, is_from, is_true, line, on_port, over_tcp, points, slaves, unit};
+use crate::modbus_line::{Daemon, TIMEOUT, is_from, line, on_port, over_tcp, points, slaves, unit};
 
 /// What becomes of answers in turn: half of them are right.
 fn mixed(seed: u64) -> impl Iterator<Item = Delivery> {
@@ -47,18 +47,11 @@ async fn nothing_is_taken_for_anything_else_in_any_mix(bank: Bank, transport: Mo
     let mut daemon = Daemon::start(line(transport, vec![unit(1, blocks.clone()), unit(2, blocks)]));
     let deliveries: Vec<Delivery> = mixed(seed).take(60).collect();
     bank.deliver(&deliveries);
-    while bank.undelivered() > 0 {
-        let answer = daemon.answer().await;
-        assert!(answer.registers.is_err() || is_true(&answer), "seed {seed}: {answer:?}");
-    }
+    daemon.outlasts_faults(&bank, &format!("seed {seed}")).await;
     for number in [1, 2] {
         for address in [0, 30, 60, 80] {
-            let heard = |answer: &ModbusAnswer| {
-                is_from(answer, number) && answer.address == address && is_true(answer)
-            };
-            let answers = daemon.until(&format!("seed {seed}: {address} of {number}"), heard).await;
-            let wrong = answers.iter().find(|answer| answer.registers.is_ok() && !is_true(answer));
-            assert_eq!(wrong, None, "seed {seed}");
+            let wanted = |answer: &ModbusAnswer| is_from(answer, number) && answer.address == address;
+            daemon.hears_again(&format!("seed {seed}: {address} of {number}"), wanted).await;
         }
     }
     daemon.0.stop().await;

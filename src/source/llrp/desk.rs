@@ -64,14 +64,18 @@ impl Desk {
         }
     }
 
-    /// Told where the connection of this reader may be dead.
+    /// Told from now on where the connection of this reader may be dead; what was said of an earlier one is forgotten.
     pub(super) fn doubts(&self, reader: &SourceId) -> Arc<Notify> {
-        self.lock().doubts.entry(reader.clone()).or_default().clone()
+        let doubts = Arc::<Notify>::default();
+        self.lock().doubts.insert(reader.clone(), doubts.clone());
+        doubts
     }
 
     /// Another connection claims to be this reader's: whoever has one asks whether it lives.
     pub(super) fn doubt(&self, reader: &SourceId) {
-        self.doubts(reader).notify_one();
+        if let Some(doubts) = self.lock().doubts.get(reader) {
+            doubts.notify_one();
+        }
     }
 
     /// Hands the connection over; gives it back where nobody waits for it.
@@ -96,5 +100,22 @@ impl Desk {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Book> {
         self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_doubt_is_of_the_connection_that_there_is() {
+        let (desk, reader) = (Desk::default(), SourceId::new("dock"));
+        let first = desk.doubts(&reader);
+        desk.doubt(&reader);
+        let second = desk.doubts(&reader);
+        let is_told = async |doubts: Arc<Notify>| timeout_at(Instant::now(), doubts.notified()).await.is_ok();
+        assert!(is_told(first).await && !is_told(second.clone()).await);
+        desk.doubt(&reader);
+        assert!(is_told(second).await);
     }
 }

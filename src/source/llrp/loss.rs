@@ -55,7 +55,7 @@ pub(super) enum Loss {
     #[error("nothing heard for {0:?}, three keepalives are missing")]
     Silent(Duration),
     #[error("the reader connected once more, and nothing was heard here for {0:?}")]
-    Succeeded(Duration),
+    Replaced(Duration),
     #[error("the configuration does not fit the reader: {0}")]
     Configuration(String),
     #[error("{request} was not answered within {within:?}")]
@@ -78,7 +78,7 @@ impl Loss {
     /// else went wrong would only go wrong again at once.
     pub fn is_of_the_line(&self) -> bool {
         match self {
-            Self::NotCalled(_) | Self::Closed | Self::Read(_) | Self::Silent(_) | Self::Succeeded(_) => true,
+            Self::NotCalled(_) | Self::Closed | Self::Read(_) | Self::Silent(_) | Self::Replaced(_) => true,
             Self::Write(_) | Self::WriteTimeout => true,
             // It is asked no more.
             Self::VersionsUnknown => true,
@@ -99,7 +99,7 @@ impl Loss {
             Self::Write(_) | Self::WriteTimeout => "write",
             Self::Framing(_) => "framing",
             Self::Silent(_) => "silent",
-            Self::Succeeded(_) => "succeeded",
+            Self::Replaced(_) => "replaced",
             Self::NoResponse { .. } => "no-response",
             Self::Configuration(_) => "configuration",
             Self::Rejected { .. } | Self::Undecodable { .. } | Self::Encode { .. } => "set-up",

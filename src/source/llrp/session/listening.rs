@@ -67,7 +67,7 @@ impl Session<'_> {
                 Next::Turn(turn) => self.turn(turn).await,
                 Next::Heard(heard) => match self.heard(heard).await {
                     Err(Ended::Lost(Loss::Silent(after))) if silence.is_doubted() => {
-                        Err(Loss::Succeeded(after).into())
+                        Err(Loss::Replaced(after).into())
                     }
                     done => done,
                 },

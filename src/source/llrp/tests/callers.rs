@@ -48,6 +48,18 @@ impl Reader {
     }
 }
 
+impl Bench {
+    /// A reader that called, and was set up.
+    async fn taken(&mut self, entrance: SocketAddr) -> Reader {
+        let mut reader = calls(entrance).await;
+        reader.introduce().await;
+        assert_eq!(reader.answer_until_enabled().await, SET_UP);
+        assert_eq!(self.frame().await, announcement());
+        assert_eq!(self.link().await, LinkState::Up { replaying: false });
+        reader
+    }
+}
+
 fn announcement() -> Vec<u8> {
     message(63, 0, &format!("{ATTEMPT}0000"))
 }
@@ -119,11 +131,7 @@ async fn a_report_that_is_too_long_for_somebody_unknown_passes_by_and_is_counted
 #[tokio::test]
 async fn what_a_second_connection_says_is_counted_with_the_next_one() {
     let (mut bench, entrance) = called(&[], |_| {}).await;
-    let mut first = calls(entrance).await;
-    first.introduce().await;
-    first.answer_until_enabled().await;
-    assert_eq!(bench.frame().await, announcement());
-    bench.link().await;
+    let mut first = bench.taken(entrance).await;
     let mut second = calls(entrance).await;
     second.send(&message(61, 1, TAG)).await;
     second.introduce().await;
@@ -142,11 +150,8 @@ async fn what_a_second_connection_says_is_counted_with_the_next_one() {
 #[tokio::test]
 async fn a_reader_that_comes_back_before_it_was_missed_is_taken_again() {
     let (mut bench, entrance) = called(&[], |_| {}).await;
-    let mut first = calls(entrance).await;
-    first.introduce().await;
-    first.answer_until_enabled().await;
-    assert_eq!(bench.frame().await, announcement());
-    bench.link().await;
+    // Open, and silent.
+    let _first = bench.taken(entrance).await;
     let begun = Instant::now();
     let mut second = calls(entrance).await;
     second.introduce().await;
@@ -161,11 +166,7 @@ async fn a_reader_that_comes_back_before_it_was_missed_is_taken_again() {
 #[tokio::test]
 async fn a_reader_that_lives_is_not_replaced() {
     let (mut bench, entrance) = called(&[], |_| {}).await;
-    let mut first = calls(entrance).await;
-    first.introduce().await;
-    first.answer_until_enabled().await;
-    assert_eq!(bench.frame().await, announcement());
-    bench.link().await;
+    let mut first = bench.taken(entrance).await;
     for id in 0..2 {
         let mut second = calls(entrance).await;
         second.introduce().await;
@@ -182,12 +183,7 @@ async fn a_reader_that_cannot_be_set_up_waits_and_one_that_was_lost_does_not() {
     let wait = BackoffConfig { first: Duration::from_secs(60), last: Duration::from_secs(60) };
     let (mut bench, entrance) = called(&[], |config| config.backoff = wait).await;
     for _ in 0..2 {
-        let mut reader = calls(entrance).await;
-        reader.introduce().await;
-        assert_eq!(reader.answer_until_enabled().await, SET_UP);
-        assert_eq!(bench.frame().await, announcement());
-        assert_eq!(bench.link().await, LinkState::Up { replaying: false });
-        drop(reader);
+        drop(bench.taken(entrance).await);
         bench.down().await;
     }
     let mut reader = calls(entrance).await;
