@@ -293,6 +293,13 @@ impl Point {
         self.dirty = true;
     }
 
+    /// How one of its light barriers stands, as its reader answered.
+    pub fn beam_stands(&mut self, nth: usize, at: Timestamp, high: bool) {
+        let Some(beam) = self.rule.beams.get(nth) else { return };
+        self.ears.beams.stands(at, beam.inside, high == beam.broken_high);
+        self.dirty = true;
+    }
+
     /// Judges what has fallen due by its sources' time.
     pub fn advance(&mut self, sources: &[Source], others: Neighbours<'_>, seen: &mut Vec<Observed>) {
         let line = self.line(sources);

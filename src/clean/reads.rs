@@ -163,6 +163,11 @@ impl Cleaner {
             ReaderEventKind::Gpi { port, high } => {
                 return self.input(event.time, (port, high), index, received);
             }
+            ReaderEventKind::GpiState { port, high } => {
+                for (_, point, nth) in self.sources[index].beams.iter().filter(|(on, ..)| *on == port) {
+                    self.points[*point].beam_stands(*nth, received, high);
+                }
+            }
             ReaderEventKind::Other { .. } => {}
         }
         None

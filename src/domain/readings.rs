@@ -192,6 +192,11 @@ pub enum ReaderEventKind {
         port: u16,
         high: bool,
     },
+    /// How an input stands, as the reader answered when it was asked: nothing need have changed.
+    GpiState {
+        port: u16,
+        high: bool,
+    },
     /// Anything that changes nothing for us.
     Other {
         name: &'static str,

@@ -127,6 +127,7 @@ impl Trouble {
             | ReaderEventKind::Antenna { .. }
             | ReaderEventKind::AntennaState { .. }
             | ReaderEventKind::Gpi { .. }
+            | ReaderEventKind::GpiState { .. }
             | ReaderEventKind::Other { .. } => None,
         }
     }

@@ -5,9 +5,10 @@
 //! whoever led to an asset. A place is believed only where the very name that is asked for lies there.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault};
 
 use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
 
 use super::chunks::Chunks;
 use crate::domain::ids::AssetId;
@@ -27,19 +28,13 @@ pub(super) struct Table<V> {
     rows: Chunks<(AssetId, V)>,
     /// Where each name's row is.
     places: HashTable<u32>,
-    hashes: RandomState,
     /// Where the last one that was found is.
     recent: Cell<usize>,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self {
-            rows: Chunks::default(),
-            places: HashTable::new(),
-            hashes: RandomState::new(),
-            recent: Cell::new(0),
-        }
+        Self { rows: Chunks::default(), places: HashTable::new(), recent: Cell::new(0) }
     }
 }
 
@@ -76,11 +71,10 @@ impl<V> Table<V> {
     }
 
     fn push(&mut self, asset: AssetId, value: V) -> usize {
-        let (place, hash) = (self.rows.len(), self.hash(asset.as_str()));
+        let (place, hash) = (self.rows.len(), hash(asset.as_str()));
         self.rows.push((asset, value));
-        let Self { rows, places, hashes, .. } = self;
-        let hash_at = |place: &u32| hash_of(rows, hashes, *place);
-        places.insert_unique(hash, narrow(place), hash_at);
+        let Self { rows, places, .. } = self;
+        places.insert_unique(hash, narrow(place), |place| hash_at(rows, *place));
         self.recent.set(place);
         place
     }
@@ -91,7 +85,7 @@ impl<V> Table<V> {
         let last = self.rows.len() - 1;
         self.forget(asset.as_str(), place);
         if place != last {
-            let moved = self.rows.get(last).map(|(name, _)| self.hash(name.as_str()));
+            let moved = self.rows.get(last).map(|(name, _)| hash(name.as_str()));
             let entry = moved.and_then(|hash| self.places.find_mut(hash, |at| *at == narrow(last)));
             entry.into_iter().for_each(|at| *at = narrow(place));
         }
@@ -99,8 +93,7 @@ impl<V> Table<V> {
     }
 
     fn forget(&mut self, name: &str, place: usize) {
-        let hash = self.hash(name);
-        if let Ok(entry) = self.places.find_entry(hash, |at| *at == narrow(place)) {
+        if let Ok(entry) = self.places.find_entry(hash(name), |at| *at == narrow(place)) {
             entry.remove();
         }
     }
@@ -133,11 +126,7 @@ impl<V> Table<V> {
     fn look_up(&self, name: &str) -> Option<usize> {
         let is_it =
             |place: &u32| self.rows.get(*place as usize).is_some_and(|(held, _)| held.as_str() == name);
-        self.places.find(self.hash(name), is_it).map(|place| *place as usize)
-    }
-
-    fn hash(&self, name: &str) -> u64 {
-        self.hashes.hash_one(name)
+        self.places.find(hash(name), is_it).map(|place| *place as usize)
     }
 
     fn is_at(&self, place: usize, asset: &AssetId) -> bool {
@@ -165,14 +154,19 @@ impl<V> Table<V> {
 
     /// Gives back what was kept for more.
     pub fn shrink_to_fit(&mut self) {
-        let Self { rows, places, hashes, .. } = self;
+        let Self { rows, places, .. } = self;
         rows.shrink_to_fit();
-        places.shrink_to_fit(|place| hash_of(rows, hashes, *place));
+        places.shrink_to_fit(|place| hash_at(rows, *place));
     }
 }
 
-fn hash_of<V>(rows: &Chunks<(AssetId, V)>, hashes: &RandomState, place: u32) -> u64 {
-    rows.get(place as usize).map_or(0, |(name, _)| hashes.hash_one(name.as_str()))
+/// The same on each start: no order of what is told hangs on it, and who names assets is no stranger.
+fn hash(name: &str) -> u64 {
+    BuildHasherDefault::<SipHasher13>::default().hash_one(name)
+}
+
+fn hash_at<V>(rows: &Chunks<(AssetId, V)>, place: u32) -> u64 {
+    rows.get(place as usize).map_or(0, |(name, _)| hash(name.as_str()))
 }
 
 /// Four thousand million assets are more than fit into memory.

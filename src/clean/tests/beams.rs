@@ -92,6 +92,20 @@ fn what_passes_is_told_again_once_beams_have_missed_a_few() {
     assert_eq!(told.last().and_then(|passage| passage.evidence.beams.clone()), None);
 }
 
+/// Whoever stood in the door when the connection was lost is gone when it is back, which nobody was told.
+#[test]
+fn how_beams_stand_is_asked_when_the_reader_is_back() {
+    let lost = [(1, true, -30_000), (2, true, -29_800)];
+    let back = |states: [bool; 2]| {
+        let mut steps = vec![Step::Down(-29_000), Step::Up(-3_000), Step::Connected(-3_000)];
+        steps.extend([Step::InputState(1, states[0], -2_900), Step::InputState(2, states[1], -2_900)]);
+        let told = passages([inputs(0, &lost), steps, comes_in("01", 0), inputs(0, &INWARD)].concat());
+        beams(&told).map(|beams| (beams.say, beams.broken.len()))
+    };
+    assert_eq!(back([false, false]), Some((BeamsSay::Inward, 2)));
+    assert_eq!(back([true, true]), None, "something stands in both until they are free again");
+}
+
 /// A reader tells what it held in an order of its own: events first.
 #[test]
 fn what_was_held_is_judged_with_what_the_beams_told_then() {

@@ -159,6 +159,8 @@ enum Step {
     AntennaState(Antenna, bool, i64),
     /// An input of the reader: broken when high.
     Input(u16, bool, i64, i64),
+    /// How it stands, as the reader answered when it was asked.
+    InputState(u16, bool, i64),
     Fix(i64, i64, f64),
     Sample(i64, f64),
 }
@@ -172,7 +174,7 @@ impl Step {
                 at(*ms)
             }
             Self::Read(_, _, _, ms) | Self::Fix(_, ms, _) => at(*ms),
-            Self::Antenna(_, _, ms) | Self::AntennaState(_, _, ms) => at(*ms),
+            Self::Antenna(_, _, ms) | Self::AntennaState(_, _, ms) | Self::InputState(_, _, ms) => at(*ms),
             Self::Input(_, _, _, ms) => at(*ms),
             Self::Sample(ms, _) => at(*ms),
         }
@@ -195,11 +197,13 @@ impl Step {
             Self::Antenna(antenna, connected, ms) => {
                 event(told(*ms), ReaderEventKind::Antenna { antenna: *antenna, connected: *connected })
             }
-            Self::AntennaState(antenna, connected, _) => Reading::Reader(ReaderEvent {
-                source: "reader".into(),
-                time: DeviceTime::None,
-                kind: ReaderEventKind::AntennaState { antenna: *antenna, connected: *connected },
-            }),
+            Self::AntennaState(antenna, connected, _) => event(
+                DeviceTime::None,
+                ReaderEventKind::AntennaState { antenna: *antenna, connected: *connected },
+            ),
+            Self::InputState(port, high, _) => {
+                event(DeviceTime::None, ReaderEventKind::GpiState { port: *port, high: *high })
+            }
             Self::Input(port, high, observed, _) => {
                 event(told(*observed), ReaderEventKind::Gpi { port: *port, high: *high })
             }

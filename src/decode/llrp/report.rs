@@ -62,8 +62,8 @@ impl ReportDecoder {
     }
 
     /// Appends the readings of one whole message (header included) to `out`: tag reads of an
-    /// RO_ACCESS_REPORT, events of a READER_EVENT_NOTIFICATION, antennas of a GET_READER_CONFIG_RESPONSE, nothing
-    /// for any other message.
+    /// RO_ACCESS_REPORT, events of a READER_EVENT_NOTIFICATION, antennas and inputs of a
+    /// GET_READER_CONFIG_RESPONSE, nothing for any other message.
     ///
     /// # Errors
     /// The message is not what it says it is; `out` then has the readings in front of the fault. A fault within one tag
@@ -80,7 +80,7 @@ impl ReportDecoder {
         match header.message_type {
             message::RO_ACCESS_REPORT => self.report(message, out),
             message::READER_EVENT_NOTIFICATION => self.notification(message, out),
-            message::GET_READER_CONFIG_RESPONSE => self.antennas(message, out),
+            message::GET_READER_CONFIG_RESPONSE => self.states(message, out),
             _ => Ok(()),
         }
     }
@@ -150,28 +150,33 @@ impl ReportDecoder {
         Ok(())
     }
 
-    /// AntennaProperties (LLRP 1.0.1, section 12.2.5). A reader that says of all its antennas that they are not connected
-    /// does not find out.
-    fn antennas(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
-        let begun = out.len();
-        let mut any = false;
+    /// AntennaProperties and GPIPortCurrentState (LLRP 1.0.1, section 12.2.5). A reader that says of all its antennas that
+    /// they are not connected does not find out.
+    fn states(&mut self, message: &[u8], out: &mut Vec<Reading>) -> Result<(), DecodeError> {
+        let (mut antennas, mut inputs) = (Vec::new(), Vec::new());
         let mut content = Walk::over_message(message);
         while let Some(part) = content.next()? {
-            if part.number != number::ANTENNA_PROPERTIES {
-                continue;
+            match part.number {
+                number::ANTENNA_PROPERTIES => {
+                    let (antenna, connected) = (part.u16_at(1)?, part.u8_at(0)? & 0x80 != 0);
+                    antennas.push(ReaderEventKind::AntennaState { antenna, connected });
+                }
+                number::GPI_PORT_CURRENT_STATE => {
+                    let (port, state) = (part.u16_at(0)?, part.u8_at(3)?);
+                    // 2 stands for one whose state it does not know.
+                    inputs
+                        .extend((state < 2).then_some(ReaderEventKind::GpiState { port, high: state == 1 }));
+                }
+                _ => {}
             }
-            let (connected, antenna) = (part.u8_at(0)? & 0x80 != 0, part.u16_at(1)?);
-            any |= connected;
-            let kind = ReaderEventKind::AntennaState { antenna, connected };
-            out.push(Reading::Reader(ReaderEvent {
-                source: self.source.clone(),
-                time: DeviceTime::None,
-                kind,
-            }));
         }
-        if !any {
-            out.truncate(begun);
+        if !antennas.iter().any(|told| matches!(told, ReaderEventKind::AntennaState { connected: true, .. }))
+        {
+            antennas.clear();
         }
+        out.extend(antennas.into_iter().chain(inputs).map(|kind| {
+            Reading::Reader(ReaderEvent { source: self.source.clone(), time: DeviceTime::None, kind })
+        }));
         Ok(())
     }
 

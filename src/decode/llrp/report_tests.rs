@@ -346,6 +346,24 @@ fn antennas_that_are_connected_are_told_where_any_is() {
 }
 
 #[test]
+fn inputs_are_told_as_they_stand_and_not_where_the_reader_does_not_know() {
+    let input = |port: u16, state: u8| tlv(225, &format!("{port:04x} 80 {state:02x}"));
+    let content = [tlv(287, "0000 0000"), input(1, 0), input(2, 1), input(3, 2)].concat();
+    let mut out = Vec::new();
+    decoder().decode(&message_of(12, &content), &mut out).unwrap();
+    let states: Vec<_> = out
+        .into_iter()
+        .map(|reading| match reading {
+            Reading::Reader(ReaderEvent { kind: ReaderEventKind::GpiState { port, high }, .. }) => {
+                (port, high)
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(states, [(1, false), (2, true)]);
+}
+
+#[test]
 fn a_readers_words_do_nothing_to_a_terminal_and_end() {
     let words = format!("{}{}", "6f6b1b5b324a9b", "41".repeat(400));
     let text = format!("{:04x} {words}", words.len() / 2);

@@ -29,6 +29,8 @@ const SURELY: f32 = 0.99;
 /// Of those that pass as surely as can be told, so many pass a beam that works and do not break it: the load is above
 /// or below it, or nothing passed after all. Assumed.
 const UNSEEN: f32 = 0.06;
+/// An answer takes no longer than this.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
 /// What passes within this of one another is one load.
 const LOAD: Duration = Duration::from_secs(5);
 /// A passage's moment is known to about this.
@@ -79,7 +81,21 @@ impl Beams {
                 (self.edges, self.since, self.passed) = (VecDeque::new(), at, None);
             }
         }
-        let edge = Edge { at, inside, broken };
+        self.put(Edge { at, inside, broken });
+    }
+
+    /// How a beam stands, as its reader answered: what changed while nobody listened was told to nobody. What it told
+    /// just before is newer than an answer that was on its way.
+    pub fn stands(&mut self, at: Timestamp, inside: bool, broken: bool) {
+        let last = self.edges.iter().rfind(|edge| edge.inside == inside);
+        let known = last.map_or(self.before[usize::from(inside)], |edge| edge.broken);
+        if known != broken && last.is_none_or(|edge| edge.at + ON_ITS_WAY < at) {
+            self.put(Edge { at, inside, broken });
+        }
+    }
+
+    fn put(&mut self, edge: Edge) {
+        let at = edge.at;
         if at < self.since || self.edges.contains(&edge) {
             return;
         }

@@ -97,23 +97,23 @@ impl Beams {
     }
 }
 
-fn joined(runs: Vec<Run>) -> Vec<Run> {
-    let mut joined: Vec<Run> = Vec::new();
-    for run in runs {
-        let last = joined.last_mut().filter(|last| {
-            let soon = |until: Timestamp| run.from.micros_after(until) <= BETWEEN_US;
-            last.until.is_some_and(soon) && last.broke.map(|broke| !broke) == run.broke
-        });
-        let Some(last) = last else {
-            joined.push(run);
-            continue;
-        };
-        let way = if last.broke[0] { 1 } else { -1 };
+/// Runs through one beam each, soon after one another, are one through both; those that are closest first, for who is
+/// past a beam is at the other one sooner than the next who comes.
+fn joined(mut runs: Vec<Run>) -> Vec<Run> {
+    let gap = |pair: &[Run]| {
+        let gap = pair[1].from.micros_after(pair[0].until?);
+        let other_one = pair[0].broke.map(|broke| !broke) == pair[1].broke;
+        (other_one && gap <= BETWEEN_US).then_some(gap)
+    };
+    loop {
+        let gaps = runs.windows(2).enumerate().filter_map(|(nth, pair)| Some((gap(pair)?, nth)));
+        let Some((_, nth)) = gaps.min() else { return runs };
+        let (first, then) = (runs[nth], runs.remove(nth + 1));
+        let way = if first.broke[0] { 1 } else { -1 };
         // The last step of it is still to come where something stands in the second.
-        let steps = way * if run.until.is_some() { 4 } else { 3 };
-        *last = Run { until: run.until, steps, broke: [true; 2], ..*last };
+        let steps = way * if then.until.is_some() { 4 } else { 3 };
+        runs[nth] = Run { until: then.until, steps, broke: [true; 2], ..first };
     }
-    joined
 }
 
 /// How far around: free, outer, both, inner.

@@ -65,6 +65,42 @@ fn steps_through_both_tell_a_way_and_gaps_and_hesitation_do_not_matter() {
     assert_eq!(two, [0, 0], "two people, each at one of them");
 }
 
+/// Of three that break one each in turn, those two are one that are closest.
+#[test]
+fn who_is_past_a_beam_is_soon_at_the_other() {
+    let mut beams = in_use();
+    heard(&mut beams, 0, "Oo       IiOo");
+    assert_eq!(says(&beams, 2_000, Direction::Out), Some(BeamsSay::Outward));
+    let mut beams = in_use();
+    heard(&mut beams, 0, "OoIi       Oo");
+    assert_eq!(says(&beams, 600, Direction::In), Some(BeamsSay::Inward));
+}
+
+/// Somebody stood in both, or in none, when the connection was lost, and it is otherwise when it is back.
+#[test]
+fn how_beams_stand_ends_what_nobody_heard_the_end_of() {
+    let mut beams = in_use();
+    heard(&mut beams, 0, "OI");
+    beams.stands(at(9_000), false, false);
+    beams.stands(at(9_000), true, false);
+    heard(&mut beams, 14_000, "IOio");
+    assert_eq!(says(&beams, 14_400, Direction::Out), Some(BeamsSay::Outward));
+    beams.stands(at(20_000), true, true);
+    assert_eq!(beams.near(at(20_000)).last().map(|run| (run.from, run.until)), Some((at(20_000), None)));
+}
+
+/// An answer that was on its way when a beam was broken, and one that says what is known.
+#[test]
+fn how_beams_stand_does_not_undo_what_they_told_just_before() {
+    let mut beams = in_use();
+    heard(&mut beams, 0, "O");
+    let before = beams.clone();
+    beams.stands(at(50), false, false);
+    beams.stands(at(5_000), false, true);
+    beams.stands(at(5_000), true, false);
+    assert_eq!(beams, before);
+}
+
 #[test]
 fn a_word_that_is_told_twice_or_in_another_order_is_the_same() {
     let edges = [(false, true, 0), (true, true, 200), (false, false, 400), (true, false, 600)];

@@ -23,7 +23,8 @@ use crate::telemetry::names;
 
 /// How long we wait for the reader's leave; it closes anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-// RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 12.1.1); the first is the least that can be asked for.
+// RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 12.1.1); the second is the least that can be asked for.
+const EVERYTHING: u8 = 0;
 const IDENTIFICATION: u8 = 1;
 const ANTENNA_PROPERTIES: u8 = 2;
 /// A reader warms up within minutes.
@@ -51,7 +52,7 @@ impl Session<'_> {
         let mut gate = self.intake.gate.clone();
         let mut pulse = Pulse::new(self.replaying);
         let doubts = self.doubts.clone();
-        let mut wanted = ANTENNA_PROPERTIES;
+        let mut wanted = if self.config.beams.is_empty() { ANTENNA_PROPERTIES } else { EVERYTHING };
         let mut ask_at = Some(Instant::now());
         loop {
             let next = tokio::select! {
@@ -126,8 +127,8 @@ impl Session<'_> {
         self.state(message).await
     }
 
-    /// How it is with the reader, as it says itself. That an antenna is not connected is the pipeline's, and that all are
-    /// again.
+    /// How it is with the reader, as it says itself. That an antenna is not connected is the pipeline's, that all are
+    /// again, and how the inputs stand that light barriers are on.
     async fn state(&mut self, told: Vec<u8>) -> Result<(), Ended> {
         let answer = match judged(&told, message::GET_READER_CONFIG) {
             Ok(answer) => answer,
@@ -140,12 +141,14 @@ impl Session<'_> {
         if let Some(celsius) = vendors::temperature(&answer.body) {
             self.show_temperature(celsius.into());
         }
+        let tells_beams =
+            !self.config.beams.is_empty() && answer.body.first(number::GPI_PORT_CURRENT_STATE).is_some();
         let mut antennas = answer.body.all(number::ANTENNA_PROPERTIES).peekable();
-        if antennas.peek().is_none() {
-            return Ok(());
-        }
-        let is_cut = antennas.any(|antenna| antenna.number("AntennaConnected") == Some(0));
-        match is_cut | std::mem::replace(&mut self.has_cut_antennas, is_cut) {
+        let antennas_changed = antennas.peek().is_some() && {
+            let is_cut = antennas.any(|antenna| antenna.number("AntennaConnected") == Some(0));
+            is_cut | std::mem::replace(&mut self.has_cut_antennas, is_cut)
+        };
+        match tells_beams || antennas_changed {
             true => self.forward(told).await,
             false => Ok(()),
         }

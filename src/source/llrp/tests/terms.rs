@@ -83,6 +83,12 @@ async fn inputs_with_light_barriers_are_switched_on_and_told_of() {
     holds(&settings, "00e1 0008 0001 80 02 00e1 0008 0003 80 02");
     bench.frame().await;
     assert_eq!(bench.link().await, LinkState::Up { replaying: false });
+    // What changed while nobody listened is asked for, with whatever else it tells.
+    let (kind, id, content) = reader.receive_any().await;
+    assert_eq!((kind, &content[..]), (2, &[0; 7][..]));
+    let told = message(12, id, &format!("{SUCCESS} 00e1 0008 0001 80 01 00e1 0008 0003 80 00"));
+    reader.send(&told).await;
+    assert_eq!(bench.frame().await, told);
 }
 
 /// An input that is switched off starts and stops nothing.
