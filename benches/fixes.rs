@@ -1,5 +1,6 @@
 //! A backlog of fixes that a real Mosquitto holds, through the whole daemon to their acknowledgement, against a client
-//! of the same library that receives and acknowledges and does nothing else.
+//! of the same library that receives and acknowledges and does nothing else, and against `mosquitto_sub`, where that is
+//! on the path.
 //!
 //! `cargo bench --bench fixes [-- FIXES]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto is the one on the path, or
 //! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
@@ -45,12 +46,22 @@ async fn main() -> Result<()> {
     println!("{bare:.0} fixes/s received and acknowledged by a bare client ({fixes})");
     broker.remember(CLIENT)?;
     broker.load(fixes)?;
+    let usual = usual(broker.port, fixes)?;
+    println!(
+        "{} by mosquitto_sub",
+        usual.map_or("not measured".to_owned(), |usual| format!("{usual:.0} fixes/s"))
+    );
+    if usual.is_some() {
+        broker.remember(CLIENT)?;
+        broker.load(fixes)?;
+    }
     let database = Database::make().await?;
     let durable = durable(folder.path(), &broker, fixes, database.as_ref()).await?;
     let beside = if database.is_some() { ", while forwarding" } else { "" };
     println!(
-        "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client",
-        durable / bare
+        "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client{}",
+        durable / bare,
+        usual.map_or(String::new(), |usual| format!(", {:.2} x mosquitto_sub", durable / usual))
     );
     Ok(())
 }
@@ -76,6 +87,20 @@ async fn bare(port: u16, fixes: u64) -> Result<f64> {
     client.try_disconnect()?;
     while events.poll().await.is_ok() {}
     Ok(fixes as f64 / took.as_secs_f64())
+}
+
+/// The broker's own client, whose words nobody reads; `None` where it is not there.
+fn usual(port: u16, fixes: u64) -> Result<Option<f64>> {
+    let mut command = Command::new("mosquitto_sub");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-i", CLIENT, "-c", "-q", "1"]);
+    command.args(["-t", "owntracks/#", "-F", "", "-C", &fixes.to_string()]).stdout(Stdio::null());
+    let began = Instant::now();
+    match command.status() {
+        Ok(status) => ensure!(status.success(), "mosquitto_sub: {status}"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Some(fixes as f64 / began.elapsed().as_secs_f64()))
 }
 
 /// The daemon, until every fix is acknowledged; and that each was taken once.

@@ -32,7 +32,7 @@ use hearing::{Observed, Point};
 pub use neighbours::NEXT_DOOR_DB;
 use neighbours::Neighbours;
 use rules::Compiled;
-use source::{Link, Source};
+use source::Source;
 use staleness::Staleness;
 use trackers::Trackers;
 
@@ -240,7 +240,7 @@ impl Cleaner {
                 if *replaying { "connected, catching up" } else { "connected" }
             }
             LinkState::Down { reason } => {
-                source.link = Link::Down;
+                source.go_down();
                 reason.as_str()
             }
         };
@@ -267,6 +267,12 @@ impl Cleaner {
         self.sources.iter().filter_map(|source| Some((&source.id, source.told.clock.utc_lead_us()?)))
     }
 
+    /// What the clocks of sources gain on ours each second, in seconds; `NaN` where that is not known yet.
+    pub fn clock_drifts(&self) -> impl Iterator<Item = (&SourceId, f64)> {
+        let told = self.sources.iter().filter(|source| source.told.clock.is_told());
+        told.map(|source| (&source.id, source.told.clock.drift().unwrap_or(f64::NAN)))
+    }
+
     /// Our clock has come to `now`: deadlines up to then are met. `now` must not be later than the
     /// receipt of a reading that is still to be given.
     pub fn tick(&mut self, now: Timestamp, out: &mut Cleaned) {
@@ -275,6 +281,9 @@ impl Cleaner {
         for index in order {
             if self.sources[index].pass(now) {
                 self.relink(index, "caught up", now, now, out);
+            }
+            for trouble in self.sources[index].clock_troubles(now, &self.clock_rules) {
+                self.trouble(index, trouble, now, out);
             }
         }
         for index in 0..self.points.len() {
@@ -288,7 +297,7 @@ impl Cleaner {
 
     /// When `tick` next has something to do, by our clock.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let sources = self.sources.iter().filter_map(Source::next_deadline);
+        let sources = self.sources.iter().filter_map(|source| source.next_deadline(&self.clock_rules));
         let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
         sources.chain(points).chain(self.trackers.next_deadline()).chain(self.staleness.next()).min()
     }

@@ -216,7 +216,7 @@ impl Cleaner {
     }
 
     /// Told when it is heard of: a reader that held it back has the trouble still, as far as anybody knows.
-    fn trouble(&mut self, index: usize, trouble: Trouble, received: Timestamp, out: &mut Cleaned) {
+    pub(super) fn trouble(&mut self, index: usize, trouble: Trouble, received: Timestamp, out: &mut Cleaned) {
         out.sightings.push(Sighting {
             source: self.sources[index].id.clone(),
             observed_at: received,

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock::ReaderClock;
+use super::clock::{ClockRules, ReaderClock};
 use super::doubt::Checks;
 use super::rows::{maybe_micros, micros};
 use crate::config::ReadRules;
 use crate::domain::epc::Epc;
 use crate::domain::ids::{Antenna, SourceId};
 use crate::domain::readings::TagRead;
-use crate::domain::sightings::{Seen, Sighting};
+use crate::domain::sightings::{Seen, Sighting, Trouble};
 use crate::domain::tag_filter::Refused;
 use crate::domain::time::Timestamp;
 
@@ -39,6 +39,8 @@ const FAR_BEHIND: Duration = Duration::from_secs(10);
 const REPLAY_WINDOW: Duration = Duration::from_secs(10);
 /// The delay of reports is remembered for one to two of these.
 const LAG_WINDOW: Duration = Duration::from_secs(15);
+/// What is wrong with its clock is said as often, for nothing else says that it still is.
+const CLOCK_TOLD_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Link {
@@ -85,6 +87,8 @@ pub(super) struct Source {
     pub connections: u64,
     /// Why it is away, as it was last said.
     pub why_down: String,
+    /// When it was last said what is wrong with its clock.
+    clock_told: Option<Timestamp>,
     pub dirty: bool,
 }
 
@@ -133,6 +137,7 @@ impl Source {
             beams: Vec::new(),
             connections: 0,
             why_down: String::new(),
+            clock_told: None,
             dirty: false,
         }
     }
@@ -193,6 +198,10 @@ impl Source {
         self.pass(at);
     }
 
+    pub fn go_down(&mut self) {
+        (self.link, self.clock_told) = (Link::Down, None);
+    }
+
     /// Our clock has come to `now`. Returns whether this ended a replay.
     pub fn pass(&mut self, now: Timestamp) -> bool {
         let idle = matches!(self.link, Link::Replaying(_)) && now >= self.last_received + CAUGHT_UP;
@@ -205,9 +214,31 @@ impl Source {
         idle
     }
 
-    /// When our clock will next change something here: the end of a silent replay.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        matches!(self.link, Link::Replaying(_)).then(|| self.last_received + CAUGHT_UP)
+    /// When our clock will next change something here: the end of a silent replay, or that its clock is to be told of
+    /// again.
+    pub fn next_deadline(&self, rules: &ClockRules) -> Option<Timestamp> {
+        match self.link {
+            Link::Replaying(_) => Some(self.last_received + CAUGHT_UP),
+            Link::Live if self.troubles(rules).next().is_some() => {
+                Some(self.clock_told.map_or(self.live_since, |told| told + CLOCK_TOLD_EVERY))
+            }
+            Link::Live | Link::Down => None,
+        }
+    }
+
+    fn troubles(&self, rules: &ClockRules) -> impl Iterator<Item = Trouble> {
+        self.told.clock.troubles(rules.ahead_tolerance)
+    }
+
+    /// What is wrong with its clock, where that is to be told by now.
+    pub fn clock_troubles(&mut self, now: Timestamp, rules: &ClockRules) -> Vec<Trouble> {
+        let lately = self.clock_told.is_some_and(|told| (told..told + CLOCK_TOLD_EVERY).contains(&now));
+        if !self.live() || lately {
+            return Vec::new();
+        }
+        let troubles: Vec<Trouble> = self.troubles(rules).collect();
+        self.clock_told = (!troubles.is_empty()).then_some(now);
+        troubles
     }
 
     /// How its link is, as it is told on.

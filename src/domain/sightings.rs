@@ -1,5 +1,7 @@
 //! What cleaning made of many readings: something that really happened, said once.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -8,7 +10,7 @@ use super::epc::Epc;
 use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
 use super::motion::Motion;
 use super::readings::{Fix, Quality, ReaderEventKind, Sample};
-use super::time::Timestamp;
+use super::time::{Timestamp, roughly};
 
 /// A sighting with its clocks. `late`: it does not move what is last known.
 #[derive(Clone, PartialEq, Debug)]
@@ -113,6 +115,11 @@ pub enum Trouble {
     Exception { message: String },
     #[error("somebody else tried to connect to it")]
     Contended,
+    /// As its times show, not in its words.
+    #[error("its clock is {} {} ours", roughly(Duration::from_secs(ahead_s.unsigned_abs())), if *ahead_s > 0 { "ahead of" } else { "behind" })]
+    ClockOff { ahead_s: i64 },
+    #[error("its clock {} {:.1} s an hour", if *ppm > 0 { "gains" } else { "loses" }, f64::from(ppm.abs()) * 0.0036)]
+    ClockDrift { ppm: i32 },
 }
 
 impl Trouble {
@@ -139,6 +146,8 @@ impl Trouble {
             Self::BufferOverflow => "overflow",
             Self::Exception { .. } => "exception",
             Self::Contended => "contended",
+            Self::ClockOff { .. } => "clock",
+            Self::ClockDrift { .. } => "clock-drift",
         }
     }
 }

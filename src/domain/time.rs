@@ -86,6 +86,16 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// A length of time as people say it when little hangs on it.
+pub fn roughly(time: Duration) -> String {
+    match time.as_secs() {
+        secs @ 0..=119 => format!("{secs} s"),
+        secs @ 120..=7_199 => format!("{} min", secs / 60),
+        secs @ 7_200..=172_799 => format!("{} h", secs / 3600),
+        secs => format!("{} days", secs / 86_400),
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {

@@ -283,6 +283,9 @@ impl Core {
         for (source, lead_us) in self.cleaner.clock_leads() {
             telemetry::clock_lead(source, lead_us);
         }
+        for (source, drift) in self.cleaner.clock_drifts() {
+            telemetry::clock_drift(source, drift);
+        }
         for (key, value) in std::mem::take(&mut self.followed) {
             batch.state.push(StateRow { kind: StateKind::Followed, key, value });
         }

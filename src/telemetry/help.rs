@@ -164,6 +164,11 @@ const HELP: &[(&str, Kind, &str)] = &[
         "Degrees Celsius inside the reader, where it can be asked; NaN while it is away",
     ),
     (names::READER_CLOCK_LEAD, Gauge, "How far the reader's clock runs ahead of ours"),
+    (
+        names::READER_CLOCK_DRIFT,
+        Gauge,
+        "What the reader's clock gains on ours, from ten minutes after it connected",
+    ),
     (names::LLRP_LOSSES, Counter, "LLRP connections that failed or were lost, by reason"),
     (
         names::LLRP_TURNED_AWAY,

@@ -138,6 +138,11 @@ pub fn reader_trouble(source: &SourceId, trouble: &Trouble) {
     counter!(names::READER_TROUBLES, "source" => source.to_string(), "what" => what).increment(1);
 }
 
+/// What a reader's clock gains on ours each second, in seconds.
+pub fn clock_drift(source: &SourceId, drift: f64) {
+    gauge!(names::READER_CLOCK_DRIFT, "source" => source.to_string()).set(drift);
+}
+
 /// How far a reader's clock runs ahead of ours.
 pub fn clock_lead(source: &SourceId, lead_us: i64) {
     gauge!(names::READER_CLOCK_LEAD, "source" => source.to_string()).set(lead_us as f64 / 1e6);

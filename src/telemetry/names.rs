@@ -173,5 +173,7 @@ pub const READER_ANTENNA_CONNECTED: &str = "tallyman_reader_antenna_connected";
 pub const READER_TROUBLES: &str = "tallyman_reader_troubles_total";
 /// How far a reader's clock runs ahead of ours; of a reader without a calendar, not told.
 pub const READER_CLOCK_LEAD: &str = "tallyman_reader_clock_lead_seconds";
+/// What a reader's clock gains on ours each second, in seconds; of a reader without a calendar, its uptime.
+pub const READER_CLOCK_DRIFT: &str = "tallyman_reader_clock_drift_ratio";
 /// Degrees Celsius inside it; only of readers that can be asked (Impinj), and NaN while they are away.
 pub const READER_TEMPERATURE: &str = "tallyman_reader_temperature_celsius";

@@ -9,6 +9,7 @@ use super::cause::Cause;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId};
+use crate::domain::time::roughly;
 
 /// What is told of it moves by a percent or two with temperature and load: it is over when it is this much above.
 const RECOVERED_PERCENT: f64 = 5.0;
@@ -45,7 +46,7 @@ impl Tracker {
         let Some(asset) = asset.filter(|_| ahead_us != 0) else {
             return self.alerts.condition(&key, None, cause, out);
         };
-        let off = days(ahead_us.unsigned_abs());
+        let off = roughly(Duration::from_micros(ahead_us.unsigned_abs()));
         let (way, means) = match ahead_us > 0 {
             true => ("ahead", "that is taken off what it says"),
             false => ("behind", "its fixes are set aside as too old"),
@@ -74,14 +75,5 @@ impl Tracker {
         let battery = self.assets.get(asset)?.current.battery.as_deref()?;
         let bound = if stands { low + RECOVERED_PERCENT } else { low };
         (battery.device == *device && battery.percent < bound).then(|| (asset.clone(), battery.percent, low))
-    }
-}
-
-fn days(us: u64) -> String {
-    let minutes = us / 60_000_000;
-    match minutes {
-        0..=119 => format!("{minutes} min"),
-        120..=2879 => format!("{} h", minutes / 60),
-        _ => format!("{} days", minutes / 1440),
     }
 }

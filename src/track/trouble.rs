@@ -40,7 +40,7 @@ impl Tracker {
         let details = Details {
             site: self.topology.site_of_source(source).cloned(),
             severity: Severity::Warning,
-            summary: format!("{source} says: {trouble}{}", advice(trouble)),
+            summary: format!("{source}{} {trouble}{}", by_whom(trouble), advice(trouble)),
             pending: Duration::ZERO,
             episode: 0,
         };
@@ -62,6 +62,14 @@ impl Tracker {
     }
 }
 
+/// Of its clock it says nothing itself.
+fn by_whom(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::ClockOff { .. } | Trouble::ClockDrift { .. } => ":",
+        _ => " says:",
+    }
+}
+
 /// What to do about it, after what the reader says.
 fn advice(trouble: &Trouble) -> &'static str {
     match trouble {
@@ -72,6 +80,14 @@ fn advice(trouble: &Trouble) -> &'static str {
         Trouble::Exception { .. } => "",
         Trouble::Contended => {
             ", and it serves one client: is there a second daemon, or a tool that somebody uses?"
+        }
+        Trouble::ClockOff { .. } => {
+            "; that is taken off what it says, but what it holds while its clock is put right is not: \
+             let it have its time from a server (NTP)"
+        }
+        Trouble::ClockDrift { .. } => {
+            ", more than a clock does that is sound; that is followed while it is connected: let it have its time from a \
+             server (NTP), or replace it"
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClockFault, ClockRules};
 use crate::domain::readings::DeviceTime;
+use crate::domain::sightings::Trouble;
 use crate::domain::time::Timestamp;
 
 /// Jitter of delivery: a lead is raised by this much at once, without confirmation.
@@ -19,6 +20,13 @@ const DRIFT_WINDOW_US: i64 = 60_000_000;
 const DRIFT_READS: u32 = 8;
 const DRIFT_SPREAD_US: i64 = 5_000_000;
 const DRIFT_US: i64 = 500_000;
+
+/// It drifts faster than any crystal: what a window tells beyond that is a step, theirs or ours.
+const MOST_DRIFT: i64 = 1_000_000 / 1000;
+/// From where a drift is known: some milliseconds of delivery are 20 ppm of it.
+const DRIFT_KNOWN_US: i64 = 600_000_000;
+/// Crystals are right to 100 ppm, over all temperatures (assumed).
+const MANY_PPM: i32 = 200;
 
 /// Consecutive readings that say the same of a lead that we do not believe yet.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -71,6 +79,35 @@ impl Drift {
     }
 }
 
+/// What a lead was, by a window of readings or a connection.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Mark {
+    at_us: i64,
+    lead_us: i64,
+}
+
+/// How fast a scale drifts: from the first to the last of the marks that no step lies between.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Course(Option<(Mark, Mark)>);
+
+impl Course {
+    fn note(&mut self, mark: Mark) {
+        let goes_on = |last: &Mark| {
+            let passed_us = mark.at_us.saturating_sub(last.at_us);
+            passed_us >= 0 && (mark.lead_us - last.lead_us).abs() <= DRIFT_US + passed_us / MOST_DRIFT
+        };
+        let from = self.0.filter(|(_, last)| goes_on(last)).map_or(mark, |(first, _)| first);
+        self.0 = Some((from, mark));
+    }
+
+    /// What it gains on our clock each second, in seconds.
+    fn drift(&self) -> Option<f64> {
+        let (first, last) = self.0?;
+        let passed_us = last.at_us - first.at_us;
+        (passed_us >= DRIFT_KNOWN_US).then(|| (last.lead_us - first.lead_us) as f64 / passed_us as f64)
+    }
+}
+
 /// One scale of time of a reader: its UTC, or its uptime.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct Scale {
@@ -80,11 +117,15 @@ struct Scale {
     newest_us: Option<i64>,
     step: Step,
     drift: Drift,
+    #[serde(default)]
+    course: Course,
 }
 
 impl Scale {
-    fn set(&mut self, lead_us: i64) {
-        *self = Self { lead_us: Some(lead_us), told: true, ..Self::default() };
+    fn set(&mut self, lead_us: i64, received: Timestamp) {
+        let mut course = Course::default();
+        course.note(Mark { at_us: received.as_micros(), lead_us });
+        *self = Self { lead_us: Some(lead_us), told: true, course, ..Self::default() };
     }
 
     fn observe(
@@ -106,6 +147,9 @@ impl Scale {
         self.step.clear();
         self.newest_us = Some(self.newest_us.unwrap_or(device_us).max(device_us));
         let drifted = self.drift.note(apparent, received.as_micros());
+        if let Some(lead_us) = drifted.filter(|_| live) {
+            self.course.note(Mark { at_us: received.as_micros(), lead_us });
+        }
         let lead = match drifted {
             Some(found) if found.saturating_sub(lead).saturating_abs() > DRIFT_US => found,
             _ => lead,
@@ -126,7 +170,7 @@ impl Scale {
         let apparent = device_us.saturating_sub(received.as_micros());
         match self.step.suggest(apparent, rules.confirmations) {
             Some(lead) => {
-                self.set(lead);
+                self.set(lead, received);
                 self.newest_us = Some(device_us);
                 Ok(Timestamp::from_micros(device_us.saturating_sub(lead)))
             }
@@ -149,12 +193,33 @@ impl ReaderClock {
         self.utc.lead_us
     }
 
+    /// Whether it told any time.
+    pub fn is_told(&self) -> bool {
+        self.utc.lead_us.or(self.uptime.lead_us).is_some()
+    }
+
+    /// What its clock gains on ours each second, in seconds: of its calendar, or of the time since it was switched on.
+    pub fn drift(&self) -> Option<f64> {
+        self.utc.course.drift().or_else(|| self.uptime.course.drift())
+    }
+
+    /// What is wrong with it that somebody should put right: its calendar is off by more than `tolerance`, or it runs
+    /// faster or slower than clocks do.
+    pub fn troubles(&self, tolerance: Duration) -> impl Iterator<Item = Trouble> {
+        let off_s = self.utc.lead_us.unwrap_or(0) / 1_000_000;
+        let off =
+            (off_s.unsigned_abs() > tolerance.as_secs()).then_some(Trouble::ClockOff { ahead_s: off_s });
+        let ppm = self.drift().map_or(0, |drift| (drift * 1e6) as i32);
+        let drifts = (ppm.abs() >= MANY_PPM).then_some(Trouble::ClockDrift { ppm });
+        off.into_iter().chain(drifts)
+    }
+
     /// The reader's clock at the moment it connected.
     pub fn connected(&mut self, time: DeviceTime, received: Timestamp) {
         match time {
-            DeviceTime::Utc(at) => self.utc.set(at.micros_after(received)),
+            DeviceTime::Utc(at) => self.utc.set(at.micros_after(received), received),
             DeviceTime::Uptime(us) => {
-                self.uptime.set(uptime_us(us).saturating_sub(received.as_micros()));
+                self.uptime.set(uptime_us(us).saturating_sub(received.as_micros()), received);
             }
             DeviceTime::None => {}
         }
@@ -226,6 +291,62 @@ mod tests {
             let observed = clock.observe(utc(*told), at(*received), live, &RULES);
             assert_eq!(observed.ok(), expect.map(at), "told {told} at {received}");
         }
+    }
+
+    /// Reads of a clock that gains so many ppm from its connection on, one in five seconds, delivered within 20 ms.
+    fn runs(clock: &mut ReaderClock, of: fn(i64) -> DeviceTime, ppm: i64, from_s: i64, until_s: i64) {
+        for second in (from_s..until_s).step_by(5) {
+            let gained_us = (second - from_s) * ppm;
+            let device = of(at(second).as_micros() + gained_us - second % 20_000);
+            clock.observe(device, at(second), true, &RULES).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_drift_is_known_after_ten_minutes_of_a_calendar_and_of_an_uptime() {
+        let calendar = |us| DeviceTime::Utc(Timestamp::from_micros(us));
+        let uptime = |us: i64| DeviceTime::Uptime(us as u64 - 1_600_000_000_000_000);
+        let scales: [fn(i64) -> DeviceTime; 2] = [calendar, uptime];
+        for of in scales {
+            for ppm in [-300, -40, 0, 40, 300] {
+                let mut clock = ReaderClock::default();
+                clock.connected(of(at(0).as_micros()), at(0));
+                runs(&mut clock, of, ppm, 0, 500);
+                assert_eq!(clock.drift(), None);
+                runs(&mut clock, of, ppm, 0, 4000);
+                let told = clock.drift().unwrap() * 1e6;
+                assert!((told - ppm as f64).abs() < 20.0, "{told} of {ppm}");
+                let troubles = clock.troubles(RULES.ahead_tolerance).count();
+                assert_eq!(troubles, usize::from(ppm.abs() == 300), "{ppm}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_of_either_clock_is_no_drift() {
+        let calendar = |us| DeviceTime::Utc(Timestamp::from_micros(us));
+        for step_s in [-10, -1, 1, 10] {
+            let mut clock = ReaderClock::default();
+            clock.connected(utc(0), at(0));
+            runs(&mut clock, calendar, 0, 0, 2000);
+            for second in (2000..4000).step_by(5) {
+                clock.observe(utc(second + step_s), at(second), true, &RULES).unwrap();
+            }
+            let told = clock.drift().unwrap() * 1e6;
+            assert!(told.abs() < 20.0, "{told} after a step of {step_s} s");
+        }
+    }
+
+    #[test]
+    fn a_calendar_that_is_far_off_is_a_trouble() {
+        let troubled = |lead_s: i64| {
+            let mut clock = ReaderClock::default();
+            clock.connected(utc(lead_s), at(0));
+            clock.troubles(RULES.ahead_tolerance).collect::<Vec<_>>()
+        };
+        assert_eq!(troubled(300), []);
+        assert_eq!(troubled(301), [Trouble::ClockOff { ahead_s: 301 }]);
+        assert_eq!(troubled(-86_400), [Trouble::ClockOff { ahead_s: -86_400 }]);
     }
 
     #[test]

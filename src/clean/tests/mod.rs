@@ -151,7 +151,7 @@ enum Step {
     Replaying(i64),
     Down(i64),
     Tick(i64),
-    /// The reader's clock is 1000 s ahead of ours.
+    /// The reader's clock is 100 s ahead of ours.
     Connected(i64),
     Read(&'static str, Antenna, i64, i64),
     Antenna(Antenna, bool, i64),
@@ -165,7 +165,7 @@ enum Step {
     Sample(i64, f64),
 }
 
-const READER_LEAD_MS: i64 = 1_000_000;
+const READER_LEAD_MS: i64 = 100_000;
 
 impl Step {
     fn at(&self) -> Timestamp {

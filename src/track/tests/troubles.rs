@@ -50,3 +50,19 @@ fn a_trouble_outlives_a_restart_and_then_ends() {
     world.until(711);
     assert!(!world.is_firing(Rule::ReaderTrouble, "r1/overflow"));
 }
+
+#[test]
+fn of_a_clock_it_is_said_how_it_is_and_what_to_do() {
+    let mut world = World::new();
+    let cases = [
+        (Trouble::ClockOff { ahead_s: -172_900 }, "clock", "r1: its clock is 2 days behind ours; "),
+        (Trouble::ClockOff { ahead_s: 400 }, "clock", "r1: its clock is 6 min ahead of ours; "),
+        (Trouble::ClockDrift { ppm: -500 }, "clock-drift", "r1: its clock loses 1.8 s an hour, more than "),
+    ];
+    for (trouble, what, expected) in cases {
+        says(&mut world, 10, trouble);
+        let key = AlertKey::new(Rule::ReaderTrouble, format!("r1/{what}"));
+        let summary = &world.tracker.alerts.open(&key).unwrap().summary;
+        assert!(summary.starts_with(expected) && summary.contains("(NTP)"), "{summary}");
+    }
+}
