@@ -25,7 +25,7 @@ use super::trend::Trend;
 use crate::config::{LimitConfig, LimitKind, PointChecks};
 use crate::domain::ids::{DeviceId, LimitId, PointId};
 use crate::domain::readings::{Quality, Sample};
-use crate::domain::sightings::{ConditionChange, Episode, Seen};
+use crate::domain::sightings::{ConditionChange, Episode, Measure, Seen};
 use crate::domain::time::Timestamp;
 
 mod reporting;
@@ -79,6 +79,8 @@ pub(super) struct SensorPoint {
 struct LimitState {
     limit: LimitId,
     stage: Stage,
+    #[serde(default, skip_serializing_if = "Measure::is_value")]
+    measure: Measure,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -109,6 +111,11 @@ struct Over {
 }
 
 impl Over {
+    fn ended(self, began_at: Timestamp, peak: Mark, measure: Measure) -> Episode {
+        let over_s = Some(self.known.as_secs_f64());
+        Episode::Ended { began_at, peak: peak.value, peak_at: peak.at, measure, over_s }
+    }
+
     fn then(self, at: Timestamp, is_over: bool) -> Self {
         let since = self.last.map_or(Duration::ZERO, |last| at.since(last));
         Self { known: self.known + since, last: is_over.then_some(at) }
@@ -164,12 +171,30 @@ impl SensorPoint {
         kept.max().unwrap_or(Timestamp::MIN)
     }
 
-    /// Takes up the limits as they are now; an excursion over one that is no more is forgotten.
-    pub fn set_rules(&mut self, rules: Arc<[LimitConfig]>) {
-        let before = self.limits.len();
-        self.limits.retain(|state| rules.iter().any(|rule| rule.name == state.limit));
-        self.dirty |= self.limits.len() != before;
+    /// Takes up the limits as they are now. Returns whether there is something of one that is no more: see
+    /// [`SensorPoint::withdraw`].
+    pub fn set_rules(&mut self, rules: Arc<[LimitConfig]>) -> bool {
         self.rules = rules;
+        self.limits.iter().any(|state| !self.has(&state.limit))
+    }
+
+    fn has(&self, limit: &LimitId) -> bool {
+        self.rules.iter().any(|rule| rule.name == *limit)
+    }
+
+    /// An excursion over a limit that is no more ends with it.
+    pub fn withdraw(&mut self, seen: &mut Vec<Seen>) {
+        let (kept, withdrawn) =
+            std::mem::take(&mut self.limits).into_iter().partition(|state| self.has(&state.limit));
+        self.limits = kept;
+        for LimitState { limit, stage, measure } in withdrawn {
+            self.dirty = true;
+            if let Stage::Exceeded { began, peak, over, .. } = stage {
+                let (device, point) = (self.device.clone(), self.point.clone());
+                let change = over.ended(began, peak, measure);
+                seen.push(Seen::Condition(ConditionChange { device, point, limit, change }));
+            }
+        }
     }
 
     /// What a sample says. Returns whether it is late: older than one that was judged.
@@ -250,7 +275,10 @@ impl SensorPoint {
                 (Some(place), None) => {
                     self.limits.remove(place);
                 }
-                (None, Some(stage)) => self.limits.push(LimitState { limit: rule.name.clone(), stage }),
+                (None, Some(stage)) => {
+                    let (limit, measure) = (rule.name.clone(), rule.kind.measure());
+                    self.limits.push(LimitState { limit, stage, measure });
+                }
                 (None, None) => {}
             }
             self.dirty |= before != after;
@@ -295,14 +323,7 @@ fn next(
         Some(Stage::Exceeded { began, peak, clearing, over: was }) => {
             let (clearing, over) = (clearing.unwrap_or(Clearing(at)), was.then(at, false));
             if at >= clearing.0 + rule.off_delay {
-                let ended = Episode::Ended {
-                    began_at: began,
-                    peak: peak.value,
-                    peak_at: peak.at,
-                    measure: rule.kind.measure(),
-                    over_s: Some(over.known.as_secs_f64()),
-                };
-                return (None, Some(ended));
+                return (None, Some(over.ended(began, peak, rule.kind.measure())));
             }
             (Some(Stage::Exceeded { began, peak, clearing: Some(clearing), over }), None)
         }

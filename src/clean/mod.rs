@@ -142,6 +142,8 @@ pub struct Cleaner {
     class_limits: BTreeMap<DeviceId, Vec<ClassLimit>>,
     /// Sensors that were restored, whose class is not known again yet.
     unreviewed: BTreeSet<DeviceId>,
+    /// Points with an excursion over a limit that is no more.
+    withdrawn: BTreeSet<(DeviceId, PointId)>,
     /// Rows of subjects that the rules no longer have.
     orphans: Vec<crate::domain::state::StateRow>,
     seen: Vec<Observed>,
@@ -165,6 +167,7 @@ impl Cleaner {
             staleness: Staleness::default(),
             class_limits: BTreeMap::new(),
             unreviewed: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
             orphans: Vec::new(),
             seen: Vec::new(),
         };
@@ -293,13 +296,16 @@ impl Cleaner {
             self.put_out(index, now, out);
         }
         self.pass_staleness(now, out);
+        self.pass_withdrawn(now, out);
     }
 
     /// When `tick` next has something to do, by our clock.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sources = self.sources.iter().filter_map(|source| source.next_deadline(&self.clock_rules));
         let points = self.points.iter().filter_map(|point| point.next_deadline(&self.sources));
-        sources.chain(points).chain(self.trackers.next_deadline()).chain(self.staleness.next()).min()
+        let at_once = (!self.withdrawn.is_empty()).then_some(Timestamp::MIN);
+        let others = self.trackers.next_deadline().into_iter().chain(self.staleness.next()).chain(at_once);
+        sources.chain(points).chain(others).min()
     }
 
     /// A source's link changed: said, and told to its read points.

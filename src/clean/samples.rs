@@ -7,7 +7,7 @@ use super::condition::SensorPoint;
 use super::rules::Compiled;
 use super::{Cleaned, Cleaner};
 use crate::config::LimitConfig;
-use crate::domain::ids::{DeviceId, PointId};
+use crate::domain::ids::{DeviceId, PointId, SourceId};
 use crate::domain::readings::Sample;
 use crate::domain::register::ClassLimit;
 use crate::domain::sightings::{Seen, Sighting};
@@ -41,19 +41,47 @@ impl Cleaner {
         self.renew_limits(|of| of == device);
     }
 
-    /// An excursion over a limit that is no more is forgotten.
+    /// An excursion over a limit that is no more ends with the next tick.
     pub(super) fn renew_limits(&mut self, concerns: impl Fn(&DeviceId) -> bool) {
         for ((device, point), sensor) in &mut self.sensors {
             if !concerns(device) {
                 continue;
             }
-            let clean = !sensor.dirty;
-            sensor.set_rules(limits(&self.rules, &self.class_limits, device, point));
-            sensor.checks = self.rules.checks(device, point);
-            if clean && sensor.dirty {
-                self.dirty_sensors.push((device.clone(), point.clone()));
+            if sensor.set_rules(limits(&self.rules, &self.class_limits, device, point)) {
+                self.withdrawn.insert((device.clone(), point.clone()));
             }
+            sensor.checks = self.rules.checks(device, point);
         }
+    }
+
+    pub(super) fn pass_withdrawn(&mut self, now: Timestamp, out: &mut Cleaned) {
+        for key in std::mem::take(&mut self.withdrawn) {
+            self.of_sensor(&key, now, out, SensorPoint::withdraw);
+        }
+    }
+
+    /// What is said of a point that nobody read just now.
+    pub(super) fn of_sensor(
+        &mut self,
+        key: &(DeviceId, PointId),
+        at: Timestamp,
+        out: &mut Cleaned,
+        says: impl FnOnce(&mut SensorPoint, &mut Vec<Seen>),
+    ) {
+        let Some(sensor) = self.sensors.get_mut(key) else { return };
+        let (clean, was_stale, mut seen) = (!sensor.dirty, sensor.stale, Vec::new());
+        says(sensor, &mut seen);
+        self.staleness.stale += usize::from(sensor.stale && !was_stale);
+        // A point without a source of this run goes by its device's name, as a device with a line of its own does.
+        let source = sensor.silence.heard.map(|(_, source)| self.sources[source].id.clone());
+        let source = source.unwrap_or_else(|| SourceId::new(key.0.as_str()));
+        if clean && sensor.dirty {
+            self.dirty_sensors.push(key.clone());
+        }
+        out.sightings.extend(seen.into_iter().map(|what| {
+            let observed_at = if let Seen::Sample(sample) = &what { sample.observed_at } else { at };
+            Sighting { source: source.clone(), observed_at, received_at: at, late: false, what }
+        }));
     }
 
     pub(super) fn sample(

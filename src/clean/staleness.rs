@@ -5,12 +5,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::source::Source;
 use super::{Cleaned, Cleaner};
 use crate::domain::ids::{DeviceId, PointId, SourceId};
-use crate::domain::sightings::{Seen, Sighting};
 use crate::domain::time::Timestamp;
 
 type Key = (DeviceId, PointId);
@@ -29,7 +29,7 @@ pub(super) struct Staleness {
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Silence {
     /// When it was read last by our clock, and by which source.
-    heard: Option<(Timestamp, usize)>,
+    pub heard: Option<(Timestamp, usize)>,
     /// How often that source had thrown answers away by then.
     drops: u64,
     is_armed: bool,
@@ -79,7 +79,10 @@ impl Cleaner {
         restored.sort_unstable();
         for key in restored {
             match self.rules.stale_after(&key) {
-                None => self.fall_silent(&key, now, out),
+                None => {
+                    self.fall_silent(&key, now, out);
+                    self.forget_limits(key);
+                }
                 Some(after) => {
                     if let Some(sensor) = self.sensors.get_mut(&key).filter(|sensor| !sensor.silence.is_armed)
                     {
@@ -116,24 +119,20 @@ impl Cleaner {
         }
     }
 
+    /// Of a point that the configuration no longer has, no limit is either.
+    fn forget_limits(&mut self, key: Key) {
+        if self.sensors.get_mut(&key).is_some_and(|sensor| sensor.set_rules(Arc::from([]))) {
+            self.withdrawn.insert(key);
+        }
+    }
+
     fn fall_silent(&mut self, key: &Key, at: Timestamp, out: &mut Cleaned) {
         let Some(sensor) = self.sensors.get_mut(key) else { return };
-        let (clean, was_stale, mut seen) = (!sensor.dirty, sensor.stale, Vec::new());
         if let Some((_, source)) = sensor.silence.heard {
             sensor.heard_by(self.sources[source].connections);
         }
-        sensor.fall_silent(self.rules.stale_after(key).is_none(), &mut seen);
-        self.staleness.stale += usize::from(sensor.stale && !was_stale);
-        // A point without a source of this run goes by its device's name, as a device with a line of its own does.
-        let source = sensor.silence.heard.map(|(_, source)| self.sources[source].id.clone());
-        let source = source.unwrap_or_else(|| SourceId::new(key.0.as_str()));
-        if clean && sensor.dirty {
-            self.dirty_sensors.push(key.clone());
-        }
-        out.sightings.extend(seen.into_iter().map(|what| {
-            let observed_at = if let Seen::Sample(sample) = &what { sample.observed_at } else { at };
-            Sighting { source: source.clone(), observed_at, received_at: at, late: false, what }
-        }));
+        let is_gone = self.rules.stale_after(key).is_none();
+        self.of_sensor(key, at, out, |sensor, seen| sensor.fall_silent(is_gone, seen));
     }
 
     /// Points that were read once and are not any more.

@@ -357,7 +357,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    fn is_value(&self) -> bool {
+    pub fn is_value(&self) -> bool {
         *self == Self::Value
     }
 }

@@ -139,6 +139,10 @@ impl Tracker {
 
     pub(super) fn condition(&mut self, change: ConditionChange, cause: &Cause, out: &mut Vec<Event>) {
         let ConditionChange { device, point, limit, change: episode } = change;
+        // The end may be said of what is no longer read: only its row knows through what it once spoke.
+        let spoke = self.sensors.source_of(&key(&device, &point));
+        let source = spoke.filter(|_| matches!(episode, Episode::Ended { .. })).unwrap_or(&cause.source);
+        let cause = &Cause { source: source.clone(), ..cause.clone() };
         let (site, subject, zone) = self.sensor_place(&device, cause);
         let (began, began_at) = match episode {
             Episode::Began { began_at, .. } => (true, began_at),
@@ -244,7 +248,8 @@ impl Tracker {
         }
     }
 
-    /// What is said of limits that neither the configuration nor the class has any longer ends.
+    /// What is said of limits that neither the configuration nor the class has any longer ends. What was exposed
+    /// meanwhile is told with the excursion's end, which cleaning says.
     pub(super) fn end_orphaned_conditions(&mut self, cause: &Cause, out: &mut Vec<Event>) {
         let exceeded = self.sensors.rows.values().filter(|row| !row.current.exceeded.is_empty());
         let exceeded: Vec<(DeviceId, PointId, Vec<String>)> = exceeded
@@ -257,9 +262,6 @@ impl Tracker {
                 .partition(|limit| self.limit_severity(&device, &point, &LimitId::new(limit)).is_some());
             standing.extend(kept.iter().map(|limit| format!("{}/{limit}", key(&device, &point))));
             let key = key(&device, &point);
-            for limit in &gone {
-                self.sensors.end_exposure(&key, limit);
-            }
             if let Some(row) = self.sensors.rows.get_mut(&key).filter(|_| !gone.is_empty()) {
                 row.current.exceeded = kept;
                 self.sensors.dirty.insert(key);

@@ -1,7 +1,8 @@
 //! Values that nobody reads any more.
 
 use super::*;
-use crate::config::{PointChecks, Reporting};
+use crate::config::{LimitConfig, LimitKind, PointChecks, Reporting};
+use crate::domain::alerts::Severity;
 use crate::domain::readings::Quality;
 use crate::domain::state::StateKind;
 
@@ -115,4 +116,56 @@ fn after_a_restart_what_should_be_read_has_its_time_and_what_nobody_reads_is_sta
     );
     let (at_once, _) = restarted(&rules());
     assert_eq!(at_once, ["1000 Stale of cold-room"]);
+}
+
+/// Whoever takes out a limit, or the point itself, does not leave an excursion open for ever.
+#[test]
+fn an_excursion_over_a_limit_that_is_no_more_ends_with_it() {
+    let limited = || {
+        let limit = LimitConfig {
+            device: COLD.into(),
+            point: "temperature".into(),
+            name: "hi".into(),
+            kind: LimitKind::High,
+            threshold: 8.0,
+            deadband: 0.5,
+            on_delay: Duration::ZERO,
+            off_delay: Duration::ZERO,
+            severity: Severity::Warning,
+        };
+        Rules { limits: vec![limit], ..stale_after_a_minute() }
+    };
+    let exceeded = || {
+        let mut cleaner = Cleaner::new(&limited(), &intake());
+        let found = told(&mut cleaner, &[(0, Some(9.0)), (10, Some(11.0)), (20, Some(10.0))], []);
+        assert_eq!(found.iter().filter(|line| line.contains("Began")).count(), 1, "{found:?}");
+        cleaner
+    };
+    let ended = |found: &[String]| -> Vec<String> {
+        found.iter().filter(|line| line.contains("Ended")).cloned().collect()
+    };
+    // While it runs: with the next tick, once.
+    let mut cleaner = exceeded();
+    cleaner.set_rules(&stale_after_a_minute());
+    assert_eq!(cleaner.next_deadline(), Some(Timestamp::MIN));
+    let told_of = ended(&told(&mut cleaner, &[], [21, 22]));
+    assert!(told_of.len() == 1 && told_of[0].contains("peak: 11.0"), "{told_of:?}");
+    assert!(ended(&told(&mut cleaner, &[(30, Some(5.0))], [31])).is_empty());
+    // Put back before the tick: as if nothing had been.
+    let mut cleaner = exceeded();
+    cleaner.set_rules(&stale_after_a_minute());
+    cleaner.set_rules(&limited());
+    assert!(ended(&told(&mut cleaner, &[], [21])).is_empty());
+    assert_eq!(ended(&told(&mut cleaner, &[(30, Some(5.0))], [])).len(), 1);
+    // Over a restart: the limit, as soon as its point is read; the point, at once.
+    for (rules, samples) in [(stale_after_a_minute(), &[(40, Some(10.0))][..]), (rules(), &[])] {
+        let mut before = exceeded();
+        let rows = rows_of(&mut before).into_iter().filter_map(|row| Some((row.kind, row.key, row.value?)));
+        let mut cleaner = Cleaner::new(&Rules { limits: vec![], ..rules }, &intake());
+        cleaner.restore(rows).unwrap();
+        cleaner.started(at(35_000), &mut Cleaned::default());
+        cleaner.follow_class(&COLD.into(), &[]);
+        let told_of = ended(&told(&mut cleaner, samples, [41]));
+        assert!(told_of.len() == 1 && told_of[0].contains("peak: 11.0"), "{told_of:?}");
+    }
 }

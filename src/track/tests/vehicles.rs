@@ -420,6 +420,23 @@ fn an_excursion_in_a_zone_names_what_was_in_it_and_what_came_in() {
     assert_eq!(world.exposed(), [["T2", "T3", "V2"]]);
 }
 
+/// The limit is taken out while it is exceeded; cleaning says so a moment later, or after a restart.
+#[test]
+fn an_excursion_that_ends_with_its_limit_names_what_was_exposed() {
+    let mut world = haulage();
+    let sensor = SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into()));
+    world.import(vec![Record::Sensor(sensor)]).unwrap();
+    world.at(100).see_from("cold-1", 100, false, excursion(Some(95), None));
+    let before = world.exposed();
+    let mut changed = rules();
+    changed.limits.clear();
+    world.tracker.set_rules(&changed);
+    world.until(101);
+    world.at(110).see_from("cold-1", 110, false, excursion(Some(95), Some(105)));
+    assert_eq!(world.exposed(), before);
+    assert!(!before[0].is_empty());
+}
+
 #[test]
 fn an_excursion_that_is_told_late_names_nobody_and_one_event_a_thousand() {
     let mut world = haulage();
