@@ -5,10 +5,10 @@
 //! whoever led to an asset. A place is believed only where the very name that is asked for lies there.
 
 use std::cell::Cell;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault};
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
 
 use super::chunks::Chunks;
 use crate::domain::ids::AssetId;
@@ -162,7 +162,7 @@ impl<V> Table<V> {
 
 /// The same on each start: no order of what is told hangs on it, and who names assets is no stranger.
 fn hash(name: &str) -> u64 {
-    FixedState::default().hash_one(name)
+    BuildHasherDefault::<SipHasher13>::default().hash_one(name)
 }
 
 fn hash_at<V>(rows: &Chunks<(AssetId, V)>, place: u32) -> u64 {
