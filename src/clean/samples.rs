@@ -41,7 +41,7 @@ impl Cleaner {
         self.renew_limits(|of| of == device);
     }
 
-    /// An excursion over a limit that is no more ends with the next tick.
+    /// An excursion over a limit that is no more ends with the next sample or tick.
     pub(super) fn renew_limits(&mut self, concerns: impl Fn(&DeviceId) -> bool) {
         for ((device, point), sensor) in &mut self.sensors {
             if !concerns(device) {
@@ -107,6 +107,9 @@ impl Cleaner {
         let mut seen = Vec::new();
         let checks = sensor.checks;
         sensor.heard_by(self.sources[index].connections);
+        if self.withdrawn.remove(&key) {
+            sensor.withdraw(&mut seen);
+        }
         let late = sensor.take(sample, &checks, &mut seen);
         sensor.silence.broken(received, index, &self.sources[index]);
         self.staleness.heard(&mut sensor.silence, &key, checks.stale_after);

@@ -143,11 +143,13 @@ impl Tracker {
         let spoke = self.sensors.source_of(&key(&device, &point));
         let source = spoke.filter(|_| matches!(episode, Episode::Ended { .. })).unwrap_or(&cause.source);
         let cause = &Cause { source: source.clone(), ..cause.clone() };
-        let (site, subject, zone) = self.sensor_place(&device, cause);
         let (began, began_at) = match episode {
             Episode::Began { began_at, .. } => (true, began_at),
             Episode::Ended { began_at, .. } => (false, began_at),
         };
+        // An excursion is of what the sensor hung on when it began.
+        let when = if began { cause.observed_at } else { began_at };
+        let (site, subject, zone) = self.sensor_place(&device, &Cause { observed_at: when, ..cause.clone() });
         let point_key = key(&device, &point);
         let key = format!("{point_key}/{limit}");
         let began_us = began_at.as_micros().to_be_bytes();

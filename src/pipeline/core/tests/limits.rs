@@ -164,7 +164,8 @@ fn an_excursion_goes_on_over_a_restart_and_ends_with_its_limit() {
     assert!(told(&core.take_group().batch.events).is_empty(), "it goes on");
     import(&mut core, 30, vec![class(Vec::new())]);
     measure(&mut core, 40, 90, 0);
-    assert_eq!(told(&core.take_group().batch.events), ["30 condition/gen/oil/hot resolved", "30 ready true"]);
+    let ended = ["30 condition/gen/oil/hot resolved", "30 ready true", "40 asset:G1 oil/hot ended"];
+    assert_eq!(told(&core.take_group().batch.events), ended);
     let key = AlertKey::new(crate::domain::alerts::Rule::Condition, "gen/oil/hot");
     import(&mut core, 50, vec![class(hot(110.0))]);
     measure(&mut core, 60, 130, 0);
@@ -181,7 +182,7 @@ fn an_excursion_goes_on_over_a_restart_and_ends_with_its_limit() {
     let resolved = format!("70 {key} resolved");
     assert!(told(&core.take_group().batch.events).contains(&resolved));
     measure(&mut core, 80, 140, 0);
-    assert!(told(&core.take_group().batch.events).is_empty());
+    assert_eq!(told(&core.take_group().batch.events), ["80 asset:G1 oil/hot ended"], "of G1, where it began");
 }
 
 /// What G1 may reach is its own affair: nothing of its class holds, of that point or of another.
@@ -213,7 +214,7 @@ fn an_asset_with_limits_of_its_own_has_none_of_its_class_s() {
     measure(&mut core, 30, 125, 0);
     assert_eq!(
         said(&mut core),
-        ["20 condition/gen/oil/hot resolved", "20 ready true"],
+        ["20 condition/gen/oil/hot resolved", "20 ready true", "30 asset:G1 oil/hot ended"],
         "125 is nothing to it"
     );
     measure(&mut core, 90, 136, 0);
@@ -234,6 +235,7 @@ fn an_asset_with_limits_of_its_own_has_none_of_its_class_s() {
     for line in [
         "120 condition/gen/oil/own resolved",
         "120 condition/gen/oil/rise resolved",
+        "130 asset:G1 oil/own ended",
         "130 asset:G1 oil/hot began",
     ] {
         assert!(again.contains(&line.to_owned()), "{line}: {again:?}");
