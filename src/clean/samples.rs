@@ -60,7 +60,7 @@ impl Cleaner {
         }
     }
 
-    /// What is said of a point that nobody read just now.
+    /// What is said of a point, and not by a sample of it.
     pub(super) fn of_sensor(
         &mut self,
         key: &(DeviceId, PointId),
@@ -96,6 +96,9 @@ impl Cleaner {
         }
         let observed_at = sample.observed_at;
         let key = (sample.device.clone(), sample.point.clone());
+        if self.withdrawn.remove(&key) {
+            self.of_sensor(&key, received, out, SensorPoint::withdraw);
+        }
         let (rules, of_classes) = (&self.rules, &self.class_limits);
         let limits = || limits(rules, of_classes, &key.0, &key.1);
         let sensor = self.sensors.entry(key.clone()).or_insert_with(|| {
@@ -107,9 +110,6 @@ impl Cleaner {
         let mut seen = Vec::new();
         let checks = sensor.checks;
         sensor.heard_by(self.sources[index].connections);
-        if self.withdrawn.remove(&key) {
-            sensor.withdraw(&mut seen);
-        }
         let late = sensor.take(sample, &checks, &mut seen);
         sensor.silence.broken(received, index, &self.sources[index]);
         self.staleness.heard(&mut sensor.silence, &key, checks.stale_after);

@@ -116,10 +116,20 @@ pub enum Trouble {
     #[error("somebody else tried to connect to it")]
     Contended,
     /// As its times show, not in its words.
-    #[error("its clock is {} {} ours", roughly(Duration::from_secs(ahead_s.unsigned_abs())), if *ahead_s > 0 { "ahead of" } else { "behind" })]
+    #[error("its clock is {}", off(*ahead_s))]
     ClockOff { ahead_s: i64 },
-    #[error("its clock {} {:.1} s an hour", if *ppm > 0 { "gains" } else { "loses" }, f64::from(ppm.abs()) * 0.0036)]
+    #[error("its clock {}", drifts(*ppm))]
     ClockDrift { ppm: i32 },
+}
+
+fn off(ahead_s: i64) -> String {
+    let way = if ahead_s > 0 { "ahead of" } else { "behind" };
+    format!("{} {way} ours", roughly(Duration::from_secs(ahead_s.unsigned_abs())))
+}
+
+fn drifts(ppm: i32) -> String {
+    let way = if ppm > 0 { "gains" } else { "loses" };
+    format!("{way} {:.1} s an hour", f64::from(ppm.abs()) * 3600.0 / 1e6)
 }
 
 impl Trouble {

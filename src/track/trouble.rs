@@ -82,8 +82,8 @@ fn advice(trouble: &Trouble) -> &'static str {
             ", and it serves one client: is there a second daemon, or a tool that somebody uses?"
         }
         Trouble::ClockOff { .. } => {
-            "; that is taken off what it says, but what it holds while its clock is put right is not: \
-             let it have its time from a server (NTP)"
+            "; that is taken off what it says, but not off what it holds while its clock is put right: see which of the \
+             two is right, and let both have their time from a server (NTP)"
         }
         Trouble::ClockDrift { .. } => {
             ", more than a clock does that is sound; that is followed while it is connected: let it have its time from a \

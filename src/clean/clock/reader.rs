@@ -21,8 +21,8 @@ const DRIFT_READS: u32 = 8;
 const DRIFT_SPREAD_US: i64 = 5_000_000;
 const DRIFT_US: i64 = 500_000;
 
-/// It drifts faster than any crystal: what a window tells beyond that is a step, theirs or ours.
-const MOST_DRIFT: i64 = 1_000_000 / 1000;
+/// No clock drifts as fast: what a window tells beyond that is a step, theirs or ours.
+const MOST_PPM: i64 = 1000;
 /// From where a drift is known: some milliseconds of delivery are 20 ppm of it.
 const DRIFT_KNOWN_US: i64 = 600_000_000;
 /// Crystals are right to 100 ppm, over all temperatures (assumed).
@@ -94,7 +94,8 @@ impl Course {
     fn note(&mut self, mark: Mark) {
         let goes_on = |last: &Mark| {
             let passed_us = mark.at_us.saturating_sub(last.at_us);
-            passed_us >= 0 && (mark.lead_us - last.lead_us).abs() <= DRIFT_US + passed_us / MOST_DRIFT
+            let drifted_us = mark.lead_us.saturating_sub(last.lead_us).saturating_abs();
+            passed_us >= 0 && drifted_us <= DRIFT_US + (passed_us / 1_000_000).saturating_mul(MOST_PPM)
         };
         let from = self.0.filter(|(_, last)| goes_on(last)).map_or(mark, |(first, _)| first);
         self.0 = Some((from, mark));
@@ -103,8 +104,9 @@ impl Course {
     /// What it gains on our clock each second, in seconds.
     fn drift(&self) -> Option<f64> {
         let (first, last) = self.0?;
-        let passed_us = last.at_us - first.at_us;
-        (passed_us >= DRIFT_KNOWN_US).then(|| (last.lead_us - first.lead_us) as f64 / passed_us as f64)
+        let passed_us = last.at_us.saturating_sub(first.at_us);
+        let gained_us = last.lead_us.saturating_sub(first.lead_us);
+        (passed_us >= DRIFT_KNOWN_US).then(|| gained_us as f64 / passed_us as f64)
     }
 }
 
@@ -334,6 +336,19 @@ mod tests {
             }
             let told = clock.drift().unwrap() * 1e6;
             assert!(told.abs() < 20.0, "{told} after a step of {step_s} s");
+        }
+    }
+
+    /// A reader that tells any number at all when it connects.
+    #[test]
+    fn a_lead_beyond_all_bounds_is_no_drift() {
+        for connected in [Timestamp::MIN, Timestamp::MAX] {
+            let mut clock = ReaderClock::default();
+            clock.connected(DeviceTime::Utc(connected), at(0));
+            for second in (0..2000).step_by(5) {
+                clock.observe(utc(second), at(second), true, &RULES).ok();
+            }
+            assert!(clock.drift().is_none_or(|drift| drift.abs() < 2e-5), "{connected}: {:?}", clock.drift());
         }
     }
 

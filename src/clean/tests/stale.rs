@@ -151,6 +151,12 @@ fn an_excursion_over_a_limit_that_is_no_more_ends_with_it() {
     let told_of = ended(&told(&mut cleaner, &[], [21, 22]));
     assert!(told_of.len() == 1 && told_of[0].contains("peak: 11.0"), "{told_of:?}");
     assert!(ended(&told(&mut cleaner, &[(30, Some(5.0))], [31])).is_empty());
+    // With the next sample, now, though that one is late.
+    let (mut cleaner, mut out) = (exceeded(), Cleaned::default());
+    cleaner.set_rules(&stale_after_a_minute());
+    cleaner.reading(sample(15, Some(9.0)), &"cold".into(), at(25_000), &mut out);
+    let said: Vec<_> = out.sightings.iter().map(|said| (said.observed_at, said.late)).collect();
+    assert_eq!(said, [(at(25_000), false), (at(15_000), true)]);
     // Put back before the tick: as if nothing had been.
     let mut cleaner = exceeded();
     cleaner.set_rules(&stale_after_a_minute());

@@ -394,12 +394,17 @@ impl World {
     }
 }
 
+/// What is in the crib is what its sensor watches.
+fn with_a_cold_crib() -> World {
+    let mut world = haulage();
+    let sensor = SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into()));
+    world.import(vec![Record::Sensor(sensor)]).unwrap();
+    world
+}
+
 #[test]
 fn an_excursion_in_a_zone_names_what_was_in_it_and_what_came_in() {
-    let mut world = haulage();
-    world
-        .import(vec![Record::Sensor(SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into())))])
-        .unwrap();
+    let mut world = with_a_cold_crib();
     world.load("T3", "V2").unwrap();
     world.at(90).arrive(12, "CRIB");
     world.at(95).arrive(4, "ANNEX");
@@ -423,9 +428,7 @@ fn an_excursion_in_a_zone_names_what_was_in_it_and_what_came_in() {
 /// The limit is taken out while it is exceeded; cleaning says so a moment later, or after a restart.
 #[test]
 fn an_excursion_that_ends_with_its_limit_names_what_was_exposed() {
-    let mut world = haulage();
-    let sensor = SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into()));
-    world.import(vec![Record::Sensor(sensor)]).unwrap();
+    let mut world = with_a_cold_crib();
     world.at(100).see_from("cold-1", 100, false, excursion(Some(95), None));
     let before = world.exposed();
     let mut changed = rules();
@@ -439,9 +442,7 @@ fn an_excursion_that_ends_with_its_limit_names_what_was_exposed() {
 
 #[test]
 fn an_excursion_that_is_told_late_names_nobody_and_one_event_a_thousand() {
-    let mut world = haulage();
-    let sensor = SensorAttachment::new("cold-1".into(), Carrier::Zone("crib".into()));
-    world.import(vec![Record::Sensor(sensor)]).unwrap();
+    let mut world = with_a_cold_crib();
     world.at(100).see_from("cold-1", 50, true, excursion(Some(45), None));
     assert!(world.exposed()[0].is_empty());
     world.stock(100..=1200, "tool");

@@ -12,9 +12,6 @@ beams = [
     { reader = "dock", gpi = 2, side = "inside" },
 ]"#;
 
-/// What the reader says is kept well within this.
-const LONG_KEPT: Duration = Duration::from_millis(500);
-
 fn passage(found: &Value) -> Option<&Value> {
     found["recent"].as_array()?.iter().find(|event| event["kind"] == "passage")
 }
@@ -41,11 +38,14 @@ async fn what_light_barriers_tell_is_kept_with_the_passage_and_outlives_a_restar
 
     // The daemon dies with somebody in the door, who is through it before anybody listens again. What the reader says
     // just then may reach nobody: it is asked how its inputs stand.
+    let used = "tallyman_readings_used_total{source=\"dock\"}";
+    let before = door.daemon.metric(used).await.expect("the passage");
     let by_now = wall_now();
     for (port, high) in [(2, true), (1, false)] {
         door.reader.input(port, high, by_now);
     }
-    tokio::time::sleep(LONG_KEPT).await;
+    let both = async || door.daemon.metric(used).await.filter(|now| *now >= before + 2.0);
+    eventually("word of both beams", both).await;
     door.daemon.kill();
     for (port, high) in [(2, false), (1, true)] {
         door.reader.input(port, high, wall_now());

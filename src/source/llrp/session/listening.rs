@@ -23,8 +23,9 @@ use crate::telemetry::names;
 
 /// How long we wait for the reader's leave; it closes anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-// RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 12.1.1); the second is the least that can be asked for.
+// RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 12.1.1).
 const EVERYTHING: u8 = 0;
+/// The least that can be asked for.
 const IDENTIFICATION: u8 = 1;
 const ANTENNA_PROPERTIES: u8 = 2;
 /// A reader warms up within minutes.
