@@ -2,8 +2,10 @@
 //!
 //! `cargo bench --bench register [-- ASSETS [start|sightings|deadlines]]`; default 1,000,000 assets with a
 //! tag each, all of which have been sensed, and all three. Each start is measured in a process of its own, so that
-//! its memory is its own. Ratios stand beside a register of 1,000 assets in the same run.
+//! its memory is its own; sightings likewise, in one that has taken both registers up from their journals. Ratios
+//! stand beside a register of 1,000 assets in the same run.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use tallyman::config::{self, Config};
 use tallyman::domain::commands::Command;
 use tallyman::domain::events::Event;
 use tallyman::domain::frames::{LinkChange, LinkState};
-use tallyman::domain::ids::{AssetId, ReadPointId, SourceId};
+use tallyman::domain::ids::{AssetId, Pool, ReadPointId, SourceId};
 use tallyman::domain::readings::{DeviceTime, Reading, TagRead};
 use tallyman::domain::register::{Asset, Checkout, Record, TagAttachment};
 use tallyman::domain::sightings::{PresenceChange, Seen, Sighting};
@@ -51,20 +53,31 @@ const START: i64 = 1_780_000_000;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    if let [child, folder] = arguments.as_slice()
-        && child == "start"
-    {
-        return start(Path::new(folder)).await;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["child-start", folder] => return start(Path::new(folder)).await,
+        ["child-sightings", folder, large] => return sightings(Path::new(folder), large.parse()?).await,
+        _ => {}
     }
     let large = arguments.first().map_or(Ok(LARGE), |count| count.parse()).context("a number of assets")?;
     let only = arguments.get(1).map(String::as_str);
     let is_asked = |part| only.is_none_or(|only| only == part);
     println!("{large} assets with a tag each, all of them sensed, beside {SMALL}");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    if is_asked("start") || is_asked("sightings") {
+        for count in [SMALL, large] {
+            prepare(&folder.path().join(count.to_string()), count, false).await?;
+        }
+    }
     if is_asked("start") {
-        starts(large).await?;
+        let all_there = folder.path().join(format!("{large}, all in the field"));
+        prepare(&all_there, large, true).await?;
+        for count in [SMALL, large] {
+            child(&["child-start".as_ref(), folder.path().join(count.to_string()).as_os_str()])?;
+        }
+        child(&["child-start".as_ref(), all_there.as_os_str()])?;
     }
     if is_asked("sightings") {
-        sightings(large)?;
+        child(&["child-sightings".as_ref(), folder.path().as_os_str(), large.to_string().as_ref()])?;
     }
     if is_asked("deadlines") {
         deadlines(large)?;
@@ -72,23 +85,22 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn starts(large: u32) -> Result<()> {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    for (count, is_present) in [(SMALL, false), (large, false), (large, true)] {
-        let folder =
-            folder.path().join(format!("{count}{}", if is_present { ", all in the field" } else { "" }));
-        std::fs::create_dir(&folder)?;
-        let mut rows = Vec::new();
-        sensed(count)?.take_dirty(&mut rows);
-        if is_present {
-            present(count)?.take_dirty(&mut rows);
-        }
-        store(&folder, rows).await?;
-        let mut child = std::process::Command::new(std::env::current_exe()?);
-        let status = child.arg("start").arg(&folder).status()?;
-        ensure!(status.success(), "the start of {count} assets failed");
-    }
+/// A part in a process of its own.
+fn child(arguments: &[&OsStr]) -> Result<()> {
+    let status = std::process::Command::new(std::env::current_exe()?).args(arguments).status()?;
+    ensure!(status.success(), "{arguments:?} failed");
     Ok(())
+}
+
+/// A journal that holds so many assets.
+async fn prepare(folder: &Path, count: u32, is_present: bool) -> Result<()> {
+    std::fs::create_dir(folder)?;
+    let mut rows = Vec::new();
+    sensed(count)?.take_dirty(&mut rows);
+    if is_present {
+        present(count)?.take_dirty(&mut rows);
+    }
+    store(folder, rows).await
 }
 
 fn config(folder: &Path) -> Result<Config> {
@@ -150,15 +162,18 @@ fn arrival(names: &Names, number: u32, millis: i64) -> Sighting {
     Sighting { source, observed_at: at(millis), received_at: at(millis), late: false, what }
 }
 
+/// The shelf is listened to.
+fn hearing(millis: i64) -> Sighting {
+    let what = Seen::Hearing { read_point: "shelf".into(), hearing: true };
+    Sighting { source: "r1".into(), observed_at: at(millis), received_at: at(millis), late: false, what }
+}
+
 /// A tracker that has sensed each of `count` assets once.
 fn sensed(count: u32) -> Result<Tracker> {
     let mut tracker = Tracker::new(&config(Path::new("."))?.rules);
     let mut out = Vec::new();
     tracker.started(None, at(0), &mut out);
-    let hearing = Seen::Hearing { read_point: "shelf".into(), hearing: true };
-    let what =
-        |what| Sighting { source: "r1".into(), observed_at: at(0), received_at: at(0), late: false, what };
-    tracker.sighting(what(hearing), &mut out);
+    tracker.sighting(hearing(0), &mut out);
     let records = (0..count).flat_map(|number| {
         let asset = Asset { home_zone: Some("hall".into()), ..Asset::new(name(number), "tool".into()) };
         [Record::Asset(asset), Record::Tag(TagAttachment::on_asset(epc(number), name(number)))]
@@ -245,9 +260,11 @@ fn memory(field: &str) -> Result<u64> {
 }
 
 /// The cost of a sighting of any asset, with the rows that it makes, turn by turn.
-fn sightings(large: u32) -> Result<()> {
-    let mut trackers = [(shuffled(SMALL), sensed(SMALL)?), (shuffled(large), sensed(large)?)];
-    trackers.iter_mut().for_each(|(_, tracker)| tracker.take_dirty(&mut Vec::new()));
+async fn sightings(folder: &Path, large: u32) -> Result<()> {
+    let mut trackers = Vec::new();
+    for count in [SMALL, large] {
+        trackers.push((shuffled(count), restored(&folder.join(count.to_string())).await?));
+    }
     let mut costs = [Vec::new(), Vec::new()];
     let mut millis = 10_000;
     for _ in 0..ROUNDS {
@@ -262,6 +279,23 @@ fn sightings(large: u32) -> Result<()> {
         large_cost / small
     );
     Ok(())
+}
+
+/// A tracker as a start makes it.
+async fn restored(folder: &Path) -> Result<Tracker> {
+    let config = config(folder)?;
+    let mut opened = journal::open(&config.journal, &config.node, at(3000)).await?;
+    let (mut tracker, mut pool) = (Tracker::new(&config.rules), Pool::default());
+    while let Some(page) = opened.state.next().await {
+        for (kind, key, value) in page? {
+            tracker.restore_row(kind, &key, &value, &mut pool)?;
+        }
+    }
+    tracker.restored();
+    tracker.started(opened.meta.last_heartbeat, at(3000), &mut Vec::new());
+    tracker.sighting(hearing(3000), &mut Vec::new());
+    tracker.take_dirty(&mut Vec::new());
+    Ok(tracker)
 }
 
 /// Microseconds of a core a sighting. Every commit is of as many different assets, however many there are, so that

@@ -17,6 +17,7 @@ pub mod geodesy;
 pub mod health;
 pub mod ids;
 pub mod integrity;
+pub mod json;
 pub mod motion;
 pub mod orders;
 pub mod proposals;

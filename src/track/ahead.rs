@@ -15,7 +15,7 @@ use crate::domain::register::Asset;
 use crate::domain::sightings::{Seen, Sighting};
 
 /// As many are looked at beforehand: what they ask for, a kilobyte or two each, is still in the cache at their turn.
-const ROUND: usize = 32;
+pub(super) const ROUND: usize = 32;
 
 impl Tracker {
     /// Takes sightings in their order, as [`Tracker::sighting`] does one by one.
@@ -32,17 +32,12 @@ impl Tracker {
 
     /// Looks at what these will ask for.
     fn look_at(&self, sightings: &[Sighting]) {
-        let records: SmallVec<[_; ROUND]> = sightings
-            .iter()
-            .filter_map(|sighting| {
-                let epc = match &sighting.what {
-                    Seen::Presence { epc, .. } => epc,
-                    Seen::Passage(passage) => &passage.epc,
-                    _ => return None,
-                };
-                self.register.place_of_carrier(epc, sighting.observed_at)
-            })
-            .collect();
+        let epcs = sightings.iter().filter_map(|sighting| match &sighting.what {
+            Seen::Presence { epc, .. } => Some(epc),
+            Seen::Passage(passage) => Some(&passage.epc),
+            _ => None,
+        });
+        let records = self.register.places_of_carriers(epcs);
         let rows: SmallVec<[_; ROUND]> = records
             .into_iter()
             .filter_map(|record| {

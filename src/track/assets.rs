@@ -17,6 +17,7 @@ use crate::domain::epc::{Epc, HeldEpc};
 use crate::domain::few::Few;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
+use crate::domain::json;
 use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -202,15 +203,14 @@ impl AssetRow {
             #[serde(default)]
             memory: Memory,
         }
-        let current = serde_json::from_slice(row)?;
-        let Remembered { memory } = serde_json::from_slice(row)?;
+        let current = json::read(row)?;
+        let Remembered { memory } = json::read(row)?;
         Ok(Self { current, memory, dirty: false })
     }
 
     /// Names that many rows have are held once.
     fn share(&mut self, pool: &mut Pool) {
         let current = &mut self.current;
-        current.asset.share(pool);
         current.reason = pool.take(&current.reason);
         if let Location::Zone(zone) = &mut current.location {
             zone.share(pool);
@@ -375,6 +375,11 @@ impl Assets {
         if row != AssetRow::new(row.current.asset.clone()) {
             self.rows.insert(row.current.asset.clone(), row);
         }
+    }
+
+    /// The name of an asset as its row has it.
+    pub fn name(&self, asset: &str) -> Option<&AssetId> {
+        self.rows.held(asset)
     }
 
     /// Rows are in: gives back what was kept for more.

@@ -7,8 +7,11 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use indexmap::{Equivalent, IndexMap};
+use indexmap::Equivalent;
+use smallvec::SmallVec;
 
+use super::ahead::ROUND;
+use super::dense::{self, Dense};
 use super::table::{Place, nowhere};
 use crate::domain::register::{Attachable, Attachment, Carrier};
 use crate::domain::time::Timestamp;
@@ -16,7 +19,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Attachments<K: Attachable> {
     /// The one with the latest beginning.
-    newest: IndexMap<K::Held, Span>,
+    newest: Dense<K::Held, Span>,
     earlier: BTreeMap<K, Vec<Span>>,
 }
 
@@ -37,7 +40,7 @@ impl Span {
 
 impl<K: Attachable> Default for Attachments<K> {
     fn default() -> Self {
-        Self { newest: IndexMap::new(), earlier: BTreeMap::new() }
+        Self { newest: Dense::default(), earlier: BTreeMap::new() }
     }
 }
 
@@ -57,7 +60,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         K: Borrow<Q>,
         Q: Equivalent<K::Held> + Hash + Ord + ?Sized,
     {
-        let newest = self.newest.get(key)?;
+        let newest = self.newest(key)?;
         let span = match newest.holds_at(at) {
             true => newest,
             false => self.earlier.get(key)?.iter().find(|span| span.holds_at(at))?,
@@ -65,14 +68,34 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         Some((&span.carrier, &span.place))
     }
 
+    /// Where the carriers of these keys may be. It is for looking there beforehand: a hint may be another key's, and
+    /// what hung on something else at some time is not told apart.
+    pub fn hints<'a, Q>(&self, keys: impl Iterator<Item = &'a Q>) -> SmallVec<[&Place; ROUND]>
+    where
+        Q: Hash + ?Sized + 'a,
+    {
+        // A pass for each step: what one key waits for is fetched beside what the others wait for.
+        let hashes: SmallVec<[u64; ROUND]> = keys.map(dense::hash).collect();
+        let guess = |hash| self.newest.guess(hash);
+        let places: SmallVec<[usize; ROUND]> = hashes.into_iter().filter_map(guess).collect();
+        places.into_iter().filter_map(|place| Some(&self.newest.at(place)?.1.place)).collect()
+    }
+
+    fn newest<Q>(&self, key: &Q) -> Option<&Span>
+    where
+        Q: Equivalent<K::Held> + Hash + ?Sized,
+    {
+        Some(&self.newest.at(self.newest.find(key)?)?.1)
+    }
+
     pub fn has(&self, key: &K) -> bool {
-        self.newest.contains_key(key)
+        self.newest.find(key).is_some()
     }
 
     /// Every attachment of a key, the latest first.
     pub fn all<'a>(&'a self, key: &'a K) -> impl Iterator<Item = Attachment<K>> + 'a {
         let earlier = self.earlier.get(key).into_iter().flatten();
-        self.newest.get(key).into_iter().chain(earlier).map(|span| span.attachment(key))
+        self.newest(key).into_iter().chain(earlier).map(|span| span.attachment(key))
     }
 
     /// The attachment of that key and beginning.
@@ -88,12 +111,17 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
 
     /// Takes an attachment in; one with the same beginning gives way, and is given back.
     pub fn put(&mut self, attachment: Attachment<K>) -> Option<Attachment<K>> {
+        if self.newest.find(&attachment.key).is_none() {
+            let Attachment { key, carrier, from, to } = attachment;
+            self.newest.push(key.to_held(), Span { carrier, from, to, place: nowhere() });
+            return None;
+        }
         let before = self.remove(&attachment.key, attachment.from);
         let Attachment { key, carrier, from, to } = attachment;
         let span = Span { carrier, from, to, place: nowhere() };
-        match self.newest.get_mut(&key) {
-            None => drop(self.newest.insert(key.to_held(), span)),
-            Some(newest) => {
+        match self.newest.find(&key).and_then(|place| self.newest.at_mut(place)) {
+            None => drop(self.newest.push(key.to_held(), span)),
+            Some((_, newest)) => {
                 let other = if newest.from <= span.from { std::mem::replace(newest, span) } else { span };
                 let earlier = self.earlier.entry(key).or_default();
                 let place = earlier.partition_point(|held| held.from > other.from);
@@ -104,14 +132,13 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
     }
 
     pub fn remove(&mut self, key: &K, from: Option<Timestamp>) -> Option<Attachment<K>> {
-        let newest = self.newest.get(key)?;
+        let at = self.newest.find(key)?;
+        let (_, newest) = self.newest.at_mut(at)?;
         if newest.from == from {
             let removed = newest.attachment(key);
             match self.earlier.get_mut(key) {
-                Some(earlier) => {
-                    self.newest.insert(key.to_held(), earlier.remove(0));
-                }
-                None => drop(self.newest.swap_remove(key)),
+                Some(earlier) => *newest = earlier.remove(0),
+                None => drop(self.newest.swap_remove(at)),
             }
             self.drop_if_empty(key);
             return Some(removed);

@@ -33,6 +33,7 @@ mod conditions;
 mod contents;
 mod custody;
 mod deadlines;
+mod dense;
 mod docks;
 mod doors;
 mod erase;

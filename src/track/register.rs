@@ -4,6 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
+
+use super::ahead::ROUND;
+use super::assets::Assets;
 use super::attachments::Attachments;
 use super::table::{Place, Table, nowhere};
 use crate::config::Rules;
@@ -164,9 +168,12 @@ impl Register {
         Some(carrier)
     }
 
-    /// Where the record of what a tag hangs on was when it was last asked for.
-    pub(super) fn place_of_carrier(&self, epc: &Epc, at: Timestamp) -> Option<&Place> {
-        self.tags.at_hinted(epc, at).map(|(_, hint)| hint)
+    /// Where the records of what tags hang on may be.
+    pub(super) fn places_of_carriers<'a>(
+        &self,
+        epcs: impl Iterator<Item = &'a Epc>,
+    ) -> SmallVec<[&Place; ROUND]> {
+        self.tags.hints(epcs)
     }
 
     /// What lies at a hint, and where its row was when it was last asked for.
@@ -296,8 +303,13 @@ impl Register {
     }
 
     /// Takes a record of the journal; `pool` is the same for all of them.
-    pub(super) fn restore(&mut self, mut record: Record, pool: &mut Pool) {
+    pub(super) fn restore(&mut self, mut record: Record, pool: &mut Pool, assets: &Assets) {
         record.share(pool);
+        if let Record::Asset(asset) = &mut record
+            && let Some(held) = assets.name(asset.id.as_str())
+        {
+            asset.id = held.clone();
+        }
         self.hold(record);
     }
 
@@ -322,13 +334,15 @@ impl Register {
                     self.count(&before.carrier, false);
                 }
             }
-            Record::Tracker(tracker) => {
+            Record::Tracker(mut tracker) => {
+                self.share(&mut tracker.carrier);
                 self.count(&tracker.carrier, true);
                 if let Some(before) = self.trackers.put(tracker) {
                     self.count(&before.carrier, false);
                 }
             }
-            Record::Sensor(sensor) => {
+            Record::Sensor(mut sensor) => {
+                self.share(&mut sensor.carrier);
                 self.count(&sensor.carrier, true);
                 if let Some(before) = self.sensors.put(sensor) {
                     self.count(&before.carrier, false);
@@ -341,18 +355,18 @@ impl Register {
     /// Lets a name be the one that the asset's record has: it is held once, and found faster.
     fn share(&self, carrier: &mut Carrier) {
         if let Carrier::Asset(asset) = carrier
-            && let Some(held) = self.assets.held(asset)
+            && let Some(held) = self.assets.held(asset.as_str())
         {
             *asset = held.clone();
         }
     }
 
     fn hold_asset(&mut self, mut asset: Asset) {
-        if let Some(held) = self.assets.held(&asset.id) {
-            asset.id = held.clone();
-        }
+        let before = self.assets.get(&asset.id).map(|held| {
+            asset.id = held.asset.id.clone();
+            (held.asset.part_of.clone(), held.attached)
+        });
         let id = asset.id.clone();
-        let before = self.assets.get(&id).map(|held| (held.asset.part_of.clone(), held.attached));
         let (part_of, attached) =
             before.unwrap_or_else(|| (None, self.early.remove(&id).unwrap_or_default()));
         if part_of != asset.part_of {

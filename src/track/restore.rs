@@ -86,7 +86,8 @@ impl Tracker {
                 self.alerts.restore(incident);
             }
             StateKind::Register => {
-                self.register.restore(Record::parse(key, value).map_err(unreadable)?, pool);
+                let record = Record::parse(key, value).map_err(unreadable)?;
+                self.register.restore(record, pool, &self.assets);
             }
             StateKind::Link => {
                 let row: LinkRow = serde_json::from_slice(value).map_err(unreadable)?;

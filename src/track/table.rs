@@ -5,12 +5,8 @@
 //! whoever led to an asset. A place is believed only where the very name that is asked for lies there.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, BuildHasherDefault};
 
-use hashbrown::HashTable;
-use siphasher::sip::SipHasher13;
-
-use super::chunks::Chunks;
+use super::dense::Dense;
 use crate::domain::ids::AssetId;
 
 /// Where an asset was when it was last looked for: a hint, which may be out of date.
@@ -21,80 +17,64 @@ pub(super) fn nowhere() -> Place {
     Cell::new(u32::MAX)
 }
 
-/// Densely packed, in pieces: there may be a million of them, and a table that grew as one would be there twice while
-/// it is copied.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    rows: Chunks<(AssetId, V)>,
-    /// Where each name's row is.
-    places: HashTable<u32>,
+    rows: Dense<AssetId, V>,
     /// Where the last one that was found is.
     recent: Cell<usize>,
 }
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { rows: Chunks::default(), places: HashTable::new(), recent: Cell::new(0) }
+        Self { rows: Dense::default(), recent: Cell::new(0) }
     }
 }
 
 impl<V> Table<V> {
     pub fn get(&self, asset: &AssetId) -> Option<&V> {
-        Some(&self.rows.get(self.find(asset)?)?.1)
+        Some(&self.rows.at(self.find(asset)?)?.1)
     }
 
     pub fn get_mut(&mut self, asset: &AssetId) -> Option<&mut V> {
         let place = self.find(asset)?;
-        Some(&mut self.rows.get_mut(place)?.1)
+        Some(self.rows.at_mut(place)?.1)
     }
 
     /// By a name as text.
     pub fn named(&self, asset: &str) -> Option<&V> {
-        Some(&self.rows.get(self.look_up(asset)?)?.1)
+        Some(&self.rows.at(self.rows.find(asset)?)?.1)
     }
 
-    /// The name as the table holds it.
-    pub fn held(&self, asset: &AssetId) -> Option<&AssetId> {
-        Some(&self.rows.get(self.find(asset)?)?.0)
+    /// The name as the table holds it. Names often come in the order of their rows, so it is looked for behind the
+    /// last one first.
+    pub fn held(&self, asset: &str) -> Option<&AssetId> {
+        let next = self.recent.get().wrapping_add(1);
+        let is_next = self.rows.at(next).is_some_and(|(held, _)| held.as_str() == asset);
+        let place = if is_next { next } else { self.rows.find(asset)? };
+        self.recent.set(place);
+        Some(&self.rows.at(place)?.0)
     }
 
     pub fn get_or_insert_with(&mut self, asset: &AssetId, new: impl FnOnce() -> V) -> &mut V {
         let place = self.find(asset).unwrap_or_else(|| self.push(asset.clone(), new()));
-        &mut self.rows.get_mut(place).expect("it was found, or put there").1
+        self.rows.at_mut(place).expect("it was found, or put there").1
     }
 
     pub fn insert(&mut self, asset: AssetId, value: V) {
-        match self.get_mut(&asset) {
-            Some(held) => *held = value,
-            None => drop(self.push(asset, value)),
-        }
+        let place = self.rows.put(asset, value);
+        self.recent.set(place);
     }
 
     fn push(&mut self, asset: AssetId, value: V) -> usize {
-        let (place, hash) = (self.rows.len(), hash(asset.as_str()));
-        self.rows.push((asset, value));
-        let Self { rows, places, .. } = self;
-        places.insert_unique(hash, narrow(place), |place| hash_at(rows, *place));
+        let place = self.rows.push(asset, value);
         self.recent.set(place);
         place
     }
 
     /// The last one takes its place.
     pub fn remove(&mut self, asset: &AssetId) {
-        let Some(place) = self.look_up(asset.as_str()) else { return };
-        let last = self.rows.len() - 1;
-        self.forget(asset.as_str(), place);
-        if place != last {
-            let moved = self.rows.get(last).map(|(name, _)| hash(name.as_str()));
-            let entry = moved.and_then(|hash| self.places.find_mut(hash, |at| *at == narrow(last)));
-            entry.into_iter().for_each(|at| *at = narrow(place));
-        }
-        self.rows.swap_remove(place);
-    }
-
-    fn forget(&mut self, name: &str, place: usize) {
-        if let Ok(entry) = self.places.find_entry(hash(name), |at| *at == narrow(place)) {
-            entry.remove();
+        if let Some(place) = self.rows.find(asset) {
+            self.rows.swap_remove(place);
         }
     }
 
@@ -110,7 +90,7 @@ impl<V> Table<V> {
 
     /// What lies where the hint says, whatever that is.
     pub fn at_hint(&self, hint: &Place) -> Option<&(AssetId, V)> {
-        self.rows.get(hint.get() as usize)
+        self.rows.at(hint.get() as usize)
     }
 
     fn find(&self, asset: &AssetId) -> Option<usize> {
@@ -118,19 +98,13 @@ impl<V> Table<V> {
         if self.is_at(recent, asset) {
             return Some(recent);
         }
-        let found = self.look_up(asset.as_str())?;
+        let found = self.rows.find(asset)?;
         self.recent.set(found);
         Some(found)
     }
 
-    fn look_up(&self, name: &str) -> Option<usize> {
-        let is_it =
-            |place: &u32| self.rows.get(*place as usize).is_some_and(|(held, _)| held.as_str() == name);
-        self.places.find(hash(name), is_it).map(|place| *place as usize)
-    }
-
     fn is_at(&self, place: usize, asset: &AssetId) -> bool {
-        self.rows.get(place).is_some_and(|(held, _)| held.is(asset))
+        self.rows.at(place).is_some_and(|(held, _)| held.is(asset))
     }
 
     /// Where the one that was found last is.
@@ -144,34 +118,18 @@ impl<V> Table<V> {
 
     /// The row at a place among them, whatever that place is.
     pub fn at_mut(&mut self, place: usize) -> Option<(&AssetId, &mut V)> {
-        self.rows.get_mut(place).map(|(asset, value)| (&*asset, value))
+        self.rows.at_mut(place)
     }
 
     /// All of them, in no order: who lets it out puts it in one.
     pub fn iter(&self) -> impl Iterator<Item = (&AssetId, &V)> {
-        self.rows.iter().map(|(asset, value)| (asset, value))
+        self.rows.iter()
     }
 
     /// Gives back what was kept for more.
     pub fn shrink_to_fit(&mut self) {
-        let Self { rows, places, .. } = self;
-        rows.shrink_to_fit();
-        places.shrink_to_fit(|place| hash_at(rows, *place));
+        self.rows.shrink_to_fit();
     }
-}
-
-/// The same on each start: no order of what is told hangs on it, and who names assets is no stranger.
-fn hash(name: &str) -> u64 {
-    BuildHasherDefault::<SipHasher13>::default().hash_one(name)
-}
-
-fn hash_at<V>(rows: &Chunks<(AssetId, V)>, place: u32) -> u64 {
-    rows.get(place as usize).map_or(0, |(name, _)| hash(name.as_str()))
-}
-
-/// Four thousand million assets are more than fit into memory.
-fn narrow(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -198,7 +156,7 @@ mod tests {
                 assert_eq!(table.get(name), expected, "{name} after step {step}");
                 assert_eq!(table.get(&AssetId::new(name.as_str())), expected);
                 assert_eq!(table.named(name.as_str()), expected);
-                assert_eq!(table.held(name).is_some(), there[number]);
+                assert_eq!(table.held(name.as_str()), there[number].then_some(name));
             }
         }
         assert_eq!(table.len(), there.iter().filter(|there| **there).count());

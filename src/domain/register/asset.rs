@@ -95,7 +95,6 @@ impl Asset {
     }
 
     pub(super) fn share(&mut self, pool: &mut Pool) {
-        self.id.share(pool);
         self.class.share(pool);
         self.home_zone.iter_mut().for_each(|zone| zone.share(pool));
         self.part_of.iter_mut().for_each(|kit| kit.share(pool));

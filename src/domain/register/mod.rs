@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AssetId, PersonId, Pool, SiteId};
+use super::json;
 use super::readiness::Unready;
 use super::time::Timestamp;
 
@@ -78,15 +79,15 @@ impl Record {
     /// looking for the tag first, which takes several times as long.
     pub fn parse(state_key: &str, value: &[u8]) -> Result<Self, serde_json::Error> {
         match state_key.split_once('/').map(|(table, _)| table) {
-            Some("asset") => serde_json::from_slice(value).map(Self::Asset),
-            Some("tag") => serde_json::from_slice(value).map(Self::Tag),
-            Some("tracker") => serde_json::from_slice(value).map(Self::Tracker),
-            Some("sensor") => serde_json::from_slice(value).map(Self::Sensor),
-            _ => serde_json::from_slice(value),
+            Some("asset") => json::read(value).map(Self::Asset),
+            Some("tag") => json::read(value).map(Self::Tag),
+            Some("tracker") => json::read(value).map(Self::Tracker),
+            Some("sensor") => json::read(value).map(Self::Sensor),
+            _ => json::read(value),
         }
     }
 
-    /// Lets names that many records have be the pool's.
+    /// Lets names that many records have be the pool's. An asset's own is not among them.
     pub fn share(&mut self, pool: &mut Pool) {
         let carrier = match self {
             Self::Asset(asset) => return asset.share(pool),
@@ -95,7 +96,7 @@ impl Record {
             Self::Site(_) | Self::Zone(_) | Self::Class(_) | Self::Person(_) | Self::Maintenance(_) => return,
         };
         match carrier {
-            Carrier::Asset(asset) => asset.share(pool),
+            Carrier::Asset(_) => {}
             Carrier::Person(person) => person.share(pool),
             Carrier::Zone(zone) => zone.share(pool),
         }
