@@ -2,7 +2,7 @@
 //! of the same library that receives and acknowledges and does nothing else, and against `mosquitto_sub`, where that is
 //! on the path.
 //!
-//! `cargo bench --bench fixes [-- FIXES]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto is the one on the path, or
+//! `cargo bench --bench fixes [-- FIXES [TRACKERS]]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto is the one on the path, or
 //! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
 //! all the while, and its rows are counted. The clock begins when the backlog is loaded. An acknowledgement leaves after
 //! the fsync of what it acknowledges.
@@ -36,16 +36,16 @@ const CLIENT: &str = "tallyman-bench";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    let number = std::env::args().skip(1).find_map(|word| word.parse().ok());
-    let fixes: u64 = number.unwrap_or(500_000);
+    let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<u64>().ok());
+    let (fixes, trackers) = (numbers.next().unwrap_or(500_000), numbers.next().unwrap_or(TRACKERS));
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let broker = Broker::start(folder.path())?;
     broker.remember(CLIENT)?;
-    broker.load(fixes)?;
+    broker.load(fixes, trackers)?;
     let bare = bare(broker.port, fixes).await?;
     println!("{bare:.0} fixes/s received and acknowledged by a bare client ({fixes})");
     broker.remember(CLIENT)?;
-    broker.load(fixes)?;
+    broker.load(fixes, trackers)?;
     let usual = usual(broker.port, fixes)?;
     println!(
         "{} by mosquitto_sub",
@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
     );
     if usual.is_some() {
         broker.remember(CLIENT)?;
-        broker.load(fixes)?;
+        broker.load(fixes, trackers)?;
     }
     let database = Database::make().await?;
     let durable = durable(folder.path(), &broker, fixes, database.as_ref()).await?;
@@ -201,7 +201,7 @@ impl Broker {
     }
 
     /// Publishes with QoS 1: of each tracker a fix a second, 7 m further on, up to a minute ago.
-    fn load(&self, fixes: u64) -> Result<()> {
+    fn load(&self, fixes: u64, trackers: u64) -> Result<()> {
         let mut stream = self.connect("publisher", true)?;
         let mut answers = stream.try_clone()?;
         let taken = std::thread::spawn(move || -> Result<()> {
@@ -215,11 +215,11 @@ impl Broker {
             Ok(())
         });
         let now = WallClock::new().now().as_micros() / 1_000_000;
-        let first = now - i64::try_from(fixes / TRACKERS)? - 60;
+        let first = now - i64::try_from(fixes / trackers)? - 60;
         let mut packets = Vec::new();
         for nth in 0..fixes {
-            let (tracker, step) = (nth % TRACKERS, nth / TRACKERS);
-            let (lat, lon) = (50.0 + tracker as f64 * 1e-3, 8.0 + step as f64 * 1e-4);
+            let (tracker, step) = (nth % trackers, nth / trackers);
+            let (lat, lon) = (50.0 + (tracker % 1000) as f64 * 1e-3, 8.0 + step as f64 * 1e-4);
             let mut location = Location::new("t1", lat, lon, first + i64::try_from(step)?);
             (location.vel, location.acc) = (25, 5);
             let topic = topic("fleet", &format!("truck-{tracker}"));

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 mod row;
 
 /// Messages in a chunk: what a commit rewrites, at most. The open chunk is part of what a tracker costs
-/// whatever the budget is, and all of that is to stay within a kibibyte, in memory and as a row.
+/// whatever the budget is, and all of that is to stay within a kibibyte.
 pub(super) const CHUNK: usize = 24;
 /// Messages for which an open chunk makes room at a time.
 const GROWS_BY: usize = CHUNK / 4;

@@ -223,7 +223,7 @@ impl ScenarioFile for Scenario {
         include_str!("../../scenarios/portal/standard/two_tags.toml"),
         include_str!("../../scenarios/portal/standard/one_row.toml"),
         include_str!("../../scenarios/portal/standard/beams.toml"),
-        include_str!("../../scenarios/portal/standard/beams_dead.toml"),
+        include_str!("../../scenarios/portal/hostile/beams_dead.toml"),
         include_str!("../../scenarios/portal/hostile/neighbour_door.toml"),
         include_str!("../../scenarios/portal/hostile/reversal.toml"),
         include_str!("../../scenarios/portal/hostile/parked.toml"),
