@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
 use super::geofence::{self, Change, FenceState, Way, steering};
-use super::late::{Late, LateRow, Memory, Now, Revealed};
+use super::late::{Late, LateRow, Now, Revealed};
 use super::motion::{self, Held, Moment, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact, exact_fix, maybe_exact, maybe_micros, micros};
@@ -272,10 +272,11 @@ impl Tracker {
             }
         }
         let judged = geofence::judge(&mut self.states, fences, &way).into_iter();
-        // What late fixes have told already is not inferred as well.
+        // What late fixes have told already is not inferred as well. That it began before what is kept for them is no matter:
+        // many fixes may go by until it is confirmed.
         let judged: Vec<Change> = judged
             .filter(|Change { fence, inferred, visit, .. }| {
-                !inferred || visit.is_none_or(|span| self.late.told.memory(fence, span) == Memory::New)
+                !inferred || visit.is_none_or(|span| !self.late.told.has(fence, span))
             })
             .collect();
         for change in judged.iter().filter(|change| change.change == FenceChange::Exited) {

@@ -79,16 +79,24 @@ impl Told {
     }
 
     /// Whether a visit then, or some time then, was told already.
-    pub fn memory(&self, fence: &FenceId, (from, to): (Timestamp, Timestamp)) -> Memory {
-        let fence = digest(fence);
-        let meets = |visit: &&Visit| {
-            visit.fence == fence && from < visit.to && visit.from.is_none_or(|begun| begun < to)
-        };
-        let mut met = self.visits.iter().filter(meets).peekable();
+    pub fn memory(&self, fence: &FenceId, span: (Timestamp, Timestamp)) -> Memory {
+        let mut met = self.meeting(digest(fence), span).peekable();
         if met.peek().is_none() {
-            return if self.is_below_floor(from) { Memory::Forgotten } else { Memory::New };
+            return if self.is_below_floor(span.0) { Memory::Forgotten } else { Memory::New };
         }
         if met.any(|visit| visit.from.is_some()) { Memory::Told } else { Memory::Forgotten }
+    }
+
+    /// Whether a visit of that fence is known to have been told that may be this one, however long ago it is.
+    pub fn has(&self, fence: &FenceId, span: (Timestamp, Timestamp)) -> bool {
+        self.meeting(digest(fence), span).next().is_some()
+    }
+
+    fn meeting(&self, fence: Digest, (from, to): (Timestamp, Timestamp)) -> impl Iterator<Item = &Visit> {
+        let meets = move |visit: &&Visit| {
+            visit.fence == fence && from < visit.to && visit.from.is_none_or(|begun| begun < to)
+        };
+        self.visits.iter().filter(meets)
     }
 
     /// Since when it was inside then, by a visit that was told.

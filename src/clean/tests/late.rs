@@ -315,3 +315,23 @@ proptest! {
         prop_assert_eq!(told, expected);
     }
 }
+
+/// Three of five fixes are wanted, and eight go by until it is sure that it was there and has gone on: more than are kept
+/// for late ones.
+#[test]
+fn what_is_inferred_is_told_also_where_many_fixes_went_by_until_it_was_sure() {
+    let mut rules = rules();
+    rules.fences[0].confirmations = 3;
+    rules.fences[0].confirmations_of = 5;
+    let near = 50.0009;
+    let places = [YARD, near, near, near, near, YARD, YARD, YARD, ROAD, YARD, ROAD, ROAD, ROAD];
+    let away = || (2..).zip(places);
+    let ends: Vec<Step> = (100..105).map(|minute| live(minute, ROAD)).collect();
+    let begins = [live(1, ROAD)].to_vec();
+    let in_order = away().map(|(minute, lat)| live(minute, lat)).collect();
+    let told = told_by(&rules, &[begins.clone(), in_order, ends[..3].to_vec()].concat());
+    assert_eq!(told, ["480000 Entered yard (inferred)", "780000 Exited yard (inferred)"]);
+    let late = away().map(|(minute, lat)| Step::Fix(minute * MINUTE_MS, 102 * MINUTE_MS + 1, lat)).collect();
+    let told = told_by(&rules, &[begins, ends[..3].to_vec(), late, ends[3..].to_vec()].concat());
+    assert_eq!(told, ["480000 Entered yard (inferred) late", "780000 Exited yard (inferred) late"]);
+}
