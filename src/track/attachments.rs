@@ -111,24 +111,25 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
 
     /// Takes an attachment in; one with the same beginning gives way, and is given back.
     pub fn put(&mut self, attachment: Attachment<K>) -> Option<Attachment<K>> {
-        if self.newest.find(&attachment.key).is_none() {
-            let Attachment { key, carrier, from, to } = attachment;
-            self.newest.push(key.to_held(), Span { carrier, from, to, place: nowhere() });
-            return None;
-        }
-        let before = self.remove(&attachment.key, attachment.from);
         let Attachment { key, carrier, from, to } = attachment;
         let span = Span { carrier, from, to, place: nowhere() };
-        match self.newest.find(&key).and_then(|place| self.newest.at_mut(place)) {
-            None => drop(self.newest.push(key.to_held(), span)),
-            Some((_, newest)) => {
-                let other = if newest.from <= span.from { std::mem::replace(newest, span) } else { span };
-                let earlier = self.earlier.entry(key).or_default();
-                let place = earlier.partition_point(|held| held.from > other.from);
+        let Some((_, newest)) = self.newest.find(&key).and_then(|at| self.newest.at_mut(at)) else {
+            self.newest.push(key.to_held(), span);
+            return None;
+        };
+        if newest.from == span.from {
+            return Some(std::mem::replace(newest, span).attachment(&key));
+        }
+        let other = if newest.from < span.from { std::mem::replace(newest, span) } else { span };
+        let earlier = self.earlier.entry(key.clone()).or_default();
+        let place = earlier.partition_point(|held| held.from > other.from);
+        match earlier.get_mut(place).filter(|held| held.from == other.from) {
+            Some(held) => Some(std::mem::replace(held, other).attachment(&key)),
+            None => {
                 earlier.insert(place, other);
+                None
             }
         }
-        before
     }
 
     pub fn remove(&mut self, key: &K, from: Option<Timestamp>) -> Option<Attachment<K>> {
@@ -233,8 +234,9 @@ mod tests {
                     list.retain(|other| other.from != one.from);
                 } else if !list.iter().any(|other| other.from != one.from && overlap(other, &one)) {
                     prop_assert!(held.clashing(&one).is_empty());
-                    held.put(one.clone());
-                    list.retain(|other| other.from != one.from);
+                    let same = list.iter().position(|other| other.from == one.from);
+                    let before = same.map(|place| list.remove(place));
+                    prop_assert_eq!(held.put(one.clone()), before);
                     list.push(one);
                 } else {
                     prop_assert!(!held.clashing(&one).is_empty());
