@@ -3,7 +3,7 @@
 //! `cargo bench --bench reads [-- TAGS]`; default 1,000,000 known tags, each on an asset and present, beside 100 in
 //! the same run. Cleaning and tracking in one thread, from decoded reads to the rows of the commit. Reads come
 //! in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a commit
-//! is of one field, so that both sizes write as many rows. With one repeat every read is of a tag that was not
+//! is of one field, so that both sizes write as many rows. A report has 20 reads. With one repeat every read is of a tag that was not
 //! touched for as long as it takes to read all others, and writes a row: the worst there can be.
 
 use std::path::Path;
@@ -37,6 +37,8 @@ const SMALL: u32 = 100;
 const LARGE: u32 = 1_000_000;
 /// Tags in the field at a time.
 const FIELD: usize = 100;
+/// Reads a report.
+const REPORT: usize = 20;
 const READS: usize = 2_000_000;
 const ROUNDS: usize = 5;
 const START: i64 = 1_780_000_000;
@@ -91,6 +93,7 @@ struct Stages {
     cleaner: Cleaner,
     tracker: Tracker,
     cleaned: Cleaned,
+    readings: Vec<Reading>,
     events: Vec<Event>,
     rows: Vec<StateRow>,
     /// All tags, in an order that has nothing to do with the one in which they came.
@@ -107,6 +110,7 @@ impl Stages {
             cleaner: Cleaner::new(&config.rules, &config.intake),
             tracker: Tracker::new(&config.rules),
             cleaned: Cleaned::default(),
+            readings: Vec::new(),
             events: Vec::new(),
             rows: Vec::new(),
             order: shuffled(count).into_iter().map(epc).collect(),
@@ -125,9 +129,7 @@ impl Stages {
         let change = LinkChange { source: "r1".into(), state: up, at: stages.now() };
         stages.cleaner.link(&change, &mut stages.cleaned);
         for number in 0..count {
-            for _ in 0..4 {
-                stages.read(epc(number));
-            }
+            stages.report(&[epc(number); 4]);
         }
         stages.commit();
         Ok(stages)
@@ -137,11 +139,25 @@ impl Stages {
         Timestamp::from_micros(self.micros)
     }
 
-    fn read(&mut self, epc: Epc) -> usize {
-        self.micros += 1;
+    /// Reads of a report, as the daemon takes them.
+    fn report(&mut self, epcs: &[Epc]) -> usize {
+        let mut readings = std::mem::take(&mut self.readings);
+        readings.extend(epcs.iter().map(|epc| self.read(*epc)));
         let now = self.now();
-        let seen = DeviceTime::Utc(now);
-        let read = TagRead {
+        self.cleaner.look_at(&readings, &self.source);
+        for reading in readings.drain(..) {
+            self.cleaner.reading(reading, &self.source, now, &mut self.cleaned);
+        }
+        self.readings = readings;
+        let sightings = self.cleaned.sightings.len();
+        self.tracker.sightings(&mut self.cleaned.sightings, &mut self.events);
+        sightings
+    }
+
+    fn read(&mut self, epc: Epc) -> Reading {
+        self.micros += 1;
+        let seen = DeviceTime::Utc(self.now());
+        Reading::Tag(TagRead {
             source: self.source.clone(),
             antenna: 1,
             epc,
@@ -154,13 +170,7 @@ impl Stages {
             doppler_hz: None,
             phase_deg: None,
             channel: None,
-        };
-        self.cleaner.reading(Reading::Tag(read), &self.source, now, &mut self.cleaned);
-        let sightings = self.cleaned.sightings.len();
-        for sighting in self.cleaned.sightings.drain(..) {
-            self.tracker.sighting(sighting, &mut self.events);
-        }
-        sightings
+        })
     }
 
     fn commit(&mut self) {
@@ -180,8 +190,8 @@ impl Stages {
                 (0..FIELD).map(|nth| self.order[(self.next + nth) % self.order.len()]).collect();
             self.next = (self.next + FIELD) % self.order.len();
             for _ in 0..repeats {
-                for epc in &field {
-                    sightings += self.read(*epc);
+                for epcs in field.chunks(REPORT) {
+                    sightings += self.report(epcs);
                 }
             }
             reads += FIELD * repeats;

@@ -36,6 +36,7 @@ use source::Source;
 use staleness::Staleness;
 use trackers::Trackers;
 
+mod ahead;
 mod antennas;
 mod clock;
 mod condition;

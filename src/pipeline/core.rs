@@ -331,6 +331,9 @@ impl Core {
             self.live.note(&readings, frame.received_at, held);
         }
         let mut set_aside = self.faulty(&faults, &frame);
+        if readings.len() > 1 {
+            self.cleaner.look_at(&readings, &frame.source);
+        }
         for reading in readings {
             // The tags of a report are tracked together, and a strange one is known from the next report on; what else
             // there is may decide how the next is cleaned.
