@@ -1,4 +1,4 @@
-//! Bytes in a row, as text: `~` and base64 without padding (RFC 4648, section 4).
+//! Bytes in a row, as text: a mark and base64 without padding (RFC 4648, section 4).
 //!
 //! Rows are written with every reading, so they are kept short. Beyond 1,002 bytes a row of the journal has a page of
 //! its own, which is written whole each time (SQLite's file format, section 1.6). Older builds wrote hexadecimal digits.
@@ -8,26 +8,103 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::domain::state::StateRow;
+
 const MARK: char = '~';
+/// Before records in which little differs.
+const ALIKE: char = '^';
+/// Bytes that share one of which of them is not zero.
+const LANE: usize = 8;
+/// Lengths that rows with their keys are filled up to; the last leaves room for what SQLite puts before them.
+const LENGTHS: [usize; 4] = [256, 512, 768, 976];
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
-    text.push(MARK);
-    STANDARD_NO_PAD.encode_string(bytes, &mut text);
-    serializer.serialize_str(&text)
+    write(MARK, bytes, serializer)
+}
+
+/// Of records of so many bytes each, one like the next: what differs between them.
+pub(super) fn serialize_alike<S: Serializer>(
+    bytes: &[u8],
+    record: u8,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    write(ALIKE, &squeezed(bytes, record), serializer)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    match text.strip_prefix(MARK) {
-        Some(packed) => STANDARD_NO_PAD.decode(packed).map_err(D::Error::custom),
+    if let Some(packed) = text.strip_prefix(MARK) {
+        return STANDARD_NO_PAD.decode(packed).map_err(D::Error::custom);
+    }
+    match text.strip_prefix(ALIKE) {
+        Some(packed) => {
+            let bytes = STANDARD_NO_PAD.decode(packed).map_err(D::Error::custom)?;
+            spread(&bytes).ok_or_else(|| D::Error::custom("half a record"))
+        }
         None => hex::decode(text).map_err(D::Error::custom),
+    }
+}
+
+fn write<S: Serializer>(mark: char, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
+    text.push(mark);
+    STANDARD_NO_PAD.encode_string(bytes, &mut text);
+    serializer.serialize_str(&text)
+}
+
+/// The length of a record, how many bytes of the last lane there are, and each lane's bytes that differ from those a record
+/// before, behind a byte that says which.
+fn squeezed(bytes: &[u8], record: u8) -> Vec<u8> {
+    let before = |at: usize| at.checked_sub(record.into()).map_or(0, |before| bytes[before]);
+    let mut squeezed = vec![record, (bytes.len() % LANE) as u8];
+    for (lane, first) in bytes.chunks(LANE).zip((0..).step_by(LANE)) {
+        let which = squeezed.len();
+        squeezed.push(0);
+        for (nth, byte) in lane.iter().enumerate() {
+            let differs = byte ^ before(first + nth);
+            if differs != 0 {
+                squeezed[which] |= 1 << nth;
+                squeezed.push(differs);
+            }
+        }
+    }
+    squeezed
+}
+
+/// What [`squeezed`] was made of.
+fn spread(squeezed: &[u8]) -> Option<Vec<u8>> {
+    let [record, last, ref rest @ ..] = *squeezed else { return None };
+    let (record, last) = (usize::from(record), usize::from(last));
+    let (mut rest, mut bytes) = (rest.iter(), Vec::new());
+    while let Some(which) = rest.next() {
+        for nth in 0..LANE {
+            let differs = if which >> nth & 1 == 1 { *rest.next()? } else { 0 };
+            let before = bytes.len().checked_sub(record).and_then(|before| bytes.get(before));
+            bytes.push(differs ^ before.copied().unwrap_or(0));
+        }
+    }
+    if last > 0 {
+        bytes.truncate(bytes.len().checked_sub(LANE)? + last);
+    }
+    Some(bytes)
+}
+
+/// Fills a row up with spaces, which JSON does not mind. A row that is as long as before is written where it is; else it is
+/// taken out and put in, and pages are split and joined.
+pub(super) fn keep_length(row: &mut StateRow) {
+    let key = row.key.len();
+    if let Some(value) = &mut row.value
+        && let Some(length) = LENGTHS.into_iter().find(|length| key + value.len() <= *length)
+    {
+        value.resize(length - key, b' ');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Deserializer, Serializer, Value, from_slice};
+
+    use crate::domain::state::{StateKind, StateRow};
 
     #[test]
     fn bytes_come_back_and_rows_of_older_builds_are_read() {
@@ -41,8 +118,41 @@ mod tests {
                 assert_eq!(read, bytes);
             }
         }
-        for wrong in ["\"~!\"", "\"0g\"", "\"012\"", "7"] {
+        for wrong in ["\"^\"", "\"^AA\"", "\"^GAAB\"", "\"^GAM\"", "\"~!\"", "\"0g\"", "\"012\"", "7"] {
             assert!(super::deserialize(&mut Deserializer::from_str(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn records_that_are_alike_come_back_and_are_short() {
+        let records: Vec<u8> = (0..5_u8).flat_map(|nth| [&[7, nth, 0, 200][..], &[9; 20]].concat()).collect();
+        for (bytes, record) in
+            [(&records[..], 24), (&records[..], 1), (&records[3..], 7), (&[], 24), (&[0; 9], 24)]
+        {
+            let mut row = Vec::new();
+            super::serialize_alike(bytes, record, &mut Serializer::new(&mut row)).unwrap();
+            assert_eq!(super::deserialize(&mut Deserializer::from_slice(&row)).unwrap(), bytes);
+        }
+        assert!(super::squeezed(&records, 24).len() < records.len() / 2);
+    }
+
+    #[test]
+    fn rows_are_filled_up_until_they_are_too_long_for_it() {
+        let mut lengths = Vec::new();
+        for bytes in [1, 250, 251, 1000] {
+            let mut row = StateRow::put(StateKind::Tracker, "four", &"a".repeat(bytes - 1));
+            let before: Value = from_slice(row.value.as_deref().unwrap()).unwrap();
+            super::keep_length(&mut row);
+            let value = row.value.unwrap();
+            assert_eq!(from_slice::<Value>(&value).unwrap(), before);
+            lengths.push(row.key.len() + value.len());
+        }
+        assert_eq!(lengths, [256, 256, 256, 4 + 1001]);
+        let mut row = StateRow::put(StateKind::Tracker, "four", &"a".repeat(251));
+        super::keep_length(&mut row);
+        assert_eq!(row.value.unwrap().len(), 508);
+        let mut gone = StateRow::delete(StateKind::Tracker, "four");
+        super::keep_length(&mut gone);
+        assert_eq!(gone.value, None);
     }
 }

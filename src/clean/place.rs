@@ -118,7 +118,7 @@ pub(super) mod rows {
 
     pub fn serialize<S: Serializer>(places: &[Place], serializer: S) -> Result<S::Ok, S::Error> {
         let bytes: Vec<[u8; BYTES]> = places.iter().map(Place::bytes).collect();
-        packed::serialize(bytes.as_flattened(), serializer)
+        packed::serialize_alike(bytes.as_flattened(), BYTES as u8, serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Place>, D::Error> {

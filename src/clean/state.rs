@@ -9,6 +9,7 @@ use super::Cleaner;
 use super::condition::SensorPoint;
 use super::fixes::{Tracker, TrackerRow};
 use super::hearing::{Ears, Point};
+use super::packed;
 use super::portal::beams::Beams;
 use super::redelivery::Chunk;
 use super::rows::{CleanRestoreError, parse};
@@ -187,7 +188,9 @@ impl Cleaner {
                     None => StateRow::delete(StateKind::TrackerSeen, key),
                 });
             });
-            rows.push(StateRow::put(StateKind::Tracker, device.as_str(), &tracker.row()));
+            let mut row = StateRow::put(StateKind::Tracker, device.as_str(), &tracker.row());
+            packed::keep_length(&mut row);
+            rows.push(row);
         }
     }
 

@@ -79,6 +79,23 @@ fn chunks(length: usize) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
+/// Runs the statement of each chunk of `rows`; the next is made while the one before runs, which is elsewhere.
+async fn in_chunks<T>(
+    conn: &mut SqliteConnection,
+    rows: &[T],
+    statement: impl Fn(&[T]) -> Query<'static, Sqlite, SqliteArguments>,
+) -> Result<(), sqlx::Error> {
+    let mut statements = chunks(rows.len()).map(|range| statement(&rows[range]));
+    let mut next = statements.next();
+    while let Some(statement) = next {
+        let (done, following) =
+            tokio::join!(biased; statement.execute(&mut *conn), async { statements.next() });
+        done?;
+        next = following;
+    }
+    Ok(())
+}
+
 /// An event with what is computed once for it, however often its insertion is tried.
 pub struct Row<'a> {
     pub event: &'a Event,
@@ -100,12 +117,11 @@ pub async fn events(
     first_seq: u64,
     recorded_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let mut seq = signed(first_seq);
-    for range in chunks(rows.len()) {
-        let mut query = EVENTS.query(range.len());
-        for Row { event, subject, body } in &rows[range] {
-            query = query
-                .bind(seq)
+    let numbered: Vec<_> = rows.iter().zip(first_seq..).collect();
+    in_chunks(conn, &numbered, |chunk| {
+        chunk.iter().fold(EVENTS.query(chunk.len()), |query, (Row { event, subject, body }, seq)| {
+            query
+                .bind(signed(*seq))
                 .bind(&event.id.0[..])
                 .bind(class_code(event.body.class()))
                 .bind(recorded_at.as_micros())
@@ -118,33 +134,28 @@ pub async fn events(
                 .bind(event.site.as_ref().map(|site| site.as_str()))
                 .bind(event.source.as_str())
                 .bind(subject.as_str())
-                .bind(body.as_str());
-            seq += 1;
-        }
-        query.execute(&mut *conn).await?;
-    }
-    Ok(())
+                .bind(body.as_str())
+        })
+    })
+    .await
 }
 
 /// Upserts and deletions; each (kind, key) at most once.
 pub async fn state(conn: &mut SqliteConnection, rows: &[StateRow]) -> Result<(), sqlx::Error> {
     let put: Vec<_> = rows.iter().filter_map(|row| row.value.as_ref().map(|value| (row, value))).collect();
-    for range in chunks(put.len()) {
-        let mut query = STATE.query(range.len());
-        for (row, value) in &put[range] {
-            query = query.bind(row.kind.as_str()).bind(row.key.as_str()).bind(value.as_slice());
-        }
-        query.execute(&mut *conn).await?;
-    }
+    in_chunks(&mut *conn, &put, |chunk| {
+        chunk.iter().fold(STATE.query(chunk.len()), |query, (row, value)| {
+            query.bind(row.kind.as_str()).bind(row.key.as_str()).bind(value.as_slice())
+        })
+    })
+    .await?;
     let gone: Vec<_> = rows.iter().filter(|row| row.value.is_none()).collect();
-    for range in chunks(gone.len()) {
-        let mut query = STATE_GONE.query(range.len());
-        for row in &gone[range] {
-            query = query.bind(row.kind.as_str()).bind(row.key.as_str());
-        }
-        query.execute(&mut *conn).await?;
-    }
-    Ok(())
+    in_chunks(conn, &gone, |chunk| {
+        chunk.iter().fold(STATE_GONE.query(chunk.len()), |query, row| {
+            query.bind(row.kind.as_str()).bind(row.key.as_str())
+        })
+    })
+    .await
 }
 
 pub async fn dead_letters(
@@ -152,10 +163,9 @@ pub async fn dead_letters(
     letters: &[DeadLetter],
     recorded_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    for range in chunks(letters.len()) {
-        let mut query = DEAD_LETTERS.query(range.len());
-        for letter in &letters[range] {
-            query = query
+    in_chunks(conn, letters, |chunk| {
+        chunk.iter().fold(DEAD_LETTERS.query(chunk.len()), |query, letter| {
+            query
                 .bind(recorded_at.as_micros())
                 .bind(letter.received_at.as_micros())
                 .bind(letter.source.as_str())
@@ -165,11 +175,10 @@ pub async fn dead_letters(
                 .bind(letter.detail.as_str())
                 .bind(letter.payload.as_slice())
                 .bind(letter.cut.map(|cut| signed(cut.full_bytes)))
-                .bind(letter.cut.as_ref().map(|cut| &cut.sha256[..]));
-        }
-        query.execute(&mut *conn).await?;
-    }
-    Ok(())
+                .bind(letter.cut.as_ref().map(|cut| &cut.sha256[..]))
+        })
+    })
+    .await
 }
 
 /// Leaves the first of each id that the journal does not hold; gives back how many went.

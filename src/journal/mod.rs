@@ -22,6 +22,7 @@ mod erase;
 mod error;
 mod file;
 mod insert;
+mod joined;
 mod meta;
 mod open;
 mod query;

@@ -9,7 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, QueryBuilder};
 
 use super::error::{JournalError, Operation};
-use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, signed};
+use super::joined::Joined;
+use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, JOINED_EVENT, signed};
 use super::{
     EventQuery, FoundEvents, FoundRow, Meta, StateRows, StoredDeadLetter, StoredEvent, meta, open, query,
 };
@@ -25,6 +26,9 @@ pub struct Reader {
     path: PathBuf,
     pool: SqlitePool,
 }
+
+/// Events for which room is made beforehand.
+const EVENTS_AT_ONCE: usize = 1000;
 
 /// State rows read in one transaction.
 const STATES_PAGE: usize = 5000;
@@ -72,6 +76,9 @@ impl Reader {
 
     /// The next events in order, for the one who forwards them.
     pub async fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        if let Some(events) = self.joined_events_after(seq, limit).await {
+            return Ok(events);
+        }
         let text = select_events("WHERE seq > ? ORDER BY seq LIMIT ?");
         sqlx::query(AssertSqlSafe(text))
             .bind(signed(seq))
@@ -80,6 +87,23 @@ impl Reader {
             .fetch_all(&self.pool)
             .await
             .map_err(|source| self.failed(source))
+    }
+
+    /// As [`Reader::events_after`], as one text; `None` where that cannot be had, such as one that SQLite finds too long.
+    pub(super) async fn joined_events_after(&self, seq: u64, limit: usize) -> Option<Vec<StoredEvent>> {
+        let text = format!(
+            "SELECT CAST(group_concat({JOINED_EVENT}, '') AS BLOB) \
+             FROM (SELECT {EVENT_COLUMNS} FROM event WHERE seq > ? ORDER BY seq LIMIT ?)"
+        );
+        let query = sqlx::query_scalar::<_, Option<Vec<u8>>>(AssertSqlSafe(text));
+        let found = query.bind(signed(seq)).bind(signed(limit as u64)).fetch_one(&self.pool).await;
+        let text = found.inspect_err(|error| tracing::debug!(%error, "events are read one by one")).ok()?;
+        let text = text.unwrap_or_default();
+        let (mut text, mut events) = (Joined(&text), Vec::with_capacity(limit.min(EVENTS_AT_ONCE)));
+        while !text.is_empty() {
+            events.push(rows::joined_event(&mut text)?);
+        }
+        Some(events)
     }
 
     /// The next alert transitions in order, for those who tell of them.

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::joined::Joined;
 use super::{Cut, StoredDeadLetter, StoredEvent};
 use crate::domain::events::EventClass;
 use crate::domain::ids::EventId;
@@ -11,6 +12,12 @@ use crate::domain::time::Timestamp;
 /// What [`event`] reads, in its order.
 pub const EVENT_COLUMNS: &str = "seq, id, version, kind, site, subject, source, observed_at, received_at, \
                                  recorded_at, late, confidence, body";
+
+/// What [`joined_event`] reads, in its order: one text.
+pub const JOINED_EVENT: &str = "concat(seq, ' ', hex(id), ' ', version, ' ', observed_at, ' ', received_at, ' ', \
+                                recorded_at, ' ', late, ' ', confidence, ' ', octet_length(kind), ' ', \
+                                octet_length(site), ' ', octet_length(subject), ' ', octet_length(source), ' ', \
+                                octet_length(body), ' ', kind, site, subject, source, body)";
 
 /// What [`dead_letter`] reads, in its order.
 pub const DEAD_LETTER_COLUMNS: &str =
@@ -54,6 +61,34 @@ pub fn event(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
         late: row.try_get(10)?,
         confidence: row.try_get::<Option<f64>, _>(11)?.map(|confidence| confidence as f32),
         body: row.try_get(12)?,
+    })
+}
+
+pub fn joined_event(text: &mut Joined<'_>) -> Option<StoredEvent> {
+    let (seq, id) = (text.number()?, hex::decode(text.word()?).ok()?);
+    let version = text.number()?;
+    let [observed_at, received_at, recorded_at] = [text.number()?, text.number()?, text.number()?];
+    let late = text.number::<u8>()? != 0;
+    let confidence = text.maybe::<f64>()?.map(|confidence| confidence as f32);
+    let (kind, site) = (text.number()?, text.maybe()?);
+    let (subject, source, body) = (text.number()?, text.number()?, text.number()?);
+    Some(StoredEvent {
+        seq,
+        id: event_id(&id).ok()?,
+        version,
+        observed_at: Timestamp::from_micros(observed_at),
+        received_at: Timestamp::from_micros(received_at),
+        recorded_at: Timestamp::from_micros(recorded_at),
+        late,
+        confidence,
+        kind: text.text(kind)?,
+        site: match site {
+            Some(site) => Some(text.text(site)?),
+            None => None,
+        },
+        subject: text.text(subject)?,
+        source: text.text(source)?,
+        body: text.text(body)?,
     })
 }
 

@@ -13,6 +13,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_dead_letters_cut.sql"),
     include_str!("migrations/0003_check_ins.sql"),
     include_str!("migrations/0004_packed_rows.sql"),
+    include_str!("migrations/0005_alike_records.sql"),
 ];
 
 /// SQLite's `application_id` of a journal: `TALY`.

@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use tokio::sync::mpsc;
 
 use super::error::{JournalError, Operation};
+use super::joined::Joined;
 use super::reader::Reader;
 use crate::domain::state::StateKind;
 
@@ -108,22 +109,13 @@ async fn page(pool: &SqlitePool, kind: &str, after: &str) -> Result<Vec<(String,
 }
 
 /// Takes `length of key, length of value, key, value` apart, over and over.
-fn split(mut text: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let mut rows = Vec::new();
+fn split(text: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    let (mut text, mut rows) = (Joined(text), Vec::new());
     while !text.is_empty() {
-        let (key_len, value_len) = (number(&mut text)?, number(&mut text)?);
-        let key = text.split_off(..key_len)?;
-        let value = text.split_off(..value_len)?;
-        rows.push((String::from_utf8(key.to_vec()).ok()?, value.to_vec()));
+        let (key, value) = (text.number()?, text.number()?);
+        rows.push((text.text(key)?, text.bytes(value)?.to_vec()));
     }
     Some(rows)
-}
-
-fn number(text: &mut &[u8]) -> Option<usize> {
-    let end = text.iter().position(|byte| *byte == b' ')?;
-    let digits = text.split_off(..end)?;
-    text.split_off(..1)?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clean::clock::tests::{RULES as CLOCK, at};
+use crate::clean::redelivery::CHUNK;
 
 fn fix(second: i64, lat: f64) -> Fix {
     Fix {
@@ -38,15 +39,19 @@ fn a_row_needs_no_page_of_its_own() {
     let fences = FenceIndex::new(&[]);
     let (horizon, via) = (Duration::from_secs(86_400), "broker".into());
     let rules = FixRules { clock: &CLOCK, horizon, tracker: &rules, fences: &fences, via: &via };
-    let mut tracker = Tracker::default();
-    for minute in 0..64 {
-        let fix = fix(minute * 60, 50.123_456_7 + minute as f64 * 0.01);
-        let now = fix.observed_at;
-        tracker.take(fix, now, &rules).unwrap();
+    for (every, knows) in [(60, false), (1, true)] {
+        let mut tracker = Tracker::default();
+        for nth in 0..10 * CHUNK as i64 {
+            let fix = fix(nth * every, 50.123_456_7 + nth as f64 * every as f64 * 0.000_123_4);
+            let speed = knows.then_some(13.7);
+            let fix = Fix { speed_mps: speed, course_deg: speed.map(|_| 359.9), odometer_m: speed, ..fix };
+            let now = fix.observed_at;
+            tracker.take(fix, now, &rules).unwrap();
+        }
+        assert_eq!(tracker.stands(), Some(false));
+        let row = serde_json::to_vec(&tracker.row()).unwrap();
+        assert!((700..920).contains(&row.len()), "{} bytes: {}", row.len(), String::from_utf8_lossy(&row));
     }
-    assert_eq!(tracker.stands(), Some(false));
-    let row = serde_json::to_vec(&tracker.row()).unwrap();
-    assert!((700..940).contains(&row.len()), "{} bytes: {}", row.len(), String::from_utf8_lossy(&row));
 }
 
 #[test]

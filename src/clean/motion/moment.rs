@@ -117,7 +117,7 @@ pub(super) fn odometer_m(fix: &Fix) -> Option<u32> {
 
 pub(super) fn serialize<S: Serializer>(moments: &[Moment], serializer: S) -> Result<S::Ok, S::Error> {
     let bytes: Vec<[u8; BYTES]> = moments.iter().map(Moment::bytes).collect();
-    packed::serialize(bytes.as_flattened(), serializer)
+    packed::serialize_alike(bytes.as_flattened(), BYTES as u8, serializer)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Moment>, D::Error> {

@@ -389,7 +389,7 @@ fn taken<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 
 impl Serialize for Way {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        packed::serialize(&self.bytes(), serializer)
+        packed::serialize_alike(&self.bytes(), EACH as u8, serializer)
     }
 }
 

@@ -129,6 +129,12 @@ async fn what_is_committed_comes_back_as_it_was() {
         assert_eq!(serde_json::from_str::<EventBody>(&stored.body).unwrap(), event.body);
     }
     assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+    // As one text, and row by row.
+    assert_eq!(journal.reader.joined_events_after(270, 20).await.as_deref(), Some(&stored[270..290]));
+    for stored in &stored[270..290] {
+        assert_eq!(journal.reader.event(stored.id).await.unwrap().as_ref(), Some(stored));
+    }
+    assert_eq!(journal.reader.joined_events_after(300, 20).await, Some(vec![]));
     assert_eq!(journal.reader.event_id_at(17).await.unwrap(), Some(stored[16].id));
     assert_eq!(journal.reader.event_id_at(301).await.unwrap(), None);
     assert_eq!(journal.reader.meta().await.unwrap().last_heartbeat, Some(noon(900)));

@@ -1,0 +1,2 @@
+-- Records in rows of trackers are told by what differs between them. Older rows stay as they are until they are written
+-- again; builds before this one cannot read the new ones.
