@@ -24,7 +24,7 @@ const DEADLINES_AN_INTAKE: usize = 4;
 
 /// A group that nobody waits for leaves so long after the one before, at the earliest: readers and polls that come one by
 /// one would else make hundreds of commits a second, each with its fsync.
-pub(super) const GATHER: Duration = Duration::from_millis(20);
+pub(super) const GATHER: Duration = Duration::from_millis(50);
 
 /// Everything that goes into the core.
 pub(super) struct Inputs {
