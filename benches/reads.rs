@@ -1,9 +1,9 @@
 //! What a read costs that becomes no sighting: the tag is known, present, and read again.
 //!
-//! `cargo bench --bench reads [-- TAGS]`; default 1,000,000 known tags, each on an asset and present, beside 100 in
-//! the same run. Cleaning and tracking in one thread, from decoded reads to the rows of the commit. Reads come
-//! in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a commit
-//! is of one field, so that both sizes write as many rows. A report has 20 reads. With one repeat every read is of a tag that was not
+//! `cargo bench --bench reads [-- TAGS [REPORT]]`; default 1,000,000 known tags, each on an asset and present, beside 100
+//! in the same run, in reports of 20 reads. Cleaning and tracking in one thread, from decoded reads to the rows of the
+//! commit. Reads come in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a
+//! commit is of one field, so that both sizes write as many rows. With one repeat every read is of a tag that was not
 //! touched for as long as it takes to read all others, and writes a row: the worst there can be.
 
 use std::path::Path;
@@ -38,7 +38,7 @@ const LARGE: u32 = 1_000_000;
 /// Tags in the field at a time.
 const FIELD: usize = 100;
 /// Reads a report.
-const REPORT: usize = 20;
+const REPORT: u32 = 20;
 const READS: usize = 2_000_000;
 const ROUNDS: usize = 5;
 const START: i64 = 1_780_000_000;
@@ -65,16 +65,19 @@ antennas = [{ reader = "r1", antenna = 1 }]
 "#;
 
 fn main() -> Result<()> {
-    let argument = std::env::args().skip(1).find(|word| !word.starts_with("--"));
-    let large = argument.map_or(Ok(LARGE), |count| count.parse()).context("a number of tags")?;
+    let words = std::env::args().skip(1).filter(|word| !word.starts_with("--"));
+    let numbers = words.map(|word| word.parse()).collect::<Result<Vec<u32>, _>>().context("TAGS REPORT")?;
+    let (large, report) =
+        (numbers.first().copied().unwrap_or(LARGE), numbers.get(1).copied().unwrap_or(REPORT));
+    ensure!(report > 0, "a report has at least one read");
     let config = config::parse(&format!("{CONFIG}{HALL}"), Path::new(""), &|_| None)?;
     let mut sizes = [Stages::new(&config, SMALL)?, Stages::new(&config, large)?];
-    println!("{large} known and present tags beside {SMALL}");
+    println!("{large} known and present tags beside {SMALL}, in reports of {report}");
     for repeats in [10, 1] {
         let mut costs = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             for (stages, costs) in sizes.iter_mut().zip(&mut costs) {
-                costs.push(stages.round(repeats)?);
+                costs.push(stages.round(repeats, report as usize)?);
             }
         }
         let [small, of_large] = costs.map(clock::median);
@@ -181,7 +184,7 @@ impl Stages {
     }
 
     /// Nanoseconds of a core a read.
-    fn round(&mut self, repeats: usize) -> Result<f64> {
+    fn round(&mut self, repeats: usize, report: usize) -> Result<f64> {
         let began = clock::of_a_core()?;
         let mut sightings = 0;
         let mut reads = 0;
@@ -190,7 +193,7 @@ impl Stages {
                 (0..FIELD).map(|nth| self.order[(self.next + nth) % self.order.len()]).collect();
             self.next = (self.next + FIELD) % self.order.len();
             for _ in 0..repeats {
-                for epcs in field.chunks(REPORT) {
+                for epcs in field.chunks(report) {
                     sightings += self.report(epcs);
                 }
             }

@@ -27,7 +27,6 @@ use crate::domain::ids::SourceId;
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
 pub(super) use replay::{Now, Revealed, plausible};
-
 use told::{Told, Visit};
 
 mod replay;

@@ -1,4 +1,4 @@
-//! Bytes in a row, as text: a mark and base64 without padding (RFC 4648, section 4).
+//! Bytes in a row, as text: a mark and base64 without padding (RFC 4648, section 4); and rows whose length seldom changes.
 //!
 //! Rows are written with every reading, so they are kept short. Beyond 1,002 bytes a row of the journal has a page of
 //! its own, which is written whole each time (SQLite's file format, section 1.6). Older builds wrote hexadecimal digits.
@@ -22,7 +22,7 @@ pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
     write(MARK, bytes, serializer)
 }
 
-/// Of records of so many bytes each, one like the next: what differs between them.
+/// Of records of so many bytes each, at least one, and each like the next: what differs between them.
 pub(super) fn serialize_alike<S: Serializer>(
     bytes: &[u8],
     record: u8,
@@ -55,6 +55,7 @@ fn write<S: Serializer>(mark: char, bytes: &[u8], serializer: S) -> Result<S::Ok
 /// The length of a record, how many bytes of the last lane there are, and each lane's bytes that differ from those a record
 /// before, behind a byte that says which.
 fn squeezed(bytes: &[u8], record: u8) -> Vec<u8> {
+    debug_assert!(record > 0, "a byte is compared with one before it");
     let before = |at: usize| at.checked_sub(record.into()).map_or(0, |before| bytes[before]);
     let mut squeezed = vec![record, (bytes.len() % LANE) as u8];
     for (lane, first) in bytes.chunks(LANE).zip((0..).step_by(LANE)) {
@@ -102,6 +103,7 @@ pub(super) fn keep_length(row: &mut StateRow) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Deserializer, Serializer, Value, from_slice};
 
     use crate::domain::state::{StateKind, StateRow};
@@ -134,6 +136,18 @@ mod tests {
             assert_eq!(super::deserialize(&mut Deserializer::from_slice(&row)).unwrap(), bytes);
         }
         assert!(super::squeezed(&records, 24).len() < records.len() / 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back_and_none_that_are_read_panic(
+            bytes in prop::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..200),
+            record in 1..=u8::MAX,
+        ) {
+            let spread = super::spread(&super::squeezed(&bytes, record));
+            prop_assert_eq!(spread.as_deref(), Some(&bytes[..]));
+            super::spread(&bytes);
+        }
     }
 
     #[test]

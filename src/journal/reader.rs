@@ -27,9 +27,6 @@ pub struct Reader {
     pool: SqlitePool,
 }
 
-/// Events for which room is made beforehand.
-const EVENTS_AT_ONCE: usize = 1000;
-
 /// State rows read in one transaction.
 const STATES_PAGE: usize = 5000;
 
@@ -99,7 +96,7 @@ impl Reader {
         let found = query.bind(signed(seq)).bind(signed(limit as u64)).fetch_one(&self.pool).await;
         let text = found.inspect_err(|error| tracing::debug!(%error, "events are read one by one")).ok()?;
         let text = text.unwrap_or_default();
-        let (mut text, mut events) = (Joined(&text), Vec::with_capacity(limit.min(EVENTS_AT_ONCE)));
+        let (mut text, mut events) = (Joined(&text), Vec::new());
         while !text.is_empty() {
             events.push(rows::joined_event(&mut text)?);
         }

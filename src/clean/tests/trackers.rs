@@ -327,3 +327,26 @@ fn while_trips_of_an_outage_are_held_a_tracker_takes_six_and_a_half_kibibytes() 
     let each = beside / TRACKERS as i64;
     assert!((4096..=6656).contains(&each), "{each} bytes");
 }
+
+/// So that SQLite writes it where it is; with each message it would else be a few bytes longer, and with a full chunk shorter.
+#[test]
+fn the_row_of_one_that_drives_hardly_ever_changes_its_length() {
+    let mut rig = Rig::new(&IntakeConfig::default());
+    let key = (StateKind::Tracker, "r".to_owned());
+    let mut lengths = Vec::new();
+    for second in 0..200 {
+        let fix = Fix {
+            device: "r".into(),
+            speed_mps: Some(14.0),
+            ..fix(second * 1000, 50.0 + second as f64 * 1e-4)
+        };
+        rig.cleaner.reading(Reading::Fix(fix), &"broker".into(), at(second * 1000), &mut rig.out);
+        rig.commit();
+        lengths.push(rig.rows[&key].len());
+    }
+    // Until it drives for sure more is remembered of it. Then twice a chunk: once the row is longer, once it is shorter.
+    let drives = &lengths[48..];
+    let changes = drives.windows(2).filter(|two| two[0] != two[1]).count();
+    assert!(changes <= drives.len().div_ceil(12), "{changes}: {lengths:?}");
+    assert!(drives.iter().all(|length| *length < 1000 - key.1.len()), "{lengths:?}");
+}

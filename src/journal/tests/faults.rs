@@ -57,6 +57,32 @@ async fn a_newer_format_is_refused_and_left_alone() {
     assert!(matches!(error, JournalError::Newer { .. }), "{error}");
 }
 
+/// It would go missing in the database, and nobody would know.
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_an_error_and_is_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    made(folder.path(), 3).await;
+    alter(folder.path(), "UPDATE event SET id = x'00' WHERE seq = 2").await;
+    let reader = Reader::open(&config(folder.path()).path).await.unwrap();
+    let error = reader.events_after(0, 10).await.unwrap_err();
+    assert!(matches!(error, JournalError::Database { .. }), "{error:?}");
+    assert_eq!(reader.events_after(2, 10).await.unwrap().len(), 1);
+}
+
+/// As `.cargo/config.toml` has it: without, each commit is written twice.
+#[tokio::test]
+async fn sqlite_is_built_to_keep_the_undo_of_a_statement_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let options: Vec<String> =
+        sqlx::query_scalar("PRAGMA compile_options").fetch_all(&mut journal.writer.conn).await.unwrap();
+    for (option, is_wanted) in
+        [("STMTJRNL_SPILL=4194304", true), ("DEFAULT_MEMSTATUS=0", true), ("ENABLE_MEMORY_MANAGEMENT", false)]
+    {
+        assert_eq!(options.iter().any(|there| there == option), is_wanted, "{option}: {options:?}");
+    }
+}
+
 #[tokio::test]
 async fn another_programs_database_another_nodes_journal_and_a_folder_are_refused() {
     let folder = tempfile::tempdir().unwrap();
