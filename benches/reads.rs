@@ -2,14 +2,14 @@
 //!
 //! `cargo bench --bench reads [-- TAGS [REPORT]]`; default 1,000,000 known tags, each on an asset and present, beside 100
 //! in the same run, in reports of 20 reads. Cleaning and tracking in one thread, from decoded reads to the rows of the
-//! commit. Reads come in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a
+//! commit; reports that wait are taken in rounds, as in the daemon (`pipeline/core/arrivals.rs`). Reads come in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a
 //! commit is of one field, so that both sizes write as many rows. With one repeat every read is of a tag that was not
 //! touched for as long as it takes to read all others, and writes a row: the worst there can be.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use tallyman::clean::{Cleaned, Cleaner};
+use tallyman::clean::{Cleaned, Cleaner, ROUND};
 use tallyman::config::{self, Config};
 use tallyman::domain::commands::Command;
 use tallyman::domain::epc::Epc;
@@ -132,7 +132,7 @@ impl Stages {
         let change = LinkChange { source: "r1".into(), state: up, at: stages.now() };
         stages.cleaner.link(&change, &mut stages.cleaned);
         for number in 0..count {
-            stages.report(&[epc(number); 4]);
+            stages.reports(&[epc(number); 4], 4);
         }
         stages.commit();
         Ok(stages)
@@ -142,18 +142,24 @@ impl Stages {
         Timestamp::from_micros(self.micros)
     }
 
-    /// Reads of a report, as the daemon takes them.
-    fn report(&mut self, epcs: &[Epc]) -> usize {
+    /// Reports of so many reads that came together, as the daemon takes them.
+    fn reports(&mut self, epcs: &[Epc], report: usize) -> usize {
         let mut readings = std::mem::take(&mut self.readings);
-        readings.extend(epcs.iter().map(|epc| self.read(*epc)));
-        let now = self.now();
-        self.cleaner.look_at(&readings, &self.source);
-        for reading in readings.drain(..) {
-            self.cleaner.reading(reading, &self.source, now, &mut self.cleaned);
+        let mut sightings = 0;
+        for round in epcs.chunks(ROUND.next_multiple_of(report)) {
+            readings.extend(round.iter().map(|epc| self.read(*epc)));
+            self.cleaner.look_at(&readings);
+            let mut rest = readings.drain(..);
+            while !rest.as_slice().is_empty() {
+                for reading in rest.by_ref().take(report) {
+                    let now = Timestamp::from_micros(self.micros);
+                    self.cleaner.reading(reading, &self.source, now, &mut self.cleaned);
+                }
+                sightings += self.cleaned.sightings.len();
+                self.tracker.sightings(&mut self.cleaned.sightings, &mut self.events);
+            }
         }
         self.readings = readings;
-        let sightings = self.cleaned.sightings.len();
-        self.tracker.sightings(&mut self.cleaned.sightings, &mut self.events);
         sightings
     }
 
@@ -193,9 +199,7 @@ impl Stages {
                 (0..FIELD).map(|nth| self.order[(self.next + nth) % self.order.len()]).collect();
             self.next = (self.next + FIELD) % self.order.len();
             for _ in 0..repeats {
-                for epcs in field.chunks(report) {
-                    sightings += self.report(epcs);
-                }
+                sightings += self.reports(&field, report);
             }
             reads += FIELD * repeats;
             self.commit();

@@ -78,6 +78,7 @@ mod trend;
 mod weighing;
 mod windows;
 
+pub use ahead::ROUND;
 pub use rows::CleanRestoreError;
 pub use trackers::Remembered;
 

@@ -30,11 +30,13 @@ use crate::track::Tracker;
 
 use super::answers::Answers;
 
+mod arrivals;
 mod decoders;
 mod letters;
 mod restoring;
 mod tally;
 
+use arrivals::Arrivals;
 use decoders::Decoders;
 use letters::{dead_letter, raw_read, unreplayed};
 use tally::Tally;
@@ -67,7 +69,7 @@ pub struct Core {
     acks: Vec<(SourceId, AckToken)>,
     /// When the first frame since the last group was received.
     first_received: Option<Timestamp>,
-    decoded: Decoded,
+    arrivals: Arrivals,
     cleaned: Cleaned,
     tallied: Tally,
     live: Live,
@@ -129,22 +131,7 @@ impl Core {
     }
 
     pub fn intake(&mut self, intake: Intake) {
-        match intake {
-            Intake::Frame(frame) => {
-                let first = self.first_received.get_or_insert(frame.received_at);
-                *first = frame.received_at.min(*first);
-                self.frame(frame);
-            }
-            Intake::Link(change) => self.link(&change),
-            Intake::Dropped { source, reason, count } => {
-                telemetry::frames_dropped(&source, reason, count);
-                self.cleaner.dropped(&source);
-                let book = self.book(&source);
-                book.frames += count;
-                *book.dropped.entry(reason.to_owned()).or_default() += count;
-            }
-            Intake::Room => {}
-        }
+        self.intakes([intake], |_, _| ());
     }
 
     /// A dead letter once more: what becomes of it is committed together with its removal.
@@ -172,7 +159,10 @@ impl Core {
         };
         self.batch.replayed.push(letter.id);
         let source = SourceId::from(letter.source);
-        self.frame(Frame { source, received_at: letter.received_at, payload, ack: None });
+        let frame = Frame { source, received_at: letter.received_at, payload, ack: None };
+        let mut decoded = Decoded::default();
+        let result = self.decoders.decode(&frame, self.max_payload, &mut decoded);
+        self.frame(frame, result, &mut decoded);
     }
 
     /// Comes back as a new letter, set aside for `reason` or for what it was before.
@@ -312,11 +302,19 @@ impl Core {
         self.track_cleaned();
     }
 
-    fn frame(&mut self, mut frame: Frame) {
-        let decoded = self.decoders.decode(&frame, self.max_payload, &mut self.decoded);
+    fn dropped(&mut self, source: &SourceId, reason: &'static str, count: u64) {
+        telemetry::frames_dropped(source, reason, count);
+        self.cleaner.dropped(source);
+        let book = self.book(source);
+        book.frames += count;
+        *book.dropped.entry(reason.to_owned()).or_default() += count;
+    }
+
+    /// A frame with what it gave, which is taken out of `decoded`.
+    fn frame(&mut self, mut frame: Frame, result: Result<(), DecodeError>, decoded: &mut Decoded) {
         let book = self.book(&frame.source);
         book.frames += 1;
-        match decoded {
+        match result {
             Ok(()) => book.decoded += 1,
             Err(error) => {
                 book.dead_letters += 1;
@@ -324,17 +322,15 @@ impl Core {
                 self.batch.dead_letters.push(dead_letter(&mut frame, error.reason, error.to_string()));
             }
         }
-        let Decoded { readings, faults } = std::mem::take(&mut self.decoded);
-        self.tallied.note(&frame.source, &readings);
+        let Decoded { readings, faults } = decoded;
+        self.tallied.note(&frame.source, readings);
         if self.live.is_watched() {
             let held = self.cleaner.is_catching_up(&frame.source);
-            self.live.note(&readings, frame.received_at, held);
+            self.live.note(readings, frame.received_at, held);
         }
-        let mut set_aside = self.faulty(&faults, &frame);
-        if readings.len() > 1 {
-            self.cleaner.look_at(&readings, &frame.source);
-        }
-        for reading in readings {
+        let mut set_aside = self.faulty(faults, &frame);
+        faults.clear();
+        for reading in readings.drain(..) {
             // The tags of a report are tracked together, and a strange one is known from the next report on; what else
             // there is may decide how the next is cleaned.
             let waits = matches!(reading, Reading::Tag(_));

@@ -67,10 +67,7 @@ pub(super) async fn drive(
                     break;
                 }
                 telemetry::intake_depth(inputs.intake.len());
-                for intake in arrived.drain(..) {
-                    pending += pass_deadlines(&mut core, &intake);
-                    core.intake(intake);
-                }
+                core.intakes(arrived.drain(..), |core, intake| pending += pass_deadlines(core, intake));
                 pending += count;
             }
             Some(letter) = inputs.replays.recv(), if accepting => {

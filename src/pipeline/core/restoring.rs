@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::answers::Answers;
 use super::Core;
+use super::arrivals::Arrivals;
 use super::decoders::Decoders;
 use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
 use crate::config::Config;
-use crate::decode::Decoded;
 use crate::domain::books::Book;
 use crate::domain::ids::{Pool, SourceId};
 use crate::domain::state::StateKind;
@@ -54,7 +54,7 @@ impl Restoring {
             batch: Batch::default(),
             acks: Vec::new(),
             first_received: None,
-            decoded: Decoded::default(),
+            arrivals: Arrivals::default(),
             cleaned: Cleaned::default(),
             tallied: super::tally::Tally::default(),
             live: crate::live::Live::default(),

@@ -9,6 +9,7 @@ use crate::domain::frames::TooLong;
 use crate::journal::Cut;
 
 mod antennas;
+mod arrivals;
 mod formats;
 mod limits;
 mod live;
