@@ -28,7 +28,9 @@ impl Cleaner {
             }
         };
         let reads = readings.into_iter().filter_map(|reading| match reading {
-            Reading::Tag(read) => Some((source(&read.source)?.watches(read.antenna), windows::hash(&read.epc))),
+            Reading::Tag(read) => {
+                Some((source(&read.source)?.watches(read.antenna), windows::hash(&read.epc)))
+            }
             _ => None,
         });
         let mut wanted = reads.flat_map(|(watches, hash)| {

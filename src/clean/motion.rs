@@ -13,6 +13,7 @@
 //! its [`way`] from the middle of the one place to that of the other. What happened where it could not be heard is told
 //! when that is [`held`] together.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +60,8 @@ const CRAWL_MPS: f64 = 2.0;
 const ROLLS_MPS: f64 = 3.0;
 /// Who says that it goes slower than this, is at the place where it comes to rest.
 const STANDS_MPS: f64 = 1.0;
-/// How fast it may go that is on its way, and that stands.
+/// How fast it may go at the last fix before it was seen to have left; it may just have set out.
 const GOES_MPS: f64 = 10.0;
-const STANDS_STILL_MPS: f64 = 0.1;
 /// The fix after one that rolls comes so soon that it is rather the first at the place.
 const ROLLS_FOR: Duration = Duration::from_secs(60);
 /// A trip is measured by an odometer that counts it in at least so many steps, and shows no more than that of a fast train.
@@ -89,9 +89,11 @@ pub(super) struct Stationary {
     /// The last fix that it followed; not in rows of the first builds.
     #[serde(with = "micros", default = "long_ago")]
     followed: Timestamp,
-    /// The last fix here.
+    /// The last fix here, and metres of the way from there to the next one where others lay between.
     #[serde(with = "place::row")]
     last: Place,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_m: Option<NonZeroU16>,
     /// What its odometer showed last here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     odometer_m: Option<u32>,
@@ -256,18 +258,27 @@ impl Moves {
 impl Stationary {
     fn at(place: Place, odometer_m: Option<u32>) -> Self {
         let (since, middle) = (place.at, place.position());
-        Self { since, middle, weight: 1, followed: since, last: place, odometer_m, leaving: None }
+        Self {
+            since,
+            middle,
+            weight: 1,
+            followed: since,
+            last: place,
+            next_m: None,
+            odometer_m,
+            leaving: None,
+        }
     }
 
     /// A fix that belongs to the place.
-    fn stays(&mut self, Moment { place: here, odometer_m, .. }: Moment) {
+    fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment) {
         self.odometer_m = odometer_m.or(self.odometer_m);
         if here.at.since(self.followed) >= ERR_ALIKE {
             self.weight = (self.weight + 1).min(MOST_WEIGHT);
             self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
             self.followed = here.at;
         }
-        self.last = here;
+        (self.last, self.next_m) = (here, way_m);
         self.leaving = None;
     }
 
@@ -328,13 +339,11 @@ impl Stationary {
         let gone_m = self.middle.distance_m(self.last.position());
         let vague = vague_m(&self.last, rules);
         // The last that was counted for the place may have been on its way.
-        let way = match gone_m > vague {
-            true => Way::begin(self.last.position(), vague, GOES_MPS, self.last.at, gone_m),
-            false => {
-                let sure_m = vague / f64::from(self.weight).sqrt();
-                Way::begin(self.middle, sure_m, STANDS_STILL_MPS, self.last.at, 0.0)
-            }
+        let (from, sure_m, metres) = match gone_m > vague {
+            true => (self.last.position(), vague, gone_m),
+            false => (self.middle, vague / f64::from(self.weight).sqrt(), 0.0),
         };
+        let way = Way::begin(from, sure_m, GOES_MPS, self.last.at, metres).whose_next_is(self.next_m);
         let mut moving = Moving {
             started_at: self.last.at,
             start: self.middle,

@@ -24,7 +24,7 @@ use super::way::between_m;
 use super::{Moment, Moves, Stationary, Told, moment, vague_m};
 use crate::clean::late::{SETTLES, plausible};
 use crate::clean::place::Place;
-use crate::clean::rows::micros;
+use crate::clean::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::SourceId;
@@ -55,6 +55,9 @@ pub(in crate::clean) struct Held {
     due: Timestamp,
     /// The connection that the last of them came by.
     via: SourceId,
+    /// Where the last late one was put: more will come there.
+    #[serde(default, with = "maybe_micros", skip_serializing_if = "Option::is_none")]
+    filling: Option<Timestamp>,
 }
 
 impl Held {
@@ -94,7 +97,7 @@ impl Held {
 
     fn new(before: Moves, way: Vec<Moment>, (via, received): (&SourceId, Timestamp)) -> Box<Self> {
         let (kept, due) = (Vec::new(), received + SETTLES);
-        Box::new(Self { before, way, kept, since: received, due, via: via.clone() })
+        Box::new(Self { before, way, kept, since: received, due, via: via.clone(), filling: None })
     }
 
     pub fn due(&self) -> (Timestamp, &SourceId) {
@@ -137,6 +140,7 @@ impl Held {
             self.way.splice(0..0, earlier.way);
             while self.way.len() > MOST && self.drop_one(0, rules) {}
         } else {
+            self.filling = Some(late.place.at);
             self.put(Moment { is_late: true, ..*late }, rules);
         }
         let (via, received) = by;
@@ -165,13 +169,15 @@ impl Held {
         }
     }
 
-    /// Not where one has just come, for more will come there; nor, where there is another, one without which there would be
-    /// a silence that ends a trip.
+    /// Not where one has just come, or the last late one, for more will come there, and what lies there is not the way yet;
+    /// nor, where there is another, one without which there would be a silence that ends a trip.
     fn drop_one(&mut self, came: usize, rules: &TrackerRules) -> bool {
         let ends = |three: &[Moment]| three[2].place.at.since(three[0].place.at) >= rules.trip_gap;
         let beside =
             self.way.windows(3).map(|three| (ends(three), beside_m([&three[0], &three[1], &three[2]])));
-        let elsewhere = (0..).zip(beside).filter(|(nth, _): &(usize, _)| (nth + 1).abs_diff(came) > 1);
+        let filling = self.filling.map_or(came, |at| self.way.partition_point(|other| other.place.at < at));
+        let is_there = |nth: usize| nth.abs_diff(came) <= 1 || nth.abs_diff(filling) <= 1;
+        let elsewhere = (0..).zip(beside).filter(|(nth, _): &(usize, _)| !is_there(nth + 1));
         let nearest = elsewhere.min_by(|(_, (a, a_m)), (_, (b, b_m))| a.cmp(b).then(a_m.total_cmp(b_m)));
         let Some((nth, (_, beside_m))) = nearest else { return false };
         let dropped = self.way.remove(nth + 1);
@@ -296,6 +302,23 @@ mod tests {
         }
     }
 
+    /// While what was kept still comes, what is new comes too: between them nothing is known of the way.
+    #[test]
+    fn what_is_new_takes_no_length_from_what_still_comes() {
+        let rules = TrackerRules::default();
+        let (all, news): (Vec<Moment>, i64) = ((0..=320).map(moment).collect(), 240);
+        let mut held = held(0..0);
+        for nth in 0..news {
+            held.arrives(&all[nth as usize], &[], (&"broker".into(), held.since), &rules);
+            if nth % 3 == 2 {
+                held.follows(&all[(news + 1 + nth / 3) as usize], &"broker".into(), &rules);
+            }
+        }
+        let length = |way: &[Moment]| way.windows(2).map(|ends| piece_m(&ends[0], &ends[1])).sum::<f64>();
+        let (kept, truly) = (length(&held.way), length(&all));
+        assert!((kept - truly).abs() < truly * 0.02, "{kept} of {truly}");
+    }
+
     #[test]
     fn a_tracker_that_is_never_in_order_is_told_all_the_same() {
         let via: SourceId = "broker".into();
@@ -349,6 +372,18 @@ mod tests {
         });
         assert_eq!(trips[0], trips[1]);
         assert!((trips[0][0].distance_m - 8000.0).abs() < 200.0, "{trips:?}");
+    }
+
+    /// Others lay between the last fix at the place and the first on the way.
+    #[test]
+    fn what_lay_between_counts_from_where_it_stood() {
+        let rests = (20..40).map(|minute| (minute * 60, 3000.0));
+        let way: Vec<(i64, f64)> = [(0, 0.0), (600, 3000.0)].into_iter().chain(rests).collect();
+        let mut held = northward(&way);
+        held.way[0].way_m = NonZeroU16::new(5000);
+        late(&mut held, 1230, 3000.0);
+        let trips: Vec<_> = told(*held).into_iter().filter_map(|(_, motion)| motion.trip).collect();
+        assert!(trips.len() == 1 && (trips[0].distance_m - 5000.0).abs() < 200.0, "{trips:?}");
     }
 
     #[test]

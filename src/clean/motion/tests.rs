@@ -196,6 +196,23 @@ fn a_trips_length_is_right_within_two_percent() {
     }
 }
 
+/// The last fixes at the place are of one that has set out already: a fix a second, and what it says of its speed.
+#[test]
+fn a_trip_begins_where_it_stood() {
+    let (mut at, mut speed) = (0.0, 0.0_f64);
+    let mut fixes: Vec<Fix> = (0..10).map(|minute| fix(minute * 60, [0.0, 0.0])).collect();
+    for second in 600..1500 {
+        let before = speed;
+        speed = (speed + if second < 660 { 1.1 } else { -1.7 }).clamp(0.0, 14.0);
+        at += (before + speed) / 2.0;
+        let told = Fix { speed_mps: Some(speed), course_deg: Some(360.0), ..fix(second, [at, 0.0]) };
+        fixes.push(told);
+    }
+    let told = told_of(fixes);
+    let trip = told[1].1.trip.as_ref().unwrap();
+    assert!((trip.distance_m - at).abs() < at * 0.01, "{} of {at}", trip.distance_m);
+}
+
 /// Along a straight road: (from second, to second, metres a second), a fix each 20 s.
 fn drive(legs: &[(i64, i64, f64)]) -> Vec<Fix> {
     let last = legs.last().map_or(0, |leg| leg.1);

@@ -107,6 +107,11 @@ impl Way {
         Self { metres, last: since, here: Position { lat, lon }, held: vec![stands], ..Self::default() }
     }
 
+    /// Metres from its last fix to the next one, where that is known.
+    pub fn whose_next_is(self, next_m: Option<NonZeroU16>) -> Self {
+        Self { next_m, ..self }
+    }
+
     /// It has begun.
     pub fn is_known(&self) -> bool {
         !self.held.is_empty()
