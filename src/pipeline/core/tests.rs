@@ -13,6 +13,7 @@ mod arrivals;
 mod formats;
 mod limits;
 mod live;
+mod memory;
 mod sparkplug;
 
 const CONFIG: &str = r#"
