@@ -50,16 +50,7 @@ impl Core {
             }
             for Arrived { intake, result, mut decoded } in arrivals.round.drain(..) {
                 before(self, &intake);
-                match intake {
-                    Intake::Frame(frame) => {
-                        let first = self.first_received.get_or_insert(frame.received_at);
-                        *first = frame.received_at.min(*first);
-                        self.frame(frame, result, &mut decoded);
-                    }
-                    Intake::Link(change) => self.link(&change),
-                    Intake::Dropped { source, reason, count } => self.dropped(&source, reason, count),
-                    Intake::Room => {}
-                }
+                self.take(intake, result, &mut decoded);
                 decoded.readings.shrink_to(KEPT);
                 arrivals.spare.push(decoded);
             }
@@ -73,5 +64,18 @@ impl Core {
             _ => Ok(()),
         };
         Arrived { intake, result, decoded }
+    }
+
+    fn take(&mut self, intake: Intake, result: Result<(), DecodeError>, decoded: &mut Decoded) {
+        match intake {
+            Intake::Frame(frame) => {
+                let first = self.first_received.get_or_insert(frame.received_at);
+                *first = frame.received_at.min(*first);
+                self.frame(frame, result, decoded);
+            }
+            Intake::Link(change) => self.link(&change),
+            Intake::Dropped { source, reason, count } => self.dropped(&source, reason, count),
+            Intake::Room => {}
+        }
     }
 }
