@@ -52,6 +52,8 @@ async fn away_and_back_shows_the_backlog_and_drains_it() {
     let node = Node::open("n1", &dir.path().join("journal"), &server).await.forward();
     node.commit(samples(0..100)).await;
     db.forwarded("n1", 100).await;
+    // The server has them; that it has said so is another thing.
+    eventually("the answer", async || (gauge(&metrics, "rows_total") == Some(100.0)).then_some(())).await;
 
     proxy.set(Wire::Cut);
     node.commit(samples(100..900)).await;
