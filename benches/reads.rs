@@ -2,9 +2,10 @@
 //!
 //! `cargo bench --bench reads [-- TAGS [REPORT]]`; default 1,000,000 known tags, each on an asset and present, beside 100
 //! in the same run, in reports of 20 reads. Cleaning and tracking in one thread, from decoded reads to the rows of the
-//! commit; reports that wait are taken in rounds, as in the daemon (`pipeline/core/arrivals.rs`). Reads come in the order of a shuffled register, each tag `repeats` times while it is in the field of 100; a
-//! commit is of one field, so that both sizes write as many rows. With one repeat every read is of a tag that was not
-//! touched for as long as it takes to read all others, and writes a row: the worst there can be.
+//! commit; reports that wait are taken in rounds, as in the daemon (`pipeline/core/arrivals.rs`). Reads come in the order
+//! of a shuffled register, each tag `repeats` times while it is in the field of 100; a commit is of one field, so that
+//! both sizes write as many rows. With one repeat every read is of a tag that was not touched for as long as it takes to
+//! read all others, and writes a row: the worst there can be while others wait.
 
 use std::path::Path;
 

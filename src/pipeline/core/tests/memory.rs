@@ -1,4 +1,4 @@
-//! What a tracker takes of the memory of all stages.
+//! What a tracker that is on no asset takes of the memory of all stages.
 
 use super::*;
 
