@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::way::between_m;
+use super::way::{Speeds, between_m};
 use super::{Moment, Moves, Stationary, Told, moment, vague_m};
 use crate::clean::late::{SETTLES, plausible};
 use crate::clean::place::Place;
@@ -38,6 +38,8 @@ const MOST: usize = 48;
 const MOST_KEPT: usize = 8;
 /// Of our time.
 const AT_MOST: Duration = Duration::from_secs(3600);
+/// One that is beside the way by no more than so many times its accuracy says nothing of how long that is.
+const WAVERS: f64 = 2.5;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(in crate::clean) struct Held {
@@ -58,6 +60,8 @@ pub(in crate::clean) struct Held {
     /// Where the last late one was put: more will come there.
     #[serde(default, with = "maybe_micros", skip_serializing_if = "Option::is_none")]
     filling: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Speeds::are_unknown")]
+    speeds: Speeds,
 }
 
 impl Held {
@@ -96,8 +100,8 @@ impl Held {
     }
 
     fn new(before: Moves, way: Vec<Moment>, (via, received): (&SourceId, Timestamp)) -> Box<Self> {
-        let (kept, due) = (Vec::new(), received + SETTLES);
-        Box::new(Self { before, way, kept, since: received, due, via: via.clone(), filling: None })
+        let (kept, due, speeds) = (Vec::new(), received + SETTLES, Speeds::default());
+        Box::new(Self { before, way, kept, since: received, due, via: via.clone(), filling: None, speeds })
     }
 
     pub fn due(&self) -> (Timestamp, &SourceId) {
@@ -154,9 +158,16 @@ impl Held {
         if self.way.get(at).is_some_and(|other| other.place.at == moment.place.at) {
             return;
         }
-        let moment = match (at.checked_sub(1).map(|before| self.way[before]), self.way.get(at)) {
+        let (before, next) = (at.checked_sub(1).map(|before| self.way[before]), self.way.get(at));
+        for (from, to) in
+            before.iter().map(|before| (before, &moment)).chain(next.map(|next| (&moment, next)))
+        {
+            let straight = from.place.position().offset_m(to.place.position());
+            self.speeds.hears(straight, to.place.at.since(from.place.at).as_secs_f64(), to);
+        }
+        let moment = match (before, next) {
             (Some(before), Some(next)) => {
-                let [first, second] = shared(&before, &moment, next);
+                let [first, second] = shared(&before, &moment, next, self.speeds.hold());
                 self.way[at - 1].way_m = first;
                 Moment { way_m: second, ..moment }
             }
@@ -183,10 +194,9 @@ impl Held {
         let dropped = self.way.remove(nth + 1);
         let after = self.way[nth + 1];
         let before = &mut self.way[nth];
-        // As far beside as it may waver, it says nothing of the way.
-        let is_known = before.way_m.or(dropped.way_m).is_some();
-        if is_known || beside_m > vague(&dropped.place) {
-            let metres = piece_m(before, &dropped) + piece_m(&dropped, &after);
+        let (is_known, hold) = (before.way_m.or(dropped.way_m).is_some(), self.speeds.hold());
+        if is_known || beside_m > vague(&dropped.place) * WAVERS {
+            let metres = piece_m(before, &dropped, hold) + piece_m(&dropped, &after, hold);
             // Further than can be said is a straight line.
             before.way_m = u16::try_from(metres.round() as u32).ok().and_then(NonZeroU16::new);
         }
@@ -236,15 +246,15 @@ fn beside_m([before, here, after]: [&Moment; 3]) -> f64 {
 }
 
 /// What is known of the way from one to another, by parts: to a place between them, and from there.
-fn shared(from: &Moment, over: &Moment, to: &Moment) -> [Option<NonZeroU16>; 2] {
+fn shared(from: &Moment, over: &Moment, to: &Moment, hold: bool) -> [Option<NonZeroU16>; 2] {
     let Some(all) = from.way_m else { return [None; 2] };
-    let parts = [between_m(from, over), between_m(over, to)];
+    let parts = [between_m(from, over, hold), between_m(over, to, hold)];
     let share = f64::from(all.get()) / (parts[0] + parts[1]).max(1.0);
     parts.map(|part| NonZeroU16::new((part * share).round() as u16))
 }
 
-fn piece_m(from: &Moment, to: &Moment) -> f64 {
-    from.way_m.map_or_else(|| between_m(from, to), |metres| f64::from(metres.get()))
+fn piece_m(from: &Moment, to: &Moment, hold: bool) -> f64 {
+    from.way_m.map_or_else(|| between_m(from, to, hold), |metres| f64::from(metres.get()))
 }
 
 fn vague(place: &Place) -> f64 {
@@ -254,6 +264,7 @@ fn vague(place: &Place) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clean::tests::dice::Dice;
     use crate::domain::ids::Digest;
     use crate::domain::readings::Fix;
 
@@ -285,10 +296,10 @@ mod tests {
     #[test]
     fn what_is_dropped_leaves_its_length_whatever_the_order() {
         let all: Vec<Moment> = (0..=240).map(moment).collect();
-        let truly: f64 = all.windows(2).map(|ends| piece_m(&ends[0], &ends[1])).sum();
+        let truly: f64 = all.windows(2).map(|ends| piece_m(&ends[0], &ends[1], true)).sum();
         for held in [held(0..240), held((0..240).rev()), held((120..240).rev().chain(0..120))] {
             assert!(held.way.len() == MOST && held.way.is_sorted_by_key(|moment| moment.place.at));
-            let kept: f64 = held.way.windows(2).map(|ends| piece_m(&ends[0], &ends[1])).sum();
+            let kept: f64 = held.way.windows(2).map(|ends| piece_m(&ends[0], &ends[1], true)).sum();
             assert!((kept - truly).abs() < truly * 0.02, "{kept} of {truly}");
             let fixes: u32 = held.way.iter().map(|moment| u32::from(moment.place.count)).sum();
             assert_eq!(fixes, 241);
@@ -300,6 +311,39 @@ mod tests {
             let stood: Duration = longest.sum();
             assert!(stood >= Duration::from_secs(500), "{stood:?}");
         }
+    }
+
+    /// How long an hour to the north is by what is held of it, as a share: a fix each so many seconds, what it tells of its
+    /// speed, and how sure it is, which is by how much it errs.
+    fn hour(every: i64, told_mps: f64, accuracy_m: f64) -> f64 {
+        let (mut random, mut held) = (Dice(3), held(0..0));
+        held.way.clear();
+        let start = Position { lat: 50.0, lon: 8.0 };
+        for second in (0..3600).step_by(every as usize) {
+            let [east, north] = [0.0, 10.0 * second as f64].map(|metres| metres + random.normal(accuracy_m));
+            let at = Timestamp::from_secs(1_700_000_000 + second);
+            let late = Moment::of(&Fix {
+                accuracy_m: Some(accuracy_m),
+                speed_mps: Some(told_mps),
+                course_deg: Some(360.0),
+                ..Fix::bare("truck".into(), at, start.moved_m([east, north]), Digest(0))
+            });
+            held.arrives(&late, &[], (&"broker".into(), held.since), &TrackerRules::default());
+        }
+        let pieces = held.way.windows(2).map(|ends| piece_m(&ends[0], &ends[1], held.speeds.hold()));
+        pieces.sum::<f64>() / 36_000.0
+    }
+
+    #[test]
+    fn what_is_dropped_makes_the_way_no_longer_by_wavering() {
+        let shares = [hour(10, 10.0, 12.0), hour(1, 10.0, 4.0)];
+        assert!(shares.iter().all(|share| (share - 1.0).abs() < 0.01), "{shares:?}");
+    }
+
+    #[test]
+    fn what_is_dropped_goes_by_no_speed_that_cannot_be() {
+        let shares = [hour(2, 0.0, 0.5), hour(2, 36.0, 0.5)];
+        assert!(shares.iter().all(|share| (0.97..1.05).contains(share)), "{shares:?}");
     }
 
     /// While what was kept still comes, what is new comes too: between them nothing is known of the way.
@@ -314,7 +358,8 @@ mod tests {
                 held.follows(&all[(news + 1 + nth / 3) as usize], &"broker".into(), &rules);
             }
         }
-        let length = |way: &[Moment]| way.windows(2).map(|ends| piece_m(&ends[0], &ends[1])).sum::<f64>();
+        let length =
+            |way: &[Moment]| way.windows(2).map(|ends| piece_m(&ends[0], &ends[1], true)).sum::<f64>();
         let (kept, truly) = (length(&held.way), length(&all));
         assert!((kept - truly).abs() < truly * 0.02, "{kept} of {truly}");
     }

@@ -5,9 +5,12 @@
 //! ```
 //! Straight lines from fix to fix are too long where positions waver (between high buildings, before a red light), and too
 //! short where they cut corners. So places and velocities are filtered with the model of a velocity that changes at random
-//! (Bar-Shalom, Li and Kirubarajan, *Estimation with Applications to Tracking and Navigation*, 2001, section 6.2.2), each is
-//! smoothed by the [`LAG`] fixes behind it (Rauch, Tung and Striebel, 1965), and what is measured is the cubic curve (Hermite)
-//! that leaves and reaches each place with its velocity. Where no speed is told, it is the line.
+//! (Bar-Shalom, Li and Kirubarajan, *Estimation with Applications to Tracking and Navigation*, 2001, section 6.2.2), by the
+//! more the faster it goes: who turns at speed changes it by much, who stands by nothing. Each is smoothed by the [`LAG`] fixes
+//! behind it (Rauch, Tung and Striebel, 1965), and what is measured is the cubic curve (Hermite) that leaves and reaches each
+//! place with its velocity, and what such a velocity makes the way longer by that no fix tells of. Between fixes near in time
+//! it is the speed itself, which errs less there than places do. Where no speed is told, or none that goes with the places,
+//! it is the line.
 //!
 //! Never looks at what a stop is; that is the caller's.
 
@@ -24,9 +27,21 @@ use crate::domain::time::Timestamp;
 /// Fixes by which those before them are smoothed.
 pub(super) const LAG: usize = 3;
 /// How much a velocity changes, in m²/s³ for each second between two fixes (the longer that is, the more of speeding up,
-/// braking and turning is in it), and up to how many seconds.
+/// braking and turning is in it), of at least and at most so many seconds.
 const CHANGES: f64 = 0.1;
-const CHANGES_FOR_S: f64 = 600.0;
+const CHANGES_FOR_S: [f64; 2] = [10.0, 600.0];
+/// That is at this speed; it grows with the square, to so many times as much.
+const STEADY_MPS: f64 = 7.0;
+const MOST_CHANGES: f64 = 2.0;
+/// The least of it, where it stood both times. In so many seconds it may have gone somewhere and come to rest again, and the
+/// velocity is what it always is; with the fourth power of the time, for in a third of it nothing of that can have been.
+const LEAST_CHANGES: f64 = 0.02;
+const GOES_WITHIN_S: f64 = 25.0;
+/// Share of the changes that are turns which no fix tells of, and by how much they make a way longer at the most.
+const TURNS: f64 = 0.19;
+const MOST_TURNS: f64 = 0.1;
+/// Between fixes so near in time, half is by the speed that is told, between nearer ones most of it.
+const BY_SPEED_S: f64 = 4.0;
 /// Nothing more is known after this long than after longer: squares of it fit into 32 bits.
 const LONGEST_S: f64 = 864_000.0;
 /// Deviation of a velocity that is told, of one axis: under open sky a tenth of a metre a second, between houses more.
@@ -39,14 +54,28 @@ const NO_ACCURACY_M: f64 = 10.0;
 /// A position further than so many deviations from where it should be is believed that much less, where its velocity is
 /// told. The second in a row is believed, and what led there is not.
 const ASTRAY: f64 = 5.0;
+/// Speeds are compared with places between fixes no further apart in time than this, and surer than this, while it goes
+/// faster than this by either of the two.
+const COMPARED_S: f64 = 20.0;
+const COMPARED_M: f64 = 25.0;
+const COMPARED_MPS: f64 = 5.0;
+/// Over how many metres, and by how much they may differ and that is no other unit, beside so many metres.
+const COMPARED_OVER_M: f32 = 4000.0;
+const ALIKE: f32 = 0.6;
+const ALIKE_M: f32 = 100.0;
 /// A curve's velocities carry it no further than so many times the straight line: it stopped between.
 const BENDS: f64 = 2.0;
 /// Points of a curve between which it is taken for straight.
 const PIECES: u32 = 8;
 const UNITS_A_DEGREE: f64 = 1e7;
 /// Bytes of a row before its estimates, and of each of them.
-const HEAD: usize = 43;
-const EACH: usize = 34;
+const HEAD: usize = 51;
+const EACH: usize = 38;
+/// Flags of a row.
+const ASTRAY_FLAG: u8 = 1;
+const STEERS_FLAG: u8 = 2;
+/// It holds how much velocities may have changed, and what became of speeds; those of earlier builds do not.
+const WHOLE_FLAG: u8 = 4;
 
 type Metres = [f64; 2];
 
@@ -57,9 +86,18 @@ struct Estimate {
     /// Seconds since the one before, and metres from there, where they are known.
     after: f32,
     way_m: Option<NonZeroU16>,
+    /// How much its velocity may have changed since then, m²/s³.
+    changes: f32,
     at: [f32; 2],
     goes: [f32; 2],
     sure: [f32; 3],
+}
+
+/// How far something went by the speeds that are told, and by where it was.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Speeds {
+    told_m: f32,
+    gone_m: f32,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -73,8 +111,9 @@ pub(super) struct Way {
     next_m: Option<NonZeroU16>,
     /// Whether the last one was far from where it should be.
     is_astray: bool,
-    /// Whether velocities are told.
+    /// Whether velocities are told, and believed.
     steers: bool,
+    speeds: Speeds,
     /// Place and velocity of the last one that is smoothed for good.
     settled: [f32; 4],
     held: Vec<Estimate>,
@@ -90,6 +129,7 @@ impl Default for Way {
             next_m: None,
             is_astray: false,
             steers: false,
+            speeds: Speeds::default(),
             settled: [0.0; 4],
             held: Vec::new(),
         }
@@ -125,21 +165,27 @@ impl Way {
     /// Goes on to a fix, later than those before.
     pub fn goes(&mut self, to: &Moment) {
         let position = to.place.position();
-        self.carry(self.here.offset_m(position), position);
+        let straight = self.here.offset_m(position);
+        self.carry(straight, position);
         let after = to.place.at.since(self.last).as_secs_f64().min(LONGEST_S);
-        let velocity = to.velocity();
+        if self.is_known() {
+            self.speeds.hears(straight, after, to);
+        }
+        let velocity = to.velocity().filter(|_| self.speeds.hold());
         let Some(before) = self.held.last() else {
             *self = Self::begin(position, accuracy_m(to), VELOCITY_MPS, to.place.at, self.metres);
             return;
         };
-        let mut now = before.after(after);
+        // It was where it stood until then, and may have set out since: how fast it was says nothing of how far it came.
+        let sets_out = (before.after == 0.0 && after < BY_SPEED_S).then(|| length(straight).round() as u16);
+        let mut now = before.after(after, before.changes(after, velocity));
         if let Some(velocity) = velocity {
             now.hears_velocity(velocity);
         }
         let doubts = velocity.is_some() && !self.is_astray;
         self.is_astray = now.hears_position(accuracy_m(to) * POSITION, doubts);
         self.steers = velocity.is_some();
-        now.way_m = std::mem::replace(&mut self.next_m, to.way_m);
+        now.way_m = std::mem::replace(&mut self.next_m, to.way_m).or(sets_out.and_then(NonZeroU16::new));
         self.last = to.place.at;
         self.held.reserve_exact(1);
         self.held.push(now);
@@ -181,7 +227,8 @@ impl Way {
             return length(straight);
         }
         let carried = [from, to].map(|end| end.goes.map(|goes| f64::from(goes * to.after)));
-        curve_m(straight, carried)
+        let metres = between(straight, carried, to.after.into());
+        metres + turns_m(metres, to.after.into(), to.changes.into())
     }
 
     /// Each that is held by all behind it.
@@ -208,9 +255,19 @@ impl Way {
 }
 
 impl Estimate {
+    /// How much its velocity may change until one that is heard so many seconds later, m²/s³.
+    fn changes(&self, seconds: f64, velocity: Option<Metres>) -> f64 {
+        let [least_s, most_s] = CHANGES_FOR_S;
+        let times = velocity.map_or(1.0, |velocity| {
+            let fastest = length(velocity).max(length(self.goes.map(f64::from)));
+            let least = (seconds / GOES_WITHIN_S).powi(4).clamp(LEAST_CHANGES, MOST_CHANGES);
+            (fastest / STEADY_MPS).powi(2).clamp(least, MOST_CHANGES)
+        });
+        CHANGES * seconds.clamp(least_s, most_s) * times
+    }
+
     /// So many seconds later, before anything is heard then.
-    fn after(&self, seconds: f64) -> Self {
-        let changes = CHANGES * seconds.min(CHANGES_FOR_S);
+    fn after(&self, seconds: f64, changes: f64) -> Self {
         let [place, both, velocity] = self.sure.map(f64::from);
         let sure = [
             place + 2.0 * seconds * both + seconds * seconds * velocity + changes * seconds.powi(3) / 3.0,
@@ -218,7 +275,14 @@ impl Estimate {
             velocity + changes * seconds,
         ];
         let at = [0, 1].map(|axis| self.at[axis] + self.goes[axis] * seconds as f32);
-        Self { after: seconds as f32, way_m: None, at, goes: self.goes, sure: sure.map(|sure| sure as f32) }
+        Self {
+            after: seconds as f32,
+            way_m: None,
+            changes: changes as f32,
+            at,
+            goes: self.goes,
+            sure: sure.map(|sure| sure as f32),
+        }
     }
 
     fn hears_velocity(&mut self, velocity: Metres) {
@@ -257,7 +321,7 @@ impl Estimate {
 
     /// By what the next one is known to be.
     fn smoothed_by(&self, next: &Self) -> Self {
-        let ahead = self.after(next.after.into());
+        let ahead = self.after(next.after.into(), next.changes.into());
         let seconds = f64::from(next.after);
         let [place, both, velocity] = self.sure.map(f64::from);
         let [far, cross, fast] = ahead.sure.map(f64::from);
@@ -275,6 +339,33 @@ impl Estimate {
     }
 }
 
+impl Speeds {
+    /// It is so many metres and seconds further on.
+    pub fn hears(&mut self, straight: Metres, seconds: f64, to: &Moment) {
+        let Some(speed) = to.speed_mps().filter(|_| 0.0 < seconds && seconds <= COMPARED_S) else { return };
+        let (told, gone) = (speed * seconds, length(straight));
+        if accuracy_m(to) > COMPARED_M || told.max(gone) < COMPARED_MPS * seconds {
+            return;
+        }
+        self.told_m += told as f32;
+        // One that is far astray says little.
+        self.gone_m += gone.min(3.0 * told + 2.0 * COMPARED_MPS * seconds) as f32;
+        if self.told_m + self.gone_m > COMPARED_OVER_M {
+            (self.told_m, self.gone_m) = (self.told_m / 2.0, self.gone_m / 2.0);
+        }
+    }
+
+    /// They are in metres a second, and not always zero.
+    pub fn hold(&self) -> bool {
+        let Self { told_m, gone_m } = *self;
+        told_m.min(gone_m) + ALIKE_M >= told_m.max(gone_m) * ALIKE
+    }
+
+    pub fn are_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 fn accuracy_m(moment: &Moment) -> f64 {
     moment.place.accuracy_m().unwrap_or(NO_ACCURACY_M).max(LEAST_ACCURACY_M)
 }
@@ -287,16 +378,31 @@ fn length([east, north]: Metres) -> f64 {
     east.hypot(north)
 }
 
-/// From one fix to another, by what they say.
-pub(super) fn between_m(from: &Moment, to: &Moment) -> f64 {
+/// From one fix to another, by what they say; `hold`: of speeds that go with the places.
+pub(super) fn between_m(from: &Moment, to: &Moment, hold: bool) -> f64 {
     let straight = from.place.position().offset_m(to.place.position());
     let after = to.place.at.since(from.place.at).as_secs_f64();
-    match from.velocity().zip(to.velocity()) {
+    match from.velocity().zip(to.velocity()).filter(|_| hold) {
         Some((leaves, arrives)) => {
-            curve_m(straight, [leaves, arrives].map(|goes| goes.map(|mps| mps * after)))
+            between(straight, [leaves, arrives].map(|goes| goes.map(|mps| mps * after)), after)
         }
         None => length(straight),
     }
+}
+
+/// A way that leads so far, and leaves and arrives with these velocities (metres for all of it).
+fn between(straight: Metres, carried: [Metres; 2], seconds: f64) -> f64 {
+    let by_speed = 1.0 / (1.0 + (seconds / BY_SPEED_S).powi(4));
+    let [leaves, arrives] = carried.map(length);
+    by_speed * (leaves + arrives) / 2.0 + (1.0 - by_speed) * curve_m(straight, carried)
+}
+
+/// How much longer a way is than its curve, which is the mean of all that lead there: a velocity that changes so much, and
+/// is known at both ends with the places, has a variance of a fifteenth of that times the time in the mean, and what it does
+/// across the way makes it longer by half its square in that of the speed.
+fn turns_m(metres: f64, seconds: f64, changes: f64) -> f64 {
+    let turns = TURNS * changes * seconds.powi(3) / (30.0 * metres.max(f64::MIN_POSITIVE));
+    turns.min(MOST_TURNS * metres)
 }
 
 /// How long the cubic curve is that leads so far, and leaves and arrives with these velocities (metres for all of it).
@@ -331,11 +437,15 @@ impl Way {
         bytes.extend(self.last.as_micros().to_be_bytes());
         bytes.extend([units(self.here.lat), units(self.here.lon)].as_flattened());
         bytes.extend(metres_of(self.next_m));
-        bytes.push(u8::from(self.is_astray) + 2 * u8::from(self.steers));
-        bytes.extend(self.settled.into_iter().flat_map(f32::to_be_bytes));
-        for Estimate { after, way_m, at: [a, b], goes: [c, d], sure: [e, f, g] } in &self.held {
+        let flag = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
+        bytes.push(flag(self.is_astray, ASTRAY_FLAG) | flag(self.steers, STEERS_FLAG) | WHOLE_FLAG);
+        let Speeds { told_m, gone_m } = self.speeds;
+        let numbers = self.settled.into_iter().chain([told_m, gone_m]);
+        bytes.extend(numbers.flat_map(f32::to_be_bytes));
+        for Estimate { after, way_m, changes, at: [a, b], goes: [c, d], sure: [e, f, g] } in &self.held {
             bytes.extend([after, a, b, c, d, e, f, g].into_iter().flat_map(|number| number.to_be_bytes()));
             bytes.extend(metres_of(*way_m));
+            bytes.extend(changes.to_be_bytes());
         }
         bytes
     }
@@ -348,13 +458,19 @@ impl Way {
             .map(|units| f64::from(i32::from_be_bytes(units)) / UNITS_A_DEGREE);
         let next_m = NonZeroU16::new(u16::from_be_bytes(taken(&mut rest)?));
         let [flags] = taken(&mut rest)?;
+        let is_whole = flags & WHOLE_FLAG != 0;
         let mut settled = [0.0; 4];
         for number in &mut settled {
             *number = f32::from_be_bytes(taken(&mut rest)?);
         }
+        let mut speeds = Speeds::default();
+        if is_whole {
+            speeds.told_m = f32::from_be_bytes(taken(&mut rest)?);
+            speeds.gone_m = f32::from_be_bytes(taken(&mut rest)?);
+        }
         let mut held = Vec::new();
         while !rest.is_empty() && held.len() <= LAG {
-            held.push(Estimate::read(&mut rest)?);
+            held.push(Estimate::read(&mut rest, is_whole)?);
         }
         let here = Position { lat, lon };
         Some(Self {
@@ -362,8 +478,9 @@ impl Way {
             last,
             here,
             next_m,
-            is_astray: flags & 1 != 0,
-            steers: flags & 2 != 0,
+            is_astray: flags & ASTRAY_FLAG != 0,
+            steers: flags & STEERS_FLAG != 0,
+            speeds,
             settled,
             held,
         })
@@ -371,14 +488,18 @@ impl Way {
 }
 
 impl Estimate {
-    fn read(rest: &mut &[u8]) -> Option<Self> {
+    fn read(rest: &mut &[u8], is_whole: bool) -> Option<Self> {
         let mut numbers = [0.0; 8];
         for number in &mut numbers {
             *number = f32::from_be_bytes(taken(rest)?);
         }
         let way_m = NonZeroU16::new(u16::from_be_bytes(taken(rest)?));
         let [after, a, b, c, d, e, f, g] = numbers;
-        Some(Self { after, way_m, at: [a, b], goes: [c, d], sure: [e, f, g] })
+        let changes = match is_whole {
+            true => f32::from_be_bytes(taken(rest)?),
+            false => Self::default().changes(after.into(), None) as f32,
+        };
+        Some(Self { after, way_m, changes, at: [a, b], goes: [c, d], sure: [e, f, g] })
     }
 }
 
