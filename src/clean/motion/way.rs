@@ -343,13 +343,15 @@ impl Speeds {
     /// It is so many metres and seconds further on.
     pub fn hears(&mut self, straight: Metres, seconds: f64, to: &Moment) {
         let Some(speed) = to.speed_mps().filter(|_| 0.0 < seconds && seconds <= COMPARED_S) else { return };
-        let (told, gone) = (speed * seconds, length(straight));
-        if accuracy_m(to) > COMPARED_M || told.max(gone) < COMPARED_MPS * seconds {
+        let (accuracy, fast, told) = (accuracy_m(to), COMPARED_MPS * seconds, speed * seconds);
+        // Who stands between high buildings wavers by metres a second.
+        let gone = length(straight) - if told < fast { accuracy } else { 0.0 };
+        if accuracy > COMPARED_M || told.max(gone) < fast {
             return;
         }
         self.told_m += told as f32;
         // One that is far astray says little.
-        self.gone_m += gone.min(3.0 * told + 2.0 * COMPARED_MPS * seconds) as f32;
+        self.gone_m += gone.min(3.0 * told + 2.0 * fast) as f32;
         if self.told_m + self.gone_m > COMPARED_OVER_M {
             (self.told_m, self.gone_m) = (self.told_m / 2.0, self.gone_m / 2.0);
         }

@@ -63,11 +63,27 @@ fn one_reflected_signal_makes_no_detour() {
 #[test]
 fn speeds_that_do_not_go_with_the_places_are_not_believed() {
     // Kilometres an hour, knots, none at all. It takes some hundred metres to find out.
-    for (every, told) in [1, 10].into_iter().flat_map(|every| [(every, 36.0), (every, 19.4), (every, 0.0)]) {
+    for (every, told) in [1, 10].into_iter().flat_map(|every| [(every, 54.0), (every, 29.2), (every, 0.0)]) {
         let fixes = 1..=600 / every;
-        let way = fixes.map(|nth| moment(nth * every, [0.0, (nth * every * 10) as f64], Some([0.0, told])));
+        let way = fixes.map(|nth| moment(nth * every, [0.0, (nth * every * 15) as f64], Some([0.0, told])));
         let metres = metres(&way.collect::<Vec<_>>());
-        assert!((metres - 6000.0).abs() < 400.0, "{metres} by {told} m/s each {every} s");
+        assert!((metres - 9000.0).abs() < 500.0, "{metres} by {told} m/s each {every} s");
+    }
+}
+
+/// A light between high buildings that lasts for ten minutes.
+#[test]
+fn speeds_are_believed_however_long_it_stands_and_wavers() {
+    let (mut random, mut error) = (Dice(2), [0.0; 2]);
+    let mut speeds = Speeds::default();
+    let before = moment(0, [0.0; 2], Some([0.0, 10.0]));
+    (0..10).for_each(|_| speeds.hears([0.0, 10.0], 1.0, &before));
+    for second in 0..600 {
+        let last: Metres = error;
+        error = error.map(|error: f64| error * 0.96 + random.normal(4.0));
+        let stands = moment(second, error, Some([random.normal(0.5), random.normal(0.5)]));
+        speeds.hears([error[0] - last[0], error[1] - last[1]], 1.0, &stands);
+        assert!(speeds.hold(), "{speeds:?} at {second} s");
     }
 }
 
