@@ -40,8 +40,10 @@ const GOES_WITHIN_S: f64 = 25.0;
 /// Share of the changes that are turns which no fix tells of, and by how much they make a way longer at the most.
 const TURNS: f64 = 0.19;
 const MOST_TURNS: f64 = 0.1;
-/// Between fixes so near in time, half is by the speed that is told, between nearer ones most of it.
+/// Between fixes so near in time, half is by the speed that is told, between nearer ones most of it; and where their places
+/// are as they were told.
 const BY_SPEED_S: f64 = 4.0;
+const BY_SPEED_RAW_S: f64 = 12.0;
 /// Nothing more is known after this long than after longer: squares of it fit into 32 bits.
 const LONGEST_S: f64 = 864_000.0;
 /// Deviation of a velocity that is told, of one axis: under open sky a tenth of a metre a second, between houses more.
@@ -227,7 +229,7 @@ impl Way {
             return length(straight);
         }
         let carried = [from, to].map(|end| end.goes.map(|goes| f64::from(goes * to.after)));
-        let metres = between(straight, carried, to.after.into());
+        let metres = between(straight, carried, f64::from(to.after) / BY_SPEED_S);
         metres + turns_m(metres, to.after.into(), to.changes.into())
     }
 
@@ -385,16 +387,19 @@ pub(super) fn between_m(from: &Moment, to: &Moment, hold: bool) -> f64 {
     let straight = from.place.position().offset_m(to.place.position());
     let after = to.place.at.since(from.place.at).as_secs_f64();
     match from.velocity().zip(to.velocity()).filter(|_| hold) {
-        Some((leaves, arrives)) => {
-            between(straight, [leaves, arrives].map(|goes| goes.map(|mps| mps * after)), after)
-        }
+        Some((leaves, arrives)) => between(
+            straight,
+            [leaves, arrives].map(|goes| goes.map(|mps| mps * after)),
+            after / BY_SPEED_RAW_S,
+        ),
         None => length(straight),
     }
 }
 
-/// A way that leads so far, and leaves and arrives with these velocities (metres for all of it).
-fn between(straight: Metres, carried: [Metres; 2], seconds: f64) -> f64 {
-    let by_speed = 1.0 / (1.0 + (seconds / BY_SPEED_S).powi(4));
+/// A way that leads so far, and leaves and arrives with these velocities (metres for all of it), in so many times that in
+/// which half is by their speed.
+fn between(straight: Metres, carried: [Metres; 2], times: f64) -> f64 {
+    let by_speed = 1.0 / (1.0 + times.powi(4));
     let [leaves, arrives] = carried.map(length);
     by_speed * (leaves + arrives) / 2.0 + (1.0 - by_speed) * curve_m(straight, carried)
 }
