@@ -230,7 +230,9 @@ impl Way {
         }
         let carried = [from, to].map(|end| end.goes.map(|goes| f64::from(goes * to.after)));
         let metres = between(straight, carried, f64::from(to.after) / BY_SPEED_S);
-        metres + turns_m(metres, to.after.into(), to.changes.into())
+        // By the faster of its ends it comes no further.
+        let fastest = carried.map(length).into_iter().fold(0.0, f64::max);
+        metres + turns_m(metres, to.after.into(), to.changes.into()).min((fastest - metres).max(0.0))
     }
 
     /// Each that is held by all behind it.
