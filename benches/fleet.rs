@@ -22,7 +22,7 @@ const SEEDS: u64 = 5;
 struct Arguments {
     #[command(flatten)]
     chosen: Chosen,
-    /// Tells each spurious visit, and each trip that was missed or whose length is off by a tenth.
+    /// Tells each visit that was spurious or missed, and each trip that was missed or whose length is off by a tenth.
     #[arg(long)]
     explain: bool,
 }

@@ -26,7 +26,7 @@ pub struct Grade {
     /// Seconds between when it was entered and when that was said to be.
     off_s: Vec<f64>,
     pub trips: Trips,
-    /// Each visit that was spurious and each trip that was missed or is far off, in words.
+    /// Each visit that was spurious or missed and each trip that was missed or is far off, in words.
     pub remarks: Vec<String>,
 }
 
@@ -70,8 +70,8 @@ impl Grade {
         }
         for (of, mut changes) in said_by {
             changes.sort_by_key(|change| change.at_us);
-            let mut left: Vec<&Visit> = true_visits.get(&of).cloned().unwrap_or_default();
-            for (from_us, until_us, inferred) in self.intervals(&changes, run.duration_us) {
+            let left = true_visits.entry(of).or_default();
+            for (from_us, until_us, inferred) in self.intervals(&changes, run) {
                 self.said += 1;
                 let overlaps = |visit: &Visit| {
                     let until = visit.until_us.unwrap_or(run.duration_us);
@@ -97,6 +97,16 @@ impl Grade {
                     self.off_s.push((visit.from_us - from_us).abs() as f64 / 1e6);
                 }
             }
+        }
+        for missed in true_visits.into_values().flatten().filter(|visit| is_due(visit)) {
+            let fence = &run.fences[missed.fence].name;
+            let [from, until] =
+                [missed.from_us, missed.until_us.unwrap_or(run.duration_us)].map(|us| us as f64 / 1e6);
+            let remark = format!(
+                "v{} was in {fence} from {from:.0} to {until:.0} s, and nothing was said",
+                missed.vehicle
+            );
+            self.remarks.push(remark);
         }
     }
 
@@ -140,7 +150,7 @@ impl Grade {
     }
 
     /// From each change in to the next change out, and whether the first was inferred. Two in the same direction are one too many.
-    fn intervals(&mut self, changes: &[&Said], ends_us: i64) -> Vec<(i64, i64, bool)> {
+    fn intervals(&mut self, changes: &[&Said], run: &Run) -> Vec<(i64, i64, bool)> {
         let (mut open, mut found) = (None, Vec::new());
         for change in changes {
             match (open, change.enters) {
@@ -152,10 +162,17 @@ impl Grade {
                 (Some(_), true) | (None, false) => {
                     self.said += 1;
                     self.spurious += 1;
+                    let (which, fence) =
+                        (if change.enters { "into" } else { "out of" }, &run.fences[change.fence].name);
+                    let at = change.at_us as f64 / 1e6;
+                    self.remarks.push(format!(
+                        "v{} {which} {fence} twice, the second time at {at:.0} s",
+                        change.vehicle
+                    ));
                 }
             }
         }
-        found.extend(open.map(|(from, inferred)| (from, ends_us, inferred)));
+        found.extend(open.map(|(from, inferred)| (from, run.duration_us, inferred)));
         found
     }
 
