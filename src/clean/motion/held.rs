@@ -181,9 +181,17 @@ impl Held {
     }
 
     /// Not where one has just come, or the last late one, for more will come there, and what lies there is not the way yet;
-    /// nor, where there is another, one without which there would be a silence that ends a trip.
+    /// nor, where there is another, one without which there would be a silence that ends a trip, or no stop any more that does.
     fn drop_one(&mut self, came: usize, rules: &TrackerRules) -> bool {
-        let ends = |three: &[Moment]| three[2].place.at.since(three[0].place.at) >= rules.trip_gap;
+        let is_stop = |from: &Moment, to: &Moment| {
+            let apart_m = from.place.position().distance_m(to.place.position());
+            to.place.at.since(from.place.at) >= rules.stop_after && apart_m <= rules.stop_within_m
+        };
+        let ends = |three: &[Moment]| {
+            let [before, here, after] = [&three[0], &three[1], &three[2]];
+            let is_silent = after.place.at.since(before.place.at) >= rules.trip_gap;
+            is_silent || (is_stop(before, here) || is_stop(here, after)) && !is_stop(before, after)
+        };
         let beside =
             self.way.windows(3).map(|three| (ends(three), beside_m([&three[0], &three[1], &three[2]])));
         let filling = self.filling.map_or(came, |at| self.way.partition_point(|other| other.place.at < at));
@@ -272,11 +280,15 @@ mod tests {
     fn moment(nth: i64) -> Moment {
         let second = nth * 10;
         let metres = (second.min(600) + (second - 1200).max(0)) as f64 * 10.0;
+        let (at, position) = (Timestamp::from_secs(1_700_000_000 + second), round(metres));
+        Moment::of(&Fix { accuracy_m: Some(4.0), ..Fix::bare("truck".into(), at, position, Digest(0)) })
+    }
+
+    /// So far round the square.
+    fn round(metres: f64) -> Position {
         let (side, along) = (metres.div_euclid(300.0) as i64 % 4, metres.rem_euclid(300.0));
         let at = [[0.0, along], [along, 300.0], [300.0, 300.0 - along], [300.0 - along, 0.0]][side as usize];
-        let position = Position { lat: 50.0, lon: 8.0 }.moved_m(at);
-        let at = Timestamp::from_secs(1_700_000_000 + second);
-        Moment::of(&Fix { accuracy_m: Some(4.0), ..Fix::bare("truck".into(), at, position, Digest(0)) })
+        Position { lat: 50.0, lon: 8.0 }.moved_m(at)
     }
 
     fn held(order: impl Iterator<Item = i64>) -> Box<Held> {
@@ -310,6 +322,41 @@ mod tests {
             });
             let stood: Duration = longest.sum();
             assert!(stood >= Duration::from_secs(500), "{stood:?}");
+        }
+    }
+
+    /// Half an hour round the square with a fix a second, a stop of eight minutes in which one comes, and as long again.
+    #[test]
+    fn a_stop_is_not_lost_among_many_fixes() {
+        let stop = 1800..2280;
+        let at = |second: i64| {
+            let position = round((second.min(stop.start) + (second - stop.end).max(0)) as f64 * 4.0);
+            let (mut random, at) = (Dice(second as u64 + 7), Timestamp::from_secs(1_700_000_000 + second));
+            let position = position.moved_m([random.normal(4.0), random.normal(4.0)]);
+            Moment::of(&Fix { accuracy_m: Some(4.0), ..Fix::bare("truck".into(), at, position, Digest(0)) })
+        };
+        let seconds: Vec<i64> = (0..=stop.start).chain([2100]).chain(stop.end..4080).collect();
+        let mut of = [seconds.clone(), seconds];
+        of[1].reverse();
+        for order in of {
+            let mut held = held(0..0);
+            held.way = vec![at(5000)];
+            let by = ("broker".into(), held.since);
+            for second in order {
+                held.arrives(&at(second), &[], (&by.0, by.1), &TrackerRules::default());
+            }
+            let place = at(2100).place.position();
+            let there = |moment: &&Moment| moment.place.position().distance_m(place) < 60.0;
+            let during = at(stop.start - 20).place.at..=at(stop.end + 20).place.at;
+            let stays: Vec<Timestamp> = held
+                .way
+                .iter()
+                .filter(there)
+                .map(|moment| moment.place.at)
+                .filter(|at| during.contains(at))
+                .collect();
+            let stood = stays.iter().max().zip(stays.iter().min()).map(|(until, since)| until.since(*since));
+            assert!(stood > Some(Duration::from_secs(400)), "{stood:?}");
         }
     }
 
