@@ -1,8 +1,9 @@
 //! Geofences of one tracker: entered and left with hysteresis, after enough fixes agree.
 //!
 //! A fix says *inside* or *outside* only where it is on that side of the edge by the hysteresis and by
-//! its own accuracy; otherwise it says nothing. Of what stands, the middle of its fixes there is judged, which wanders
-//! less than they do (`motion/stand.rs`). A crossing is confirmed when enough of the next fixes say
+//! its own accuracy; otherwise it says nothing. What moves may be *just inside*, by more than its own accuracy, which takes
+//! one fix more. Of what stands, the middle of its fixes there is judged, which wanders
+//! less than they do (`motion/stand.rs`), where the fix itself is on that side too. A crossing is confirmed when enough of the next fixes say
 //! the same, and happened at the first of them. What is astray from where it stands confirms nothing at once, for errors
 //! last, and nothing at all once it is back.
 //!
@@ -32,6 +33,14 @@ pub(super) use way::{Way, steering};
 /// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
 const STEADY_TIMES: f64 = 2.0;
 
+/// Of the distance from the nearer of two fixes, a way between them may lie beside what is thought by such a share. Roads bend.
+const BENDS: f64 = 0.2;
+
+/// Just inside is what is inside by more than its own accuracy, and than this share of the hysteresis.
+const JUST: f64 = 0.25;
+/// So many more fixes confirm a crossing where too few of them are further inside than that.
+const JUST_MORE: u32 = 1;
+
 /// Places of a curve that are looked at where its straight line leads through a fence.
 const BENT_PLACES: u32 = 12;
 
@@ -60,6 +69,9 @@ struct Pending {
     count: u32,
     #[serde(default)]
     of: u32,
+    /// Of those that say otherwise, so many are just inside.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    just: u32,
     #[serde(with = "exact_fix")]
     first: Fix,
     /// Where the tracker was before the first of them.
@@ -80,6 +92,18 @@ struct Passing {
     after: Option<Timestamp>,
     #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     before: Option<Timestamp>,
+}
+
+impl Pending {
+    /// Of how many fixes how many have to say otherwise.
+    fn asked(&self, fence: &FenceConfig) -> (u32, u32) {
+        let more = if self.just > 0 { JUST_MORE } else { 0 };
+        (fence.confirmations + more, fence.confirmations_of + more)
+    }
+
+    fn is_confirmed(&self, fence: &FenceConfig) -> bool {
+        self.count - self.just >= fence.confirmations || self.count >= self.asked(fence).0
+    }
 }
 
 impl Passing {
@@ -223,7 +247,10 @@ impl FenceState {
         };
         let side = match &way.stands {
             Some(Stands::There(stand)) => {
-                let side = side_of_steady(fence, stand);
+                let side = side_of_steady(fence, stand).filter(|inside| {
+                    // The middle is held against whoever errs; it takes a fix on that side, too, to cross the edge.
+                    *inside == self.inside || *inside == is_within(fence, way.fix)
+                });
                 if side != Some(!self.inside) {
                     // It stands where it stood: what said otherwise meanwhile erred.
                     self.pending.take_if(|pending| pending.first.observed_at > stand.rested);
@@ -234,10 +261,12 @@ impl FenceState {
             }
             Some(Stands::Astray { .. }) | None => side_of(fence, way),
         };
-        let Some(inside) = side else { return };
+        let is_just =
+            side.is_none() && !self.inside && way.stands.is_none() && is_just_inside(fence, way.fix);
+        let Some(inside) = side.or(is_just.then_some(true)) else { return };
         if inside != self.inside {
             self.passing = None;
-            let Some(first) = self.count(fence, inside, way) else { return };
+            let Some(first) = self.count(fence, inside, is_just, way) else { return };
             self.inside = inside;
             self.dwelt = false;
             let since = std::mem::replace(&mut self.since, inside.then_some(first.observed_at));
@@ -272,15 +301,20 @@ impl FenceState {
     }
 
     /// Counts a fix that says otherwise; the first of them once there are enough.
-    fn count(&mut self, fence: &FenceConfig, inside: bool, way: &Way<'_>) -> Option<Fix> {
+    fn count(&mut self, fence: &FenceConfig, inside: bool, is_just: bool, way: &Way<'_>) -> Option<Fix> {
         let before = way.beginning().map(|before| before.position).filter(|_| inside);
         if let Some(Stands::Astray { rested }) = way.stands {
             // What came to stand there has stood there since, and went nowhere.
             self.pending.take_if(|pending| pending.first.observed_at <= rested);
         }
-        let pending = self
-            .pending
-            .get_or_insert_with(|| Box::new(Pending { count: 0, of: 0, first: way.fix.clone(), before }));
+        // A while ago it was just inside, and not since: that was another time.
+        self.pending.take_if(|pending| {
+            let ago = way.fix.observed_at.since(pending.first.observed_at);
+            pending.just > 0 && pending.just == pending.count && ago > way.rules.stop_after
+        });
+        let pending = self.pending.get_or_insert_with(|| {
+            Box::new(Pending { count: 0, of: 0, just: 0, first: way.fix.clone(), before })
+        });
         // What only errs errs alike for a while.
         let alike = ERR_ALIKE * (pending.count + 1);
         let is_alike = way.fix.observed_at.since(pending.first.observed_at) < alike;
@@ -289,26 +323,26 @@ impl FenceState {
         }
         pending.count += 1;
         pending.of += 1;
-        if pending.count >= fence.confirmations {
+        pending.just += u32::from(is_just);
+        if pending.is_confirmed(fence) {
             return self.pending.take().map(|pending| pending.first);
         }
-        if pending.of >= fence.confirmations_of {
+        if pending.of >= pending.asked(fence).1 {
             // Too few of the last ones: this one may be the first of enough.
-            **pending = Pending { count: 1, of: 1, first: way.fix.clone(), before };
+            **pending = Pending { count: 1, of: 1, just: is_just.into(), first: way.fix.clone(), before };
         }
         None
     }
 
-    /// A fix says what was held already. What was pending, where that ends it.
+    /// A fix says what was held already. What was pending, where that ends it and more than its edge was touched.
     fn refute(&mut self, fence: &FenceConfig) -> Option<Pending> {
         let pending = self.pending.as_mut()?;
         pending.of = pending.of.max(pending.count) + 1;
-        let left = fence.confirmations_of.saturating_sub(pending.of);
-        if pending.count + left < fence.confirmations {
-            self.pending.take().map(|pending| *pending)
-        } else {
-            None
+        let (asked, of) = pending.asked(fence);
+        if pending.count + of.saturating_sub(pending.of) >= asked {
+            return None;
         }
+        self.pending.take().map(|pending| *pending).filter(|pending| pending.count > pending.just)
     }
 
     fn dwells(&self, fence: &FenceConfig, fix: &Fix) -> bool {
@@ -347,6 +381,8 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     }
     let margin = margin_m(fence, way.fix, way.rules).max(margin_m(fence, before, way.rules));
     let path = way.path();
+    fence.shape.crossed(&path, margin)?;
+    let margin = margin.max(may_bend_m(fence, [before, way.fix]));
     let crossing = fence.shape.crossed(&path, margin)?;
     // Where the way bends is known to some metres: what the straight line or a smooth curve keeps off was hardly entered.
     let straight = fence.shape.crossed(&Path::straight(before.position, way.fix.position), margin)?;
@@ -360,6 +396,14 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     let [entered, exited] =
         [crossing.enters, crossing.leaves].map(|part| between(before, way.fix, path.at(part), part));
     Some((entered, exited))
+}
+
+/// How far beside what is thought to be its way it may have gone: the further it was from the fence at the nearer of two fixes
+/// outside, the less these say of where it passed. What leads through the middle of a fence counts in any case.
+fn may_bend_m(fence: &FenceConfig, fixes: [&Fix; 2]) -> f64 {
+    let most = fence.shape.depth_m() / 2.0;
+    let away = fixes.map(|fix| fence.shape.distance_m(fix.position, most / BENDS));
+    (away[0].min(away[1]) * BENDS).min(most)
 }
 
 fn between(from: &Fix, to: &Fix, position: Position, part: f64) -> Fix {
@@ -409,6 +453,20 @@ pub(super) fn side(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> Opti
     }
     // A fix that is surer than the fence is wide can be inside of a small one.
     (accuracy <= fence.shape.depth_m() && distance < -inside).then_some(true)
+}
+
+/// Whether a fix that says nothing is inside by more than its own word on itself all the same.
+pub(super) fn is_just_inside(fence: &FenceConfig, fix: &Fix) -> bool {
+    let margin = accuracy_m(fix).max(fence.hysteresis_m * JUST);
+    fix.accuracy_m.is_some() && fence.shape.distance_m(fix.position, margin) < -margin
+}
+
+fn is_within(fence: &FenceConfig, fix: &Fix) -> bool {
+    fence.shape.distance_m(fix.position, 0.0) < 0.0
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

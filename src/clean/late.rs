@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
-use super::geofence::side;
+use super::geofence::{is_just_inside, side};
 use super::place::{self, Place};
 use super::rows::micros;
 use crate::config::TrackerRules;
@@ -192,6 +192,7 @@ fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
     for fence in fences.along(&Path::point(fix.position)) {
         let said = match side(fence, fix, rules) {
             Some(true) => 3,
+            None if is_just_inside(fence, fix) => 5,
             None => 7,
             Some(false) => continue,
         };

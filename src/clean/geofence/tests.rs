@@ -131,7 +131,7 @@ fn a_polygon_is_entered_by_the_distance_to_its_edge() {
     let shape = Shape::polygon(&[vec![ring]]).unwrap();
     let fence = FenceConfig { hysteresis_m: 20.0, ..FenceConfig::new("hall", shape) };
     let parked =
-        [(0, 85.0, 5.0), (1, 85.0, 5.0), (2, 70.0, 5.0), (3, 70.0, 5.0), (4, 110.0, 5.0), (5, 110.0, 5.0)];
+        [(0, 96.0, 5.0), (1, 96.0, 5.0), (2, 70.0, 5.0), (3, 70.0, 5.0), (4, 110.0, 5.0), (5, 110.0, 5.0)];
     assert_eq!(changes_of(&fence, &parked), [(Entered, 2, false)]);
     assert_eq!(changes_of(&fence, &[(0, 0.0, 120.0), (1, 0.0, 120.0)]), [], "vaguer than it is wide");
 }
@@ -158,6 +158,41 @@ fn the_first_fixes_of_all_may_enter() {
 }
 
 #[test]
+fn just_inside_takes_one_fix_more() {
+    let just = (92.0, 5.0);
+    check(&[(300.0, 5.0), just, just, just], &[(Entered, 1)]);
+    check(&[just, just, (130.0, 5.0), just, just, (130.0, 5.0)], &[]);
+    // What says nothing in between is no matter, unless it is for long.
+    check(&[just, (110.0, 5.0), just, just], &[(Entered, 0)]);
+    let on = |second: i64| (second, 92.0, 5.0);
+    assert_eq!(changes_of(&yard(), &[on(0), on(90), on(180)]), [(Entered, 0, false)]);
+    assert_eq!(changes_of(&yard(), &[on(0), on(90), on(181), on(200)]), []);
+    assert_eq!(changes_of(&yard(), &[on(0), on(90), on(181), on(200), on(220)]), [(Entered, 181, false)]);
+    // Further inside meanwhile, or for long enough by itself.
+    check(&[just, (70.0, 5.0), just], &[(Entered, 0)]);
+    check(&[(70.0, 5.0), just, (130.0, 5.0)], &[]);
+    check(&[just, (70.0, 5.0), (70.0, 5.0)], &[(Entered, 0)]);
+    // Vaguer than it is inside, of an unknown accuracy, or hardly over the edge.
+    check(&[(92.0, 9.0); 9], &[]);
+    check(&[(96.0, 2.0); 9], &[]);
+    let unknown = fix(0, 50.0 + 92.0 / 111_195.0, 8.0, 0.0);
+    assert!(!is_just_inside(&yard(), &Fix { accuracy_m: None, ..unknown }));
+    // Who is in stays in.
+    check(&[(0.0, 5.0), (0.0, 5.0), just, just, just, (0.0, 5.0)], &[(Entered, 0)]);
+}
+
+#[test]
+fn so_many_of_so_many_may_be_just_inside() {
+    let fence = FenceConfig { confirmations: 2, confirmations_of: 4, ..yard() };
+    let north = |north: &[f64]| -> Vec<_> { (0..).zip(north).map(|(second, m)| (second, *m, 5.0)).collect() };
+    assert_eq!(changes_of(&fence, &north(&[300.0, 92.0, 130.0, 92.0, 130.0, 92.0])), [(Entered, 1, false)]);
+    assert_eq!(changes_of(&fence, &north(&[300.0, 92.0, 130.0, 130.0, 130.0, 92.0, 92.0])), []);
+    // What only touched the edge is no visit in between either, wherever the way leads.
+    let touched = [(0, -300.0, 5.0), (30, -92.0, 5.0), (60, 300.0, 5.0), (90, 600.0, 5.0)];
+    assert_eq!(changes_of(&yard(), &touched), []);
+}
+
+#[test]
 fn one_fix_across_confirms_nothing() {
     check(&[(0.0, 5.0), (300.0, 5.0), (0.0, 5.0), (300.0, 5.0), (0.0, 5.0), (0.0, 5.0)], &[(Entered, 4)]);
 }
@@ -170,12 +205,12 @@ fn parked_on_the_edge_nothing_flaps() {
     check(&fixes, &[(Entered, 0)]);
 }
 
-/// A street that bows to the east of a straight line which cuts some 15 m into a yard beside it, by what the fixes at its
+/// A street that bows to the east of a straight line which cuts some 27 m into a yard beside it, by what the fixes at its
 /// ends say of their courses.
 #[test]
 fn what_a_bend_leads_past_is_not_inferred() {
     let start = Position { lat: 50.0, lon: 8.0 };
-    let yard = Shape::circle(start.moved_m([-85.0, 190.0]), 100.0);
+    let yard = Shape::circle(start.moved_m([-73.0, 190.0]), 100.0);
     let index = FenceIndex::new(&[FenceConfig { confirmations: 1, ..FenceConfig::new("yard", yard) }]);
     let told = |courses: [Option<f64>; 2]| {
         let (mut states, rules) = (Vec::new(), TrackerRules::default());
@@ -194,6 +229,30 @@ fn what_a_bend_leads_past_is_not_inferred() {
     assert_eq!(bows.map(told), [0; 4]);
     // To the other side it leads deeper in.
     assert_eq!(told([Some(348.0), Some(358.0)]), 2);
+}
+
+/// Past a yard, straight, so far beside its middle and so far before and behind it: the further, the less is known of where
+/// it passed.
+#[test]
+fn what_a_way_may_have_passed_beside_is_not_inferred() {
+    let start = Position { lat: 50.0, lon: 8.0 };
+    let told = |beside_m: f64, far_m: f64| {
+        let yard = Shape::circle(start.moved_m([beside_m, far_m]), 100.0);
+        let index = FenceIndex::new(&[FenceConfig { confirmations: 1, ..FenceConfig::new("yard", yard) }]);
+        let (end, rules) = (start.moved_m([0.0, far_m * 3.0]), TrackerRules::default());
+        let [before, fix] = [(0, start), (60, end)].map(|(second, at)| fix(second, at.lat, at.lon, 5.0));
+        let way = Way { before: Some(&before), fix: &fix, stands: None, rules: &rules };
+        judge(&mut Vec::new(), &index, &way).len()
+    };
+    assert_eq!(
+        [(85.0, 150.0), (85.0, 250.0), (70.0, 250.0)].map(|(beside, far)| told(beside, far)),
+        [2, 0, 0]
+    );
+    assert_eq!(
+        [(45.0, 250.0), (45.0, 900.0)].map(|(beside, far)| told(beside, far)),
+        [2, 2],
+        "through its middle"
+    );
 }
 
 /// Seconds, metres north of the centre, accuracies, and what it says of its speed, of what stands until it is seen to move.
@@ -224,6 +283,22 @@ fn changes_where_it_stands(
 fn parked_and(then: &[(i64, f64)]) -> Vec<(i64, f64, f64)> {
     let parked = (0..12).map(|nth| (nth * 300, 105.0 + if nth % 2 == 0 { 10.0 } else { -10.0 }, 34.0));
     parked.chain(then.iter().map(|(second, north)| (3300 + second, *north, 34.0))).collect()
+}
+
+/// Standing in the yard for long, it drives off unheard, and a receiver that was just switched on errs about the place where
+/// it is by then: two are sure enough to say that it has left, and one that is not lies no further from where it stood
+/// than it is vague.
+#[test]
+fn the_middle_of_where_it_stood_lets_nobody_in_that_has_left() {
+    let parked: Vec<_> = (0..12).map(|nth| (nth * 300, 20.0, 5.0)).collect();
+    let away = [(3600, 240.0, 60.0), (3601, 240.0, 60.0), (3602, 230.0, 124.0), (3603, 230.0, 113.0)];
+    let told = changes_where_it_stands(&[&parked[..], &away].concat(), |_| Some(1.2));
+    assert_eq!(told, [(Entered, 0), (Exited, 3600)]);
+    // Who is seen within it again is.
+    let back = [(3700, 25.0, 20.0), (3701, 25.0, 20.0)];
+    let speed = |second| Some(if second < 3700 { 1.2 } else { 0.2 });
+    let told = changes_where_it_stands(&[&parked[..], &away, &back].concat(), speed);
+    assert_eq!(told.last(), Some(&(Entered, 3700)), "{told:?}");
 }
 
 #[test]

@@ -298,6 +298,9 @@ impl Teller<'_> {
                 let last = self.run.steps.last().map(|step| &step.fix);
                 let exited = self.ends.pending().or(last).cloned();
                 let until = exited.as_ref().map_or(self.run.to, at);
+                if self.told.began_earlier(self.fence, (entered, until)) {
+                    return;
+                }
                 self.over(Stay { exited, ..stay }, (entered, until));
             }
         }

@@ -53,6 +53,13 @@ impl Told {
         self.visits.push(Visit { fence: digest(fence), from: Some(from), to });
     }
 
+    /// One of them began earlier: the tracker was there from then to when that one was told to begin. Whether there is one.
+    pub fn began_earlier(&mut self, fence: &FenceId, (from, to): (Timestamp, Timestamp)) -> bool {
+        let fence = digest(fence);
+        let told = self.visits.iter_mut().find(|visit| visit.fence == fence && visit.from == Some(to));
+        told.map(|visit| visit.from = Some(from)).is_some()
+    }
+
     fn make_room(&mut self) {
         self.visits.sort_by_key(|visit| visit.to);
         let later = |nth: usize| {
@@ -153,6 +160,16 @@ mod tests {
         assert_eq!(told.inside_since(&"dock".into(), at(1905)), Some(at(1900)));
         assert_eq!(told.inside_since(&"dock".into(), at(250)), None);
         assert!(told.visits.len() <= REMEMBERED && told.floor.is_none());
+    }
+
+    #[test]
+    fn a_visit_that_is_found_to_have_begun_earlier_is_the_same_one() {
+        let mut told = told(&[("yard", 100, 110), ("dock", 300, 310)]);
+        assert!(told.began_earlier(&"yard".into(), (at(50), at(100))));
+        assert!(!told.began_earlier(&"yard".into(), (at(20), at(49))), "another, before it");
+        assert!(!told.began_earlier(&"yard".into(), (at(200), at(300))));
+        let memory = |fence: &str, from, to| told.memory(&fence.into(), (at(from), at(to)));
+        assert_eq!((memory("yard", 60, 90), memory("yard", 20, 49)), (Memory::Told, Memory::New));
     }
 
     #[test]

@@ -184,8 +184,8 @@ impl Held {
     /// nor, where there is another, one without which there would be a silence that ends a trip, or no stop any more that does.
     fn drop_one(&mut self, came: usize, rules: &TrackerRules) -> bool {
         let is_stop = |from: &Moment, to: &Moment| {
-            let apart_m = from.place.position().distance_m(to.place.position());
-            to.place.at.since(from.place.at) >= rules.stop_after && apart_m <= rules.stop_within_m
+            to.place.at.since(from.place.at) >= rules.stop_after
+                && from.place.position().distance_m(to.place.position()) <= rules.stop_within_m
         };
         let ends = |three: &[Moment]| {
             let [before, here, after] = [&three[0], &three[1], &three[2]];

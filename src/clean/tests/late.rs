@@ -213,6 +213,21 @@ fn a_visit_that_goes_on_began_when_late_fixes_say_so() {
 }
 
 #[test]
+fn a_visit_that_is_over_and_began_when_late_fixes_say_so_is_the_one_that_was_told() {
+    let in_order = [(0, ROAD), (10, ROAD), (100, YARD), (101, YARD), (102, ROAD), (103, ROAD)];
+    let live = in_order.map(|(minute, lat)| live(minute, lat)).to_vec();
+    let told = ["6000000 Entered yard", "6120000 Exited yard"];
+    assert_eq!(told_of(&live), told);
+    let late = |minutes: std::ops::Range<i64>, lat| -> Vec<Step> {
+        minutes.map(|minute| Step::Fix(minute * MINUTE_MS, 103 * MINUTE_MS + minute, lat)).collect()
+    };
+    assert_eq!(told_of(&[live.clone(), late(40..100, YARD)].concat()), told);
+    // One before it is another.
+    let both = [live, late(40..50, YARD), late(50..100, ROAD)].concat();
+    assert_eq!(told_of(&both), [&told[..], &VISIT].concat());
+}
+
+#[test]
 fn a_visit_that_was_thought_to_go_on_ended_when_late_fixes_say_so() {
     let inside = [(0, ROAD), (2, YARD), (4, YARD)].map(|(minute, lat)| live(minute, lat)).to_vec();
     let late = |minute: i64, lat| Step::Fix(minute * MINUTE_MS, 100 * MINUTE_MS + 1000, lat);
@@ -233,7 +248,7 @@ fn a_visit_is_not_inferred_and_told_late_as_well() {
     let late = [fix(20, 200, YARD), fix(30, 201, YARD)];
     // The way is crossed in its middle; it was there much earlier.
     let inferred = [passes.to_vec(), vec![fix(180, 180, BEYOND)]].concat();
-    let told = ["54621 Entered yard (inferred)", "65395 Exited yard (inferred)"];
+    let told = ["54611 Entered yard (inferred)", "65395 Exited yard (inferred)"];
     assert_eq!(told_of(&inferred), told);
     assert_eq!(told_of(&[inferred, late.to_vec()].concat()), told);
     // The other way round.
