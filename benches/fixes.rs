@@ -1,20 +1,21 @@
-//! A backlog of fixes that a real Mosquitto holds, through the whole daemon to their acknowledgement, against a client
-//! of the same library that receives and acknowledges and does nothing else, and against `mosquitto_sub`, where that is
-//! on the path.
+//! Fixes from a real Mosquitto through the whole daemon to their acknowledgement, against a client of the same library that
+//! receives and acknowledges and does nothing else, and against `mosquitto_sub`, where that is on the path.
 //!
-//! `cargo bench --bench fixes [-- FIXES [TRACKERS]]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto is the one on the path, or
+//! `cargo bench --bench fixes [-- [through] [FIXES [TRACKERS]]]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto holds all of
+//! them before the clock begins; `through`: a publisher that has them encoded sends them meanwhile, as fast as Mosquitto
+//! takes them, so that its own work counts for all. Mosquitto is the one on the path, or
 //! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
-//! all the while, and its rows are counted. The clock begins when the backlog is loaded. An acknowledgement leaves after
-//! the fsync of what it acknowledges.
+//! all the while, and its rows are counted. An acknowledgement leaves after the fsync of what it acknowledges.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rumqttc::{
     AsyncClient, Connect, Event, Incoming, MqttOptions, Packet, Publish, PublishOptions, QoS, Subscribe,
 };
@@ -36,27 +37,22 @@ const CLIENT: &str = "tallyman-bench";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<u64>().ok());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let through = words.iter().any(|word| word == "through");
+    let mut numbers = words.iter().filter_map(|word| word.parse::<u64>().ok());
     let (fixes, trackers) = (numbers.next().unwrap_or(500_000), numbers.next().unwrap_or(TRACKERS));
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let broker = Broker::start(folder.path())?;
-    broker.remember(CLIENT)?;
-    broker.load(fixes, trackers)?;
-    let bare = bare(broker.port, fixes).await?;
+    let bare = bare(&broker, Load::new(&broker, fixes, trackers, through)?).await?;
     println!("{bare:.0} fixes/s received and acknowledged by a bare client ({fixes})");
-    broker.remember(CLIENT)?;
-    broker.load(fixes, trackers)?;
-    let usual = usual(broker.port, fixes)?;
+    let usual = usual(&broker, Load::new(&broker, fixes, trackers, through)?)?;
     println!(
         "{} by mosquitto_sub",
         usual.map_or("not measured".to_owned(), |usual| format!("{usual:.0} fixes/s"))
     );
-    if usual.is_some() {
-        broker.remember(CLIENT)?;
-        broker.load(fixes, trackers)?;
-    }
+    let load = Load::new(&broker, fixes, trackers, through)?;
     let database = Database::make().await?;
-    let durable = durable(folder.path(), &broker, fixes, database.as_ref()).await?;
+    let durable = durable(folder.path(), &broker, load, database.as_ref()).await?;
     let beside = if database.is_some() { ", while forwarding" } else { "" };
     println!(
         "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client{}",
@@ -67,17 +63,21 @@ async fn main() -> Result<()> {
 }
 
 /// The client library's own loop, with nothing to do.
-async fn bare(port: u16, fixes: u64) -> Result<f64> {
-    let mut options = MqttOptions::new(CLIENT, ("127.0.0.1", port));
+async fn bare(broker: &Broker, mut load: Load) -> Result<f64> {
+    let mut options = MqttOptions::new(CLIENT, ("127.0.0.1", broker.port));
     options.set_clean_session(false).set_keep_alive(60);
     options.set_max_request_batch(IN_FLIGHT.into());
     let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
     client.try_subscribe("owntracks/#", QoS::AtLeastOnce)?;
     let (mut count, mut began) = (0, None);
-    while count < fixes {
-        if let Event::Incoming(Incoming::Publish(_)) = events.poll().await? {
-            began.get_or_insert_with(Instant::now);
-            count += 1;
+    while count < load.fixes {
+        match events.poll().await? {
+            Event::Incoming(Incoming::SubAck(_)) => load.begin()?,
+            Event::Incoming(Incoming::Publish(_)) => {
+                began.get_or_insert_with(Instant::now);
+                count += 1;
+            }
+            _ => {}
         }
     }
     // The broker takes what we send in order: when it has taken this, it has taken the acknowledgements too.
@@ -86,26 +86,35 @@ async fn bare(port: u16, fixes: u64) -> Result<f64> {
     let took = began.context("nothing came")?.elapsed();
     client.try_disconnect()?;
     while events.poll().await.is_ok() {}
-    Ok(fixes as f64 / took.as_secs_f64())
+    load.end()?;
+    Ok(count as f64 / took.as_secs_f64())
 }
 
 /// The broker's own client, whose words nobody reads; `None` where it is not there.
-fn usual(port: u16, fixes: u64) -> Result<Option<f64>> {
+fn usual(broker: &Broker, mut load: Load) -> Result<Option<f64>> {
     let mut command = Command::new("mosquitto_sub");
-    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-i", CLIENT, "-c", "-q", "1"]);
-    command.args(["-t", "owntracks/#", "-F", "", "-C", &fixes.to_string()]).stdout(Stdio::null());
+    command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-i", CLIENT, "-c", "-q", "1"]);
+    command.args(["-t", "owntracks/#", "-F", "", "-C", &load.fixes.to_string()]).stdout(Stdio::null());
     let began = Instant::now();
-    match command.status() {
-        Ok(status) => ensure!(status.success(), "mosquitto_sub: {status}"),
+    let mut child = match command.spawn() {
+        Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
-    }
-    Ok(Some(fixes as f64 / began.elapsed().as_secs_f64()))
+    };
+    load.begin()?;
+    let status = child.wait()?;
+    ensure!(status.success(), "mosquitto_sub: {status}");
+    let took = began.elapsed();
+    load.end()?;
+    Ok(Some(load.fixes as f64 / took.as_secs_f64()))
 }
 
 /// The daemon, until every fix is acknowledged; and that each was taken once.
-async fn durable(folder: &Path, broker: &Broker, fixes: u64, database: Option<&Database>) -> Result<f64> {
+async fn durable(folder: &Path, broker: &Broker, mut load: Load, database: Option<&Database>) -> Result<f64> {
+    let fixes = load.fixes;
     let daemon = Daemon::start(folder, |listen| text(folder, broker.port, listen, database))?;
+    daemon.wait(STEP, |series| series.sum("tallyman_source_up") > 0.0).await?;
+    load.begin()?;
     let acks = |series: &Series| series.sum("tallyman_mqtt_acks_total");
     let first = daemon.wait(STEP, |series| acks(series) > 0.0).await?;
     let began = Instant::now();
@@ -117,6 +126,7 @@ async fn durable(folder: &Path, broker: &Broker, fixes: u64, database: Option<&D
         daemon.memory()?,
         last.sum("tallyman_store_backlog_events")
     );
+    load.end()?;
     let used = last.sum("tallyman_readings_used_total");
     let imbalance = last.sum("tallyman_books_imbalance");
     ensure!(
@@ -199,24 +209,24 @@ impl Broker {
         stream.read_exact(&mut [0; 5])?;
         send(&mut stream, &[Packet::Disconnect])
     }
+}
 
-    /// Publishes with QoS 1: of each tracker a fix a second, 7 m further on, up to a minute ago.
-    fn load(&self, fixes: u64, trackers: u64) -> Result<()> {
-        let mut stream = self.connect("publisher", true)?;
-        let mut answers = stream.try_clone()?;
-        let taken = std::thread::spawn(move || -> Result<()> {
-            let (mut left, mut buffer) = (fixes * 4, [0; 1 << 16]);
-            while left > 0 {
-                match answers.read(&mut buffer)? {
-                    0 => bail!("the broker left"),
-                    count => left = left.saturating_sub(count as u64),
-                }
-            }
-            Ok(())
-        });
+/// What is published with QoS 1: of each tracker a fix a second, 7 m further on, up to a minute ago.
+struct Load {
+    fixes: u64,
+    /// Encoded, until they are sent.
+    parts: Vec<BytesMut>,
+    stream: TcpStream,
+    sending: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Load {
+    /// For a session that holds nothing of before; sent already, unless it is to go through while it is received.
+    fn new(broker: &Broker, fixes: u64, trackers: u64, through: bool) -> Result<Self> {
+        broker.remember(CLIENT)?;
         let now = WallClock::new().now().as_micros() / 1_000_000;
         let first = now - i64::try_from(fixes / trackers)? - 60;
-        let mut packets = Vec::new();
+        let mut parts = Vec::new();
         for nth in 0..fixes {
             let (tracker, step) = (nth % trackers, nth / trackers);
             let (lat, lon) = (50.0 + (tracker % 1000) as f64 * 1e-3, 8.0 + step as f64 * 1e-4);
@@ -225,14 +235,51 @@ impl Broker {
             let topic = topic("fleet", &format!("truck-{tracker}"));
             let mut publish = Publish::new(topic, QoS::AtLeastOnce, location.to_json());
             publish.pkid = u16::try_from(nth % 60_000)? + 1;
-            packets.push(Packet::Publish(publish));
-            if packets.len() == 1000 {
-                send(&mut stream, &packets)?;
-                packets.clear();
+            if nth % 1000 == 0 {
+                parts.push(BytesMut::new());
             }
+            let part = parts.last_mut().context("the first is the 0th")?;
+            Packet::Publish(publish).write(part, usize::MAX)?;
         }
-        send(&mut stream, &packets)?;
-        taken.join().map_err(|_| anyhow::anyhow!("counting the answers failed"))?
+        let stream = broker.connect("publisher", true)?;
+        let mut load = Self { fixes, parts, stream, sending: Vec::new() };
+        if !through {
+            load.begin()?;
+            load.end()?;
+        }
+        Ok(load)
+    }
+
+    /// Sends what is not sent yet, and takes the broker's answers.
+    fn begin(&mut self) -> Result<()> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let (mut stream, mut answers) = (self.stream.try_clone()?, self.stream.try_clone()?);
+        let parts = std::mem::take(&mut self.parts);
+        let mut left = self.fixes * 4;
+        self.sending.push(std::thread::spawn(move || {
+            Ok(parts.iter().try_for_each(|part| stream.write_all(part))?)
+        }));
+        self.sending.push(std::thread::spawn(move || {
+            let mut buffer = [0; 1 << 16];
+            while left > 0 {
+                match answers.read(&mut buffer)? {
+                    0 => bail!("the broker left"),
+                    count => left = left.saturating_sub(count as u64),
+                }
+            }
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    /// Until the broker has taken all of it.
+    fn end(&mut self) -> Result<()> {
+        for sending in self.sending.drain(..) {
+            sending.join().map_err(|_| anyhow!("publishing failed"))??;
+        }
+        Ok(())
     }
 }
 
