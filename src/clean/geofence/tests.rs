@@ -285,20 +285,28 @@ fn parked_and(then: &[(i64, f64)]) -> Vec<(i64, f64, f64)> {
     parked.chain(then.iter().map(|(second, north)| (3300 + second, *north, 34.0))).collect()
 }
 
-/// Standing in the yard for long, it drives off unheard, and a receiver that was just switched on errs about the place where
-/// it is by then: two are sure enough to say that it has left, and one that is not lies no further from where it stood
-/// than it is vague.
+/// A receiver that was just switched on is so vague that it may still be where it stood: only the fix, and not the
+/// middle of those before, says on which side of the edge it is now.
 #[test]
-fn the_middle_of_where_it_stood_lets_nobody_in_that_has_left() {
-    let parked: Vec<_> = (0..12).map(|nth| (nth * 300, 20.0, 5.0)).collect();
-    let away = [(3600, 240.0, 60.0), (3601, 240.0, 60.0), (3602, 230.0, 124.0), (3603, 230.0, 113.0)];
-    let told = changes_where_it_stands(&[&parked[..], &away].concat(), |_| Some(1.2));
-    assert_eq!(told, [(Entered, 0), (Exited, 3600)]);
-    // Who is seen within it again is.
-    let back = [(3700, 25.0, 20.0), (3701, 25.0, 20.0)];
-    let speed = |second| Some(if second < 3700 { 1.2 } else { 0.2 });
-    let told = changes_where_it_stands(&[&parked[..], &away, &back].concat(), speed);
-    assert_eq!(told.last(), Some(&(Entered, 3700)), "{told:?}");
+fn the_middle_of_where_it_stood_crosses_no_edge_without_a_fix_there() {
+    let rules = TrackerRules::default();
+    let changes = |was_inside: bool, middle_m: f64, fixes: [f64; 2]| {
+        let north = |metres: f64| Position { lat: 50.0 + metres / 111_195.0, lon: 8.0 };
+        let mut state = FenceState::new("yard".into());
+        if was_inside {
+            state.enter(Timestamp::from_secs(0), false);
+        }
+        let (rested, middle) = (Timestamp::from_secs(1), north(middle_m));
+        let stands = Some(Stands::There(Stand { middle, sure_m: 5.0, rested, is_young: false }));
+        let mut changes = Vec::new();
+        for (second, metres) in (100..).zip(fixes) {
+            let fix = fix(second, north(metres).lat, 8.0, 120.0);
+            state.take(&yard(), &Way { before: None, fix: &fix, stands, rules: &rules }, &mut changes);
+        }
+        changes.iter().map(|change| change.change).collect::<Vec<_>>()
+    };
+    assert_eq!([changes(false, 20.0, [130.0; 2]), changes(false, 20.0, [60.0; 2])], [vec![], vec![Entered]]);
+    assert_eq!([changes(true, 180.0, [60.0; 2]), changes(true, 180.0, [130.0; 2])], [vec![], vec![Exited]]);
 }
 
 #[test]

@@ -214,16 +214,18 @@ fn a_visit_that_goes_on_began_when_late_fixes_say_so() {
 
 #[test]
 fn a_visit_that_is_over_and_began_when_late_fixes_say_so_is_the_one_that_was_told() {
-    let in_order = [(0, ROAD), (10, ROAD), (100, YARD), (101, YARD), (102, ROAD), (103, ROAD)];
-    let live = in_order.map(|(minute, lat)| live(minute, lat)).to_vec();
+    // So much comes in order after it that no more than its first fix is kept.
+    let place = |minute: i64| if (100..102).contains(&minute) { YARD } else { ROAD };
+    let in_order: Vec<Step> =
+        [0, 10].into_iter().chain(100..112).map(|minute| live(minute, place(minute))).collect();
     let told = ["6000000 Entered yard", "6120000 Exited yard"];
-    assert_eq!(told_of(&live), told);
+    assert_eq!(told_of(&in_order), told);
     let late = |minutes: std::ops::Range<i64>, lat| -> Vec<Step> {
-        minutes.map(|minute| Step::Fix(minute * MINUTE_MS, 103 * MINUTE_MS + minute, lat)).collect()
+        minutes.map(|minute| Step::Fix(minute * MINUTE_MS, 111 * MINUTE_MS + minute, lat)).collect()
     };
-    assert_eq!(told_of(&[live.clone(), late(40..100, YARD)].concat()), told);
+    assert_eq!(told_of(&[in_order.clone(), late(40..100, YARD)].concat()), told);
     // One before it is another.
-    let both = [live, late(40..50, YARD), late(50..100, ROAD)].concat();
+    let both = [in_order, late(40..50, YARD), late(50..100, ROAD)].concat();
     assert_eq!(told_of(&both), [&told[..], &VISIT].concat());
 }
 
