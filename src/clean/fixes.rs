@@ -4,6 +4,7 @@
 //! newest accepted fix, or was retained by the broker, is *late*: kept, and moves nothing. Never looks
 //! at a clock.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ impl Last {
 
 /// The tracker's row. Its full chunks have rows of their own.
 #[derive(Serialize, Deserialize)]
-pub(super) struct TrackerRow {
+pub(super) struct TrackerRow<'a> {
     clock: TrackerClock,
     last: Option<Last>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,18 +103,18 @@ pub(super) struct TrackerRow {
     /// Where it is not when its newest remembered message came.
     #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     heard: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    fences: Vec<FenceState>,
-    seen: Chunk,
+    #[serde(default, skip_serializing_if = "<[FenceState]>::is_empty")]
+    fences: Cow<'a, [FenceState]>,
+    seen: Cow<'a, Chunk>,
     next_chunk: u64,
     #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     alive: Option<Timestamp>,
     #[serde(default)]
     late: LateRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    moves: Option<Moves>,
+    moves: Option<Cow<'a, Moves>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    held: Option<Box<Held>>,
+    held: Option<Cow<'a, Held>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     via: Option<SourceId>,
 }
@@ -367,36 +368,36 @@ impl Tracker {
         self.heard
     }
 
-    pub fn row(&self) -> TrackerRow {
+    pub fn row(&self) -> TrackerRow<'_> {
         TrackerRow {
             clock: self.clock.clone(),
             last: self.last,
             jump: self.jump.as_deref().cloned(),
             heard: Some(self.heard).filter(|heard| *heard != self.seen.last_received()),
-            fences: self.states.clone(),
-            seen: self.seen.open.clone(),
+            fences: Cow::Borrowed(&self.states),
+            seen: Cow::Borrowed(&self.seen.open),
             next_chunk: self.seen.next(),
             alive: self.alive,
             late: self.late.row(),
-            moves: self.moves.clone(),
-            held: self.held.clone(),
+            moves: self.moves.as_ref().map(Cow::Borrowed),
+            held: self.held.as_deref().map(Cow::Borrowed),
             // Of what stands nothing is due.
             via: self.via.clone().filter(|_| self.stands() == Some(false)),
         }
     }
 
-    pub fn restore(row: TrackerRow, chunks: Vec<(u64, Chunk)>) -> Self {
-        let seen = Seen::restore(row.seen, chunks, row.next_chunk);
+    pub fn restore(row: TrackerRow<'_>, chunks: Vec<(u64, Chunk)>) -> Self {
+        let seen = Seen::restore(row.seen.into_owned(), chunks, row.next_chunk);
         Self {
             heard: row.heard.unwrap_or_else(|| seen.last_received()),
             seen,
             clock: row.clock,
             last: row.last,
             jump: row.jump.map(Box::new),
-            states: row.fences,
+            states: row.fences.into_owned(),
             late: Late::restore(row.late),
-            moves: row.moves,
-            held: row.held,
+            moves: row.moves.map(Cow::into_owned),
+            held: row.held.map(|held| Box::new(held.into_owned())),
             via: row.via,
             looked_at: None,
             alive: row.alive,

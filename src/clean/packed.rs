@@ -6,9 +6,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::state::StateRow;
+use crate::domain::state::{StateKind, StateRow};
 
 const MARK: char = '~';
 /// Before records in which little differs.
@@ -17,6 +17,8 @@ const ALIKE: char = '^';
 const LANE: usize = 8;
 /// Lengths that rows with their keys are filled up to; the last leaves room for what SQLite puts before them.
 const LENGTHS: [usize; 4] = [256, 512, 768, 976];
+/// What most rows find room in.
+const ROOM: usize = LENGTHS[3];
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     write(MARK, bytes, serializer)
@@ -56,20 +58,35 @@ fn write<S: Serializer>(mark: char, bytes: &[u8], serializer: S) -> Result<S::Ok
 /// before, behind a byte that says which.
 fn squeezed(bytes: &[u8], record: u8) -> Vec<u8> {
     debug_assert!(record > 0, "a byte is compared with one before it");
-    let before = |at: usize| at.checked_sub(record.into()).map_or(0, |before| bytes[before]);
-    let mut squeezed = vec![record, (bytes.len() % LANE) as u8];
-    for (lane, first) in bytes.chunks(LANE).zip((0..).step_by(LANE)) {
-        let which = squeezed.len();
+    let mut squeezed = Vec::with_capacity(2 + bytes.len() + bytes.len().div_ceil(LANE));
+    squeezed.extend([record, (bytes.len() % LANE) as u8]);
+    let record = usize::from(record);
+    for first in (0..bytes.len()).step_by(LANE) {
+        let end = bytes.len().min(first + LANE);
+        // Of a lane that begins less than a record in, the first bytes have none before them.
+        let alone = record.saturating_sub(first).min(end - first);
+        let before = match alone < end - first {
+            true => word(&bytes[first + alone - record..end - record]) << (8 * alone),
+            false => 0,
+        };
+        let (mut differs, which) = (word(&bytes[first..end]) ^ before, squeezed.len());
         squeezed.push(0);
-        for (nth, byte) in lane.iter().enumerate() {
-            let differs = byte ^ before(first + nth);
-            if differs != 0 {
-                squeezed[which] |= 1 << nth;
-                squeezed.push(differs);
-            }
+        while differs != 0 {
+            let nth = differs.trailing_zeros() / 8;
+            squeezed[which] |= 1 << nth;
+            squeezed.push((differs >> (8 * nth)) as u8);
+            differs &= !(0xff << (8 * nth));
         }
     }
     squeezed
+}
+
+/// The bytes of a lane, the first one lowest.
+fn word(bytes: &[u8]) -> u64 {
+    if let Ok(whole) = bytes.try_into() {
+        return u64::from_le_bytes(whole);
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// What [`squeezed`] was made of.
@@ -90,9 +107,15 @@ fn spread(squeezed: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Fills a row up with spaces, which JSON does not mind. A row that is as long as before is written where it is; else it is
-/// taken out and put in, and pages are split and joined.
-pub(super) fn keep_length(row: &mut StateRow) {
+/// A row that is filled up with spaces, which JSON does not mind. A row that is as long as before is written where it is; else
+/// it is taken out and put in, and pages are split and joined.
+pub(super) fn row(kind: StateKind, key: &str, value: &impl Serialize) -> StateRow {
+    let mut row = StateRow::put_in(kind, key, value, Vec::with_capacity(ROOM));
+    keep_length(&mut row);
+    row
+}
+
+fn keep_length(row: &mut StateRow) {
     let key = row.key.len();
     if let Some(value) = &mut row.value
         && let Some(length) = LENGTHS.into_iter().find(|length| key + value.len() <= *length)

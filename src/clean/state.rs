@@ -22,7 +22,7 @@ use crate::domain::state::{StateKind, StateRow};
 /// A tracker's row and its chunks arrive in any order.
 #[derive(Default)]
 struct TrackerParts {
-    row: Option<TrackerRow>,
+    row: Option<TrackerRow<'static>>,
     chunks: Vec<(u64, Chunk)>,
 }
 
@@ -188,9 +188,7 @@ impl Cleaner {
                     None => StateRow::delete(StateKind::TrackerSeen, key),
                 });
             });
-            let mut row = StateRow::put(StateKind::Tracker, device.as_str(), &tracker.row());
-            packed::keep_length(&mut row);
-            rows.push(row);
+            rows.push(packed::row(StateKind::Tracker, device.as_str(), &tracker.row()));
         }
     }
 
