@@ -32,7 +32,7 @@ use daemon::{Daemon, Series};
 
 const TRACKERS: u64 = 1000;
 const IN_FLIGHT: u16 = 1000;
-const STEP: Duration = Duration::from_millis(20);
+const STEP: Duration = Duration::from_millis(100);
 const CLIENT: &str = "tallyman-bench";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
