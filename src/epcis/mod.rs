@@ -184,7 +184,7 @@ impl Translator {
 
     /// Of the site's wall clock at that moment.
     fn offset(&self, stored: &StoredEvent) -> String {
-        let site = stored.site.as_ref().and_then(|site| self.timezones.get(site));
+        let site = stored.site.as_deref().and_then(|site| self.timezones.get(site));
         let timezone = site.or(self.only.as_ref()).cloned().unwrap_or(TimeZone::UTC);
         let minutes = timezone.to_offset(stored.observed_at.to_jiff()).seconds() / 60;
         let sign = if minutes < 0 { '-' } else { '+' };

@@ -86,16 +86,16 @@ fn stored(kind: &str, subject: &str, body: Value) -> StoredEvent {
         seq: 7,
         id: EventId([0; 16]),
         version: 1,
-        kind: kind.to_owned(),
-        site: Some("hq".to_owned()),
-        subject: subject.to_owned(),
-        source: "r1".to_owned(),
+        kind: kind.into(),
+        site: Some("hq".into()),
+        subject: subject.into(),
+        source: "r1".into(),
         observed_at: at,
         received_at: at,
         recorded_at: at,
         late: false,
         confidence: None,
-        body: body.to_string(),
+        body: body.to_string().into(),
     }
 }
 

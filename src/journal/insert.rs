@@ -1,71 +1,80 @@
 //! Many rows a statement: through sqlx, one `execute` a row costs ten times a row of a long `VALUES` list.
 //!
-//! A list is cut into powers of two, largest first, so that few texts are prepared and each stays in
-//! the statement cache. Everything here runs in the transaction that its caller opened.
+//! A list is cut into statements of few lengths, so that few texts are prepared and each stays in the statement cache. The
+//! last is longer than what is left where little is missing: parameters that are not bound are NULL to SQLite, and rows
+//! of NULL are left out. Everything here runs in the transaction that its caller opened.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
-use super::DeadLetter;
 use super::rows::{class_code, signed};
+use super::{DeadLetter, StoredEvent};
 use crate::domain::events::{EVENT_VERSION, Event};
 use crate::domain::ids::EventId;
 use crate::domain::state::StateRow;
 use crate::domain::time::Timestamp;
 
-/// Powers of two from 1 to the largest chunk, 128: longer lists gained little, and take longer to prepare.
-const SIZES: usize = 8;
+/// Powers of two from 1 to the largest statement: longer ones gained little, and take longer to prepare.
+const SIZES: usize = 9;
 const LARGEST: usize = 1 << (SIZES - 1);
+/// So many rows of NULL cost less than a statement more.
+const FILLED_UP: usize = 32;
 
 /// One statement in all its lengths, by the power of two.
 struct MultiRow([String; SIZES]);
 
 impl MultiRow {
+    /// `tail` leaves out rows of NULL.
     fn new(head: &str, columns: usize, tail: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
         Self(std::array::from_fn(|power| {
-            format!("{head} {} {tail}", vec![row.as_str(); 1 << power].join(","))
+            format!("{head} (VALUES {}) {tail}", vec![row.as_str(); 1 << power].join(","))
         }))
     }
 
-    /// For a power of two up to [`LARGEST`].
+    /// For as many rows as [`chunks`] gives.
     fn query(&'static self, rows: usize) -> Query<'static, Sqlite, SqliteArguments> {
-        sqlx::query(self.0[rows.ilog2() as usize].as_str())
+        sqlx::query(self.text(rows))
+    }
+
+    fn text(&'static self, rows: usize) -> &'static str {
+        self.0[rows.next_power_of_two().ilog2() as usize].as_str()
     }
 }
 
 static EVENTS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
         "INSERT INTO event (seq, id, class, recorded_at, received_at, observed_at, kind, version, late, \
-         confidence, site, source, subject, body) VALUES",
+         confidence, site, source, subject, body) SELECT * FROM",
         14,
-        "",
+        "WHERE column1 IS NOT NULL",
     )
 });
 static STATE: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
-        "INSERT INTO state (kind, key, value) VALUES",
+        "INSERT INTO state (kind, key, value) SELECT * FROM",
         3,
-        "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
+        "WHERE column1 IS NOT NULL ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
     )
 });
 static STATE_GONE: LazyLock<MultiRow> =
-    LazyLock::new(|| MultiRow::new("DELETE FROM state WHERE (kind, key) IN (VALUES", 2, ")"));
+    LazyLock::new(|| MultiRow::new("DELETE FROM state WHERE (kind, key) IN", 2, ""));
 static DEAD_LETTERS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
         "INSERT INTO dead_letter (recorded_at, received_at, source, protocol, topic, reason, detail, \
-         payload, full_bytes, sha256) VALUES",
+         payload, full_bytes, sha256) SELECT * FROM",
         10,
-        "",
+        "WHERE column1 IS NOT NULL",
     )
 });
 static KNOWN_IDS: LazyLock<MultiRow> =
-    LazyLock::new(|| MultiRow::new("SELECT id FROM event WHERE id IN (VALUES", 1, ")"));
+    LazyLock::new(|| MultiRow::new("SELECT id FROM event WHERE id IN", 1, ""));
 
+/// Which rows go into one statement each: its length is the next power of two.
 fn chunks(length: usize) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -73,19 +82,30 @@ fn chunks(length: usize) -> impl Iterator<Item = Range<usize>> {
         if left == 0 {
             return None;
         }
-        let size = if left >= LARGEST { LARGEST } else { 1 << left.ilog2() };
+        let missing = left.next_power_of_two() - left;
+        let size = match left {
+            LARGEST.. => LARGEST,
+            _ if missing <= FILLED_UP.max(left / 4) => left,
+            _ => 1 << left.ilog2(),
+        };
         start += size;
         Some(start - size..start)
     })
 }
 
-/// Runs the statement of each chunk of `rows`; the next is made while the one before runs, which is elsewhere.
-async fn in_chunks<T>(
+/// Statements for `rows`, each made when it is asked for.
+fn statements<'a, T>(
+    rows: &'a [T],
+    statement: impl Fn(&[T]) -> Query<'static, Sqlite, SqliteArguments> + 'a,
+) -> impl Iterator<Item = Query<'static, Sqlite, SqliteArguments>> + 'a {
+    chunks(rows.len()).map(move |range| statement(&rows[range]))
+}
+
+/// Runs them in turn; the next is made while the one before runs, which is elsewhere.
+async fn run(
     conn: &mut SqliteConnection,
-    rows: &[T],
-    statement: impl Fn(&[T]) -> Query<'static, Sqlite, SqliteArguments>,
+    mut statements: impl Iterator<Item = Query<'static, Sqlite, SqliteArguments>>,
 ) -> Result<(), sqlx::Error> {
-    let mut statements = chunks(rows.len()).map(|range| statement(&rows[range]));
     let mut next = statements.next();
     while let Some(statement) = next {
         let (done, following) =
@@ -96,30 +116,88 @@ async fn in_chunks<T>(
     Ok(())
 }
 
-/// An event with what is computed once for it, however often its insertion is tried.
-pub struct Row<'a> {
-    pub event: &'a Event,
-    subject: String,
-    body: String,
-}
+/// A text that is the same in row after row, held once while it is.
+#[derive(Default)]
+struct Repeated(Option<Arc<str>>);
 
-impl<'a> Row<'a> {
-    pub fn new(event: &'a Event) -> Result<Self, serde_json::Error> {
-        let body = serde_json::to_string(&event.body)?;
-        Ok(Self { event, subject: event.subject.to_string(), body })
+impl Repeated {
+    fn text(&mut self, text: &str) -> Arc<str> {
+        match &self.0 {
+            Some(held) if **held == *text => held.clone(),
+            _ => self.0.insert(Arc::from(text)).clone(),
+        }
     }
 }
 
-/// Numbers the rows from `first_seq` on. An id that is there already fails it (a unique violation).
-pub async fn events(
+/// An event with what is computed once for it, however often its insertion is tried.
+pub struct Row<'a> {
+    pub event: &'a Event,
+    kind: Arc<str>,
+    site: Option<Arc<str>>,
+    source: Arc<str>,
+    subject: Arc<str>,
+    body: Arc<str>,
+}
+
+/// Makes the rows of a commit.
+#[derive(Default)]
+pub struct Rows {
+    kinds: Repeated,
+    sites: Repeated,
+    sources: Repeated,
+    room: Vec<u8>,
+}
+
+impl Rows {
+    pub fn row<'a>(&mut self, event: &'a Event) -> Result<Row<'a>, serde_json::Error> {
+        self.room.clear();
+        serde_json::to_writer(&mut self.room, &event.body)?;
+        Ok(Row {
+            event,
+            kind: self.kinds.text(event.body.kind()),
+            site: event.site.as_ref().map(|site| self.sites.text(site.as_str())),
+            source: self.sources.text(event.source.as_str()),
+            subject: event.subject.to_string().into(),
+            body: std::str::from_utf8(&self.room).map_err(serde::ser::Error::custom)?.into(),
+        })
+    }
+}
+
+impl Row<'_> {
+    /// As it is read once it is written.
+    pub fn stored(self, seq: u64, recorded_at: Timestamp) -> StoredEvent {
+        let Self { event, kind, site, source, subject, body } = self;
+        StoredEvent {
+            seq,
+            id: event.id,
+            version: EVENT_VERSION,
+            kind,
+            site,
+            subject,
+            source,
+            observed_at: event.observed_at,
+            received_at: event.received_at,
+            recorded_at,
+            late: event.late,
+            confidence: event.confidence,
+            body,
+        }
+    }
+}
+
+/// Events, numbered from `first_seq` on, and state rows, each (kind, key) at most once. An id that is there already fails
+/// it (a unique violation).
+pub async fn events_and_state(
     conn: &mut SqliteConnection,
     rows: &[Row<'_>],
     first_seq: u64,
     recorded_at: Timestamp,
+    state: &[StateRow],
 ) -> Result<(), sqlx::Error> {
     let numbered: Vec<_> = rows.iter().zip(first_seq..).collect();
-    in_chunks(conn, &numbered, |chunk| {
-        chunk.iter().fold(EVENTS.query(chunk.len()), |query, (Row { event, subject, body }, seq)| {
+    let events = statements(&numbered, |chunk| {
+        chunk.iter().fold(EVENTS.query(chunk.len()), |query, (row, seq)| {
+            let Row { event, kind, site, source, subject, body } = row;
             query
                 .bind(signed(*seq))
                 .bind(&event.id.0[..])
@@ -127,35 +205,48 @@ pub async fn events(
                 .bind(recorded_at.as_micros())
                 .bind(event.received_at.as_micros())
                 .bind(event.observed_at.as_micros())
-                .bind(event.body.kind())
+                .bind(kind.clone())
                 .bind(EVENT_VERSION)
                 .bind(event.late)
                 .bind(event.confidence)
-                .bind(event.site.as_ref().map(|site| site.as_str()))
-                .bind(event.source.as_str())
-                .bind(subject.as_str())
-                .bind(body.as_str())
+                .bind(site.clone())
+                .bind(source.clone())
+                .bind(subject.clone())
+                .bind(body.clone())
         })
-    })
-    .await
+    });
+    let (put, gone) = split(state);
+    run(conn, events.chain(upserts(&put)).chain(deletions(&gone))).await
 }
 
 /// Upserts and deletions; each (kind, key) at most once.
 pub async fn state(conn: &mut SqliteConnection, rows: &[StateRow]) -> Result<(), sqlx::Error> {
-    let put: Vec<_> = rows.iter().filter_map(|row| row.value.as_ref().map(|value| (row, value))).collect();
-    in_chunks(&mut *conn, &put, |chunk| {
+    let (put, gone) = split(rows);
+    run(conn, upserts(&put).chain(deletions(&gone))).await
+}
+
+/// Rows that are put, with their value, and those that go.
+fn split(rows: &[StateRow]) -> (Vec<(&StateRow, &[u8])>, Vec<&StateRow>) {
+    let put = rows.iter().filter_map(|row| row.value.as_deref().map(|value| (row, value))).collect();
+    (put, rows.iter().filter(|row| row.value.is_none()).collect())
+}
+
+fn upserts(rows: &[(&StateRow, &[u8])]) -> impl Iterator<Item = Query<'static, Sqlite, SqliteArguments>> {
+    statements(rows, |chunk| {
+        let mut kinds = Repeated::default();
         chunk.iter().fold(STATE.query(chunk.len()), |query, (row, value)| {
-            query.bind(row.kind.as_str()).bind(row.key.as_str()).bind(value.as_slice())
+            query.bind(kinds.text(row.kind.as_str())).bind(row.key.as_str()).bind(*value)
         })
     })
-    .await?;
-    let gone: Vec<_> = rows.iter().filter(|row| row.value.is_none()).collect();
-    in_chunks(conn, &gone, |chunk| {
+}
+
+fn deletions(rows: &[&StateRow]) -> impl Iterator<Item = Query<'static, Sqlite, SqliteArguments>> {
+    statements(rows, |chunk| {
+        let mut kinds = Repeated::default();
         chunk.iter().fold(STATE_GONE.query(chunk.len()), |query, row| {
-            query.bind(row.kind.as_str()).bind(row.key.as_str())
+            query.bind(kinds.text(row.kind.as_str())).bind(row.key.as_str())
         })
     })
-    .await
 }
 
 pub async fn dead_letters(
@@ -163,7 +254,7 @@ pub async fn dead_letters(
     letters: &[DeadLetter],
     recorded_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    in_chunks(conn, letters, |chunk| {
+    let statements = statements(letters, |chunk| {
         chunk.iter().fold(DEAD_LETTERS.query(chunk.len()), |query, letter| {
             query
                 .bind(recorded_at.as_micros())
@@ -177,15 +268,15 @@ pub async fn dead_letters(
                 .bind(letter.cut.map(|cut| signed(cut.full_bytes)))
                 .bind(letter.cut.as_ref().map(|cut| &cut.sha256[..]))
         })
-    })
-    .await
+    });
+    run(conn, statements).await
 }
 
 /// Leaves the first of each id that the journal does not hold; gives back how many went.
 pub async fn retain_new(conn: &mut SqliteConnection, rows: &mut Vec<Row<'_>>) -> Result<u64, sqlx::Error> {
     let mut known: BTreeSet<EventId> = BTreeSet::new();
     for range in chunks(rows.len()) {
-        let mut query = sqlx::query_scalar::<_, Vec<u8>>(KNOWN_IDS.0[range.len().ilog2() as usize].as_str());
+        let mut query = sqlx::query_scalar::<_, Vec<u8>>(KNOWN_IDS.text(range.len()));
         for row in &rows[range] {
             query = query.bind(&row.event.id.0[..]);
         }
@@ -203,15 +294,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cover_everything_once_in_powers_of_two() {
-        for length in [0, 1, 2, 3, 127, 128, 129, 1000, 5000] {
-            let mut next = 0;
+    fn chunks_cover_everything_once_and_little_is_filled_up() {
+        for length in [0, 1, 2, 3, 31, 33, 95, 96, 127, 128, 129, 200, 224, 255, 256, 257, 1000, 5000] {
+            let (mut next, mut filled, mut statements) = (0, 0, 0);
             for range in chunks(length) {
                 assert_eq!(range.start, next);
-                assert!(range.len().is_power_of_two() && range.len() <= LARGEST);
+                assert!(!range.is_empty() && range.len() <= LARGEST);
+                filled += range.len().next_power_of_two() - range.len();
                 next = range.end;
+                statements += 1;
             }
             assert_eq!(next, length);
+            assert!(filled <= FILLED_UP.max(LARGEST / 4), "{filled} of {length}");
+            assert!(statements <= length / LARGEST + 3, "{statements} of {length}");
         }
     }
 }

@@ -35,8 +35,8 @@ impl<'a> Joined<'a> {
         self.0.split_off(..count)
     }
 
-    pub fn text(&mut self, count: usize) -> Option<String> {
-        String::from_utf8(self.bytes(count)?.to_vec()).ok()
+    pub fn text(&mut self, count: usize) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes(count)?).ok()
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
             (joined.number(), joined.maybe::<f64>(), joined.number()),
             (Some(12_u64), Some(None), Some(3))
         );
-        assert_eq!((joined.text(3).as_deref(), joined.maybe()), (Some("a\u{e4}"), Some(Some(-7_i64))));
+        assert_eq!((joined.text(3), joined.maybe()), (Some("a\u{e4}"), Some(Some(-7_i64))));
         assert!(joined.is_empty() && joined.word().is_none() && joined.bytes(1).is_none());
         assert_eq!(Joined(b"x ").number::<u64>(), None);
         assert_eq!(Joined(b"x ").maybe::<u64>(), None);

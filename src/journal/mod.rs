@@ -8,6 +8,7 @@
 //! file, and, where events are forwarded, never deletes one that was not.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -27,6 +28,7 @@ mod meta;
 mod open;
 mod query;
 mod reader;
+mod recent;
 mod retention;
 mod rows;
 mod schema;
@@ -89,18 +91,18 @@ pub struct StoredEvent {
     pub seq: u64,
     pub id: EventId,
     pub version: u16,
-    pub kind: String,
-    pub site: Option<String>,
+    pub kind: Arc<str>,
+    pub site: Option<Arc<str>>,
     /// `asset:FL-07` and so on: see [`crate::domain::events::Subject`].
-    pub subject: String,
-    pub source: String,
+    pub subject: Arc<str>,
+    pub source: Arc<str>,
     pub observed_at: Timestamp,
     pub received_at: Timestamp,
     pub recorded_at: Timestamp,
     pub late: bool,
     pub confidence: Option<f32>,
     /// JSON of [`crate::domain::events::EventBody`].
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 /// A dead letter as the journal holds it.

@@ -59,7 +59,7 @@ pub async fn open(config: &JournalConfig, node: &NodeId, now: Timestamp) -> Resu
         file::sync_folder(path).map_err(|source| JournalError::io(Operation::Open, path, source))?;
     }
     let writer = Writer::new(config, conn, lock, &meta).await?;
-    let reader = Reader::open(path).await?;
+    let reader = Reader::open(path).await?.beside(&writer);
     let state = StatePages::of(reader.clone());
     Ok(Opened { writer, reader, state, meta, set_aside })
 }

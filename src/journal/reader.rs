@@ -10,9 +10,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, QueryBuilder};
 
 use super::error::{JournalError, Operation};
 use super::joined::Joined;
+use super::recent::Recent;
 use super::rows::{self, DEAD_LETTER_COLUMNS, EVENT_COLUMNS, JOINED_EVENT, signed};
 use super::{
-    EventQuery, FoundEvents, FoundRow, Meta, StateRows, StoredDeadLetter, StoredEvent, meta, open, query,
+    EventQuery, FoundEvents, FoundRow, Meta, StateRows, StoredDeadLetter, StoredEvent, Writer, meta, open,
+    query,
 };
 use crate::domain::ids::EventId;
 use crate::domain::state::StateKind;
@@ -25,6 +27,8 @@ const CONNECTIONS: u32 = 4;
 pub struct Reader {
     path: PathBuf,
     pool: SqlitePool,
+    /// Nothing, where it was not opened with the writer.
+    pub(super) recent: Recent,
 }
 
 /// State rows read in one transaction.
@@ -51,11 +55,16 @@ impl Reader {
             .connect_with(options)
             .await
             .map_err(|source| JournalError::sql(Operation::Open, path, source))?;
-        let reader = Self { path: path.to_owned(), pool };
+        let reader = Self { path: path.to_owned(), pool, recent: Recent::default() };
         let mut conn = reader.pool.acquire().await.map_err(|source| reader.failed(source))?;
         open::refuse_other_format(path, &mut conn).await?;
         drop(conn);
         Ok(reader)
+    }
+
+    /// With what this writer wrote last in memory.
+    pub(super) fn beside(self, writer: &Writer) -> Self {
+        Self { recent: writer.recent.clone(), ..self }
     }
 
     pub(super) fn pool(&self) -> &SqlitePool {
@@ -71,7 +80,16 @@ impl Reader {
         meta::parse(&self.path, &rows, false)
     }
 
-    /// The next events in order, for the one who forwards them.
+    /// As [`Reader::events_after`], for the one who forwards them: from memory what was written a moment ago. There may be
+    /// more than are given, though they are fewer than `limit`.
+    pub async fn next_events(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
+        match self.recent.after(seq, limit) {
+            Some(events) => Ok(events),
+            None => self.events_after(seq, limit).await,
+        }
+    }
+
+    /// The next events in order.
     pub async fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<StoredEvent>, JournalError> {
         if let Some(events) = self.joined_events_after(seq, limit).await {
             return Ok(events);

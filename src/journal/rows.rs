@@ -81,14 +81,14 @@ pub fn joined_event(text: &mut Joined<'_>) -> Option<StoredEvent> {
         recorded_at: Timestamp::from_micros(recorded_at),
         late,
         confidence,
-        kind: text.text(kind)?,
+        kind: text.text(kind)?.into(),
         site: match site {
-            Some(site) => Some(text.text(site)?),
+            Some(site) => Some(text.text(site)?.into()),
             None => None,
         },
-        subject: text.text(subject)?,
-        source: text.text(source)?,
-        body: text.text(body)?,
+        subject: text.text(subject)?.into(),
+        source: text.text(source)?.into(),
+        body: text.text(body)?.into(),
     })
 }
 

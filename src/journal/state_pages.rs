@@ -113,7 +113,7 @@ fn split(text: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let (mut text, mut rows) = (Joined(text), Vec::new());
     while !text.is_empty() {
         let (key, value) = (text.number()?, text.number()?);
-        rows.push((text.text(key)?, text.bytes(value)?.to_vec()));
+        rows.push((text.text(key)?.to_owned(), text.bytes(value)?.to_vec()));
     }
     Some(rows)
 }

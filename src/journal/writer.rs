@@ -17,7 +17,8 @@ use sqlx::{Connection, Executor};
 use super::dead_letters::Letters;
 use super::error::{JournalError, Operation};
 use super::file::Lock;
-use super::insert::{self, Row};
+use super::insert::{self, Row, Rows};
+use super::recent::Recent;
 use super::retention::Retention;
 use super::{Batch, Committed, Meta, Usage, dead_letters, erase, file, meta};
 use crate::config::JournalConfig;
@@ -45,6 +46,7 @@ pub struct Writer {
     pub(super) erasures: Vec<Erasure>,
     /// For how many of them the file was rewritten; the log is yet to be cut.
     pub(super) rewritten: usize,
+    pub(super) recent: Recent,
     reserve_bytes: u64,
     max_bytes: u64,
     /// A transaction was begun and not seen to end.
@@ -95,6 +97,7 @@ impl Writer {
             wal_is_large: false,
             erasures: Vec::new(),
             rewritten: 0,
+            recent: Recent::default(),
             reserve_bytes: config.reserve_bytes,
             max_bytes: config.max_bytes,
             unsettled: false,
@@ -114,10 +117,10 @@ impl Writer {
     /// Nothing of the batch was written. Where [`JournalError::is_passing`], try the same batch again.
     pub async fn commit(&mut self, batch: &Batch, recorded_at: Timestamp) -> Result<Committed, JournalError> {
         let started = Instant::now();
-        let mut rows = Vec::with_capacity(batch.events.len());
+        let (mut rows, mut maker) = (Vec::with_capacity(batch.events.len()), Rows::default());
         for event in &batch.events {
             let id = || event.id.to_string();
-            rows.push(Row::new(event).map_err(|source| JournalError::Body { id: id(), source })?);
+            rows.push(maker.row(event).map_err(|source| JournalError::Body { id: id(), source })?);
         }
         if rows.is_empty()
             && batch.state.is_empty()
@@ -138,6 +141,7 @@ impl Writer {
         if !written.erasures.is_empty() {
             self.note_erasures(written.erasures);
         }
+        self.keep_recent(rows, written.counted.last_seq, recorded_at);
         for id in &batch.replayed {
             self.replaying.remove(id);
         }
@@ -180,9 +184,8 @@ impl Writer {
     ) -> Result<Written, sqlx::Error> {
         let mut counted = self.counted;
         let conn = &mut self.conn;
-        insert::events(conn, rows, counted.last_seq + 1, recorded_at).await?;
+        insert::events_and_state(conn, rows, counted.last_seq + 1, recorded_at, &batch.state).await?;
         counted.last_seq += rows.len() as u64;
-        insert::state(conn, &batch.state).await?;
         let letters_replayed = dead_letters::remove(conn, &batch.replayed).await?;
         insert::dead_letters(conn, &batch.dead_letters, recorded_at).await?;
         let arrived = Letters::arriving(&batch.dead_letters);
@@ -203,6 +206,17 @@ impl Writer {
             used_bytes,
             erasures,
         })
+    }
+
+    /// What was just written, where somebody follows it. While a person is being erased, all is read from the file.
+    fn keep_recent(&self, rows: Vec<Row<'_>>, last_seq: u64, recorded_at: Timestamp) {
+        if self.erasures.is_empty() && self.retention.protect_unforwarded {
+            let first = last_seq + 1 - rows.len() as u64;
+            let rows = rows.into_iter().zip(first..);
+            self.recent.add(rows.map(|(row, seq)| row.stored(seq, recorded_at)));
+        } else {
+            self.recent.clear();
+        }
     }
 
     fn committed(&mut self, written: &Written) {
@@ -231,6 +245,7 @@ impl Writer {
     pub async fn set_forwarded(&mut self, seq: u64) -> Result<(), JournalError> {
         self.put(Operation::Forwarded, meta::FORWARDED_SEQ, seq.to_string()).await?;
         self.counted.forwarded_seq = seq;
+        self.recent.let_go(seq);
         Ok(())
     }
 

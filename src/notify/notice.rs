@@ -85,16 +85,16 @@ mod tests {
             seq: 7,
             id: EventId([2; 16]),
             version: 1,
-            kind: "alert".to_owned(),
+            kind: "alert".into(),
             site: None,
-            subject: "asset:FL 07".to_owned(),
-            source: "tallyman".to_owned(),
+            subject: "asset:FL 07".into(),
+            source: "tallyman".into(),
             observed_at: at,
             received_at: at,
             recorded_at: at,
             late: false,
             confidence: None,
-            body: serde_json::to_string(&body).unwrap(),
+            body: serde_json::to_string(&body).unwrap().into(),
         }
     }
 

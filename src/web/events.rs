@@ -69,11 +69,11 @@ pub struct EventView {
     /// Its number in the journal: without a gap, and never given twice.
     pub seq: u64,
     pub version: u16,
-    pub kind: String,
+    pub kind: Arc<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    pub subject: String,
-    pub source: String,
+    pub site: Option<Arc<str>>,
+    pub subject: Arc<str>,
+    pub source: Arc<str>,
     pub observed_at: Timestamp,
     pub received_at: Timestamp,
     pub recorded_at: Timestamp,
@@ -101,7 +101,7 @@ impl TryFrom<StoredEvent> for EventView {
             recorded_at: event.recorded_at,
             late: event.late,
             confidence: event.confidence,
-            body: RawValue::from_string(event.body)?,
+            body: RawValue::from_string(event.body.to_string())?,
         })
     }
 }

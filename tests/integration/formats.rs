@@ -85,7 +85,7 @@ pub fn avl_framed(data: &[u8]) -> Vec<u8> {
 /// Device and latitude of every fix in the journal.
 pub async fn fixes(reader: &Reader) -> BTreeSet<(String, String)> {
     let events = reader.events_after(0, 1000).await.expect("events");
-    let fixes = events.iter().filter(|event| event.kind == "fix").map(|event| {
+    let fixes = events.iter().filter(|event| &*event.kind == "fix").map(|event| {
         let body: serde_json::Value = serde_json::from_str(&event.body).expect("JSON");
         (body["device"].as_str().expect("a name").to_owned(), body["lat"].to_string())
     });

@@ -244,7 +244,8 @@ async fn what_was_acknowledged_outlives_a_kill_and_what_comes_again_counts_once(
     assert_eq!(daemon.stop().await.code(), Some(0), "{}", daemon.log());
     let reader = daemon.reader().await;
     assert_eq!(fixes(&reader).await, expected);
-    let kept = reader.events_after(0, 1000).await.unwrap().iter().filter(|event| event.kind == "fix").count();
+    let kept =
+        reader.events_after(0, 1000).await.unwrap().iter().filter(|event| &*event.kind == "fix").count();
     assert_eq!(kept, expected.len(), "each once");
     let letters = reader.dead_letters(None, 10).await.unwrap();
     let [letter] = &letters[..] else { panic!("{letters:?}") };

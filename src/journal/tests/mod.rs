@@ -117,12 +117,9 @@ async fn what_is_committed_comes_back_as_it_was() {
     assert_eq!(stored.len(), 300);
     for (stored, event) in stored.iter().zip(&committed.events) {
         assert_eq!(stored.id, event.id);
-        assert_eq!(stored.subject, event.subject.to_string());
+        assert_eq!(*stored.subject, event.subject.to_string());
         assert_eq!(stored.site.as_deref(), event.site.as_ref().map(|site| site.as_str()));
-        assert_eq!(
-            (stored.source.as_str(), stored.kind.as_str()),
-            (event.source.as_str(), event.body.kind())
-        );
+        assert_eq!((&*stored.source, &*stored.kind), (event.source.as_str(), event.body.kind()));
         assert_eq!((stored.observed_at, stored.received_at), (event.observed_at, event.received_at));
         assert_eq!((stored.recorded_at, stored.late), (noon(900), event.late));
         assert_eq!(stored.confidence, event.confidence);
@@ -138,6 +135,30 @@ async fn what_is_committed_comes_back_as_it_was() {
     assert_eq!(journal.reader.event_id_at(17).await.unwrap(), Some(stored[16].id));
     assert_eq!(journal.reader.event_id_at(301).await.unwrap(), None);
     assert_eq!(journal.reader.meta().await.unwrap().last_heartbeat, Some(noon(900)));
+}
+
+#[tokio::test]
+async fn who_follows_closely_is_given_from_memory_what_the_file_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    journal.writer.commit(&events((0..5).map(fix)), noon(0)).await.unwrap();
+    assert!(journal.reader.recent.after(0, 1).is_none(), "nobody follows");
+    journal.writer.protect_unforwarded(true);
+    journal.writer.commit(&events((5..10).map(location)), noon(1)).await.unwrap();
+    // 9 is there already.
+    let others = (9..300).map(fix).chain([Event { site: None, confidence: None, late: true, ..fix(300) }]);
+    journal.writer.commit(&events(others), noon(2)).await.unwrap();
+
+    let stored = journal.reader.events_after(0, 1000).await.unwrap();
+    assert_eq!(stored.len(), 301);
+    assert_eq!(journal.reader.recent.after(5, 1000).as_deref(), Some(&stored[5..]));
+    for (after, limit) in [(0, 1000), (4, 7), (5, 7), (299, 1000), (300, 10), (301, 10)] {
+        let next = journal.reader.next_events(after, limit).await.unwrap();
+        assert_eq!(next, journal.reader.events_after(after, limit).await.unwrap(), "{after} {limit}");
+    }
+    journal.writer.set_forwarded(300).await.unwrap();
+    assert!(journal.reader.recent.after(299, 10).is_none());
+    assert_eq!(journal.reader.recent.after(300, 10).as_deref(), Some(&stored[300..]));
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn held(journal: &mut Opened) -> Model {
     let meta = reader.meta().await.unwrap();
     let stored = reader.events_after(0, 1_000_000).await.unwrap();
     let letters = reader.dead_letters(None, 1000).await.unwrap();
-    let row = |event: &crate::journal::StoredEvent| (event.id, event.kind == "fix", event.recorded_at);
+    let row = |event: &crate::journal::StoredEvent| (event.id, &*event.kind == "fix", event.recorded_at);
     Model {
         events: stored.iter().map(|event| (event.seq, row(event))).collect(),
         last_seq: meta.last_seq,

@@ -4,6 +4,7 @@
 //! order of their keys, so that two nodes that write about the same assets cannot deadlock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub struct Current {
 #[derive(Debug, Default, Serialize)]
 pub struct Asset {
     asset: String,
-    site: Option<String>,
+    site: Option<Arc<str>>,
     zone: Option<String>,
     present: Option<bool>,
     read_point: Option<String>,
@@ -46,7 +47,7 @@ pub struct Asset {
     ready: Option<bool>,
     not_ready: Option<Value>,
     ready_at: Option<Timestamp>,
-    last_kind: String,
+    last_kind: Arc<str>,
     last_event_id: String,
     seq: u64,
     recorded_at: Timestamp,
@@ -77,7 +78,7 @@ pub struct Alert {
 pub struct Sensor {
     device: String,
     point: String,
-    site: Option<String>,
+    site: Option<Arc<str>>,
     value: Option<f64>,
     quality: Option<String>,
     observed_at: Option<Timestamp>,
@@ -93,14 +94,14 @@ impl Current {
     /// Takes in the next event. What is late never moves what is last known.
     pub fn event(&mut self, table: Table, event: &StoredEvent) {
         // Use is told beside what it was told by; a stop, or setting out, after the fixes that confirmed it.
-        if event.late || matches!(event.kind.as_str(), "used" | "motion") {
+        if event.late || matches!(&*event.kind, "used" | "motion") {
             return;
         }
         match table {
             Table::Location | Table::Fix => self.asset(event),
             Table::Condition | Table::Sample => self.sensor(event),
             Table::Alert => self.alert(event),
-            Table::Command if event.kind == "register" => self.record(event),
+            Table::Command if &*event.kind == "register" => self.record(event),
             Table::TagRead | Table::Command | Table::Gap => {}
         }
     }
@@ -116,7 +117,7 @@ impl Current {
         if event.site.is_some() {
             asset.site.clone_from(&event.site);
         }
-        match event.kind.as_str() {
+        match &*event.kind {
             "presence" => asset.presence(event),
             "passage" => asset.passage(event),
             "counted" => asset.counted(event),
@@ -142,7 +143,7 @@ impl Current {
         if event.site.is_some() {
             sensor.site.clone_from(&event.site);
         }
-        match event.kind.as_str() {
+        match &*event.kind {
             "condition" => {
                 if let Some(limit) = body.limit {
                     sensor.limits.insert(limit, body.began.map(|began| began.began_at));

@@ -102,7 +102,7 @@ pub async fn build(
             break;
         }
         let limit = room.min(PAGE);
-        let events = journal.events_after(batch.last_seq(), limit).await?;
+        let events = journal.next_events(batch.last_seq(), limit).await?;
         let got = events.len();
         let before = batch.events();
         events.into_iter().take_while(|event| event.seq <= until).for_each(|event| batch.push(event));

@@ -295,7 +295,7 @@ impl Session {
         let Some(event) = events.into_iter().find(|event| event.seq == at.seq) else { return Ok(()) };
         writer.set_aside(&event, &error.to_string()).await?;
         counter!(names::STORE_REJECTED).increment(1);
-        tracing::error!(id = %event.id, seq = event.seq, kind = event.kind, %error,
+        tracing::error!(id = %event.id, seq = event.seq, kind = &*event.kind, %error,
             "PostgreSQL refused an event: it is whole in tallyman.rejected_event and in no event table");
         self.note(Note::History(format!(
             "PostgreSQL refused event {}: see tallyman.rejected_event",
@@ -327,7 +327,7 @@ impl Session {
         }
         for event in &batch.unknown {
             counter!(names::STORE_REJECTED).increment(1);
-            tracing::error!(id = %event.id, seq = event.seq, kind = event.kind,
+            tracing::error!(id = %event.id, seq = event.seq, kind = &*event.kind,
                 "an event of a kind without a table: it is whole in tallyman.rejected_event");
         }
         self.forwarded_to(writer.mark()).await;

@@ -127,7 +127,7 @@ fn envelope(node: &str, epoch: &[u8; 16], event: &StoredEvent, row: &mut CopyBuf
     row.int8(i64::try_from(event.seq).unwrap_or(i64::MAX));
     row.int2(i16::try_from(event.version).unwrap_or(i16::MAX));
     row.text(&event.kind);
-    text(row, &event.site);
+    row.optional(event.site.as_deref(), CopyBuffer::text);
     row.text(&event.subject);
     row.text(&event.source);
     row.timestamptz(event.observed_at);
@@ -171,7 +171,7 @@ fn location(event: &StoredEvent, row: &mut CopyBuffer) {
 
 fn location_columns(event: &StoredEvent) -> Location {
     let empty = Location::default();
-    match event.kind.as_str() {
+    match &*event.kind {
         "presence" => {
             let bodies::Presence { change, epc, read_point, zone, .. } = read(event);
             Location { change, epc, read_point, zone, ..empty }

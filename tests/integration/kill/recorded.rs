@@ -36,7 +36,7 @@ pub async fn in_journal(reader: &Reader) -> Recorded {
             let body = serde_json::from_str(&event.body).expect("a body of this version");
             match body {
                 EventBody::TagRead { epc, antenna, .. } => recorded.reads.push(ReadKey {
-                    reader: event.source,
+                    reader: event.source.to_string(),
                     epc: hex::encode(epc.bytes()),
                     antenna,
                     reader_time_us: event.observed_at.as_micros(),
@@ -46,7 +46,7 @@ pub async fn in_journal(reader: &Reader) -> Recorded {
                     .push(FixKey { device: fix.device.to_string(), time_us: fix.observed_at.as_micros() }),
                 EventBody::Gap { from, to, .. } => recorded.gaps.push((time(from), time(to))),
                 EventBody::Link { up: true, .. } => {
-                    let times = recorded.connected.entry(event.source).or_default();
+                    let times = recorded.connected.entry(event.source.to_string()).or_default();
                     times.push(time(event.received_at));
                 }
                 _ => {}

@@ -40,7 +40,7 @@ pub async fn in_database(db: &Database) -> BTreeMap<Id, u64> {
 pub async fn in_journal(path: &Path) -> Journal {
     let (mut ids, mut reads) = (BTreeSet::new(), 0);
     for event in events(path).await {
-        reads += u64::from(event.kind == "tag-read");
+        reads += u64::from(&*event.kind == "tag-read");
         assert!(ids.insert(event.id.0), "event {} is in the journal twice", event.id);
     }
     Journal { ids, reads }

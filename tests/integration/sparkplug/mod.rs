@@ -96,7 +96,7 @@ async fn recorded(daemon: &mut Daemon, fixes: usize, letters: usize) {
                 return false;
             }
             let events = daemon.reader().await.events_after(0, 1000).await.expect("events");
-            let recorded = events.iter().filter(|event| event.kind == "fix").count();
+            let recorded = events.iter().filter(|event| &*event.kind == "fix").count();
             (recorded, reasons(daemon).await.len()) == (fixes, letters)
         })
         .await;
@@ -150,7 +150,7 @@ async fn what_aliases_mean_outlives_the_daemon() {
     let reader = daemon.reader().await;
     assert_eq!(fixes(&reader).await, of_gps(&["50.0", "50.001", "50.002"]));
     let events = reader.events_after(0, 1000).await.expect("events");
-    let longitudes: Vec<String> = (events.iter().filter(|event| event.kind == "fix"))
+    let longitudes: Vec<String> = (events.iter().filter(|event| &*event.kind == "fix"))
         .map(|event| serde_json::from_str::<serde_json::Value>(&event.body).expect("JSON")["lon"].to_string())
         .collect();
     assert_eq!(longitudes, ["8.0", "8.0", "8.001", "8.002"]);

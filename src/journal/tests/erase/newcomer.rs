@@ -70,7 +70,7 @@ async fn who_has_the_number_since_it_was_asked_for_keeps_it() {
     // Of the three letters of before, one named nobody.
     assert_eq!(journal.reader.dead_letter_ids().await.unwrap().len() as u64, 1 + came);
     let stored = journal.reader.events_after(0, 10_000).await.unwrap();
-    let held = stored.iter().filter(|event| event.kind == "checked-out");
+    let held = stored.iter().filter(|event| &*event.kind == "checked-out");
     let held: Vec<bool> = held.map(|event| event.body.contains(ID)).collect();
     assert!(!held[0]);
     assert_eq!(held[1..], vec![true; came as usize]);
