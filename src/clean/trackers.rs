@@ -179,7 +179,8 @@ impl Trackers {
             for (nth, (due, via)) in (0..).zip(waits).filter_map(|(nth, waits)| Some((nth, waits?))) {
                 match live_since(via).map(|since| due.max(since + SETTLES)) {
                     _ if has_to[nth] => now[nth] = true,
-                    Some(due) if due > until => _ = self.settling.insert((due, device.clone())),
+                    // It stood too early: in its turn, though that may be now as well.
+                    Some(due) if due > at => _ = self.settling.insert((due, device.clone())),
                     Some(_) => now[nth] = true,
                     None => _ = self.held_back.entry(via.clone()).or_default().insert(device.clone()),
                 }

@@ -128,6 +128,30 @@ fn when_an_antenna_was_connected_again_is_known_after_a_crash() {
     assert_eq!(lost, crashed);
 }
 
+/// A late fix comes while its source catches up, after others that wait: they are judged when nothing late has come for
+/// long enough after it, however much later the next step is.
+#[test]
+fn when_late_fixes_are_judged_does_not_depend_on_when_it_is_looked_at() {
+    let mut steps = vec![Step::Fix(97_201, 1, 50.0), Step::Up(2), Step::Fix(7, 7, 50.0), Step::Up(8)];
+    steps.extend([Step::Fix(309_042, 8_642, 50.0), Step::Up(9_866), Step::Fix(15_215, 18_831, 49.999_75)]);
+    steps.extend([
+        Step::Down(21_279),
+        Step::Fix(23_558, 25_552, 50.001_125),
+        Step::Fix(990_218, 27_018, 50.0),
+    ]);
+    let crash = steps.len();
+    steps.extend([
+        Step::Read("02", 7, 27_728, 28_458),
+        Step::Read("01", 4, 29_304, 29_709),
+        Step::Fix(26_639, 30_007, 49.999_25),
+    ]);
+    steps.extend([Step::Read("03", 5, 59_241, 59_325), Step::Read("ee", 3, 60_347, 60_750)]);
+    assert!(crash.is_multiple_of(2));
+    let [lost, crashed] = after_crash(&steps, crash);
+    assert!(lost.0.sightings.iter().any(|seen| matches!(seen.what, Seen::Fence { .. })), "{lost:?}");
+    assert_eq!(lost, crashed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
