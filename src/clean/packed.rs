@@ -110,7 +110,7 @@ fn spread(squeezed: &[u8]) -> Option<Vec<u8>> {
 /// A row that is filled up with spaces, which JSON does not mind. A row that is as long as before is written where it is; else
 /// it is taken out and put in, and pages are split and joined.
 pub(super) fn row(kind: StateKind, key: &str, value: &impl Serialize) -> StateRow {
-    let mut row = StateRow::put_in(kind, key, value, Vec::with_capacity(ROOM));
+    let mut row = StateRow::put_in(kind, key, value, ROOM);
     keep_length(&mut row);
     row
 }

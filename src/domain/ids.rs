@@ -25,6 +25,10 @@ macro_rules! name {
                 &self.0
             }
 
+            pub fn shared(&self) -> Arc<str> {
+                self.0.clone()
+            }
+
             /// Whether both share one text in memory; `false` says nothing of whether they are equal.
             pub fn is(&self, other: &Self) -> bool {
                 Arc::ptr_eq(&self.0, &other.0)

@@ -179,21 +179,16 @@ impl StateRow {
     /// A row that holds `value`. Our state types hold nothing that JSON cannot, so this does not fail;
     /// if it ever did, the row would say so rather than vanish.
     pub fn put(kind: StateKind, key: impl Into<String>, value: &impl Serialize) -> Self {
-        Self::put_in(kind, key, value, Vec::with_capacity(128))
+        Self::put_in(kind, key, value, 128)
     }
 
-    /// The same, where it is known how much room the value will take.
-    pub fn put_in(
-        kind: StateKind,
-        key: impl Into<String>,
-        value: &impl Serialize,
-        mut room: Vec<u8>,
-    ) -> Self {
-        room.clear();
-        if let Err(error) = serde_json::to_writer(&mut room, value) {
-            room = format!("{{\"unwritable\":\"{error}\"}}").into_bytes();
+    /// The same, where it is known about how many bytes the value takes.
+    pub fn put_in(kind: StateKind, key: impl Into<String>, value: &impl Serialize, bytes: usize) -> Self {
+        let mut row = Vec::with_capacity(bytes);
+        if let Err(error) = serde_json::to_writer(&mut row, value) {
+            row = format!("{{\"unwritable\":\"{error}\"}}").into_bytes();
         }
-        Self { kind, key: key.into(), value: Some(room) }
+        Self { kind, key: key.into(), value: Some(row) }
     }
 
     pub fn delete(kind: StateKind, key: impl Into<String>) -> Self {

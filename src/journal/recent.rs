@@ -54,8 +54,7 @@ impl Recent {
     pub fn after(&self, seq: u64, limit: usize) -> Option<Vec<StoredEvent>> {
         let held = self.lock();
         let skipped = usize::try_from((seq + 1).checked_sub(held.events.front()?.seq)?).ok()?;
-        let some = skipped < held.events.len();
-        some.then(|| held.events.range(skipped..).take(limit).cloned().collect())
+        (skipped < held.events.len()).then(|| held.events.range(skipped..).take(limit).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

@@ -137,6 +137,34 @@ async fn what_is_committed_comes_back_as_it_was() {
     assert_eq!(journal.reader.meta().await.unwrap().last_heartbeat, Some(noon(900)));
 }
 
+/// Statements have few lengths, and the last of a commit seldom has as many rows.
+#[tokio::test]
+async fn lists_of_any_length_are_written_whole_and_nothing_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let mut all = 0;
+    for length in [1, 2, 3, 129, 255, 256, 257, 600] {
+        let keys = || (0..length).map(|nth| format!("a-{nth}"));
+        let state = keys().map(|key| StateRow::put(StateKind::Asset, key, &length)).collect();
+        let dead_letters = (0..length).map(letter).collect();
+        let batch = Batch { state, dead_letters, ..events((all..all + length).map(location)) };
+        assert_eq!(journal.writer.commit(&batch, noon(0)).await.unwrap().inserted, length);
+        let again = journal.writer.commit(&events(batch.events.clone()), noon(1)).await.unwrap();
+        assert_eq!(again.inserted, 0, "{length}");
+        all += length;
+        let stored = journal.reader.events_after(0, 10_000).await.unwrap();
+        assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=all).collect::<Vec<_>>());
+        let rows = journal.reader.all_states(StateKind::Asset).await.unwrap();
+        assert_eq!(rows.len() as u64, length);
+        assert!(rows.iter().all(|(_, value)| *value == length.to_string().into_bytes()), "{length}");
+        let ids = journal.reader.dead_letter_ids().await.unwrap();
+        assert_eq!(ids.last().copied(), Some(all));
+        let state = keys().map(|key| StateRow::delete(StateKind::Asset, key)).collect();
+        journal.writer.commit(&Batch { state, ..Batch::default() }, noon(2)).await.unwrap();
+        assert_eq!(journal.reader.all_states(StateKind::Asset).await.unwrap(), []);
+    }
+}
+
 #[tokio::test]
 async fn who_follows_closely_is_given_from_memory_what_the_file_holds() {
     let folder = tempfile::tempdir().unwrap();
