@@ -33,8 +33,11 @@ pub(super) use way::{Way, steering};
 /// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
 const STEADY_TIMES: f64 = 2.0;
 
-/// Of the distance from the nearer of two fixes, a way between them may lie beside what is thought by such a share. Roads bend.
-const BENDS: f64 = 0.2;
+/// Of the distance from the nearer of two fixes, a way between them may lie beside what is thought by such a share for each
+/// second between the two. Roads bend, and the later the next fix the more of them may have been taken.
+const BENDS_A_SECOND: f64 = 0.005;
+/// What leads so much of the way from its edge to its middle into a fence was in it, however far away the two fixes are.
+const MIDDLE: f64 = 0.7;
 
 /// Just inside is what is inside by more than its own accuracy, and than this share of the hysteresis.
 const JUST: f64 = 0.25;
@@ -399,11 +402,13 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
 }
 
 /// How far beside what is thought to be its way it may have gone: the further it was from the fence at the nearer of two fixes
-/// outside, the less these say of where it passed. What leads through the middle of a fence counts in any case.
-fn may_bend_m(fence: &FenceConfig, fixes: [&Fix; 2]) -> f64 {
-    let most = fence.shape.depth_m() / 2.0;
-    let away = fixes.map(|fix| fence.shape.distance_m(fix.position, most / BENDS));
-    (away[0].min(away[1]) * BENDS).min(most)
+/// outside, and the longer between them, the less these say of where it passed. What leads through the middle of a fence counts in any case.
+fn may_bend_m(fence: &FenceConfig, [before, fix]: [&Fix; 2]) -> f64 {
+    let bends = BENDS_A_SECOND * fix.observed_at.since(before.observed_at).as_secs_f64();
+    // What is crossed between the two is no further from either than they are from one another.
+    let reach = before.position.distance_m(fix.position);
+    let away = [before, fix].map(|fix| fence.shape.distance_m(fix.position, reach));
+    (away[0].min(away[1]) * bends).min(fence.shape.depth_m() * MIDDLE)
 }
 
 fn between(from: &Fix, to: &Fix, position: Position, part: f64) -> Fix {

@@ -231,28 +231,23 @@ fn what_a_bend_leads_past_is_not_inferred() {
     assert_eq!(told([Some(348.0), Some(358.0)]), 2);
 }
 
-/// Past a yard, straight, so far beside its middle and so far before and behind it: the further, the less is known of where
-/// it passed.
+/// Past a yard, straight, so far beside its middle, so far before and behind it, and within so many seconds: the further and the
+/// longer, the less is known of where it passed.
 #[test]
 fn what_a_way_may_have_passed_beside_is_not_inferred() {
     let start = Position { lat: 50.0, lon: 8.0 };
-    let told = |beside_m: f64, far_m: f64| {
+    let told = |(beside_m, far_m, seconds): (f64, f64, i64)| {
         let yard = Shape::circle(start.moved_m([beside_m, far_m]), 100.0);
         let index = FenceIndex::new(&[FenceConfig { confirmations: 1, ..FenceConfig::new("yard", yard) }]);
         let (end, rules) = (start.moved_m([0.0, far_m * 3.0]), TrackerRules::default());
-        let [before, fix] = [(0, start), (60, end)].map(|(second, at)| fix(second, at.lat, at.lon, 5.0));
+        let [before, fix] = [(0, start), (seconds, end)].map(|(second, at)| fix(second, at.lat, at.lon, 5.0));
         let way = Way { before: Some(&before), fix: &fix, stands: None, rules: &rules };
         judge(&mut Vec::new(), &index, &way).len()
     };
-    assert_eq!(
-        [(85.0, 150.0), (85.0, 250.0), (70.0, 250.0)].map(|(beside, far)| told(beside, far)),
-        [2, 0, 0]
-    );
-    assert_eq!(
-        [(45.0, 250.0), (45.0, 900.0)].map(|(beside, far)| told(beside, far)),
-        [2, 2],
-        "through its middle"
-    );
+    assert_eq!([(85.0, 110.0, 60), (85.0, 250.0, 60), (70.0, 250.0, 60)].map(told), [2, 0, 0]);
+    assert_eq!([(85.0, 200.0, 20), (85.0, 110.0, 120)].map(told), [2, 0], "by the time between");
+    assert_eq!([(25.0, 250.0, 60), (25.0, 900.0, 120)].map(told), [2, 2], "through its middle");
+    assert_eq!([(35.0, 900.0, 120)].map(told), [0], "beside its middle");
 }
 
 /// Seconds, metres north of the centre, accuracies, and what it says of its speed, of what stands until it is seen to move.

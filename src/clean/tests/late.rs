@@ -250,7 +250,7 @@ fn a_visit_is_not_inferred_and_told_late_as_well() {
     let late = [fix(20, 200, YARD), fix(30, 201, YARD)];
     // The way is crossed in its middle; it was there much earlier.
     let inferred = [passes.to_vec(), vec![fix(180, 180, BEYOND)]].concat();
-    let told = ["54611 Entered yard (inferred)", "65395 Exited yard (inferred)"];
+    let told = ["54618 Entered yard (inferred)", "65395 Exited yard (inferred)"];
     assert_eq!(told_of(&inferred), told);
     assert_eq!(told_of(&[inferred, late.to_vec()].concat()), told);
     // The other way round.
