@@ -63,13 +63,13 @@ struct Jump {
 /// What is left of the last accepted fix, to the bit.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 struct Last {
-    #[serde(with = "micros")]
+    #[serde(rename = "t", alias = "at", with = "micros")]
     at: Timestamp,
-    #[serde(with = "exact")]
+    #[serde(rename = "y", alias = "lat", with = "exact")]
     lat: f64,
-    #[serde(with = "exact")]
+    #[serde(rename = "x", alias = "lon", with = "exact")]
     lon: f64,
-    #[serde(with = "maybe_exact", default)]
+    #[serde(rename = "r", alias = "accuracy", with = "maybe_exact", default)]
     accuracy: Option<f64>,
     /// Whole degrees from 1 to 360, where it moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,10 +93,13 @@ impl Last {
     }
 }
 
-/// The tracker's row. Its full chunks have rows of their own.
+/// The tracker's row. Its full chunks have rows of their own. What nearly every row holds has a short name, for it is
+/// written with each fix; rows of older builds have the long ones.
 #[derive(Serialize, Deserialize)]
 pub(super) struct TrackerRow<'a> {
+    #[serde(rename = "c", alias = "clock")]
     clock: TrackerClock,
+    #[serde(rename = "l", alias = "last")]
     last: Option<Last>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jump: Option<Jump>,
@@ -105,17 +108,25 @@ pub(super) struct TrackerRow<'a> {
     heard: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "<[FenceState]>::is_empty")]
     fences: Cow<'a, [FenceState]>,
+    #[serde(rename = "s", alias = "seen")]
     seen: Cow<'a, Chunk>,
+    #[serde(rename = "n", alias = "next_chunk")]
     next_chunk: u64,
-    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "a",
+        alias = "alive",
+        with = "maybe_micros",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     alive: Option<Timestamp>,
-    #[serde(default)]
+    #[serde(rename = "t", alias = "late", default)]
     late: LateRow,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "m", alias = "moves", default, skip_serializing_if = "Option::is_none")]
     moves: Option<Cow<'a, Moves>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<Cow<'a, Held>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "v", alias = "via", default, skip_serializing_if = "Option::is_none")]
     via: Option<SourceId>,
 }
 

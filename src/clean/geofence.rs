@@ -50,10 +50,18 @@ const BENT_PLACES: u32 = 12;
 /// What a tracker's fixes have said of one fence. A fence without one: outside, and nothing pending.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct FenceState {
+    #[serde(rename = "f", alias = "fence")]
     pub fence: FenceId,
+    #[serde(rename = "i", alias = "inside")]
     inside: bool,
     /// When it was entered; not known of rows of the first builds.
-    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "s",
+        alias = "since",
+        with = "maybe_micros",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     since: Option<Timestamp>,
     /// It was told that the tracker stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

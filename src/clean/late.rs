@@ -65,10 +65,17 @@ struct Waiting {
 /// As the tracker's row holds it.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct LateRow {
-    #[serde(with = "place::rows", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "k",
+        alias = "kept",
+        with = "place::rows",
+        default,
+        skip_serializing_if = "Vec::is_empty"
+    )]
     kept: Vec<Place>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     visits: Vec<Visit>,
+    #[serde(rename = "f", alias = "floor")]
     #[serde(with = "super::rows::maybe_micros", default, skip_serializing_if = "Option::is_none")]
     floor: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

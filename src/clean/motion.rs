@@ -74,8 +74,10 @@ const SILENT_GAPS: u32 = 2;
 /// What a tracker does, by its fixes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum Moves {
+    #[serde(rename = "S", alias = "Standing")]
     Standing(Stationary),
     /// Apart, because most stand.
+    #[serde(rename = "M", alias = "Moving")]
     Moving(Box<Moving>),
 }
 
@@ -119,19 +121,20 @@ struct Leaving {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Moving {
-    #[serde(with = "micros")]
+    #[serde(rename = "t", alias = "started_at", with = "micros")]
     started_at: Timestamp,
+    #[serde(rename = "s", alias = "start")]
     start: Position,
     /// Unknown in rows of the first builds.
-    #[serde(default)]
+    #[serde(rename = "w", alias = "way", default)]
     way: Way,
     /// Where it may be coming to rest, and how far it had come then.
-    #[serde(with = "place::row")]
+    #[serde(rename = "r", alias = "rest", with = "place::row")]
     rest: Place,
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "m", alias = "metres_to_rest", default, skip_serializing_if = "is_zero")]
     metres_to_rest: f64,
     /// Fixes since then.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "n", alias = "since_rest", default, skip_serializing_if = "is_zero")]
     since_rest: u8,
     /// It still rolled there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,24 +1,29 @@
-//! Bytes in a row, as text: a mark and base64 without padding (RFC 4648, section 4); and rows whose length seldom changes.
+//! A tracker's row: MessagePack, its fields by their names, filled up to a length that seldom changes; and bytes in rows.
 //!
 //! Rows are written with every reading, so they are kept short. Beyond 1,002 bytes a row of the journal has a page of
-//! its own, which is written whole each time (SQLite's file format, section 1.6). Older builds wrote hexadecimal digits.
+//! its own, which is written whole each time (SQLite's file format, section 1.6). Rows of older builds are JSON. In JSON
+//! bytes are a mark and base64 without padding (RFC 4648, section 4), or hexadecimal digits in rows that are older still.
+
+use std::fmt::{self, Formatter};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde::de::Error as _;
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::rows::{self, CleanRestoreError};
 use crate::domain::state::{StateKind, StateRow};
 
-const MARK: char = '~';
+const MARK: u8 = b'~';
 /// Before records in which little differs.
-const ALIKE: char = '^';
+const ALIKE: u8 = b'^';
 /// Bytes that share one of which of them is not zero.
 const LANE: usize = 8;
-/// Lengths that rows with their keys are filled up to; the last leaves room for what SQLite puts before them.
-const LENGTHS: [usize; 4] = [256, 512, 768, 976];
+/// Lengths that rows with their keys are filled up to: of each as many go on a page of 4,096 bytes as possible, with the
+/// 17 that SQLite puts around them.
+const LENGTHS: [usize; 7] = [238, 391, 493, 566, 663, 799, 976];
 /// What most rows find room in.
-const ROOM: usize = LENGTHS[3];
+const ROOM: usize = LENGTHS[6];
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     write(MARK, bytes, serializer)
@@ -34,24 +39,46 @@ pub(super) fn serialize_alike<S: Serializer>(
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if let Some(packed) = text.strip_prefix(MARK) {
-        return STANDARD_NO_PAD.decode(packed).map_err(D::Error::custom);
-    }
-    match text.strip_prefix(ALIKE) {
-        Some(packed) => {
-            let bytes = STANDARD_NO_PAD.decode(packed).map_err(D::Error::custom)?;
-            spread(&bytes).ok_or_else(|| D::Error::custom("half a record"))
-        }
-        None => hex::decode(text).map_err(D::Error::custom),
-    }
+    deserializer.deserialize_any(Bytes)
 }
 
-fn write<S: Serializer>(mark: char, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+fn write<S: Serializer>(mark: u8, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    if !serializer.is_human_readable() {
+        return serializer.serialize_bytes(&[&[mark], bytes].concat());
+    }
     let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
-    text.push(mark);
+    text.push(mark.into());
     STANDARD_NO_PAD.encode_string(bytes, &mut text);
     serializer.serialize_str(&text)
+}
+
+/// As they are, or as text, behind their mark.
+struct Bytes;
+
+impl Visitor<'_> for Bytes {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("packed bytes")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        match bytes.split_first() {
+            Some((&MARK, bytes)) => Ok(bytes.to_vec()),
+            Some((&ALIKE, packed)) => spread(packed).ok_or_else(|| E::custom("half a record")),
+            _ => Err(E::custom("bytes without a mark")),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        let Some((&mark, packed)) =
+            text.as_bytes().split_first().filter(|(mark, _)| [MARK, ALIKE].contains(mark))
+        else {
+            return hex::decode(text).map_err(E::custom);
+        };
+        let bytes = STANDARD_NO_PAD.decode(packed).map_err(E::custom)?;
+        self.visit_bytes(&[&[mark], &bytes[..]].concat())
+    }
 }
 
 /// The length of a record, how many bytes of the last lane there are, and each lane's bytes that differ from those a record
@@ -107,44 +134,83 @@ fn spread(squeezed: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A row that is filled up with spaces, which JSON does not mind. A row that is as long as before is written where it is; else
-/// it is taken out and put in, and pages are split and joined.
-pub(super) fn row(kind: StateKind, key: &str, value: &impl Serialize) -> StateRow {
-    let mut row = StateRow::put_in(kind, key, value, ROOM);
-    keep_length(&mut row);
-    row
+/// A row that is filled up with zeros, which follow the value and are not read. A row that is as long as before is written
+/// where it is; else it is taken out and put in, and pages are split and joined. So there is room for what it `may_grow` by.
+pub(super) fn row(kind: StateKind, key: &str, value: &impl Serialize, may_grow: usize) -> StateRow {
+    let mut row = Vec::with_capacity(ROOM);
+    let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
+    match value.serialize(&mut serializer) {
+        Ok(()) => {
+            let mut row = StateRow { kind, key: key.to_owned(), value: Some(row) };
+            keep_length(&mut row, may_grow);
+            row
+        }
+        // Named as what it is when it is read.
+        Err(error) => StateRow::put(kind, key, &format!("unwritable: {error}")),
+    }
 }
 
-fn keep_length(row: &mut StateRow) {
+/// What [`row`] wrote, or an older build.
+pub(super) fn read<'a, T: Deserialize<'a>>(
+    kind: StateKind,
+    key: &str,
+    value: &'a [u8],
+) -> Result<T, CleanRestoreError> {
+    match value.first() {
+        Some(b'{' | b'"') => rows::parse(kind, key, value),
+        _ => rmp_serde::from_slice(value).map_err(|error| CleanRestoreError::row(kind, key, error)),
+    }
+}
+
+fn keep_length(row: &mut StateRow, may_grow: usize) {
     let key = row.key.len();
-    if let Some(value) = &mut row.value
-        && let Some(length) = LENGTHS.into_iter().find(|length| key + value.len() <= *length)
-    {
-        value.resize(length - key, b' ');
+    let Some(value) = &mut row.value else { return };
+    let fits = |bytes: usize| LENGTHS.into_iter().find(|length| key + bytes <= *length);
+    if let Some(length) = fits(value.len() + may_grow).or_else(|| fits(value.len()).map(|_| ROOM)) {
+        value.resize(length - key, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Deserializer, Serializer, Value, from_slice};
+    use std::collections::BTreeMap;
+    use std::error::Error;
 
-    use crate::domain::state::{StateKind, StateRow};
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize, Serializer};
+    use serde_json::{Value, from_slice};
+
+    use crate::domain::state::StateKind;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Row(#[serde(with = "super")] Vec<u8>);
+
+    #[derive(Serialize)]
+    struct Alike<'a>(#[serde(serialize_with = "alike")] &'a (&'a [u8], u8));
+
+    fn alike<S: Serializer>((bytes, record): &(&[u8], u8), serializer: S) -> Result<S::Ok, S::Error> {
+        super::serialize_alike(bytes, *record, serializer)
+    }
 
     #[test]
     fn bytes_come_back_and_rows_of_older_builds_are_read() {
         for bytes in [&b""[..], b"\0", b"\xff\x00\x7f", b"twenty-four bytes of them"] {
-            let mut row = Vec::new();
-            super::serialize(bytes, &mut Serializer::new(&mut row)).unwrap();
-            assert!(matches!(from_slice(&row), Ok(Value::String(_))));
+            let row = Row(bytes.to_vec());
+            let text = serde_json::to_vec(&row).unwrap();
+            assert!(matches!(from_slice(&text), Ok(Value::String(_))));
             let old = format!("\"{}\"", hex::encode(bytes)).into_bytes();
-            for row in [row, old] {
-                let read = super::deserialize(&mut Deserializer::from_slice(&row)).unwrap();
-                assert_eq!(read, bytes);
+            for text in [text, old] {
+                assert_eq!(from_slice::<Row>(&text).unwrap(), row);
             }
+            let packed = rmp_serde::to_vec(&row).unwrap();
+            assert_eq!(packed.len(), 3 + bytes.len());
+            assert_eq!(rmp_serde::from_slice::<Row>(&packed).unwrap(), row);
         }
         for wrong in ["\"^\"", "\"^AA\"", "\"^GAAB\"", "\"^GAM\"", "\"~!\"", "\"0g\"", "\"012\"", "7"] {
-            assert!(super::deserialize(&mut Deserializer::from_str(wrong)).is_err(), "{wrong}");
+            assert!(serde_json::from_str::<Row>(wrong).is_err(), "{wrong}");
+        }
+        for wrong in [&b"\xc4\x00"[..], b"\xc4\x01^", b"\xc4\x02!0", b"\xc4\x03~0", b"\x07"] {
+            assert!(rmp_serde::from_slice::<Row>(wrong).is_err(), "{wrong:?}");
         }
     }
 
@@ -154,9 +220,11 @@ mod tests {
         for (bytes, record) in
             [(&records[..], 24), (&records[..], 1), (&records[3..], 7), (&[], 24), (&[0; 9], 24)]
         {
-            let mut row = Vec::new();
-            super::serialize_alike(bytes, record, &mut Serializer::new(&mut row)).unwrap();
-            assert_eq!(super::deserialize(&mut Deserializer::from_slice(&row)).unwrap(), bytes);
+            let row = (bytes, record);
+            let text = serde_json::to_vec(&Alike(&row)).unwrap();
+            assert_eq!(from_slice::<Row>(&text).unwrap().0, bytes);
+            let packed = rmp_serde::to_vec(&Alike(&row)).unwrap();
+            assert_eq!(rmp_serde::from_slice::<Row>(&packed).unwrap().0, bytes);
         }
         assert!(super::squeezed(&records, 24).len() < records.len() / 2);
     }
@@ -175,21 +243,34 @@ mod tests {
 
     #[test]
     fn rows_are_filled_up_until_they_are_too_long_for_it() {
-        let mut lengths = Vec::new();
-        for bytes in [1, 250, 251, 1000] {
-            let mut row = StateRow::put(StateKind::Tracker, "four", &"a".repeat(bytes - 1));
-            let before: Value = from_slice(row.value.as_deref().unwrap()).unwrap();
-            super::keep_length(&mut row);
+        // A text has a mark before it and its length, in a byte or two.
+        let length = |text: usize, may_grow: usize| {
+            let row = super::row(StateKind::Tracker, "four", &"a".repeat(text), may_grow);
             let value = row.value.unwrap();
-            assert_eq!(from_slice::<Value>(&value).unwrap(), before);
-            lengths.push(row.key.len() + value.len());
+            assert_eq!(super::read::<String>(StateKind::Tracker, &row.key, &value).unwrap().len(), text);
+            row.key.len() + value.len()
+        };
+        assert_eq!([40, 231, 232, 233, 1000].map(|text| length(text, 0)), [238, 238, 238, 391, 1007]);
+        assert_eq!(
+            [(40, 193), (232, 1), (900, 69), (900, 70)].map(|(text, grows)| length(text, grows)),
+            [391, 391, 976, 976]
+        );
+        assert_eq!(
+            [(100, 132), (40, 2000), (969, 1), (970, 0)].map(|(text, grows)| length(text, grows)),
+            [238, 976, 976, 977]
+        );
+    }
+
+    #[test]
+    fn rows_of_older_builds_are_read() {
+        let value = br#"{"lat":"50.25"}      "#;
+        let read: BTreeMap<String, String> = super::read(StateKind::Tracker, "truck", value).unwrap();
+        assert_eq!(read["lat"], "50.25");
+        for wrong in [&b""[..], b"{", b"\x81", b"\"unwritable: a value\"", b"\xc1"] {
+            let error =
+                super::read::<BTreeMap<String, String>>(StateKind::Tracker, "truck", wrong).unwrap_err();
+            assert_eq!(error.to_string(), "failed to read the tracker state of `truck`");
+            assert!(error.source().is_some());
         }
-        assert_eq!(lengths, [256, 256, 256, 4 + 1001]);
-        let mut row = StateRow::put(StateKind::Tracker, "four", &"a".repeat(251));
-        super::keep_length(&mut row);
-        assert_eq!(row.value.unwrap().len(), 508);
-        let mut gone = StateRow::delete(StateKind::Tracker, "four");
-        super::keep_length(&mut gone);
-        assert_eq!(gone.value, None);
     }
 }

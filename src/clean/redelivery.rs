@@ -241,6 +241,11 @@ impl Default for Chunk {
 }
 
 impl Chunk {
+    /// Bytes that its row takes more until it is full.
+    pub fn may_grow(&self) -> usize {
+        8 * CHUNK.saturating_sub(self.messages.len())
+    }
+
     fn holds(&self, told: Timestamp, message: u64) -> bool {
         (self.oldest..=self.newest).contains(&told) && self.messages.contains(&message)
     }

@@ -1,9 +1,12 @@
 //! How state is written so that what is read back is the same to the bit.
 //!
-//! A time is its microseconds. A 64-bit float is its shortest decimal as text: JSON numbers may come
+//! A time is its microseconds. A 64-bit float is its shortest decimal as text in JSON, whose numbers may come
 //! back one unit in the last place off, and then a restart would no longer be invisible.
 
-use serde::de::Error as _;
+use std::error::Error;
+use std::fmt::{self, Formatter};
+
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::ids::Digest;
@@ -19,7 +22,7 @@ pub enum CleanRestoreError {
         kind: StateKind,
         key: String,
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     #[error("the {kind} state has a key of another form: `{key}`", kind = kind.as_str())]
     Key { kind: StateKind, key: String },
@@ -30,11 +33,13 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(
     key: &str,
     value: &'a [u8],
 ) -> Result<T, CleanRestoreError> {
-    serde_json::from_slice(value).map_err(|source| CleanRestoreError::Row {
-        kind,
-        key: key.to_owned(),
-        source,
-    })
+    serde_json::from_slice(value).map_err(|error| CleanRestoreError::row(kind, key, error))
+}
+
+impl CleanRestoreError {
+    pub(super) fn row(kind: StateKind, key: &str, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Row { kind, key: key.to_owned(), source: source.into() }
+    }
 }
 
 pub(super) mod micros {
@@ -65,12 +70,33 @@ pub(super) mod exact {
     use super::*;
 
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(value),
+            false => serializer.serialize_f64(*value),
+        }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|_| D::Error::custom("a number was expected"))
+        deserializer.deserialize_any(Number)
+    }
+
+    /// A number, or one as text.
+    struct Number;
+
+    impl Visitor<'_> for Number {
+        type Value = f64;
+
+        fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+            text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl Cleaner {
                 StateKind::TagWindow => self.restore_window(key, &value)?,
                 StateKind::SensorPoint => self.restore_sensor(&key, &value)?,
                 StateKind::Tracker => {
-                    let row = parse(kind, &key, &value)?;
+                    let row = packed::read(kind, &key, &value)?;
                     trackers.entry(DeviceId::from(key)).or_default().row = Some(row);
                 }
                 StateKind::TrackerSeen => {
@@ -188,7 +188,8 @@ impl Cleaner {
                     None => StateRow::delete(StateKind::TrackerSeen, key),
                 });
             });
-            rows.push(packed::row(StateKind::Tracker, device.as_str(), &tracker.row()));
+            let may_grow = tracker.seen.open.may_grow();
+            rows.push(packed::row(StateKind::Tracker, device.as_str(), &tracker.row(), may_grow));
         }
     }
 

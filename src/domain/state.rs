@@ -179,15 +179,8 @@ impl StateRow {
     /// A row that holds `value`. Our state types hold nothing that JSON cannot, so this does not fail;
     /// if it ever did, the row would say so rather than vanish.
     pub fn put(kind: StateKind, key: impl Into<String>, value: &impl Serialize) -> Self {
-        Self::put_in(kind, key, value, 128)
-    }
-
-    /// The same, where it is known about how many bytes the value takes.
-    pub fn put_in(kind: StateKind, key: impl Into<String>, value: &impl Serialize, bytes: usize) -> Self {
-        let mut row = Vec::with_capacity(bytes);
-        if let Err(error) = serde_json::to_writer(&mut row, value) {
-            row = format!("{{\"unwritable\":\"{error}\"}}").into_bytes();
-        }
+        let row = serde_json::to_vec(value)
+            .unwrap_or_else(|error| format!("{{\"unwritable\":\"{error}\"}}").into_bytes());
         Self { kind, key: key.into(), value: Some(row) }
     }
 

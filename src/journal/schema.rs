@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_check_ins.sql"),
     include_str!("migrations/0004_packed_rows.sql"),
     include_str!("migrations/0005_alike_records.sql"),
+    include_str!("migrations/0006_messagepack_rows.sql"),
 ];
 
 /// SQLite's `application_id` of a journal: `TALY`.

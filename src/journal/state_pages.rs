@@ -17,7 +17,7 @@ const PAGE_ROWS: i64 = 2_000;
 /// Pages read ahead.
 const AHEAD: usize = 2;
 
-/// A row: its kind, its key, its JSON.
+/// A row: its kind, its key, its value as the stage that owns it wrote it.
 pub type StateRowRead = (StateKind, String, Vec<u8>);
 
 /// The rows on their way.

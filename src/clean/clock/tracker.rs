@@ -50,6 +50,7 @@ impl TrackerStep {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(in crate::clean) struct TrackerClock {
     /// Never negative.
+    #[serde(rename = "l", alias = "lead_us")]
     lead_us: i64,
     #[serde(default, skip_serializing_if = "TrackerStep::is_clear")]
     step: TrackerStep,

@@ -135,7 +135,7 @@ async fn row_of_state(
     if is_theirs(eraser, kind, key) {
         let gone = sqlx::query("DELETE FROM state WHERE kind = ? AND key = ?");
         gone.bind(kind).bind(key).execute(conn).await?;
-    } else if let Some(erased) = eraser.json_text(&String::from_utf8_lossy(value)) {
+    } else if let Some(erased) = without(eraser, value) {
         still_a_row(kind, key, value, erased.as_bytes())?;
         let put = sqlx::query("UPDATE state SET value = ? WHERE kind = ? AND key = ?");
         put.bind(erased.into_bytes()).bind(kind).bind(key).execute(conn).await?;
@@ -146,8 +146,13 @@ async fn row_of_state(
 /// Whether a row is one that this walk would change, or take away.
 pub(super) fn names(eraser: &Eraser, row: &StateRow, value: &[u8]) -> bool {
     row.kind != StateKind::Erasure
-        && (is_theirs(eraser, row.kind.as_str(), &row.key)
-            || eraser.json_text(&String::from_utf8_lossy(value)).is_some())
+        && (is_theirs(eraser, row.kind.as_str(), &row.key) || without(eraser, value).is_some())
+}
+
+/// A row's value without the person; `None` where it does not name them. What is no text is a tracker's, and holds nobody:
+/// what names a device or a fence stays.
+fn without(eraser: &Eraser, value: &[u8]) -> Option<String> {
+    eraser.json_text(std::str::from_utf8(value).ok()?)
 }
 
 /// Whether a row's key names them or their badge: what it says is of nobody else.

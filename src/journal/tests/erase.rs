@@ -69,8 +69,14 @@ fn everything() -> Batch {
             ID,
             &serde_json::json!({ "asset": ID.to_lowercase(), "zone": "yard" }),
         ),
+        StateRow { kind: StateKind::Tracker, key: ID.to_owned(), value: Some(binary()) },
     ];
     batch
+}
+
+/// A row that is no text, of a device that is called like them: MessagePack.
+fn binary() -> Vec<u8> {
+    [b"\x82\xa6device\xa8", ID.as_bytes(), b"\xa2at\xcf\0\xff\0\0\0\0\0\0\0\0"].concat()
 }
 
 fn asked() -> Batch {
@@ -124,6 +130,8 @@ async fn an_erasure_goes_on_after_every_crash_and_leaves_no_byte() {
     }
     // The number is still there as that of an asset that has the same, and nowhere else.
     assert_eq!(journal.reader.all_states(StateKind::Asset).await.unwrap().len(), 1);
+    let tracker = [(ID.to_owned(), binary())];
+    assert_eq!(journal.reader.all_states(StateKind::Tracker).await.unwrap(), tracker);
     assert_eq!(journal.reader.all_states(StateKind::Holder).await.unwrap(), []);
     assert_eq!(journal.reader.all_states(StateKind::Register).await.unwrap(), []);
     assert_eq!(journal.reader.dead_letter_ids().await.unwrap().len(), 1);

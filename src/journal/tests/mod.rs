@@ -314,6 +314,26 @@ async fn a_reader_beside_the_writer_sees_whole_commits_only() {
     assert_eq!(journal.reader.state(StateKind::Book, "commits").await.unwrap().unwrap(), b"99");
 }
 
+/// A start takes rows up joined to one text, whatever bytes are in them.
+#[tokio::test]
+async fn rows_of_any_bytes_are_taken_up_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = opened(folder.path()).await;
+    let every: Vec<u8> = (0..=u8::MAX).collect();
+    let rows = (0..=u8::MAX).map(|nth| {
+        let value = [&every[usize::from(nth)..], b"\0 12 \0", &every[..usize::from(nth)]].concat();
+        (StateKind::Tracker, format!("{nth:03} \u{e4}"), value)
+    });
+    let rows: Vec<_> = rows.collect();
+    let state = rows.iter().cloned().map(|(kind, key, value)| StateRow { kind, key, value: Some(value) });
+    let batch = Batch { state: state.collect(), ..Batch::default() };
+    journal.writer.commit(&batch, noon(0)).await.unwrap();
+    journal.writer.close().await.unwrap();
+    let mut journal = opened(folder.path()).await;
+    assert_eq!(journal.state.all().await.unwrap(), rows);
+    journal.writer.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn state_is_listed_by_key_in_pages() {
     let folder = tempfile::tempdir().unwrap();

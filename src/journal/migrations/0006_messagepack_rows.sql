@@ -1,0 +1,2 @@
+-- Rows of trackers are MessagePack where they were JSON. Older rows stay as they are until they are written again; builds
+-- before this one cannot read the new ones.
