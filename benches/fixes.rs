@@ -1,11 +1,11 @@
 //! Fixes from a real Mosquitto through the whole daemon to their acknowledgement, against a client of the same library that
-//! receives and acknowledges and does nothing else, and against `mosquitto_sub`, where that is on the path.
+//! receives and acknowledges and does nothing else, and against `mosquitto_sub` and Telegraf, where those are on the path.
 //!
 //! `cargo bench --bench fixes [-- [through] [FIXES [TRACKERS]]]`; default 500,000, QoS 1, of 1,000 trackers. Mosquitto holds all of
 //! them before the clock begins; `through`: a publisher that has them encoded sends them meanwhile, as fast as Mosquitto
 //! takes them, so that its own work counts for all. Mosquitto is the one on the path, or
 //! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
-//! all the while, and its rows are counted. An acknowledgement leaves after the fsync of what it acknowledges.
+//! all the while, and its rows are counted; and Telegraf (`TALLYMAN_TEST_TELEGRAF`) writes the same to it. An acknowledgement leaves after the fsync of what it acknowledges.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,8 +27,10 @@ use tokio_util::bytes::BytesMut;
 
 mod daemon;
 mod hall;
+mod telegraf;
 
 use daemon::{Daemon, Series};
+use telegraf::Telegraf;
 
 const TRACKERS: u64 = 1000;
 const IN_FLIGHT: u16 = 1000;
@@ -50,14 +52,20 @@ async fn main() -> Result<()> {
         "{} by mosquitto_sub",
         usual.map_or("not measured".to_owned(), |usual| format!("{usual:.0} fixes/s"))
     );
+    let peer = peer(folder.path(), &broker, || Load::new(&broker, fixes, trackers, through)).await?;
+    println!(
+        "{} by telegraf into the database",
+        peer.map_or("not measured".to_owned(), |(rate, mib)| format!("{rate:.0} fixes/s with {mib} MiB"))
+    );
     let load = Load::new(&broker, fixes, trackers, through)?;
-    let database = Database::make().await?;
+    let database = Database::make("tallyman").await?;
     let durable = durable(folder.path(), &broker, load, database.as_ref()).await?;
     let beside = if database.is_some() { ", while forwarding" } else { "" };
     println!(
-        "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client{}",
+        "{durable:.0} fixes/s acknowledged after their fsync{beside}: {:.2} x the bare client{}{}",
         durable / bare,
-        usual.map_or(String::new(), |usual| format!(", {:.2} x mosquitto_sub", durable / usual))
+        usual.map_or(String::new(), |usual| format!(", {:.2} x mosquitto_sub", durable / usual)),
+        peer.map_or(String::new(), |(peer, _)| format!(", {:.2} x telegraf", durable / peer))
     );
     Ok(())
 }
@@ -107,6 +115,30 @@ fn usual(broker: &Broker, mut load: Load) -> Result<Option<f64>> {
     let took = began.elapsed();
     load.end()?;
     Ok(Some(load.fixes as f64 / took.as_secs_f64()))
+}
+
+/// Telegraf: fixes a second, and the most memory that it had, in MiB; `None` where it or a database is not there.
+async fn peer(
+    folder: &Path,
+    broker: &Broker,
+    load: impl FnOnce() -> Result<Load>,
+) -> Result<Option<(f64, u64)>> {
+    if !Telegraf::is_there()? {
+        return Ok(None);
+    }
+    let Some(database) = Database::make("telegraf").await? else { return Ok(None) };
+    let mut own = database.own().connect().await?;
+    own.execute("CREATE EXTENSION IF NOT EXISTS timescaledb").await?;
+    own.close().await?;
+    let mut load = load()?;
+    let mut telegraf = Telegraf::start(folder, broker.port, CLIENT, IN_FLIGHT, &database.url)?;
+    load.begin()?;
+    let rate = telegraf.rate(load.fixes, &database.own()).await?;
+    load.end()?;
+    let memory = telegraf.memory()?;
+    drop(telegraf);
+    database.end().await?;
+    Ok(Some((rate, memory)))
 }
 
 /// The daemon, until every fix is acknowledged; and that each was taken once.
@@ -306,26 +338,35 @@ struct Database {
 }
 
 impl Database {
-    async fn make() -> Result<Option<Self>> {
+    async fn make(whose: &str) -> Result<Option<Self>> {
         let Ok(url) = std::env::var("TALLYMAN_TEST_DATABASE_URL") else { return Ok(None) };
         let server = PgConnectOptions::from_str(&url)?;
-        let name = format!("tallyman_bench_{}", std::process::id());
+        let name = format!("tallyman_bench_{whose}_{}", std::process::id());
         let mut admin = server.connect().await?;
         admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
         let base = url.rsplit_once('/').context("no database in the address")?.0;
         Ok(Some(Self { server, url: format!("{base}/{name}"), name }))
     }
 
+    fn own(&self) -> PgConnectOptions {
+        self.server.clone().database(&self.name)
+    }
+
     /// Rows, and those that differ; the database is gone after it.
     async fn rows(&self) -> Result<(i64, i64)> {
-        let mut own = self.server.clone().database(&self.name).connect().await?;
+        let mut own = self.own().connect().await?;
         let rows: (i64, i64) =
             sqlx::query_as("SELECT count(*), count(DISTINCT (subject, observed_at)) FROM tallyman.fix")
                 .fetch_one(&mut own)
                 .await?;
         own.close().await?;
+        self.end().await?;
+        Ok(rows)
+    }
+
+    async fn end(&self) -> Result<()> {
         let mut admin = self.server.connect().await?;
         admin.execute(AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name))).await?;
-        Ok(rows)
+        Ok(())
     }
 }

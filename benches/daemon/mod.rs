@@ -80,10 +80,15 @@ impl Daemon {
 
     /// The most that it ever had, in MiB.
     pub fn memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).context("no figure")?;
-        Ok(line.split_whitespace().nth(1).context("no figure")?.parse::<u64>()? / 1024)
+        most_memory(self.child.id())
     }
+}
+
+/// The most that a process ever had, in MiB.
+pub fn most_memory(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).context("no figure")?;
+    Ok(line.split_whitespace().nth(1).context("no figure")?.parse::<u64>()? / 1024)
 }
 
 impl Drop for Daemon {
