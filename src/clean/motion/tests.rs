@@ -316,10 +316,14 @@ fn a_row_of_an_earlier_build_drives_on() {
     for fix in &before[1..] {
         moves.take(&Moment::of(fix), &TrackerRules::default(), &mut told);
     }
-    let mut row = serde_json::to_value(&moves).unwrap();
-    let moving = row["Moving"].as_object_mut().expect("it drives");
-    // As it was: a length, and the last fix.
-    for new in ["way", "since_rest", "rolls", "place"] {
+    let row = serde_json::to_value(&moves).unwrap();
+    let mut moving = row["M"].as_object().expect("it drives").clone();
+    // As it was: longer names, a length, and the last fix.
+    for (long, short) in [("started_at", "t"), ("start", "s"), ("rest", "r")] {
+        let value = moving.remove(short).expect("every row has it");
+        moving.insert(long.to_owned(), value);
+    }
+    for new in ["w", "m", "n", "rolls", "place"] {
         moving.remove(new);
     }
     let (last, metres) = (moving["rest"].clone(), serde_json::json!(1500.0));
@@ -328,7 +332,7 @@ fn a_row_of_an_earlier_build_drives_on() {
     {
         moving.insert(old.to_owned(), value);
     }
-    let mut moves: Moves = serde_json::from_value(row).unwrap();
+    let mut moves: Moves = serde_json::from_value(serde_json::json!({ "Moving": moving })).unwrap();
     let stopped = moves.clone().stop().expect("it drives").1.trip.unwrap();
     assert_eq!(stopped.distance_m, 1500.0, "where nothing more comes");
     for fix in after {
