@@ -5,7 +5,8 @@
 //! them before the clock begins; `through`: a publisher that has them encoded sends them meanwhile, as fast as Mosquitto
 //! takes them, so that its own work counts for all. Mosquitto is the one on the path, or
 //! `TALLYMAN_TEST_MOSQUITTO`. With `TALLYMAN_TEST_DATABASE_URL` the daemon forwards to a TimescaleDB on the same machine
-//! all the while, and its rows are counted; and Telegraf (`TALLYMAN_TEST_TELEGRAF`) writes the same to it. An acknowledgement leaves after the fsync of what it acknowledges.
+//! all the while, and its rows are counted; and Telegraf (`TALLYMAN_TEST_TELEGRAF`) writes the same to it. An acknowledgement
+//! leaves after the fsync of what it acknowledges.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

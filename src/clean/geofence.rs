@@ -410,7 +410,8 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
 }
 
 /// How far beside what is thought to be its way it may have gone: the further it was from the fence at the nearer of two fixes
-/// outside, and the longer between them, the less these say of where it passed. What leads through the middle of a fence counts in any case.
+/// outside, and the longer between them, the less these say of where it passed. What leads through the middle of a fence
+/// counts in any case.
 fn may_bend_m(fence: &FenceConfig, [before, fix]: [&Fix; 2]) -> f64 {
     let bends = BENDS_A_SECOND * fix.observed_at.since(before.observed_at).as_secs_f64();
     // What is crossed between the two is no further from either than they are from one another.

@@ -22,7 +22,7 @@ use super::place::{self, Place};
 use super::rows::micros;
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
-use crate::domain::motion::{Motion, MotionChange, Trip};
+use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
 pub(super) use held::Held;
@@ -33,6 +33,7 @@ use way::{LAG, Way};
 mod held;
 mod moment;
 mod stand;
+mod trip;
 mod way;
 
 /// Fixes away from the place that confirm that it was left, and over how long.
@@ -64,9 +65,6 @@ const STANDS_MPS: f64 = 1.0;
 const GOES_MPS: f64 = 10.0;
 /// The fix after one that rolls comes so soon that it is rather the first at the place.
 const ROLLS_FOR: Duration = Duration::from_secs(60);
-/// A trip is measured by an odometer that counts it in at least so many steps, and shows no more than that of a fast train.
-const STEPS: u32 = 50;
-const MOST_MPS: f64 = 100.0;
 /// Where there is no network, what happens is told afterwards, in order: silence alone ends a trip after so many gaps, while
 /// a fix behind one gap ends it at once.
 const SILENT_GAPS: u32 = 2;
@@ -421,51 +419,6 @@ impl Moving {
             .speed_mps()
             .is_some_and(|speed| speed < STANDS_MPS)
             .then(|| Stationary::at(here.place, here.odometer_m));
-    }
-
-    /// The trip, and where it stands since.
-    fn ended(&self) -> (Told, Stationary) {
-        let place = self.place.clone().unwrap_or_else(|| Stationary::at(self.rest, self.odometer_m[1]));
-        let odometer_m = place.odometer_m.or(self.odometer_m[1]);
-        let place = Stationary { since: self.rest.at, odometer_m, ..place };
-        let end = place.middle;
-        // What is left of the way to where it came to rest, without what the two waver.
-        let left = self.rest.position().distance_m(end).powi(2) - place.wavers_m2() - wavers_m2(&self.rest);
-        // In a row of an earlier build the way has not begun.
-        let is_there = self.since_rest > 0 || !self.way.is_known();
-        let to_rest = if is_there { self.metres_to_rest } else { self.way.metres_but(0) };
-        let by_odometer = self.by_odometer(odometer_m, end);
-        let trip = Trip {
-            started_at: self.started_at,
-            ended_at: self.rest.at,
-            start: self.start,
-            end,
-            distance_m: by_odometer.unwrap_or_else(|| (to_rest + left.max(0.0).sqrt()).round()),
-            by_odometer: by_odometer.is_some(),
-            odometer_m: odometer_m.map(f64::from),
-        };
-        let motion = Motion {
-            change: MotionChange::Stopped,
-            position: end,
-            since: None,
-            left_by: None,
-            trip: Some(trip),
-        };
-        ((self.rest.at, motion), place)
-    }
-}
-
-impl Moving {
-    /// How far it came by its odometer, where that is no coarser than a trip's length should be, and can be true.
-    fn by_odometer(&self, end_m: Option<u32>, end: Position) -> Option<f64> {
-        let (start_m, end_m) = (self.odometer_m[0]?, end_m?);
-        let metres = end_m.checked_sub(start_m)?;
-        let step = [1000, 100, 10].into_iter().find(|step| start_m % step == 0 && end_m % step == 0);
-        let is_fine = metres >= step.unwrap_or(1) * STEPS;
-        let metres = f64::from(metres);
-        let straight = self.start.distance_m(end) - wavers_m2(&self.rest).sqrt();
-        let fastest = MOST_MPS * self.rest.at.since(self.started_at).as_secs_f64();
-        (is_fine && (straight..=fastest).contains(&metres)).then_some(metres)
     }
 }
 

@@ -26,7 +26,7 @@ const LENGTHS: [usize; 7] = [238, 391, 493, 566, 663, 799, 976];
 const ROOM: usize = LENGTHS[6];
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    write(MARK, bytes, serializer)
+    write(&[&[MARK], bytes].concat(), serializer)
 }
 
 /// Of records of so many bytes each, at least one, and each like the next: what differs between them.
@@ -35,20 +35,20 @@ pub(super) fn serialize_alike<S: Serializer>(
     record: u8,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    write(ALIKE, &squeezed(bytes, record), serializer)
+    write(&squeezed(bytes, record), serializer)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     deserializer.deserialize_any(Bytes)
 }
 
-fn write<S: Serializer>(mark: u8, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+/// Bytes behind their mark.
+fn write<S: Serializer>(marked: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     if !serializer.is_human_readable() {
-        return serializer.serialize_bytes(&[&[mark], bytes].concat());
+        return serializer.serialize_bytes(marked);
     }
-    let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
-    text.push(mark.into());
-    STANDARD_NO_PAD.encode_string(bytes, &mut text);
+    let mut text = String::from(char::from(marked[0]));
+    STANDARD_NO_PAD.encode_string(&marked[1..], &mut text);
     serializer.serialize_str(&text)
 }
 
@@ -81,12 +81,12 @@ impl Visitor<'_> for Bytes {
     }
 }
 
-/// The length of a record, how many bytes of the last lane there are, and each lane's bytes that differ from those a record
+/// The mark, the length of a record, how many bytes of the last lane there are, and each lane's bytes that differ from those a record
 /// before, behind a byte that says which.
 fn squeezed(bytes: &[u8], record: u8) -> Vec<u8> {
     debug_assert!(record > 0, "a byte is compared with one before it");
-    let mut squeezed = Vec::with_capacity(2 + bytes.len() + bytes.len().div_ceil(LANE));
-    squeezed.extend([record, (bytes.len() % LANE) as u8]);
+    let mut squeezed = Vec::with_capacity(3 + bytes.len() + bytes.len().div_ceil(LANE));
+    squeezed.extend([ALIKE, record, (bytes.len() % LANE) as u8]);
     let record = usize::from(record);
     for first in (0..bytes.len()).step_by(LANE) {
         let end = bytes.len().min(first + LANE);
@@ -116,7 +116,7 @@ fn word(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
-/// What [`squeezed`] was made of.
+/// What [`squeezed`] was made of, which is given without its mark.
 fn spread(squeezed: &[u8]) -> Option<Vec<u8>> {
     let [record, last, ref rest @ ..] = *squeezed else { return None };
     let (record, last) = (usize::from(record), usize::from(last));
@@ -145,8 +145,7 @@ pub(super) fn row(kind: StateKind, key: &str, value: &impl Serialize, may_grow: 
             keep_length(&mut row, may_grow);
             row
         }
-        // Named as what it is when it is read.
-        Err(error) => StateRow::put(kind, key, &format!("unwritable: {error}")),
+        Err(error) => StateRow::unwritable(kind, key.to_owned(), &error),
     }
 }
 
@@ -157,7 +156,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
     value: &'a [u8],
 ) -> Result<T, CleanRestoreError> {
     match value.first() {
-        Some(b'{' | b'"') => rows::parse(kind, key, value),
+        Some(b'{') => rows::parse(kind, key, value),
         _ => rmp_serde::from_slice(value).map_err(|error| CleanRestoreError::row(kind, key, error)),
     }
 }
@@ -165,15 +164,15 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
 fn keep_length(row: &mut StateRow, may_grow: usize) {
     let key = row.key.len();
     let Some(value) = &mut row.value else { return };
-    let fits = |bytes: usize| LENGTHS.into_iter().find(|length| key + bytes <= *length);
-    if let Some(length) = fits(value.len() + may_grow).or_else(|| fits(value.len()).map(|_| ROOM)) {
+    let is = key + value.len();
+    let wanted = is.max((is + may_grow).min(ROOM));
+    if let Some(length) = LENGTHS.into_iter().find(|length| wanted <= *length) {
         value.resize(length - key, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::error::Error;
 
     use proptest::prelude::*;
@@ -235,7 +234,7 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..200),
             record in 1..=u8::MAX,
         ) {
-            let spread = super::spread(&super::squeezed(&bytes, record));
+            let spread = super::spread(&super::squeezed(&bytes, record)[1..]);
             prop_assert_eq!(spread.as_deref(), Some(&bytes[..]));
             super::spread(&bytes);
         }
@@ -261,14 +260,18 @@ mod tests {
         );
     }
 
+    #[derive(Debug, Deserialize)]
+    struct Told {
+        lat: String,
+    }
+
     #[test]
     fn rows_of_older_builds_are_read() {
         let value = br#"{"lat":"50.25"}      "#;
-        let read: BTreeMap<String, String> = super::read(StateKind::Tracker, "truck", value).unwrap();
-        assert_eq!(read["lat"], "50.25");
-        for wrong in [&b""[..], b"{", b"\x81", b"\"unwritable: a value\"", b"\xc1"] {
-            let error =
-                super::read::<BTreeMap<String, String>>(StateKind::Tracker, "truck", wrong).unwrap_err();
+        let read: Told = super::read(StateKind::Tracker, "truck", value).unwrap();
+        assert_eq!(read.lat, "50.25");
+        for wrong in [&b""[..], b"{", b"\x81", br#"{"unwritable":"a value"}"#, b"\xc1"] {
+            let error = super::read::<Told>(StateKind::Tracker, "truck", wrong).unwrap_err();
             assert_eq!(error.to_string(), "failed to read the tracker state of `truck`");
             assert!(error.source().is_some());
         }

@@ -1,5 +1,6 @@
 //! What is committed beside the events: one row a subject, rewritten when the subject changes.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -179,9 +180,17 @@ impl StateRow {
     /// A row that holds `value`. Our state types hold nothing that JSON cannot, so this does not fail;
     /// if it ever did, the row would say so rather than vanish.
     pub fn put(kind: StateKind, key: impl Into<String>, value: &impl Serialize) -> Self {
-        let row = serde_json::to_vec(value)
-            .unwrap_or_else(|error| format!("{{\"unwritable\":\"{error}\"}}").into_bytes());
-        Self { kind, key: key.into(), value: Some(row) }
+        let key = key.into();
+        match serde_json::to_vec(value) {
+            Ok(row) => Self { kind, key, value: Some(row) },
+            Err(error) => Self::unwritable(kind, key, &error),
+        }
+    }
+
+    /// What says so in place of a value that could not be written.
+    pub fn unwritable(kind: StateKind, key: String, error: &dyn Error) -> Self {
+        let row = format!("{{\"unwritable\":\"{error}\"}}").into_bytes();
+        Self { kind, key, value: Some(row) }
     }
 
     pub fn delete(kind: StateKind, key: impl Into<String>) -> Self {

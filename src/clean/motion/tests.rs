@@ -5,6 +5,7 @@ use MotionChange::{Moving, Stopped};
 use super::*;
 use crate::clean::tests::dice::Dice;
 use crate::domain::ids::Digest;
+use crate::domain::motion::Trip;
 
 const METRES_PER_DEGREE: f64 = 111_195.0;
 
