@@ -1,28 +1,32 @@
 //! The sentences of one time of day, made one fix.
 //!
-//! A sentence belongs to the open epoch unless it has another time of day, or its kind is there already:
-//! then the receiver has begun anew (one without time does so, too). VTG and GSA have no time and belong to
-//! whatever is open. Each position that the epoch's sentences give is a fix; most often all give the same
-//! one. Where they differ (some receivers round GLL and RMC less finely than GGA), each stands, GGA's first.
+//! A sentence belongs to the open epoch unless it has another time of day, or its talker has sent one of its kind
+//! already: then the receiver has begun anew (one without time does so, too). VTG and GSA have no time and belong
+//! to whatever is open. A receiver of several constellations may send a sentence for each of them, by talkers of
+//! their own: its fix is void where none of one kind has a position. Each position that the epoch's sentences give
+//! is a fix; most often all give the same one. Where they differ (some receivers round GLL and RMC less finely
+//! than GGA), each stands, GGA's first.
 
 use super::calendar::{Calendar, Day};
-use super::sentence::{Kind, Said};
+use super::sentence::{Kind, Said, Talker};
 use super::{Details, NmeaFix, NmeaItem};
 use crate::domain::geodesy::Position;
 
 /// Degrees, about a millimetre: no receiver tells two positions closer than that apart.
 const SAME_DEG: f64 = 1e-8;
 
+/// More than any receiver sends of one time: whoever sends more has begun anew.
+const MOST_SENTENCES: usize = 64;
+
 #[derive(Debug, Default)]
 pub(super) struct Epoch {
-    /// One bit a [`Kind`].
-    kinds: u16,
+    heard: Vec<(Talker, Kind)>,
     of_day: Option<i64>,
     day: Option<Day>,
-    /// At most one a kind.
     positions: Vec<Position>,
-    /// A sentence says that there is no position.
-    is_void: bool,
+    /// Kinds of which a sentence has a position, and of which one says that there is none: a bit each.
+    placed: u16,
+    void: u16,
     details: Details,
 }
 
@@ -30,19 +34,20 @@ impl Epoch {
     pub fn takes(&self, said: &Said) -> bool {
         let is_other_time = matches!((self.of_day, said.of_day), (Some(ours), Some(its)) if ours != its);
         // A receiver of several constellations sends a GSA for each.
-        let is_again = said.kind != Kind::Gsa && self.kinds & said.kind.bit() != 0;
-        !is_other_time && !is_again
+        let is_again = said.kind != Kind::Gsa && self.heard.contains(&(said.talker, said.kind));
+        !is_other_time && !is_again && self.heard.len() < MOST_SENTENCES
     }
 
     pub fn add(&mut self, said: &Said) {
-        self.kinds |= said.kind.bit();
+        if said.kind != Kind::Gsa {
+            self.heard.push((said.talker, said.kind));
+        }
         self.of_day = self.of_day.or(said.of_day);
-        self.is_void |= said.is_void;
-        if let Some(position) = said.position
-            && !self.positions.iter().any(|known| is_same(*known, position))
-        {
-            let is_finest = matches!(said.kind, Kind::Gga | Kind::Gns);
-            self.positions.insert(if is_finest { 0 } else { self.positions.len() }, position);
+        if said.is_void {
+            self.void |= said.kind.bit();
+        }
+        if let Some(position) = said.position {
+            self.place(position, said.kind);
         }
         prefer(&mut self.day, said.day, said.kind == Kind::Zda);
         let (ours, its) = (&mut self.details, said.details);
@@ -56,14 +61,23 @@ impl Epoch {
         ours.dimensions = ours.dimensions.max(its.dimensions);
     }
 
+    fn place(&mut self, position: Position, kind: Kind) {
+        self.placed |= kind.bit();
+        if !self.positions.iter().any(|known| is_same(*known, position)) {
+            let is_finest = matches!(kind, Kind::Gga | Kind::Gns);
+            self.positions.insert(if is_finest { 0 } else { self.positions.len() }, position);
+        }
+    }
+
     pub fn close(self, calendar: &mut Calendar, out: &mut Vec<NmeaItem>) {
         let time = self.of_day.map(|of_day| calendar.time(of_day, self.day));
-        if self.positions.is_empty() && self.is_void {
+        let is_void = self.void & !self.placed != 0;
+        if self.positions.is_empty() && is_void {
             out.push(NmeaItem::NoFix { time });
         }
         // No sentence gives a position without a time.
         let Some(time) = time else { return };
-        let (doubted, details) = (self.is_void, self.details);
+        let (doubted, details) = (is_void, self.details);
         out.extend(
             self.positions
                 .into_iter()

@@ -29,26 +29,28 @@ impl Kind {
         1 << self as u16
     }
 
-    /// Makers' own sentences (`P…`) and what is encapsulated (`!…`) are none of ours.
-    fn of(address: &str) -> Option<Self> {
-        let formatter = address.strip_prefix('$').filter(|rest| rest.len() == 5 && !rest.starts_with('P'))?;
-        Some(match formatter.get(2..)? {
-            "RMC" => Self::Rmc,
-            "GGA" => Self::Gga,
-            "GNS" => Self::Gns,
-            "GLL" => Self::Gll,
-            "VTG" => Self::Vtg,
-            "GSA" => Self::Gsa,
-            "GST" => Self::Gst,
-            "ZDA" => Self::Zda,
+    fn of(formatter: &[u8]) -> Option<Self> {
+        Some(match formatter {
+            b"RMC" => Self::Rmc,
+            b"GGA" => Self::Gga,
+            b"GNS" => Self::Gns,
+            b"GLL" => Self::Gll,
+            b"VTG" => Self::Vtg,
+            b"GSA" => Self::Gsa,
+            b"GST" => Self::Gst,
+            b"ZDA" => Self::Zda,
             _ => return None,
         })
     }
 }
 
+/// Who speaks within the device: `GP`, `GL`, `GA`, … for one constellation, `GN` for several.
+pub(super) type Talker = [u8; 2];
+
 /// What one sentence says. What it does not tell is absent.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
+    pub talker: Talker,
     pub kind: Kind,
     /// Microseconds since midnight, UTC.
     pub of_day: Option<i64>,
@@ -65,8 +67,9 @@ pub(super) struct Said {
 /// Reasons: `truncated`, `checksum`, `text`, `time`, `date`, `status`, `position`.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<Said>, DecodeError> {
     let text = checked(bytes)?;
-    let fields = Fields(text.split(',').collect());
-    let Some(kind) = Kind::of(fields.get(0)) else { return Ok(None) };
+    let all: Vec<_> = text.split(',').collect();
+    let Some((talker, kind)) = address(all[0].trim()) else { return Ok(None) };
+    let fields = Fields { talker, all };
     let said = match kind {
         Kind::Rmc => rmc(&fields)?,
         Kind::Gga => gga(&fields)?,
@@ -117,17 +120,27 @@ fn checked(bytes: &[u8]) -> Result<&str, DecodeError> {
     text.ok_or_else(|| fault("text", 0, "a sentence is ASCII"))
 }
 
+/// Makers' own sentences (`P…`) and what is encapsulated (`!…`) are none of ours.
+fn address(field: &str) -> Option<(Talker, Kind)> {
+    let address = field.strip_prefix('$').filter(|rest| rest.len() == 5 && !rest.starts_with('P'))?;
+    let (talker, formatter) = address.as_bytes().split_first_chunk()?;
+    Some((*talker, Kind::of(formatter)?))
+}
+
 /// Field 0 is the address.
-struct Fields<'a>(Vec<&'a str>);
+struct Fields<'a> {
+    talker: Talker,
+    all: Vec<&'a str>,
+}
 
 impl<'a> Fields<'a> {
     /// Fields that a shorter edition of the standard has not are empty.
     fn get(&self, nth: usize) -> &'a str {
-        self.0.get(nth).copied().unwrap_or_default().trim()
+        self.all.get(nth).copied().unwrap_or_default().trim()
     }
 
     fn place(&self, nth: usize) -> usize {
-        self.0.iter().take(nth).map(|field| field.len() + 1).sum()
+        self.all.iter().take(nth).map(|field| field.len() + 1).sum()
     }
 
     fn fault(&self, reason: &'static str, nth: usize, what: &str) -> DecodeError {
@@ -185,13 +198,13 @@ impl<'a> Fields<'a> {
     }
 
     fn said(&self, kind: Kind, time: usize) -> Result<Said, DecodeError> {
-        Ok(Said { of_day: self.of_day(time)?, ..nothing(kind) })
+        Ok(Said { of_day: self.of_day(time)?, ..self.nothing(kind) })
     }
-}
 
-fn nothing(kind: Kind) -> Said {
-    let (of_day, day, position, details) = (None, None, None, Details::default());
-    Said { kind, of_day, day, is_void: false, position, details }
+    fn nothing(&self, kind: Kind) -> Said {
+        let (of_day, day, position, details) = (None, None, None, Details::default());
+        Said { talker: self.talker, kind, of_day, day, is_void: false, position, details }
+    }
 }
 
 /// `time,status,lat,N,lon,E,knots,course,ddmmyy,variation,E,mode,status`
@@ -281,17 +294,17 @@ fn vtg(fields: &Fields<'_>) -> Said {
     let of_knots = fields.number(knots, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
     let speed_mps = of_knots.or_else(|| fields.number(kmh, 0.0, 1e4).map(|kmh| kmh / KMH_PER_MPS));
     if fields.get(9) == "N" {
-        return nothing(Kind::Vtg);
+        return fields.nothing(Kind::Vtg);
     }
     let course_deg = fields.number(1, 0.0, 360.0);
-    Said { details: Details { speed_mps, course_deg, ..Details::default() }, ..nothing(Kind::Vtg) }
+    Said { details: Details { speed_mps, course_deg, ..Details::default() }, ..fields.nothing(Kind::Vtg) }
 }
 
 /// `selection,dimensions,12 satellites,pdop,hdop,vdop`
 fn gsa(fields: &Fields<'_>) -> Said {
     let dimensions = fields.small(2).filter(|dimensions| matches!(dimensions, 2 | 3));
     let hdop = fields.number(16, 0.0, 1e4).filter(|hdop| *hdop > 0.0);
-    Said { details: Details { dimensions, hdop, ..Details::default() }, ..nothing(Kind::Gsa) }
+    Said { details: Details { dimensions, hdop, ..Details::default() }, ..fields.nothing(Kind::Gsa) }
 }
 
 /// `time,rms,major,minor,orientation,deviation of lat,of lon,of altitude`, metres.

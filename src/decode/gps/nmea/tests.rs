@@ -147,6 +147,40 @@ fn a_fix_that_another_sentence_calls_void_is_doubted() {
 }
 
 #[test]
+fn a_sentence_for_each_constellation_is_one_fix() {
+    let of_galileo = |body: &str| body.replacen("GP", "GA", 1);
+    let later = |body: &str| body.replace("120000.00", "120001.00");
+    let without = "GAGGA,120000.00,5230.0000,N,01324.0000,E,0,00,,,M,,M,,";
+    let vtg = "GPVTG,89.0,T,,M,9.0,N,16.7,K,A";
+    let found = fixes(&[
+        &of_galileo(GGA).replace(",08,", ",02,"),
+        GGA,
+        vtg,
+        &of_galileo(vtg),
+        RMC,
+        &of_galileo(RMC),
+        &later(GGA),
+        &later(without),
+        &later(RMC),
+    ]);
+    let [one, two] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((one.time, two.time), (at("2026-06-15T12:00:00Z"), at("2026-06-15T12:00:01Z")));
+    assert_eq!(one.details, fix(&[GGA, RMC]).details);
+    assert_eq!(one.details, two.details);
+    assert!(!one.doubted && !two.doubted, "{found:?}");
+    let nowhere = items(&stream(&[without, &without.replacen("GA", "GP", 1)]));
+    assert!(matches!(nowhere[..], [NmeaItem::NoFix { .. }]), "{nowhere:?}");
+}
+
+#[test]
+fn an_epoch_that_does_not_end_is_ended() {
+    let talkers = ('A'..='Z').flat_map(|one| ('A'..='O').map(move |two| format!("{one}{two}")));
+    let bodies: Vec<_> = talkers.map(|talker| RMC.replacen("GP", &talker, 1)).collect();
+    let bodies: Vec<_> = bodies.iter().map(String::as_str).filter(|body| !body.starts_with('P')).collect();
+    assert_eq!((bodies.len(), fixes(&bodies).len()), (375, 6));
+}
+
+#[test]
 fn each_constellation_has_its_mode_and_each_mode_its_name() {
     let gns = |modes| format!("GNGNS,120000.00,5230.0000,N,01324.0000,E,{modes},09,1.5,-114.9,32.0,,,V");
     assert_eq!(fix(&[&gns("NDN")]).details.quality, Some(Quality::Differential));
