@@ -123,7 +123,7 @@ pub enum Protocol {
     Json,
     /// NMEA 0183 sentences of a GNSS receiver: an object a fix, `no-fix` where there is none
     Nmea,
-    /// Teltonika's AVL packets (Codec 8, 8 Extended) as on TCP, or their hexadecimal digits: an object a record
+    /// Teltonika's AVL packets (Codec 8, 8 Extended, 16) as on TCP, or their hexadecimal digits: an object a record
     Teltonika,
     /// A Sparkplug B payload, or lines of `topic payload`, the payload in hexadecimal digits: an object a payload,
     /// and with topics what of trackers is in it

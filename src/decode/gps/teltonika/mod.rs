@@ -1,4 +1,4 @@
-//! Teltonika trackers: AVL packets of Codec 8 and Codec 8 Extended → records, each a position with the I/O
+//! Teltonika trackers: AVL packets of Codec 8, 8 Extended and 16 → records, each a position with the I/O
 //! elements of its moment. Pure: bytes in, records out; no socket, no clock.
 //!
 //! | on TCP | bytes |
@@ -23,7 +23,7 @@ pub use record::{AvlRecord, IoElement, IoValue};
 pub use session::{Piece, Session};
 
 use crate::decode::DecodeError;
-use record::Width;
+use record::{Cursor, Layout};
 
 const PREAMBLE: [u8; 4] = [0; 4];
 /// Preamble and length.
@@ -40,17 +40,15 @@ const MOST_DATA: usize = 4096;
 /// # Errors
 /// Reasons: `truncated`, `preamble`, `length`, `crc`, `codec`, `count`, `io-count`. Of a packet that is not what it
 /// says it is, nothing is believed: the tracker is not told that it came, or it goes to the dead letters whole.
-pub fn decode(packet: &[u8]) -> Result<Vec<Result<AvlRecord, DecodeError>>, DecodeError> {
+pub fn decode(packet: &[u8]) -> Result<Records, DecodeError> {
     let data = data_of(packet)?;
-    let width = match data[0] {
-        0x08 => Width::Byte,
-        0x8e => Width::Word,
+    let (layout, other_layout) = match data[0] {
+        0x08 => (Layout::CODEC_8, Some(Layout::CODEC_8_WIDE)),
+        0x8e => (Layout::CODEC_8_EXTENDED, None),
+        0x10 => (Layout::CODEC_16, None),
         other => {
-            return Err(fault(
-                "codec",
-                HEADER_BYTES,
-                format!("codec {other:#04x} carries no AVL records here"),
-            ));
+            let message = format!("codec {other:#04x} carries no AVL records here");
+            return Err(fault("codec", HEADER_BYTES, message));
         }
     };
     let (first, last) = (data[1], data[data.len() - 1]);
@@ -58,11 +56,20 @@ pub fn decode(packet: &[u8]) -> Result<Vec<Result<AvlRecord, DecodeError>>, Deco
         let message = format!("the packet begins with {first} records and ends with {last}");
         return Err(fault("count", HEADER_BYTES + data.len() - 1, message));
     }
-    let mut cursor = record::Cursor::new(&data[2..data.len() - 1], HEADER_BYTES + 2);
-    let records = (0..first).map(|_| record::read(&mut cursor, width)).collect::<Result<_, _>>()?;
+    // No packet is one of both layouts: each record's numbers must be right to the last byte.
+    let read = |layout| records(&data[2..data.len() - 1], first, layout);
+    read(layout).or_else(|error| other_layout.and_then(|layout| read(layout).ok()).ok_or(error))
+}
+
+type Records = Vec<Result<AvlRecord, DecodeError>>;
+
+/// `count` of them, and nothing else. `bytes` stand behind the codec and the number of records.
+fn records(bytes: &[u8], count: u8, layout: Layout) -> Result<Records, DecodeError> {
+    let mut cursor = Cursor::new(bytes, HEADER_BYTES + 2);
+    let records = (0..count).map(|_| record::read(&mut cursor, layout)).collect::<Result<_, _>>()?;
     match cursor.left() {
         0 => Ok(records),
-        left => Err(fault("length", cursor.at(), format!("{left} bytes more than the {first} records have"))),
+        left => Err(fault("length", cursor.at(), format!("{left} bytes more than the {count} records have"))),
     }
 }
 

@@ -10,22 +10,31 @@ const UNITS_PER_DEGREE: f64 = 1e7;
 /// The last millisecond of the year 9999.
 const LAST_MS: u64 = LAST_TST as u64 * 1000 + 999;
 
-/// Of ids and counts of I/O elements.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Width {
-    /// Codec 8.
-    Byte,
-    /// Codec 8 Extended.
-    Word,
+/// How a codec writes the I/O elements of a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    id_bytes: usize,
+    count_bytes: usize,
+    /// A byte behind the event says what made the record: the value came, went, changed, …
+    has_generation: bool,
+    fifth_group: Option<Fifth>,
 }
 
-impl Width {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Byte => 1,
-            Self::Word => 2,
-        }
-    }
+/// What stands behind the groups of values of 1, 2, 4 and 8 bytes.
+#[derive(Clone, Copy, Debug)]
+enum Fifth {
+    Of16Bytes,
+    /// A length of two bytes in front of each.
+    OfAnyLength,
+}
+
+impl Layout {
+    pub const CODEC_8: Self = Self { id_bytes: 1, count_bytes: 1, has_generation: false, fifth_group: None };
+    /// As some firmware writes it, under the same number.
+    pub const CODEC_8_WIDE: Self = Self { fifth_group: Some(Fifth::Of16Bytes), ..Self::CODEC_8 };
+    pub const CODEC_8_EXTENDED: Self =
+        Self { id_bytes: 2, count_bytes: 2, fifth_group: Some(Fifth::OfAnyLength), ..Self::CODEC_8 };
+    pub const CODEC_16: Self = Self { id_bytes: 2, has_generation: true, ..Self::CODEC_8 };
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -55,7 +64,7 @@ pub struct IoElement {
 pub enum IoValue {
     /// Of 1, 2, 4 or 8 bytes, without sign; what it means depends on id and model.
     Number(u64),
-    /// Of any length (Codec 8 Extended).
+    /// Of any other length.
     Bytes(Vec<u8>),
 }
 
@@ -126,7 +135,7 @@ impl AvlRecord {
 /// One record; the inner error is of a value that cannot be, where the record itself is whole.
 pub(super) fn read(
     cursor: &mut Cursor<'_>,
-    width: Width,
+    layout: Layout,
 ) -> Result<Result<AvlRecord, DecodeError>, DecodeError> {
     let observed_at = time(cursor)?;
     let priority = cursor.number(1)? as u8;
@@ -135,8 +144,11 @@ pub(super) fn read(
     let course_deg = Some(cursor.number(2)? as f64).filter(|degrees| *degrees <= 360.0);
     let satellites = cursor.number(1)? as u8;
     let speed_mps = cursor.number(2)? as f64 / KMH_PER_MPS;
-    let event = cursor.number(width.bytes())? as u16;
-    let io = elements(cursor, width)?;
+    let event = cursor.number(layout.id_bytes)? as u16;
+    if layout.has_generation {
+        cursor.take(1)?;
+    }
+    let io = elements(cursor, layout)?;
     let record = |observed_at, position| AvlRecord {
         observed_at,
         priority,
@@ -168,21 +180,25 @@ fn position(cursor: &mut Cursor<'_>) -> Result<Result<Position, DecodeError>, De
         .ok_or_else(|| fault("position", at, format!("lat {lat} lon {lon} is no place on Earth"))))
 }
 
-/// Groups of values of 1, 2, 4 and 8 bytes, and, extended, one of any length. The total in front must be theirs.
-fn elements(cursor: &mut Cursor<'_>, width: Width) -> Result<Vec<IoElement>, DecodeError> {
+/// Groups by the length of their values. The total in front must be theirs.
+fn elements(cursor: &mut Cursor<'_>, layout: Layout) -> Result<Vec<IoElement>, DecodeError> {
+    let Layout { id_bytes, count_bytes, fifth_group, .. } = layout;
     let at = cursor.at();
-    let total = cursor.number(width.bytes())?;
+    let total = cursor.number(count_bytes)?;
     let mut io = Vec::new();
     for bytes in [1, 2, 4, 8] {
-        for _ in 0..cursor.number(width.bytes())? {
-            let id = cursor.number(width.bytes())? as u16;
+        for _ in 0..cursor.number(count_bytes)? {
+            let id = cursor.number(id_bytes)? as u16;
             io.push(IoElement { id, value: IoValue::Number(cursor.number(bytes)?) });
         }
     }
-    if width == Width::Word {
-        for _ in 0..cursor.number(2)? {
-            let id = cursor.number(2)? as u16;
-            let length = cursor.number(2)? as usize;
+    if let Some(fifth) = fifth_group {
+        for _ in 0..cursor.number(count_bytes)? {
+            let id = cursor.number(id_bytes)? as u16;
+            let length = match fifth {
+                Fifth::Of16Bytes => 16,
+                Fifth::OfAnyLength => cursor.number(2)? as usize,
+            };
             io.push(IoElement { id, value: IoValue::Bytes(cursor.take(length)?.to_vec()) });
         }
     }

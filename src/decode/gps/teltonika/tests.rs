@@ -131,6 +131,31 @@ fn elements_of_any_length_are_bytes_in_the_extended_codec() {
 }
 
 #[test]
+fn codec_16_has_wide_ids_and_narrow_counts() {
+    // Event 385, generation type 5; one element of a byte, and one of four.
+    let io: &[u8] = &[1, 129, 5, 2, 1, 0, 239, 1, 0, 1, 0, 16, 0, 1, 0, 0, 0];
+    let records = decode(&packet(&[&[0x10, 2], &record(5)[..], io, &record(5), io, &[2]].concat())).unwrap();
+    assert_eq!(records.len(), 2);
+    assert_eq!((records[1].event, numbers(&records[1])), (385, vec![(239, 1), (16, 65536)]));
+    assert_eq!(records[1].position, Position { lat: 52.5, lon: -123.456_789 });
+}
+
+#[test]
+fn codec_8_may_have_values_of_sixteen_bytes() {
+    let wide = [&[0, 2, 1, 239, 1, 0, 0, 0, 1, 203][..], &[7; 16]].concat();
+    let whole = [&record(9)[..], &wide].concat();
+    let records = decode(&one(&[&whole, &whole])).unwrap();
+    assert_eq!(records[1].io[1], IoElement { id: 203, value: IoValue::Bytes(vec![7; 16]) });
+    assert_eq!(records[1].is_ignition_on(), Some(true));
+    let none = [&record(9)[..], &[0, 0, 0, 0, 0, 0, 0]].concat();
+    assert_eq!(decode(&one(&[&none, &whole])).unwrap().len(), 2);
+    // One record of each layout, and a total that lies in both.
+    assert_eq!(reason(&one(&[&whole, &[&record(9)[..], IO].concat()])), "io-count");
+    let lies = [&record(9)[..], &[0, 1], &wide[2..]].concat();
+    assert_eq!(reason(&one(&[&lies])), "length");
+}
+
+#[test]
 fn lengths_and_counts_that_lie_are_refused_with_the_reason() {
     let whole = [&record(9)[..], IO].concat();
     let good = one(&[&whole]);
@@ -288,7 +313,7 @@ proptest! {
 
     #[test]
     fn nothing_panics_and_faults_have_their_place(
-        codec in prop_oneof![Just(8u8), Just(0x8e), any::<u8>()],
+        codec in prop_oneof![Just(8u8), Just(0x8e), Just(0x10), any::<u8>()],
         count in 0..4u8,
         mut records in proptest::collection::vec(prop_oneof![Just(0u8), 0..3u8, any::<u8>()], 0..200),
         known in any::<bool>(),
