@@ -137,3 +137,22 @@ fn what_cannot_be_read_or_is_no_protocol_is_an_error() {
     tallyman(&["decode", "llrp", "/nowhere/capture.bin"]).fails_with(1, &["/nowhere/capture.bin"]);
     tallyman(&["decode", "morse", "-"]).fails_with(2, &["llrp", "epc", "owntracks"]);
 }
+
+/// A setting that mimalloc does not know by this name would do nothing, and say nothing.
+#[test]
+fn the_allocator_knows_what_the_unit_and_the_container_ask_of_it() {
+    for file in ["deploy/systemd/tallyman.service", "deploy/container/Containerfile"] {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let settings = text.split_ascii_whitespace().filter_map(|word| word.split("MIMALLOC_").nth(1));
+        let settings: Vec<_> = settings.filter_map(|setting| setting.split_once('=')).collect();
+        assert!(!settings.is_empty(), "{file} asks nothing of it");
+        for (name, value) in settings {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tallyman"));
+            command.env("MIMALLOC_VERBOSE", "1").env(format!("MIMALLOC_{name}"), value).arg("--version");
+            let said = command.output().unwrap();
+            let words = format!("option '{}': {value} ", name.to_ascii_lowercase());
+            let said = String::from_utf8_lossy(&said.stderr);
+            assert!(said.contains(&words), "{file}: no `{words}` in {said}");
+        }
+    }
+}

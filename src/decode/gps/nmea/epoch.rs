@@ -39,9 +39,7 @@ impl Epoch {
     }
 
     pub fn add(&mut self, said: &Said) {
-        if said.kind != Kind::Gsa {
-            self.heard.push((said.talker, said.kind));
-        }
+        self.heard.push((said.talker, said.kind));
         self.of_day = self.of_day.or(said.of_day);
         if said.is_void {
             self.void |= said.kind.bit();

@@ -56,11 +56,12 @@ pub fn decode(packet: &[u8]) -> Result<Records, DecodeError> {
         let message = format!("the packet begins with {first} records and ends with {last}");
         return Err(fault("count", HEADER_BYTES + data.len() - 1, message));
     }
-    // No packet is one of both layouts: each record's numbers must be right to the last byte.
+    // The standard's first. What lies is seldom right to the last byte of the other.
     let read = |layout| records(&data[2..data.len() - 1], first, layout);
     read(layout).or_else(|error| other_layout.and_then(|layout| read(layout).ok()).ok_or(error))
 }
 
+/// Each, or what of it cannot be.
 type Records = Vec<Result<AvlRecord, DecodeError>>;
 
 /// `count` of them, and nothing else. `bytes` stand behind the codec and the number of records.

@@ -1,6 +1,6 @@
 //! What AVL records say → readings of the device that it is.
 
-use super::{AvlRecord, Framed, Framer};
+use super::{AvlRecord, Framed, Framer, Records};
 use crate::decode::gps::message::Message;
 use crate::decode::gps::{RANGE_ERROR_M, within};
 use crate::decode::{DecodeError, Decoded};
@@ -54,12 +54,7 @@ pub fn decode_packet(imei: &str, packet: &[u8], out: &mut Decoded) -> Result<(),
 }
 
 /// The records of one packet.
-fn readings(
-    device: &DeviceId,
-    records: Vec<Result<AvlRecord, DecodeError>>,
-    retained: bool,
-    out: &mut Decoded,
-) {
+fn readings(device: &DeviceId, records: Records, retained: bool, out: &mut Decoded) {
     for record in records {
         match record {
             Ok(record) => out.readings.push(reading(device, &record, retained)),
