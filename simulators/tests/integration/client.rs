@@ -43,19 +43,27 @@ impl Message {
         Some(u16::from_be_bytes([self.body[at + 4], self.body[at + 5]]))
     }
 
-    /// First-seen times (µs) of a report made with [`ROSPEC`].
-    pub fn times(&self) -> Vec<u64> {
+    /// The TagReportData of a report, one a read.
+    pub fn tag_reports(&self) -> Vec<&[u8]> {
         let mut left = &self.body[..];
-        let mut times = Vec::new();
+        let mut reports = Vec::new();
         while let [0, 240, high, low, ..] = *left {
             let (one, rest) = left.split_at(usize::from(u16::from_be_bytes([high, low])));
-            let at = 4 + 13 + 3 + 2;
-            assert_eq!(one[at], 0x82, "FirstSeenTimestampUTC behind EPC-96, antenna and RSSI: {one:x?}");
-            times.push(u64::from_be_bytes(one[at + 1..at + 9].try_into().unwrap()));
+            reports.push(one);
             left = rest;
         }
         assert!(left.is_empty(), "{left:x?}");
-        times
+        reports
+    }
+
+    /// First-seen times (µs) of a report made with [`ROSPEC`].
+    pub fn times(&self) -> Vec<u64> {
+        let time = |one: &&[u8]| {
+            let at = 4 + 13 + 3 + 2;
+            assert_eq!(one[at], 0x82, "FirstSeenTimestampUTC behind EPC-96, antenna and RSSI: {one:x?}");
+            u64::from_be_bytes(one[at + 1..at + 9].try_into().unwrap())
+        };
+        self.tag_reports().iter().map(time).collect()
     }
 }
 

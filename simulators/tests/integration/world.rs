@@ -15,7 +15,7 @@ async fn count_reads(mut client: Client) -> usize {
     let mut count = 0;
     while let Some(message) = client.next().await {
         if message.kind == 61 {
-            count += message.body.windows(2).filter(|two| *two == [0x8d, 0x34]).count();
+            count += message.tag_reports().len();
         }
     }
     count
