@@ -1,7 +1,7 @@
 //! The fields of event bodies that have columns of their own, read straight from the JSON.
 //!
-//! Only what the columns need is read: the body itself goes on whole, and one that does not read as
-//! expected (of another version) leaves its columns empty.
+//! Only what the columns need is read, and a body that does not read as expected (of another version) leaves its columns
+//! empty. The body itself goes on whole, but for fixes, samples and raw reads, of which only the [rest](super::rest) does.
 
 use serde::Deserialize;
 
@@ -100,6 +100,16 @@ pub struct CheckedIn {
 pub struct Readiness {
     pub ready: Option<bool>,
     pub reasons: Vec<serde_json::Value>,
+}
+
+/// All that a sample's columns hold.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Sample {
+    pub device: Text,
+    pub point: Text,
+    pub value: Option<f64>,
+    pub quality: Text,
 }
 
 /// A condition's episode, a sample, or a change of a sensor point's quality.

@@ -25,6 +25,7 @@ mod migrations;
 mod people;
 mod progress;
 mod register;
+mod rest;
 mod session;
 mod tables;
 mod troubles;

@@ -3,11 +3,15 @@
 //! The columns stand in the order of `migrations/`; COPY names them, so a table that differs is refused
 //! by PostgreSQL rather than filled wrongly.
 
-use serde::Deserialize;
+use std::borrow::Cow;
 
-use super::bodies;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
 use super::encode::CopyBuffer;
+use super::{bodies, rest};
 use crate::domain::events::EventClass;
+use crate::domain::time::Timestamp;
 use crate::journal::StoredEvent;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -92,12 +96,9 @@ impl Table {
         match self {
             Self::Location => location(event, row),
             Self::Condition => condition(event, row),
-            Self::Fix => {
-                row.optional(asset_of(event), CopyBuffer::text);
-                fix(&read(event), row);
-            }
-            Self::Sample => sample(event, row),
-            Self::TagRead => tag_read(event, row),
+            Self::Fix => return fix(event, row),
+            Self::Sample => return sample(event, row),
+            Self::TagRead => return tag_read(event, row),
             Self::Alert => alert(event, row),
             Self::Command => command(event, row),
             Self::Gap => gap(event, row),
@@ -219,7 +220,20 @@ fn condition(event: &StoredEvent, row: &mut CopyBuffer) {
     text(row, &body.zone);
 }
 
-fn fix(body: &bodies::Fix, row: &mut CopyBuffer) {
+/// The body in columns, and what of it neither they nor the envelope have.
+fn parted<T: DeserializeOwned + Default>(event: &StoredEvent) -> (T, Cow<'_, str>) {
+    rest::parted(&event.body, |name, value| match name {
+        "kind" => true,
+        "observed_at" => serde_json::from_str(value.get()).is_ok_and(|at: Timestamp| at == event.observed_at),
+        // The event's id is made of it.
+        "digest" => true,
+        _ => false,
+    })
+}
+
+fn fix(event: &StoredEvent, row: &mut CopyBuffer) {
+    let (body, rest) = parted::<bodies::Fix>(event);
+    row.optional(asset_of(event), CopyBuffer::text);
     text(row, &body.device);
     for value in [
         body.lat,
@@ -234,24 +248,27 @@ fn fix(body: &bodies::Fix, row: &mut CopyBuffer) {
         row.optional(value, CopyBuffer::float8);
     }
     row.optional(body.ignition, CopyBuffer::bool);
+    row.jsonb(&rest);
 }
 
 fn sample(event: &StoredEvent, row: &mut CopyBuffer) {
-    let body: bodies::Sensor = read(event);
+    let (body, rest) = parted::<bodies::Sample>(event);
     row.optional(asset_of(event), CopyBuffer::text);
     text(row, &body.device);
     text(row, &body.point);
     row.optional(body.value, CopyBuffer::float8);
     text(row, &body.quality);
+    row.jsonb(&rest);
 }
 
 fn tag_read(event: &StoredEvent, row: &mut CopyBuffer) {
-    let body: bodies::TagRead = read(event);
+    let (body, rest) = parted::<bodies::TagRead>(event);
     row.optional(asset_of(event), CopyBuffer::text);
     text(row, &body.epc);
     row.optional(body.antenna, CopyBuffer::int4);
     row.optional(body.seen_count, CopyBuffer::int4);
     row.optional(body.peak_rssi_dbm, CopyBuffer::float4);
+    row.jsonb(&rest);
 }
 
 fn alert(event: &StoredEvent, row: &mut CopyBuffer) {

@@ -10,7 +10,7 @@ use tallyman::domain::register::Utilisation;
 use tallyman::domain::sightings::FenceChange;
 use tallyman::journal::Batch;
 
-use super::events::{asset, at, event, fix, one_of_each, samples};
+use super::events::{asset, at, event, fix, one_of_each, sample, samples};
 use super::rig::{Database, Node};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,6 +178,40 @@ async fn current(db: &Database) {
         db.json(alert).await,
         json!({"rule": "ghost", "about": "FL-07", "state": "firing", "last_transition": "fired", "fired": true})
     );
+}
+
+/// Of what comes in thousands, the body holds only what no column does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_a_column_is_in_no_body() {
+    let Some(db) = Database::create("parted").await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open("n1", &dir.path().join("journal"), &db.url).await.forward();
+    let read = one_of_each().into_iter().find(|event| event.body.kind() == "tag-read").unwrap();
+    let said = Sample { text: Some("Defrost".to_owned()), ..sample_of(41) };
+    let (plain, retained, of_another_time) = (fix(31), Fix { retained: true, ..fix(32) }, fix(4));
+    let events = vec![
+        read,
+        event(31, asset("FL-07"), EventBody::Fix(plain)),
+        event(32, asset("FL-07"), EventBody::Fix(retained)),
+        event(33, asset("FL-07"), EventBody::Fix(of_another_time)),
+        event(40, asset("FL-07"), EventBody::Sample(sample_of(40))),
+        event(41, asset("FL-07"), EventBody::Sample(said)),
+    ];
+    let last = node.commit(Batch { events, ..Batch::default() }).await;
+    db.forwarded("n1", last).await;
+    let bodies = "SELECT json_agg(body ORDER BY seq) AS bodies FROM (SELECT seq, body FROM tallyman.tag_read
+        UNION ALL SELECT seq, body FROM tallyman.fix UNION ALL SELECT seq, body FROM tallyman.sample) e";
+    let expected = json!([
+        {}, {}, {"retained": true}, {"observed_at": "2026-05-01T06:00:04.123456Z"}, {}, {"text": "Defrost"},
+    ]);
+    assert_eq!(db.json(bodies).await, json!({"bodies": expected}));
+    node.close().await;
+    db.drop().await;
+}
+
+fn sample_of(n: u64) -> Sample {
+    let EventBody::Sample(said) = sample(n).body else { panic!("a sample") };
+    said
 }
 
 /// In the same transaction as the sample, or in a later one.
