@@ -35,8 +35,8 @@ mod told;
 /// Fixes in order that are kept, and how many of the newest of them all are.
 const KEPT: usize = 5;
 const NEWEST: usize = 3;
-/// Late fixes of a tracker that wait, at most.
-const WAITING: usize = 64;
+/// Late fixes of a tracker that wait, at most: with the one that comes, what a doubling of room holds.
+const WAITING: usize = 127;
 /// So long after the last one they are judged, or after their source has caught up.
 pub(super) const SETTLES: Duration = Duration::from_secs(30);
 
@@ -212,13 +212,15 @@ fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
 }
 
 /// Merges a fix with the one before it, where both and the one after say the same of all fences, and nothing that came
-/// in order lies between.
+/// in order lies between. Of all such it is the one that lies nearest to where the two others have it at its time: without
+/// the places where it turned and stood nobody could say that it left.
 fn merge_one(kept: &[Place], places: &mut Vec<Place>) -> bool {
-    let same = places.windows(3).position(|three| {
-        let [a, b, c] = [0, 1, 2].map(|nth| (three[nth].inside, after(kept, three[nth].at)));
-        a == b && b == c
+    let alike = places.array_windows().map(|[before, here, next]| {
+        let [a, b, c] = [before, here, next].map(|place| (place.inside, after(kept, place.at)));
+        (a == b && b == c).then(|| here.beside_m(before, next))
     });
-    let Some(at) = same else { return false };
+    let beside = (0..).zip(alike).filter_map(|(at, beside_m)| Some((at, beside_m?)));
+    let Some((at, _)) = beside.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return false };
     let merged = places.remove(at + 1);
     places[at].count = places[at].count.saturating_add(merged.count);
     true

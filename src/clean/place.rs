@@ -64,6 +64,13 @@ impl Place {
         }
     }
 
+    /// How far it is from where two others, before and after it, have it at its time.
+    pub fn beside_m(&self, before: &Self, after: &Self) -> f64 {
+        let span = |to: &Self| to.at.since(before.at).as_secs_f64();
+        let part = span(self) / span(after).max(f64::MIN_POSITIVE);
+        before.position().towards(after.position(), part).distance_m(self.position())
+    }
+
     /// The least speed from here to there, given how vague both are.
     pub fn speed_to(&self, other: &Self) -> f64 {
         let span = self.at.since(other.at).max(other.at.since(self.at));

@@ -26,7 +26,6 @@ use crate::clean::late::{SETTLES, plausible};
 use crate::clean::place::Place;
 use crate::clean::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
-use crate::domain::geodesy::Position;
 use crate::domain::ids::SourceId;
 use crate::domain::time::Timestamp;
 
@@ -192,8 +191,10 @@ impl Held {
             let is_silent = after.place.at.since(before.place.at) >= rules.trip_gap;
             is_silent || (is_stop(before, here) || is_stop(here, after)) && !is_stop(before, after)
         };
-        let beside =
-            self.way.windows(3).map(|three| (ends(three), beside_m([&three[0], &three[1], &three[2]])));
+        let beside = self
+            .way
+            .windows(3)
+            .map(|three| (ends(three), three[1].place.beside_m(&three[0].place, &three[2].place)));
         let filling = self.filling.map_or(came, |at| self.way.partition_point(|other| other.place.at < at));
         let is_there = |nth: usize| nth.abs_diff(came) <= 1 || nth.abs_diff(filling) <= 1;
         let elsewhere = (0..).zip(beside).filter(|(nth, _): &(usize, _)| !is_there(nth + 1));
@@ -243,14 +244,6 @@ impl Moves {
         let Self::Standing(Stationary { middle, leaving: None, .. }) = self else { return false };
         middle.distance_m(here.place.position()) - vague_m(&here.place, rules) <= rules.trip_after_m
     }
-}
-
-/// How far the second is from where the two others have it at its time.
-fn beside_m([before, here, after]: [&Moment; 3]) -> f64 {
-    let span = |from: &Moment, to: &Moment| to.place.at.since(from.place.at).as_secs_f64();
-    let part = span(before, here) / span(before, after).max(f64::MIN_POSITIVE);
-    let expected: Position = before.place.position().towards(after.place.position(), part);
-    expected.distance_m(here.place.position())
 }
 
 /// What is known of the way from one to another, by parts: to a place between them, and from there.

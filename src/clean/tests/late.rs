@@ -49,7 +49,7 @@ fn told_of(steps: &[Step]) -> Vec<String> {
 fn told_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
     let (mut cleaner, mut out) = connected(rules);
     run(&mut cleaner, steps, &mut out);
-    run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
+    run(&mut cleaner, &[Step::Tick(900 * MINUTE_MS)], &mut out);
     fences(&out)
 }
 
@@ -85,13 +85,43 @@ proptest! {
 
 #[test]
 fn a_burst_longer_than_what_may_wait_is_told_all_the_same() {
-    // Every tenth second: 540 fixes, of which a tracker holds 64.
+    // Every tenth second: 540 fixes, of which a tracker holds 127.
     let place = |second: i64| if (2400..3000).contains(&second) { YARD } else { ROAD };
     let fix = |second: i64| Step::Fix(second * 1000, 104 * MINUTE_MS + 1, place(second));
     for order in [(60..600).collect::<Vec<i64>>(), (60..600).rev().collect()] {
         let burst = order.into_iter().map(|nth| fix(nth * 10));
         let steps: Vec<Step> = before_and_after().into_iter().chain(burst).collect();
         assert_eq!(told_of(&steps), VISIT);
+    }
+}
+
+/// There and back a few times, at walking speed and slower, with a fix in so many seconds: five minutes at either end.
+fn shuttle(times: i64, every_s: i64) -> Vec<(i64, f64)> {
+    const LEG_S: i64 = 900;
+    let place = |second: i64| {
+        let drives = (second % LEG_S - 300).max(0) as f64 / 600.0;
+        let [from, to] = if second / LEG_S % 2 == 0 { [ROAD, YARD] } else { [YARD, ROAD] };
+        (second * 1000, from + (to - from) * drives)
+    };
+    (0..(2 * times * LEG_S + 300) / every_s).map(|nth| place(nth * every_s)).collect()
+}
+
+#[test]
+fn a_dense_burst_says_when_it_left_however_often_it_came_back() {
+    for (times, every_s) in [(1, 2), (3, 10), (7, 2), (12, 30)] {
+        let fixes = shuttle(times, every_s);
+        let began: Vec<Step> =
+            (1..6).rev().map(|nth| Step::Fix(nth * -60_000, nth * -60_000, ROAD)).collect();
+        let live = fixes.iter().map(|(ms, lat)| Step::Fix(*ms, *ms, *lat));
+        let told = told_of(&began.iter().cloned().chain(live).collect::<Vec<_>>());
+        assert_eq!(told.len(), 2 * times as usize, "{told:?}");
+        // The newest ones first.
+        let (backlog, newest) = fixes.split_at(fixes.len() - 5);
+        let ends = fixes.last().unwrap().0 + 1;
+        let burst = newest.iter().chain(backlog).map(|(ms, lat)| Step::Fix(*ms, ends, *lat));
+        let late = told_of(&began.iter().cloned().chain(burst).collect::<Vec<_>>());
+        let late: Vec<_> = late.iter().map(|line| line.trim_end_matches(" late")).collect();
+        assert_eq!(late, told, "{times} times, a fix in {every_s} s");
     }
 }
 

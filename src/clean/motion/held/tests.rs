@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clean::tests::dice::Dice;
+use crate::domain::geodesy::Position;
 use crate::domain::ids::Digest;
 use crate::domain::readings::Fix;
 
