@@ -51,6 +51,13 @@ const STILL: f64 = 1.5;
 const STILL_MPS: f64 = 0.5;
 /// The place follows new fixes by no less than a share of this.
 const MOST_WEIGHT: u8 = 20;
+/// Mean square of how far a fix is from the truth, in that of its accuracy, the radius of 68 % (Rayleigh).
+const MEAN_SQUARE: f64 = 0.88;
+/// Of how a place's first fixes err nothing is known: what they say of themselves counts as much as so many of them.
+const BELIEVED: f64 = 2.0;
+const FEW: f64 = 3.0;
+/// One that errs by more than so many times that is rather elsewhere.
+const OUTLIER: f64 = 4.0;
 /// Fixes nearer to one another in time err alike: the place follows the first of them alone. If it followed all of one a
 /// second, it would follow a slow drive.
 pub(super) const ERR_ALIKE: Duration = Duration::from_secs(30);
@@ -86,6 +93,9 @@ pub(super) struct Stationary {
     /// The middle of its fixes here.
     middle: Position,
     weight: u8,
+    /// How far its fixes here are from the middle, squared, in what they say of themselves: 1 where they say what is true.
+    #[serde(rename = "e", default, skip_serializing_if = "is_zero")]
+    errs: f32,
     /// The last fix that it followed; not in rows of the first builds.
     #[serde(with = "micros", default = "long_ago")]
     followed: Timestamp,
@@ -263,6 +273,7 @@ impl Stationary {
             since,
             middle,
             weight: 1,
+            errs: 0.0,
             followed: since,
             last: place,
             next_m: None,
@@ -272,15 +283,31 @@ impl Stationary {
     }
 
     /// A fix that belongs to the place.
-    fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment) {
+    fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment, rules: &TrackerRules) {
         self.odometer_m = odometer_m.or(self.odometer_m);
         if here.at.since(self.followed) >= ERR_ALIKE {
+            self.errs += self.erred(&here, rules);
             self.weight = (self.weight + 1).min(MOST_WEIGHT);
             self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
             self.followed = here.at;
         }
         (self.last, self.next_m) = (here, way_m);
         self.leaving = None;
+    }
+
+    /// What a fix adds to what is known of how much they err.
+    fn erred(&self, here: &Place, rules: &TrackerRules) -> f32 {
+        let weight = f64::from(self.weight);
+        let away_m2 = self.middle.distance_m(here.position()).powi(2) * weight / (weight + 1.0);
+        let errs = f64::from(self.errs);
+        let times = away_m2 / (MEAN_SQUARE * vague_m(here, rules).powi(2));
+        ((times.min(OUTLIER * errs.max(1.0)) - errs) / (weight + BELIEVED)) as f32
+    }
+
+    /// What a fix here is vague by: what it says of itself, and more where those before it erred by more than they said.
+    fn vague_m(&self, here: &Place, rules: &TrackerRules) -> f64 {
+        let errs = f64::from(self.errs) * (1.0 + FEW / f64::from(self.weight));
+        vague_m(here, rules) * errs.max(1.0).sqrt()
     }
 
     fn wavers_m2(&self) -> f64 {
@@ -296,7 +323,7 @@ impl Stationary {
         let is_away = away > leaves_at;
         let is_leaving = is_away || rolls(here) && away > 0.0;
         if !is_leaving {
-            self.stays(*here);
+            self.stays(*here, rules);
             return None;
         }
         let mut leaving = before.unwrap_or_default();
@@ -400,7 +427,7 @@ impl Moving {
             self.metres_to_rest = self.way.metres_but(self.since_rest.into());
         }
         match &mut self.place {
-            Some(place) => place.stays(*here),
+            Some(place) => place.stays(*here, rules),
             None => self.place = Some(Stationary::at(here.place, here.odometer_m)),
         }
         if self.has_rested(rules) { Rests::Here } else { Rests::Not }
@@ -437,7 +464,7 @@ fn rolls(here: &Moment) -> bool {
 
 /// Mean square of how far a fix is from where it is: its accuracy is the radius of 68 %.
 fn wavers_m2(place: &Place) -> f64 {
-    place.accuracy_m().map_or(0.0, |accuracy| 0.88 * accuracy * accuracy)
+    place.accuracy_m().map_or(0.0, |accuracy| MEAN_SQUARE * accuracy * accuracy)
 }
 
 fn is_zero<T: Default + PartialEq>(number: &T) -> bool {

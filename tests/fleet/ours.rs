@@ -68,9 +68,9 @@ pub fn judge(run: &Run) -> (Vec<Said>, Vec<SaidTrip>) {
 fn reading(fix: &fleet::Fix) -> Fix {
     let (lat, lon) = degrees(fix.place);
     let mut reading = Fix {
-        accuracy_m: Some(fix.accuracy_m),
-        speed_mps: Some(fix.speed_mps),
-        course_deg: Some(fix.course_deg),
+        accuracy_m: fix.told_accuracy_m,
+        speed_mps: fix.velocity.map(|(speed, _)| speed),
+        course_deg: fix.velocity.map(|(_, course)| course),
         ignition: fix.ignition,
         ..Fix::bare(
             DeviceId::new(format!("v{}", fix.vehicle)),

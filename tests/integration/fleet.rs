@@ -40,3 +40,12 @@ fn what_is_parked_beside_an_edge_tells_nothing() {
     assert_eq!((ours.spurious, ours.trips.spurious), (0, 0), "{report}");
     assert!(bare.spurious > 100, "the edge is near enough to matter: {report}");
 }
+
+/// Under a roof receivers err by tens of metres, whatever they say.
+#[test]
+fn what_is_parked_and_overstates_is_soon_known_for_it() {
+    let report = report("parked, overstated", 200);
+    let [ours, bare] = graded(&report);
+    assert!(ours.spurious <= 3 && ours.trips.spurious == 0, "{report}");
+    assert!(bare.spurious > 1000, "the edge is near enough to matter: {report}");
+}

@@ -41,9 +41,12 @@ pub struct Fix {
     pub at_us: i64,
     pub arrives_us: i64,
     pub place: Place,
+    /// By what the receiver knows of itself.
     pub accuracy_m: f64,
-    pub speed_mps: f64,
-    pub course_deg: f64,
+    /// Where it tells of it.
+    pub told_accuracy_m: Option<f64>,
+    /// Speed (m/s) and course (degrees), where it tells.
+    pub velocity: Option<(f64, f64)>,
     /// Where it tells.
     pub ignition: Option<bool>,
 }
@@ -56,7 +59,7 @@ pub struct Visit {
     pub from_us: i64,
     /// None: it is still there at the end.
     pub until_us: Option<i64>,
-    /// Fixes of it that lie inside by more than their accuracy, as the tracker told them.
+    /// Fixes of it that lie inside by more than their accuracy, as the tracker knew it.
     pub deep_fixes: usize,
 }
 

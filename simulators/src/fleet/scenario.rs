@@ -47,6 +47,8 @@ pub struct Trackers {
     pub driving_s: f64,
     pub parked_s: f64,
     pub tell_ignition: bool,
+    pub tell_velocity: bool,
+    pub says_m: Option<f64>,
     pub outages_a_day: f64,
     pub newest_first: f64,
     pub clock_off_s: Range,
@@ -59,6 +61,8 @@ impl Default for Trackers {
             driving_s: 10.0,
             parked_s: 300.0,
             tell_ignition: true,
+            tell_velocity: true,
+            says_m: None,
             outages_a_day: 3.0,
             newest_first: 0.1,
             clock_off_s: [-2.0, 2.0],
@@ -89,6 +93,8 @@ impl ScenarioFile for Scenario {
         include_str!("../../scenarios/fleet/bad_network.toml"),
         include_str!("../../scenarios/fleet/wrong_clocks.toml"),
         include_str!("../../scenarios/fleet/parked.toml"),
+        include_str!("../../scenarios/fleet/overstated.toml"),
+        include_str!("../../scenarios/fleet/positions_alone.toml"),
     ];
 
     fn name(&self) -> &str {
@@ -123,6 +129,7 @@ impl ScenarioFile for Scenario {
             ("side", self.side as f64, 6.0),
             ("trackers.driving_s", trackers.driving_s, 1.0),
             ("trackers.parked_s", trackers.parked_s, 1.0),
+            ("trackers.says_m", trackers.says_m.unwrap_or_default(), 0.0),
             ("fences.customers", fences.customers as f64, 2.0),
         ];
         let too_small = least

@@ -42,15 +42,17 @@ pub fn fixes(scenario: &Scenario, vehicle: usize, log: &Log, dice: &mut ChaCha8R
             let ahead_s =
                 if ahead.is_some_and(|(from, until)| (from..until).contains(&at_s)) { DAY_S } else { 0.0 };
             let told = (state.speed_mps, state.course_deg);
-            let (speed_mps, course_deg) = receiver.velocity(told, state.sky, &mut of_speed);
+            let velocity = receiver.velocity(told, state.sky, &mut of_speed);
             fixes.push(Fix {
                 vehicle,
                 at_us: micros(at_s + off_s + ahead_s),
                 arrives_us: micros(at_s),
                 place,
                 accuracy_m,
-                speed_mps,
-                course_deg,
+                told_accuracy_m: trackers
+                    .says_m
+                    .map_or(Some(accuracy_m), |says| (says > 0.0).then_some(says)),
+                velocity: trackers.tell_velocity.then_some(velocity),
                 ignition: trackers.tell_ignition.then_some(is_on),
             });
         }

@@ -9,7 +9,7 @@
 //! The first few fixes of a place say how vague it is by what they say of themselves.
 
 use super::moment::Moment;
-use super::{Moves, STANDS_MPS, Stationary, doubt, rolls, vague_m};
+use super::{Moves, STANDS_MPS, Stationary, doubt, rolls};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
 use crate::domain::readings::Fix;
@@ -54,9 +54,9 @@ impl Moves {
 impl Stationary {
     fn holds(&self, here: &Moment, rules: &TrackerRules) -> Option<Stands> {
         let Self { since, middle, weight, ref last, ref leaving, .. } = *self;
-        let vague = vague_m(&here.place, rules);
+        let vague = self.vague_m(&here.place, rules);
         let is_known = weight >= STEADY_FIXES;
-        let sure_m = vague.max(vague_m(last, rules)) / f64::from(weight).sqrt();
+        let sure_m = vague.max(self.vague_m(last, rules)) / f64::from(weight).sqrt();
         let explained_m = EXPLAINED * if is_known { vague } else { vague.hypot(sure_m) };
         let from_m = middle.distance_m(here.place.position());
         let rested = since + rules.stop_after;

@@ -120,6 +120,30 @@ fn where_it_stands_is_the_middle_of_its_fixes() {
     assert_eq!(there(&young, &fix(60, [0.0, 0.0])).sure_m, rules.least_accuracy_m);
 }
 
+/// Under a roof, by a receiver that says that it is sure to five metres; and by one that says nothing.
+#[test]
+fn a_place_is_as_vague_as_its_fixes_err_whatever_they_say() {
+    let rules = TrackerRules::default();
+    let sure_m = |away_m: f64, says: Option<f64>| {
+        let around = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]].into_iter().cycle();
+        let says_so =
+            |second, way: [f64; 2]| Fix { accuracy_m: says, ..fix(second, way.map(|part| part * away_m)) };
+        let mut fixes = (0..40).zip(around).map(|(nth, way)| says_so(nth * 300, way));
+        let mut moves = Moves::begin(&fixes.next().unwrap());
+        fixes.for_each(|fix| moves.take(&Moment::of(&fix), &rules, &mut Vec::new()));
+        there(&moves, &says_so(12_000, [0.0; 2])).sure_m
+    };
+    let honest = sure_m(30.0, Some(32.0));
+    for says in [Some(5.0), None] {
+        assert!(
+            (sure_m(30.0, says) / honest - 1.0).abs() < 0.2,
+            "{} by {says:?}, {honest}",
+            sure_m(30.0, says)
+        );
+        assert_eq!(sure_m(5.0, says), sure_m(0.0, says), "what errs by no more than is thought of any");
+    }
+}
+
 fn there(moves: &Moves, fix: &Fix) -> Stand {
     match moves.stands_at(fix, &TrackerRules::default()) {
         Some(Stands::There(stand)) => stand,
