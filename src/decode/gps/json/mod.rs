@@ -84,11 +84,12 @@ impl<'a> Object<'a> {
         }
         let device = self.device(key, named)?;
         let observed_at = self.time()?;
-        if self.switch(&self.mapping.valid, "valid")? == Some(false) {
+        let mapping = self.mapping;
+        let is_nowhere = self.is_null(&mapping.latitude) && self.is_null(&mapping.longitude);
+        if is_nowhere || self.switch(&mapping.valid, "valid")? == Some(false) {
             let (says, kind) = (Says::NoFix, "no-fix".to_owned());
             return Ok(Reading::Note(Note { device, kind, says, observed_at: Some(observed_at), retained }));
         }
-        let mapping = self.mapping;
         let lat = self.needed(&mapping.latitude, "latitude")?;
         let lon = self.needed(&mapping.longitude, "longitude")?;
         let position = Position::new(lat, lon).ok_or_else(|| {
@@ -148,8 +149,13 @@ impl<'a> Object<'a> {
         };
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
         time.filter(within).ok_or_else(|| {
-            let shown = value.to_string();
-            error("time", 0, format!("{} (`{}`) is no time from 1970 on", clip(&shown), path.written()))
+            let is_local = value.as_str().is_some_and(|text| Timestamp::parse(&format!("{text}Z")).is_some());
+            let wrong = if is_local {
+                "does not say where it is that time: it needs `Z` or `+01:00`"
+            } else {
+                "is no time from 1970 on"
+            };
+            error("time", 0, format!("{} (`{}`) {wrong}", clip(&value.to_string()), path.written()))
         })
     }
 
@@ -174,6 +180,10 @@ impl<'a> Object<'a> {
 
     fn find<'p>(&self, paths: &'p [Path]) -> Option<(&'p Path, &'a Value)> {
         paths.iter().find_map(|path| Some((path, path.find(self.value, self.document)?)))
+    }
+
+    fn is_null(&self, paths: &[Path]) -> bool {
+        self.find(paths).is_none() && paths.iter().any(|path| path.is_null(self.value, self.document))
     }
 
     fn missing(&self, paths: &[Path], field: &str) -> DecodeError {

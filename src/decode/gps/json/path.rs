@@ -58,6 +58,18 @@ impl Path {
         let found = self.steps.iter().try_fold(from, |value, step| step.of(value))?;
         (!found.is_null()).then_some(found)
     }
+
+    /// Whether it, or what it leads through, is `null`: there is a place for it, and nothing in it.
+    pub fn is_null(&self, fix: &Value, root: &Value) -> bool {
+        let mut value = if self.from_root { root } else { fix };
+        for step in &self.steps {
+            match step.of(value) {
+                Some(next) => value = next,
+                None => break,
+            }
+        }
+        value.is_null()
+    }
 }
 
 impl FixesPath {

@@ -266,6 +266,37 @@ fn a_fix_that_is_not_valid_is_a_sign_of_life() {
 }
 
 #[test]
+fn a_position_of_null_is_none_and_a_sign_of_life() {
+    let mapping = mapping(
+        "device = \"d\"\nlatitude = \"pos.lat\"\nlongitude = \"pos.lon\"\ntime = \"t\"\ntime_format = \"unix\"",
+    );
+    for pos in [r#"{"lat":null,"lon":null}"#, "null"] {
+        let decoded = of(&mapping, &format!(r#"{{"d":"x","t":1,"pos":{pos}}}"#), None).unwrap();
+        let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+        assert_eq!((note.device.as_str(), note.says), ("x", Says::NoFix));
+    }
+    // Half of one, or none where a mapping looks for it, is a mistake.
+    for pos in [r#"{"lat":null,"lon":1}"#, r#"{"lat":null}"#, "{}", "7"] {
+        let wrong = of(&mapping, &format!(r#"{{"d":"x","t":1,"pos":{pos}}}"#), None);
+        let reason = wrong.map_or_else(|error| error.reason, |decoded| decoded.faults[0].reason);
+        assert_eq!(reason, "missing", "{pos}");
+    }
+}
+
+#[test]
+fn a_time_without_its_offset_says_what_it_lacks() {
+    let mapping = mapping(
+        "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"rfc3339\"",
+    );
+    let said = |time: &str| {
+        let wrong = of(&mapping, &format!(r#"{{"d":"x","la":1,"lo":2,"t":"{time}"}}"#), None);
+        wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone())
+    };
+    assert!(said("2026-11-28T23:00:00").contains("needs `Z` or `+01:00`"), "{}", said("2026-11-28T23:00:00"));
+    assert!(said("tomorrow").contains("no time from 1970 on"), "{}", said("tomorrow"));
+}
+
+#[test]
 fn fixes_lie_where_the_path_leads() {
     let element = |lat: u32| format!(r#"{{"lat":{lat},"lon":0,"ts":1}}"#);
     let (one, two, three) = (element(1), element(2), element(3));
