@@ -385,6 +385,7 @@ impl Tracker {
         let at = cause.observed_at;
         let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().copied());
         let newest = newest.filter(|fixed| fixed.at > at);
+        self.forget_fences_of_another(asset, &fix.device, at);
         let (location, mut reason) = self.where_tracked(asset, fix, newest);
         let outside = self.outside_its_vehicle(asset, fix, at);
         let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
@@ -426,6 +427,27 @@ impl Tracker {
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);
+    }
+
+    /// Nobody will say that it left a fence that there is none any more.
+    pub(super) fn forget_fences(&mut self) {
+        let is_gone = |fence: &FenceId| !self.topology.has_fence(fence);
+        for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
+            let topology = &self.topology;
+            self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
+        }
+    }
+
+    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
+    fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
+        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
+        let was_by = row.current.last_sensed.as_ref().map(|last| &last.by);
+        if let Some(SensedBy::Tracker(other)) = was_by
+            && other != device
+            && self.register.asset_of_tracker(other, at) != Some(asset)
+        {
+            self.assets.change(asset).current.fences.retain(|_| false);
+        }
     }
 
     /// Where its newest fix puts it, by the fences that it is known to be in, and why.

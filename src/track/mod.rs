@@ -387,6 +387,7 @@ impl Tracker {
 
     /// Works out what follows from rules that may not be those under which the state came about.
     fn reconcile(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        self.forget_fences();
         self.review_all_alarms();
         for asset in self.assets.ids_where(|asset, row| self.is_due_for_reconsidering(asset, row)) {
             self.reconsider(&asset, cause, out);

@@ -258,6 +258,10 @@ impl Topology {
         self.source_sites.get(source)
     }
 
+    pub fn has_fence(&self, fence: &FenceId) -> bool {
+        self.fences.contains_key(fence)
+    }
+
     pub fn fence_site(&self, fence: &FenceId) -> Option<&SiteId> {
         self.fences.get(fence)?.0.as_ref()
     }

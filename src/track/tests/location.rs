@@ -1,5 +1,7 @@
 use super::world::*;
+use crate::config::Rules;
 use crate::domain::events::{Event, EventBody};
+use crate::domain::register::{Record, TrackerAttachment};
 use crate::domain::sightings::{Direction, FenceChange, PresenceChange, Seen, Weighed};
 use crate::domain::state::Location;
 
@@ -175,6 +177,45 @@ fn fixes_move_a_tracked_asset_and_fences_with_a_zone_mean_the_zone() {
             "40 asset:T1 Exited hq-yard"
         ]
     );
+}
+
+#[test]
+fn a_fence_that_was_taken_out_meanwhile_holds_nothing_when_it_is_back() {
+    let mut world = World::stocked(1, "tool");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.fence("van/1", "depot", FenceChange::Entered);
+    world.fence("van/1", "hq-yard", FenceChange::Entered);
+    let without = Rules {
+        fences: rules().fences.into_iter().filter(|fence| fence.name != "hq-yard".into()).collect(),
+        ..rules()
+    };
+    for (at, rules) in [(10, without), (20, rules())] {
+        world.tracker.set_rules(&rules);
+        world.until(at);
+        world.fix("van/1");
+        let current = world.current("T1");
+        assert!(matches!(current.location, Location::At(_)), "{current:?}");
+        assert_eq!(current.fences, ["depot".into()]);
+    }
+}
+
+#[test]
+fn another_tracker_was_not_where_the_one_before_it_was() {
+    let mut world = World::stocked(1, "tool");
+    let on = |device: &str| TrackerAttachment::on_asset(device.into(), "T1");
+    world.import(vec![Record::Tracker(on("van/1")), Record::Tracker(on("van/2"))]).unwrap();
+    world.fence("van/1", "hq-yard", FenceChange::Entered);
+    world.at = 10;
+    world.fix("van/2");
+    assert_eq!(world.current("T1").location, zone("yard"), "both are on it");
+    world.at = 20;
+    world.fix("van/1");
+    let until = TrackerAttachment { to: Some(t(25)), ..on("van/1") };
+    world.import(vec![Record::Tracker(until)]).unwrap();
+    world.at = 30;
+    world.fix("van/2");
+    let current = world.current("T1");
+    assert!(matches!(current.location, Location::At(_)) && current.fences.is_empty(), "{current:?}");
 }
 
 #[test]
