@@ -131,6 +131,7 @@ fn allowed_of(error: &ShapeError) -> &'static str {
             "polygons apart from each other, or holes as rings of the polygon they are in"
         }
         ShapeError::HoleOutside { .. } => "the outer ring first, then holes inside of it",
+        ShapeError::HolesOverlap { .. } => "holes apart from one another, each once",
     }
 }
 

@@ -56,6 +56,8 @@ pub enum ShapeError {
     SelfCrossing { lat: f64, lon: f64 },
     #[error("two polygons overlap at latitude {lat:.6}, longitude {lon:.6}")]
     Overlap { lat: f64, lon: f64 },
+    #[error("two holes overlap, or one is there twice, at latitude {lat:.6}, longitude {lon:.6}")]
+    HolesOverlap { lat: f64, lon: f64 },
     #[error("a hole lies outside of its polygon, at latitude {lat:.6}, longitude {lon:.6}")]
     HoleOutside { lat: f64, lon: f64 },
 }
@@ -85,21 +87,22 @@ impl Shape {
         let reference = rings().flatten().next().map_or(0.0, |first| first.lon);
         let mut all = Vec::new();
         let (mut area, mut length) = (0.0, 0.0);
-        let mut each = Vec::with_capacity(polygons.len());
+        let (mut each, mut holed) = (Vec::with_capacity(polygons.len()), Vec::new());
         for polygon in polygons {
             let begins = all.len();
-            let mut outer: Option<Edges> = None;
+            let (mut outer, mut holes): (Option<Edges>, _) = (None, Vec::new());
             for ring in polygon {
                 let edges = edges::ring(ring, reference)?;
                 let (holds, around) = edges::size_m(&edges);
                 area += if outer.is_none() { holds } else { -holds };
                 length += around;
-                if let (Some(outer), Some([first, _])) = (&outer, edges.first()) {
-                    check_hole(outer, *first)?;
+                match &outer {
+                    Some(_) => holes.push(edges.clone()),
+                    None => outer = Some(Edges::new(edges.clone())),
                 }
-                outer.get_or_insert_with(|| Edges::new(edges.clone()));
                 all.extend(edges);
             }
+            holed.extend(outer.zip(Some(holes)));
             each.push(all[begins..].to_vec());
         }
         let edges = Edges::new(edges::without_seams(all));
@@ -109,7 +112,10 @@ impl Shape {
         if let Some(at) = edges.self_crossing() {
             return Err(ShapeError::SelfCrossing { lat: at.y, lon: short_way(at.x) });
         }
-        check_overlaps(each)?;
+        holed.into_iter().try_for_each(|(outer, holes)| check_holes(&outer, holes))?;
+        if let Some((lat, lon)) = shared(each) {
+            return Err(ShapeError::Overlap { lat, lon });
+        }
         let bounds = edges.bounds();
         let mut shape = Self { form: Form::Polygon(edges), bounds, depth_m: 0.0 };
         // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
@@ -228,11 +234,9 @@ fn within_limits<'a>(count: usize, mut all: impl Iterator<Item = &'a Position>) 
 }
 
 /// Of polygons whose edges do not cross, one may still lie within another (as an island in a hole of it may, which is
-/// outside of it): what is inside of both would count as outside.
-fn check_overlaps(polygons: Vec<Vec<edges::Edge>>) -> Result<(), ShapeError> {
-    if polygons.len() < 2 {
-        return Ok(());
-    }
+/// outside of it): what is inside of both would count as outside. So it is with holes, or with one that is there twice.
+/// Latitude and longitude of a place in both of two.
+fn shared(polygons: Vec<Vec<edges::Edge>>) -> Option<(f64, f64)> {
     let polygons: Vec<Edges> =
         polygons.into_iter().filter(|edges| !edges.is_empty()).map(Edges::new).collect();
     for (nth, one) in polygons.iter().enumerate() {
@@ -243,11 +247,11 @@ fn check_overlaps(polygons: Vec<Vec<edges::Edge>>) -> Result<(), ShapeError> {
                 .into_iter()
                 .find_map(|y| Some((y, inside_both(&one.crossings(y), &other.crossings(y))?)));
             if let Some((lat, x)) = shared {
-                return Err(ShapeError::Overlap { lat, lon: short_way(x) });
+                return Some((lat, short_way(x)));
             }
         }
     }
-    Ok(())
+    None
 }
 
 /// A place within one of the intervals of each.
@@ -262,10 +266,12 @@ fn inside_both(one: &[f64], other: &[f64]) -> Option<f64> {
     })
 }
 
-fn check_hole(outer: &Edges, first: Flat) -> Result<(), ShapeError> {
-    // On the outer ring is inside of it: a hole may touch it.
-    if outer.encloses(first) || outer.distance_m(first, 1.0) < 0.5 {
-        return Ok(());
+/// Holes whose edges cross none. On the outer ring is inside of it: a hole may touch it.
+fn check_holes(outer: &Edges, holes: Vec<Vec<edges::Edge>>) -> Result<(), ShapeError> {
+    let middle = |[a, b]: &edges::Edge| Flat { x: f64::midpoint(a.x, b.x), y: f64::midpoint(a.y, b.y) };
+    let mut places = holes.iter().flatten().flat_map(|edge| [edge[0], middle(edge)]);
+    if let Some(at) = places.find(|at| !outer.encloses(*at) && outer.distance_m(*at, 1.0) >= 0.5) {
+        return Err(ShapeError::HoleOutside { lat: at.y, lon: short_way(at.x) });
     }
-    Err(ShapeError::HoleOutside { lat: first.y, lon: short_way(first.x) })
+    shared(holes).map_or(Ok(()), |(lat, lon)| Err(ShapeError::HolesOverlap { lat, lon }))
 }

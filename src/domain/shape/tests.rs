@@ -236,6 +236,29 @@ fn a_way_that_ends_inside_or_keeps_off_crosses_nothing() {
 }
 
 #[test]
+fn a_hole_is_all_inside_and_there_once() {
+    let (yard, hole) = (square(0.0, 0.0, 1.0), square(0.3, 0.3, 0.2));
+    for second in [hole.clone(), square(0.35, 0.35, 0.1), square(0.2, 0.2, 0.4)] {
+        let error = Shape::polygon(&[vec![yard.clone(), hole.clone(), second]]).unwrap_err();
+        assert!(matches!(error, ShapeError::HolesOverlap { .. }), "{error}");
+    }
+    // By its first corner alone it touches the yard; by all of them, at a bay of it.
+    let spike = vec![at(0.5, 1.0), at(0.2, 1.5), at(0.8, 1.5)];
+    let horseshoe =
+        [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.2), (0.0, 1.0)].map(|(lat, lon)| at(lat, lon));
+    let bay = vec![at(1.0, 1.0), at(0.5, 0.2), at(0.0, 1.0)];
+    for (outer, hole) in [(yard.clone(), spike), (horseshoe.to_vec(), bay)] {
+        let error = Shape::polygon(&[vec![outer, hole]]).unwrap_err();
+        assert!(matches!(error, ShapeError::HoleOutside { .. }), "{error}");
+    }
+    let two = Shape::polygon(&[vec![yard, hole, square(0.5, 0.5, 0.2)]]).unwrap();
+    assert!(
+        [0.4, 0.6].iter().all(|side| two.distance_m(at(*side, *side), 1.0) > 0.0),
+        "they touch in a corner"
+    );
+}
+
+#[test]
 fn a_polygon_within_another_is_refused_and_an_island_in_a_hole_is_not() {
     let (yard, within) = (square(0.0, 0.0, 1.0), square(0.3, 0.3, 0.2));
     for polygons in [[vec![yard.clone()], vec![within.clone()]], [vec![within.clone()], vec![yard.clone()]]] {
