@@ -1,6 +1,7 @@
 //! The command line, one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad
 //! configuration.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,7 +60,6 @@ enum Sub {
     Demo(demo::DemoArgs),
     /// Say what is wrong with a configuration, or what it means; --connect tries every device
     Check(check::CheckArgs),
-    /// Bring the register and checkouts in from CSV and JSON files
     Import(import::ImportArgs),
     /// Write the register, or events as EPCIS 2.0, to files
     Export(export::ExportArgs),
@@ -154,6 +154,7 @@ struct DeadLetters {
 
 /// The whole program: parses arguments, sets the log, runs the subcommand.
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     let cli = Cli::parse();
     logging::init(cli.log_format, cli.log.as_deref().unwrap_or(cli.command.default_log()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -165,11 +166,31 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(dispatch(cli.command)) {
         Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever reads what we print has seen enough of it, as `head` has.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// `println!` panics where nobody reads any more: then there is no more to do.
+fn end_with_the_reader() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        if said
+            .is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("Broken pipe"))
+        {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 /// Whether these arguments, without the program's name, are a command line of this program; nothing is done.

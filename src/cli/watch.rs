@@ -4,7 +4,6 @@
 //! The daemon tells what it hears over its control socket; here it is counted (`tally`) and shown (`table`, `screen`).
 
 use std::collections::BTreeMap;
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -77,13 +76,9 @@ pub async fn run(config: &Config, args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     match walk.go(stream, args.length, &stop).await {
         // Whoever read our lines has enough.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if super::is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         done => done.map(|()| ExitCode::SUCCESS),
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 struct Walk {

@@ -156,3 +156,26 @@ fn the_allocator_knows_what_the_unit_and_the_container_ask_of_it() {
         }
     }
 }
+
+/// As `head` does with what it has read.
+#[test]
+fn whoever_stops_reading_what_is_printed_ends_it_quietly() {
+    let (reads, writes) = std::io::pipe().unwrap();
+    drop(reads);
+    let output = Command::new(env!("CARGO_BIN_EXE_tallyman"))
+        .args(["check", "-c", "config/tallyman.toml"])
+        .stdout(writes)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("panicked") && !said.contains("error"), "{said}");
+}
+
+#[test]
+fn the_help_of_an_import_lists_the_columns_of_each_file() {
+    let help = tallyman(&["import", "--help"]);
+    for file in ["sites", "assets       id* class*", "trackers     device*", "checkouts"] {
+        assert!(help.succeeds().contains(file), "{file}: {}", help.succeeds());
+    }
+}

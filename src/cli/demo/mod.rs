@@ -159,7 +159,9 @@ impl Stage {
             () = tokio::time::sleep(emission) => {}
         }
         self.running.stop_emitting().await;
-        println!("\n  the devices are silent now; what is under way arrives, and antennas that hear nothing are told of");
+        println!(
+            "\n  the devices are silent now; what is under way arrives, and antennas that hear nothing are told of"
+        );
         tokio::time::sleep(DRAIN).await;
         daemon_stop.cancel();
         daemon.await.context("the daemon panicked")?.context("the daemon did not stop cleanly")?;

@@ -37,7 +37,7 @@ pub const EXIT_BAD_DATA: u8 = 65;
 /// More problems than this are counted, not printed.
 const PRINTED_PROBLEMS: usize = 1000;
 
-/// Import the register and checkouts from CSV and JSON files.
+/// Bring the register and checkouts in from CSV and JSON files
 ///
 /// All files are checked together, and imported together or not at all. Each problem is printed with
 /// file, line and column; the exit code is then 65. Importing the same files again changes nothing.
