@@ -55,6 +55,7 @@ const MOST_WEIGHT: u8 = 20;
 const MEAN_SQUARE: f64 = 0.88;
 /// Of how a place's first fixes err nothing is known: what they say of themselves counts as much as so many of them.
 const BELIEVED: f64 = 2.0;
+/// And by chance they may err less than is usual there: by such a share, over their number, they are taken to err more.
 const FEW: f64 = 3.0;
 /// One that errs by more than so many times that is rather elsewhere.
 const OUTLIER: f64 = 4.0;

@@ -102,7 +102,7 @@ impl Shape {
                 }
                 all.extend(edges);
             }
-            holed.extend(outer.zip(Some(holes)));
+            holed.extend(outer.map(|outer| (outer, holes)));
             each.push(all[begins..].to_vec());
         }
         let edges = Edges::new(edges::without_seams(all));
