@@ -60,10 +60,14 @@ enum Action {
 /// Runs against the journal at this path. The exit code is 1 where a letter that was named is not there.
 pub async fn run(args: DeadLettersArgs, journal: &Path) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
-    match args.action {
+    let read = match args.action {
         Action::List { after, limit, json } => list(&mut out, journal, after, limit, json).await,
         Action::Show { id, json } => show(&mut out, journal, id, json).await,
-        Action::Replay { ids, all } => replay(&mut out, journal, ids, all).await,
+        Action::Replay { ids, all } => return replay(&mut out, journal, ids, all).await,
+    };
+    match read {
+        Err(error) if super::is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        read => read,
     }
 }
 

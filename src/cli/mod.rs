@@ -166,7 +166,6 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(dispatch(cli.command)) {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -174,12 +173,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whoever reads what we print has seen enough of it, as `head` has.
+/// Of what only reads and prints: whoever reads that has seen enough of it, as `head` has.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// `println!` panics where nobody reads any more: then there is no more to do.
+/// As a shell tells of a program that SIGPIPE ended.
+const EXIT_NOBODY_READS: i32 = 128 + 13;
+
+/// `println!` panics where nobody reads any more: it ends quietly, and does not claim that all was done.
 fn end_with_the_reader() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -187,7 +189,7 @@ fn end_with_the_reader() {
         if said
             .is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("Broken pipe"))
         {
-            std::process::exit(0);
+            std::process::exit(EXIT_NOBODY_READS);
         }
         report(panic);
     }));

@@ -1,4 +1,4 @@
-//! Where it is: presence, passages, fixes and fences → location events and the one current answer.
+//! Where it is: presence and passages → location events and the one current answer. What trackers say of it: [`super::tracked`].
 //!
 //! Newer evidence wins, an older one never moves the answer back, and a late one is recorded and moves
 //! nothing. What a source held back is not marked late, and may be as old: it moves nothing either where the
@@ -6,23 +6,19 @@
 //!
 //! A refresh says that a tag still is there; it moves the answer (and is told, so that history explains the
 //! answer) only when something else had moved it away and the tag goes on being heard for longer than reads may
-//! straggle. A fix does not take an asset out of a zone where it is being heard.
+//! straggle.
 
 use smallvec::SmallVec;
 
 use super::Tracker;
 use super::assets::{AssetRow, Lately, Passed, Present};
 use super::cause::Cause;
-use super::custody::Stays;
-use super::vehicles::{Answer, Fixed};
+use super::vehicles::Answer;
 use crate::domain::epc::Epc;
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, SiteId, ZoneId};
-use crate::domain::motion::{Motion, MotionChange};
-use crate::domain::readiness::Battery;
-use crate::domain::readings::Fix;
+use crate::domain::ids::{AssetId, ReadPointId, SiteId, ZoneId};
 use crate::domain::register::Carrier;
-use crate::domain::sightings::{Direction, FenceChange, Passage, PresenceChange, Weighed};
+use crate::domain::sightings::{Direction, Passage, PresenceChange, Weighed};
 use crate::domain::state::{Location, SensedBy};
 use crate::domain::time::Timestamp;
 
@@ -40,14 +36,6 @@ impl Heard {
     fn ears(&self) -> &[ReadPointId] {
         if self.ears.is_empty() { std::slice::from_ref(&self.read_point) } else { &self.ears }
     }
-}
-
-/// What cleaning says of a fence.
-pub(super) struct FenceVisit {
-    pub fence: FenceId,
-    pub change: FenceChange,
-    pub fix: Fix,
-    pub inferred: bool,
 }
 
 impl Tracker {
@@ -148,65 +136,6 @@ impl Tracker {
         }
     }
 
-    pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
-        self.ignition_told(&fix, cause);
-        let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
-        let site = self.site_of_tracked(asset.as_ref(), cause);
-        let position = fix.position;
-        let parts: [&[u8]; 4] = [
-            fix.device.as_str().as_bytes(),
-            &fix.digest.bytes(),
-            &position.lat.to_bits().to_be_bytes(),
-            &position.lon.to_bits().to_be_bytes(),
-        ];
-        let subject = tracked(asset.as_ref(), &fix.device);
-        out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
-        if let Some(asset) = asset.filter(|_| !cause.late) {
-            self.tracked_at(&asset, &fix, cause, out);
-        }
-    }
-
-    /// It set out or came to rest. Where it is now, its fixes say.
-    pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
-        self.motion_told(&device, motion.change);
-        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
-        if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
-            self.set_out(asset, motion.left_by, cause, out);
-        }
-        let site = self.site_of_tracked(asset.as_ref(), cause);
-        let subject = tracked(asset.as_ref(), &device);
-        let name = device.clone();
-        let parts: [&[u8]; 2] = [name.as_str().as_bytes(), &[motion.change as u8]];
-        out.push(cause.event(site, subject, EventBody::Motion { device, motion }, &parts));
-    }
-
-    pub(super) fn fence(&mut self, device: DeviceId, visit: FenceVisit, cause: &Cause, out: &mut Vec<Event>) {
-        let FenceVisit { fence, change, fix, inferred } = visit;
-        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
-        let site =
-            self.topology.fence_site(&fence).cloned().or_else(|| self.site_of_tracked(asset.as_ref(), cause));
-        let parts: [&[u8]; 4] =
-            [device.as_str().as_bytes(), fence.as_str().as_bytes(), &[change as u8], &fix.digest.bytes()];
-        let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone(), inferred };
-        out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
-        // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
-        let places = !cause.late && !inferred && change != FenceChange::Dwelt;
-        let Some(asset) = asset.filter(|_| places) else { return };
-        self.crosses_bay(&asset, &fence, change, cause, out);
-        let fences = &mut self.assets.change(&asset).current.fences;
-        fences.retain(|inside| *inside != fence);
-        match change {
-            FenceChange::Entered => fences.push(fence.clone()),
-            _ => self.set_out(&asset, None, cause, out),
-        }
-        self.tracked_at(&asset, &fix, cause, out);
-        self.moved(&asset, cause, out);
-        if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
-            let how = format!("sensed entering {fence}");
-            self.heard_in(&asset, &zone, Stays::default(), &how, cause, out);
-        }
-    }
-
     fn tell_presence(&self, subject: Subject, heard: &Heard, cause: &Cause, out: &mut Vec<Event>) {
         let Heard { epc, read_point, change, beside, weighed, .. } = heard;
         let zone = self.topology.presence(read_point).map(|point| point.zone.clone());
@@ -279,7 +208,7 @@ impl Tracker {
 
     /// Whether evidence of `at` may move the answer: nothing newer placed it, and nothing confirms the answer
     /// that is newer by more than reads may straggle.
-    fn may_place(&self, asset: &AssetId, at: Timestamp) -> bool {
+    pub(super) fn may_place(&self, asset: &AssetId, at: Timestamp) -> bool {
         let Some(row) = self.assets.get(asset) else { return true };
         let confirmed = |lately: &Lately| {
             let point = self.topology.presence(self.topology.whole(&lately.read_point));
@@ -289,7 +218,7 @@ impl Tracker {
     }
 
     /// Whether a tag of it is in presence in the zone that the answer names, at a read point that hears.
-    fn is_heard_there(&self, row: &AssetRow) -> bool {
+    pub(super) fn is_heard_there(&self, row: &AssetRow) -> bool {
         let Location::Zone(zone) = &row.current.location else { return false };
         row.memory.present.iter().any(|present| {
             let point = self.topology.presence(&present.read_point);
@@ -380,89 +309,6 @@ impl Tracker {
         }
     }
 
-    /// A fix of its tracker, or one by which a fence was crossed, which comes after newer ones.
-    fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
-        let at = cause.observed_at;
-        let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().copied());
-        let newest = newest.filter(|fixed| fixed.at > at);
-        self.forget_fences_of_another(asset, &fix.device, at);
-        let (location, mut reason) = self.where_tracked(asset, fix, newest);
-        let outside = self.outside_its_vehicle(asset, fix, at);
-        let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
-        let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
-        let may_place = self.may_place(asset, at);
-        if let Some((vehicle, m)) = outside {
-            reason.push_str(&format!(", {:.1} km from {vehicle}", m / 1000.0));
-        }
-        let row = self.assets.change(asset);
-        row.sense(at, SensedBy::Tracker(fix.device.clone()));
-        if newest.is_none() {
-            row.memory.fixed =
-                Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at }));
-            let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
-            row.current.battery = battery.map(Box::new).or(row.current.battery.take());
-        }
-        // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
-        // more, is the same answer, said better.
-        let by_newest = newest.is_some_and(|fixed| row.memory.placed_at == Some(fixed.at));
-        let is_said_better = match (&row.current.location, &location) {
-            (Location::At(_), Location::Zone(_)) => true,
-            (Location::Zone(_), Location::At(_) | Location::Zone(_)) => by_newest,
-            _ => false,
-        };
-        if !heard && !in_its_vehicle && (may_place || is_said_better) {
-            let placed_at = row.memory.placed_at.map_or(at, |placed| placed.max(at));
-            let zones = (&row.current.location, &location);
-            let was_known = *zones.0 != Location::Unknown;
-            let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
-            let answer = Answer { location, at: placed_at, reason: reason.into(), confidence: None };
-            self.place(asset, answer, cause, out);
-            self.note_leaving(asset);
-            if relocated {
-                self.relocated(asset, was_known, cause, out);
-            }
-        }
-        if newest.is_none() && fix.battery_percent.is_some() {
-            self.review_battery(&fix.device, cause, out);
-        }
-        self.drove(asset, fix, cause, out);
-        self.sensed(asset, &[], cause, out);
-    }
-
-    /// Nobody will say that it left a fence that there is none any more.
-    pub(super) fn forget_fences(&mut self) {
-        let is_gone = |fence: &FenceId| !self.topology.has_fence(fence);
-        for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
-            let topology = &self.topology;
-            self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
-        }
-    }
-
-    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
-    fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
-        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
-        let was_by = row.current.last_sensed.as_ref().map(|last| &last.by);
-        if let Some(SensedBy::Tracker(other)) = was_by
-            && other != device
-            && self.register.asset_of_tracker(other, at) != Some(asset)
-        {
-            self.assets.change(asset).current.fences.retain(|_| false);
-        }
-    }
-
-    /// Where its newest fix puts it, by the fences that it is known to be in, and why.
-    fn where_tracked(&self, asset: &AssetId, fix: &Fix, newest: Option<Fixed>) -> (Location, String) {
-        let fences = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
-        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
-        match fenced {
-            Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
-            None => {
-                let position = newest.map_or(fix.position, |fixed| fixed.position);
-                (Location::At(position), format!("fix of {}", fix.device))
-            }
-        }
-    }
-
     /// It is somewhere else than it was. `moved`: it was somewhere; found for the first time, it need not have moved.
     pub(super) fn relocated(&mut self, asset: &AssetId, moved: bool, cause: &Cause, out: &mut Vec<Event>) {
         if moved {
@@ -489,11 +335,6 @@ impl Tracker {
         };
         of_zone.or_else(of_source).cloned()
     }
-
-    fn site_of_tracked(&self, asset: Option<&AssetId>, cause: &Cause) -> Option<SiteId> {
-        let home = asset.and_then(|asset| self.register.home_site(asset));
-        home.or_else(|| self.topology.site_of_source(&cause.source)).cloned()
-    }
 }
 
 /// Why it is here rather than there, both hearing it.
@@ -512,8 +353,4 @@ fn subject_of(carrier: &Carrier, epc: Epc) -> Subject {
         Carrier::Person(person) => Subject::Person(person.clone()),
         Carrier::Zone(_) => Subject::Tag(epc),
     }
-}
-
-fn tracked(asset: Option<&AssetId>, device: &DeviceId) -> Subject {
-    asset.cloned().map_or_else(|| Subject::Device(device.clone()), Subject::Asset)
 }

@@ -62,6 +62,7 @@ mod silence;
 mod suspicion;
 mod table;
 mod topology;
+mod tracked;
 mod tracker_health;
 mod trouble;
 mod vehicles;
@@ -94,7 +95,8 @@ pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
 
 use cause::Cause;
-use location::{FenceVisit, Heard};
+use location::Heard;
+use tracked::FenceVisit;
 
 use crate::config::Rules;
 use crate::domain::alerts::{AlertKey, Rule, Severity};

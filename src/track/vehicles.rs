@@ -20,7 +20,7 @@ use super::import::{conflict, invalid};
 use crate::domain::commands::Refused;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::geodesy::Position;
-use crate::domain::ids::{AssetId, ReadPointId, ZoneId};
+use crate::domain::ids::{AssetId, DeviceId, ReadPointId, ZoneId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::Direction;
 use crate::domain::state::Location;
@@ -38,12 +38,15 @@ const FAST_MPS: f64 = 40.0;
 const COMPARED: Duration = Duration::from_secs(300);
 
 /// Where its tracker was last.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fixed {
     pub position: Position,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_m: Option<f64>,
     pub at: Timestamp,
+    /// Not in rows of the first builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DeviceId>,
 }
 
 pub(super) fn apart(one: Timestamp, other: Timestamp) -> Duration {
@@ -220,7 +223,7 @@ impl Tracker {
     ) -> Option<(AssetId, f64)> {
         let vehicle = self.vehicle_of(asset)?;
         // A cage in a truck has no tracker; the truck does.
-        let fixed = |vehicle: &AssetId| self.assets.get(vehicle)?.memory.fixed.as_deref().copied();
+        let fixed = |vehicle: &AssetId| self.assets.get(vehicle)?.memory.fixed.as_deref();
         let fixed = std::iter::once(vehicle).chain(self.vehicles_of(vehicle)).find_map(fixed)?;
         let between = apart(fixed.at, at);
         let unsure = fixed.accuracy_m.unwrap_or(0.0) + fix.accuracy_m.unwrap_or(0.0);

@@ -1,6 +1,7 @@
 use super::world::*;
 use crate::config::Rules;
 use crate::domain::events::{Event, EventBody};
+use crate::domain::ids::FenceId;
 use crate::domain::register::{Record, TrackerAttachment};
 use crate::domain::sightings::{Direction, FenceChange, PresenceChange, Seen, Weighed};
 use crate::domain::state::Location;
@@ -201,21 +202,34 @@ fn a_fence_that_was_taken_out_meanwhile_holds_nothing_when_it_is_back() {
 
 #[test]
 fn another_tracker_was_not_where_the_one_before_it_was() {
-    let mut world = World::stocked(1, "tool");
     let on = |device: &str| TrackerAttachment::on_asset(device.into(), "T1");
-    world.import(vec![Record::Tracker(on("van/1")), Record::Tracker(on("van/2"))]).unwrap();
-    world.fence("van/1", "hq-yard", FenceChange::Entered);
-    world.at = 10;
-    world.fix("van/2");
-    assert_eq!(world.current("T1").location, zone("yard"), "both are on it");
-    world.at = 20;
-    world.fix("van/1");
-    let until = TrackerAttachment { to: Some(t(25)), ..on("van/1") };
-    world.import(vec![Record::Tracker(until)]).unwrap();
-    world.at = 30;
-    world.fix("van/2");
-    let current = world.current("T1");
-    assert!(matches!(current.location, Location::At(_)) && current.fences.is_empty(), "{current:?}");
+    // Also where its tag was read meanwhile; and what the other says at once of a fence stays.
+    for (is_read, tells_of_a_fence) in [(false, false), (true, false), (false, true)] {
+        let mut world = World::stocked(1, "tool");
+        world.import(vec![Record::Tracker(on("van/1")), Record::Tracker(on("van/2"))]).unwrap();
+        world.fix("van/1");
+        world.fence("van/1", "hq-yard", FenceChange::Entered);
+        let until = TrackerAttachment { to: Some(t(25)), ..on("van/1") };
+        world.at = 10;
+        world.fix("van/2");
+        assert_eq!(world.current("T1").location, zone("yard"), "both are on it");
+        world.at = 20;
+        world.fix("van/1");
+        world.import(vec![Record::Tracker(until)]).unwrap();
+        if is_read {
+            world.arrive(1, "CRIB");
+        }
+        world.at = 30;
+        if tells_of_a_fence {
+            world.fence("van/2", "depot", FenceChange::Entered);
+        } else {
+            world.fix("van/2");
+        }
+        let current = world.current("T1");
+        let fences: &[FenceId] = if tells_of_a_fence { &["depot".into()] } else { &[] };
+        assert_eq!(current.fences, fences);
+        assert_eq!(matches!(current.location, Location::At(_)), !is_read, "{current:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! Where its tracker says it is: fixes, trips and visits to fences → location events, and the one current answer.
+//!
+//! A fix does not take an asset out of a zone where it is being heard. A fence that it is in and that has a zone puts it
+//! there; what of fences nobody will say any more (they are gone, or their tracker is on something else) is forgotten.
+
+use super::Tracker;
+use super::cause::Cause;
+use super::custody::Stays;
+use super::vehicles::{Answer, Fixed};
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::few::Few;
+use crate::domain::ids::{AssetId, DeviceId, FenceId, SiteId};
+use crate::domain::motion::{Motion, MotionChange};
+use crate::domain::readiness::Battery;
+use crate::domain::readings::Fix;
+use crate::domain::sightings::FenceChange;
+use crate::domain::state::{Location, SensedBy};
+use crate::domain::time::Timestamp;
+
+/// What cleaning says of a fence.
+pub(super) struct FenceVisit {
+    pub fence: FenceId,
+    pub change: FenceChange,
+    pub fix: Fix,
+    pub inferred: bool,
+}
+
+impl Tracker {
+    pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
+        self.ignition_told(&fix, cause);
+        let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
+        let site = self.site_of_tracked(asset.as_ref(), cause);
+        let position = fix.position;
+        let parts: [&[u8]; 4] = [
+            fix.device.as_str().as_bytes(),
+            &fix.digest.bytes(),
+            &position.lat.to_bits().to_be_bytes(),
+            &position.lon.to_bits().to_be_bytes(),
+        ];
+        let subject = tracked(asset.as_ref(), &fix.device);
+        out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
+        if let Some(asset) = asset.filter(|_| !cause.late) {
+            self.forget_fences_of_another(&asset, &fix.device, cause.observed_at);
+            self.tracked_at(&asset, &fix, cause, out);
+        }
+    }
+
+    /// It set out or came to rest. Where it is now, its fixes say.
+    pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
+        self.motion_told(&device, motion.change);
+        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
+        if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
+            self.set_out(asset, motion.left_by, cause, out);
+        }
+        let site = self.site_of_tracked(asset.as_ref(), cause);
+        let subject = tracked(asset.as_ref(), &device);
+        let name = device.clone();
+        let parts: [&[u8]; 2] = [name.as_str().as_bytes(), &[motion.change as u8]];
+        out.push(cause.event(site, subject, EventBody::Motion { device, motion }, &parts));
+    }
+
+    pub(super) fn fence(&mut self, device: DeviceId, visit: FenceVisit, cause: &Cause, out: &mut Vec<Event>) {
+        let FenceVisit { fence, change, fix, inferred } = visit;
+        let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
+        let site =
+            self.topology.fence_site(&fence).cloned().or_else(|| self.site_of_tracked(asset.as_ref(), cause));
+        let parts: [&[u8]; 4] =
+            [device.as_str().as_bytes(), fence.as_str().as_bytes(), &[change as u8], &fix.digest.bytes()];
+        let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone(), inferred };
+        out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
+        // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
+        let places = !cause.late && !inferred && change != FenceChange::Dwelt;
+        let Some(asset) = asset.filter(|_| places) else { return };
+        self.forget_fences_of_another(&asset, &device, cause.observed_at);
+        self.crosses_bay(&asset, &fence, change, cause, out);
+        let fences = &mut self.assets.change(&asset).current.fences;
+        fences.retain(|inside| *inside != fence);
+        match change {
+            FenceChange::Entered => fences.push(fence.clone()),
+            _ => self.set_out(&asset, None, cause, out),
+        }
+        self.tracked_at(&asset, &fix, cause, out);
+        self.moved(&asset, cause, out);
+        if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
+            let how = format!("sensed entering {fence}");
+            self.heard_in(&asset, &zone, Stays::default(), &how, cause, out);
+        }
+    }
+
+    /// A fix of its tracker, or one by which a fence was crossed, which comes after newer ones.
+    fn tracked_at(&mut self, asset: &AssetId, fix: &Fix, cause: &Cause, out: &mut Vec<Event>) {
+        let at = cause.observed_at;
+        let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().cloned());
+        let newest = newest.filter(|fixed| fixed.at > at);
+        let (location, mut reason) = self.where_tracked(asset, fix, newest.as_ref());
+        let outside = self.outside_its_vehicle(asset, fix, at);
+        let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
+        let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
+        let may_place = self.may_place(asset, at);
+        if let Some((vehicle, m)) = outside {
+            reason.push_str(&format!(", {:.1} km from {vehicle}", m / 1000.0));
+        }
+        let row = self.assets.change(asset);
+        row.sense(at, SensedBy::Tracker(fix.device.clone()));
+        if newest.is_none() {
+            let by = Some(fix.device.clone());
+            row.memory.fixed =
+                Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at, by }));
+            let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
+            row.current.battery = battery.map(Box::new).or(row.current.battery.take());
+        }
+        // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
+        // more, is the same answer, said better.
+        let by_newest = newest.as_ref().is_some_and(|fixed| row.memory.placed_at == Some(fixed.at));
+        let is_said_better = match (&row.current.location, &location) {
+            (Location::At(_), Location::Zone(_)) => true,
+            (Location::Zone(_), Location::At(_) | Location::Zone(_)) => by_newest,
+            _ => false,
+        };
+        if !heard && !in_its_vehicle && (may_place || is_said_better) {
+            let placed_at = row.memory.placed_at.map_or(at, |placed| placed.max(at));
+            let zones = (&row.current.location, &location);
+            let was_known = *zones.0 != Location::Unknown;
+            let relocated = zones.0 != zones.1 && !matches!(zones, (Location::At(_), Location::At(_)));
+            let answer = Answer { location, at: placed_at, reason: reason.into(), confidence: None };
+            self.place(asset, answer, cause, out);
+            self.note_leaving(asset);
+            if relocated {
+                self.relocated(asset, was_known, cause, out);
+            }
+        }
+        if newest.is_none() && fix.battery_percent.is_some() {
+            self.review_battery(&fix.device, cause, out);
+        }
+        self.drove(asset, fix, cause, out);
+        self.sensed(asset, &[], cause, out);
+    }
+
+    /// Nobody will say that it left a fence that there is none any more.
+    pub(super) fn forget_fences(&mut self) {
+        let is_gone = |fence: &FenceId| !self.topology.has_fence(fence);
+        for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
+            let topology = &self.topology;
+            self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
+        }
+    }
+
+    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
+    fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
+        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
+        let was_by = row.memory.fixed.as_ref().and_then(|fixed| fixed.by.as_ref()).filter(|by| *by != device);
+        if was_by.is_some_and(|by| self.register.asset_of_tracker(by, at) != Some(asset)) {
+            self.assets.change(asset).current.fences = Few::default();
+        }
+    }
+
+    /// Where its newest fix puts it, by the fences that it is known to be in, and why.
+    fn where_tracked(&self, asset: &AssetId, fix: &Fix, newest: Option<&Fixed>) -> (Location, String) {
+        let fences = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
+        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
+        match fenced {
+            Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
+            None => {
+                let position = newest.map_or(fix.position, |fixed| fixed.position);
+                (Location::At(position), format!("fix of {}", fix.device))
+            }
+        }
+    }
+
+    fn site_of_tracked(&self, asset: Option<&AssetId>, cause: &Cause) -> Option<SiteId> {
+        let home = asset.and_then(|asset| self.register.home_site(asset));
+        home.or_else(|| self.topology.site_of_source(&cause.source)).cloned()
+    }
+}
+
+fn tracked(asset: Option<&AssetId>, device: &DeviceId) -> Subject {
+    asset.cloned().map_or_else(|| Subject::Device(device.clone()), Subject::Asset)
+}
