@@ -1,59 +1,19 @@
-//! Straight edges on a plane of degrees, kept in rows by latitude, so that what is asked of a few of them does not
-//! cost all of them.
+//! Straight edges on a plane of degrees.
 
 use super::ShapeError;
-use crate::domain::geodesy::{EARTH_RADIUS_M, Position, short_way};
+use super::plane::{Flat, Rect, scale_at};
+use super::tree::{Placed, Tree, around};
+use crate::domain::geodesy::{Position, short_way};
 
-pub(super) const METRES_PER_DEGREE: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0;
-/// Edges in a row, on average, where there are many; and rows at most.
-const EDGES_A_ROW: usize = 4;
-const MOST_ROWS: usize = 2048;
-
-/// Degrees east (it may be beyond 180) and north.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Flat {
-    pub x: f64,
-    pub y: f64,
-}
+/// Distances to edges and to the boxes around them are rounded by less than this, even half round the Earth.
+const ROUNDING_M: f64 = 1e-6;
 
 pub(super) type Edge = [Flat; 2];
 
-/// A part of the plane.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Rect {
-    pub south: f64,
-    pub north: f64,
-    pub west: f64,
-    pub east: f64,
-}
-
-impl Rect {
-    pub fn around(at: Flat, half_x: f64, half_y: f64) -> Self {
-        Self { south: at.y - half_y, north: at.y + half_y, west: at.x - half_x, east: at.x + half_x }
-    }
-
-    pub fn centre(&self) -> Flat {
-        Flat { x: f64::midpoint(self.west, self.east), y: f64::midpoint(self.south, self.north) }
-    }
-
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.south <= other.north
-            && other.south <= self.north
-            && self.west <= other.east
-            && other.west <= self.east
-    }
-
-    /// Larger by so many metres on each side, and rather more.
-    pub fn grown(&self, metres: f64) -> Self {
-        let by_lat = metres / METRES_PER_DEGREE * 1.01;
-        let furthest = self.south.abs().max(self.north.abs()) + by_lat;
-        let by_lon = if furthest >= 89.9 { 180.0 } else { by_lat / furthest.to_radians().cos() };
-        Self {
-            south: self.south - by_lat,
-            north: self.north + by_lat,
-            west: self.west - by_lon,
-            east: self.east + by_lon,
-        }
+impl Placed for Edge {
+    fn bounds(&self) -> Rect {
+        let [a, b] = self;
+        Rect { south: a.y.min(b.y), north: a.y.max(b.y), west: a.x.min(b.x), east: a.x.max(b.x) }
     }
 }
 
@@ -86,8 +46,8 @@ pub(super) fn ring(positions: &[Position], reference: f64) -> Result<Vec<Edge>, 
 
 /// Square metres within a ring, and metres around it.
 pub(super) fn size_m(ring: &[Edge]) -> (f64, f64) {
-    let middle = bounds(ring).centre();
-    let scale = [METRES_PER_DEGREE * middle.y.to_radians().cos(), METRES_PER_DEGREE];
+    let middle = around(ring).centre();
+    let scale = scale_at(middle.y);
     let twice: f64 = ring
         .iter()
         .map(|[a, b]| (a.x - middle.x) * (b.y - middle.y) - (b.x - middle.x) * (a.y - middle.y))
@@ -139,116 +99,74 @@ pub(super) fn without_seams(edges: Vec<Edge>) -> Vec<Edge> {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Edges {
-    edges: Vec<Edge>,
-    bounds: Rect,
-    row_height: f64,
-    /// Where each row begins in `in_rows`, and after the last one where it ends.
-    starts: Vec<u32>,
-    in_rows: Vec<u32>,
+pub(super) struct Edges(Tree<Edge>);
+
+impl Placed for Edges {
+    fn bounds(&self) -> Rect {
+        self.0.bounds()
+    }
 }
 
 impl Edges {
     pub fn new(edges: Vec<Edge>) -> Self {
-        let bounds = bounds(&edges);
-        let count = (edges.len() / EDGES_A_ROW).clamp(1, MOST_ROWS);
-        let row_height = ((bounds.north - bounds.south) / count as f64).max(1e-9);
-        let mut edges =
-            Self { edges, bounds, row_height, starts: Vec::with_capacity(count + 1), in_rows: Vec::new() };
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); count];
-        for (number, [a, b]) in (0..).zip(&edges.edges) {
-            let (first, last) = (edges.row(a.y.min(b.y), count), edges.row(a.y.max(b.y), count));
-            rows[first..=last].iter_mut().for_each(|row| row.push(number));
-        }
-        for row in rows {
-            edges.starts.push(edges.in_rows.len() as u32);
-            edges.in_rows.extend(row);
-        }
-        edges.starts.push(edges.in_rows.len() as u32);
-        edges
+        Self(Tree::new(edges))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.edges.is_empty()
+        self.len() == 0
     }
 
     pub fn len(&self) -> usize {
-        self.edges.len()
+        self.0.all().len()
     }
 
-    pub fn bounds(&self) -> Rect {
-        self.bounds
-    }
-
-    fn row(&self, y: f64, count: usize) -> usize {
-        (((y - self.bounds.south) / self.row_height).max(0.0) as usize).min(count - 1)
-    }
-
-    /// Edges that may come as far south or north, some of them more than once.
-    fn between(&self, south: f64, north: f64) -> impl Iterator<Item = &Edge> {
-        let count = self.starts.len() - 1;
-        let is_outside = south > self.bounds.north || north < self.bounds.south;
-        let (first, last) = (self.row(south, count), self.row(north, count));
-        let span = if is_outside { 0..0 } else { self.starts[first]..self.starts[last + 1] };
-        self.in_rows[span.start as usize..span.end as usize].iter().map(|edge| &self.edges[*edge as usize])
-    }
-
-    /// Whether a ray from there crosses an odd number of edges.
+    /// Whether a ray from there to the east crosses an odd number of edges.
     pub fn encloses(&self, at: Flat) -> bool {
-        let mut inside = false;
-        for [a, b] in self.between(at.y, at.y) {
-            if (a.y > at.y) != (b.y > at.y) && at.x < a.x + (at.y - a.y) / (b.y - a.y) * (b.x - a.x) {
-                inside = !inside;
-            }
-        }
-        inside
+        self.east_of(at).filter(|edge| crosses(edge, at.y).is_some_and(|x| at.x < x)).count() % 2 == 1
+    }
+
+    /// Edges that a ray to the east may cross, and some more.
+    pub fn east_of(&self, at: Flat) -> impl Iterator<Item = &Edge> {
+        self.0.find(move |part| part.south <= at.y && at.y <= part.north && at.x <= part.east)
     }
 
     /// The longitudes at which edges cross a latitude, from west to east: from each other one to the next is inside.
     pub fn crossings(&self, y: f64) -> Vec<f64> {
-        let edges = self.between(y, y).filter(|[a, b]| (a.y > y) != (b.y > y));
-        let mut crossings: Vec<f64> =
-            edges.map(|[a, b]| a.x + (y - a.y) / (b.y - a.y) * (b.x - a.x)).collect();
+        let edges = self.0.find(move |part| part.south <= y && y <= part.north);
+        let mut crossings: Vec<f64> = edges.filter_map(|edge| crosses(edge, y)).collect();
         crossings.sort_by(f64::total_cmp);
         crossings
     }
 
     /// Metres to the nearest edge; no edge within `reach_m`: infinite, or what was met on the way.
     pub fn distance_m(&self, at: Flat, reach_m: f64) -> f64 {
-        let reach = (reach_m / METRES_PER_DEGREE).min(360.0);
-        let scale = [METRES_PER_DEGREE * at.y.to_radians().cos(), METRES_PER_DEGREE];
-        let near = self.between(at.y - reach, at.y + reach);
-        near.map(|edge| to_edge(at, edge, scale)).fold(f64::INFINITY, f64::min)
+        let scale = scale_at(at.y);
+        let to_box = |part: &Rect| part.distance_m(at, scale) - ROUNDING_M;
+        let nearest = self.0.nearest(reach_m, to_box, |edge| to_edge(at, edge, scale));
+        nearest.map_or(f64::INFINITY, |(distance, _)| distance)
     }
 
     /// Whether any edge comes into a part of the plane.
     pub fn cross(&self, part: &Rect) -> bool {
-        self.between(part.south, part.north).any(|edge| enters(edge, part))
+        self.0.within(*part).any(|edge| enters(edge, part))
     }
 
     /// Where two edges cross that do not merely touch.
     pub fn self_crossing(&self) -> Option<Flat> {
-        self.starts.windows(2).find_map(|span| {
-            let row = &self.in_rows[span[0] as usize..span[1] as usize];
-            (0..row.len()).find_map(|first| {
-                let edge = &self.edges[row[first] as usize];
-                row[first + 1..].iter().find_map(|other| crossing(edge, &self.edges[*other as usize]))
-            })
-        })
+        self.0
+            .all()
+            .iter()
+            .find_map(|edge| self.0.within(edge.bounds()).find_map(|other| crossing(edge, other)))
     }
 }
 
-fn bounds(edges: &[Edge]) -> Rect {
-    let none = Rect { south: f64::MAX, north: f64::MIN, west: f64::MAX, east: f64::MIN };
-    edges.iter().flatten().fold(none, |so_far, at| Rect {
-        south: so_far.south.min(at.y),
-        north: so_far.north.max(at.y),
-        west: so_far.west.min(at.x),
-        east: so_far.east.max(at.x),
-    })
+/// The longitude at which an edge crosses a latitude, its lower end being on it and its upper one not.
+fn crosses([a, b]: &Edge, y: f64) -> Option<f64> {
+    ((a.y > y) != (b.y > y)).then(|| a.x + (y - a.y) / (b.y - a.y) * (b.x - a.x))
 }
 
-fn to_edge(at: Flat, [a, b]: &Edge, scale: [f64; 2]) -> f64 {
+/// Metres from a place to an edge, on a plane of so many metres a degree.
+pub(super) fn to_edge(at: Flat, [a, b]: &Edge, scale: [f64; 2]) -> f64 {
     let (ax, ay) = ((a.x - at.x) * scale[0], (a.y - at.y) * scale[1]);
     let (bx, by) = ((b.x - at.x) * scale[0], (b.y - at.y) * scale[1]);
     let (dx, dy) = (bx - ax, by - ay);
@@ -258,7 +176,7 @@ fn to_edge(at: Flat, [a, b]: &Edge, scale: [f64; 2]) -> f64 {
 }
 
 /// Clips an edge by the four sides (Liang and Barsky); what is left of it lies in the part.
-fn enters([a, b]: &Edge, part: &Rect) -> bool {
+pub(super) fn enters([a, b]: &Edge, part: &Rect) -> bool {
     let (dx, dy) = (b.x - a.x, b.y - a.y);
     let (mut from, mut to) = (0.0_f64, 1.0_f64);
     let sides =
@@ -280,7 +198,7 @@ fn enters([a, b]: &Edge, part: &Rect) -> bool {
     from <= to
 }
 
-fn crossing(one: &Edge, other: &Edge) -> Option<Flat> {
+pub(super) fn crossing(one: &Edge, other: &Edge) -> Option<Flat> {
     let side = |[a, b]: &Edge, at: &Flat| (b.x - a.x) * (at.y - a.y) - (b.y - a.y) * (at.x - a.x);
     let (a, b) = (side(one, &other[0]), side(one, &other[1]));
     let (c, d) = (side(other, &one[0]), side(other, &one[1]));

@@ -7,17 +7,20 @@
 
 mod crossing;
 mod edges;
+mod overlap;
+mod plane;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use super::geodesy::{Position, short_way};
 pub use crossing::Crossing;
-use edges::{Edges, Flat, METRES_PER_DEGREE, Rect};
+use edges::Edges;
+use plane::{Flat, METRES_PER_DEGREE, Rect};
+use tree::Placed;
 
 /// More than this in one area is refused: nobody drew it by hand, and each fix near its edge looks at some of them.
 pub const MOST_POSITIONS: usize = 20_000;
-/// Polygons that are drawn along one another's edges overlap by no more than this, some 11 cm.
-const TOUCHING_DEG: f64 = 1e-6;
 /// Nearer to a pole than this nothing is said in degrees of longitude.
 const POLAR_DEG: f64 = 89.0;
 
@@ -85,25 +88,19 @@ impl Shape {
         let rings = || polygons.iter().flatten();
         within_limits(rings().map(Vec::len).sum(), rings().flatten())?;
         let reference = rings().flatten().next().map_or(0.0, |first| first.lon);
-        let mut all = Vec::new();
+        let (mut all, mut each) = (Vec::new(), Vec::with_capacity(polygons.len()));
         let (mut area, mut length) = (0.0, 0.0);
-        let (mut each, mut holed) = (Vec::with_capacity(polygons.len()), Vec::new());
         for polygon in polygons {
-            let begins = all.len();
-            let (mut outer, mut holes): (Option<Edges>, _) = (None, Vec::new());
+            let mut rings = Vec::with_capacity(polygon.len());
             for ring in polygon {
                 let edges = edges::ring(ring, reference)?;
                 let (holds, around) = edges::size_m(&edges);
-                area += if outer.is_none() { holds } else { -holds };
+                area += if rings.is_empty() { holds } else { -holds };
                 length += around;
-                match &outer {
-                    Some(_) => holes.push(edges.clone()),
-                    None => outer = Some(Edges::new(edges.clone())),
-                }
-                all.extend(edges);
+                all.extend_from_slice(&edges);
+                rings.push(edges);
             }
-            holed.extend(outer.map(|outer| (outer, holes)));
-            each.push(all[begins..].to_vec());
+            each.push(rings);
         }
         let edges = Edges::new(edges::without_seams(all));
         if edges.is_empty() {
@@ -112,10 +109,8 @@ impl Shape {
         if let Some(at) = edges.self_crossing() {
             return Err(ShapeError::SelfCrossing { lat: at.y, lon: short_way(at.x) });
         }
-        holed.into_iter().try_for_each(|(outer, holes)| check_holes(&outer, holes))?;
-        if let Some((lat, lon)) = shared(each) {
-            return Err(ShapeError::Overlap { lat, lon });
-        }
+        each.iter().try_for_each(|rings| overlap::check_holes(rings))?;
+        overlap::check_apart(&each)?;
         let bounds = edges.bounds();
         let mut shape = Self { form: Form::Polygon(edges), bounds, depth_m: 0.0 };
         // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
@@ -220,7 +215,9 @@ impl Shape {
                     }
                 }
             }
-            area = Rect::around(best.1, width / f64::from(STEPS), height / f64::from(STEPS));
+            let (half_x, half_y) = (width / f64::from(STEPS), height / f64::from(STEPS));
+            let Flat { x, y } = best.1;
+            area = Rect { south: y - half_y, north: y + half_y, west: x - half_x, east: x + half_x };
         }
         best.0
     }
@@ -231,47 +228,4 @@ fn within_limits<'a>(count: usize, mut all: impl Iterator<Item = &'a Position>) 
         return Err(ShapeError::TooMany(count));
     }
     if all.any(|at| at.lat.abs() > POLAR_DEG) { Err(ShapeError::AtPole) } else { Ok(()) }
-}
-
-/// Of polygons whose edges do not cross, one may still lie within another (as an island in a hole of it may, which is
-/// outside of it): what is inside of both would count as outside. So it is with holes, or with one that is there twice.
-/// Latitude and longitude of a place in both of two.
-fn shared(polygons: Vec<Vec<edges::Edge>>) -> Option<(f64, f64)> {
-    let polygons: Vec<Edges> =
-        polygons.into_iter().filter(|edges| !edges.is_empty()).map(Edges::new).collect();
-    for (nth, one) in polygons.iter().enumerate() {
-        let around = one.bounds();
-        let near = polygons[nth + 1..].iter().filter(|other| other.bounds().overlaps(&around));
-        for other in near {
-            let shared = [around.centre().y, other.bounds().centre().y]
-                .into_iter()
-                .find_map(|y| Some((y, inside_both(&one.crossings(y), &other.crossings(y))?)));
-            if let Some((lat, x)) = shared {
-                return Some((lat, short_way(x)));
-            }
-        }
-    }
-    None
-}
-
-/// A place within one of the intervals of each.
-fn inside_both(one: &[f64], other: &[f64]) -> Option<f64> {
-    let pairs = |all: &[f64]| all.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>();
-    let others = pairs(other);
-    pairs(one).into_iter().find_map(|(west, east)| {
-        let both = others.iter().map(|(from, to)| (from.max(west), to.min(east)));
-        both.into_iter()
-            .find(|(west, east)| east - west > TOUCHING_DEG)
-            .map(|(west, east)| f64::midpoint(west, east))
-    })
-}
-
-/// Holes whose edges cross none. On the outer ring is inside of it: a hole may touch it.
-fn check_holes(outer: &Edges, holes: Vec<Vec<edges::Edge>>) -> Result<(), ShapeError> {
-    let middle = |[a, b]: &edges::Edge| Flat { x: f64::midpoint(a.x, b.x), y: f64::midpoint(a.y, b.y) };
-    let mut places = holes.iter().flatten().flat_map(|edge| [edge[0], middle(edge)]);
-    if let Some(at) = places.find(|at| !outer.encloses(*at) && outer.distance_m(*at, 1.0) >= 0.5) {
-        return Err(ShapeError::HoleOutside { lat: at.y, lon: short_way(at.x) });
-    }
-    shared(holes).map_or(Ok(()), |(lat, lon)| Err(ShapeError::HolesOverlap { lat, lon }))
 }

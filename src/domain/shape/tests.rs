@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::geodesy::Path;
 
+mod found;
+
 fn at(lat: f64, lon: f64) -> Position {
     Position { lat, lon: short_way(lon) }
 }
@@ -267,6 +269,13 @@ fn a_polygon_within_another_is_refused_and_an_island_in_a_hole_is_not() {
     }
     let beside = square(0.0, 0.5, 1.0);
     assert!(matches!(Shape::polygon(&[vec![yard.clone()], vec![beside]]), Err(ShapeError::Overlap { .. })));
+    let arms =
+        [(0.0, 0.0), (1.0, 0.0), (1.0, 0.2), (0.2, 0.2), (0.2, 0.8), (1.0, 0.8), (1.0, 1.0), (0.0, 1.0)];
+    let arms = arms.map(|(lat, lon)| at(lat, lon)).to_vec();
+    for (west, overlaps) in [(0.05, true), (0.45, false), (0.85, true)] {
+        let shape = Shape::polygon(&[vec![arms.clone()], vec![square(0.45, west, 0.1)]]);
+        assert_eq!(matches!(shape, Err(ShapeError::Overlap { .. })), overlaps, "from longitude {west}");
+    }
     let island = Shape::polygon(&[vec![yard.clone(), square(0.2, 0.2, 0.4)], vec![within]]).unwrap();
     assert!(island.distance_m(at(0.4, 0.4), 1.0) < 0.0);
     assert!(island.distance_m(at(0.25, 0.25), 1.0) > 0.0);
