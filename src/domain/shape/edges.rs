@@ -140,10 +140,14 @@ impl Edges {
 
     /// Metres to the nearest edge; no edge within `reach_m`: infinite, or what was met on the way.
     pub fn distance_m(&self, at: Flat, reach_m: f64) -> f64 {
+        self.nearest(at, reach_m).map_or(f64::INFINITY, |(distance, _)| distance)
+    }
+
+    /// The nearest edge and metres to it; no edge within `reach_m`: none, or one that was met on the way.
+    pub fn nearest(&self, at: Flat, reach_m: f64) -> Option<(f64, &Edge)> {
         let scale = scale_at(at.y);
         let to_box = |part: &Rect| part.distance_m(at, scale) - ROUNDING_M;
-        let nearest = self.0.nearest(reach_m, to_box, |edge| to_edge(at, edge, scale));
-        nearest.map_or(f64::INFINITY, |(distance, _)| distance)
+        self.0.nearest(reach_m, to_box, |edge| to_edge(at, edge, scale))
     }
 
     /// Whether any edge comes into a part of the plane.

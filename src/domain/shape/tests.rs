@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::geodesy::Path;
 
+mod depth;
 mod found;
 
 fn at(lat: f64, lon: f64) -> Position {
@@ -169,18 +170,6 @@ proptest! {
 fn square(south: f64, west: f64, size: f64) -> Vec<Position> {
     let corners = [(0.0, 0.0), (0.0, size), (size, size), (size, 0.0)];
     corners.map(|(north, east)| at(south + north, west + east)).to_vec()
-}
-
-#[test]
-fn depth_is_how_far_from_the_edge_one_can_be() {
-    let depth = |rings: Rings| Shape::polygon(&[rings]).unwrap().depth_m();
-    let hundred = 100.0 / METRES_PER_DEGREE;
-    assert!((45.0..=50.1).contains(&depth(vec![square(0.0, 0.0, hundred)])));
-    let frame = vec![square(0.0, 0.0, hundred), square(hundred * 0.1, hundred * 0.1, hundred * 0.8)];
-    assert!((4.0..=10.1).contains(&depth(frame)));
-    // Two yards far apart: the grid over both meets neither.
-    let yards = [vec![square(0.0, 0.0, hundred)], vec![square(0.0, 5.0, hundred)]];
-    assert!(Shape::polygon(&yards).unwrap().depth_m() > 20.0);
 }
 
 #[test]
