@@ -121,7 +121,11 @@ fn shaped(section: &Section<'_>, key: &str, shape: Result<Shape, ShapeError>) ->
 /// What would be right where positions make no area.
 fn allowed_of(error: &ShapeError) -> &'static str {
     match error {
-        ShapeError::TooFew(_) | ShapeError::NoArea => "a ring of at least three positions that differ",
+        ShapeError::TooFew(_) => "a ring of at least three positions that differ",
+        ShapeError::NoArea => "the positions of its edge, in the order in which one comes by them",
+        ShapeError::OneMeridian(..) => {
+            "edges shorter than half the Earth; polygons side by side where it goes round"
+        }
         ShapeError::TooMany(_) => "fewer positions: simplify it, or divide it into several fences",
         ShapeError::NoLine => "at least two positions that differ",
         ShapeError::HalfRound(..) => "edges shorter than half the Earth",
@@ -129,6 +133,9 @@ fn allowed_of(error: &ShapeError) -> &'static str {
         ShapeError::SelfCrossing { .. } => "rings whose edges meet in their ends alone",
         ShapeError::Overlap { .. } => {
             "polygons apart from each other, or holes as rings of the polygon they are in"
+        }
+        ShapeError::NothingLeft { .. } => {
+            "the outer ring first, then holes smaller than it; none for all of it"
         }
         ShapeError::HoleOutside { .. } => "the outer ring first, then holes inside of it",
         ShapeError::HolesOverlap { .. } => "holes apart from one another, each once",

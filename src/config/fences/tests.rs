@@ -93,6 +93,21 @@ fn what_is_no_fence_is_told_with_file_feature_and_what_is_allowed() {
         "[[[10,53],[10.1,53.1],[10.1,53],[10,53.12],[10,53]]]",
         "edges cross near latitude 53.05",
     );
+    check(
+        named,
+        "Polygon",
+        "[[[10,53],[10.1,53.1],[10.1,53],[10,53.1],[10,53]]]",
+        "edges cross near latitude 53.05",
+    );
+    let square = &SQUARE[1..SQUARE.len() - 1];
+    let ring = &square[..square.find("]]").unwrap() + 2];
+    check(named, "Polygon", &format!("[{ring},{ring}]"), "holes leave nothing of their polygon");
+    check(
+        named,
+        "Polygon",
+        "[[[-180,0],[180,0],[180,10],[-180,10],[-180,0]]]",
+        "from longitude -180 to 180, which are one meridian; edges shorter than half the Earth",
+    );
     check(named, "Polygon", "[[[53,110],[54,110],[54,111],[53,110]]]", "latitude 110 is nowhere on Earth");
     check(named, "Polygon", "[[10,53],[11,53]]", "is no position");
     check(named, "Polygon", "[]", "no array of the right depth");

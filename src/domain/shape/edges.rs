@@ -29,7 +29,7 @@ pub(super) fn ring(positions: &[Position], reference: f64) -> Result<Vec<Edge>, 
         corners.pop();
     }
     if corners.len() < 3 {
-        return Err(ShapeError::TooFew(corners.len()));
+        return Err(round_the_earth(positions).unwrap_or(ShapeError::TooFew(corners.len())));
     }
     let (first, last) = (corners[0], corners[corners.len() - 1]);
     if (first.x - last.x).abs() >= 180.0 {
@@ -39,30 +39,43 @@ pub(super) fn ring(positions: &[Position], reference: f64) -> Result<Vec<Edge>, 
     let edges: Vec<Edge> = corners.iter().zip(next).map(|(a, b)| [*a, *b]).collect();
     // A square centimetre is nothing that anybody meant.
     if size_m(&edges).0 < 1e-4 {
-        return Err(ShapeError::NoArea);
+        let crossing = Edges::new(edges).self_crossing();
+        return Err(crossing.map_or(ShapeError::NoArea, ShapeError::crossing));
     }
     Ok(edges)
 }
 
 /// Square metres within a ring, and metres around it.
 pub(super) fn size_m(ring: &[Edge]) -> (f64, f64) {
+    let scale = scale_at(around(ring).centre().y);
+    let length = ring.iter().map(|[a, b]| ((b.x - a.x) * scale[0]).hypot((b.y - a.y) * scale[1])).sum();
+    (square_degrees(ring) * scale[0] * scale[1], length)
+}
+
+pub(super) fn square_degrees(ring: &[Edge]) -> f64 {
     let middle = around(ring).centre();
-    let scale = scale_at(middle.y);
     let twice: f64 = ring
         .iter()
         .map(|[a, b]| (a.x - middle.x) * (b.y - middle.y) - (b.x - middle.x) * (a.y - middle.y))
         .sum();
-    let length = ring.iter().map(|[a, b]| ((b.x - a.x) * scale[0]).hypot((b.y - a.y) * scale[1])).sum();
-    ((twice / 2.0 * scale[0] * scale[1]).abs(), length)
+    (twice / 2.0).abs()
 }
 
 /// The edges of a line.
 pub(super) fn line(positions: &[Position], reference: f64) -> Result<Vec<Edge>, ShapeError> {
     let corners = chain(positions, reference)?;
     if corners.len() < 2 {
-        return Err(ShapeError::NoLine);
+        return Err(round_the_earth(positions).unwrap_or(ShapeError::NoLine));
     }
     Ok(corners.windows(2).map(|pair| [pair[0], pair[1]]).collect())
+}
+
+/// Where an edge is meant to go round the whole Earth, its two ends are one place.
+fn round_the_earth(positions: &[Position]) -> Option<ShapeError> {
+    let lons = positions.windows(2).map(|pair| [pair[0].lon, pair[1].lon]);
+    lons.filter(|[from, to]| (to - from).abs() >= 360.0)
+        .map(|[from, to]| ShapeError::OneMeridian(from, to))
+        .next()
 }
 
 /// Each position after the one before, the short way round; none twice in a row.

@@ -48,8 +48,10 @@ pub enum ShapeError {
     TooMany(usize),
     #[error("a line needs two positions that differ")]
     NoLine,
-    #[error("a ring that holds no area")]
+    #[error("a ring that holds no area: it lies on one line, or winds as much one way as the other")]
     NoArea,
+    #[error("an edge from longitude {0} to {1}, which are one meridian")]
+    OneMeridian(f64, f64),
     #[error("an edge goes half round the Earth, from longitude {0} to {1}")]
     HalfRound(f64, f64),
     #[error("a ring that goes round a pole")]
@@ -62,8 +64,16 @@ pub enum ShapeError {
     Overlap { lat: f64, lon: f64 },
     #[error("two holes overlap, or one is there twice, at latitude {lat:.6}, longitude {lon:.6}")]
     HolesOverlap { lat: f64, lon: f64 },
+    #[error("holes leave nothing of their polygon, at latitude {lat:.6}, longitude {lon:.6}")]
+    NothingLeft { lat: f64, lon: f64 },
     #[error("a hole lies outside of its polygon, at latitude {lat:.6}, longitude {lon:.6}")]
     HoleOutside { lat: f64, lon: f64 },
+}
+
+impl ShapeError {
+    fn crossing(at: Flat) -> Self {
+        Self::SelfCrossing { lat: at.y, lon: short_way(at.x) }
+    }
 }
 
 /// A polygon: its outer ring, then its holes. Closed or not.
@@ -104,14 +114,14 @@ impl Shape {
             each.push(rings);
         }
         let edges = Edges::new(edges::without_seams(all));
-        if edges.is_empty() {
-            return Err(ShapeError::TooFew(0));
-        }
         if let Some(at) = edges.self_crossing() {
-            return Err(ShapeError::SelfCrossing { lat: at.y, lon: short_way(at.x) });
+            return Err(ShapeError::crossing(at));
         }
         each.iter().try_for_each(|rings| overlap::check_holes(rings))?;
         overlap::check_apart(&each)?;
+        if edges.is_empty() {
+            return Err(ShapeError::TooFew(0));
+        }
         let bounds = edges.bounds();
         // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
         let (depth_m, _) = depth::find(&edges, area / length);

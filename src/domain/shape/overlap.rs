@@ -2,13 +2,15 @@
 //! lies outside. What is inside of two would count as outside.
 
 use super::ShapeError;
-use super::edges::{Edge, Edges};
+use super::edges::{Edge, Edges, square_degrees};
 use super::plane::Flat;
 use super::tree::{Placed, Tree};
 use crate::domain::geodesy::short_way;
 
 /// Polygons that are drawn along one another's edges overlap by no more than this, some 11 cm.
 const TOUCHING_DEG: f64 = 1e-6;
+/// Holes that leave less of their polygon leave nothing that anybody meant: areas are rounded.
+const LEAST_LEFT: f64 = 1e-6;
 
 /// Polygons, each as its rings. One in a hole of another, as an island, lies outside of it.
 pub(super) fn check_apart(polygons: &[Vec<Vec<Edge>>]) -> Result<(), ShapeError> {
@@ -29,6 +31,11 @@ pub(super) fn check_holes(rings: &[Vec<Edge>]) -> Result<(), ShapeError> {
     }
     if let Some((lat, lon)) = shared(holes.iter().cloned()) {
         return Err(ShapeError::HolesOverlap { lat, lon });
+    }
+    let (all, taken) = (square_degrees(ring), holes.iter().map(|hole| square_degrees(hole)).sum::<f64>());
+    if all - taken < all * LEAST_LEFT {
+        let at = outer.bounds().centre();
+        return Err(ShapeError::NothingLeft { lat: at.y, lon: short_way(at.x) });
     }
     Ok(())
 }

@@ -195,8 +195,15 @@ fn what_is_no_area_is_told_as_what_it_is() {
     };
     check(vec![vec![at(1.0, 1.0), at(1.0, 2.0), at(1.0, 1.0)]], "2 positions");
     check(vec![vec![at(1.0, 1.0), at(1.0, 2.0), at(1.0, 3.0)]], "no area");
-    let bow = vec![at(0.0, 0.0), at(1.0, 1.0), at(1.0, 0.0), at(0.0, 1.2)];
-    check(vec![bow], "edges cross near latitude 0.5");
+    for last in [1.0, 1.2] {
+        let bow = vec![at(0.0, 0.0), at(1.0, 1.0), at(1.0, 0.0), at(0.0, last)];
+        check(vec![bow], "edges cross near latitude 0.5");
+    }
+    let belt = [(0.0, -180.0), (0.0, 180.0), (10.0, 180.0), (10.0, -180.0), (0.0, -180.0)];
+    check(
+        vec![belt.map(|(lat, lon)| Position { lat, lon }).to_vec()],
+        "from longitude -180 to 180, which are one",
+    );
     check(vec![square(0.0, 0.0, 1.0), square(2.0, 2.0, 0.1)], "a hole lies outside");
     check(vec![square(0.0, 0.0, 1.0), square(0.5, 0.5, 1.0)], "edges cross");
     let round = [0.0, 90.0, 180.0, -90.0].map(|lon| at(80.0, lon)).to_vec();
@@ -207,6 +214,8 @@ fn what_is_no_area_is_told_as_what_it_is() {
     check(vec![(0..20_001).map(|nth| at(f64::from(nth) * 1e-4, 1.0)).collect()], "20001 positions");
     let line = Shape::corridor(&[vec![at(1.0, 1.0), at(1.0, 1.0)]], 5.0);
     assert_eq!(line.unwrap_err(), ShapeError::NoLine);
+    let round = Shape::corridor(&[[180.0, -180.0].map(|lon| Position { lat: 1.0, lon }).to_vec()], 5.0);
+    assert_eq!(round.unwrap_err(), ShapeError::OneMeridian(180.0, -180.0));
 }
 
 #[test]
@@ -242,6 +251,17 @@ fn a_hole_is_all_inside_and_there_once() {
         let error = Shape::polygon(&[vec![outer, hole]]).unwrap_err();
         assert!(matches!(error, ShapeError::HoleOutside { .. }), "{error}");
     }
+    let quarters =
+        [(0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)].map(|(south, west)| square(south, west, 0.5));
+    let mut turned = yard.clone();
+    turned.reverse();
+    for holes in [vec![yard.clone()], vec![turned], quarters.to_vec()] {
+        let nothing = [vec![yard.clone()], holes].concat();
+        for polygons in [vec![nothing.clone()], vec![vec![square(5.0, 5.0, 1.0)], nothing]] {
+            let error = Shape::polygon(&polygons).unwrap_err();
+            assert!(matches!(error, ShapeError::NothingLeft { lat: 0.5, lon: 0.5 }), "{error}");
+        }
+    }
     let two = Shape::polygon(&[vec![yard, hole, square(0.5, 0.5, 0.2)]]).unwrap();
     assert!(
         [0.4, 0.6].iter().all(|side| two.distance_m(at(*side, *side), 1.0) > 0.0),
@@ -252,7 +272,11 @@ fn a_hole_is_all_inside_and_there_once() {
 #[test]
 fn a_polygon_within_another_is_refused_and_an_island_in_a_hole_is_not() {
     let (yard, within) = (square(0.0, 0.0, 1.0), square(0.3, 0.3, 0.2));
-    for polygons in [[vec![yard.clone()], vec![within.clone()]], [vec![within.clone()], vec![yard.clone()]]] {
+    for polygons in [
+        [vec![yard.clone()], vec![within.clone()]],
+        [vec![within.clone()], vec![yard.clone()]],
+        [vec![yard.clone()], vec![yard.clone()]],
+    ] {
         let error = Shape::polygon(&polygons).unwrap_err();
         assert!(matches!(error, ShapeError::Overlap { .. }), "{error}");
     }
