@@ -36,6 +36,8 @@ const STEADY_TIMES: f64 = 2.0;
 /// Of the distance from the nearer of two fixes, a way between them may lie beside what is thought by such a share for each
 /// second between the two. Roads bend, and the later the next fix the more of them may have been taken.
 const BENDS_A_SECOND: f64 = 0.005;
+/// So many times that, where not both tell a course: nothing says then that there was no corner between.
+const UNTOLD_BENDS: f64 = 3.0;
 /// What leads so much of the way from its edge to its middle into a fence was in it, however far away the two fixes are.
 const MIDDLE: f64 = 0.7;
 
@@ -410,10 +412,12 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
 }
 
 /// How far beside what is thought to be its way it may have gone: the further it was from the fence at the nearer of two fixes
-/// outside, and the longer between them, the less these say of where it passed. What leads through the middle of a fence
-/// counts in any case.
+/// outside, and the longer between them, the less these say of where it passed, and less still where they tell no course. What
+/// leads through the middle of a fence counts in any case.
 fn may_bend_m(fence: &FenceConfig, [before, fix]: [&Fix; 2]) -> f64 {
-    let bends = BENDS_A_SECOND * fix.observed_at.since(before.observed_at).as_secs_f64();
+    let steered = [before, fix].iter().all(|fix| steering(fix).is_some());
+    let a_second = BENDS_A_SECOND * if steered { 1.0 } else { UNTOLD_BENDS };
+    let bends = a_second * fix.observed_at.since(before.observed_at).as_secs_f64();
     // What is crossed between the two is no further from either than they are from one another.
     let reach = before.position.distance_m(fix.position);
     let away = [before, fix].map(|fix| fence.shape.distance_m(fix.position, reach));

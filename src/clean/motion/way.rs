@@ -9,8 +9,8 @@
 //! more the faster it goes: who turns at speed changes it by much, who stands by nothing. Each is smoothed by the [`LAG`] fixes
 //! behind it (Rauch, Tung and Striebel, 1965), and what is measured is the cubic curve (Hermite) that leaves and reaches each
 //! place with its velocity, and what such a velocity makes the way longer by that no fix tells of. Between fixes near in time
-//! it is the speed itself, which errs less there than places do. Where no speed is told, or none that goes with the places,
-//! it is the line.
+//! it is the speed itself, which errs less there than places do. Where no velocity is told, or none that goes with the places,
+//! the filter finds one in the places before and behind, and between fixes near in time it is the line.
 //!
 //! Never looks at what a stop is; that is the caller's.
 
@@ -19,7 +19,7 @@ use std::num::NonZeroU16;
 use super::moment::Moment;
 use crate::domain::geodesy::Position;
 use crate::domain::time::Timestamp;
-use curve::{between, difference, length, turns_m};
+use curve::{between, by_places_m, difference, length, turns_m};
 use estimate::{Estimate, VELOCITY_MPS};
 pub(super) use speeds::Speeds;
 
@@ -34,6 +34,8 @@ pub(super) const LAG: usize = 3;
 /// are as they were told.
 const BY_SPEED_S: f64 = 4.0;
 const BY_SPEED_RAW_S: f64 = 12.0;
+/// Where no velocity is told, places alone tell it: so near in time they err by more than the way bends, and half is the line.
+const BY_LINE_S: f64 = 4.0;
 /// Nothing more is known after this long than after longer: squares of it fit into 32 bits.
 const LONGEST_S: f64 = 864_000.0;
 const LEAST_ACCURACY_M: f64 = 3.0;
@@ -166,11 +168,11 @@ impl Way {
             return metres.get().into();
         }
         let straight = difference(to.at, from.at);
-        if !self.steers {
-            return length(straight);
-        }
         let carried = [from, to].map(|end| end.goes.map(|goes| f64::from(goes * to.after)));
         let (after, changes) = (f64::from(to.after), f64::from(to.changes));
+        if !self.steers {
+            return by_places_m(straight, carried, after, BY_LINE_S);
+        }
         let metres = between(straight, carried, after, BY_SPEED_S);
         metres + turns_m(metres, carried, after, changes)
     }

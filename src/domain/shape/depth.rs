@@ -1,8 +1,8 @@
 //! How far inside of the edge one can be: at the pole of inaccessibility, as geographers call it.
 //!
-//! Branch and bound, as Mapbox's polylabel does it. The box around an area is halved across its longer side, and the halves again, the most promising first. What a part of
-//! it may hold at most is known from its middle and from one or two edges near it; a part that cannot be deeper than the
-//! deepest middle so far, or not by enough to matter, is left.
+//! Branch and bound, as Mapbox's polylabel does it. The box around an area is halved across its longer side, and the halves
+//! again, the most promising first. What a part of it may hold at most is known from its middle and from one or two edges
+//! near it; a part that cannot be deeper than the deepest middle so far, or not by enough to matter, is left.
 
 use std::collections::BinaryHeap;
 

@@ -13,9 +13,20 @@ const PIECES: u32 = 8;
 /// A way that leads so far, and leaves and arrives with these velocities (metres for all of it). Half of it is by their speed
 /// after so many seconds.
 pub(super) fn between(straight: Metres, carried: [Metres; 2], seconds: f64, half_s: f64) -> f64 {
-    let by_speed = 1.0 / (1.0 + (seconds / half_s).powi(4));
     let [leaves, arrives] = carried.map(length);
+    let by_speed = share(seconds, half_s);
     by_speed * (leaves + arrives) / 2.0 + (1.0 - by_speed) * curve_m(straight, carried)
+}
+
+/// The same by velocities that are told by places alone: half of it is the straight line after so many seconds.
+pub(super) fn by_places_m(straight: Metres, carried: [Metres; 2], seconds: f64, half_s: f64) -> f64 {
+    let by_line = share(seconds, half_s);
+    by_line * length(straight) + (1.0 - by_line) * curve_m(straight, carried)
+}
+
+/// How much counts what holds for a short time: all of it at first, half of it after so many seconds.
+fn share(seconds: f64, half_s: f64) -> f64 {
+    1.0 / (1.0 + (seconds / half_s).powi(4))
 }
 
 /// How much longer a way is than its curve, which is the mean of all that lead there: a velocity that changes so much, and

@@ -37,8 +37,17 @@ fn a_bend_between_two_fixes_is_not_cut() {
         });
         metres(&moments.collect::<Vec<_>>()) / 6000.0
     };
-    assert!((0.985..1.015).contains(&bend(true)), "{}", bend(true));
-    assert!(bend(false) < 0.97, "{} where no course is told", bend(false));
+    for tells in [true, false] {
+        assert!((0.985..1.015).contains(&bend(tells)), "{} where a course is told: {tells}", bend(tells));
+    }
+}
+
+#[test]
+fn places_alone_tell_a_bend_where_they_are_not_too_near_in_time() {
+    let corner = |seconds| by_places_m([100.0, 100.0], [[200.0, 0.0], [0.0, 200.0]], seconds, BY_LINE_S);
+    let straight = length([100.0, 100.0]);
+    assert!((corner(1.0) - straight).abs() < 0.2, "{}", corner(1.0));
+    assert!(corner(30.0) > straight * 1.1, "{}", corner(30.0));
 }
 
 #[test]
