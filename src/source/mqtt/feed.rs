@@ -66,8 +66,6 @@ pub struct Feed {
     /// A message over the payload limit is under way. It may be large, so that nothing more is read until
     /// it is durable: there is one of them at a time.
     has_long: bool,
-    /// Whether the broker has held a session for us since we started.
-    had_session: bool,
     /// When the bytes that are being taken apart came.
     arrived: Timestamp,
     qos0_topics: HashSet<String>,
@@ -135,7 +133,6 @@ impl Feed {
             inbox: VecDeque::new(),
             link: Link::Down { told: false },
             has_long: false,
-            had_session: false,
             qos0_topics: HashSet::new(),
             meters,
         }
@@ -155,12 +152,12 @@ impl Feed {
     /// The broker has accepted a connection.
     pub fn connected(&mut self, session_present: bool) {
         self.ledger.reconnected();
-        self.subscriptions.connected(session_present);
         self.meters.connections.increment(1);
-        if self.had_session && !session_present {
+        if self.subscriptions.connected(session_present) {
             self.meters.sessions_lost.increment(1);
             warn!(source = %self.source, "the broker has forgotten our session, and with it what it held \
-                for us; give it `persistence true` and room for queued messages");
+                for us; let it keep sessions over its restarts (`persistence true`) and over our absence \
+                (`persistent_client_expiration`, our `session_expiry`)");
         }
         let told_down = matches!(self.link, Link::Down { told: true });
         self.link = Link::Subscribing { told_down, session_present, held: Vec::new() };

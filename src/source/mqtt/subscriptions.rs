@@ -58,12 +58,14 @@ impl Subscriptions {
         Self { broker: config.name.clone(), held, is_new: false, notes: memory.notes }
     }
 
-    /// The broker has accepted a connection.
-    pub fn connected(&mut self, session_present: bool) {
-        if !session_present && !self.held.filters.is_empty() {
+    /// The broker has accepted a connection. Whether it has forgotten a session of ours, of this run or an earlier one.
+    pub fn connected(&mut self, session_present: bool) -> bool {
+        let is_lost = !session_present && !self.held.filters.is_empty();
+        if is_lost {
             self.held.filters.clear();
             self.is_new = true;
         }
+        is_lost
     }
 
     /// These are about to be subscribed to. Gives what is to be sent first: the others are let go of.
@@ -148,11 +150,11 @@ mod tests {
         let (sender, mut notes) = mpsc::channel(1);
         let memory = |row| Memory { row, notes: sender.clone() };
         let mut first = Subscriptions::new(&config("t"), memory(None));
-        first.connected(false);
+        assert!(!first.connected(false), "there was none");
         assert!(first.begin(&topics(&["a/#", "b/#", "c/#"])).is_none());
         let row = noted(&mut notes);
         let mut second = Subscriptions::new(&config("t"), memory(Some(row.clone())));
-        second.connected(true);
+        assert!(!second.connected(true));
         assert_eq!(unwanted(&mut second, &["b/#"]), ["a/#", "c/#"]);
         assert!(notes.try_recv().is_err(), "nothing is new");
         second.let_go(&topics(&["b/#"]), UNSUBSCRIBE_ID, &[Ok(()), Err("no".to_owned())]);
@@ -163,11 +165,13 @@ mod tests {
         assert!(third.begin(&topics(&["b/#"])).is_none(), "3.1.1 says nothing of single ones");
         // Another session knows nothing of these, nor does one that was lost.
         let mut other = Subscriptions::new(&config("other"), memory(Some(row.clone())));
-        other.connected(true);
+        assert!(!other.connected(true));
         assert!(other.begin(&topics(&["b/#"])).is_none());
         let mut lost = Subscriptions::new(&config("t"), memory(Some(row)));
-        lost.connected(false);
+        assert!(lost.connected(false), "while we were down");
+        assert!(!lost.connected(false), "which is told once");
         assert!(lost.begin(&topics(&["b/#"])).is_none());
+        assert!(lost.connected(false), "since it was subscribed to again");
     }
 
     #[test]

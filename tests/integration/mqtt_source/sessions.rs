@@ -11,6 +11,7 @@ both_versions! {
     an_ack_never_overtakes_an_earlier_message
     a_stop_acknowledges_what_the_pipeline_still_commits
     a_broker_that_forgot_us_is_subscribed_again
+    a_session_that_was_lost_while_nobody_was_connected_is_told
     a_broker_with_persistence_restarts_and_nothing_is_lost
     wrong_credentials_say_so_and_are_tried_again
     a_broker_that_is_not_there_yet_is_waited_for
@@ -101,6 +102,41 @@ async fn a_broker_that_forgot_us_is_subscribed_again(version: MqttVersion) {
     assert!(daemon.up().await);
     assert_eq!(daemon.take(1).await, ["after"]);
     daemon.leave(&broker).await;
+}
+
+/// The daemon and the broker were both down; the journal remembers that there was a session.
+async fn a_session_that_was_lost_while_nobody_was_connected_is_told(version: MqttVersion) {
+    let Some(mut broker) = Mosquitto::start("mqtt: session lost meanwhile", "allow_anonymous true") else {
+        return;
+    };
+    let protocol = match version {
+        MqttVersion::V3_1_1 => "mqtt-3.1.1",
+        MqttVersion::V5 => "mqtt-5",
+    };
+    let mut daemon = crate::daemon::Daemon::prepare(|place| {
+        format!(
+            "node = \"n\"\n{}[[site]]\nname = \"depot\"\ntimezone = \"UTC\"\n[[broker]]\nname = \"fleet\"\n\
+             address = \"127.0.0.1:{}\"\nprotocol = \"{protocol}\"\nclient_id = \"n\"\n[[broker.topic]]\n\
+             filter = \"{TOPIC}\"\nformat = \"owntracks\"\n",
+            place.tables(""),
+            broker.port
+        )
+    });
+    let up = [r#"tallyman_source_up{source="fleet"}"#.to_owned()];
+    let mut lost = Vec::new();
+    for restarts in [false, true, false] {
+        if restarts {
+            broker.stop();
+            broker.run();
+        }
+        daemon.start();
+        daemon.up(&up).await;
+        let count = daemon.metric(r#"tallyman_mqtt_sessions_lost_total{source="fleet"}"#).await;
+        let is_logged = daemon.log().contains("has forgotten our session");
+        lost.push((count.unwrap_or_default(), is_logged));
+        assert!(daemon.stop().await.success());
+    }
+    assert_eq!(lost, [(0.0, false), (1.0, true), (0.0, false)]);
 }
 
 async fn a_broker_with_persistence_restarts_and_nothing_is_lost(version: MqttVersion) {

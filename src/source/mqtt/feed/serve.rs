@@ -231,7 +231,6 @@ impl Feed {
         let Link::Subscribing { session_present, held, .. } = &mut self.link else { return };
         let (replaying, held) = (*session_present, std::mem::take(held));
         self.link = Link::Up { since: Instant::now() };
-        self.had_session = true;
         self.meters.up.set(1.0);
         info!(source = %self.source, resumed = replaying, "subscribed at the broker");
         let state = LinkState::Up { replaying };
