@@ -1,7 +1,7 @@
 //! Answers about the register as it stands, by class and home site: what is ready, what was sensed, what is
 //! a ghost, what is out. The others are below: `utilisation.rs` by class, `holders.rs` by asset; what needs the
 //! history walks through it (`walk.rs`): `custody.rs` by holder and place, `response.rs` by rule; `accuracy.rs`
-//! by audit.
+//! by audit; `trackers.rs` by tracker.
 //!
 //! Each looks once through the assets, in windows, on the turns of long looks; what has to be read is
 //! bounded by [`LOOK_ROWS`], and an answer that stopped there says so.
@@ -33,6 +33,7 @@ mod accuracy;
 mod custody;
 mod holders;
 mod response;
+mod trackers;
 mod utilisation;
 mod walk;
 
@@ -58,7 +59,7 @@ pub(super) fn operations() -> Vec<Operation> {
     [register, holders::operation(), utilisation::operation()]
         .into_iter()
         .chain(custody::operations())
-        .chain([response::operation(), accuracy::operation()])
+        .chain([response::operation(), accuracy::operation(), trackers::operation()])
         .collect()
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tallyman::domain::time::Timestamp;
 
 use super::{ADMIN, Api, OPERATOR, VIEWER, token_lines};
+use crate::servers::Mosquitto;
 use crate::timescale::rig::{Database, eventually};
 
 const CLASSES: &str = "[[class]]\nname = \"drill\"\nutilisation = \"custody\"\n";
@@ -366,6 +367,60 @@ async fn a_token_for_a_site_sees_nothing_of_another_in_any_answer() {
             let items = answer.get("items").or(answer.get("groups")).unwrap();
             assert_eq!(*items, json!([]), "{token} {path}");
         }
+    }
+    assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
+}
+
+/// One on the register that is heard, one that is misspelt there, one that was taken off its asset, and one on an asset
+/// that is retired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trackers_that_nobody_heard_and_such_as_hang_on_nothing_are_told() {
+    let Some(broker) = Mosquitto::start("api: unmatched trackers", "allow_anonymous true") else { return };
+    let feed = format!(
+        "[[broker]]\nname = \"fleet\"\nsite = \"depot\"\naddress = \"127.0.0.1:{}\"\nclient_id = \"n\"\n[[broker.topic]]\n\
+         topic = \"fleet/{{device}}\"\nformat = \"json\"\nmapping = {{ latitude = \"lat\", longitude = \"lon\", \
+         time = \"ts\", time_format = \"unix\" }}\n",
+        broker.port
+    );
+    let more = [token_lines("leeds", "leeds-token", "viewer") + "sites = [\"leeds\"]\n", feed].concat();
+    let mut api = Api::start_with("", &more).await;
+    api.daemon.up(&[r#"tallyman_source_up{source="fleet"}"#.to_owned()]).await;
+    let asset = |id: &str, zone: &str, lifecycle: &str| json!({ "table": "asset", "id": id, "class": "forklift", "home_zone": zone, "lifecycle": lifecycle });
+    let tracker = |device: &str, asset: &str| json!({ "table": "tracker", "device": device, "asset": asset });
+    let mut was = tracker("taken-off", "F-1");
+    was["to"] = json!("2026-01-01T00:00:00Z");
+    let records = json!({ "records": [
+        asset("F-1", "hall", "in-service"), asset("F-2", "yard", "in-service"), asset("F-3", "hall", "ordered"),
+        tracker("heard", "F-1"), tracker("mispelt", "F-2"), tracker("in-a-drawer", "F-3"), was,
+    ] });
+    done(api.post(ADMIN, "/api/v1/register", records).await);
+    let ask = async |token: &str, query: &str| {
+        let (status, answer) = api.get(token, &format!("/api/v1/answers/unmatched-trackers{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["complete"], true);
+        let devices: Vec<_> =
+            answer["items"].as_array().unwrap().iter().map(|it| it["device"].clone()).collect();
+        (json!(devices), answer["on_no_asset"].clone())
+    };
+    assert_eq!(ask(VIEWER, "").await, (json!(["heard", "mispelt"]), json!([])));
+    let now = crate::formats::now().as_second();
+    for device in ["heard", "misspelt", "taken-off"] {
+        let fix = json!({ "lat": 50.1, "lon": 8.2, "ts": now });
+        broker.publish(&format!("fleet/{device}"), fix.to_string().as_bytes());
+    }
+    let told = eventually("the last of them is heard", async || {
+        let (unheard, on_no_asset) = ask(VIEWER, "").await;
+        on_no_asset.to_string().contains("taken-off").then_some((unheard, on_no_asset))
+    });
+    assert_eq!(told.await, (json!(["mispelt"]), json!(["misspelt", "taken-off"])));
+    for (token, query, unheard) in [
+        (VIEWER, "?site=leeds", json!(["mispelt"])),
+        (VIEWER, "?site=depot", json!([])),
+        (VIEWER, "?class=crane", json!([])),
+        ("leeds-token", "", json!(["mispelt"])),
+        ("leeds-token", "?site=depot", json!([])),
+    ] {
+        assert_eq!(ask(token, query).await, (unheard, json!([])), "{token} {query}");
     }
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
 }
