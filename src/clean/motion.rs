@@ -31,6 +31,7 @@ pub(super) use stand::{Stand, Stands};
 use way::{LAG, Way};
 
 mod held;
+mod middle;
 mod moment;
 mod stand;
 mod trip;
@@ -49,16 +50,6 @@ const FAR: f64 = 3.0;
 const OFF: f64 = 2.0;
 const STILL: f64 = 1.5;
 const STILL_MPS: f64 = 0.5;
-/// The place follows new fixes by no less than a share of this.
-const MOST_WEIGHT: u8 = 20;
-/// Mean square of how far a fix is from the truth, in that of its accuracy, the radius of 68 % (Rayleigh).
-const MEAN_SQUARE: f64 = 0.88;
-/// Of how a place's first fixes err nothing is known: what they say of themselves counts as much as so many of them.
-const BELIEVED: f64 = 2.0;
-/// And by chance they may err less than is usual there: by such a share, over their number, they are taken to err more.
-const FEW: f64 = 3.0;
-/// One that errs by more than so many times that is rather elsewhere.
-const OUTLIER: f64 = 4.0;
 /// Fixes nearer to one another in time err alike: the place follows the first of them alone. If it followed all of one a
 /// second, it would follow a slow drive.
 pub(super) const ERR_ALIKE: Duration = Duration::from_secs(30);
@@ -97,6 +88,9 @@ pub(super) struct Stationary {
     /// How far its fixes here are from the middle, squared, in what they say of themselves: 1 where they say what is true.
     #[serde(rename = "e", default, skip_serializing_if = "is_zero")]
     errs: f32,
+    /// What its fixes here say of themselves, metres; 0: not known, in rows of earlier builds.
+    #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
+    says_m: f32,
     /// The last fix that it followed; not in rows of the first builds.
     #[serde(with = "micros", default = "long_ago")]
     followed: Timestamp,
@@ -275,6 +269,7 @@ impl Stationary {
             middle,
             weight: 1,
             errs: 0.0,
+            says_m: 0.0,
             followed: since,
             last: place,
             next_m: None,
@@ -287,32 +282,10 @@ impl Stationary {
     fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment, rules: &TrackerRules) {
         self.odometer_m = odometer_m.or(self.odometer_m);
         if here.at.since(self.followed) >= ERR_ALIKE {
-            self.errs += self.erred(&here, rules);
-            self.weight = (self.weight + 1).min(MOST_WEIGHT);
-            self.middle = self.middle.towards(here.position(), 1.0 / f64::from(self.weight));
-            self.followed = here.at;
+            self.follow(&here, rules);
         }
         (self.last, self.next_m) = (here, way_m);
         self.leaving = None;
-    }
-
-    /// What a fix adds to what is known of how much they err.
-    fn erred(&self, here: &Place, rules: &TrackerRules) -> f32 {
-        let weight = f64::from(self.weight);
-        let away_m2 = self.middle.distance_m(here.position()).powi(2) * weight / (weight + 1.0);
-        let errs = f64::from(self.errs);
-        let times = away_m2 / (MEAN_SQUARE * vague_m(here, rules).powi(2));
-        ((times.min(OUTLIER * errs.max(1.0)) - errs) / (weight + BELIEVED)) as f32
-    }
-
-    /// What a fix here is vague by: what it says of itself, and more where those before it erred by more than they said.
-    fn vague_m(&self, here: &Place, rules: &TrackerRules) -> f64 {
-        let errs = f64::from(self.errs) * (1.0 + FEW / f64::from(self.weight));
-        vague_m(here, rules) * errs.max(1.0).sqrt()
-    }
-
-    fn wavers_m2(&self) -> f64 {
-        wavers_m2(&self.last) / f64::from(self.weight)
     }
 
     fn leaves(&mut self, here: &Moment, rules: &TrackerRules) -> Option<Left> {
@@ -461,11 +434,6 @@ fn doubt(here: &Moment) -> f64 {
 
 fn rolls(here: &Moment) -> bool {
     here.speed_mps().is_some_and(|speed| speed >= ROLLS_MPS)
-}
-
-/// Mean square of how far a fix is from where it is: its accuracy is the radius of 68 %.
-fn wavers_m2(place: &Place) -> f64 {
-    place.accuracy_m().map_or(0.0, |accuracy| MEAN_SQUARE * accuracy * accuracy)
 }
 
 fn is_zero<T: Default + PartialEq>(number: &T) -> bool {

@@ -80,6 +80,30 @@ fn a_slow_drive_with_a_fix_a_second_is_a_trip() {
     }
 }
 
+/// Half an hour of the network's positions, 300 m off and said to be, under a roof; then satellites again.
+#[test]
+fn vague_positions_do_not_move_the_place() {
+    let network = 300..2100;
+    let fixes = (0..3000).step_by(30).map(|second| match network.contains(&second) {
+        true => Fix { accuracy_m: Some(300.0), ..fix(second, [300.0, 0.0]) },
+        false => fix(second, [0.0; 2]),
+    });
+    assert_eq!(told_of(fixes), []);
+}
+
+/// A phone that only the network knows from now on, and that was carried a little: in the long run that is where it is.
+#[test]
+fn a_place_follows_positions_that_are_vague_for_good() {
+    let mut moves = Moves::begin(&fix(0, [0.0; 2]));
+    for nth in 1..2000 {
+        let vague = Fix { accuracy_m: Some(100.0), ..fix(nth * 30, [100.0, 0.0]) };
+        moves.take(&Moment::of(&vague), &TrackerRules::default(), &mut Vec::new());
+    }
+    let Moves::Standing(standing) = moves else { panic!("{moves:?}") };
+    let off_m = standing.middle.distance_m(fix(0, [100.0, 0.0]).position);
+    assert!(off_m < 5.0, "{off_m}");
+}
+
 /// What errs alike is not surer for being many: two minutes of fixes, one a second, all 20 m off.
 #[test]
 fn many_fixes_of_one_moment_are_not_surer_than_a_few() {

@@ -1,6 +1,7 @@
 //! The trip that has ended, and the place where it did.
 
-use super::{Moving, Stationary, Told, wavers_m2};
+use super::middle::wavers_m2;
+use super::{Moving, Stationary, Told};
 use crate::domain::geodesy::Position;
 use crate::domain::motion::{Motion, MotionChange, Trip};
 
