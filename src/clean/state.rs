@@ -56,6 +56,7 @@ impl Cleaner {
                 | StateKind::Sensor
                 | StateKind::Stranger
                 | StateKind::TrackerHeard
+                | StateKind::TrackerUnheard
                 | StateKind::SourceClock
                 | StateKind::Holder
                 | StateKind::Away

@@ -4,7 +4,7 @@
 //! A value of these types has been checked: names resolve, lengths and rates are in range.
 //! What can be written, with its defaults, stands in `config/tallyman.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -247,6 +247,8 @@ pub struct Rules {
     pub reads: BTreeMap<SourceId, ReadRules>,
     /// Where a source stands; its alerts belong to that site.
     pub source_sites: BTreeMap<SourceId, SiteId>,
+    /// Brokers and listeners through which trackers of any name may speak.
+    pub tracker_sources: BTreeSet<SourceId>,
     /// Unit of each sensor point, for people.
     pub units: BTreeMap<(DeviceId, PointId), String>,
     /// How far sensors are believed, and how much of what they say is kept; of those where it is not the default.
@@ -409,6 +411,8 @@ pub struct TrackerRules {
     pub asleep_after: Option<Duration>,
     /// Whether what silence is usual is learned, where nothing is said of it.
     pub learn_silence: bool,
+    /// One on an asset that is not heard at all is told of after so long.
+    pub unheard_after: Option<Duration>,
 }
 
 impl Default for TrackerRules {
@@ -427,6 +431,7 @@ impl Default for TrackerRules {
             trip_gap: Duration::from_secs(3600),
             asleep_after: None,
             learn_silence: false,
+            unheard_after: Some(Duration::from_secs(86_400)),
         }
     }
 }

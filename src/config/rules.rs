@@ -190,6 +190,9 @@ pub(super) fn tracker(section: Option<Section<'_>>) -> TrackerRules {
     set(&mut rules.trip_gap, section.duration("trip_gap", 10 * SECOND..=30 * DAY));
     rules.asleep_after = section.duration("asleep_after", MINUTE..=400 * DAY);
     set(&mut rules.learn_silence, section.flag("learn_silence"));
+    if let Some(after) = section.duration("unheard_after", Duration::ZERO..=400 * DAY) {
+        rules.unheard_after = (!after.is_zero()).then_some(after);
+    }
     set(&mut rules.late_within, section.duration("late_within", Duration::ZERO..=30 * DAY));
     set(&mut rules.infer_within_m, section.number("infer_within_m", 0.0..=100_000.0));
     section.finish();

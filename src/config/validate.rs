@@ -130,6 +130,9 @@ fn config<'d>(top: Section<'d>, files: &'d [ProfileFile<'d>], scope: &Scope<'_>)
             }
         }
     }
+    let brokers = devices.brokers.iter().map(|broker| &broker.name);
+    rules.tracker_sources =
+        brokers.chain(devices.teltonika.iter().map(|listener| &listener.name)).cloned().collect();
     let devices::Devices { readers, serial_readers, brokers, modbus, receivers, teltonika, .. } = devices;
     top.finish();
     Some(Config {

@@ -49,7 +49,9 @@ pub enum StateKind {
     Stranger,
     /// When a tracker was last heard, by its source's clock; key: device.
     TrackerHeard,
-    /// For how long a source worked; key: source.
+    /// Since when a tracker that was never heard is waited for; key: device.
+    TrackerUnheard,
+    /// For how long a source worked; key: source, or `*` for all of those that trackers speak through.
     SourceClock,
     /// Checkouts and incidents of a holder, by day; key: the holder.
     Holder,
@@ -93,7 +95,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Clock,
         Self::TagWindow,
         Self::Tracker,
@@ -108,6 +110,7 @@ impl StateKind {
         Self::Sensor,
         Self::Stranger,
         Self::TrackerHeard,
+        Self::TrackerUnheard,
         Self::SourceClock,
         Self::Holder,
         Self::Away,
@@ -143,6 +146,7 @@ impl StateKind {
             Self::Sensor => "sensor",
             Self::Stranger => "stranger",
             Self::TrackerHeard => "tracker-heard",
+            Self::TrackerUnheard => "tracker-unheard",
             Self::SourceClock => "source-clock",
             Self::Holder => "holder",
             Self::Away => "away",

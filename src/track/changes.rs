@@ -190,6 +190,9 @@ impl Tracker {
             self.review_doors(cause, out);
         }
         self.review_trackers(&devices, cause, out);
+        if everything {
+            self.await_trackers(cause.received_at);
+        }
         self.review_strangers(cause, out);
         for checkout in checkouts {
             self.import_checkout(checkout, cause, out);

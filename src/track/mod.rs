@@ -65,6 +65,7 @@ mod topology;
 mod tracked;
 mod tracker_health;
 mod trouble;
+mod unheard;
 mod vehicles;
 mod watch;
 mod watched;
@@ -90,6 +91,7 @@ pub use offenders::HolderRow;
 pub use register::Register;
 pub use restore::TrackRestoreError;
 pub use silence::{HeardRow, SourceClock};
+pub use unheard::UnheardRow;
 pub use vehicles::Fixed;
 pub use watch::{Suspicion, WatchRow};
 pub use zombie::StrangerRow;
@@ -185,6 +187,7 @@ impl Tracker {
         };
         tracker.alerts.policies.rules = rules.alerts.clone();
         tracker.silence.sleep = (&rules.tracker).into();
+        tracker.silence.unheard.after = rules.tracker.unheard_after;
         tracker.refresh_timezones();
         tracker
     }
@@ -217,6 +220,7 @@ impl Tracker {
         self.register.set_rules(rules);
         self.alerts.policies.rules = rules.alerts.clone();
         self.silence.sleep = (&rules.tracker).into();
+        self.silence.unheard.after = rules.tracker.unheard_after;
         self.refresh_timezones();
         self.rules_changed = true;
     }
@@ -404,6 +408,7 @@ impl Tracker {
         self.begin_idle_clocks(cause, out);
         let devices = self.silence.devices();
         self.review_trackers(&devices, cause, out);
+        self.await_trackers(cause.received_at);
         self.review_strangers(cause, out);
         self.end_orphaned_suspicions(cause, out);
         self.end_orphaned_antennas(cause, out);

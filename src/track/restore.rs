@@ -8,6 +8,7 @@ use super::docks::DoorRow;
 use super::links::LinkRow;
 use super::offenders::HolderRow;
 use super::silence::{HeardRow, SourceClock};
+use super::unheard::UnheardRow;
 use super::watch::WatchRow;
 use super::zombie::StrangerRow;
 use crate::domain::audits::{Audit, AuditPart, AuditPlan, Item};
@@ -121,6 +122,10 @@ impl Tracker {
             StateKind::TrackerHeard => {
                 let row: HeardRow = serde_json::from_slice(value).map_err(unreadable)?;
                 self.silence.restore(DeviceId::new(key), row);
+            }
+            StateKind::TrackerUnheard => {
+                let row: UnheardRow = serde_json::from_slice(value).map_err(unreadable)?;
+                self.silence.unheard.restore(DeviceId::new(key), row);
             }
             StateKind::SourceClock => {
                 let row: SourceClock = serde_json::from_slice(value).map_err(unreadable)?;

@@ -6,8 +6,8 @@
 //! none falls due within [`GRACE`] of it, or within half its interval where that is shorter.
 //!
 //! Any message of its own counts, also a duplicate, and one whose position is set aside; the last will that its
-//! broker publishes does not, and is told with the silence. The silence of one that was
-//! never heard has no beginning; it is not told of. Told apart from a ghost: what only a tracker senses is
+//! broker publishes does not, and is told with the silence. One that was never heard is waited for
+//! ([`super::unheard`]). Told apart from a ghost: what only a tracker senses is
 //! on no ghost clock, so a dead battery is `tracker-silent`, and says how full it was.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,7 @@ use super::asleep::{Rest, SleepRules};
 use super::cause::Cause;
 use super::deadlines::Deadlines;
 use super::ghost::micros;
+use super::unheard::{Unheard, all_sources};
 use super::watch::CHECKPOINT;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::events::Event;
@@ -65,6 +66,7 @@ struct Clock {
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     pub sleep: SleepRules,
+    pub unheard: Unheard,
     rows: BTreeMap<DeviceId, HeardRow>,
     clocks: BTreeMap<SourceId, Clock>,
     /// Where a tracker stands in its source's `due`.
@@ -113,8 +115,28 @@ impl Silence {
         self.dirty.insert(device.clone());
     }
 
+    /// Whether something is known of its silence, or it is waited for.
+    pub fn has(&self, device: &DeviceId) -> bool {
+        self.rows.contains_key(device) || self.unheard.has(device)
+    }
+
     /// A source began or ceased to work.
     pub fn set_working(&mut self, source: &SourceId, works: bool, at: Timestamp) {
+        self.run(source, works, at);
+        if self.unheard.is_source(source) {
+            self.review_all_sources(at);
+        }
+    }
+
+    /// Whether all that trackers may speak through works.
+    pub fn review_all_sources(&mut self, at: Timestamp) {
+        let works =
+            |source: &SourceId| self.clocks.get(source).is_some_and(|clock| clock.running_since.is_some());
+        let works = self.unheard.all(works);
+        self.run(&all_sources(), works, at);
+    }
+
+    fn run(&mut self, source: &SourceId, works: bool, at: Timestamp) {
         let clock = self.clocks.entry(source.clone()).or_default();
         if works == clock.running_since.is_some() {
             return;
@@ -131,7 +153,7 @@ impl Silence {
     /// Nobody worked until told otherwise: we were not there.
     pub fn stop(&mut self, now: Timestamp) {
         let running: Vec<SourceId> = self.clocks.keys().cloned().collect();
-        running.iter().for_each(|source| self.set_working(source, false, now));
+        running.iter().for_each(|source| self.run(source, false, now));
         self.checkpoint_at = None;
     }
 
@@ -140,8 +162,8 @@ impl Silence {
         let running: Vec<SourceId> = self.clocks.keys().cloned().collect();
         for source in running {
             if self.clocks.get(&source).is_some_and(|clock| clock.running_since.is_some()) {
-                self.set_working(&source, false, from);
-                self.set_working(&source, true, to);
+                self.run(&source, false, from);
+                self.run(&source, true, to);
             }
         }
     }
@@ -165,7 +187,7 @@ impl Silence {
     }
 
     pub fn devices(&self) -> Vec<DeviceId> {
-        self.rows.keys().cloned().collect()
+        self.rows.keys().chain(self.unheard.devices()).cloned().collect()
     }
 
     pub fn take_clocks(&mut self, now: Timestamp, out: &mut Vec<StateRow>) {
@@ -184,21 +206,31 @@ impl Silence {
                 None => StateRow::delete(StateKind::TrackerHeard, device.as_str()),
             });
         }
+        self.unheard.take_dirty(out);
     }
 
-    fn position(&self, source: &SourceId, at: Timestamp) -> i64 {
+    pub fn position(&self, source: &SourceId, at: Timestamp) -> i64 {
         self.clocks.get(source).map_or(0, |clock| clock.position(at))
     }
 
-    /// A tracker falls due at that position of its source's clock; `None`: not at all.
+    pub fn is_armed(&self, device: &DeviceId) -> bool {
+        self.armed.contains_key(device)
+    }
+
+    /// A tracker falls due at that position of its source's clock; `None`: not at all. One that is waited for is looked
+    /// at before.
     fn arm(&mut self, device: &DeviceId, due: Option<(SourceId, i64)>, now: Timestamp) {
+        let due = due.map(|(source, due)| match self.unheard.has(device) {
+            true => (due.min(self.position(&source, now) + micros(self.unheard.between_looks())), source),
+            false => (due, source),
+        });
         if let Some((source, at)) = self.armed.remove(device) {
             if let Some(clock) = self.clocks.get_mut(&source) {
                 clock.due.remove(&(at, device.clone()));
             }
             self.rewake(&source);
         }
-        if let Some((source, at)) = due {
+        if let Some((at, source)) = due {
             self.clocks.entry(source.clone()).or_default().due.insert((at, device.clone()));
             self.armed.insert(device.clone(), (source.clone(), at));
             self.rewake(&source);
@@ -262,8 +294,9 @@ impl Tracker {
         let row = HeardRow { source, heard_at: at, last_us, gone_at: None, rest };
         self.silence.rows.insert(device.clone(), row);
         self.silence.dirty.insert(device.clone());
-        self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
-        if moved || !self.silence.armed.contains_key(device) {
+        let is_first = self.silence.unheard.remove(device);
+        self.end_silence(device, cause, out);
+        if moved || is_first || !self.silence.armed.contains_key(device) {
             self.arm_tracker(device);
         }
         // Said each time, for one that is watched again is known anew.
@@ -290,9 +323,11 @@ impl Tracker {
         for device in devices {
             self.review_battery(&device, cause, out);
             self.review_clock(&device, cause, out);
-            match self.watched_for(&device) {
-                None => self.forget_tracker(&device, cause, out),
-                Some(_) => self.arm_tracker(&device),
+            let is_heard = self.silence.rows.contains_key(&device);
+            let is_known = is_heard || self.silence.unheard.has(&device) && self.is_awaited(&device);
+            match is_known && self.watched_for(&device).is_some() {
+                true => self.arm_tracker(&device),
+                false => self.forget_tracker(&device, cause, out),
             }
         }
     }
@@ -301,7 +336,8 @@ impl Tracker {
     pub(super) fn pass_tracker(&mut self, until: Timestamp, now: Timestamp, out: &mut Vec<Event>) {
         let Some((at, device)) = self.silence.pop(until) else { return };
         let cause = Cause::own(at, now);
-        let Some((source, due)) = self.silent_at(&device) else {
+        let due = self.silent_at(&device).filter(|_| self.watched_for(&device).is_some());
+        let Some((source, due)) = due else {
             return self.forget_tracker(&device, &cause, out);
         };
         if due > self.silence.position(&source, at) {
@@ -325,8 +361,10 @@ impl Tracker {
 
     /// Where on its source's clock a tracker is silent.
     fn silent_at(&self, device: &DeviceId) -> Option<(SourceId, i64)> {
+        let Some(row) = self.silence.rows.get(device) else {
+            return Some((all_sources(), self.silence.unheard.due_us(device)?));
+        };
         let after = self.silent_after(device)?;
-        let row = self.silence.rows.get(device)?;
         let resumed_us = self.silence.clocks.get(&row.source).map_or(0, |clock| clock.row.resumed_us);
         let back = resumed_us.saturating_add(micros(GRACE.min(after / 2)));
         Some((row.source.clone(), row.last_us.saturating_add(micros(after)).max(back)))
@@ -347,23 +385,29 @@ impl Tracker {
     }
 
     fn forget_tracker(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
-        if self.silence.rows.remove(device).is_some() {
+        let was_heard = self.silence.rows.remove(device).is_some();
+        if was_heard {
             self.silence.dirty.insert(device.clone());
             self.silence.arm(device, None, self.now);
-            self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
         }
+        if was_heard || self.silence.unheard.has(device) {
+            self.end_silence(device, cause, out);
+        }
+        self.await_anew(device);
     }
 
     fn raise_silent(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
         let Some(asset) = self.register.asset_of_tracker(device, self.now).cloned() else { return };
-        let Some(row) = self.silence.rows.get(device) else { return };
-        let site = self.register.home_site(&asset).cloned();
-        let since = self.register.local(site.as_ref(), row.heard_at);
+        let Some(row) = self.silence.rows.get(device) else {
+            return self.raise_unheard(device, &asset, cause, out);
+        };
+        let site = self.register.home_site(&asset);
+        let since = self.register.local(site, row.heard_at);
         let current = self.assets.get(&asset).map(|row| &row.current);
         let battery = current.and_then(|current| current.battery.as_ref()).filter(|of| of.device == *device);
         let battery = battery
             .map_or(String::new(), |battery| format!(", its battery then at {} %", battery.percent.round()));
-        let gone = row.gone_at.map(|at| self.register.local(site.as_ref(), at));
+        let gone = row.gone_at.map(|at| self.register.local(site, at));
         let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
         let asleep = if row.rest.is_asleep() { " (asleep, for longer than it sleeps)" } else { "" };
         let summary = format!(
@@ -372,7 +416,19 @@ impl Tracker {
             self.label(&asset),
             row.source
         );
-        let severity = self.severity_for(&asset);
+        self.raise_silence(device, &asset, summary, cause, out);
+    }
+
+    pub(super) fn raise_silence(
+        &mut self,
+        device: &DeviceId,
+        asset: &AssetId,
+        summary: String,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let site = self.register.home_site(asset).cloned();
+        let severity = self.severity_for(asset);
         let details = Details { site, severity, summary, pending: Duration::ZERO, episode: 0 };
         self.raise(&AlertKey::new(Rule::TrackerSilent, device.as_str()), details, cause, out);
     }

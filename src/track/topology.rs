@@ -30,6 +30,7 @@ pub(super) struct Topology {
     fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
     limits: BTreeMap<(DeviceId, PointId, LimitId), Bound>,
     source_sites: BTreeMap<SourceId, SiteId>,
+    tracker_sources: BTreeSet<SourceId>,
     units: BTreeMap<(DeviceId, PointId), String>,
     /// Points that are read.
     read: BTreeSet<(DeviceId, PointId)>,
@@ -115,6 +116,7 @@ impl Topology {
                 .map(|l| ((l.device.clone(), l.point.clone(), l.name.clone()), Bound::of(l)))
                 .collect(),
             source_sites: rules.source_sites.clone(),
+            tracker_sources: rules.tracker_sources.clone(),
             units: rules.units.clone(),
             read: rules.checks.keys().cloned().collect(),
             alerts: rules.alerts.clone(),
@@ -256,6 +258,11 @@ impl Topology {
 
     pub fn site_of_source(&self, source: &SourceId) -> Option<&SiteId> {
         self.source_sites.get(source)
+    }
+
+    /// What trackers of any name may speak through.
+    pub fn tracker_sources(&self) -> &BTreeSet<SourceId> {
+        &self.tracker_sources
     }
 
     pub fn has_fence(&self, fence: &FenceId) -> bool {

@@ -97,6 +97,7 @@ impl Restoring {
                 | StateKind::Sensor
                 | StateKind::Stranger
                 | StateKind::TrackerHeard
+                | StateKind::TrackerUnheard
                 | StateKind::SourceClock
                 | StateKind::Holder
                 | StateKind::Away

@@ -23,6 +23,7 @@ mod sensors;
 mod silence;
 mod strangers;
 mod troubles;
+mod unheard;
 mod vehicles;
 pub(crate) mod world;
 

@@ -143,6 +143,7 @@ pub fn rules() -> Rules {
             .into_iter()
             .map(|source| (SourceId::new(source), "hq".into()))
             .collect(),
+        tracker_sources: BTreeSet::from(["mqtt".into()]),
         units: BTreeMap::from([(("cold-1".into(), "temp".into()), "°C".to_owned())]),
     }
 }
