@@ -84,6 +84,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         None if !odometer.is_empty() => section.need("odometer_unit", None, NEEDED_DISTANCE_UNIT),
         unit => unit.or(Some(DistanceUnit::Metres)),
     };
+    let text_numbers = section.flag("text_numbers").or(base.as_ref().map(|of| of.text_numbers));
     section.finish();
     Some(Mapping {
         fixes: fixes.unwrap_or_default(),
@@ -102,6 +103,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         ignition,
         odometer,
         odometer_unit: odometer_unit?,
+        text_numbers: text_numbers.unwrap_or(false),
     })
 }
 

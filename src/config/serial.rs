@@ -158,17 +158,16 @@ pub(super) fn line(
         return Some(SerialLine::Tcp(address.to_owned()));
     }
     let allowed = "a serial port, for instance \"/dev/serial/by-id/usb-…\", or an address instead";
-    let port = section.need("port", port, allowed)?;
-    scope.is_first(section, "port", "serial port", port);
+    let port = section.need("port", port, allowed);
+    // Asked for, so that who misspells it is told.
+    section.text("address");
     let parities = [("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
-    Some(SerialLine::Port {
-        path: PathBuf::from(port),
-        baud: section.integer("baud", 300..=4_000_000).unwrap_or(baud),
-        data_bits: section.integer("data_bits", 7..=8).unwrap_or(8),
-        stop_bits: section.integer("stop_bits", 1..=2).unwrap_or(1),
-        parity: section.choice("parity", &parities).unwrap_or(parity),
-        rs485: None,
-    })
+    let baud = section.integer("baud", 300..=4_000_000).unwrap_or(baud);
+    let data_bits = section.integer("data_bits", 7..=8).unwrap_or(8);
+    let stop_bits = section.integer("stop_bits", 1..=2).unwrap_or(1);
+    let parity = section.choice("parity", &parities).unwrap_or(parity);
+    scope.is_first(section, "port", "serial port", port?);
+    Some(SerialLine::Port { path: PathBuf::from(port?), baud, data_bits, stop_bits, parity, rs485: None })
 }
 
 fn protocol(section: &Section<'_>, kind: SerialKind) -> Option<Protocol> {

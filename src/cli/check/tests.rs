@@ -252,6 +252,19 @@ fn what_is_probably_not_meant_of_modbus_is_told() {
     assert!(found.iter().zip(starts).all(|(warning, start)| warning.starts_with(start)), "{found:#?}");
 }
 
+#[test]
+fn who_is_told_of_alerts_by_no_one() {
+    let told = |notify: &str| {
+        let found = warnings(&config(&format!("{SITE}{notify}")));
+        found.into_iter().find(|warning| warning.starts_with("no notify"))
+    };
+    assert!(told("").unwrap().ends_with("nobody is told"));
+    assert!(told("[notify.log]\n").unwrap().starts_with("no notify but the log"));
+    let webhook = "[[notify.webhook]]\nname = \"pager\"\nurl = \"http://127.0.0.1:9/x\"\nsecret = \"0123456789abcdef\"\n";
+    assert_eq!(told(webhook), None);
+    assert_eq!(told("[notify.alertmanager]\nurls = [\"http://127.0.0.1:9093\"]\n"), None);
+}
+
 /// A broker that answers CONNECT with `code`, and every SUBSCRIBE with `granted`.
 async fn broker(code: u8, granted: u8) -> String {
     let address = serve(move |mut stream| async move {

@@ -260,8 +260,12 @@ fn node(config: &Config, found: &mut Vec<String>) {
     {
         found.push("no reader, broker, nmea, teltonika or modbus: nothing comes in".to_owned());
     }
-    if config.notify.alertmanager.is_none() {
-        found.push("no notify: alerts are kept and shown, and nobody is told".to_owned());
+    let notify = &config.notify;
+    if notify.alertmanager.is_none() && notify.webhooks.is_empty() && notify.mqtt.is_empty() {
+        found.push(match &notify.log {
+            Some(_) => "no notify but the log: who does not read it is not told of alerts".to_owned(),
+            None => "no notify: alerts are kept and shown, and nobody is told".to_owned(),
+        });
     }
     if config.web.listen.is_some() && config.web.tokens.now().is_empty() {
         found.push("web: no token: the API can be reached from this machine and takes no command".to_owned());

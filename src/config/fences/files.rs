@@ -16,11 +16,18 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Faults of one file that are told; the others are counted.
 const TOLD: usize = 20;
 
+/// Which features are fences, and how they are called.
+pub(super) struct Which<'d> {
+    pub name_property: &'d str,
+    /// Properties that they have, and what these say; none: all features are fences.
+    pub wanted: Vec<(&'d str, &'d str)>,
+}
+
 pub(super) fn read(
     section: &Section<'_>,
     scope: &Scope<'_>,
     pattern: &str,
-    name_property: &str,
+    which: &Which<'_>,
     settings: &Settings,
 ) -> Vec<FenceConfig> {
     let allowed = "a file, or a folder's files as in \"fences/*.geojson\"";
@@ -34,41 +41,67 @@ pub(super) fn read(
     if paths.is_empty() {
         section.problem("geojson", "no file has such a name", allowed);
     }
-    paths.iter().flat_map(|path| of_file(section, scope, path, name_property, settings)).collect()
+    let found: Vec<_> =
+        paths.iter().filter_map(|path| of_file(section, scope, path, which, settings)).collect();
+    // A file that cannot be read is told of, and may have held them all.
+    if !paths.is_empty() && found.len() == paths.len() && found.iter().all(|file| file.wanted == 0) {
+        section.problem(
+            "where",
+            "no feature of these files is such a one",
+            "what its properties say, as text",
+        );
+    }
+    found.into_iter().flat_map(|file| file.fences).collect()
+}
+
+/// What a file holds: features that are wanted, and those of them that are fences without a fault.
+struct Found {
+    wanted: usize,
+    fences: Vec<FenceConfig>,
 }
 
 fn of_file(
     section: &Section<'_>,
     scope: &Scope<'_>,
     path: &Path,
-    name_property: &str,
+    which: &Which<'_>,
     settings: &Settings,
-) -> Vec<FenceConfig> {
+) -> Option<Found> {
     let file = path.display();
     let allowed = "a file of GeoJSON (RFC 7946)";
     let text = match text(path) {
         Ok(text) => text,
         Err(wrong) => {
             section.problem("geojson", format!("{file} {wrong}"), allowed);
-            return Vec::new();
+            return None;
         }
     };
     let features = match geojson::features(&text) {
         Ok(features) => features,
         Err(wrong) => {
             section.problem("geojson", format!("{file}: {wrong}"), allowed);
-            return Vec::new();
+            return None;
         }
     };
-    let (mut fences, mut faults) = (Vec::new(), 0);
-    for (number, feature) in features.iter().enumerate() {
-        match fence(section, scope, feature, name_property, settings) {
+    if features.is_empty() {
+        // Whoever exported it meant something else: taken as it is, its fences would be gone.
+        section.problem(
+            "geojson",
+            format!("{file}: it has no features"),
+            "a file with fences; or take it away",
+        );
+        return None;
+    }
+    let (mut fences, mut faults, mut wanted) = (Vec::new(), 0, 0);
+    for (number, feature) in features.iter().enumerate().filter(|(_, feature)| feature.has(&which.wanted)) {
+        wanted += 1;
+        match fence(section, scope, feature, which.name_property, settings) {
             Ok(fence) => fences.push(fence),
             Err((wrong, allowed)) => {
                 faults += 1;
                 if faults <= TOLD {
-                    let which = feature.label(name_property);
-                    section.problem("geojson", format!("{file}: feature {number}{which}: {wrong}"), allowed);
+                    let label = feature.label(which.name_property);
+                    section.problem("geojson", format!("{file}: feature {number}{label}: {wrong}"), allowed);
                 }
             }
         }
@@ -80,7 +113,7 @@ fn of_file(
             "see those before",
         );
     }
-    fences
+    Some(Found { wanted, fences })
 }
 
 fn text(path: &Path) -> Result<String, String> {

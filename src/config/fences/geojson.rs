@@ -63,6 +63,15 @@ impl Feature {
         }
     }
 
+    /// Whether its properties say all of that.
+    pub fn has(&self, wanted: &[(&str, &str)]) -> bool {
+        let says = |property: &str, wanted: &str| match self.properties.get(property) {
+            Some(Value::Bool(flag)) => wanted == if *flag { "true" } else { "false" },
+            _ => self.text(property).is_some_and(|text| text == wanted),
+        };
+        wanted.iter().all(|(property, text)| says(property, text))
+    }
+
     pub fn name(&self, property: &str) -> Result<String, Fault> {
         let allowed =
             "a name of letters, digits, spaces and -_.: that starts and ends with a letter or digit";

@@ -58,6 +58,7 @@ fn table(section: Section<'_>, scope: &Scope<'_>) -> Vec<FenceConfig> {
     let line = positions(&section, "line");
     let files = section.text("geojson");
     let name_property = section.text("name_property");
+    let wanted = section.words("where");
     let forms = ["center", "polygon", "line", "geojson"];
     let given: Vec<&str> = forms.into_iter().filter(|form| section.has(form)).collect();
     if let [first, second, ..] = given.as_slice() {
@@ -79,10 +80,11 @@ fn table(section: Section<'_>, scope: &Scope<'_>) -> Vec<FenceConfig> {
         }
         // Asked for, so that it counts as known.
         section.text("name");
-        files::read(&section, scope, pattern, name_property.unwrap_or("name"), &settings)
+        let which = files::Which { name_property: name_property.unwrap_or("name"), wanted };
+        files::read(&section, scope, pattern, &which, &settings)
     } else {
-        if section.has("name_property") {
-            section.problem("name_property", "given without geojson", "take it out");
+        for key in ["name_property", "where"].into_iter().filter(|key| section.has(key)) {
+            section.problem(key, "given without geojson", "take it out");
         }
         let name = scope.own_name(&section, "fence").map(FenceId::new);
         let shape = match (given.first(), center, polygon, line) {

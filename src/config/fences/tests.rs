@@ -52,6 +52,42 @@ fn a_fence_is_a_circle_a_polygon_or_a_corridor() {
 }
 
 #[test]
+fn of_a_map_with_more_on_it_only_what_is_wanted_is_a_fence() {
+    let features = [
+        feature("\"name\":\"yard 1\",\"kind\":\"yard\",\"live\":true,\"floor\":0", "Polygon", SQUARE),
+        feature("\"name\":\"yard 2\",\"kind\":\"yard\",\"live\":false,\"floor\":0", "Polygon", SQUARE),
+        feature("\"kind\":\"tree\"", "Point", "[10,51]"),
+        "{\"type\":\"Feature\",\"properties\":null,\"geometry\":null}".to_owned(),
+    ]
+    .join(",");
+    let of = |wanted: &str| {
+        let config = files(&features, &format!("where = {wanted}"))?;
+        Ok(config.rules.fences.iter().map(|fence| fence.name.to_string()).collect::<Vec<_>>())
+    };
+    let both: Result<_, String> = Ok(vec!["yard 1".to_owned(), "yard 2".to_owned()]);
+    assert_eq!(of("{ kind = \"yard\" }"), both);
+    assert_eq!(of("{ kind = \"yard\", floor = \"0\", live = \"true\" }"), Ok(vec!["yard 1".to_owned()]));
+    let told = of("{ kind = \"Yard\" }").unwrap_err();
+    assert!(told.contains("fence[0].where: {…}: no feature of these files is such a one"), "{told}");
+    // What is wanted has to be right.
+    let told = of("{ kind = \"tree\" }").unwrap_err();
+    assert!(told.contains("feature 2: no property \"name\""), "{told}");
+    let told = of("\"yard\"").unwrap_err();
+    assert!(told.contains("fence[0].where"), "{told}");
+    let circle =
+        "[[fence]]\nname = \"c\"\ncenter = { lat = 53.5, lon = 10 }\nradius_m = 8\nwhere = { a = \"b\" }";
+    let told = read(circle, Path::new("")).unwrap_err();
+    assert!(told.contains("fence[0].where: {…}: given without geojson"), "{told}");
+}
+
+#[test]
+fn a_file_without_features_is_refused() {
+    let told = files("", "").unwrap_err();
+    assert!(told.contains("a.geojson: it has no features"), "{told}");
+    assert!(!told.contains("where"), "{told}");
+}
+
+#[test]
 fn features_of_files_are_fences_by_their_names() {
     let features = [
         feature("\"name\":\"depot\",\"site\":\"hq\",\"confirmations\":5", "Polygon", SQUARE),

@@ -286,6 +286,10 @@ fn receivers_and_trackers_that_need_no_broker() {
     assert_eq!(config.rules.source_sites.len(), 3, "each stands at a site");
     let cases = [
         ("[[nmea]]\nname = \"a\"", "nmea[0].port: missing"),
+        (
+            "[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\nadress = \"h:1\"",
+            "nmea[0].adress: unknown key \"adress\"; did you mean \"address\"? allowed: address, backoff, baud",
+        ),
         ("[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\ndevice = \"\"", "nmea[0].device: \"\": not a name"),
         (
             "[[nmea]]\nname = \"a\"\nport = \"/dev/a\"\nsilent_after = \"0s\"",

@@ -28,6 +28,8 @@ pub struct Mapping {
     pub ignition: Vec<Path>,
     pub odometer: Vec<Path>,
     pub odometer_unit: DistanceUnit,
+    /// Numbers may be written as text.
+    pub text_numbers: bool,
 }
 
 impl Mapping {

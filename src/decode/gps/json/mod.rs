@@ -7,6 +7,7 @@
 //! A document may hold many fixes, of many devices: one that is none costs no other. What a fix cannot be
 //! without (place, time, device) refuses it where it is missing or of another type; so does any other field of
 //! another type. A number that cannot be (a course of −1) is taken for absent: a fix is a fix without it.
+//! With `text_numbers` a number may be written as text (`"52.5"`), and empty text says nothing.
 //! Plausibility (null island, jumps, stale times) is not judged here.
 
 mod mapping;
@@ -142,10 +143,12 @@ impl<'a> Object<'a> {
         let (path, value) = self.find(paths).ok_or_else(|| self.missing(paths, "time"))?;
         let time = match (self.mapping.time_format, value) {
             (TimeFormat::Rfc3339, Value::String(text)) => Timestamp::parse(text),
-            (TimeFormat::Seconds, Value::Number(number)) => since_epoch(number, 1_000_000),
-            (TimeFormat::Milliseconds, Value::Number(number)) => since_epoch(number, 1000),
             (TimeFormat::Rfc3339, other) => return Err(wrong_type("time", path, other, "text")),
-            (_, other) => return Err(wrong_type("time", path, other, "a number")),
+            (format, value) => {
+                let number = self.exactly(value);
+                let number = number.ok_or_else(|| self.no_number("time", path, value, "a number"))?;
+                since_epoch(&number, if format == TimeFormat::Seconds { 1_000_000 } else { 1000 })
+            }
         };
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
         time.filter(within).ok_or_else(|| {
@@ -165,25 +168,67 @@ impl<'a> Object<'a> {
 
     fn number(&self, paths: &[Path], field: &'static str) -> Result<Option<f64>, DecodeError> {
         let Some((path, value)) = self.find(paths) else { return Ok(None) };
-        value.as_f64().map(Some).ok_or_else(|| wrong_type(field, path, value, "a number"))
+        self.float(value).map(Some).ok_or_else(|| self.no_number(field, path, value, "a number"))
     }
 
     fn switch(&self, paths: &[Path], field: &'static str) -> Result<Option<bool>, DecodeError> {
         let Some((path, value)) = self.find(paths) else { return Ok(None) };
-        match (value, value.as_f64()) {
-            (Value::Bool(on), _) => Ok(Some(*on)),
-            (_, Some(0.0)) => Ok(Some(false)),
-            (_, Some(1.0)) => Ok(Some(true)),
-            _ => Err(wrong_type(field, path, value, "true, false, 1 or 0")),
+        match (value, self.text(value), self.float(value)) {
+            (Value::Bool(on), ..) => Ok(Some(*on)),
+            (_, Some(text), _) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            (_, Some(text), _) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            (.., Some(0.0)) => Ok(Some(false)),
+            (.., Some(1.0)) => Ok(Some(true)),
+            _ => Err(self.no_number(field, path, value, "true, false, 1 or 0")),
+        }
+    }
+
+    /// What may stand for a number.
+    fn text(&self, value: &'a Value) -> Option<&'a str> {
+        value.as_str().filter(|_| self.mapping.text_numbers).map(str::trim)
+    }
+
+    /// None of the words that programs print for what is no number.
+    fn float(&self, value: &'a Value) -> Option<f64> {
+        match self.text(value) {
+            Some(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+            None => value.as_f64(),
+        }
+    }
+
+    /// To its last digit: milliseconds since 1970 are whole numbers.
+    fn exactly(&self, value: &'a Value) -> Option<serde_json::Number> {
+        match self.text(value) {
+            Some(text) => text.parse().ok(),
+            None => value.as_number().cloned(),
+        }
+    }
+
+    fn no_number(&self, field: &str, path: &Path, value: &Value, wanted: &str) -> DecodeError {
+        match value.is_string() && !self.mapping.text_numbers {
+            true => wrong_type(
+                field,
+                path,
+                value,
+                &format!("{wanted} (text_numbers = true reads numbers in text)"),
+            ),
+            false => wrong_type(field, path, value, wanted),
         }
     }
 
     fn find<'p>(&self, paths: &'p [Path]) -> Option<(&'p Path, &'a Value)> {
-        paths.iter().find_map(|path| Some((path, path.find(self.value, self.document)?)))
+        let told = |path: &Path| path.find(self.value, self.document).filter(|value| !self.is_blank(value));
+        paths.iter().find_map(|path| Some((path, told(path)?)))
+    }
+
+    fn is_blank(&self, value: &'a Value) -> bool {
+        self.text(value).is_some_and(str::is_empty)
     }
 
     fn is_null(&self, paths: &[Path]) -> bool {
-        self.find(paths).is_none() && paths.iter().any(|path| path.is_null(self.value, self.document))
+        let is_blank = |path: &Path| path.find(self.value, self.document).is_some_and(|at| self.is_blank(at));
+        let is_null = |path: &Path| path.is_null(self.value, self.document) || is_blank(path);
+        self.find(paths).is_none() && paths.iter().any(is_null)
     }
 
     fn missing(&self, paths: &[Path], field: &str) -> DecodeError {

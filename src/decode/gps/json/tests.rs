@@ -145,6 +145,41 @@ fn times_have_their_formats() {
 }
 
 #[test]
+fn numbers_may_be_text_where_the_mapping_says_so() {
+    let mapping = mapping(&format!("{MAPPING}\ntext_numbers = true"));
+    let as_text = r#"{"id":"truck-7","pos":{"lat":"52.5","lon":" -13.25 "},"ts":"1700000000500","v":"36","ok":"1",
+        "ign":"False","acc":""}"#;
+    let fix = &fixes(&mapping, as_text, None)[0];
+    assert_eq!((fix.position.lat, fix.position.lon, fix.speed_mps), (52.5, -13.25, Some(10.0)));
+    assert_eq!(fix.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z").unwrap());
+    assert_eq!((fix.ignition, fix.accuracy_m), (Some(false), None));
+    // Numbers go on being numbers, and it is the same fix.
+    let told = |payload: &str| fixes(&mapping, payload, None)[0].digest;
+    assert_eq!(told(&as_text.replace("\"52.5\"", "52.5").replace("\"36\"", "36")), fix.digest);
+    for (from, to, reason) in [
+        ("52.5", "52,5", "type"),
+        ("52.5", "NaN", "type"),
+        ("52.5", "inf", "type"),
+        ("52.5", "1e999", "type"),
+        ("52.5", "0x34", "type"),
+        ("52.5", "91", "range"),
+        ("52.5", "", "missing"),
+        ("1700000000500", "2023-11-14T22:13:20Z", "type"),
+        ("\"1\"", "\"yes\"", "type"),
+    ] {
+        let decoded = of(&mapping, &as_text.replace(from, to), None).unwrap();
+        assert_eq!(decoded.faults[0].reason, reason, "{from} {to}");
+    }
+    // Nothing where both should be: no position, and a sign of life.
+    let nowhere = as_text.replace("52.5", "").replace(" -13.25 ", "");
+    let decoded = of(&mapping, &nowhere, None).unwrap();
+    assert!(
+        matches!(&decoded.readings[..], [Reading::Note(note)] if note.says == Says::NoFix),
+        "{decoded:?}"
+    );
+}
+
+#[test]
 fn bad_input_has_a_reason() {
     let mapping = mapping(MAPPING);
     let with = |key: &str, value: &str| {
