@@ -1,5 +1,5 @@
 //! `cargo +nightly fuzz run json`: any payload, by every ready-made mapping and by one that is read from anywhere in
-//! the message. Nothing panics; what is no fix is a fault, and what is no message an error inside of it.
+//! the message, with numbers in text and without. Nothing panics; what is no fix is a fault, and what is no message an error inside of it.
 
 #![no_main]
 
@@ -17,7 +17,8 @@ const ANYWHERE: &str = "fixes = [\"*.*\", \"$\"]\ndevice = [\"$.d\", \"d\"]\nlat
     time = \"t\"\ntime_format = \"unix\"\nspeed = \"s\"\nspeed_unit = \"mph\"\nvalid = \"v\"\nignition = \"i\"\n";
 
 static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
-    let texts = PRESETS.iter().map(|(_, text)| *text).chain([ANYWHERE]);
+    let in_text = format!("{ANYWHERE}text_numbers = true\n");
+    let texts = PRESETS.iter().map(|(_, text)| *text).chain([ANYWHERE, &in_text]);
     texts.map(|text| parse_mapping(text).expect("a mapping")).collect()
 });
 
