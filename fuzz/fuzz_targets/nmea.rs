@@ -9,7 +9,7 @@ use tallyman::domain::geodesy::Position;
 
 fuzz_target!(|chunks: Vec<Vec<u8>>| {
     let whole = chunks.concat();
-    let items = items(&[whole.clone()]);
+    let items = items(std::slice::from_ref(&whole));
     assert_eq!(self::items(&chunks), items);
     for item in items {
         match item {

@@ -11,7 +11,7 @@ use tallyman::decode::gps::teltonika::{Framed, Framer, Piece, Session, decode, d
 
 fuzz_target!(|chunks: Vec<Vec<u8>>| {
     let whole = chunks.concat();
-    let at_once = framed(&[whole.clone()]);
+    let at_once = framed(std::slice::from_ref(&whole));
     assert_eq!(framed(&chunks), at_once);
     let mut together = 0;
     for piece in at_once {
