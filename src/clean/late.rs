@@ -10,7 +10,8 @@
 //! its own times.
 //!
 //! Bounded: a tracker keeps [`KEPT`] fixes, and while a burst lasts [`WAITING`] late ones, of which those that say the
-//! same as their neighbours are merged. Never moves what is last known, but where the way leads up to the newest fix:
+//! same as their neighbours are merged. Where none can be, the part that the burst has left behind is judged and goes.
+//! Never moves what is last known, but where the way leads up to the newest fix:
 //! what late fixes say of the fences there holds now.
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::fence_index::FenceIndex;
 use super::geofence::{is_just_inside, side};
 use super::place::{self, Place};
-use super::rows::micros;
+use super::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Path;
 use crate::domain::ids::SourceId;
@@ -37,6 +38,8 @@ const KEPT: usize = 5;
 const NEWEST: usize = 3;
 /// Late fixes of a tracker that wait, at most: with the one that comes, what a doubling of room holds.
 const WAITING: usize = 127;
+/// Metres; further than 255 of them is as far.
+const STRAY_M: f64 = 16.0;
 /// So long after the last one they are judged, or after their source has caught up.
 pub(super) const SETTLES: Duration = Duration::from_secs(30);
 
@@ -57,9 +60,15 @@ struct Waiting {
     /// Oldest first.
     #[serde(with = "place::rows")]
     places: Vec<Place>,
+    /// How far the fixes that each of them stands for lie from it at most, in [`STRAY_M`].
+    #[serde(default)]
+    strays: Vec<u8>,
     /// No more of them can be merged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     full: bool,
+    /// Where they are full, the time of the one that came last.
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    last: Option<Timestamp>,
 }
 
 /// As the tracker's row holds it.
@@ -76,7 +85,7 @@ pub(super) struct LateRow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     visits: Vec<Visit>,
     #[serde(rename = "f", alias = "floor")]
-    #[serde(with = "super::rows::maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
     floor: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     waiting: Option<Box<Waiting>>,
@@ -91,7 +100,12 @@ impl Late {
             return;
         }
         if fix.observed_at.since(self.kept[0].at) > rules.late_within {
-            return self.drop_kept(0);
+            if self.kept[0].has_more_after {
+                return self.drop_kept(0);
+            }
+            // It was the one before the next, and still is: of what lies between, the end is not too old.
+            self.kept.remove(0);
+            return self.told.raise_floor(Some(fix.observed_at - rules.late_within));
         }
         let awaited = self.awaited();
         let spans = (0..KEPT - NEWEST + 1).map(|at| {
@@ -139,15 +153,19 @@ impl Late {
         place.inside = inside_of(fix, rules, fences);
         let waiting = self.waiting.get_or_insert_with(|| {
             let (due, via) = (Timestamp::MIN, via.clone());
-            Box::new(Waiting { due, via, places: Vec::new(), full: false })
+            Box::new(Waiting { due, via, places: Vec::new(), strays: Vec::new(), full: false, last: None })
         });
+        self.told.bursts = true;
         waiting.due = waiting.due.max(received + SETTLES);
         waiting.via = via.clone();
         let at = waiting.places.partition_point(|other| other.at <= place.at);
+        // Rows of the first builds have none.
+        waiting.strays.resize(waiting.places.len(), 0);
         waiting.places.insert(at, place);
-        if waiting.places.len() > WAITING && !merge_one(&self.kept, &mut waiting.places) {
+        waiting.strays.insert(at, 0);
+        if waiting.places.len() > WAITING && !waiting.merge_one(&self.kept, rules) {
             // So many comings and goings: what is there is judged now.
-            (waiting.full, waiting.due) = (true, received);
+            (waiting.full, waiting.due, waiting.last) = (true, received, Some(place.at));
         }
         true
     }
@@ -184,7 +202,7 @@ impl Late {
     }
 
     pub fn restore(row: LateRow) -> Self {
-        let told = Told { visits: row.visits, floor: row.floor };
+        let told = Told { visits: row.visits, floor: row.floor, bursts: row.waiting.is_some() };
         Self { kept: row.kept, told, waiting: row.waiting }
     }
 }
@@ -211,19 +229,30 @@ fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
     number
 }
 
-/// Merges a fix with the one before it, where both and the one after say the same of all fences, and nothing that came
-/// in order lies between. Of all such it is the one that lies nearest to where the two others have it at its time: without
-/// the places where it turned and stood nobody could say that it left.
-fn merge_one(kept: &[Place], places: &mut Vec<Place>) -> bool {
-    let alike = places.array_windows().map(|[before, here, next]| {
-        let [a, b, c] = [before, here, next].map(|place| (place.inside, after(kept, place.at)));
-        (a == b && b == c).then(|| here.beside_m(before, next))
-    });
-    let beside = (0..).zip(alike).filter_map(|(at, beside_m)| Some((at, beside_m?)));
-    let Some((at, _)) = beside.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return false };
-    let merged = places.remove(at + 1);
-    places[at].count = places[at].count.saturating_add(merged.count);
-    true
+impl Waiting {
+    /// Merges a fix with the one before it, where both and the one after say the same of all fences, and nothing that came
+    /// in order lies between. Of all such it is the one that lies nearest to where the two others have it at its time: without
+    /// the places where it turned and stood nobody could say that it left. Nor without those furthest away, of a drive there
+    /// and back.
+    fn merge_one(&mut self, kept: &[Place], rules: &TrackerRules) -> bool {
+        let far_m = |at: usize| {
+            let [before, here] = [&self.places[at], &self.places[at + 1]];
+            let [to_before, to_here] = [at, at + 1].map(|at| STRAY_M * f64::from(self.strays[at]));
+            to_before.max(before.position().distance_m(here.position()) + to_here)
+        };
+        let found = self.places.array_windows().enumerate().filter_map(|(at, [before, here, next])| {
+            let [a, b, c] = [before, here, next].map(|place| (place.inside, after(kept, place.at)));
+            let is_alike = a == b && b == c;
+            let goes_m = before.position().distance_m(next.position());
+            (is_alike && far_m(at) <= goes_m + rules.trip_after_m).then(|| (at, here.beside_m(before, next)))
+        });
+        let Some((at, _)) = found.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { return false };
+        self.strays[at] = (far_m(at) / STRAY_M).ceil().min(u8::MAX.into()) as u8;
+        self.strays.remove(at + 1);
+        let merged = self.places.remove(at + 1);
+        self.places[at].count = self.places[at].count.saturating_add(merged.count);
+        true
+    }
 }
 
 #[cfg(test)]
@@ -237,12 +266,39 @@ mod tests {
         Place::of(&Fix::bare("truck".into(), at, position, Digest(0)))
     }
 
+    fn waiting(places: &[Place]) -> Waiting {
+        let (due, via, places) = (Timestamp::MIN, "broker".into(), places.to_vec());
+        Waiting { due, via, strays: vec![0; places.len()], places, full: false, last: None }
+    }
+
     #[test]
     fn nothing_is_merged_over_what_came_in_order() {
-        let kept = [place(0), place(50), place(100)];
-        assert!(!merge_one(&kept, &mut [49, 51, 52].map(place).to_vec()));
-        let mut places = [49, 51, 52, 53].map(place).to_vec();
-        assert!(merge_one(&kept, &mut places));
-        assert_eq!(places.iter().map(|place| place.count).collect::<Vec<_>>(), [1, 2, 1]);
+        let (kept, rules) = ([place(0), place(50), place(100)], TrackerRules::default());
+        assert!(!waiting(&[49, 51, 52].map(place)).merge_one(&kept, &rules));
+        let mut some = waiting(&[49, 51, 52, 53].map(place));
+        assert!(some.merge_one(&kept, &rules));
+        assert_eq!(some.places.iter().map(|place| place.count).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    #[test]
+    fn the_furthest_of_a_drive_there_and_back_is_not_merged() {
+        let drives = |second: i64| {
+            Place::of(&Fix {
+                position: Position { lat: 50.0 + 0.001 * (50 - (second - 50).abs()) as f64, lon: 8.0 },
+                ..place(second).fix(&"truck".into())
+            })
+        };
+        let (kept, rules) = ([place(-1), place(1000)], TrackerRules::default());
+        let mut burst = waiting(&[]);
+        for second in 0..=100 {
+            burst.places.push(drives(second));
+            burst.strays.push(0);
+            while burst.places.len() > 4 && burst.merge_one(&kept, &rules) {}
+        }
+        let north = |place: &Place| place.position().lat;
+        let furthest = burst.places.iter().map(north).fold(0.0, f64::max);
+        assert!(furthest > 50.048, "{furthest}");
+        assert!(burst.places.len() < 10, "{}", burst.places.len());
+        assert_eq!(burst.places.iter().map(|place| u32::from(place.count)).sum::<u32>(), 101);
     }
 }

@@ -38,7 +38,7 @@ mod trip;
 mod way;
 
 /// Fixes away from the place that confirm that it was left, and over how long.
-const LEAVING_FIXES: u8 = 3;
+pub(super) const LEAVING_FIXES: u8 = 3;
 const LEAVING_FOR: Duration = Duration::from_secs(20);
 /// Fixes that say that it rolls, after which it is no longer harder to leave; and fixes away from the place that confirm it
 /// where it has come to rest since.

@@ -24,7 +24,7 @@ use crate::domain::time::Timestamp;
 /// Trackers that the hand passes with each fix, and with the fix of a new one that finds no room.
 const HAND: usize = 1;
 const HAND_IN_HASTE: usize = 64;
-/// Trackers whose late fixes may wait at a time; each of them is as large as three others, or as six where its trips
+/// Trackers whose late fixes may wait at a time; each of them is as large as three others, or as seven where its trips
 /// are held.
 const MOST_BURSTS: usize = 10_000;
 

@@ -4,11 +4,12 @@
 //! what it says of the fences there is taken up: the visit that goes on, or the end of the one that was thought to.
 
 use super::told::{Memory, Told};
-use super::{Late, Place};
+use super::{Late, Place, SETTLES, Waiting};
 use crate::clean::fence_index::FenceIndex;
 use crate::clean::geofence::{Change, FenceState, Way, adopt};
-use crate::clean::motion::{Moment, Moves, Stands};
+use crate::clean::motion::{LEAVING_FIXES, Moment, Moves, Stands};
 use crate::config::{FenceConfig, TrackerRules};
+use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, FenceId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
@@ -31,6 +32,42 @@ pub(in crate::clean) struct Revealed {
     pub unjudged: u64,
 }
 
+/// A part of the time, its ends included.
+#[derive(Clone, Copy)]
+struct Span {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Span {
+    const ALL: Self = Self { from: Timestamp::MIN, to: Timestamp::MAX };
+
+    fn holds(self, at: Timestamp) -> bool {
+        (self.from..=self.to).contains(&at)
+    }
+}
+
+impl Waiting {
+    fn keep(&mut self, stays: impl Fn(&Place) -> bool) {
+        let mut each = self.places.iter().map(&stays);
+        self.strays.retain(|_| each.next().unwrap_or(false));
+        self.places.retain(stays);
+    }
+
+    /// Where they are full, the time at which they are taken apart: it was outside of every fence then, so that nothing
+    /// goes on there (all of them go where it never was). And whether the part before it is what the burst has left behind;
+    /// else it comes newest first.
+    fn cut(&self) -> Option<(Timestamp, bool)> {
+        let last = self.last.filter(|_| self.full)?;
+        let quarter = self.places.len() / 4;
+        let is_behind = self.places.partition_point(|place| place.at <= last) > 2 * quarter;
+        let is_apart = |nth: &usize| self.places[nth - 1..=*nth].iter().all(|place| place.inside == 0);
+        let mut within = (1 + quarter)..(self.places.len() - quarter);
+        let nth = if is_behind { within.rfind(is_apart) } else { within.find(is_apart) };
+        Some((self.places[nth?].at, is_behind))
+    }
+}
+
 /// Fixes that really followed one another.
 struct Run {
     steps: Vec<Step>,
@@ -45,6 +82,10 @@ struct Step {
     /// For how many fixes it stands.
     count: u32,
     stands: Option<Stands>,
+    /// The same place as the step before.
+    stays: bool,
+    /// None was merged with it.
+    alone: bool,
 }
 
 /// One time in a fence, by a run. One that began before it has no beginning, one that goes on no end.
@@ -58,18 +99,36 @@ struct Stay {
 }
 
 impl Late {
-    /// Judges what waits.
+    /// Judges what waits; where no more may, and the burst goes on, what it has left behind.
     pub fn settle(&mut self, now: &mut Now<'_>) -> Revealed {
-        let runs = self.runs(now);
+        let cut = self.waiting.as_deref().and_then(Waiting::cut);
+        let span = match cut {
+            Some((cut, true)) => Span { to: cut, ..Span::ALL },
+            Some((cut, false)) => Span { from: cut, ..Span::ALL },
+            None => Span::ALL,
+        };
+        let runs = self.runs(now, span);
         let revealed = self.judge(runs, now, |_| true);
-        self.waiting = None;
+        match &mut self.waiting {
+            Some(waiting) if waiting.full => {
+                // It is the end of the one part and the beginning of the other.
+                let is_cut = |place: &Place| cut.is_some_and(|(cut, _)| place.at == cut);
+                waiting.keep(|place| is_cut(place) || !span.holds(place.at));
+                waiting.due = waiting.due + SETTLES;
+                (waiting.full, waiting.last) = (false, None);
+            }
+            _ => {
+                self.waiting = None;
+                self.told.settle();
+            }
+        }
         revealed
     }
 
     /// The same before a fix in order tells something of one of these fences, where those that wait may say that it was
     /// earlier. They go on waiting, for others.
     pub fn hasten(&mut self, now: &mut Now<'_>, fences: &[FenceId]) -> Vec<Change> {
-        let newest = self.runs(now).into_iter().filter(|run| run.is_newest).collect();
+        let newest = self.runs(now, Span::ALL).into_iter().filter(|run| run.is_newest).collect();
         self.judge(newest, now, |fence| fences.contains(fence)).changes
     }
 
@@ -90,8 +149,8 @@ impl Late {
         revealed
     }
 
-    /// Those in order of which nothing between was dropped, with the late ones between them.
-    fn runs(&self, now: &Now<'_>) -> Vec<Run> {
+    /// Those in order of which nothing between was dropped, with the late ones between them; of a part of the time.
+    fn runs(&self, now: &Now<'_>, span: Span) -> Vec<Run> {
         let Some(waiting) = &self.waiting else { return Vec::new() };
         let (mut runs, mut begins) = (Vec::new(), 0);
         for kept in self.kept.chunk_by(|a, _| !a.has_more_after) {
@@ -100,16 +159,14 @@ impl Late {
             let late = waiting
                 .places
                 .iter()
+                .filter(|place| span.holds(place.at))
                 .filter(|place| self.gap(place.at).is_some_and(|gap| gaps.contains(&gap)));
             let mut way: Vec<(Place, bool)> = late.map(|place| (*place, true)).collect();
             if !way.is_empty() {
-                way.extend(kept.iter().map(|place| (*place, false)));
+                way.extend(kept.iter().filter(|place| span.holds(place.at)).map(|place| (*place, false)));
                 way.sort_by_key(|(place, is_late)| (place.at, *is_late));
-                runs.extend(Run::new(
-                    &plausible(&way, |place| place, now.rules),
-                    now,
-                    ends == self.kept.len(),
-                ));
+                let is_newest = ends == self.kept.len() && span.to == Timestamp::MAX;
+                runs.extend(Run::new(&plausible(&way, |place| place, now.rules), now, is_newest));
             }
             begins = ends;
         }
@@ -137,16 +194,24 @@ impl Run {
         let (first, last) = (way.first()?, way.last()?);
         // Where it has stood all the while, more of its fixes are known than these.
         let mut moves = now.moves.filter(|moves| moves.stood_since(first.at)).cloned();
-        let steps = way.iter().map(|place| {
-            let fix = place.fix(now.device);
-            let stands = moves.as_ref().and_then(|moves| moves.stands_at(&fix, now.rules));
-            match &mut moves {
-                Some(moves) => moves.take(&Moment::of(&fix), now.rules, &mut Vec::new()),
-                None => moves = Some(Moves::begin(&fix)),
+        let mut steps = Vec::with_capacity(way.len());
+        for (nth, place) in (1..).zip(way) {
+            // Who drove at the first of what was merged did so at the others.
+            let mut drives = false;
+            for (fix, moved_to, count) in merged(place, way.get(nth), now.device) {
+                let stands =
+                    moves.as_ref().and_then(|moves| moves.stands_at(&fix, now.rules)).filter(|_| !drives);
+                drives = stands.is_none();
+                let moved = Fix { position: moved_to, ..fix.clone() };
+                match &mut moves {
+                    Some(moves) => moves.take(&Moment::of(&moved), now.rules, &mut Vec::new()),
+                    None => moves = Some(Moves::begin(&moved)),
+                }
+                let stays = fix.observed_at != place.at;
+                steps.push(Step { fix, count, stands, stays, alone: place.count == 1 });
             }
-            Step { fix, count: place.count.into(), stands }
-        });
-        Some(Self { steps: steps.collect(), from: first.at, to: last.at, is_newest })
+        }
+        Some(Self { steps, from: first.at, to: last.at, is_newest })
     }
 
     /// Through one fence, from what was told of it at the beginning.
@@ -158,17 +223,36 @@ impl Run {
     ) -> (Vec<Stay>, FenceState) {
         let (began_inside, mut changes) = (state.is_inside(), Vec::new());
         let mut before: Option<&Fix> = None;
-        for Step { fix, count, stands } in &self.steps {
+        for Step { fix, count, stands, stays, alone } in &self.steps {
             for nth in 0..(*count).clamp(1, fence.confirmations_of.max(1)) {
-                let before = if nth == 0 { before } else { Some(fix) };
+                let before = if nth == 0 && !stays { before } else { Some(fix) };
                 let way = Way { before, fix, stands: *stands, rules };
                 state.take(fence, &way, &mut changes);
             }
             // Between those of which one is left, it did not go straight.
-            before = Some(fix).filter(|_| *count == 1);
+            before = Some(fix).filter(|_| *alone);
         }
         (stays(began_inside, changes), state)
     }
+}
+
+/// The fixes that a place stands for, the last of them for those that are left: it takes more than one to see it set out.
+/// Each says of fences what the place says; those that were merged lay near the way to the next one.
+fn merged(
+    place: &Place,
+    next: Option<&Place>,
+    device: &DeviceId,
+) -> impl Iterator<Item = (Fix, Position, u32)> {
+    let (first, next) = (place.fix(device), *next.unwrap_or(place));
+    let (span, count) = (next.at.since(place.at), place.count.max(1));
+    let told = count.min(LEAVING_FIXES);
+    (0..told).map(move |nth| {
+        let part = f64::from(nth) / f64::from(count);
+        let moved_to = first.position.towards(next.position(), part);
+        let observed_at = first.observed_at + span.mul_f64(part);
+        let left = if nth + 1 == told { count - nth } else { 1 };
+        (Fix { observed_at, ..first.clone() }, moved_to, left.into())
+    })
 }
 
 fn stays(began_inside: bool, changes: Vec<Change>) -> Vec<Stay> {

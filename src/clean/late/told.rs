@@ -1,6 +1,6 @@
 //! Which visits of a tracker were told and are over, so that late fixes tell none of them again.
 //!
-//! Bounded: [`REMEMBERED`] of them. Where there is no room, the two oldest of one fence become one, since ever: of that
+//! Bounded: [`REMEMBERED`] of them, and [`IN_A_BURST`] while late fixes wait, which may come newest first. Where there is no room, the two oldest of one fence become one, since ever: of that
 //! fence nothing is told any more that is older than the end of the second. Where each is of another fence, the oldest
 //! goes, and of no fence anything is told that is older than its end.
 
@@ -11,12 +11,15 @@ use crate::domain::ids::{Digest, FenceId};
 use crate::domain::time::Timestamp;
 
 const REMEMBERED: usize = 6;
+const IN_A_BURST: usize = 100;
 
 #[derive(Default)]
 pub(in crate::clean) struct Told {
     pub(super) visits: Vec<Visit>,
     /// Of what is older nothing is told.
     pub(super) floor: Option<Timestamp>,
+    /// Late fixes wait.
+    pub(super) bursts: bool,
 }
 
 /// A visit that was told; of one that was inferred, between which two fixes it must have been.
@@ -46,11 +49,20 @@ pub(in crate::clean) enum Memory {
 impl Told {
     /// A visit was told, and is over.
     pub fn tell(&mut self, fence: &FenceId, (from, to): (Timestamp, Timestamp)) {
-        if self.visits.len() >= REMEMBERED {
+        if self.visits.len() >= if self.bursts { IN_A_BURST } else { REMEMBERED } {
             self.make_room();
         }
         self.visits.reserve_exact(1);
         self.visits.push(Visit { fence: digest(fence), from: Some(from), to });
+    }
+
+    /// No more late fixes wait.
+    pub fn settle(&mut self) {
+        self.bursts = false;
+        while self.visits.len() > REMEMBERED {
+            self.make_room();
+        }
+        self.visits.shrink_to_fit();
     }
 
     /// One of them began earlier: the tracker was there from then to when that one was told to begin. Whether there is one.
