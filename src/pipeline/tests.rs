@@ -8,6 +8,7 @@ use super::*;
 use crate::config::{self, JournalConfig};
 use crate::domain::frames::{AckToken, Frame, Payload};
 use crate::domain::state::StateRow;
+use crate::journal::Control;
 use crate::pipeline::core::{Core, Group};
 use crate::source::Intake;
 
@@ -51,6 +52,44 @@ async fn a_stage_that_ends_by_itself_stops_the_daemon() {
     assert!(matches!(ended, Err(RunError::StageEnded("core"))), "{ended:?}");
 }
 
+/// Nobody listens but to what was committed.
+fn downstream() -> (Downstream, watch::Receiver<u64>) {
+    let (committed, commits) = watch::channel(0);
+    let downstream = Downstream {
+        lanes: BTreeMap::new(),
+        committed,
+        board: Arc::new(Board::new(Vec::new())),
+        bell: None,
+        gate: watch::channel(Gate::Open).0,
+        health: mpsc::channel(HEALTH_QUEUE).0,
+        replays: mpsc::channel(REPLAY_QUEUE).0,
+        ready: telemetry::Readiness::default(),
+    };
+    (downstream, commits)
+}
+
+/// Else an alert would be told again after the next start, and a session that the broker loses meanwhile would not be told of.
+#[tokio::test]
+async fn what_was_to_be_noted_before_a_stop_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = WallClock::new();
+    let opened = opened(folder.path(), &clock).await;
+    let (work, work_rx) = mpsc::channel(WORK_QUEUE);
+    let (control, control_rx) = mpsc::channel(CONTROL_QUEUE);
+    work.send(Work { group: Group::default(), replies: Vec::new() }).await.unwrap();
+    drop(work);
+    let names: Vec<String> = (0..CONTROL_QUEUE).map(|nth| format!("receiver {nth:02}")).collect();
+    for name in &names {
+        let note = StateRow::put(StateKind::Receiver, name.as_str(), &1);
+        control.send(Control::Note(note)).await.unwrap();
+    }
+    WriterTask::new(opened.writer, clock.clone(), downstream().0).run(work_rx, control_rx).await;
+    drop(opened.reader);
+    let reader = self::opened(folder.path(), &clock).await.reader;
+    let noted = reader.all_states(StateKind::Receiver).await.unwrap();
+    assert_eq!(noted.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}
+
 /// The next start must see the whole time of this absence, should this one be killed before it has told it.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_heartbeat_goes_before_the_first_group() {
@@ -60,19 +99,7 @@ async fn no_heartbeat_goes_before_the_first_group() {
     let reader = opened.reader.clone();
     let (work_tx, work_rx) = mpsc::channel(WORK_QUEUE);
     let (_control, control_rx) = mpsc::channel(CONTROL_QUEUE);
-    let (health, _health) = mpsc::channel(HEALTH_QUEUE);
-    let (replays, _replays) = mpsc::channel(REPLAY_QUEUE);
-    let (committed, mut commits) = watch::channel(0);
-    let downstream = Downstream {
-        lanes: BTreeMap::new(),
-        committed,
-        board: Arc::new(Board::new(Vec::new())),
-        bell: None,
-        gate: watch::channel(Gate::Open).0,
-        health,
-        replays,
-        ready: telemetry::Readiness::default(),
-    };
+    let (downstream, mut commits) = downstream();
     let writer = tokio::spawn(WriterTask::new(opened.writer, clock, downstream).run(work_rx, control_rx));
 
     // A heartbeat takes a sync or two; so many syncs later it would be there.

@@ -130,6 +130,10 @@ impl WriterTask {
                 _ = beat.tick() => self.beat().await,
             }
         }
+        // What was to be noted before the stop is: how far a receiver was told, what a broker holds for us.
+        while let Ok(message) = control.try_recv() {
+            self.control(message).await;
+        }
         if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
             tracing::warn!(%error, "failed to write the last heartbeat; the next start will see a longer gap");
         }
