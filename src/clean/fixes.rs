@@ -197,12 +197,10 @@ impl Tracker {
         let newest = self.last.map(|last| last.at);
         let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
         if fix.retained || is_older {
-            if is_older {
-                self.moved_late(&fix, received, rules);
-            }
+            let motion = if is_older { self.moved_late(&fix, received, rules) } else { Vec::new() };
             let reveals =
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
-            return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion: Vec::new() });
+            return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion });
         }
         let last = self.last.map(|last| last.fix(&fix.device));
         let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
@@ -239,13 +237,15 @@ impl Tracker {
         told
     }
 
-    /// What a late one may say of it.
-    fn moved_late(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) {
-        let (Some(moves), late, by) = (&self.moves, Moment::of(fix), (rules.via, received)) else { return };
-        match &mut self.held {
-            Some(held) => held.arrives(&late, self.late.kept(), by, rules.tracker),
-            None => self.held = Held::inside_gap(moves, self.late.kept(), &late, by, rules.tracker),
+    /// What a late one says of it, where that is sure.
+    fn moved_late(&mut self, fix: &Fix, received: Timestamp, rules: &FixRules<'_>) -> Vec<motion::Told> {
+        let Some(moves) = &self.moves else { return Vec::new() };
+        let (late, by) = (Moment::of(fix), (rules.via, received));
+        if let Some(held) = &mut self.held {
+            return held.arrives(&late, self.late.kept(), by, rules.tracker);
         }
+        self.held = Held::inside_gap(moves, self.late.kept(), &late, by, rules.tracker);
+        Vec::new()
     }
 
     /// When the late fixes that wait are judged, and when what is held of its motion, and by which connections they came.

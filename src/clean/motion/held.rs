@@ -13,7 +13,8 @@
 //!
 //! Bounded: [`MOST`] fixes. Where there are more, the one goes that lies nearest to where the others have it at its time
 //! (Meratnia and de By, *Spatiotemporal Compression Techniques for Moving Point Objects*, EDBT 2004); what it made the way
-//! longer by stays with the one before. Bounded too in time: [`AT_MOST`].
+//! longer by stays with the one before. A burst that comes oldest first is over where it has passed: there it is told as
+//! it goes, and what was told needs no room. Bounded too in time: [`AT_MOST`].
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -33,6 +34,10 @@ use crate::domain::time::Timestamp;
 const GAP: Duration = Duration::from_secs(90);
 /// Fixes that are held.
 const MOST: usize = 48;
+/// So many late ones after one another that were each later than the one before, come oldest first; and of those behind
+/// the last so many are held still.
+const CLIMBS: u8 = 16;
+const BEHIND: usize = 12;
 /// Changes that are kept; with so many it is time.
 const MOST_KEPT: usize = 8;
 /// Of our time.
@@ -59,6 +64,9 @@ pub(in crate::clean) struct Held {
     /// Where the last late one was put: more will come there.
     #[serde(default, with = "maybe_micros", skip_serializing_if = "Option::is_none")]
     filling: Option<Timestamp>,
+    /// So many in a row were later than the one before.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    climbs: u8,
     #[serde(default, skip_serializing_if = "Speeds::are_unknown")]
     speeds: Speeds,
 }
@@ -100,7 +108,8 @@ impl Held {
 
     fn new(before: Moves, way: Vec<Moment>, (via, received): (&SourceId, Timestamp)) -> Box<Self> {
         let (kept, due, speeds) = (Vec::new(), received + SETTLES, Speeds::default());
-        Box::new(Self { before, way, kept, since: received, due, via: via.clone(), filling: None, speeds })
+        let (since, via, filling, climbs) = (received, via.clone(), None, 0);
+        Box::new(Self { before, way, kept, since, due, via, filling, climbs, speeds })
     }
 
     pub fn due(&self) -> (Timestamp, &SourceId) {
@@ -127,28 +136,49 @@ impl Held {
         }
     }
 
-    /// A late fix. Where it lies before the gap, it may lie in an earlier one.
+    /// A late fix. Where it lies before the gap, it may lie in an earlier one. What is sure by now.
     pub fn arrives(
         &mut self,
         late: &Moment,
         places: &[Place],
         by: (&SourceId, Timestamp),
         rules: &TrackerRules,
-    ) {
+    ) -> Vec<Told> {
+        let mut told = Vec::new();
         if late.place.at <= self.before.last_at() {
-            let Some(mut earlier) = Self::inside_gap(&self.before, places, late, by, rules) else { return };
+            let Some(mut earlier) = Self::inside_gap(&self.before, places, late, by, rules) else {
+                return told;
+            };
             let begins = self.way.first().map(|first| first.place.at);
             earlier.way.retain(|moment| begins.is_none_or(|begins| moment.place.at < begins));
             self.before = earlier.before;
             self.way.splice(0..0, earlier.way);
             while self.way.len() > MOST && self.drop_one(0, rules) {}
         } else {
+            let climbs = self.filling.is_some_and(|last| last < late.place.at);
+            self.climbs = if climbs { self.climbs.saturating_add(1) } else { 0 };
             self.filling = Some(late.place.at);
+            // Early enough that there is room until it is known again how they come, where one was overtaken.
+            if self.way.len() + usize::from(CLIMBS) >= MOST && self.climbs >= CLIMBS {
+                told = self.pass(rules);
+            }
             self.put(Moment { is_late: true, ..*late }, rules);
         }
         let (via, received) = by;
         self.due = self.due.max(received + SETTLES).min(self.since + AT_MOST);
         self.comes_by(via);
+        told
+    }
+
+    /// What it did where the burst has passed.
+    fn pass(&mut self, rules: &TrackerRules) -> Vec<Told> {
+        let filled = self.way.partition_point(|other| Some(other.place.at) < self.filling);
+        let passed = filled.saturating_sub(BEHIND);
+        let (mut before, mut told) = (self.before.clone(), Vec::new());
+        self.through(passed, &mut before, rules, &mut told);
+        self.before = before;
+        self.way.drain(..passed);
+        told
     }
 
     fn put(&mut self, moment: Moment, rules: &TrackerRules) {
@@ -221,20 +251,27 @@ impl Held {
         if !self.way.iter().any(|moment| moment.is_late) {
             return (self.kept, self.via);
         }
+        let mut told = Vec::new();
+        *moves = self.before.clone();
+        self.through(self.way.len(), moves, rules, &mut told);
+        (told, self.via)
+    }
+
+    /// The first so many of them, those that are believed.
+    fn through(&self, most: usize, moves: &mut Moves, rules: &TrackerRules, told: &mut Vec<Told>) {
         let fixes: Vec<(&Moment, bool)> = self.way.iter().map(|moment| (moment, moment.is_late)).collect();
         let believed = plausible(&fixes, |moment| &moment.place, rules);
-        let mut told = Vec::new();
-        *moves = self.before;
-        for (nth, moment) in believed.iter().enumerate() {
+        let ends = self.way.get(most).map_or(Timestamp::MAX, |next| next.place.at);
+        let passed = believed.iter().take_while(|moment| moment.place.at < ends);
+        for (nth, moment) in passed.enumerate() {
             let until = believed.get(nth + 1).map_or(Timestamp::MAX, |next| next.place.at);
             // What is known of the way to one that is not believed is known of the way to the next.
             let not =
                 self.way.iter().filter(|other| moment.place.at < other.place.at && other.place.at < until);
             let parts =
                 not.map(|other| other.way_m).fold(moment.way_m, |all, part| all?.checked_add(part?.get()));
-            moves.take(&Moment { way_m: parts, ..**moment }, rules, &mut told);
+            moves.take(&Moment { way_m: parts, ..**moment }, rules, told);
         }
-        (told, self.via)
     }
 }
 

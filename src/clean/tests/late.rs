@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 
+use super::bursts::shuttle;
 use super::*;
 use crate::domain::state::StateKind;
 
-const MINUTE_MS: i64 = 60_000;
-const YARD: f64 = 50.0;
-const ROAD: f64 = 50.01;
+pub(super) const MINUTE_MS: i64 = 60_000;
+pub(super) const YARD: f64 = 50.0;
+pub(super) const ROAD: f64 = 50.01;
 
 /// A tracker on the road, silent from its tenth to its hundredth minute.
 fn before_and_after() -> Vec<Step> {
@@ -36,7 +37,7 @@ fn link(cleaner: &mut Cleaner, ms: i64, up: bool, out: &mut Cleaned) {
     cleaner.link(&LinkChange { source: "broker".into(), at: at(ms), state }, out);
 }
 
-fn connected(rules: &Rules) -> (Cleaner, Cleaned) {
+pub(super) fn connected(rules: &Rules) -> (Cleaner, Cleaned) {
     let (mut cleaner, mut out) = (Cleaner::new(rules, &intake()), Cleaned::default());
     link(&mut cleaner, 0, true, &mut out);
     (cleaner, out)
@@ -46,7 +47,7 @@ fn told_of(steps: &[Step]) -> Vec<String> {
     told_by(&rules(), steps)
 }
 
-fn told_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
+pub(super) fn told_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
     let (mut cleaner, mut out) = connected(rules);
     run(&mut cleaner, steps, &mut out);
     run(&mut cleaner, &[Step::Tick(2880 * MINUTE_MS)], &mut out);
@@ -92,98 +93,6 @@ fn a_burst_longer_than_what_may_wait_is_told_all_the_same() {
         let burst = order.into_iter().map(|nth| fix(nth * 10));
         let steps: Vec<Step> = before_and_after().into_iter().chain(burst).collect();
         assert_eq!(told_of(&steps), VISIT);
-    }
-}
-
-/// There and back a few times, at walking speed and slower, with a fix in so many seconds: five minutes at either end.
-fn shuttle(times: i64, every_s: i64) -> Vec<(i64, f64)> {
-    const LEG_S: i64 = 900;
-    let place = |second: i64| {
-        let drives = (second % LEG_S - 300).max(0) as f64 / 600.0;
-        let [from, to] = if second / LEG_S % 2 == 0 { [ROAD, YARD] } else { [YARD, ROAD] };
-        (second * 1000, from + (to - from) * drives)
-    };
-    (0..(2 * times * LEG_S + 300) / every_s).map(|nth| place(nth * every_s)).collect()
-}
-
-/// A round of so many customers, each with its fence, a kilometre apart: two minutes of driving, ten of standing.
-fn round(stops: i64, every_s: i64) -> (Rules, Vec<(i64, f64)>) {
-    const LEG_S: i64 = 720;
-    const APART: f64 = 0.009;
-    let lat = |nth: f64| ROAD + nth * APART;
-    let fence = |nth: i64| FenceConfig {
-        hysteresis_m: 20.0,
-        ..FenceConfig::new(
-            format!("stop {nth:02}"),
-            Shape::circle(Position { lat: lat(nth as f64), lon: 8.0 }, 100.0),
-        )
-    };
-    let place = |second: i64| {
-        let driven = (second % LEG_S).min(120) as f64 / 120.0;
-        (second * 1000, lat((second / LEG_S) as f64 + driven))
-    };
-    let fixes = (0..((stops + 1) * LEG_S) / every_s).map(|nth| place(nth * every_s)).collect();
-    (Rules { fences: (1..=stops).map(fence).collect(), ..rules() }, fixes)
-}
-
-/// What is told of a way that is heard in order, and of the same where its newest fixes come first and the others behind
-/// them at once: oldest first, newest first, and in no order. Told by when it was.
-fn in_order_and_late(rules: &Rules, fixes: &[(i64, f64)]) -> (Vec<String>, [Vec<String>; 3]) {
-    let began: Vec<Step> = (1..6).rev().map(|nth| Step::Fix(nth * -60_000, nth * -60_000, ROAD)).collect();
-    let ends = fixes.last().unwrap().0 + 1;
-    let told = |at: &dyn Fn(i64) -> i64, fixes: &mut dyn Iterator<Item = &(i64, f64)>| {
-        let fixes = fixes.map(|(ms, lat)| Step::Fix(*ms, at(*ms), *lat));
-        let told = told_by(rules, &began.iter().cloned().chain(fixes).collect::<Vec<_>>());
-        let mut told: Vec<String> =
-            told.iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
-        told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
-        told
-    };
-    let in_order = told(&|ms| ms, &mut fixes.iter());
-    let (backlog, newest) = fixes.split_at(fixes.len() - 5);
-    // Every 617th, and on from the next: each once, for its number divides no length here.
-    let shuffled = (0..617).flat_map(|from| backlog.iter().skip(from).step_by(617));
-    let mut orders: [Box<dyn Iterator<Item = &(i64, f64)>>; 3] =
-        [Box::new(backlog.iter()), Box::new(backlog.iter().rev()), Box::new(shuffled)];
-    let late = orders.each_mut().map(|order| told(&|_| ends, &mut newest.iter().chain(order)));
-    (in_order, late)
-}
-
-#[test]
-fn a_burst_tells_every_visit_in_whatever_order_it_comes() {
-    for (times, every_s) in [(1, 2), (3, 10), (7, 2), (20, 30)] {
-        let (told, late) = in_order_and_late(&rules(), &shuttle(times, every_s));
-        assert_eq!(told.len(), 2 * times as usize, "{told:?}");
-        assert_eq!(late, [(); 3].map(|()| told.clone()), "{times} times, a fix in {every_s} s");
-    }
-}
-
-#[test]
-fn a_burst_with_more_comings_and_goings_than_may_wait_is_told_in_parts() {
-    let mut within_another = rules();
-    let city = Shape::circle(Position { lat: YARD, lon: 8.0 }, 10_000.0);
-    within_another.fences.push(FenceConfig::new("city", city));
-    for (rules, fixes) in
-        [(rules(), shuttle(20, 10)), (within_another, shuttle(40, 30)), round(20, 10), round(40, 30)]
-    {
-        let (told, [oldest_first, newest_first, _]) = in_order_and_late(&rules, &fixes);
-        assert!(told.len() >= 40, "{told:?}");
-        assert_eq!(oldest_first, told);
-        assert_eq!(newest_first, told);
-    }
-    // With a fix in two seconds no visit is missed; when one ended may be told late.
-    let (told, [oldest_first, newest_first, _]) = in_order_and_late(&rules(), &shuttle(12, 2));
-    let alike = |late: &[String]| late.iter().filter(|line| told.contains(line)).count() + 1 >= told.len();
-    assert!(oldest_first.len() == told.len() && alike(&oldest_first), "{oldest_first:#?}");
-    assert!(newest_first.len() == told.len() && alike(&newest_first), "{newest_first:#?}");
-}
-
-#[test]
-fn of_an_outage_longer_than_the_window_what_is_not_too_old_is_told() {
-    // 25 hours; of its beginning nothing is.
-    let (told, late) = in_order_and_late(&rules(), &shuttle(50, 30));
-    for late in &late[..2] {
-        assert!((94..100).contains(&late.len()) && told.ends_with(late), "{late:#?}");
     }
 }
 

@@ -23,6 +23,7 @@ use crate::domain::time::Timestamp;
 
 mod antennas;
 mod beams;
+mod bursts;
 pub(super) mod dice;
 mod doubt;
 mod fit;
