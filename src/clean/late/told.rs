@@ -1,8 +1,9 @@
 //! Which visits of a tracker were told and are over, so that late fixes tell none of them again.
 //!
-//! Bounded: [`REMEMBERED`] of them, and [`IN_A_BURST`] while late fixes wait, which may come newest first. Where there is no room, the two oldest of one fence become one, since ever: of that
-//! fence nothing is told any more that is older than the end of the second. Where each is of another fence, the oldest
-//! goes, and of no fence anything is told that is older than its end.
+//! Bounded: [`REMEMBERED`] of them, and [`IN_A_BURST`] while late fixes wait, which may come newest first. Where there is no
+//! room, the two oldest of one fence become one, since ever: of that fence nothing is told any more that is older than the
+//! end of the second. Where each is of another fence, the oldest goes, and of no fence anything is told that is older than
+//! its end.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,6 +12,7 @@ use crate::domain::ids::{Digest, FenceId};
 use crate::domain::time::Timestamp;
 
 const REMEMBERED: usize = 6;
+/// 3 KiB.
 const IN_A_BURST: usize = 100;
 
 #[derive(Default)]
