@@ -63,12 +63,9 @@ struct Waiting {
     /// How far the fixes that each of them stands for lie from it at most, in [`STRAY_M`].
     #[serde(default)]
     strays: Vec<u8>,
-    /// No more of them can be merged.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    full: bool,
-    /// Where they are full, the time of the one that came last.
+    /// No more of them can be merged: the time of the one that came last.
     #[serde(with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
-    last: Option<Timestamp>,
+    full_by: Option<Timestamp>,
 }
 
 /// As the tracker's row holds it.
@@ -153,7 +150,7 @@ impl Late {
         place.inside = inside_of(fix, rules, fences);
         let waiting = self.waiting.get_or_insert_with(|| {
             let (due, via) = (Timestamp::MIN, via.clone());
-            Box::new(Waiting { due, via, places: Vec::new(), strays: Vec::new(), full: false, last: None })
+            Box::new(Waiting { due, via, places: Vec::new(), strays: Vec::new(), full_by: None })
         });
         self.told.bursts = true;
         waiting.due = waiting.due.max(received + SETTLES);
@@ -165,7 +162,7 @@ impl Late {
         waiting.strays.insert(at, 0);
         if waiting.places.len() > WAITING && !waiting.merge_one(&self.kept, rules) {
             // So many comings and goings: what is there is judged now.
-            (waiting.full, waiting.due, waiting.last) = (true, received, Some(place.at));
+            (waiting.full_by, waiting.due) = (Some(place.at), received);
         }
         true
     }
@@ -189,7 +186,7 @@ impl Late {
 
     /// No more of them may wait.
     pub fn is_full(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.full)
+        self.waiting.as_ref().is_some_and(|waiting| waiting.full_by.is_some())
     }
 
     pub fn row(&self) -> LateRow {
@@ -268,7 +265,7 @@ mod tests {
 
     fn waiting(places: &[Place]) -> Waiting {
         let (due, via, places) = (Timestamp::MIN, "broker".into(), places.to_vec());
-        Waiting { due, via, strays: vec![0; places.len()], places, full: false, last: None }
+        Waiting { due, via, strays: vec![0; places.len()], places, full_by: None }
     }
 
     #[test]

@@ -396,6 +396,11 @@ impl Tracker {
         self.await_anew(device);
     }
 
+    /// Ends its alert: it is on no asset in use any more, or was heard.
+    fn end_silence(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
+        self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
+    }
+
     fn raise_silent(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
         let Some(asset) = self.register.asset_of_tracker(device, self.now).cloned() else { return };
         let Some(row) = self.silence.rows.get(device) else {

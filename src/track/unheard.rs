@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use super::Tracker;
 use super::cause::Cause;
 use super::ghost::micros;
-use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId, SourceId};
 use crate::domain::state::{StateKind, StateRow};
@@ -163,10 +162,5 @@ impl Tracker {
         let class = asset.and_then(|asset| self.register.class_of(asset));
         let wanted = |after: Option<Duration>| after.is_some() || self.silence.sleep.learns;
         self.silence.unheard.after.is_some() && class.is_some_and(|class| wanted(class.tracker_silent_after))
-    }
-
-    /// Ends its alert: it is on no asset in use any more, or was heard.
-    pub(super) fn end_silence(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
-        self.alerts.condition(&AlertKey::new(Rule::TrackerSilent, device.as_str()), None, cause, out);
     }
 }

@@ -58,7 +58,7 @@ impl Waiting {
     /// goes on there (all of them go where it never was). And whether the part before it is what the burst has left behind;
     /// else it comes newest first.
     fn cut(&self) -> Option<(Timestamp, bool)> {
-        let last = self.last.filter(|_| self.full)?;
+        let last = self.full_by?;
         let quarter = self.places.len() / 4;
         let is_behind = self.places.partition_point(|place| place.at <= last) > 2 * quarter;
         let is_apart = |nth: &usize| self.places[nth - 1..=*nth].iter().all(|place| place.inside == 0);
@@ -110,12 +110,12 @@ impl Late {
         let runs = self.runs(now, span);
         let revealed = self.judge(runs, now, |_| true);
         match &mut self.waiting {
-            Some(waiting) if waiting.full => {
+            Some(waiting) if waiting.full_by.is_some() => {
                 // It is the end of the one part and the beginning of the other.
                 let is_cut = |place: &Place| cut.is_some_and(|(cut, _)| place.at == cut);
                 waiting.keep(|place| is_cut(place) || !span.holds(place.at));
                 waiting.due = waiting.due + SETTLES;
-                (waiting.full, waiting.last) = (false, None);
+                waiting.full_by = None;
             }
             _ => {
                 self.waiting = None;
