@@ -134,6 +134,7 @@ const HELP: &[(&str, Kind, &str)] = &[
     (names::MQTT_QOS0, Counter, "MQTT messages with QoS 0, which a broker never delivers again"),
     (names::MQTT_REQUESTS, Counter, "Requests of our own that were published: Sparkplug rebirths"),
     (names::MQTT_SESSIONS_LOST, Counter, "Reconnections on which the broker no longer knew our session"),
+    (names::MQTT_SESSION_LOST_AT, Gauge, "When the broker last no longer knew our session, Unix time"),
     (names::SERIAL_DROPPED, Counter, "Serial frames and garbage dropped, because the pipeline had no room"),
     (names::SERIAL_GARBAGE, Counter, "Bytes on serial lines that belonged to no frame"),
     (

@@ -130,6 +130,8 @@ pub const MQTT_QOS0: &str = "tallyman_mqtt_qos0_messages_total";
 pub const MQTT_REQUESTS: &str = "tallyman_mqtt_requests_total";
 /// Reconnections on which the broker no longer knew our session.
 pub const MQTT_SESSIONS_LOST: &str = "tallyman_mqtt_sessions_lost_total";
+/// When the last of them was, Unix time: a count that was 1 before a restart and is 1 after it tells nothing.
+pub const MQTT_SESSION_LOST_AT: &str = "tallyman_mqtt_session_lost_timestamp_seconds";
 
 // source, serial: label `source`
 /// Frames and garbage dropped, because the pipeline had no room.

@@ -132,11 +132,14 @@ async fn a_session_that_was_lost_while_nobody_was_connected_is_told(version: Mqt
         daemon.start();
         daemon.up(&up).await;
         let count = daemon.metric(r#"tallyman_mqtt_sessions_lost_total{source="fleet"}"#).await;
+        let at = daemon.metric(r#"tallyman_mqtt_session_lost_timestamp_seconds{source="fleet"}"#).await;
+        let ago = at.map(|at| WallClock::new().now().as_secs_f64() - at);
+        let is_told = ago.is_some_and(|ago| (-1.0..600.0).contains(&ago));
         let is_logged = daemon.log().contains("has forgotten our session");
-        lost.push((count.unwrap_or_default(), is_logged));
+        lost.push((count.unwrap_or_default(), is_told, is_logged));
         assert!(daemon.stop().await.success());
     }
-    assert_eq!(lost, [(0.0, false), (1.0, true), (0.0, false)]);
+    assert_eq!(lost, [(0.0, false, false), (1.0, true, true), (0.0, false, false)]);
 }
 
 async fn a_broker_with_persistence_restarts_and_nothing_is_lost(version: MqttVersion) {
