@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::clock::{ClockFault, ClockRules, TrackerClock};
 use super::fence_index::FenceIndex;
@@ -20,7 +21,7 @@ use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TO
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest, FenceId, SourceId};
-use crate::domain::readings::Fix;
+use crate::domain::readings::{Fix, Vitals};
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
@@ -50,6 +51,8 @@ pub(super) struct Tracker {
     heard: Timestamp,
     /// The time of which it was last said that it lives.
     alive: Option<Timestamp>,
+    /// When it last said something of itself without a fix.
+    word: Option<Timestamp>,
     pub dirty: bool,
 }
 
@@ -120,6 +123,8 @@ pub(super) struct TrackerRow<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     alive: Option<Timestamp>,
+    #[serde(rename = "w", with = "maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    word: Option<Timestamp>,
     #[serde(rename = "t", alias = "late", default)]
     late: LateRow,
     #[serde(rename = "m", alias = "moves", default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +149,8 @@ pub(super) struct FixRules<'a> {
 pub(super) struct Accepted {
     pub fix: Fix,
     pub late: bool,
+    /// The fences that it was in before; none is said of a late one.
+    pub inside: Option<SmallVec<[FenceId; 1]>>,
     /// Not a late one that came too late to reveal anything.
     pub reveals: bool,
     pub changes: Vec<Change>,
@@ -165,6 +172,7 @@ impl Default for Tracker {
             looked_at: None,
             heard: Timestamp::MIN,
             alive: None,
+            word: None,
             dirty: false,
         }
     }
@@ -200,10 +208,12 @@ impl Tracker {
             let motion = if is_older { self.moved_late(&fix, received, rules) } else { Vec::new() };
             let reveals =
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
-            return Ok(Accepted { fix, late: true, reveals, changes: Vec::new(), motion });
+            return Ok(Accepted { fix, late: true, inside: None, reveals, changes: Vec::new(), motion });
         }
         let last = self.last.map(|last| last.fix(&fix.device));
         let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
+        let inside = self.states.iter().filter(|state| state.is_inside()).map(|state| state.fence.clone());
+        let inside = Some(inside.collect());
         let changes = self.judge(last.as_ref().filter(|_| !follows_jump), &fix, rules);
         self.late.accepted(&fix, rules.tracker);
         let motion = self.moved(&fix, received, rules);
@@ -211,7 +221,7 @@ impl Tracker {
         if self.via.as_ref() != Some(rules.via) {
             self.via = Some(rules.via.clone());
         }
-        Ok(Accepted { fix, late: false, reveals: true, changes, motion })
+        Ok(Accepted { fix, late: false, inside, reveals: true, changes, motion })
     }
 
     /// Whether its clock has turned out to be wrong, or right again: see [`TrackerClock::turned`].
@@ -340,6 +350,21 @@ impl Tracker {
         Some(at)
     }
 
+    /// It says this of itself, and not where it is. When it said so by our clock, where it said nothing since.
+    pub fn says(&mut self, vitals: &Vitals, told: Timestamp, received: Timestamp) -> Option<Timestamp> {
+        let at = self.clock.ours(told).min(received);
+        let newest = self.last.map(|last| last.at).max(self.word);
+        if newest.is_some_and(|newest| at < newest) {
+            return None;
+        }
+        self.word = Some(at);
+        self.dirty = true;
+        if let (Some(moves), Some(is_on)) = (&mut self.moves, vitals.ignition) {
+            moves.engine(is_on);
+        }
+        Some(at)
+    }
+
     /// Its connection is lost: the next message says that it lives again, however soon it comes.
     pub fn gone(&mut self) {
         self.dirty |= self.alive.take().is_some();
@@ -389,6 +414,7 @@ impl Tracker {
             seen: Cow::Borrowed(&self.seen.open),
             next_chunk: self.seen.next(),
             alive: self.alive,
+            word: self.word,
             late: self.late.row(),
             moves: self.moves.as_ref().map(Cow::Borrowed),
             held: self.held.as_deref().map(Cow::Borrowed),
@@ -412,6 +438,7 @@ impl Tracker {
             via: row.via,
             looked_at: None,
             alive: row.alive,
+            word: row.word,
             dirty: false,
         }
     }

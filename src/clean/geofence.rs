@@ -141,7 +141,8 @@ pub(super) struct Change {
 }
 
 /// Judges an accepted fix. Changes come with the fix that first said so: inferred visits, then exits before
-/// entries, by name.
+/// entries. Of fences within one another the outer one is left first, and the inner one entered first: what is said last of
+/// a yard is not said of the dock in it.
 pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     for state in states.iter_mut() {
@@ -164,12 +165,20 @@ pub(super) fn judge(states: &mut Vec<FenceState>, index: &FenceIndex, way: &Way<
     states.retain(FenceState::says_something);
     states.shrink_to_fit();
     states.sort_by(|a, b| a.fence.cmp(&b.fence));
-    changes.sort_by_key(|change| match (change.inferred, change.change) {
-        (true, _) => 0,
-        (false, FenceChange::Exited) => 1,
-        (false, FenceChange::Entered) => 2,
-        (false, FenceChange::Dwelt) => 3,
-    });
+    if changes.len() > 1 {
+        let depth_m = |change: &Change| index.get(&change.fence).map_or(0.0, |fence| fence.shape.depth_m());
+        let order = |change: &Change| match (change.inferred, change.change) {
+            // What is inferred is over: in for each, out for each.
+            (true, _) => (0, 0.0),
+            (false, FenceChange::Exited) => (1, -depth_m(change)),
+            (false, FenceChange::Entered) => (2, depth_m(change)),
+            (false, FenceChange::Dwelt) => (3, 0.0),
+        };
+        changes.sort_by(|a, b| {
+            let ((a, a_depth), (b, b_depth)) = (order(a), order(b));
+            a.cmp(&b).then(a_depth.total_cmp(&b_depth))
+        });
+    }
     changes
 }
 

@@ -27,7 +27,7 @@ use crate::domain::geodesy::Path;
 use crate::domain::ids::SourceId;
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
-pub(super) use replay::{Now, Revealed, plausible};
+pub(super) use replay::{Now, Revealed, Stayed, plausible};
 use told::{Told, Visit};
 
 mod replay;

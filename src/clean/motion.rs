@@ -203,6 +203,13 @@ impl Moves {
         })
     }
 
+    /// It said of its engine, and not where it is.
+    pub fn engine(&mut self, is_on: bool) {
+        if let Self::Moving(moving) = self {
+            moving.off = !is_on;
+        }
+    }
+
     /// That moment has come.
     pub fn stop(&mut self) -> Option<Told> {
         let Self::Moving(moving) = self else { return None };

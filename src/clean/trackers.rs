@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
-use super::late::{Revealed, SETTLES};
+use super::late::{Revealed, SETTLES, Stayed};
 use super::redelivery::Budget;
 use super::stops::Stops;
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
@@ -277,11 +277,25 @@ impl Cleaner {
                 let Some(tracker) = self.trackers.admit(&note.device) else { return Some(TOO_MANY_TRACKERS) };
                 let clean = !tracker.dirty;
                 let alive = tracker.lives(note.observed_at.unwrap_or(received), received, live);
+                let is_news = !note.vitals.is_empty();
+                let told = note.observed_at.unwrap_or(received);
+                let said = is_news.then(|| tracker.says(&note.vitals, told, received)).flatten();
                 let stands = tracker.stands();
+                let is_astray = said.is_some() && Stops::is_astray(tracker, &self.rules.tracker);
                 if clean && tracker.dirty {
                     self.trackers.dirty.push(note.device.clone());
                 }
+                if is_astray && let Some(tracker) = self.trackers.held.get_mut(&note.device) {
+                    self.trackers.stops.arm(&note.device, tracker, &self.rules.tracker);
+                }
                 self.say_alive(&note.device, alive, stands, index, received, out);
+                out.sightings.extend(said.map(|observed_at| Sighting {
+                    source: self.sources[index].id.clone(),
+                    observed_at,
+                    received_at: received,
+                    late: false,
+                    what: Seen::Vitals { device: note.device.clone(), vitals: note.vitals },
+                }));
                 (note.says == Says::NoFix).then_some(NO_FIX)
             }
         }
@@ -373,7 +387,8 @@ impl Cleaner {
             late,
             what,
         };
-        out.sightings.push(say(accepted.fix.observed_at, accepted.late, Seen::Fix(accepted.fix)));
+        let (at, what) = (accepted.fix.observed_at, Seen::Fix { fix: accepted.fix, inside: accepted.inside });
+        out.sightings.push(say(at, accepted.late, what));
         for (observed_at, motion) in accepted.motion {
             out.sightings.push(say(observed_at, false, Seen::Motion { device: device.clone(), motion }));
         }
@@ -437,7 +452,8 @@ impl Cleaner {
             };
             let [by_late, by_held] = &via;
             if let Some(source) = by_late.as_ref().filter(|_| late) {
-                let Revealed { changes, unjudged: more } = tracker.settle(&device, rules, &self.rules.fences);
+                let Revealed { changes, stays, unjudged: more } =
+                    tracker.settle(&device, rules, &self.rules.fences);
                 *unjudged += more;
                 for Change { fence, change, fix, inferred, late, .. } in changes {
                     let (at, device) = (fix.observed_at, device.clone());
@@ -447,6 +463,11 @@ impl Cleaner {
                         late,
                         Seen::Fence { device, fence, change, fix, inferred },
                     ));
+                }
+                for Stayed { fence, from, until } in stays {
+                    let seen_at = until.or(from).unwrap_or(at);
+                    let what = Seen::Stayed { device: device.clone(), fence, from, until };
+                    out.sightings.push(say(source, seen_at, true, what));
                 }
             }
             if let Some(source) = by_held.as_ref().filter(|_| motion) {

@@ -6,7 +6,9 @@ use toml::de::DeTable;
 
 use super::document::Section;
 use super::problems::{ConfigError, Report};
-use crate::decode::gps::json::{DistanceUnit, FixesPath, Mapping, Path, SpeedUnit, TimeFormat};
+use crate::decode::gps::json::{
+    CoordinateUnit, DistanceUnit, FixesPath, Mapping, Path, SpeedUnit, TimeFormat,
+};
 
 /// Documents that others define.
 pub const PRESETS: [(&str, &str); 3] = [
@@ -17,6 +19,12 @@ pub const PRESETS: [(&str, &str); 3] = [
 
 pub(super) const TIME_FORMATS: [(&str, TimeFormat); 3] =
     [("rfc3339", TimeFormat::Rfc3339), ("unix", TimeFormat::Seconds), ("unix-ms", TimeFormat::Milliseconds)];
+
+const COORDINATE_UNITS: [(&str, CoordinateUnit); 3] = [
+    ("deg", CoordinateUnit::Degrees),
+    ("1e-6 deg", CoordinateUnit::Microdegrees),
+    ("1e-7 deg", CoordinateUnit::TenthMicrodegrees),
+];
 
 pub(super) const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
     ("m/s", SpeedUnit::MetresPerSecond),
@@ -50,13 +58,28 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     };
     let fixes = paths(&section, "fixes", FixesPath::parse).or_else(|| Some(base.as_ref()?.fixes.clone()));
     let device = own("device", |of| &of.device, &base);
-    let latitude = own("latitude", |of| &of.latitude, &base);
-    let longitude = own("longitude", |of| &of.longitude, &base);
+    let position = own("position", |of| &of.position, &base).unwrap_or_default();
+    let (mut latitude, mut longitude) =
+        (own("latitude", |of| &of.latitude, &base), own("longitude", |of| &of.longitude, &base));
+    if !position.is_empty() {
+        for key in ["latitude", "longitude"].into_iter().filter(|key| section.has(key)) {
+            section.problem(key, "`position` says both", "leave out this one, or `position`");
+        }
+        (latitude, longitude) = (Some(Vec::new()), Some(Vec::new()));
+    }
+    let unit = section.choice("coordinate_unit", &COORDINATE_UNITS);
+    let coordinate_unit = unit.or(base.as_ref().map(|of| of.coordinate_unit)).unwrap_or_default();
+    let optional = section.flag("position_optional");
+    let position_optional = optional.or(base.as_ref().map(|of| of.position_optional)).unwrap_or(false);
     let time = own("time", |of| &of.time, &base);
     let time_format = section.choice("time_format", &TIME_FORMATS).or(base.as_ref().map(|of| of.time_format));
     // Of a preset that there is not, nothing is missing.
     if base.is_some() || !section.has("preset") {
-        section.need("latitude", latitude.as_ref(), "the path of the latitude, for instance \"pos.lat\"");
+        section.need(
+            "latitude",
+            latitude.as_ref(),
+            "the path of the latitude, for instance \"pos.lat\"; or `position`, where one text says both",
+        );
         section.need("longitude", longitude.as_ref(), "the path of the longitude, for instance \"pos.lon\"");
         section.need("time", time.as_ref(), "the path of the time of the fix");
         section.need("time_format", time_format, "\"rfc3339\", \"unix\" or \"unix-ms\"");
@@ -72,6 +95,8 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         unit => unit.or(Some(SpeedUnit::MetresPerSecond)),
     };
     let valid = own("valid", |of| &of.valid, &base).unwrap_or_default();
+    let outdated = own("outdated", |of| &of.outdated, &base).unwrap_or_default();
+    let message_time = own("message_time", |of| &of.message_time, &base).unwrap_or_default();
     let accuracy = own("accuracy", |of| &of.accuracy, &base).unwrap_or_default();
     let altitude = own("altitude", |of| &of.altitude, &base).unwrap_or_default();
     let course = own("course", |of| &of.course, &base).unwrap_or_default();
@@ -91,9 +116,14 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         device: device.unwrap_or_default(),
         latitude: latitude?,
         longitude: longitude?,
+        position,
+        coordinate_unit,
+        position_optional,
         time: time?,
         time_format: time_format?,
+        message_time,
         valid,
+        outdated,
         accuracy,
         altitude,
         speed,

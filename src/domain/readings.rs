@@ -203,12 +203,26 @@ pub enum ReaderEventKind {
     },
 }
 
+/// What a tracker says of itself and of what it is on, whether or not it knows where it is.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Vitals {
+    pub battery_percent: Option<f64>,
+    pub ignition: Option<bool>,
+}
+
+impl Vitals {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a tracker sent, or what was sent of it, that is no position.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Note {
     pub device: DeviceId,
     pub kind: String,
     pub says: Says,
+    pub vitals: Vitals,
     /// Where the message has a time of its own.
     pub observed_at: Option<Timestamp>,
     pub retained: bool,

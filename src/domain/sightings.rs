@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::epc::Epc;
 use super::ids::{Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SourceId};
 use super::motion::Motion;
-use super::readings::{Fix, Quality, ReaderEventKind, Sample};
+use super::readings::{Fix, Quality, ReaderEventKind, Sample, Vitals};
 use super::time::{Timestamp, roughly};
 
 /// A sighting with its clocks. `late`: it does not move what is last known.
@@ -39,7 +39,11 @@ pub enum Seen {
     },
     Passage(Passage),
     /// An accepted fix: no duplicate, no impossible jump.
-    Fix(Fix),
+    Fix {
+        fix: Fix,
+        /// The fences that its tracker was in before it; not of a late one.
+        inside: Option<SmallVec<[FenceId; 1]>>,
+    },
     Fence {
         device: DeviceId,
         fence: FenceId,
@@ -47,6 +51,13 @@ pub enum Seen {
         fix: Fix,
         /// No fix was in it: the way between two leads through.
         inferred: bool,
+    },
+    /// Late fixes say when it was in a fence, whether that was told or not; what they do not say was before them, or goes on.
+    Stayed {
+        device: DeviceId,
+        fence: FenceId,
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
     },
     /// A tracker set out, or came to rest; the sighting's time is when it did.
     Motion {
@@ -78,6 +89,12 @@ pub enum Seen {
     },
     /// The source, which is up, says that something is wrong with it.
     Trouble(Trouble),
+    /// A tracker that told no position, or not where it is now, said something newer than all before of its battery or its
+    /// ignition.
+    Vitals {
+        device: DeviceId,
+        vitals: Vitals,
+    },
     /// A tracker sent something, whatever became of it; said at most once a minute. The sighting's time is
     /// when it lived, which for what its broker kept is when it was written.
     Heard {

@@ -335,7 +335,7 @@ impl Core {
             // there is may decide how the next is cleaned.
             let waits = matches!(reading, Reading::Tag(_));
             let aside = self.reading(reading, &frame);
-            set_aside = aside.map(|(reason, detail)| (reason, detail.to_owned())).or(set_aside);
+            set_aside = aside.or(set_aside);
             if !waits {
                 self.track_cleaned();
             }
@@ -369,7 +369,7 @@ impl Core {
     }
 
     /// Cleans one reading; gives the reason, and its words, where it was set aside.
-    fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<(&'static str, &'static str)> {
+    fn reading(&mut self, reading: Reading, frame: &Frame) -> Option<(&'static str, String)> {
         if self.keep_reads
             && let Reading::Tag(read) = &reading
         {
@@ -383,6 +383,10 @@ impl Core {
             let tracker = &self.tracker;
             self.cleaner.tend_trackers(device, frame.received_at, |device| tracker.knows_tracker(device));
         }
+        let told = match &reading {
+            Reading::Fix(fix) => Some(fix.observed_at),
+            _ => None,
+        };
         let tracker = &self.tracker;
         let is_known = |epc: &Epc| tracker.knows_tag(epc);
         self.cleaner.reading_where(reading, &frame.source, frame.received_at, is_known, &mut self.cleaned);
@@ -396,7 +400,10 @@ impl Core {
             *book.filtered.entry(reason.to_owned()).or_default() += count;
             set_aside = SET_ASIDE.into_iter().find(|(aside, _)| *aside == reason).or(set_aside);
         }
-        set_aside
+        set_aside.map(|(reason, detail)| match told.filter(|_| reason != clean::TOO_MANY_TRACKERS) {
+            Some(told) => (reason, format!("{detail}: it says {told}")),
+            None => (reason, detail.to_owned()),
+        })
     }
 
     fn track_cleaned(&mut self) {

@@ -116,8 +116,12 @@ impl Receiver {
     fn take(&mut self, bytes: &[u8], times: &mut Times, now: Instant) {
         times.byte = now;
         self.held.extend_from_slice(bytes);
-        let end = self.held.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let before = self.whole;
+        if self.held.get(before) == Some(&b'\n') {
+            // The line's end was handed on with it.
+            self.held.remove(before);
+        }
+        let end = self.held.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
         self.whole = before.max(end);
         if self.held.len() - self.whole > LONGEST_LINE {
             self.whole = self.held.len();

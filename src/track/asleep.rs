@@ -104,8 +104,15 @@ impl Rest {
 impl Tracker {
     /// What a fix in order says of the ignition.
     pub(super) fn ignition_told(&mut self, fix: &Fix, cause: &Cause) {
-        if fix.ignition.is_some() && !cause.late {
-            self.rests(&fix.device, |rest| rest.ignition = fix.ignition);
+        if !cause.late {
+            self.engine_told(&fix.device, fix.ignition);
+        }
+    }
+
+    /// What a tracker says of it, if anything.
+    pub(super) fn engine_told(&mut self, device: &DeviceId, is_on: Option<bool>) {
+        if is_on.is_some() {
+            self.rests(device, |rest| rest.ignition = is_on);
         }
     }
 

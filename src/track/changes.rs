@@ -161,8 +161,10 @@ impl Tracker {
             self.touch_kit(before.as_ref());
             self.register.put(record.clone());
             self.touch_carriers(&[before.as_ref(), Some(&record)]);
-            if let Record::Tag(tag) = &record {
-                self.end_presence(tag, cause.received_at);
+            match (&before, &record) {
+                (_, Record::Tag(tag)) => self.end_presence(tag, cause.received_at),
+                (Some(Record::Tracker(before)), Record::Tracker(_)) => self.end_fences(before, cause, out),
+                _ => {}
             }
             self.journal_change(by, before, Some(record), cause, out);
         }
@@ -181,12 +183,15 @@ impl Tracker {
         if everything {
             self.replan_audits(cause.received_at);
         }
+        let takes_nothing = touched.iter().any(|asset| self.doors.stands(asset) && !self.is_vehicle(asset));
         for asset in touched {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
         }
         if everything {
             self.begin_idle_clocks(cause, out);
+        }
+        if everything || takes_nothing {
             self.review_doors(cause, out);
         }
         self.review_trackers(&devices, cause, out);
@@ -209,7 +214,10 @@ impl Tracker {
             Record::Site(_) => self.refresh_timezones(),
             Record::Maintenance(_) => self.replan_maintenance(cause, out),
             Record::Class(_) => self.replan_audits(cause.received_at),
-            Record::Tracker(tracker) => self.review_trackers(std::slice::from_ref(&tracker.key), cause, out),
+            Record::Tracker(tracker) => {
+                self.end_fences(tracker, cause, out);
+                self.review_trackers(std::slice::from_ref(&tracker.key), cause, out);
+            }
             Record::Person(person) => self.forget_holder(person.id.as_str(), cause, out),
             _ => {}
         }

@@ -92,6 +92,18 @@ pub struct DoorRow {
     pub heard: Vec<(AssetId, Timestamp)>,
 }
 
+impl DoorRow {
+    /// For one more stay. Who stands there is not forgotten.
+    fn make_room(&mut self) {
+        let left = self.stays.iter().filter(|stay| stay.until.is_some()).count();
+        if left >= STAYS
+            && let Some(oldest) = self.stays.iter().position(|stay| stay.until.is_some())
+        {
+            self.stays.remove(oldest);
+        }
+    }
+}
+
 /// Who stood at a door at some time.
 #[derive(Debug, PartialEq)]
 pub(super) enum Standing {
@@ -153,15 +165,9 @@ impl Doors {
 
     fn begin(&mut self, door: &ReadPointId, stay: Stay) {
         self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
-        let stays = &mut self.rows.entry(door.clone()).or_default().stays;
-        // Who stands there is not forgotten.
-        let left = stays.iter().filter(|stay| stay.until.is_some()).count();
-        if left >= STAYS
-            && let Some(oldest) = stays.iter().position(|stay| stay.until.is_some())
-        {
-            stays.remove(oldest);
-        }
-        stays.push(stay);
+        let row = self.rows.entry(door.clone()).or_default();
+        row.make_room();
+        row.stays.push(stay);
         self.dirty.insert(door.clone());
     }
 
@@ -189,6 +195,48 @@ impl Doors {
         stay.until = Some(at);
         self.dirty.insert(door.clone());
         Some(stay.from)
+    }
+
+    /// It had come before the beginning of a stay that was told, and had not left since: that is one stay. What somebody
+    /// said stands.
+    pub fn begin_earlier(
+        &mut self,
+        door: &ReadPointId,
+        vehicle: &AssetId,
+        (from, until): (Timestamp, Option<Timestamp>),
+    ) -> bool {
+        let Some(row) = self.rows.get_mut(door) else { return false };
+        let mut stays = row.stays.iter_mut().filter(|stay| stay.vehicle == *vehicle && !stay.said);
+        let Some(stay) = stays.find(|stay| {
+            let overlaps =
+                until.is_none_or(|until| stay.from <= until) && stay.until.is_none_or(|end| from < end);
+            overlaps && from < stay.from
+        }) else {
+            return false;
+        };
+        stay.from = from;
+        self.dirty.insert(door.clone());
+        true
+    }
+
+    /// Whether it is known that it stood there at some time of these.
+    pub fn stood(
+        &self,
+        door: &ReadPointId,
+        vehicle: &AssetId,
+        (from, until): (Timestamp, Timestamp),
+    ) -> bool {
+        let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
+        let mut its = stays.filter(|stay| stay.vehicle == *vehicle);
+        its.any(|stay| stay.from <= until && stay.until.is_none_or(|end| from <= end))
+    }
+
+    /// A stay that is over, and was not told.
+    pub fn remember(&mut self, door: &ReadPointId, stay: Stay) {
+        let row = self.rows.entry(door.clone()).or_default();
+        row.make_room();
+        row.stays.push(stay);
+        self.dirty.insert(door.clone());
     }
 
     /// Whether it stands there now.

@@ -110,6 +110,18 @@ impl Tracker {
         }
     }
 
+    /// Connections that the configuration no longer has: nobody can bring them back.
+    pub(super) fn end_orphaned_links(&mut self, cause: &Cause, out: &mut Vec<Event>) {
+        let mut sources = self.topology.sources();
+        sources.extend(self.topology.tracker_sources().iter().cloned());
+        for key in self.alerts.open_of(Rule::ReaderDown) {
+            let source = SourceId::new(&key.subject);
+            if self.links.rows.contains_key(&source) && !sources.contains(&source) {
+                self.alerts.condition(&key, None, cause, out);
+            }
+        }
+    }
+
     fn say_down(
         &mut self,
         source: &SourceId,

@@ -69,6 +69,7 @@ mod unheard;
 mod vehicles;
 mod watch;
 mod watched;
+mod within;
 mod zombie;
 mod zones;
 
@@ -133,6 +134,7 @@ pub struct Tracker {
     exits: exits::Exits,
     kits: kits::Kits,
     idle: idle::Idle,
+    beside: within::Beside,
     strangers: zombie::Strangers,
     silence: silence::Silence,
     offenders: offenders::Offenders,
@@ -169,6 +171,7 @@ impl Tracker {
             exits: exits::Exits::default(),
             kits: kits::Kits::default(),
             idle: idle::Idle::default(),
+            beside: within::Beside::default(),
             strangers: zombie::Strangers::default(),
             silence: silence::Silence::default(),
             offenders: offenders::Offenders::default(),
@@ -234,7 +237,10 @@ impl Tracker {
                 self.presence(heard, &cause, out);
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
-            Seen::Fix(fix) => self.fix(fix, &cause, out),
+            Seen::Fix { fix, inside } => self.fix(fix, inside.as_deref(), &cause, out),
+            Seen::Stayed { device, fence, from, until } => {
+                self.stayed(&device, &fence, (from, until), &cause, out);
+            }
             Seen::Fence { device, fence, change, fix, inferred } => {
                 self.fence(device, FenceVisit { fence, change, fix, inferred }, &cause, out);
             }
@@ -251,6 +257,7 @@ impl Tracker {
             }
             Seen::Trouble(trouble) => self.trouble(&trouble, &cause, out),
             Seen::Heard { device, stands } => self.tracker_heard(&device, stands, &cause, out),
+            Seen::Vitals { device, vitals } => self.vitals_told(&device, vitals, &cause, out),
             Seen::Motion { device, motion } => self.motion(device, motion, &cause, out),
             Seen::Clock { device, ahead_us } => self.clock_told(&device, ahead_us, &cause, out),
             Seen::Gone { device } => self.tracker_gone(&device, &cause),
@@ -412,6 +419,7 @@ impl Tracker {
         self.review_strangers(cause, out);
         self.end_orphaned_suspicions(cause, out);
         self.end_orphaned_antennas(cause, out);
+        self.end_orphaned_links(cause, out);
         self.end_orphaned_conditions(cause, out);
         self.review_readiness();
         self.apply_policies(cause, out);

@@ -46,6 +46,13 @@ pub struct HeardRow {
     pub rest: Rest,
 }
 
+impl HeardRow {
+    /// Its silence counts on another clock, from there on.
+    pub fn moves_to(&mut self, source: SourceId, last_us: i64) {
+        (self.source, self.last_us) = (source, last_us);
+    }
+}
+
 /// The row of a source's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceClock {
@@ -104,6 +111,12 @@ impl Silence {
 
     pub fn source_of(&self, device: &str) -> Option<&SourceId> {
         self.rows.get(device).map(|row| &row.source)
+    }
+
+    /// Those that were last heard through none of these, which none will be heard through any more.
+    pub fn orphans(&self, sources: &BTreeSet<SourceId>) -> Vec<DeviceId> {
+        let is_orphan = |row: &HeardRow| !sources.contains(&row.source) && row.source != all_sources();
+        self.rows.iter().filter(|(_, row)| is_orphan(row)).map(|(device, _)| device.clone()).collect()
     }
 
     pub fn row_mut(&mut self, device: &DeviceId) -> Option<&mut HeardRow> {
@@ -269,6 +282,9 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
+        if let Some(stands) = stands {
+            self.its_asset_stands(device, stands, cause.observed_at);
+        }
         if self.watched_for(device).is_none() {
             return self.forget_tracker(device, cause, out);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::custody::Stays;
-use crate::config::{AlertRules, LimitConfig, LimitKind, ReadPointKind, Rules};
+use crate::config::{AlertRules, FenceConfig, LimitConfig, LimitKind, ReadPointKind, Rules};
 use crate::domain::alerts::{AlertKey, Severity};
 use crate::domain::ids::{
     Antenna, DeviceId, FenceId, LimitId, PointId, ReadPointId, SiteId, SourceId, ZoneId,
@@ -27,7 +27,7 @@ pub(super) struct Topology {
     whole_of: BTreeMap<ReadPointId, ReadPointId>,
     /// What an antenna hears for: its read point, or its share of it.
     ears: BTreeMap<(SourceId, Antenna), ReadPointId>,
-    fences: BTreeMap<FenceId, (Option<SiteId>, Option<ZoneId>)>,
+    fences: BTreeMap<FenceId, Fenced>,
     limits: BTreeMap<(DeviceId, PointId, LimitId), Bound>,
     source_sites: BTreeMap<SourceId, SiteId>,
     tracker_sources: BTreeSet<SourceId>,
@@ -106,10 +106,25 @@ impl Portal {
     }
 }
 
+/// What is known here of a fence.
+#[derive(Debug)]
+struct Fenced {
+    site: Option<SiteId>,
+    zone: Option<ZoneId>,
+    /// One that lies in another is less deep than that.
+    depth_m: f64,
+}
+
+impl Fenced {
+    fn of(fence: &FenceConfig) -> Self {
+        Self { site: fence.site.clone(), zone: fence.zone.clone(), depth_m: fence.shape.depth_m() }
+    }
+}
+
 impl Topology {
     pub fn new(rules: &Rules) -> Self {
         let mut topology = Self {
-            fences: rules.fences.iter().map(|f| (f.name.clone(), (f.site.clone(), f.zone.clone()))).collect(),
+            fences: rules.fences.iter().map(|fence| (fence.name.clone(), Fenced::of(fence))).collect(),
             limits: rules
                 .limits
                 .iter()
@@ -270,11 +285,21 @@ impl Topology {
     }
 
     pub fn fence_site(&self, fence: &FenceId) -> Option<&SiteId> {
-        self.fences.get(fence)?.0.as_ref()
+        self.fences.get(fence)?.site.as_ref()
     }
 
     pub fn fence_zone(&self, fence: &FenceId) -> Option<&ZoneId> {
-        self.fences.get(fence)?.1.as_ref()
+        self.fences.get(fence)?.zone.as_ref()
+    }
+
+    /// The zone that being in these fences means: of several that of the innermost.
+    pub fn zone_within<'a>(&'a self, fences: &'a [FenceId]) -> Option<(&'a FenceId, &'a ZoneId)> {
+        let zoned = fences.iter().rev().filter_map(|fence| {
+            let fenced = self.fences.get(fence)?;
+            Some((fenced.depth_m, fence, fenced.zone.as_ref()?))
+        });
+        let innermost = zoned.min_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        innermost.map(|(_, fence, zone)| (fence, zone))
     }
 
     pub fn limit(&self, device: &DeviceId, point: &PointId, limit: &LimitId) -> Option<Bound> {
@@ -311,6 +336,6 @@ impl Topology {
         self.presence.values().any(|p| Some(&p.zone) == zone)
             || self.portals.values().any(|p| p.inside.as_ref() == zone || p.outside.as_ref() == zone)
             || self.doors_of_bay.keys().any(|bay| Some(bay) == zone)
-            || self.fences.values().any(|(_, fenced)| fenced.as_ref() == zone)
+            || self.fences.values().any(|fenced| fenced.zone.as_ref() == zone)
     }
 }

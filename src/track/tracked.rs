@@ -8,7 +8,6 @@ use super::cause::Cause;
 use super::custody::Stays;
 use super::vehicles::{Answer, Fixed};
 use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::few::Few;
 use crate::domain::ids::{AssetId, DeviceId, FenceId, SiteId};
 use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readiness::Battery;
@@ -26,7 +25,8 @@ pub(super) struct FenceVisit {
 }
 
 impl Tracker {
-    pub(super) fn fix(&mut self, fix: Fix, cause: &Cause, out: &mut Vec<Event>) {
+    /// `inside`: the fences that its tracker was in before, where it is in order.
+    pub(super) fn fix(&mut self, fix: Fix, inside: Option<&[FenceId]>, cause: &Cause, out: &mut Vec<Event>) {
         self.ignition_told(&fix, cause);
         let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
         let site = self.site_of_tracked(asset.as_ref(), cause);
@@ -40,7 +40,10 @@ impl Tracker {
         let subject = tracked(asset.as_ref(), &fix.device);
         out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
         if let Some(asset) = asset.filter(|_| !cause.late) {
-            self.forget_fences_of_another(&asset, &fix.device, cause.observed_at);
+            match inside {
+                Some(inside) => self.tracked_within(&asset, &fix.device, inside, cause, out),
+                None => self.forget_fences_of_another(&asset, &fix.device, cause.observed_at),
+            }
             self.tracked_at(&asset, &fix, cause, out);
         }
     }
@@ -48,6 +51,7 @@ impl Tracker {
     /// It set out or came to rest. Where it is now, its fixes say.
     pub(super) fn motion(&mut self, device: DeviceId, motion: Motion, cause: &Cause, out: &mut Vec<Event>) {
         self.motion_told(&device, motion.change);
+        self.its_asset_stands(&device, motion.change == MotionChange::Stopped, cause.observed_at);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
             self.set_out(asset, motion.left_by, cause, out);
@@ -57,6 +61,17 @@ impl Tracker {
         let name = device.clone();
         let parts: [&[u8]; 2] = [name.as_str().as_bytes(), &[motion.change as u8]];
         out.push(cause.event(site, subject, EventBody::Motion { device, motion }, &parts));
+    }
+
+    /// By its fixes, of which it is the tracker's that is known last.
+    pub(super) fn its_asset_stands(&mut self, device: &DeviceId, stands: bool, at: Timestamp) {
+        let Some(asset) = self.register.asset_of_tracker(device, at).cloned() else { return };
+        let fixed = self.assets.get(&asset).and_then(|row| row.memory.fixed.as_deref());
+        if fixed.is_some_and(|fixed| fixed.by.as_ref() == Some(device) && fixed.stands != stands)
+            && let Some(fixed) = self.assets.change(&asset).memory.fixed.as_deref_mut()
+        {
+            fixed.stands = stands;
+        }
     }
 
     pub(super) fn fence(&mut self, device: DeviceId, visit: FenceVisit, cause: &Cause, out: &mut Vec<Event>) {
@@ -103,9 +118,10 @@ impl Tracker {
         let row = self.assets.change(asset);
         row.sense(at, SensedBy::Tracker(fix.device.clone()));
         if newest.is_none() {
-            let by = Some(fix.device.clone());
-            row.memory.fixed =
-                Some(Box::new(Fixed { position: fix.position, accuracy_m: fix.accuracy_m, at, by }));
+            let before = row.memory.fixed.as_deref().filter(|before| before.by.as_ref() == Some(&fix.device));
+            let (stands, by) = (before.is_some_and(|before| before.stands), Some(fix.device.clone()));
+            let Fix { position, accuracy_m, .. } = *fix;
+            row.memory.fixed = Some(Box::new(Fixed { position, accuracy_m, at, by, stands }));
             let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
             row.current.battery = battery.map(Box::new).or(row.current.battery.take());
         }
@@ -136,29 +152,10 @@ impl Tracker {
         self.sensed(asset, &[], cause, out);
     }
 
-    /// Nobody will say that it left a fence that there is none any more.
-    pub(super) fn forget_fences(&mut self) {
-        let is_gone = |fence: &FenceId| !self.topology.has_fence(fence);
-        for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
-            let topology = &self.topology;
-            self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
-        }
-    }
-
-    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
-    fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
-        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
-        let was_by = row.memory.fixed.as_ref().and_then(|fixed| fixed.by.as_ref()).filter(|by| *by != device);
-        if was_by.is_some_and(|by| self.register.asset_of_tracker(by, at) != Some(asset)) {
-            self.assets.change(asset).current.fences = Few::default();
-        }
-    }
-
     /// Where its newest fix puts it, by the fences that it is known to be in, and why.
     fn where_tracked(&self, asset: &AssetId, fix: &Fix, newest: Option<&Fixed>) -> (Location, String) {
         let fences = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
-        let fenced = fences.iter().rev().find_map(|fence| Some((fence, self.topology.fence_zone(fence)?)));
-        match fenced {
+        match self.topology.zone_within(fences) {
             Some((fence, zone)) => (Location::Zone(zone.clone()), format!("inside {fence}")),
             None => {
                 let position = newest.map_or(fix.position, |fixed| fixed.position);

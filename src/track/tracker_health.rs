@@ -9,6 +9,8 @@ use super::cause::Cause;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId};
+use crate::domain::readiness::Battery;
+use crate::domain::readings::Vitals;
 use crate::domain::time::roughly;
 
 /// What is told of it moves by a percent or two with temperature and load: it is over when it is this much above.
@@ -31,6 +33,22 @@ impl Tracker {
         let severity = self.severity_for(&asset);
         let details = Details { site, severity, summary, pending: Duration::ZERO, episode: 0 };
         self.raise(&key, details, cause, out);
+    }
+
+    /// What a tracker says of itself that does not know where it is, or has not moved since.
+    pub(super) fn vitals_told(
+        &mut self,
+        device: &DeviceId,
+        vitals: Vitals,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        self.engine_told(device, vitals.ignition);
+        let Some(percent) = vitals.battery_percent else { return };
+        let Some(asset) = self.register.asset_of_tracker(device, cause.observed_at).cloned() else { return };
+        let battery = Battery { device: device.clone(), percent };
+        self.assets.change(&asset).current.battery = Some(Box::new(battery));
+        self.review_battery(device, cause, out);
     }
 
     /// Cleaning says how far a tracker's clock is off, once it is sure.

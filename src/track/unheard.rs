@@ -111,6 +111,15 @@ impl Tracker {
     pub(super) fn await_trackers(&mut self, now: Timestamp) {
         self.silence.unheard.sources = self.topology.tracker_sources().clone();
         self.silence.review_all_sources(now);
+        // Of what spoke through a source that is no more, silence counts while all that it may come by works.
+        let last_us = self.silence.position(&all_sources(), now);
+        for device in self.silence.orphans(self.topology.tracker_sources()) {
+            if let Some(row) = self.silence.row_mut(&device) {
+                row.moves_to(all_sources(), last_us);
+            }
+            self.silence.changed(&device);
+            self.arm_tracker(&device);
+        }
         let unknown = |device: &DeviceId| !self.silence.has(device);
         let devices: BTreeSet<DeviceId> =
             self.register.trackers.iter().map(|tracker| tracker.key).filter(unknown).collect();

@@ -22,6 +22,7 @@ use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, DeviceId, ReadPointId, ZoneId};
 use crate::domain::readings::Fix;
+use crate::domain::register::Asset;
 use crate::domain::sightings::Direction;
 use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
@@ -47,6 +48,9 @@ pub struct Fixed {
     /// Not in rows of the first builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<DeviceId>,
+    /// It stands there, by its fixes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands: bool,
 }
 
 pub(super) fn apart(one: Timestamp, other: Timestamp) -> Duration {
@@ -94,8 +98,10 @@ impl Tracker {
         }
     }
 
+    /// Things may be in it: it is one by its class, and in use.
     pub(super) fn is_vehicle(&self, asset: &AssetId) -> bool {
-        self.register.class_of(asset).is_some_and(|class| class.vehicle)
+        let is_in_use = !self.register.asset(asset).is_some_and(Asset::is_retired);
+        is_in_use && self.register.class_of(asset).is_some_and(|class| class.vehicle)
     }
 
     /// What a passage out leads into, and why.
@@ -225,7 +231,8 @@ impl Tracker {
         // A cage in a truck has no tracker; the truck does.
         let fixed = |vehicle: &AssetId| self.assets.get(vehicle)?.memory.fixed.as_deref();
         let fixed = std::iter::once(vehicle).chain(self.vehicles_of(vehicle)).find_map(fixed)?;
-        let between = apart(fixed.at, at);
+        // What stands, where it was last heard, is there still: a tracker that sleeps says nothing for hours.
+        let between = if fixed.stands && fixed.at <= at { Duration::ZERO } else { apart(fixed.at, at) };
         let unsure = fixed.accuracy_m.unwrap_or(0.0) + fix.accuracy_m.unwrap_or(0.0);
         let driven = between.as_secs_f64() * FAST_MPS;
         let far = fixed.position.distance_m(fix.position);
@@ -254,6 +261,9 @@ impl Tracker {
 
     pub(super) fn check_vehicle(&self, vehicle: &AssetId) -> Result<(), Refused> {
         self.known(vehicle)?;
+        if self.register.asset(vehicle).is_some_and(Asset::is_retired) {
+            return Err(conflict(format!("`{vehicle}` is retired")));
+        }
         match self.is_vehicle(vehicle) {
             true => Ok(()),
             false => {

@@ -102,6 +102,23 @@ async fn each_burst_is_a_fix_however_it_is_cut_and_the_last_needs_no_next_one() 
     daemon.source.stop().await;
 }
 
+/// Some receivers end their lines with CR alone, and some devices cut the LF from it.
+#[tokio::test]
+async fn a_line_may_end_with_either_of_its_two_characters() {
+    for end in ["\r", "\n", "\r\n"] {
+        let (mut daemon, mut line) = Daemon::start("", 1000).await;
+        for second in 1..=2 {
+            let burst = burst(second).replace("\r\n", end);
+            let (most, rest) = burst.split_at(burst.len() - end.len() / 2);
+            line.write_all(most.as_bytes()).await.unwrap();
+            line.flush().await.unwrap();
+            assert_eq!(daemon.fixes(1).await, (vec![second.into()], vec![]), "{end:?}");
+            line.write_all(rest.as_bytes()).await.unwrap();
+        }
+        daemon.source.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_line_that_is_closed_is_opened_again_and_what_was_cut_off_costs_itself_alone() {
     let (mut daemon, mut line) = Daemon::start("", 1000).await;

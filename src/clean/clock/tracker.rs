@@ -12,30 +12,42 @@ use crate::domain::time::Timestamp;
 /// burst has ended.
 const TRACKER_AGREEMENT_US: i64 = 5_000_000;
 const TRACKER_STEADY: Duration = Duration::from_secs(10);
+/// Trackers that report in batches hold their fixes for so long, where they are far ahead: of one that is right, a reading
+/// this far behind would be one of the past.
+const HELD_US: i64 = 300_000_000;
 /// Trackers rarely hold anything for longer than half of this.
 const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
 
 /// Readings in a row that a tracker's lead does not explain, while its time goes as fast as ours.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct TrackerStep {
-    /// The greatest of theirs, and the least.
+    /// The greatest of theirs, and the first.
     lead_us: i64,
-    #[serde(default)]
-    least_us: i64,
+    #[serde(default, alias = "least_us")]
+    first_us: i64,
     #[serde(default)]
     since_us: i64,
     count: u32,
 }
 
 impl TrackerStep {
-    /// Counts one more, and returns the lead once enough agree for long enough.
-    fn suggest(&mut self, lead_us: i64, received: Timestamp, confirmations: u32) -> Option<i64> {
-        let (greatest, least) = (self.lead_us.max(lead_us), self.least_us.min(lead_us));
-        if self.count > 0 && greatest.saturating_sub(least) <= TRACKER_AGREEMENT_US {
-            (self.lead_us, self.least_us) = (greatest, least);
+    /// Counts one more, and returns the lead once enough agree for long enough. What a tracker or its network has held is
+    /// `held_us` behind at the most: of those that come together, and of those that were long on the way, the newest and the
+    /// quickest shows the lead. None is before the first: where the lead grows, it is a burst, or the clock is another one
+    /// now.
+    fn suggest(
+        &mut self,
+        lead_us: i64,
+        held_us: i64,
+        received: Timestamp,
+        confirmations: u32,
+    ) -> Option<i64> {
+        let grown = lead_us.saturating_sub(self.first_us);
+        if self.count > 0 && (-held_us..=TRACKER_AGREEMENT_US).contains(&grown) {
+            self.lead_us = self.lead_us.max(lead_us);
             self.count += 1;
         } else {
-            *self = Self { lead_us, least_us: lead_us, since_us: received.as_micros(), count: 1 };
+            *self = Self { lead_us, first_us: lead_us, since_us: received.as_micros(), count: 1 };
         }
         let is_steady = received.since(Timestamp::from_micros(self.since_us)) >= TRACKER_STEADY;
         (self.count >= confirmations && is_steady).then(|| std::mem::take(self).lead_us)
@@ -87,6 +99,11 @@ impl TrackerClock {
         observed
     }
 
+    /// What it calls `told`, as far as is known by now.
+    pub fn ours(&self, told: Timestamp) -> Timestamp {
+        told.offset(self.lead_us.saturating_neg())
+    }
+
     fn is_wrong(&self, rules: &ClockRules) -> bool {
         self.lead_us != 0 || u32::from(self.too_old) >= enough(rules)
     }
@@ -111,10 +128,10 @@ impl TrackerClock {
         }
         let ahead = apparent.saturating_sub(self.lead_us);
         if ahead > rules.ahead_us() {
-            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            let lead = self.step.suggest(apparent, HELD_US, received, rules.confirmations);
             self.lead_us = lead.ok_or(ClockFault::Ahead)?;
         } else if self.lead_us != 0 && ahead > TRACKER_AGREEMENT_US {
-            let lead = self.step.suggest(apparent, received, rules.confirmations);
+            let lead = self.step.suggest(apparent, HELD_US, received, rules.confirmations);
             self.lead_us = lead.unwrap_or(self.lead_us);
         } else {
             self.step = TrackerStep::default();
@@ -137,7 +154,8 @@ impl TrackerClock {
             return false;
         }
         let is_long = self.lead_us >= LONG_LEAD_US;
-        let is_sure = self.right.suggest(apparent, received, rules.confirmations).is_some();
+        let is_sure =
+            self.right.suggest(apparent, TRACKER_AGREEMENT_US, received, rules.confirmations).is_some();
         let is_now = apparent.saturating_abs() <= rules.ahead_us();
         if is_sure && (is_now || is_long) {
             self.lead_us = 0;
@@ -212,6 +230,32 @@ mod tests {
         let known = TrackerClock { lead_us: DAY * 1_000_000, ..TrackerClock::default() };
         assert!(in_a_burst(known.clone(), [DAY, DAY]).iter().all(|off| *off == Some(0)));
         assert!(in_a_burst(known, [DAY, 0]).iter().all(|off| *off == Some(0)));
+    }
+
+    /// Four fixes each twenty seconds, and one by one over a network that takes up to twelve.
+    #[test]
+    fn a_lead_is_learned_of_what_comes_in_batches_and_of_what_was_long_on_the_way() {
+        const DAY: i64 = 86_400;
+        let told_right = |readings: &[(i64, i64)]| {
+            let mut clock = TrackerClock::default();
+            let observed = readings.iter().map(|(second, received)| {
+                let observed = clock.observe(at(second + DAY), at(*received), &RULES).ok()?;
+                Some(observed.micros_after(at(*second)) / 1_000_000)
+            });
+            let observed: Vec<Option<i64>> = observed.collect();
+            (
+                observed.iter().filter(|off| off.is_none()).count(),
+                observed.into_iter().flatten().collect::<Vec<_>>(),
+            )
+        };
+        let batches: Vec<_> =
+            (0..12).flat_map(|nth| (0..4).map(move |of| (nth * 20 + of * 5, nth * 20 + 15))).collect();
+        let (set_aside, off) = told_right(&batches);
+        assert!(set_aside <= 8 && off.iter().all(|off| *off == 0), "{set_aside} {off:?}");
+        let slow: Vec<_> =
+            (0..40).map(|nth| (nth * 4, nth * 4 + [3, 12, 0, 7, 9, 1][nth as usize % 6])).collect();
+        let (set_aside, off) = told_right(&slow);
+        assert!(set_aside <= 8 && off.iter().all(|off| off.abs() <= 5), "{set_aside} {off:?}");
     }
 
     #[test]

@@ -426,3 +426,26 @@ fn a_way_that_turned_leads_round_the_corner() {
     let name = |fence: &str| fence.to_owned();
     assert_eq!(straight, [(name("cut"), entered), (name("cut"), exited)]);
 }
+
+/// What is said last of a yard is not said of the dock in it, whatever they are called.
+#[test]
+fn of_fences_within_one_another_the_inner_one_is_entered_first_and_left_last() {
+    for names in [["dock", "yard"], ["z-dock", "a-yard"]] {
+        let centre = Position { lat: 0.0, lon: 0.0 };
+        let fences = [(names[0], 100.0), (names[1], 1000.0)];
+        let fences = fences.map(|(name, radius_m)| FenceConfig::new(name, Shape::circle(centre, radius_m)));
+        let index = FenceIndex::new(&fences);
+        let rules = TrackerRules::default();
+        let (mut states, mut told, mut before) = (Vec::new(), Vec::new(), None);
+        for (second, lat) in [(0, 0.1), (600, 0.0), (610, 0.0), (1200, 0.1), (1210, 0.1)] {
+            let fix = fix(second, lat, 0.0, 5.0);
+            let way = Way { before: before.as_ref(), fix: &fix, stands: None, rules: &rules };
+            let changes = judge(&mut states, &index, &way);
+            told.extend(changes.into_iter().map(|change| (change.fence.to_string(), change.change)));
+            before = Some(fix);
+        }
+        let [dock, yard] = names.map(str::to_owned);
+        let (into, out) = (FenceChange::Entered, FenceChange::Exited);
+        assert_eq!(told, [(dock.clone(), into), (yard.clone(), into), (yard, out), (dock, out)]);
+    }
+}

@@ -28,8 +28,17 @@ pub(in crate::clean) struct Now<'a> {
 #[derive(Default)]
 pub(in crate::clean) struct Revealed {
     pub changes: Vec<Change>,
+    /// When it was in fences, by what they say of it.
+    pub stays: Vec<Stayed>,
     /// Visits of which it is not remembered whether they were told.
     pub unjudged: u64,
+}
+
+/// One time in a fence; what has no beginning began before the late fixes, what has no end goes on behind them.
+pub(in crate::clean) struct Stayed {
+    pub fence: FenceId,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// A part of the time, its ends included.
@@ -349,6 +358,10 @@ impl Teller<'_> {
         let is_now =
             self.run.is_newest || self.held.pending_since().is_some_and(|since| since <= self.run.to);
         let at = |fix: &Fix| fix.observed_at;
+        if stay.inferred.is_none() && (stay.exited.is_some() || self.held.is_inside()) {
+            let (from, until) = (stay.entered.as_ref().map(at), stay.exited.as_ref().map(at));
+            self.revealed.stays.push(Stayed { fence: self.fence.clone(), from, until });
+        }
         match (stay.entered.as_ref().map(at), stay.exited.as_ref().map(at)) {
             (None, None) => {}
             // For good, or to come back.

@@ -63,7 +63,8 @@ fn a_burst_reveals_a_visit_once_it_has_settled() {
     run(&mut cleaner, &before_and_after(), &mut out);
     run(&mut cleaner, &between(30..60), &mut out);
     assert_eq!(fences(&out), [""; 0], "more may come");
-    let late = out.sightings.iter().filter(|sighting| sighting.late && matches!(sighting.what, Seen::Fix(_)));
+    let late =
+        out.sightings.iter().filter(|sighting| sighting.late && matches!(sighting.what, Seen::Fix { .. }));
     assert_eq!(late.count(), 30, "kept, and marked");
     run(&mut cleaner, &[Step::Tick(105 * MINUTE_MS)], &mut out);
     assert_eq!(fences(&out), VISIT);
@@ -72,6 +73,31 @@ fn a_burst_reveals_a_visit_once_it_has_settled() {
     run(&mut cleaner, &again, &mut out);
     run(&mut cleaner, &[Step::Tick(200 * MINUTE_MS)], &mut out);
     assert_eq!(fences(&out), VISIT);
+}
+
+/// What late fixes say of when it was in a fence, whether it was told or not.
+#[test]
+fn when_it_was_in_a_fence_is_said_by_late_fixes_also_where_that_was_told() {
+    let stays = |steps: &[Step]| {
+        let (mut cleaner, mut out) = connected(&rules());
+        run(&mut cleaner, steps, &mut out);
+        run(&mut cleaner, &[Step::Tick(2880 * MINUTE_MS)], &mut out);
+        let stays = out.sightings.iter().filter(|sighting| matches!(sighting.what, Seen::Stayed { .. }));
+        stays.map(line).collect::<Vec<_>>()
+    };
+    let burst = [before_and_after(), between((30..60).rev())].concat();
+    assert_eq!(stays(&burst), ["3000000 stayed in yard Some(2400) to Some(3000) late"]);
+    // It is in the yard still, and came earlier than was seen.
+    let live = |(minute, lat): (i64, f64)| Step::Fix(minute * MINUTE_MS, minute * MINUTE_MS, lat);
+    let mut inside: Vec<Step> = [(0, ROAD), (60, YARD), (61, YARD), (62, YARD)].map(live).to_vec();
+    inside.extend([40, 41, 42].map(|minute| Step::Fix(minute * MINUTE_MS, 62 * MINUTE_MS + minute, YARD)));
+    assert_eq!(stays(&inside), ["2400000 stayed in yard Some(2400) to None late"]);
+    // It was seen elsewhere first, and had left earlier.
+    let mut left: Vec<Step> =
+        [(0, YARD), (1, YARD), (2, YARD), (60, ROAD), (61, ROAD), (62, ROAD)].map(live).to_vec();
+    left.extend([40, 41, 42].map(|minute| Step::Fix(minute * MINUTE_MS, 62 * MINUTE_MS + minute, ROAD)));
+    let said = stays(&left);
+    assert!(matches!(&said[..], [one] if one.ends_with("to Some(2400) late")), "{said:?}");
 }
 
 proptest! {

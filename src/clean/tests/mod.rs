@@ -284,9 +284,16 @@ fn line(sighting: &Sighting) -> String {
         Seen::Passage(passage) => {
             format!("{} passes {} {:?}", short(&passage.epc), passage.portal, passage.direction)
         }
-        Seen::Fix(fix) => format!("fix {}", fix.position.lat),
+        Seen::Fix { fix, .. } => format!("fix {}", fix.position.lat),
         Seen::Trouble(trouble) => format!("trouble {}", trouble.what()),
         Seen::Heard { device, .. } => format!("{device} lives"),
+        Seen::Vitals { vitals, .. } => format!("{:?} % {:?}", vitals.battery_percent, vitals.ignition),
+        Seen::Stayed { fence, from, until, .. } => {
+            let second = |time: &Option<Timestamp>| {
+                time.map(|time| time.as_micros() / 1_000_000 - at(0).as_micros() / 1_000_000)
+            };
+            format!("stayed in {fence} {:?} to {:?}", second(from), second(until))
+        }
         Seen::Motion { motion, .. } => format!("{:?}", motion.change),
         Seen::Clock { device, ahead_us } => format!("{device}'s clock {}", ahead_us / 1_000_000),
         Seen::Gone { device } => format!("{device} is gone"),

@@ -11,7 +11,7 @@ use crate::clean::fixes::TrackerRow;
 use crate::clean::packed;
 use crate::clean::{DUPLICATE, NO_FIX, TOO_MANY_TRACKERS};
 use crate::domain::ids::DeviceId;
-use crate::domain::readings::{Note, Says};
+use crate::domain::readings::{Note, Says, Vitals};
 use crate::domain::state::StateKind;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -199,7 +199,36 @@ fn chunks_that_expire_leave_nothing_behind() {
 /// What is no position, one line each: the time received in ms, whom it is of, what it says, when it was sent.
 fn note(device: &str, says: Says, told: Option<i64>, retained: bool) -> Reading {
     let (kind, observed_at) = ("note".to_owned(), told.map(at));
-    Reading::Note(Note { device: device.into(), kind, says, observed_at, retained })
+    let vitals = Vitals::default();
+    Reading::Note(Note { device: device.into(), kind, says, vitals, observed_at, retained })
+}
+
+/// The newest word of the battery counts, whichever message it came with.
+#[test]
+fn what_a_tracker_says_of_itself_without_a_fix_is_news_where_nothing_newer_was_said() {
+    let mut rig = Rig::new(&limits(1000));
+    let says = |rig: &mut Rig, told: Option<i64>, received: i64, retained: bool, percent: f64| {
+        let vitals = Vitals { battery_percent: Some(percent), ignition: None };
+        let (kind, says, observed_at) = ("no-fix".to_owned(), Says::NoFix, told.map(at));
+        let note = Note { device: "truck".into(), kind, says, vitals, observed_at, retained };
+        rig.cleaner.reading(Reading::Note(note), &"broker".into(), at(received), &mut rig.out);
+        let told: Vec<_> = rig.out.sightings.drain(..).map(|sighting| line(&sighting)).collect();
+        told.into_iter().filter(|line| line.contains('%')).collect::<Vec<_>>()
+    };
+    assert_eq!(says(&mut rig, Some(10_000), 11_000, false, 9.0), ["10000 Some(9.0) % None"]);
+    // Older, which a burst may bring, or retained; the same once more is the same.
+    assert!(says(&mut rig, Some(5000), 12_000, false, 20.0).is_empty());
+    assert!(says(&mut rig, Some(13_000), 13_000, true, 20.0).is_empty());
+    assert_eq!(says(&mut rig, Some(10_000), 14_000, false, 9.0).len(), 1);
+    // By a fix it was newer; a message without a time is of when it came; none is of the future.
+    let fix = Fix { device: "truck".into(), ..fix(20_000, 50.1) };
+    rig.cleaner.reading(Reading::Fix(fix), &"broker".into(), at(21_000), &mut rig.out);
+    rig.out = Cleaned::default();
+    assert!(says(&mut rig, Some(19_000), 22_000, false, 20.0).is_empty());
+    assert_eq!(says(&mut rig, None, 23_000, false, 8.0), ["23000 Some(8.0) % None"]);
+    assert_eq!(says(&mut rig, Some(99_000), 24_000, false, 7.0), ["24000 Some(7.0) % None"]);
+    let mut rig = rig.restarted(&limits(1000));
+    assert!(says(&mut rig, Some(23_500), 25_000, false, 20.0).is_empty(), "also behind a restart");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A trip is over where nothing more comes of it, and nobody was silent who could not be heard.
 
 use super::*;
+use crate::domain::readings::{Note, Says, Vitals};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -46,6 +47,27 @@ fn a_trip_is_over_where_nothing_more_comes() {
         let morning = Step::Fix(600 * MINUTE_MS, 600 * MINUTE_MS, 50.15);
         run(&mut cleaner, &[morning, Step::Tick(900 * MINUTE_MS)], &mut out);
         assert_eq!(trips(&out).len(), 2);
+    }
+}
+
+/// In an underground garage it says so without knowing where it is.
+#[test]
+fn an_engine_that_is_off_ends_a_trip_also_without_a_fix() {
+    for (ignition, told_at) in [(Some(false), 18), (Some(true), 137), (None, 137)] {
+        let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+        link(&mut cleaner, -60, up(), &mut out);
+        arrives(&mut cleaner, None, &mut out);
+        let vitals = Vitals { battery_percent: Some(50.0), ignition };
+        let (kind, says, observed_at) = ("no-fix".to_owned(), Says::NoFix, Some(at(17 * MINUTE_MS + 1)));
+        let device = fix(0, 0.0).device;
+        let note = Note { device, kind, says, vitals, observed_at, retained: false };
+        cleaner.reading(Reading::Note(note), &"broker".into(), at(17 * MINUTE_MS + 1), &mut out);
+        let mut cleaner = restarted(&mut cleaner);
+        link(&mut cleaner, -60, up(), &mut out);
+        run(&mut cleaner, &[Step::Tick((told_at - 1) * MINUTE_MS)], &mut out);
+        assert_eq!(trips(&out).len(), 1, "it set out: {ignition:?}");
+        run(&mut cleaner, &[Step::Tick(told_at * MINUTE_MS)], &mut out);
+        assert_eq!(trips(&out)[1..], [(STOPPED.to_owned(), told_at)], "{ignition:?}");
     }
 }
 

@@ -29,6 +29,12 @@ pub fn object(reading: &Reading) -> Value {
             if let Some(time) = note.observed_at {
                 object["time"] = json!(time);
             }
+            if let Some(percent) = note.vitals.battery_percent {
+                object["battery_percent"] = json!(percent);
+            }
+            if let Some(is_on) = note.vitals.ignition {
+                object["ignition"] = json!(is_on);
+            }
             object
         }
         Reading::Tag(_) | Reading::Sample(_) | Reading::Reader(_) => {

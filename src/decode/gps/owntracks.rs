@@ -15,7 +15,7 @@ use super::{KMH_PER_MPS, LAST_TST, within};
 use crate::decode::DecodeError;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
 /// Message types that carry no position of the device itself, and what of it follows from them. A `card` is of
@@ -98,7 +98,14 @@ pub fn decode_of(
 /// The time of an `lwt` is that of the connection which is lost now, so it says nothing of when.
 fn note(device: DeviceId, kind: &str, says: Says, tst: Option<i64>, retained: bool) -> Note {
     let observed_at = tst.filter(|tst| says != Says::Gone && (0..=LAST_TST).contains(tst));
-    Note { device, kind: kind.to_owned(), says, observed_at: observed_at.map(Timestamp::from_secs), retained }
+    Note {
+        device,
+        kind: kind.to_owned(),
+        says,
+        vitals: Vitals::default(),
+        observed_at: observed_at.map(Timestamp::from_secs),
+        retained,
+    }
 }
 
 /// The fields of a `location` that are kept; units as OwnTracks has them.

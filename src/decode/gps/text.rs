@@ -2,11 +2,16 @@
 
 use super::super::DecodeError;
 
-/// The payload as text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The payload as text, without the byte order mark in front and the NULs behind that some clients send with it.
 ///
 /// # Errors
 /// Reasons: `empty`, `utf-8`.
 pub(super) fn text_of(payload: &[u8]) -> Result<&str, DecodeError> {
+    let payload = payload.strip_prefix(BYTE_ORDER_MARK).unwrap_or(payload);
+    let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let payload = &payload[..end];
     if payload.is_empty() {
         return Err(error("empty", 0, "the payload is empty".into()));
     }

@@ -156,7 +156,8 @@ impl Feed {
         if self.subscriptions.connected(session_present) {
             self.meters.sessions_lost.increment(1);
             let source = self.source.as_str().to_owned();
-            gauge!(names::MQTT_SESSION_LOST_AT, "source" => source).set(self.intake.clock.now().as_secs_f64());
+            gauge!(names::MQTT_SESSION_LOST_AT, "source" => source)
+                .set(self.intake.clock.now().as_secs_f64());
             warn!(source = %self.source, "the broker has forgotten our session, and with it what it held \
                 for us; let it keep sessions over its restarts (`persistence true`) and over our absence \
                 (`persistent_client_expiration`, our `session_expiry`)");

@@ -4,7 +4,7 @@ use crate::domain::commands::Command;
 use crate::domain::events::EventBody;
 use crate::domain::geodesy::Position;
 use crate::domain::motion::{Motion, MotionChange};
-use crate::domain::readings::Fix;
+use crate::domain::readings::{Fix, Vitals};
 use crate::domain::register::{Asset, AssetClass, Lifecycle, Record};
 use crate::domain::sightings::Seen;
 
@@ -183,7 +183,7 @@ impl World {
     fn says_ignition(&mut self, at: i64, ignition: bool) {
         self.until(at);
         let fix = Fix { ignition: Some(ignition), ..self.fix_of("van/1", at) };
-        self.see_from("mqtt", at, false, Seen::Fix(fix));
+        self.see_from("mqtt", at, false, Seen::Fix { fix, inside: None });
         self.tracker_speaks("van/1", at);
     }
 
@@ -211,6 +211,41 @@ fn a_tracker_that_sleeps_is_silent_later_and_one_that_is_awake_is_not() {
     assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
     world.until(43_601);
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+impl World {
+    /// A message without a fix.
+    fn says_vitals(&mut self, device: &str, at: i64, battery_percent: Option<f64>, ignition: Option<bool>) {
+        self.until(at);
+        self.tracker_speaks(device, at);
+        let vitals = Vitals { battery_percent, ignition };
+        self.see_from("mqtt", at, false, Seen::Vitals { device: device.into(), vitals });
+    }
+}
+
+#[test]
+fn who_knows_no_place_may_sleep_and_have_a_low_battery() {
+    let mut world = sleepers(asleep_for_ten_hours);
+    world.says_vitals("van/1", 1000, Some(50.0), Some(false));
+    world.until(1000 + 35_999);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"), "asleep");
+    world.says_vitals("van/1", 40_000, None, Some(true));
+    world.until(43_601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"), "awake for an hour");
+
+    let class = AssetClass { low_battery_percent: Some(20.0), ..AssetClass::new("van".into()) };
+    let mut world = World::with_class(class);
+    world.import(vec![asset("V1", "van"), tracker("gps-1", "V1")]).unwrap();
+    world.says_vitals("gps-1", 10, Some(8.0), None);
+    assert!(world.is_firing(Rule::TrackerBattery, "gps-1"));
+    assert_eq!(world.current("V1").battery.as_ref().map(|battery| battery.percent), Some(8.0));
+    world.says_vitals("gps-1", 20, None, Some(true));
+    assert!(world.is_firing(Rule::TrackerBattery, "gps-1"));
+    world.says_vitals("gps-1", 30, Some(60.0), None);
+    assert!(!world.is_firing(Rule::TrackerBattery, "gps-1"));
+    // Of what is on no asset nothing is kept.
+    world.says_vitals("stranger", 40, Some(1.0), Some(false));
+    assert!(!world.is_firing(Rule::TrackerBattery, "stranger"));
 }
 
 #[test]
@@ -289,7 +324,7 @@ fn a_low_battery_is_told_once_until_it_is_charged() {
     let says = |world: &mut World, at: i64, percent: Option<f64>| {
         world.at = at;
         let fix = crate::domain::readings::Fix { battery_percent: percent, ..world.fix_of("gps-1", at) };
-        world.see_from("mqtt", at, false, Seen::Fix(fix));
+        world.see_from("mqtt", at, false, Seen::Fix { fix, inside: None });
         world.alerted_of(Rule::TrackerBattery)
     };
     assert!(says(&mut world, 10, Some(20.0)).is_empty());

@@ -14,6 +14,7 @@ use crate::domain::sightings::{ConditionChange, Episode, FenceChange, Measure, P
 use crate::domain::state::{Location, StateKind};
 
 mod boarding;
+mod within;
 
 /// Tools `T1` to `T4` in the crib; trucks `V1` (tag 11, tracker `gps-1`), `V2` (tag 12) and `V3`. A vehicle in the bay, which the
 /// read point `BAY` and the fence `hq-bay` tell, stands at `DOCK`.
@@ -69,7 +70,7 @@ impl World {
         let position = Position { lat: 50.0 + north_m / 111_195.0, lon: 8.0 };
         let digest = Digest::of(format!("{device}{}", self.at).as_bytes());
         let fix = Fix { accuracy_m: Some(10.0), ..Fix::bare(device.into(), t(self.at), position, digest) };
-        self.see_from("mqtt", self.at, false, Seen::Fix(fix));
+        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None });
     }
 }
 

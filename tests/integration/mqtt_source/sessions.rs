@@ -1,6 +1,7 @@
 //! Sessions, acknowledgements and restarts: what a real broker delivers again, and what not.
 
 use tallyman::config::{MqttVersion, Secret};
+use tallyman::source::clock::WallClock;
 use tokio::time::timeout;
 
 use super::{Daemon, TOPIC, await_log, both_versions, config, numbered, text, topic};

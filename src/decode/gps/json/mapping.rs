@@ -11,10 +11,19 @@ pub struct Mapping {
     pub device: Vec<Path>,
     pub latitude: Vec<Path>,
     pub longitude: Vec<Path>,
+    /// Both in one text, `52.5,13.4`, where they are not apart.
+    pub position: Vec<Path>,
+    pub coordinate_unit: CoordinateUnit,
+    /// Without a position, what has a time and a device is a sign of life, and no fault.
+    pub position_optional: bool,
     pub time: Vec<Path>,
     pub time_format: TimeFormat,
-    /// `false` there: the tracker knows no position.
+    /// When a message was made that has no position of its own; where there is none, `time` says it.
+    pub message_time: Vec<Path>,
+    /// `false` or 0 there: the tracker knows no position.
     pub valid: Vec<Path>,
+    /// `true` there: the position is an older one, told again.
+    pub outdated: Vec<Path>,
     /// Metres.
     pub accuracy: Vec<Path>,
     /// Metres.
@@ -36,6 +45,26 @@ impl Mapping {
     /// Whether a document tells by itself whom its fixes are of.
     pub fn names_device(&self) -> bool {
         !self.device.is_empty() || self.fixes.iter().any(FixesPath::names_device)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CoordinateUnit {
+    #[default]
+    Degrees,
+    /// Millionths of a degree, as a whole number.
+    Microdegrees,
+    /// Ten-millionths, as u-blox receivers count, MAVLink and Meshtastic.
+    TenthMicrodegrees,
+}
+
+impl CoordinateUnit {
+    pub fn to_degrees(self, coordinate: f64) -> f64 {
+        match self {
+            Self::Degrees => coordinate,
+            Self::Microdegrees => coordinate / 1e6,
+            Self::TenthMicrodegrees => coordinate / 1e7,
+        }
     }
 }
 

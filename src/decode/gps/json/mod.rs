@@ -13,7 +13,7 @@
 mod mapping;
 mod path;
 
-pub use mapping::{DistanceUnit, Mapping, SpeedUnit, TimeFormat};
+pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ use super::{MOST_ODOMETER_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
 /// More in one document is an attack, or a day's file by mistake.
@@ -84,21 +84,17 @@ impl<'a> Object<'a> {
             return Err(error("type", 0, format!("{} in the place of a fix", kind(self.value))));
         }
         let device = self.device(key, named)?;
-        let observed_at = self.time()?;
         let mapping = self.mapping;
-        let is_nowhere = self.is_null(&mapping.latitude) && self.is_null(&mapping.longitude);
-        if is_nowhere || self.switch(&mapping.valid, "valid")? == Some(false) {
-            let (says, kind) = (Says::NoFix, "no-fix".to_owned());
-            return Ok(Reading::Note(Note { device, kind, says, observed_at: Some(observed_at), retained }));
+        let is_told_again = self.switch(&mapping.outdated, "outdated")? == Some(true);
+        if self.is_nowhere() || self.is_valid()? == Some(false) || is_told_again {
+            return self.no_fix(device, retained);
         }
-        let lat = self.needed(&mapping.latitude, "latitude")?;
-        let lon = self.needed(&mapping.longitude, "longitude")?;
-        let position = Position::new(lat, lon).ok_or_else(|| {
-            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth"))
-        })?;
+        let observed_at = self.time(&mapping.time)?;
+        let position = self.position()?;
         let speed = self.number(&mapping.speed, "speed")?.map(|speed| mapping.speed_unit.to_mps(speed));
         let odometer = self.number(&mapping.odometer, "odometer")?;
         let odometer = odometer.map(|distance| mapping.odometer_unit.to_m(distance));
+        let Vitals { battery_percent, ignition } = self.vitals()?;
         let mut fix = Fix {
             device,
             observed_at,
@@ -108,14 +104,64 @@ impl<'a> Object<'a> {
             altitude_m: within(self.number(&mapping.altitude, "altitude")?, -1e5, 1e5),
             speed_mps: within(speed, 0.0, 1e4),
             course_deg: within(self.number(&mapping.course, "course")?, 0.0, 360.0),
-            battery_percent: within(self.number(&mapping.battery, "battery")?, 0.0, 100.0),
-            ignition: self.switch(&mapping.ignition, "ignition")?,
+            battery_percent,
+            ignition,
             odometer_m: within(odometer, 0.0, MOST_ODOMETER_M),
             digest: Digest(0),
             retained,
         };
         fix.digest = fix.said();
         Ok(Reading::Fix(fix))
+    }
+
+    /// What the message says besides where it is; a sign of life in any case.
+    fn no_fix(&self, device: DeviceId, retained: bool) -> Result<Reading, DecodeError> {
+        let mapping = self.mapping;
+        let paths = match self.find(&mapping.message_time) {
+            Some(_) => &mapping.message_time,
+            None => &mapping.time,
+        };
+        let observed_at = Some(self.time(paths)?);
+        let (kind, says, vitals) = ("no-fix".to_owned(), Says::NoFix, self.vitals()?);
+        Ok(Reading::Note(Note { device, kind, says, vitals, observed_at, retained }))
+    }
+
+    fn vitals(&self) -> Result<Vitals, DecodeError> {
+        Ok(Vitals {
+            battery_percent: within(self.number(&self.mapping.battery, "battery")?, 0.0, 100.0),
+            ignition: self.switch(&self.mapping.ignition, "ignition")?,
+        })
+    }
+
+    /// It says so itself, or leaves it out where it may.
+    fn is_nowhere(&self) -> bool {
+        let Mapping { latitude, longitude, position, position_optional, .. } = self.mapping;
+        let is_null = |paths: &Vec<Path>| self.is_null(paths);
+        let says_so = match position.is_empty() {
+            true => is_null(latitude) && is_null(longitude),
+            false => is_null(position),
+        };
+        let mut all = latitude.iter().chain(longitude).chain(position);
+        says_so || *position_optional && all.all(|path| path.find(self.value, self.document).is_none())
+    }
+
+    fn position(&self) -> Result<Position, DecodeError> {
+        let Mapping { latitude, longitude, position, coordinate_unit: unit, .. } = self.mapping;
+        let (lat, lon) = match self.find(position) {
+            Some((path, Value::String(text))) => pair(text).ok_or_else(|| {
+                let message =
+                    format!("the position (`{}`) is `{}`, not `52.5,13.4`", path.written(), clip(text));
+                error("type", 0, message)
+            })?,
+            Some((path, other)) => {
+                return Err(wrong_type("position", path, other, "text such as `52.5,13.4`"));
+            }
+            None if latitude.is_empty() => return Err(self.missing(position, "position")),
+            None => (self.needed(latitude, "latitude")?, self.needed(longitude, "longitude")?),
+        };
+        let (lat, lon) = (unit.to_degrees(lat), unit.to_degrees(lon));
+        Position::new(lat, lon)
+            .ok_or_else(|| error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth")))
     }
 
     /// By the topic, by a key of the document, by the fix itself: those that there are must agree.
@@ -138,12 +184,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn time(&self) -> Result<Timestamp, DecodeError> {
-        let paths = &self.mapping.time;
+    fn time(&self, paths: &[Path]) -> Result<Timestamp, DecodeError> {
         let (path, value) = self.find(paths).ok_or_else(|| self.missing(paths, "time"))?;
         let time = match (self.mapping.time_format, value) {
             (TimeFormat::Rfc3339, Value::String(text)) => Timestamp::parse(text),
-            (TimeFormat::Rfc3339, other) => return Err(wrong_type("time", path, other, "text")),
+            (TimeFormat::Rfc3339, other) => {
+                return Err(wrong_type("time", path, other, &format!("text{}", number_hint(other))));
+            }
             (format, value) => {
                 let number = self.exactly(value);
                 let number = number.ok_or_else(|| self.no_number("time", path, value, "a number"))?;
@@ -153,10 +200,9 @@ impl<'a> Object<'a> {
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
         time.filter(within).ok_or_else(|| {
             let is_local = value.as_str().is_some_and(|text| Timestamp::parse(&format!("{text}Z")).is_some());
-            let wrong = if is_local {
-                "does not say where it is that time: it needs `Z` or `+01:00`"
-            } else {
-                "is no time from 1970 on"
+            let wrong = match is_local {
+                true => "does not say where it is that time: it needs `Z` or `+01:00`".to_owned(),
+                false => format!("is no time from 1970 on{}", number_hint(value)),
             };
             error("time", 0, format!("{} (`{}`) {wrong}", clip(&value.to_string()), path.written()))
         })
@@ -169,6 +215,15 @@ impl<'a> Object<'a> {
     fn number(&self, paths: &[Path], field: &'static str) -> Result<Option<f64>, DecodeError> {
         let Some((path, value)) = self.find(paths) else { return Ok(None) };
         self.float(value).map(Some).ok_or_else(|| self.no_number(field, path, value, "a number"))
+    }
+
+    /// Also a count, of satellites or of dimensions.
+    fn is_valid(&self) -> Result<Option<bool>, DecodeError> {
+        let paths = &self.mapping.valid;
+        match self.find(paths).and_then(|(_, value)| self.float(value)) {
+            Some(number) => Ok(Some(number != 0.0)),
+            None => self.switch(paths, "valid"),
+        }
     }
 
     fn switch(&self, paths: &[Path], field: &'static str) -> Result<Option<bool>, DecodeError> {
@@ -251,6 +306,23 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
+}
+
+/// What a number is that is no time as it was read.
+fn number_hint(value: &Value) -> &'static str {
+    // Of any day from 2001 to 2286.
+    match value.as_f64().map_or(0, |number| number.abs() as u64) {
+        1_000_000_000..10_000_000_000 => "; it looks like seconds: `time_format = \"unix\"`",
+        1_000_000_000_000..10_000_000_000_000 => "; it looks like milliseconds: `time_format = \"unix-ms\"`",
+        _ => "",
+    }
+}
+
+/// `52.5,13.4`
+fn pair(text: &str) -> Option<(f64, f64)> {
+    let (lat, lon) = text.split_once(',')?;
+    let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    Some((number(lat)?, number(lon)?))
 }
 
 /// `micros`: of one unit.

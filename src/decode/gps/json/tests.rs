@@ -298,6 +298,85 @@ fn a_fix_that_is_not_valid_is_a_sign_of_life() {
     let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
     assert_eq!((note.device.as_str(), note.says), ("truck-7", Says::NoFix));
     assert_eq!(note.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z"));
+    // What else it says holds all the same.
+    let Reading::Fix(fix) = &of(&mapping(MAPPING), WHOLE, None).unwrap().readings[0] else { panic!() };
+    let vitals = Vitals { battery_percent: fix.battery_percent, ignition: fix.ignition };
+    assert!(vitals.battery_percent.is_some() && vitals.ignition.is_some());
+    assert_eq!(note.vitals, vitals);
+    // A count of satellites, or of dimensions.
+    for (count, is_fix) in [("0", false), ("1", true), ("7", true), ("-1", true), ("\"x\"", false)] {
+        let decoded = of(&mapping(MAPPING), &WHOLE.replace("\"ok\":true", &format!("\"ok\":{count}")), None);
+        assert_eq!(matches!(decoded.unwrap().readings[..], [Reading::Fix(_)]), is_fix, "{count}");
+    }
+}
+
+const LOOSE: &str = "device = \"d\"\ntime = \"t\"\ntime_format = \"unix\"\nbattery = \"bat\"\n";
+
+#[test]
+fn a_message_without_a_position_is_a_sign_of_life_where_the_mapping_says_so() {
+    let text = format!("{LOOSE}latitude = \"la\"\nlongitude = \"lo\"\n");
+    let optional = mapping(&format!("{text}position_optional = true"));
+    let payload = r#"{"d":"x","t":7,"bat":80}"#;
+    let decoded = of(&optional, payload, None).unwrap();
+    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+    assert_eq!((note.says, note.vitals.battery_percent), (Says::NoFix, Some(80.0)));
+    assert_eq!(note.observed_at, Some(Timestamp::from_secs(7)));
+    assert_eq!(reason(&mapping(&text), payload), "missing");
+    // Half of one is a mistake, and so is what has no time.
+    assert_eq!(reason(&optional, r#"{"d":"x","t":7,"la":1}"#), "missing");
+    assert_eq!(reason(&optional, r#"{"d":"x","bat":80}"#), "missing");
+}
+
+#[test]
+fn a_position_may_be_one_text() {
+    let by_text = mapping(&format!("{LOOSE}position = \"s.latlng\""));
+    let found = fixes(&by_text, r#"{"d":"x","t":1,"s":{"latlng":"54.714500, -25.2420"}}"#, None);
+    assert_eq!(found[0].position, Position { lat: 54.7145, lon: -25.242 });
+    for (latlng, expected) in [
+        ("\"54.7\"", "type"),
+        ("\"54.7;25\"", "type"),
+        ("\"54,7,25,2\"", "type"),
+        ("\"nan,1\"", "type"),
+        ("[54.7, 25.2]", "type"),
+        ("\"91,0\"", "range"),
+    ] {
+        assert_eq!(reason(&by_text, &format!(r#"{{"d":"x","t":1,"s":{{"latlng":{latlng}}}}}"#)), expected);
+    }
+    assert_eq!(reason(&by_text, r#"{"d":"x","t":1,"s":{}}"#), "missing");
+    let nowhere = of(&by_text, r#"{"d":"x","t":1,"s":{"latlng":null}}"#, None).unwrap();
+    assert!(matches!(&nowhere.readings[..], [Reading::Note(note)] if note.says == Says::NoFix));
+}
+
+#[test]
+fn coordinates_may_be_whole_numbers() {
+    for (unit, lat) in [("1e-7 deg", "525163000"), ("1e-6 deg", "52516300"), ("deg", "52.5163")] {
+        let text = format!("{LOOSE}latitude = \"la\"\nlongitude = \"lo\"\ncoordinate_unit = \"{unit}\"");
+        let found = fixes(&mapping(&text), &format!(r#"{{"d":"x","t":1,"la":{lat},"lo":0}}"#), None);
+        assert!((found[0].position.lat - 52.5163).abs() < 1e-9, "{unit}");
+    }
+}
+
+#[test]
+fn a_time_in_another_format_says_which() {
+    for (format, time, hint) in [
+        ("rfc3339", "1795952185", "time_format = \"unix\""),
+        ("rfc3339", "1795952185123", "time_format = \"unix-ms\""),
+        ("unix", "1795952185123", "time_format = \"unix-ms\""),
+    ] {
+        let text = LOOSE.replace("unix", format) + "latitude = \"la\"\nlongitude = \"lo\"";
+        let wrong = of(&mapping(&text), &format!(r#"{{"d":"x","t":{time},"la":1,"lo":2}}"#), None);
+        let said = wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone());
+        assert!(said.contains(hint), "{format} {time}: {said}");
+    }
+}
+
+#[test]
+fn what_clients_send_around_the_text_is_passed_over() {
+    let found = |payload: &str| fixes(&mapping(MAPPING), payload, None).len();
+    assert_eq!(found(&format!("{WHOLE}\0")), 1);
+    assert_eq!(found(&format!("\u{feff}{WHOLE}\0\0")), 1);
+    assert_eq!(reason(&mapping(MAPPING), "\0"), "empty");
+    assert_eq!(reason(&mapping(MAPPING), &format!("\0{WHOLE}")), "json");
 }
 
 #[test]
@@ -395,14 +474,28 @@ fn traccar_s_forwarded_positions() {
     assert!(matches!(of(&preset("traccar"), &lost, None).unwrap().readings[..], [Reading::Note(_)]));
 }
 
+/// A message without a position comes with the last one.
+#[test]
+fn what_traccar_tells_again_is_no_fix_and_its_attributes_are_new() {
+    let again = TRACCAR.replace("\"outdated\":false", "\"outdated\":true").replace("81", "9");
+    let again = again.replace("\"deviceTime\":\"2026-05-01T06:00:00", "\"deviceTime\":\"2026-05-01T07:30:00");
+    let decoded = of(&preset("traccar"), &again, None).unwrap();
+    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+    assert_eq!((note.says, note.vitals.battery_percent), (Says::NoFix, Some(9.0)));
+    assert_eq!(note.observed_at, Timestamp::parse("2026-05-01T07:30:00Z"));
+}
+
 #[test]
 fn thingsboard_s_gateway_telemetry() {
     let payload = r#"{"Device A":[{"ts":1483228800000,"values":{"latitude":1.5,"longitude":2.5}},
         {"ts":1483228801000,"values":{"latitude":1.6,"longitude":2.6,"speed":42}}],
         "Device B":[{"ts":1483228800000,"values":{"temperature":42}}]}"#;
     let decoded = of(&preset("thingsboard"), payload, None).unwrap();
-    assert_eq!((decoded.readings.len(), decoded.faults.len()), (2, 1));
-    assert!(decoded.faults[0].message.starts_with("fix 3 of the message: the latitude is missing"));
+    // A thermometer has no place.
+    assert!(matches!(&decoded.readings[..], [Reading::Fix(_), Reading::Fix(_), Reading::Note(_)]));
+    let half = payload.replace("temperature", "latitude");
+    let decoded = of(&preset("thingsboard"), &half, None).unwrap();
+    assert!(decoded.faults[0].message.starts_with("fix 3 of the message: the longitude is missing"));
     // What its values mean else is written beside the preset.
     let more = mapping("preset = \"thingsboard\"\nspeed = \"values.speed\"\nspeed_unit = \"km/h\"");
     let decoded = of(&more, payload, None).unwrap();

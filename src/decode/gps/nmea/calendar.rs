@@ -14,6 +14,16 @@ pub enum FixTime {
     OfDay(i64),
 }
 
+impl FixTime {
+    /// That of a position taken before `next`, within half a day.
+    pub(super) fn before(self, next: Timestamp) -> Self {
+        let Self::OfDay(of_day) = self else { return self };
+        let (day, later) = (next.as_micros().div_euclid(DAY_US), next.as_micros().rem_euclid(DAY_US));
+        let day = if of_day - later > DAY_US / 2 { day - 1 } else { day };
+        Self::Utc(Timestamp::from_micros(day * DAY_US + of_day))
+    }
+}
+
 /// The day of a date.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Day(i64);

@@ -29,6 +29,7 @@ use crate::decode::gps::message::Message;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::DeviceId;
+use crate::domain::readings::{Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 use calendar::Calendar;
 
@@ -154,10 +155,17 @@ impl NmeaDecoder {
         if line.trim_ascii().is_empty() || line.starts_with(b"#") {
             return;
         }
-        let is_start = |at: usize| line[at] == b'$' || (at == 0 && line[0] == b'!');
+        // What is encapsulated begins with `!`, perhaps behind a tag block; `$$` are one beginning.
+        let is_first = |at: usize| at == 0 || line[at - 1] == b'\\';
+        let is_start = |at: usize| match line[at] {
+            b'$' => line.get(at + 1) != Some(&b'$'),
+            b'!' => is_first(at),
+            _ => false,
+        };
         let mut starts = (0..line.len()).filter(|at| is_start(*at)).peekable();
         let before = &line[..starts.peek().copied().unwrap_or(line.len())];
-        if !before.trim_ascii().is_empty() && !is_tag_block(before) {
+        let is_blank = before.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b'$');
+        if !is_blank && !is_tag_block(before) {
             let error = sentence::fault("garbage", 0, "no sentence begins here");
             out.push(NmeaItem::Fault { offset, bytes: before.to_vec(), error });
         }
@@ -187,7 +195,8 @@ impl NmeaDecoder {
     }
 }
 
-/// The sentences of one message of a device: fixes, and signs of life. `not_before`: see [`NmeaDecoder::new`].
+/// The sentences of one message of a device: fixes, and signs of life; what comes before the first that names the day
+/// is of that day, too. `not_before`: see [`NmeaDecoder::new`].
 pub fn decode(
     message: Message<'_>,
     device: &DeviceId,
@@ -201,11 +210,35 @@ pub fn decode(
     let mut items = Vec::new();
     decoder.push(message.payload, &mut items);
     decoder.finish(&mut items);
+    date_back(&mut items);
     readings(device, &items, message.retained, out);
-    if out.readings.is_empty() && out.faults.is_empty() {
-        return Err(sentence::fault("no-position", 0, "no sentence says where it is, or that nobody knows"));
+    if !out.readings.is_empty() || !out.faults.is_empty() {
+        return Ok(());
     }
+    if !speaks(message.payload) {
+        return Err(sentence::fault("no-sentence", 0, "no sentence is in it"));
+    }
+    let (device, kind, retained) = (device.clone(), "nmea".to_owned(), message.retained);
+    let (says, vitals, observed_at) = (Says::Lives, Vitals::default(), None);
+    out.readings.push(Reading::Note(Note { device, kind, says, vitals, observed_at, retained }));
     Ok(())
+}
+
+/// Gives those a day that come before the first that has one.
+fn date_back(items: &mut [NmeaItem]) {
+    let mut next = None;
+    for item in items.iter_mut().rev() {
+        let time = match item {
+            NmeaItem::Fix(NmeaFix { time, .. }) | NmeaItem::NoFix { time: Some(time) } => time,
+            NmeaItem::NoFix { time: None } | NmeaItem::Fault { .. } => continue,
+        };
+        if let Some(next) = next {
+            *time = time.before(next);
+        }
+        if let FixTime::Utc(time) = *time {
+            next = Some(time);
+        }
+    }
 }
 
 /// The first line of `bytes` without its end, and its length with it. What is too long for a line is cut.

@@ -4,7 +4,7 @@ use super::{Details, FixTime, NmeaFix, NmeaItem};
 use crate::decode::gps::{RANGE_ERROR_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 
 /// One fix an epoch: where its sentences round differently, the finest. An epoch without a position, or with one
 /// that a sentence calls void, says that the receiver lives.
@@ -62,5 +62,6 @@ fn no_fix(device: &DeviceId, time: Option<FixTime>, retained: bool) -> Reading {
         Some(FixTime::OfDay(_)) | None => None,
     };
     let (device, kind) = (device.clone(), "no-fix".to_owned());
-    Reading::Note(Note { device, kind, says: Says::NoFix, observed_at, retained })
+    let (says, vitals) = (Says::NoFix, Vitals::default());
+    Reading::Note(Note { device, kind, says, vitals, observed_at, retained })
 }

@@ -97,7 +97,9 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
 
 /// The text in front of the `*`, where the check sum behind it is right.
 fn checked(bytes: &[u8]) -> Result<&str, DecodeError> {
-    let bytes = bytes.trim_ascii_end();
+    // Some send the NUL that ends their text, too.
+    let end = bytes.iter().rposition(|byte| *byte != 0 && !byte.is_ascii_whitespace());
+    let bytes = &bytes[..end.map_or(0, |last| last + 1)];
     let star = bytes.iter().rposition(|byte| *byte == b'*');
     let star =
         star.ok_or_else(|| fault("truncated", bytes.len(), "the sentence ends before its check sum"))?;
@@ -209,17 +211,18 @@ impl<'a> Fields<'a> {
 
 /// `time,status,lat,N,lon,E,knots,course,ddmmyy,variation,E,mode,status`
 fn rmc(fields: &Fields<'_>) -> Result<Said, DecodeError> {
-    let said = Said { day: fields.short_date(9)?, ..fields.said(Kind::Rmc, 1)? };
-    let said = with_status(said, fields, 2, 12, 3)?;
+    let said = with_status(fields.said(Kind::Rmc, 1)?, fields, 2, 12, 3)?;
     if said.is_void {
-        return Ok(said);
+        // Some fill the date with zeros meanwhile.
+        return Ok(Said { day: fields.short_date(9).unwrap_or(None), ..said });
     }
+    let said = Said { day: fields.short_date(9)?, ..said };
     let speed_mps = fields.number(7, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
     let course_deg = fields.number(8, 0.0, 360.0);
     Ok(Said { details: Details { speed_mps, course_deg, ..said.details }, ..said })
 }
 
-/// `lat,N,lon,E,time,status,mode`
+/// `lat,N,lon,E,time,status,mode`, before edition 2 without the last two
 fn gll(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     with_status(fields.said(Kind::Gll, 5)?, fields, 6, 7, 1)
 }
@@ -234,6 +237,7 @@ fn with_status(
 ) -> Result<Said, DecodeError> {
     let is_good = match fields.get(status) {
         "A" | "D" => fields.get(mode) != "N",
+        "" if fields.all.len() <= status => true,
         "V" | "" => false,
         _ => return Err(fields.fault("status", status, "status")),
     };
@@ -348,7 +352,8 @@ fn angle(field: &str, hemisphere: &str, [plus, minus]: [&str; 2], most: f64) -> 
     let whole = field.find('.').unwrap_or(field.len());
     let (degrees, minutes) = field.split_at_checked(whole.checked_sub(2)?)?;
     let degrees: f64 = if degrees.is_empty() { 0.0 } else { degrees.parse::<u16>().ok()?.into() };
-    let minutes = decimal(minutes).filter(|minutes| (0.0..60.0).contains(minutes))?;
+    // 59.99997 may be rounded to 60.0000.
+    let minutes = decimal(minutes).filter(|minutes| (0.0..=60.0).contains(minutes))?;
     let angle = Some(degrees + minutes / 60.0).filter(|angle| *angle <= most)?;
     match hemisphere {
         sign if sign == plus => Some(angle),

@@ -45,7 +45,7 @@ impl NmeaStream {
 pub fn speaks(lines: &[u8]) -> bool {
     let mut lines = lines.split(|byte| matches!(byte, b'\n' | b'\r'));
     lines.any(|line| {
-        let start = line.iter().position(|byte| *byte == b'$');
-        start.is_some_and(|start| sentence::is_whole(&line[start..]))
+        let mut starts = (0..line.len()).filter(|at| line[*at] == b'$');
+        starts.any(|start| sentence::is_whole(&line[start..]))
     })
 }

@@ -279,7 +279,7 @@ fn what_was_cut_off_or_damaged_is_set_aside_with_its_reason() {
     assert_eq!(wrong("150626", "310226"), "date");
     assert_eq!(wrong("00,A,", "00,X,"), "status");
     for (from, to) in
-        [("5230", "9100"), ("5230.0", "5260.0"), ("5230.0000", ""), ("N", "X"), ("01324", "18100")]
+        [("5230", "9100"), ("5230.0", "5260.1"), ("5230.0000", ""), ("N", "X"), ("01324", "18100")]
     {
         assert_eq!(wrong(from, to), "position", "{to}");
     }
@@ -306,11 +306,30 @@ fn the_next_sentence_is_found_where_one_was_cut_off() {
     assert!(matches!(rest, [NmeaItem::Fix(_), NmeaItem::Fix(_)]), "{rest:?}");
 }
 
+/// Receivers that round to the next minute, that have no date yet, that double the first character, that end with the
+/// NUL of their text; and editions of the standard of before its second.
+#[test]
+fn what_receivers_do_is_read() {
+    assert_eq!(fix(&[&RMC.replace("5230.0000", "5260.0000")]).position.lat, 53.0);
+    let searching = items(&stream(&["GPRMC,,V,,,,,,,000000,,,N"]));
+    assert_eq!(searching, [NmeaItem::NoFix { time: None }]);
+    let doubled = [b"$", sentence(RMC).as_bytes()].concat();
+    assert!(matches!(&items(&doubled)[..], [NmeaItem::Fix(found)] if *found == fix(&[RMC])));
+    assert!(speaks(&doubled));
+    let ended = sentence(RMC).trim_end().to_owned() + "\0\r\n";
+    assert!(matches!(&items(ended.as_bytes())[..], [NmeaItem::Fix(_)]));
+    let old = fix(&[RMC, "GPGLL,5230.0000,N,01324.0000,E,120000.00"]);
+    assert!(!old.doubted, "a position without a word on its status");
+    let doubted = fix(&[RMC, "GPGLL,5230.0000,N,01324.0000,E,120000.00,"]);
+    assert!(doubted.doubted, "an empty word is none");
+}
+
 #[test]
 fn other_sentences_are_passed_over_and_remarks_too() {
     let ais = "!AIVDM,1,1,,A,13aEOK?P00PD2wVMdLDRhgvL289?,0*26\r\n";
     let other = stream(&["GPGSV,1,1,00", "PUBX,00,1", "PRMC,1,A", "GPTXT,01,01,02,hello!"]);
-    assert_eq!(items(&[ais.as_bytes(), b"# remark $GPRMC\n", &other].concat()), []);
+    let tagged = [b"\\g:1-2-3,s:r003669945*5E\\", ais.as_bytes()].concat();
+    assert_eq!(items(&[ais.as_bytes(), &tagged, b"# remark $GPRMC\n", &other].concat()), []);
 }
 
 #[test]
@@ -456,6 +475,48 @@ mod messages {
         let undated = of(&["GPGGA,060000,5230.98,N,01322.66,E,1,09,1.2,,M,,M,,"]).unwrap();
         assert_eq!(undated.faults[0].reason, "date");
         assert_eq!(of_text(" \r\n").unwrap_err().reason, "empty");
-        assert_eq!(of(&["GPGSV,1,1,00"]).unwrap_err().reason, "no-position");
+        assert_eq!(of_text("# a remark\r\n").unwrap_err().reason, "no-sentence");
+    }
+
+    #[test]
+    fn sentences_of_other_things_are_a_sign_of_life() {
+        for sentence in
+            ["GPGSV,1,1,00", "GPVTG,270.0,T,,M,10.0,N,18.5,K", "GNGSA,A,3,01,,,,,,,,,,,,1.5,1.2,0.9"]
+        {
+            let decoded = of(&[sentence]).unwrap();
+            assert!(
+                matches!(&decoded.readings[..], [Reading::Note(note)] if note.says == Says::Lives),
+                "{sentence}"
+            );
+            assert!(decoded.faults.is_empty());
+        }
+    }
+
+    /// Ten a second in one message, and the sentence that names the day behind them.
+    #[test]
+    fn a_day_holds_for_what_comes_before_it_in_a_message() {
+        let times = |sentences: &[&str]| -> Vec<String> {
+            let readings = of(sentences).unwrap().readings;
+            readings
+                .iter()
+                .map(|reading| match reading {
+                    Reading::Fix(fix) => fix.observed_at.to_string(),
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        };
+        let gga = |time: &str| format!("GPGGA,{time},5230.98,N,01322.66,E,1,09,1.2,,M,,M,,");
+        let rmc = |time: &str, date: &str| format!("GPRMC,{time},A,5230.98,N,01322.66,E,0,,{date},,");
+        let (one, two, three) = (gga("235959.800"), gga("235959.900"), rmc("000000.000", "010526"));
+        assert_eq!(
+            times(&[&one, &two, &three]),
+            ["2026-04-30T23:59:59.8Z", "2026-04-30T23:59:59.9Z", "2026-05-01T00:00:00Z"]
+        );
+        let (one, two) = (gga("060000.500"), rmc("060000.900", "140906"));
+        assert_eq!(
+            times(&[&one, &two]),
+            ["2026-04-30T06:00:00.5Z", "2026-04-30T06:00:00.9Z"],
+            "of a week that rolled over"
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::decode::gps::{MOST_ODOMETER_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::geodesy::Position;
 use crate::domain::ids::DeviceId;
-use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
 /// Row and memory of it.
@@ -109,8 +109,11 @@ impl Device {
             self.gaps = context.gaps;
         }
         let heard = self.heard(payload, context, out);
-        let mut says = Says::Lives;
+        let (mut says, mut vitals) = (Says::Lives, Vitals::default());
         for update in updates(heard) {
+            if context.is_news && !update.is_historical {
+                vitals = update.vitals(vitals);
+            }
             match self.reading(&update, context) {
                 Ok(Some(Reading::Note(note))) => says = note.says,
                 Ok(reading) => out.readings.extend(reading),
@@ -121,7 +124,7 @@ impl Device {
             }
         }
         if before == (out.readings.len(), out.faults.len()) {
-            out.readings.push(context.note(says));
+            out.readings.push(context.note_with(says, vitals));
         }
     }
 
@@ -267,8 +270,12 @@ impl Context<'_> {
     }
 
     pub fn note(&self, says: Says) -> Reading {
-        let kind = self.kind.to_lowercase();
-        let observed_at = Some(self.published);
-        Reading::Note(Note { device: self.device.clone(), kind, says, observed_at, retained: self.retained })
+        self.note_with(says, Vitals::default())
+    }
+
+    fn note_with(&self, says: Says, vitals: Vitals) -> Reading {
+        let (device, kind) = (self.device.clone(), self.kind.to_lowercase());
+        let (observed_at, retained) = (Some(self.published), self.retained);
+        Reading::Note(Note { device, kind, says, vitals, observed_at, retained })
     }
 }

@@ -7,10 +7,16 @@
 //! What is historical is kept apart from what is not, and comes before it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::mapping::Part;
+use crate::decode::gps::within;
 use crate::domain::ids::Digest;
+use crate::domain::readings::Vitals;
 use crate::domain::time::Timestamp;
+
+/// A node that reads its tracker metric by metric takes the coordinates of one place no further apart than this.
+const ONE_MOMENT: Duration = Duration::from_millis(100);
 
 /// One metric's word.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -57,6 +63,33 @@ impl Update {
         }
     }
 
+    /// What is said here of the battery and the ignition, and before that.
+    pub fn vitals(&self, before: Vitals) -> Vitals {
+        let number = |part| match self.parts.get(&part)?.1 {
+            Told::Number(number) => Some(number),
+            Told::Time(_) | Told::Nothing => None,
+        };
+        let battery = within(number(Part::Battery), 0.0, 100.0);
+        Vitals {
+            battery_percent: battery.or(before.battery_percent),
+            ignition: number(Part::Ignition).map(|on| on != 0.0).or(before.ignition),
+        }
+    }
+
+    /// One coordinate each, taken one behind the other.
+    fn is_half_of(&self, next: &Self) -> bool {
+        let has = |update: &Self| [Part::Latitude, Part::Longitude].map(|part| update.has(part));
+        let is_pair =
+            matches!((has(self), has(next)), ([true, false], [false, true]) | ([false, true], [true, false]));
+        let is_told_twice = next.parts.keys().any(|part| self.has(*part));
+        is_pair && !is_told_twice && next.at.since(self.at) <= ONE_MOMENT
+    }
+
+    fn complete(&mut self, rest: Self) {
+        self.at = rest.at;
+        self.parts.extend(rest.parts);
+    }
+
     fn of(heard: &[Heard]) -> Option<Self> {
         let is_coordinate = |heard: &&Heard| matches!(heard.part, Part::Latitude | Part::Longitude);
         let newest = heard.iter().filter(is_coordinate).map(|heard| heard.at).max();
@@ -82,7 +115,14 @@ fn split(heard: Vec<Heard>) -> Vec<Update> {
     for heard in heard {
         by_time.entry(heard.at).or_default().push(heard);
     }
-    by_time.into_values().filter_map(|heard| Update::of(&heard)).collect()
+    let mut updates: Vec<Update> = Vec::new();
+    for update in by_time.into_values().filter_map(|heard| Update::of(&heard)) {
+        match updates.last_mut().filter(|last| last.is_half_of(&update)) {
+            Some(last) => last.complete(update),
+            None => updates.push(update),
+        }
+    }
+    updates
 }
 
 /// A place at a time is one fix, in whatever messages it is told: BIRTHs tell again what is known, and a message that

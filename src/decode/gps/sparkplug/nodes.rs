@@ -20,7 +20,7 @@ use crate::decode::gps::text::error;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::frames::Request;
 use crate::domain::ids::DeviceId;
-use crate::domain::readings::{Note, Reading, Says};
+use crate::domain::readings::{Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
 /// Reasons for which a BIRTH would help.
@@ -335,6 +335,7 @@ fn note(device: &DeviceId, word: &str, says: Says, retained: bool) -> Reading {
         device: device.clone(),
         kind: word.to_lowercase(),
         says,
+        vitals: Vitals::default(),
         observed_at: None,
         retained,
     })

@@ -5,7 +5,7 @@ use crate::decode::gps::message::Message;
 use crate::decode::gps::{RANGE_ERROR_M, within};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::readings::{Fix, Note, Reading, Says};
+use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 
 /// One message of packets as on TCP, perhaps behind a login, whose IMEI must be the device's name.
 ///
@@ -66,8 +66,15 @@ fn readings(device: &DeviceId, records: Records, retained: bool, out: &mut Decod
 fn reading(device: &DeviceId, record: &AvlRecord, retained: bool) -> Reading {
     let observed_at = record.observed_at;
     if !record.has_fix() {
-        let (device, kind, says) = (device.clone(), "no-fix".to_owned(), Says::NoFix);
-        return Reading::Note(Note { device, kind, says, observed_at: Some(observed_at), retained });
+        // Only what it says of where it is, is void.
+        return Reading::Note(Note {
+            device: device.clone(),
+            kind: "no-fix".to_owned(),
+            says: Says::NoFix,
+            vitals: Vitals { battery_percent: record.battery_percent(), ignition: record.is_ignition_on() },
+            observed_at: Some(observed_at),
+            retained,
+        });
     }
     let mut fix = Fix {
         device: device.clone(),

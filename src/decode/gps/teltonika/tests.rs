@@ -437,6 +437,7 @@ mod messages {
         assert_eq!((fix.battery_percent, fix.ignition, fix.accuracy_m), (Some(87.0), Some(true), None));
         assert_eq!(fix.odometer_m, Some(65_536.0));
         assert_eq!((note.says, note.observed_at), (Says::NoFix, Some(fix.observed_at)));
+        assert_eq!((note.vitals.battery_percent, note.vitals.ignition), (Some(87.0), Some(true)));
         // Ignition and the dilution of precision, in tenths.
         let diluted = [&record(9)[..], &[0, 2, 1, 239, 0, 1, 182, 0, 12, 0, 0]].concat();
         let decoded = of(&one(&[&diluted])).unwrap();

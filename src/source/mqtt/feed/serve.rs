@@ -21,6 +21,8 @@ use crate::source::{Gate, Intake};
 
 /// Topics named in the log for their QoS 0; more would be noise.
 const QOS0_TOPICS: usize = 32;
+/// What begins the topics of Sparkplug, which prescribes QoS 0 for nearly all that nodes send, and numbers it instead.
+const SPARKPLUG: &str = "spBv1.0/";
 /// A shorter message of QoS 0 is bounded by the queue alone; of a longer one it is told when it is durable.
 const COUNTED_BYTES: usize = 512;
 /// For a broker with keepalive switched off: as good as never.
@@ -221,7 +223,8 @@ impl Feed {
     }
 
     fn warn_of_qos0(&mut self, topic: &str) {
-        if self.qos0_topics.len() < QOS0_TOPICS && self.qos0_topics.insert(topic.to_owned()) {
+        let is_wrong = !topic.starts_with(SPARKPLUG);
+        if is_wrong && self.qos0_topics.len() < QOS0_TOPICS && self.qos0_topics.insert(topic.to_owned()) {
             warn!(source = %self.source, topic, "messages come with QoS 0: one that is lost on the way, or \
                 while we are away, is not delivered again; let the sender use QoS 1");
         }

@@ -71,6 +71,48 @@ fn a_tracker_that_knows_no_position_says_so() {
     assert_eq!(broker.says("DDATA", &payload(6, 50, &[satellites, told(1, 50, 50.1)])), ["50 50.1 8"]);
 }
 
+/// By exception: where it stands still it tells its battery alone.
+#[test]
+fn what_a_parked_tracker_says_of_itself_is_told_without_a_fix() {
+    let mut broker = Broker::born();
+    let metrics = [
+        named("lat", 1, 0, 50.0),
+        named("lon", 2, 0, 8.0),
+        named("bat", 4, 0, 80.0),
+        named("ign", 5, 0, 1.0),
+    ];
+    let birth = payload(2, 0, &metrics);
+    assert!(matches!(broker.send("DBIRTH", &birth).unwrap().readings[..], [Reading::Fix(_)]));
+    let mut vitals = |seq, metrics: &[Vec<u8>]| match &broker
+        .send("DDATA", &payload(seq, 9, metrics))
+        .unwrap()
+        .readings[..]
+    {
+        [Reading::Note(note)] => (note.vitals.battery_percent, note.vitals.ignition),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(vitals(3, &[told(4, 5, 12.0)]), (Some(12.0), None));
+    assert_eq!(vitals(4, &[told(5, 6, 0.0)]), (None, Some(false)));
+    assert_eq!(vitals(5, &[past(4, 1, 90.0)]), (None, None), "what was is not what is");
+}
+
+/// A node that reads metric by metric tells the two of one place at two times.
+#[test]
+fn coordinates_taken_one_behind_the_other_are_one_place() {
+    let mut broker = Broker::born();
+    let told = |alias: u64, ms: u64, value: f64| {
+        [number(3, millis(10) + ms), number(2, alias), double(value)].concat()
+    };
+    let two = [told(1, 0, 52.60), told(2, 2, 13.30), told(1, 1000, 52.61), told(2, 1002, 13.31)];
+    assert_eq!(broker.says("DDATA", &payload(2, 11, &two)), ["10 52.6 13.3", "11 52.61 13.31"]);
+    // What lies further apart was told for itself.
+    let apart = [told(1, 2000, 52.7), told(2, 2500, 13.4), told(1, 3000, 52.8)];
+    assert_eq!(
+        broker.says("DDATA", &payload(3, 14, &apart)),
+        ["12 52.7 13.31", "12 52.7 13.4", "13 52.8 13.4"]
+    );
+}
+
 #[test]
 fn a_gap_costs_what_cannot_be_completed_and_nothing_else() {
     let mut broker = Broker::born();

@@ -1,0 +1,174 @@
+//! The fences that an asset is in, by its trackers.
+//!
+//! Cleaning knows the fences that a tracker is in, whatever it hangs on, and says so with each fix. An asset is in those of
+//! the tracker that it hears from: also where that came to it within one, and not where that left one while it was on
+//! something else. Of several trackers on one asset each counts, unless it has said nothing for a while.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::Tracker;
+use super::cause::Cause;
+use super::docks::Stay;
+use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::few::Few;
+use crate::domain::ids::{AssetId, DeviceId, FenceId};
+use crate::domain::register::TrackerAttachment;
+use crate::domain::sightings::FenceChange;
+use crate::domain::time::Timestamp;
+
+/// What another tracker of the asset said of fences counts for so long.
+const BESIDE: Duration = Duration::from_secs(600);
+
+/// Of each asset with several trackers: the fences that each is in, and when it said so. Not kept over a restart: each
+/// fix says it anew.
+#[derive(Debug, Default)]
+pub(super) struct Beside(BTreeMap<AssetId, BTreeMap<DeviceId, (Timestamp, Fences)>>);
+
+type Fences = SmallVec<[FenceId; 1]>;
+
+impl Tracker {
+    /// One of its trackers is in these fences.
+    pub(super) fn tracked_within(
+        &mut self,
+        asset: &AssetId,
+        device: &DeviceId,
+        fences: &[FenceId],
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let all = self.inside_by_all(asset, device, fences, cause.observed_at);
+        let held = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
+        let came: Fences = all.iter().filter(|fence| !held.contains(fence)).cloned().collect();
+        let left: Fences = held.iter().filter(|fence| !all.contains(fence)).cloned().collect();
+        if came.is_empty() && left.is_empty() {
+            return;
+        }
+        let current = &mut self.assets.change(asset).current.fences;
+        current.retain(|fence| !left.contains(fence));
+        came.iter().for_each(|fence| current.push(fence.clone()));
+        for fence in &left {
+            self.crosses_bay(asset, fence, FenceChange::Exited, cause, out);
+        }
+        for fence in &came {
+            self.crosses_bay(asset, fence, FenceChange::Entered, cause, out);
+        }
+    }
+
+    fn inside_by_all(
+        &mut self,
+        asset: &AssetId,
+        device: &DeviceId,
+        fences: &[FenceId],
+        at: Timestamp,
+    ) -> Fences {
+        let (register, topology) = (&self.register, &self.topology);
+        let known = |fences: &[FenceId]| -> Fences {
+            fences.iter().filter(|fence| topology.has_fence(fence)).cloned().collect()
+        };
+        let mut all = known(fences);
+        let row = self.assets.get(asset);
+        let last = row.and_then(|row| Some((row.memory.fixed.as_deref()?, &row.current.fences)));
+        let beside = &mut self.beside.0;
+        if let Some((fixed, held)) = last
+            && let Some(by) = fixed.by.as_ref().filter(|by| *by != device)
+            && !beside.contains_key(asset)
+        {
+            let others = BTreeMap::from([(by.clone(), (fixed.at, held.iter().cloned().collect()))]);
+            beside.insert(asset.clone(), others);
+        }
+        let Some(trackers) = beside.get_mut(asset) else { return all };
+        trackers.insert(device.clone(), (at, all.clone()));
+        trackers.retain(|by, (said, _)| {
+            at.since(*said) <= BESIDE && register.asset_of_tracker(by, at) == Some(asset)
+        });
+        for fence in trackers.values().flat_map(|(_, fences)| known(fences)) {
+            if !all.contains(&fence) {
+                all.push(fence);
+            }
+        }
+        if trackers.len() < 2 {
+            beside.remove(asset);
+        }
+        all
+    }
+
+    /// Late fixes say when its tracker was in a fence. Who stood at a door is known better then.
+    pub(super) fn stayed(
+        &mut self,
+        device: &DeviceId,
+        fence: &FenceId,
+        span: (Option<Timestamp>, Option<Timestamp>),
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(vehicle) = self.register.asset_of_tracker(device, cause.observed_at).cloned() else {
+            return;
+        };
+        let Some(bay) = self.topology.fence_zone(fence).filter(|_| self.is_vehicle(&vehicle)) else { return };
+        for door in self.topology.doors_of_bay(bay).to_vec() {
+            match span {
+                (Some(from), until) if self.doors.begin_earlier(&door, &vehicle, (from, until)) => {
+                    let begun = Cause { observed_at: from, ..cause.clone() };
+                    self.judge_again(&door, from, &begun, out);
+                }
+                (Some(from), Some(until)) if !self.doors.stood(&door, &vehicle, (from, until)) => {
+                    let stay = Stay { vehicle: vehicle.clone(), from, until: Some(until), said: false };
+                    self.doors.remember(&door, stay);
+                    let begun = Cause { observed_at: from, ..cause.clone() };
+                    let (site, how) = (self.site_of_read_point(&door), format!("inside {fence}"));
+                    let body = EventBody::Docked { door: door.clone(), how };
+                    let subject = Subject::Asset(vehicle.clone());
+                    out.push(begun.event(site, subject, body, &[door.as_str().as_bytes()]));
+                    self.judge_again(&door, from, &begun, out);
+                    self.tell_undocked(&vehicle, &door, from, cause, out);
+                }
+                _ => {}
+            }
+            if let Some(until) = span.1
+                && let Some(since) = self.doors.end_earlier(&door, &vehicle, until)
+            {
+                self.tell_undocked(&vehicle, &door, since, cause, out);
+            }
+        }
+    }
+
+    /// What its tracker had it in, where that is on it no more: nobody will say that it left.
+    pub(super) fn end_fences(&mut self, tracker: &TrackerAttachment, cause: &Cause, out: &mut Vec<Event>) {
+        let Some(asset) = tracker.carrier.asset() else { return };
+        let stays = self.register.asset_of_tracker(&tracker.key, self.now) == Some(asset);
+        let is_by_it = |row: &super::AssetRow| {
+            let by = row.memory.fixed.as_deref().and_then(|fixed| fixed.by.as_ref());
+            !row.current.fences.is_empty() && by == Some(&tracker.key)
+        };
+        let Some(row) = self.assets.get(asset).filter(|row| !stays && is_by_it(row)) else { return };
+        let is_heard = self.is_heard_there(row);
+        let fences = std::mem::take(&mut self.assets.change(asset).current.fences);
+        for fence in fences.iter() {
+            self.crosses_bay(asset, fence, FenceChange::Exited, cause, out);
+        }
+        if !is_heard {
+            self.left_bay(asset, cause, out);
+        }
+    }
+
+    /// Nobody will say that it left a fence that there is none any more.
+    pub(super) fn forget_fences(&mut self) {
+        let is_gone = |fence: &FenceId| !self.topology.has_fence(fence);
+        for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
+            let topology = &self.topology;
+            self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
+        }
+    }
+
+    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
+    pub(super) fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
+        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
+        let was_by = row.memory.fixed.as_ref().and_then(|fixed| fixed.by.as_ref()).filter(|by| *by != device);
+        if was_by.is_some_and(|by| self.register.asset_of_tracker(by, at) != Some(asset)) {
+            self.assets.change(asset).current.fences = Few::default();
+        }
+    }
+}
