@@ -205,11 +205,15 @@ impl Tracker {
         let newest = self.last.map(|last| last.at);
         let is_older = newest.is_some_and(|newest| fix.observed_at <= newest);
         if fix.retained || is_older {
+            if !fix.retained {
+                self.clock.older(fix.observed_at, received, rules.clock);
+            }
             let motion = if is_older { self.moved_late(&fix, received, rules) } else { Vec::new() };
             let reveals =
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
             return Ok(Accepted { fix, late: true, inside: None, reveals, changes: Vec::new(), motion });
         }
+        self.clock.newer();
         let last = self.last.map(|last| last.fix(&fix.device));
         let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
         let inside = self.states.iter().filter(|state| state.is_inside()).map(|state| state.fence.clone());

@@ -387,7 +387,8 @@ impl Cleaner {
             late,
             what,
         };
-        let (at, what) = (accepted.fix.observed_at, Seen::Fix { fix: accepted.fix, inside: accepted.inside });
+        let (at, what) =
+            (accepted.fix.observed_at, Seen::Fix { fix: accepted.fix, inside: accepted.inside, stands });
         out.sightings.push(say(at, accepted.late, what));
         for (observed_at, motion) in accepted.motion {
             out.sightings.push(say(observed_at, false, Seen::Motion { device: device.clone(), motion }));

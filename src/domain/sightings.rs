@@ -43,6 +43,8 @@ pub enum Seen {
         fix: Fix,
         /// The fences that its tracker was in before it; not of a late one.
         inside: Option<SmallVec<[FenceId; 1]>>,
+        /// Whether it stands since; not known of one that never told a position.
+        stands: Option<bool>,
     },
     Fence {
         device: DeviceId,

@@ -237,7 +237,13 @@ impl Tracker {
                 self.presence(heard, &cause, out);
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
-            Seen::Fix { fix, inside } => self.fix(fix, inside.as_deref(), &cause, out),
+            Seen::Fix { fix, inside, stands } => {
+                let device = fix.device.clone();
+                self.fix(fix, inside.as_deref(), &cause, out);
+                if let Some(stands) = stands.filter(|_| !cause.late) {
+                    self.its_asset_stands(&device, stands, cause.observed_at);
+                }
+            }
             Seen::Stayed { device, fence, from, until } => {
                 self.stayed(&device, &fence, (from, until), &cause, out);
             }

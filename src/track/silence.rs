@@ -282,9 +282,6 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        if let Some(stands) = stands {
-            self.its_asset_stands(device, stands, cause.observed_at);
-        }
         if self.watched_for(device).is_none() {
             return self.forget_tracker(device, cause, out);
         }

@@ -67,7 +67,7 @@ impl Tracker {
         let off = roughly(Duration::from_micros(ahead_us.unsigned_abs()));
         let (way, means) = match ahead_us > 0 {
             true => ("ahead", "that is taken off what it says"),
-            false => ("behind", "its fixes are set aside as too old"),
+            false => ("behind", "its fixes are taken for old ones, or set aside as too old"),
         };
         let summary = format!(
             "the clock of tracker {device} of {} is {off} {way}: {means}; set it, or update the tracker",

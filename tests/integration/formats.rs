@@ -113,7 +113,8 @@ async fn each_topic_has_its_format_and_poison_costs_nothing_else() {
     let values = r#""values":{"latitude":50.3,"longitude":8}"#;
     broker.publish(
         "things",
-        format!(r#"{{"van 1":[{{"ts":{}000,{values}}},{{"ts":0}}]}}"#, seconds).as_bytes(),
+        format!(r#"{{"van 1":[{{"ts":{}000,{values}}},{{"ts":0,"values":{{"latitude":1}}}}]}}"#, seconds)
+            .as_bytes(),
     );
     let geometry = r#""geometry":{"type":"Point","coordinates":[8,50.4]}"#;
     broker.publish(

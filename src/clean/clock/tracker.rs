@@ -18,6 +18,11 @@ const HELD_US: i64 = 300_000_000;
 /// Trackers rarely hold anything for longer than half of this.
 const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
 
+/// So many readings in a row, over so long, that are older than what was told before, all by the same: no burst of what
+/// it held goes as slowly as our time for that long, and sends nothing of now.
+const BEHIND_READINGS: u32 = 20;
+const BEHIND_FOR: Duration = Duration::from_secs(600);
+
 /// Readings in a row that a tracker's lead does not explain, while its time goes as fast as ours.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct TrackerStep {
@@ -42,15 +47,23 @@ impl TrackerStep {
         received: Timestamp,
         confirmations: u32,
     ) -> Option<i64> {
+        self.count_one(lead_us, self.agrees(lead_us, held_us), received);
+        let is_steady = received.since(Timestamp::from_micros(self.since_us)) >= TRACKER_STEADY;
+        (self.count >= confirmations && is_steady).then(|| std::mem::take(self).lead_us)
+    }
+
+    fn agrees(&self, lead_us: i64, held_us: i64) -> bool {
         let grown = lead_us.saturating_sub(self.first_us);
-        if self.count > 0 && (-held_us..=TRACKER_AGREEMENT_US).contains(&grown) {
+        self.count > 0 && (-held_us..=TRACKER_AGREEMENT_US).contains(&grown)
+    }
+
+    fn count_one(&mut self, lead_us: i64, agrees: bool, received: Timestamp) {
+        if agrees {
             self.lead_us = self.lead_us.max(lead_us);
             self.count += 1;
         } else {
             *self = Self { lead_us, first_us: lead_us, since_us: received.as_micros(), count: 1 };
         }
-        let is_steady = received.since(Timestamp::from_micros(self.since_us)) >= TRACKER_STEADY;
-        (self.count >= confirmations && is_steady).then(|| std::mem::take(self).lead_us)
     }
 
     fn is_clear(&self) -> bool {
@@ -72,9 +85,19 @@ pub(in crate::clean) struct TrackerClock {
     /// Readings in a row that are too old to be true.
     #[serde(default, skip_serializing_if = "is_none")]
     too_old: u8,
+    /// Readings in a row that are older than what was told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<Box<Behind>>,
     /// Whether it is wrong has changed since [`Self::turned`] was last asked.
     #[serde(skip)]
     turned: bool,
+}
+
+/// A clock that may have been set back.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Behind {
+    step: TrackerStep,
+    is_sure: bool,
 }
 
 fn is_none(count: &u8) -> bool {
@@ -99,13 +122,35 @@ impl TrackerClock {
         observed
     }
 
+    /// A reading that is older than one before, and no other's message told again. Nothing is corrected by it: where it
+    /// is a burst after all, old places would be new ones. But it is told.
+    pub fn older(&mut self, observed: Timestamp, received: Timestamp, rules: &ClockRules) {
+        let lead_us = observed.micros_after(received);
+        if lead_us > -rules.ahead_us() {
+            return;
+        }
+        let behind = self.behind.get_or_insert_default();
+        let agrees = behind.step.agrees(lead_us, TRACKER_AGREEMENT_US);
+        behind.step.count_one(lead_us, agrees, received);
+        let is_long = received.since(Timestamp::from_micros(behind.step.since_us)) >= BEHIND_FOR;
+        let is_sure = behind.step.count >= BEHIND_READINGS && is_long;
+        self.turned |= is_sure && !behind.is_sure;
+        behind.is_sure |= is_sure;
+    }
+
+    /// A reading that is newer than all before.
+    pub fn newer(&mut self) {
+        self.turned |= self.behind.take().is_some_and(|behind| behind.is_sure);
+    }
+
     /// What it calls `told`, as far as is known by now.
     pub fn ours(&self, told: Timestamp) -> Timestamp {
         told.offset(self.lead_us.saturating_neg())
     }
 
     fn is_wrong(&self, rules: &ClockRules) -> bool {
-        self.lead_us != 0 || u32::from(self.too_old) >= enough(rules)
+        let is_behind = self.behind.as_ref().is_some_and(|behind| behind.is_sure);
+        self.lead_us != 0 || is_behind || u32::from(self.too_old) >= enough(rules)
     }
 
     /// How far it is ahead, or behind (negative), where it has just turned out to be wrong, by a reading of then; 0, where
@@ -256,6 +301,32 @@ mod tests {
             (0..40).map(|nth| (nth * 4, nth * 4 + [3, 12, 0, 7, 9, 1][nth as usize % 6])).collect();
         let (set_aside, off) = told_right(&slow);
         assert!(set_aside <= 8 && off.iter().all(|off| off.abs() <= 5), "{set_aside} {off:?}");
+    }
+
+    /// Set back by two hours, it tells of places as old ones until it has caught up with itself.
+    #[test]
+    fn a_clock_that_was_set_back_is_told_once_that_is_sure_and_no_burst_is_taken_for_one() {
+        let turns = |readings: &[(i64, i64)]| {
+            let mut clock = TrackerClock::default();
+            let turned = readings.iter().map(|(told, received)| {
+                clock.older(at(*told), at(*received), &RULES);
+                clock.turned(at(*told), at(*received), &RULES).map(|us| us / 1_000_000)
+            });
+            let turned: Vec<Option<i64>> = turned.collect();
+            let first = turned.iter().position(Option::is_some);
+            (first, turned.into_iter().flatten().collect::<Vec<_>>(), clock)
+        };
+        let back: Vec<_> = (0..100).map(|nth| (nth * 10 - 7200, nth * 10 + nth % 4)).collect();
+        let (first, told, mut clock) = turns(&back);
+        assert_eq!((first, told), (Some(60), vec![-7200]), "after ten minutes, once");
+        clock.newer();
+        assert_eq!(clock.turned(at(0), at(0), &RULES), Some(0), "right again");
+        // What it held comes twice as fast as our time; a few are no evidence; nor is what a network delays by minutes.
+        let burst: Vec<_> = (0..600).map(|nth| (nth * 10 - 7200, nth * 5)).collect();
+        let slow: Vec<_> = (0..100).map(|nth| (nth * 10 - 200, nth * 10)).collect();
+        for readings in [&burst[..], &slow, &back[..60]] {
+            assert_eq!(turns(readings).0, None);
+        }
     }
 
     #[test]

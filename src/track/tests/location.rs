@@ -99,7 +99,7 @@ fn what_a_source_held_back_does_not_move_what_was_confirmed_since() {
     world.presence_at(61, false, 1, "ANNEX", PresenceChange::Departed);
     world.depart(1, "CRIB");
     let fix = world.fix_of("van/1", 70);
-    world.see_from("mqtt", 70, false, Seen::Fix { fix, inside: None });
+    world.see_from("mqtt", 70, false, Seen::Fix { fix, inside: None, stands: None });
     assert_eq!(world.current("T1").location, zone("crib"));
     assert_eq!(world.current("T1").last_sensed.unwrap().at, t(100));
     // A door's antenna and the crib's hear the same steps: that far back a passage still tells the truth.

@@ -80,7 +80,7 @@ fn a_low_battery_speaks_against_it_while_the_tracker_is_its_own() {
     let say = |world: &mut World, percent| {
         let mut fix = world.fix_of("van/1", world.at);
         fix.battery_percent = percent;
-        world.see_from("mqtt", world.at, false, Seen::Fix { fix, inside: None });
+        world.see_from("mqtt", world.at, false, Seen::Fix { fix, inside: None, stands: None });
     };
     say(&mut world, Some(19.5));
     let low = Unready::BatteryLow { device: "van/1".into(), percent: 19.5 };

@@ -183,7 +183,7 @@ impl World {
     fn says_ignition(&mut self, at: i64, ignition: bool) {
         self.until(at);
         let fix = Fix { ignition: Some(ignition), ..self.fix_of("van/1", at) };
-        self.see_from("mqtt", at, false, Seen::Fix { fix, inside: None });
+        self.see_from("mqtt", at, false, Seen::Fix { fix, inside: None, stands: None });
         self.tracker_speaks("van/1", at);
     }
 
@@ -324,7 +324,7 @@ fn a_low_battery_is_told_once_until_it_is_charged() {
     let says = |world: &mut World, at: i64, percent: Option<f64>| {
         world.at = at;
         let fix = crate::domain::readings::Fix { battery_percent: percent, ..world.fix_of("gps-1", at) };
-        world.see_from("mqtt", at, false, Seen::Fix { fix, inside: None });
+        world.see_from("mqtt", at, false, Seen::Fix { fix, inside: None, stands: None });
         world.alerted_of(Rule::TrackerBattery)
     };
     assert!(says(&mut world, 10, Some(20.0)).is_empty());

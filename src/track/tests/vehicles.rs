@@ -70,7 +70,7 @@ impl World {
         let position = Position { lat: 50.0 + north_m / 111_195.0, lon: 8.0 };
         let digest = Digest::of(format!("{device}{}", self.at).as_bytes());
         let fix = Fix { accuracy_m: Some(10.0), ..Fix::bare(device.into(), t(self.at), position, digest) };
-        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None });
+        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None, stands: None });
     }
 }
 

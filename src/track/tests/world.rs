@@ -307,7 +307,7 @@ impl World {
 
     pub fn fix(&mut self, device: &str) {
         let fix = self.fix_of(device, self.at);
-        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None });
+        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None, stands: None });
     }
 
     /// A message of the tracker came, whatever was in it.

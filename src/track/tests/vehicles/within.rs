@@ -12,7 +12,7 @@ impl World {
     fn fix_in(&mut self, device: &str, fences: &[&str]) {
         let fix = self.fix_of(device, self.at);
         let inside = Some(fences.iter().map(|fence| FenceId::new(*fence)).collect());
-        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside });
+        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside, stands: None });
     }
 
     fn stayed(&mut self, device: &str, from: Option<i64>, until: Option<i64>) {
@@ -181,8 +181,14 @@ fn its_own_tracker_takes_it_out_of_a_vehicle_that_stands_however_long_that_says_
     world.at(120).load("T3", "V1").unwrap();
     world.at(8000).fix_at("gps-3", 5000.0);
     assert_eq!(world.location("T3"), in_vehicle("V1"), "nobody knows whether it stands");
-    let stands = Seen::Heard { device: "gps-1".into(), stands: Some(true) };
-    world.see_from("mqtt", 8100, false, stands);
+    world.at(8010).command(Command::Unload { asset: "T3".into(), zone: None, note: None }).unwrap();
+    let fix = Fix {
+        accuracy_m: Some(10.0),
+        position: Position { lat: 50.0, lon: 8.0 },
+        ..world.fix_of("gps-1", 8100)
+    };
+    world.see_from("mqtt", 8100, false, Seen::Fix { fix, inside: None, stands: Some(true) });
+    world.at(8110).load("T3", "V1").unwrap();
     world.restart(0);
     world.at(9000).fix_at("gps-3", 5000.0);
     assert!(matches!(world.location("T3"), Location::At(_)), "{:?}", world.location("T3"));
