@@ -32,6 +32,9 @@ use crate::domain::time::Timestamp;
 /// How long after an outage of its source a tracker may take to be heard again.
 const GRACE: Duration = Duration::from_secs(900);
 
+/// That a tracker lives is said once a minute (`clean::fixes`).
+const LEAST: Duration = Duration::from_secs(120);
+
 /// The row of a tracker in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeardRow {
@@ -385,7 +388,8 @@ impl Tracker {
 
     fn silent_after(&self, device: &DeviceId) -> Option<Duration> {
         let configured = self.watched_for(device)?;
-        self.silence.rows.get(device)?.rest.silent_after(configured, &self.silence.sleep)
+        let after = self.silence.rows.get(device)?.rest.silent_after(configured, &self.silence.sleep);
+        after.map(|after| after.max(LEAST))
     }
 
     /// Of a tracker whose silence matters, what its class says of it. One in a workshop is switched off, or without

@@ -4,6 +4,7 @@
 //! there; what of fences nobody will say any more (they are gone, or their tracker is on something else) is forgotten.
 
 use super::Tracker;
+use super::assets::AssetRow;
 use super::cause::Cause;
 use super::custody::Stays;
 use super::vehicles::{Answer, Fixed};
@@ -39,7 +40,7 @@ impl Tracker {
         ];
         let subject = tracked(asset.as_ref(), &fix.device);
         out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
-        if let Some(asset) = asset.filter(|_| !cause.late) {
+        if let Some(asset) = asset.filter(|asset| !cause.late || self.is_unknown(asset)) {
             match inside {
                 Some(inside) => self.tracked_within(&asset, &fix.device, inside, cause, out),
                 None => self.forget_fences_of_another(&asset, &fix.device, cause.observed_at),
@@ -61,6 +62,13 @@ impl Tracker {
         let name = device.clone();
         let parts: [&[u8]; 2] = [name.as_str().as_bytes(), &[motion.change as u8]];
         out.push(cause.event(site, subject, EventBody::Motion { device, motion }, &parts));
+    }
+
+    /// Nothing tells where it is, and nothing ever did: an old place is better than none.
+    fn is_unknown(&self, asset: &AssetId) -> bool {
+        let is_placed =
+            |row: &AssetRow| row.current.location != Location::Unknown || row.memory.fixed.is_some();
+        !self.assets.get(asset).is_some_and(is_placed)
     }
 
     /// By its fixes, of which it is the tracker's that is known last.

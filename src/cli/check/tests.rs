@@ -253,6 +253,33 @@ fn what_is_probably_not_meant_of_modbus_is_told() {
 }
 
 #[test]
+fn topics_that_nothing_comes_to_and_a_port_of_tls_are_warned_of() {
+    let topics = |topics: &[&str]| {
+        let topics = topics.iter().map(|topic| {
+            let key = if topic.contains('{') { "topic" } else { "filter" };
+            format!("[[broker.topic]]\n{key} = \"{topic}\"\nformat = \"owntracks\"\n")
+        });
+        let broker =
+            "[[broker]]\nname = \"b\"\naddress = \"10.0.0.9:8883\"\nclient_id = \"c\"\nmax_inflight = 20\n";
+        let found = warnings(&config(&format!("{SITE}{broker}{}", topics.collect::<String>())));
+        found.into_iter().filter(|warning| warning.starts_with("broker b: ")).collect::<Vec<_>>()
+    };
+    let plain = topics(&["fleet/{device}/nmea", "fleet/#"]);
+    assert!(matches!(&plain[..], [port] if port.contains("8883 is the port of MQTT over TLS")), "{plain:?}");
+    for shadowed in
+        [["fleet/#", "fleet/{device}/nmea"], ["a/+/+", "a/{device}/x"], ["#", "b/#"], ["a/+/#", "a/+"]]
+    {
+        let found = topics(&shadowed);
+        let is_told = found.iter().any(|line| line.contains(&format!("{} stands before it", shadowed[0])));
+        assert!(is_told, "{shadowed:?} {found:?}");
+    }
+    for apart in [["a/+", "a/#"], ["a/{device}/x", "a/+/+"], ["a/b/#", "a/#"]] {
+        assert_eq!(topics(&apart).len(), 1, "{apart:?}");
+    }
+    assert!(topics(&["gps/{device}/nmea "])[1].contains("has a blank at its end"));
+}
+
+#[test]
 fn who_is_told_of_alerts_by_no_one() {
     let told = |notify: &str| {
         let found = warnings(&config(&format!("{SITE}{notify}")));

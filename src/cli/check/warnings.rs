@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::values::duration_text;
-use crate::config::{Config, LimitKind, ModbusTransport, ReadPointConfig, ReadPointKind, SerialLine};
+use crate::config::{
+    Config, LimitKind, ModbusTransport, ReadPointConfig, ReadPointKind, SerialLine, TopicConfig,
+};
 use crate::domain::ids::{SourceId, ZoneId};
 use crate::domain::register::Coverage;
 
 /// Mosquitto's own default: so many messages under way to a client.
 const MOSQUITTO_INFLIGHT: u16 = 20;
+
+const MQTT_TLS_PORT: u16 = 8883;
 
 /// One line each.
 pub fn warnings(config: &Config) -> Vec<String> {
@@ -120,6 +124,24 @@ fn brokers(config: &Config, found: &mut Vec<String>) {
                 broker.max_inflight
             ));
         }
+        if broker.port == MQTT_TLS_PORT && broker.tls.is_none() {
+            found.push(format!(
+                "broker {name}: {MQTT_TLS_PORT} is the port of MQTT over TLS, and `tls` is not set: it will most likely not answer"
+            ));
+        }
+        for (nth, topic) in broker.topics.iter().enumerate() {
+            let written = topic.pattern.written();
+            if written.trim() != written {
+                found.push(format!("broker {name}: topic `{written}` has a blank at its end, which counts"));
+            }
+            if let Some(before) = broker.topics[..nth].iter().find(|before| takes_all_of(before, topic)) {
+                found.push(format!(
+                    "broker {name}: topic {written} never gets a message: {} stands before it and takes them all; \
+                     write it behind",
+                    before.pattern.written()
+                ));
+            }
+        }
         for topic in broker.topics.iter().filter(|topic| topic.pattern.is_shared()) {
             found.push(format!(
                 "broker {name}: topic {} is shared: the broker gives each message to one of the group, so the fixes \
@@ -135,6 +157,20 @@ fn brokers(config: &Config, found: &mut Vec<String>) {
             ));
         }
     }
+}
+
+/// By topics that nobody has: what takes these takes any.
+fn takes_all_of(before: &TopicConfig, topic: &TopicConfig) -> bool {
+    let any = |rest: &str| {
+        let levels = topic.pattern.unshared_filter().split('/');
+        let levels = levels.map(|level| match level {
+            "+" => "\u{1}",
+            "#" => rest,
+            level => level,
+        });
+        levels.collect::<Vec<_>>().join("/")
+    };
+    ["\u{1}", "\u{1}/\u{1}"].iter().all(|rest| before.pattern.takes(&any(rest)))
 }
 
 fn trackers(config: &Config, found: &mut Vec<String>) {

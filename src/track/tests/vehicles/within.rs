@@ -227,3 +227,23 @@ fn rename(rules: &mut crate::config::Rules, from: &str, to: &str) {
     rules.tracker_sources.remove(from);
     rules.tracker_sources.insert(to.into());
 }
+
+/// Phones leave their last position at the broker.
+#[test]
+fn an_old_place_is_better_than_none_and_worse_than_any_other() {
+    let mut world = haulage();
+    let old = |world: &mut World, second: i64| {
+        let fix = world.fix_of("gps-1", second);
+        world.see_from("mqtt", second, true, Seen::Fix { fix, inside: None, stands: None });
+    };
+    world.at(1000);
+    old(&mut world, 50);
+    let first = world.current("V1");
+    assert!(matches!(first.location, Location::At(_)), "{:?}", first.location);
+    assert_eq!(first.last_sensed.unwrap().at, t(50));
+    old(&mut world, 40);
+    assert_eq!(world.current("V1").since, Some(t(50)));
+    world.at(1010).fix("gps-1");
+    old(&mut world, 900);
+    assert_eq!(world.current("V1").since, Some(t(1010)));
+}
