@@ -330,7 +330,11 @@ fn a_clock_that_is_wrong_is_told_once_it_is_sure_and_again_when_it_is_right() {
     (20..30).for_each(|nth| says(&mut rig, nth * 10_000, -7168 * day));
     // What it kept for a while is nothing of the kind.
     (30..40).for_each(|nth| says(&mut rig, nth * 10_000, nth - 2 * day));
-    assert_eq!(told, [(30, 86_400), (120, 0), (220, -7168 * 86_400), (300, 0)]);
+    // Set back by two hours it tells of places as old ones.
+    (40..120).for_each(|nth| says(&mut rig, nth * 10_000, -2 * HOUR_MS));
+    says(&mut rig, 1_210_000, 0);
+    let by_then = [(30, 86_400), (120, 0), (220, -7168 * 86_400), (300, 0)];
+    assert_eq!(told, [&by_then[..], &[(1000, -7200), (1210, 0)]].concat());
 }
 
 /// The same for those whose trips are held: on the road, away for an hour, and back with the newest first.

@@ -213,6 +213,23 @@ fn a_tracker_that_sleeps_is_silent_later_and_one_that_is_awake_is_not() {
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
 
+/// That one lives is said once a minute.
+#[test]
+fn no_tracker_is_silent_within_two_minutes() {
+    let class = AssetClass { tracker_silent_after: Some(secs(30)), ..AssetClass::new("van".into()) };
+    let mut world = World::with_class(class);
+    world.import(vec![asset("V1", "van"), tracker("gps-1", "V1")]).unwrap();
+    world.link("mqtt", true, true);
+    for second in [0, 60, 125] {
+        world.until(second);
+        world.tracker_speaks("gps-1", second);
+    }
+    world.until(240);
+    assert!(!world.is_firing(Rule::TrackerSilent, "gps-1"));
+    world.until(250);
+    assert!(world.is_firing(Rule::TrackerSilent, "gps-1"));
+}
+
 impl World {
     /// A message without a fix.
     fn says_vitals(&mut self, device: &str, at: i64, battery_percent: Option<f64>, ignition: Option<bool>) {

@@ -2,6 +2,9 @@ use super::*;
 use crate::config::{PRESETS, parse_mapping};
 use proptest::prelude::*;
 
+mod places;
+mod presets;
+
 const MAPPING: &str = r#"
 device = "id"
 latitude = "pos.lat"
@@ -17,6 +20,8 @@ course = "dir"
 battery = "bat"
 ignition = "ign"
 "#;
+
+const LOOSE: &str = "device = \"d\"\ntime = \"t\"\ntime_format = \"unix\"\nbattery = \"bat\"\n";
 
 fn mapping(text: &str) -> Mapping {
     parse_mapping(text).unwrap_or_else(|error| panic!("{error}"))
@@ -292,71 +297,6 @@ fn whom_it_is_of_is_told_by_topic_key_or_field_and_all_agree() {
 }
 
 #[test]
-fn a_fix_that_is_not_valid_is_a_sign_of_life() {
-    let payload = WHOLE.replace("\"ok\":true", "\"ok\":false");
-    let decoded = of(&mapping(MAPPING), &payload, None).unwrap();
-    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
-    assert_eq!((note.device.as_str(), note.says), ("truck-7", Says::NoFix));
-    assert_eq!(note.observed_at, Timestamp::parse("2023-11-14T22:13:20.5Z"));
-    // What else it says holds all the same.
-    let Reading::Fix(fix) = &of(&mapping(MAPPING), WHOLE, None).unwrap().readings[0] else { panic!() };
-    let vitals = Vitals { battery_percent: fix.battery_percent, ignition: fix.ignition };
-    assert!(vitals.battery_percent.is_some() && vitals.ignition.is_some());
-    assert_eq!(note.vitals, vitals);
-    // A count of satellites, or of dimensions.
-    for (count, is_fix) in [("0", false), ("1", true), ("7", true), ("-1", true), ("\"x\"", false)] {
-        let decoded = of(&mapping(MAPPING), &WHOLE.replace("\"ok\":true", &format!("\"ok\":{count}")), None);
-        assert_eq!(matches!(decoded.unwrap().readings[..], [Reading::Fix(_)]), is_fix, "{count}");
-    }
-}
-
-const LOOSE: &str = "device = \"d\"\ntime = \"t\"\ntime_format = \"unix\"\nbattery = \"bat\"\n";
-
-#[test]
-fn a_message_without_a_position_is_a_sign_of_life_where_the_mapping_says_so() {
-    let text = format!("{LOOSE}latitude = \"la\"\nlongitude = \"lo\"\n");
-    let optional = mapping(&format!("{text}position_optional = true"));
-    let payload = r#"{"d":"x","t":7,"bat":80}"#;
-    let decoded = of(&optional, payload, None).unwrap();
-    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
-    assert_eq!((note.says, note.vitals.battery_percent), (Says::NoFix, Some(80.0)));
-    assert_eq!(note.observed_at, Some(Timestamp::from_secs(7)));
-    assert_eq!(reason(&mapping(&text), payload), "missing");
-    // Half of one is a mistake, and so is what has no time.
-    assert_eq!(reason(&optional, r#"{"d":"x","t":7,"la":1}"#), "missing");
-    assert_eq!(reason(&optional, r#"{"d":"x","bat":80}"#), "missing");
-}
-
-#[test]
-fn a_position_may_be_one_text() {
-    let by_text = mapping(&format!("{LOOSE}position = \"s.latlng\""));
-    let found = fixes(&by_text, r#"{"d":"x","t":1,"s":{"latlng":"54.714500, -25.2420"}}"#, None);
-    assert_eq!(found[0].position, Position { lat: 54.7145, lon: -25.242 });
-    for (latlng, expected) in [
-        ("\"54.7\"", "type"),
-        ("\"54.7;25\"", "type"),
-        ("\"54,7,25,2\"", "type"),
-        ("\"nan,1\"", "type"),
-        ("[54.7, 25.2]", "type"),
-        ("\"91,0\"", "range"),
-    ] {
-        assert_eq!(reason(&by_text, &format!(r#"{{"d":"x","t":1,"s":{{"latlng":{latlng}}}}}"#)), expected);
-    }
-    assert_eq!(reason(&by_text, r#"{"d":"x","t":1,"s":{}}"#), "missing");
-    let nowhere = of(&by_text, r#"{"d":"x","t":1,"s":{"latlng":null}}"#, None).unwrap();
-    assert!(matches!(&nowhere.readings[..], [Reading::Note(note)] if note.says == Says::NoFix));
-}
-
-#[test]
-fn coordinates_may_be_whole_numbers() {
-    for (unit, lat) in [("1e-7 deg", "525163000"), ("1e-6 deg", "52516300"), ("deg", "52.5163")] {
-        let text = format!("{LOOSE}latitude = \"la\"\nlongitude = \"lo\"\ncoordinate_unit = \"{unit}\"");
-        let found = fixes(&mapping(&text), &format!(r#"{{"d":"x","t":1,"la":{lat},"lo":0}}"#), None);
-        assert!((found[0].position.lat - 52.5163).abs() < 1e-9, "{unit}");
-    }
-}
-
-#[test]
 fn a_time_in_another_format_says_which() {
     for (format, time, hint) in [
         ("rfc3339", "1795952185", "time_format = \"unix\""),
@@ -377,24 +317,6 @@ fn what_clients_send_around_the_text_is_passed_over() {
     assert_eq!(found(&format!("\u{feff}{WHOLE}\0\0")), 1);
     assert_eq!(reason(&mapping(MAPPING), "\0"), "empty");
     assert_eq!(reason(&mapping(MAPPING), &format!("\0{WHOLE}")), "json");
-}
-
-#[test]
-fn a_position_of_null_is_none_and_a_sign_of_life() {
-    let mapping = mapping(
-        "device = \"d\"\nlatitude = \"pos.lat\"\nlongitude = \"pos.lon\"\ntime = \"t\"\ntime_format = \"unix\"",
-    );
-    for pos in [r#"{"lat":null,"lon":null}"#, "null"] {
-        let decoded = of(&mapping, &format!(r#"{{"d":"x","t":1,"pos":{pos}}}"#), None).unwrap();
-        let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
-        assert_eq!((note.device.as_str(), note.says), ("x", Says::NoFix));
-    }
-    // Half of one, or none where a mapping looks for it, is a mistake.
-    for pos in [r#"{"lat":null,"lon":1}"#, r#"{"lat":null}"#, "{}", "7"] {
-        let wrong = of(&mapping, &format!(r#"{{"d":"x","t":1,"pos":{pos}}}"#), None);
-        let reason = wrong.map_or_else(|error| error.reason, |decoded| decoded.faults[0].reason);
-        assert_eq!(reason, "missing", "{pos}");
-    }
 }
 
 #[test]
@@ -449,80 +371,6 @@ fn fixes_lie_where_the_path_leads() {
         assert_eq!(found, expected, "{path} {payload}");
     }
     assert_eq!(of(&mapping(&text("fixes = \"none\"")), "{}", None).unwrap_err().reason, "missing");
-}
-
-/// As Traccar 6 sends it, shortened by fields that nothing is read from.
-const TRACCAR: &str = r#"{"position":{"id":123,"attributes":{"batteryLevel":81,"ignition":true,"motion":true,
-    "distance":10.3,"odometer":1234567,"hdop":0.8,"sat":11},"deviceId":4,"protocol":"teltonika",
-    "serverTime":"2026-05-01T06:00:02.000+00:00","deviceTime":"2026-05-01T06:00:00.000+00:00",
-    "fixTime":"2026-05-01T06:00:00.000+00:00","outdated":false,"valid":true,"latitude":52.5163,"longitude":13.3777,
-    "altitude":34.0,"speed":19.438445,"course":270.0,"address":null,"accuracy":0.0,"network":null},
-    "device":{"id":4,"attributes":{},"name":"Truck 7","uniqueId":"356307042441013","status":"online"}}"#;
-
-#[test]
-fn traccar_s_forwarded_positions() {
-    let found = fixes(&preset("traccar"), TRACCAR, None);
-    let fix = &found[0];
-    assert_eq!(fix.device.as_str(), "356307042441013");
-    assert_eq!(fix.observed_at.to_string(), "2026-05-01T06:00:00Z");
-    assert_eq!((fix.position.lat, fix.position.lon), (52.5163, 13.3777));
-    assert!((fix.speed_mps.unwrap() - 10.0).abs() < 1e-6, "{:?} from knots", fix.speed_mps);
-    assert_eq!((fix.accuracy_m, fix.altitude_m, fix.course_deg), (None, Some(34.0), Some(270.0)));
-    assert_eq!((fix.battery_percent, fix.ignition), (Some(81.0), Some(true)));
-    assert_eq!(fix.odometer_m, Some(1_234_567.0));
-    let lost = TRACCAR.replace("\"valid\":true", "\"valid\":false");
-    assert!(matches!(of(&preset("traccar"), &lost, None).unwrap().readings[..], [Reading::Note(_)]));
-}
-
-/// A message without a position comes with the last one.
-#[test]
-fn what_traccar_tells_again_is_no_fix_and_its_attributes_are_new() {
-    let again = TRACCAR.replace("\"outdated\":false", "\"outdated\":true").replace("81", "9");
-    let again = again.replace("\"deviceTime\":\"2026-05-01T06:00:00", "\"deviceTime\":\"2026-05-01T07:30:00");
-    let decoded = of(&preset("traccar"), &again, None).unwrap();
-    let [Reading::Note(note)] = &decoded.readings[..] else { panic!("{decoded:?}") };
-    assert_eq!((note.says, note.vitals.battery_percent), (Says::NoFix, Some(9.0)));
-    assert_eq!(note.observed_at, Timestamp::parse("2026-05-01T07:30:00Z"));
-}
-
-#[test]
-fn thingsboard_s_gateway_telemetry() {
-    let payload = r#"{"Device A":[{"ts":1483228800000,"values":{"latitude":1.5,"longitude":2.5}},
-        {"ts":1483228801000,"values":{"latitude":1.6,"longitude":2.6,"speed":42}}],
-        "Device B":[{"ts":1483228800000,"values":{"temperature":42}}]}"#;
-    let decoded = of(&preset("thingsboard"), payload, None).unwrap();
-    // A thermometer has no place.
-    assert!(matches!(&decoded.readings[..], [Reading::Fix(_), Reading::Fix(_), Reading::Note(_)]));
-    let half = payload.replace("temperature", "latitude");
-    let decoded = of(&preset("thingsboard"), &half, None).unwrap();
-    assert!(decoded.faults[0].message.starts_with("fix 3 of the message: the longitude is missing"));
-    // What its values mean else is written beside the preset.
-    let more = mapping("preset = \"thingsboard\"\nspeed = \"values.speed\"\nspeed_unit = \"km/h\"");
-    let decoded = of(&more, payload, None).unwrap();
-    assert!(matches!(&decoded.readings[1], Reading::Fix(fix) if fix.speed_mps == Some(42.0 / 3.6)));
-}
-
-#[test]
-fn geojson_features_and_collections_of_them() {
-    let feature = r#"{"type":"Feature","geometry":{"type":"Point","coordinates":[13.3777,52.5163,34]},
-        "properties":{"timestamp":"2026-05-01T06:00:00Z","device_id":"phone","speed":4,"horizontal_accuracy":5}}"#;
-    let collection = format!(r#"{{"type":"FeatureCollection","features":[{feature},{feature}]}}"#);
-    for (payload, count) in [(feature, 1), (&collection, 2)] {
-        let found = fixes(&preset("geojson"), payload, None);
-        assert_eq!(found.len(), count);
-        let fix = &found[0];
-        assert_eq!((fix.position.lat, fix.position.lon, fix.altitude_m), (52.5163, 13.3777, Some(34.0)));
-        assert_eq!((fix.device.as_str(), fix.speed_mps, fix.accuracy_m), ("phone", Some(4.0), Some(5.0)));
-    }
-    let line = feature.replace("[13.3777,52.5163,34]", "[[13.3,52.5],[13.4,52.6]]");
-    assert_eq!(reason(&preset("geojson"), &line), "type");
-}
-
-#[test]
-fn presets_are_mappings_that_could_be_written_by_hand() {
-    for (name, text) in PRESETS {
-        assert_eq!(preset(name), mapping(text), "{name}");
-    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

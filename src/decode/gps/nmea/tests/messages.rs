@@ -1,0 +1,121 @@
+//! Sentences as a broker's messages bring them.
+
+use super::super::*;
+use crate::decode::gps::message::Message;
+use crate::domain::readings::{Reading, Says};
+
+fn checked(sentence: &str) -> String {
+    let sum = sentence.bytes().fold(0, |sum, byte| sum ^ byte);
+    format!("${sentence}*{sum:02X}\r\n")
+}
+
+fn of(sentences: &[&str]) -> Result<Decoded, DecodeError> {
+    let payload: String = sentences.iter().map(|sentence| checked(sentence)).collect();
+    of_text(&payload)
+}
+
+fn of_text(payload: &str) -> Result<Decoded, DecodeError> {
+    let message = Message { topic: "gps/truck/nmea", payload: payload.as_bytes(), retained: false };
+    let mut out = Decoded::default();
+    let not_before = Timestamp::parse("2025-01-01T00:00:00Z");
+    decode(message, &"truck".into(), not_before, &mut out).map(|()| out)
+}
+
+#[test]
+fn an_epoch_is_one_fix_and_its_finest_position() {
+    let decoded = of(&[
+        "GPRMC,060000,A,5230.98,N,01322.66,E,19.438445,270.0,010526,,",
+        "GPGGA,060000,5230.9780,N,01322.6620,E,1,09,1.2,34.5,M,,M,,",
+        "GPRMC,060001,A,5230.98,N,01322.66,E,0.0,,010526,,",
+    ])
+    .unwrap();
+    let [Reading::Fix(one), Reading::Fix(two)] = &decoded.readings[..] else { panic!("{decoded:?}") };
+    assert_eq!(one.device.as_str(), "truck");
+    assert_eq!(one.observed_at.to_string(), "2026-05-01T06:00:00Z");
+    assert_eq!(one.position, Position { lat: 52.0 + 30.978 / 60.0, lon: 13.0 + 22.662 / 60.0 });
+    assert!((one.speed_mps.unwrap() - 10.0).abs() < 1e-6);
+    assert_eq!((one.course_deg, one.altitude_m, one.accuracy_m), (Some(270.0), Some(34.5), Some(6.0)));
+    assert_eq!(two.observed_at.to_string(), "2026-05-01T06:00:01Z");
+    assert_eq!(two.accuracy_m, None);
+}
+
+#[test]
+fn a_week_that_rolled_over_is_this_one() {
+    let decoded = of(&["GPRMC,060000,A,5230.98,N,01322.66,E,0,,140906,,"]).unwrap();
+    assert!(
+        matches!(&decoded.readings[..], [Reading::Fix(fix)] if fix.observed_at.to_string() == "2026-04-30T06:00:00Z")
+    );
+}
+
+#[test]
+fn no_position_is_a_sign_of_life_also_where_one_is_called_void() {
+    let decoded = of(&[
+        "GPRMC,060000,V,,,,,,,010526,,",
+        "GPGGA,060001,5230.98,N,01322.66,E,1,09,1.2,,M,,M,,",
+        "GPRMC,060001,V,,,,,,,010526,,",
+    ])
+    .unwrap();
+    let says: Vec<_> = decoded
+        .readings
+        .iter()
+        .map(|reading| match reading {
+            Reading::Note(note) => (note.says, note.observed_at.map(|at| at.to_string())),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let at = |second: u8| Some(format!("2026-05-01T06:00:0{second}Z"));
+    assert_eq!(says, [(Says::NoFix, at(0)), (Says::NoFix, at(1))]);
+}
+
+#[test]
+fn what_is_wrong_costs_nothing_else_and_has_its_place() {
+    let good = checked("GPRMC,060000,A,5230.98,N,01322.66,E,0,,010526,,");
+    let decoded = of_text(&format!("{good}$GPRMC,06*00\r\n")).unwrap();
+    assert_eq!((decoded.readings.len(), decoded.faults.len()), (1, 1));
+    assert_eq!((decoded.faults[0].reason, decoded.faults[0].offset), ("checksum", good.len() + 10));
+    let undated = of(&["GPGGA,060000,5230.98,N,01322.66,E,1,09,1.2,,M,,M,,"]).unwrap();
+    assert_eq!(undated.faults[0].reason, "date");
+    assert_eq!(of_text(" \r\n").unwrap_err().reason, "empty");
+    assert_eq!(of_text("# a remark\r\n").unwrap_err().reason, "no-sentence");
+}
+
+#[test]
+fn sentences_of_other_things_are_a_sign_of_life() {
+    for sentence in ["GPGSV,1,1,00", "GPVTG,270.0,T,,M,10.0,N,18.5,K", "GNGSA,A,3,01,,,,,,,,,,,,1.5,1.2,0.9"]
+    {
+        let decoded = of(&[sentence]).unwrap();
+        assert!(
+            matches!(&decoded.readings[..], [Reading::Note(note)] if note.says == Says::Lives),
+            "{sentence}"
+        );
+        assert!(decoded.faults.is_empty());
+    }
+}
+
+/// Ten a second in one message, and the sentence that names the day behind them.
+#[test]
+fn a_day_holds_for_what_comes_before_it_in_a_message() {
+    let times = |sentences: &[&str]| -> Vec<String> {
+        let readings = of(sentences).unwrap().readings;
+        readings
+            .iter()
+            .map(|reading| match reading {
+                Reading::Fix(fix) => fix.observed_at.to_string(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let gga = |time: &str| format!("GPGGA,{time},5230.98,N,01322.66,E,1,09,1.2,,M,,M,,");
+    let rmc = |time: &str, date: &str| format!("GPRMC,{time},A,5230.98,N,01322.66,E,0,,{date},,");
+    let (one, two, three) = (gga("235959.800"), gga("235959.900"), rmc("000000.000", "010526"));
+    assert_eq!(
+        times(&[&one, &two, &three]),
+        ["2026-04-30T23:59:59.8Z", "2026-04-30T23:59:59.9Z", "2026-05-01T00:00:00Z"]
+    );
+    let (one, two) = (gga("060000.500"), rmc("060000.900", "140906"));
+    assert_eq!(
+        times(&[&one, &two]),
+        ["2026-04-30T06:00:00.5Z", "2026-04-30T06:00:00.9Z"],
+        "of a week that rolled over"
+    );
+}
