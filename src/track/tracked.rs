@@ -95,6 +95,10 @@ impl Tracker {
         let places = !cause.late && !inferred && change != FenceChange::Dwelt;
         let Some(asset) = asset.filter(|_| places) else { return };
         self.forget_fences_of_another(&asset, &device, cause.observed_at);
+        let is_there_by_another = self.beside.crosses(&asset, &device, &fence, change, cause.observed_at);
+        if change == FenceChange::Exited && is_there_by_another {
+            return;
+        }
         self.crosses_bay(&asset, &fence, change, cause, out);
         let fences = &mut self.assets.change(&asset).current.fences;
         fences.retain(|inside| *inside != fence);

@@ -20,7 +20,7 @@ use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
 /// What another tracker of the asset said of fences counts for so long.
-const BESIDE: Duration = Duration::from_secs(600);
+const BESIDE: Duration = Duration::from_secs(120);
 
 /// Of each asset with several trackers: the fences that each is in, and when it said so. Not kept over a restart: each
 /// fix says it anew.
@@ -28,6 +28,28 @@ const BESIDE: Duration = Duration::from_secs(600);
 pub(super) struct Beside(BTreeMap<AssetId, BTreeMap<DeviceId, (Timestamp, Fences)>>);
 
 type Fences = SmallVec<[FenceId; 1]>;
+
+impl Beside {
+    /// One of the trackers came into a fence, or left it. Whether another is in there still.
+    pub fn crosses(
+        &mut self,
+        asset: &AssetId,
+        device: &DeviceId,
+        fence: &FenceId,
+        change: FenceChange,
+        at: Timestamp,
+    ) -> bool {
+        let Some(trackers) = self.0.get_mut(asset) else { return false };
+        if let Some((_, fences)) = trackers.get_mut(device) {
+            fences.retain(|inside| inside != fence);
+            if change == FenceChange::Entered {
+                fences.push(fence.clone());
+            }
+        }
+        let mut others = trackers.iter().filter(|(other, _)| *other != device);
+        others.any(|(_, (said, fences))| at.since(*said) <= BESIDE && fences.contains(fence))
+    }
+}
 
 impl Tracker {
     /// One of its trackers is in these fences.

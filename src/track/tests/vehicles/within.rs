@@ -84,7 +84,7 @@ fn what_its_tracker_left_while_on_nothing_is_left() {
     world.at(1140).fix_in("gps-1", &["hq-yard"]);
     world.at(1150).fix_in("gps-9", &[]);
     assert_eq!(world.location("V1"), zone("yard"));
-    world.at(1140 + 601).fix_in("gps-9", &[]);
+    world.at(1140 + 121).fix_in("gps-9", &[]);
     assert!(matches!(world.location("V1"), Location::At(_)), "{:?}", world.location("V1"));
 }
 
@@ -246,4 +246,35 @@ fn an_old_place_is_better_than_none_and_worse_than_any_other() {
     world.at(1010).fix("gps-1");
     old(&mut world, 900);
     assert_eq!(world.current("V1").since, Some(t(1010)));
+}
+
+/// A telephone and the tracker of the truck that it is in are at its edge at two moments.
+#[test]
+fn of_two_trackers_the_last_that_leaves_a_fence_takes_the_asset_out_of_it() {
+    let mut world = haulage();
+    world.at(90).attach("gps-9", "V1", 90);
+    world.at(100).fix_in("gps-9", &[]);
+    world.at(100).fix_in("gps-1", &[]);
+    world.at(110).fence("gps-1", "hq-bay", FenceChange::Entered);
+    for second in [115, 120] {
+        world.at(second).fix_in("gps-9", &[]);
+        world.at(second).fix_in("gps-1", &["hq-bay"]);
+    }
+    assert_eq!(world.location("V1"), zone("bay"), "by one of them");
+    world.at(125).fix_in("gps-9", &[]);
+    world.at(125).fence("gps-9", "hq-bay", FenceChange::Entered);
+    world.at(200).fix_in("gps-9", &["hq-bay"]);
+    world.at(200).fix_in("gps-1", &["hq-bay"]);
+    world.events.clear();
+    world.at(200).fence("gps-1", "hq-bay", FenceChange::Exited);
+    world.at(205).fix_in("gps-9", &["hq-bay"]);
+    world.at(206).fix_in("gps-1", &[]);
+    assert_eq!(world.location("V1"), zone("bay"), "by the other");
+    world.at(210).fix_in("gps-9", &["hq-bay"]);
+    world.at(210).fence("gps-9", "hq-bay", FenceChange::Exited);
+    assert!(matches!(world.location("V1"), Location::At(_)), "{:?}", world.location("V1"));
+    world.at(211).fix_in("gps-1", &[]);
+    world.at(212).fix_in("gps-9", &[]);
+    let docks = world.told().into_iter().filter(|line| line.contains("docked"));
+    assert_eq!(docks.collect::<Vec<_>>(), ["210 asset:V1 undocked DOCK since 110"]);
 }
