@@ -7,7 +7,7 @@ use super::Tracker;
 use super::cause::Cause;
 use super::docks::Stay;
 use crate::domain::events::Event;
-use crate::domain::ids::{AssetId, FenceId, ZoneId};
+use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, ZoneId};
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
@@ -36,10 +36,7 @@ impl Tracker {
             let stands = self.doors.stands_at(&door, vehicle);
             let heard = self.doors.heard_since(&door, vehicle);
             if let Some(from) = heard.filter(|from| !stands && *from < cause.observed_at) {
-                let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: false };
-                let begun = Cause { observed_at: from, ..cause.clone() };
-                self.dock(&door, stay, how.clone().unwrap_or_default(), &begun, out);
-                self.undock(vehicle, &door, from, cause, out);
+                self.tell_stay(vehicle, &door, from, how.clone().unwrap_or_default(), cause, out);
             }
             self.doors.forget_heard(&door, vehicle);
         }
@@ -70,6 +67,48 @@ impl Tracker {
             }
             FenceChange::Dwelt => {}
         }
+    }
+
+    /// Late fixes say when its tracker was in a fence that may be a bay's: who stood at its doors is known better then.
+    pub(super) fn stayed(
+        &mut self,
+        device: &DeviceId,
+        fence: &FenceId,
+        (from, until): (Option<Timestamp>, Option<Timestamp>),
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let tracked = self.register.asset_of_tracker(device, cause.observed_at).cloned();
+        let Some(vehicle) = tracked.filter(|asset| self.is_vehicle(asset)) else { return };
+        let Some(bay) = self.topology.fence_zone(fence).cloned() else { return };
+        for door in self.topology.doors_of_bay(&bay).to_vec() {
+            let Some(from) = from else { continue };
+            if self.doors.begin_earlier(&door, &vehicle, (from, until)) {
+                let begun = Cause { observed_at: from, ..cause.clone() };
+                self.judge_again(&door, from, &begun, out);
+            } else if until.is_some_and(|until| !self.doors.stood(&door, &vehicle, (from, until))) {
+                self.tell_stay(&vehicle, &door, from, format!("inside {fence}"), cause, out);
+            }
+        }
+        if until.is_some() {
+            self.left_earlier(&vehicle, &bay, cause, out);
+        }
+    }
+
+    /// It stood there, and it is told now that this is over.
+    fn tell_stay(
+        &mut self,
+        vehicle: &AssetId,
+        door: &ReadPointId,
+        from: Timestamp,
+        how: String,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let begun = Cause { observed_at: from, ..cause.clone() };
+        let until = Some(cause.observed_at);
+        self.dock(door, Stay { vehicle: vehicle.clone(), from, until, said: false }, how, &begun, out);
+        self.tell_undocked(vehicle, door, from, cause, out);
     }
 
     /// It had left before the end of its stay that was told: where it was sensed elsewhere first, its way there was not

@@ -92,18 +92,6 @@ pub struct DoorRow {
     pub heard: Vec<(AssetId, Timestamp)>,
 }
 
-impl DoorRow {
-    /// For one more stay. Who stands there is not forgotten.
-    fn make_room(&mut self) {
-        let left = self.stays.iter().filter(|stay| stay.until.is_some()).count();
-        if left >= STAYS
-            && let Some(oldest) = self.stays.iter().position(|stay| stay.until.is_some())
-        {
-            self.stays.remove(oldest);
-        }
-    }
-}
-
 /// Who stood at a door at some time.
 #[derive(Debug, PartialEq)]
 pub(super) enum Standing {
@@ -163,11 +151,20 @@ impl Doors {
         stays.filter(|stay| stay.said && stay.until.is_none()).map(|stay| stay.vehicle.clone()).collect()
     }
 
+    /// It goes on, or was over before it was told.
     fn begin(&mut self, door: &ReadPointId, stay: Stay) {
-        self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
-        let row = self.rows.entry(door.clone()).or_default();
-        row.make_room();
-        row.stays.push(stay);
+        if stay.until.is_none() {
+            self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
+        }
+        let stays = &mut self.rows.entry(door.clone()).or_default().stays;
+        // Who stands there is not forgotten.
+        let left = stays.iter().filter(|stay| stay.until.is_some()).count();
+        if left >= STAYS
+            && let Some(oldest) = stays.iter().position(|stay| stay.until.is_some())
+        {
+            stays.remove(oldest);
+        }
+        stays.push(stay);
         self.dirty.insert(door.clone());
     }
 
@@ -229,14 +226,6 @@ impl Doors {
         let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
         let mut its = stays.filter(|stay| stay.vehicle == *vehicle);
         its.any(|stay| stay.from <= until && stay.until.is_none_or(|end| from <= end))
-    }
-
-    /// A stay that is over, and was not told.
-    pub fn remember(&mut self, door: &ReadPointId, stay: Stay) {
-        let row = self.rows.entry(door.clone()).or_default();
-        row.make_room();
-        row.stays.push(stay);
-        self.dirty.insert(door.clone());
     }
 
     /// Whether it stands there now.

@@ -237,13 +237,7 @@ impl Tracker {
                 self.presence(heard, &cause, out);
             }
             Seen::Passage(passage) => self.passage(passage, &cause, out),
-            Seen::Fix { fix, inside, stands } => {
-                let device = fix.device.clone();
-                self.fix(fix, inside.as_deref(), &cause, out);
-                if let Some(stands) = stands.filter(|_| !cause.late) {
-                    self.its_asset_stands(&device, stands, cause.observed_at);
-                }
-            }
+            Seen::Fix { fix, inside, stands } => self.fix(&fix, inside.as_deref(), stands, &cause, out),
             Seen::Stayed { device, fence, from, until } => {
                 self.stayed(&device, &fence, (from, until), &cause, out);
             }

@@ -27,8 +27,15 @@ pub(super) struct FenceVisit {
 
 impl Tracker {
     /// `inside`: the fences that its tracker was in before, where it is in order.
-    pub(super) fn fix(&mut self, fix: Fix, inside: Option<&[FenceId]>, cause: &Cause, out: &mut Vec<Event>) {
-        self.ignition_told(&fix, cause);
+    pub(super) fn fix(
+        &mut self,
+        fix: &Fix,
+        inside: Option<&[FenceId]>,
+        stands: Option<bool>,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        self.ignition_told(fix, cause);
         let asset = self.register.asset_of_tracker(&fix.device, cause.observed_at).cloned();
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let position = fix.position;
@@ -45,7 +52,10 @@ impl Tracker {
                 Some(inside) => self.tracked_within(&asset, &fix.device, inside, cause, out),
                 None => self.forget_fences_of_another(&asset, &fix.device, cause.observed_at),
             }
-            self.tracked_at(&asset, &fix, cause, out);
+            self.tracked_at(&asset, fix, cause, out);
+            if let Some(stands) = stands.filter(|_| !cause.late) {
+                self.its_asset_stands(&fix.device, stands, cause.observed_at);
+            }
         }
     }
 

@@ -11,8 +11,7 @@ use smallvec::SmallVec;
 
 use super::Tracker;
 use super::cause::Cause;
-use super::docks::Stay;
-use crate::domain::events::{Event, EventBody, Subject};
+use crate::domain::events::Event;
 use crate::domain::few::Few;
 use crate::domain::ids::{AssetId, DeviceId, FenceId};
 use crate::domain::register::TrackerAttachment;
@@ -117,46 +116,6 @@ impl Tracker {
         all
     }
 
-    /// Late fixes say when its tracker was in a fence. Who stood at a door is known better then.
-    pub(super) fn stayed(
-        &mut self,
-        device: &DeviceId,
-        fence: &FenceId,
-        span: (Option<Timestamp>, Option<Timestamp>),
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let Some(vehicle) = self.register.asset_of_tracker(device, cause.observed_at).cloned() else {
-            return;
-        };
-        let Some(bay) = self.topology.fence_zone(fence).filter(|_| self.is_vehicle(&vehicle)) else { return };
-        for door in self.topology.doors_of_bay(bay).to_vec() {
-            match span {
-                (Some(from), until) if self.doors.begin_earlier(&door, &vehicle, (from, until)) => {
-                    let begun = Cause { observed_at: from, ..cause.clone() };
-                    self.judge_again(&door, from, &begun, out);
-                }
-                (Some(from), Some(until)) if !self.doors.stood(&door, &vehicle, (from, until)) => {
-                    let stay = Stay { vehicle: vehicle.clone(), from, until: Some(until), said: false };
-                    self.doors.remember(&door, stay);
-                    let begun = Cause { observed_at: from, ..cause.clone() };
-                    let (site, how) = (self.site_of_read_point(&door), format!("inside {fence}"));
-                    let body = EventBody::Docked { door: door.clone(), how };
-                    let subject = Subject::Asset(vehicle.clone());
-                    out.push(begun.event(site, subject, body, &[door.as_str().as_bytes()]));
-                    self.judge_again(&door, from, &begun, out);
-                    self.tell_undocked(&vehicle, &door, from, cause, out);
-                }
-                _ => {}
-            }
-            if let Some(until) = span.1
-                && let Some(since) = self.doors.end_earlier(&door, &vehicle, until)
-            {
-                self.tell_undocked(&vehicle, &door, since, cause, out);
-            }
-        }
-    }
-
     /// What its tracker had it in, where that is on it no more: nobody will say that it left.
     pub(super) fn end_fences(&mut self, tracker: &TrackerAttachment, cause: &Cause, out: &mut Vec<Event>) {
         let Some(asset) = tracker.carrier.asset() else { return };
@@ -166,12 +125,17 @@ impl Tracker {
             !row.current.fences.is_empty() && by == Some(&tracker.key)
         };
         let Some(row) = self.assets.get(asset).filter(|row| !stays && is_by_it(row)) else { return };
-        let is_heard = self.is_heard_there(row);
-        let fences = std::mem::take(&mut self.assets.change(asset).current.fences);
-        for fence in fences.iter() {
+        let (is_heard, held) = (self.is_heard_there(row), row.current.fences.to_vec());
+        let (at, beside) = (cause.observed_at, &mut self.beside);
+        let left = held
+            .into_iter()
+            .filter(|fence| !beside.crosses(asset, &tracker.key, fence, FenceChange::Exited, at));
+        let left: Fences = left.collect();
+        self.assets.change(asset).current.fences.retain(|fence| !left.contains(fence));
+        for fence in &left {
             self.crosses_bay(asset, fence, FenceChange::Exited, cause, out);
         }
-        if !is_heard {
+        if !is_heard && !left.is_empty() {
             self.left_bay(asset, cause, out);
         }
     }

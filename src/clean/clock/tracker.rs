@@ -12,8 +12,7 @@ use crate::domain::time::Timestamp;
 /// burst has ended.
 const TRACKER_AGREEMENT_US: i64 = 5_000_000;
 const TRACKER_STEADY: Duration = Duration::from_secs(10);
-/// Trackers that report in batches hold their fixes for so long, where they are far ahead: of one that is right, a reading
-/// this far behind would be one of the past.
+/// Trackers that report in batches hold their fixes for so long at the most, where it is their lead that is looked for.
 const HELD_US: i64 = 300_000_000;
 /// Trackers rarely hold anything for longer than half of this.
 const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
