@@ -48,9 +48,8 @@ impl Tracker {
         let subject = tracked(asset.as_ref(), &fix.device);
         out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
         if let Some(asset) = asset.filter(|asset| !cause.late || self.is_unknown(asset)) {
-            match inside {
-                Some(inside) => self.tracked_within(&asset, &fix.device, inside, cause, out),
-                None => self.forget_fences_of_another(&asset, &fix.device, cause.observed_at),
+            if let Some(inside) = inside {
+                self.tracked_within(&asset, &fix.device, inside, cause, out);
             }
             self.tracked_at(&asset, fix, cause, out);
             if let Some(stands) = stands.filter(|_| !cause.late) {
@@ -104,7 +103,6 @@ impl Tracker {
         // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
         let places = !cause.late && !inferred && change != FenceChange::Dwelt;
         let Some(asset) = asset.filter(|_| places) else { return };
-        self.forget_fences_of_another(&asset, &device, cause.observed_at);
         let is_there_by_another = self.beside.crosses(&asset, &device, &fence, change, cause.observed_at);
         if change == FenceChange::Exited && is_there_by_another {
             return;

@@ -12,7 +12,6 @@ use smallvec::SmallVec;
 use super::Tracker;
 use super::cause::Cause;
 use crate::domain::events::Event;
-use crate::domain::few::Few;
 use crate::domain::ids::{AssetId, DeviceId, FenceId};
 use crate::domain::register::TrackerAttachment;
 use crate::domain::sightings::FenceChange;
@@ -146,15 +145,6 @@ impl Tracker {
         for asset in self.assets.ids_where(|_, row| row.current.fences.iter().any(is_gone)) {
             let topology = &self.topology;
             self.assets.change(&asset).current.fences.retain(|fence| topology.has_fence(fence));
-        }
-    }
-
-    /// What it was in by a tracker that is on something else now, or on nothing, that one will not say that it left.
-    pub(super) fn forget_fences_of_another(&mut self, asset: &AssetId, device: &DeviceId, at: Timestamp) {
-        let Some(row) = self.assets.get(asset).filter(|row| !row.current.fences.is_empty()) else { return };
-        let was_by = row.memory.fixed.as_ref().and_then(|fixed| fixed.by.as_ref()).filter(|by| *by != device);
-        if was_by.is_some_and(|by| self.register.asset_of_tracker(by, at) != Some(asset)) {
-            self.assets.change(asset).current.fences = Few::default();
         }
     }
 }

@@ -207,23 +207,22 @@ fn another_tracker_was_not_where_the_one_before_it_was() {
     for (is_read, tells_of_a_fence) in [(false, false), (true, false), (false, true)] {
         let mut world = World::stocked(1, "tool");
         world.import(vec![Record::Tracker(on("van/1")), Record::Tracker(on("van/2"))]).unwrap();
-        world.fix("van/1");
+        world.fix_in("van/1", &[]);
         world.fence("van/1", "hq-yard", FenceChange::Entered);
         let until = TrackerAttachment { to: Some(t(25)), ..on("van/1") };
         world.at = 10;
-        world.fix("van/2");
+        world.fix_in("van/2", &[]);
         assert_eq!(world.current("T1").location, zone("yard"), "both are on it");
         world.at = 20;
-        world.fix("van/1");
+        world.fix_in("van/1", &["hq-yard"]);
         world.import(vec![Record::Tracker(until)]).unwrap();
         if is_read {
             world.arrive(1, "CRIB");
         }
         world.at = 30;
+        world.fix_in("van/2", &[]);
         if tells_of_a_fence {
             world.fence("van/2", "depot", FenceChange::Entered);
-        } else {
-            world.fix("van/2");
         }
         let current = world.current("T1");
         let fences: &[FenceId] = if tells_of_a_fence { &["depot".into()] } else { &[] };

@@ -310,6 +310,13 @@ impl World {
         self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside: None, stands: None });
     }
 
+    /// A fix of a tracker that was in these fences before it.
+    pub fn fix_in(&mut self, device: &str, fences: &[&str]) {
+        let fix = self.fix_of(device, self.at);
+        let inside = Some(fences.iter().map(|fence| (*fence).into()).collect());
+        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside, stands: None });
+    }
+
     /// A message of the tracker came, whatever was in it.
     pub fn tracker_speaks(&mut self, device: &str, observed: i64) {
         self.see_from("mqtt", observed, false, Seen::Heard { device: device.into(), stands: None });

@@ -3,18 +3,10 @@
 use super::*;
 use crate::config::FenceConfig;
 use crate::domain::alerts::Rule;
-use crate::domain::ids::FenceId;
 use crate::domain::register::{Asset, Attachment, Lifecycle};
 use crate::domain::shape::Shape;
 
 impl World {
-    /// A fix of a tracker that was in these fences before it.
-    fn fix_in(&mut self, device: &str, fences: &[&str]) {
-        let fix = self.fix_of(device, self.at);
-        let inside = Some(fences.iter().map(|fence| FenceId::new(*fence)).collect());
-        self.see_from("mqtt", self.at, false, Seen::Fix { fix, inside, stands: None });
-    }
-
     fn stayed(&mut self, device: &str, from: Option<i64>, until: Option<i64>) {
         let time = |second: Option<i64>| second.map(t);
         let (device, fence) = (device.into(), "hq-bay".into());
