@@ -124,6 +124,8 @@ fn late_fixes_say_who_stood_at_a_door_when() {
     );
     world.stayed("gps-1", Some(100), Some(500));
     assert!(world.told().is_empty(), "once");
+    let said = world.command(Command::Undock { vehicle: "V1".into() });
+    assert!(matches!(said, Err(Refused::Conflict { .. })), "it stands there no more: {said:?}");
 
     // It stands there, and has for longer than was told.
     let mut world = haulage();
@@ -269,4 +271,15 @@ fn of_two_trackers_the_last_that_leaves_a_fence_takes_the_asset_out_of_it() {
     world.at(212).fix_in("gps-9", &[]);
     let docks = world.told().into_iter().filter(|line| line.contains("docked"));
     assert_eq!(docks.collect::<Vec<_>>(), ["210 asset:V1 undocked DOCK since 110"]);
+    // One of them is taken off while both are in there.
+    for device in ["gps-1", "gps-9"] {
+        world.at(300).fix_in(device, &[]);
+        world.fence(device, "hq-bay", FenceChange::Entered);
+    }
+    world.at(310).fix_in("gps-1", &["hq-bay"]);
+    world.fix_in("gps-9", &["hq-bay"]);
+    world.events.clear();
+    world.detach("gps-9", 320);
+    assert_eq!(world.fences("V1"), ["hq-bay"]);
+    assert!(!world.told().iter().any(|line| line.contains("docked")));
 }
