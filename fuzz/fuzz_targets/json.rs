@@ -12,6 +12,7 @@ use tallyman::decode::gps::json::{MOST_FIXES, Mapping, decode};
 use tallyman::decode::gps::message::Message;
 use tallyman::domain::geodesy::Position;
 use tallyman::domain::readings::Reading;
+use tallyman::domain::time::Timestamp;
 
 const ANYWHERE: &str = "fixes = [\"*.*\", \"$\"]\ndevice = [\"$.d\", \"d\"]\nlatitude = \"a\"\nlongitude = \"o\"\n\
     time = \"t\"\ntime_format = \"unix\"\nspeed = \"s\"\nspeed_unit = \"mph\"\nvalid = \"v\"\nignition = \"i\"\n";
@@ -27,7 +28,7 @@ fuzz_target!(|input: (&[u8], Option<&str>)| {
     let named = named.map(Into::into);
     for mapping in &*MAPPINGS {
         let mut out = Decoded::default();
-        let message = Message { topic: "t", payload, retained: false };
+        let message = Message::new("t", payload, Timestamp::default());
         if let Err(error) = decode(mapping, message, named.as_ref(), &mut out) {
             assert!(error.offset <= payload.len() && out.readings.is_empty() && out.faults.is_empty());
         }

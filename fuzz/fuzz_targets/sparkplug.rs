@@ -27,10 +27,10 @@ fuzz_target!(|messages: Vec<(u8, bool, &[u8])>| {
         if let Err(error) = Payload::parse(payload) {
             assert!(error.offset <= payload.len());
         }
-        let message = Message { topic: &topic, payload, retained };
+        let message = Message { retained, ..Message::new(&topic, payload, received) };
         let mut out = Decoded::default();
         let received = Timestamp::from_secs(nth as i64);
-        match decode(&mut nodes, &mapping, message, None, received, &mut out) {
+        match decode(&mut nodes, &mapping, message, None, &mut out) {
             Ok(()) => assert!(!out.readings.is_empty() || !out.faults.is_empty()),
             Err(error) => assert!(error.offset <= payload.len() && out.readings.is_empty()),
         }

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use tallyman::decode::Decoded;
 use tallyman::decode::gps::message::Message;
 use tallyman::decode::gps::teltonika::{Framed, Framer, Piece, Session, decode, decode_message};
+use tallyman::domain::time::Timestamp;
 
 fuzz_target!(|chunks: Vec<Vec<u8>>| {
     let whole = chunks.concat();
@@ -29,7 +30,7 @@ fuzz_target!(|chunks: Vec<Vec<u8>>| {
     }
     assert_eq!(together, whole.len() as u64);
     connected(&chunks);
-    let message = Message { topic: "t", payload: &whole, retained: false };
+    let message = Message::new("t", &whole, Timestamp::default());
     decode_message(message, &"356307042441013".into(), &mut Decoded::default()).ok();
     taken(&packet(&whole));
 });

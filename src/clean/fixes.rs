@@ -187,7 +187,8 @@ impl Tracker {
     ) -> Result<Accepted, &'static str> {
         self.heard = self.heard.max(received);
         let (told, digest) = (fix.observed_at, fix.digest);
-        if self.seen.holds(told, digest) {
+        // Who stands still and has no clock says the same again and again: that it is the same message is the broker's to say.
+        if self.seen.holds(fix.told_at(), digest) && (!fix.clockless || fix.redelivered) {
             return Err(DUPLICATE);
         }
         self.dirty = true;
@@ -199,7 +200,7 @@ impl Tracker {
         });
         // What has no believable time is kept whole, outside: put back, it must not pass for known.
         if !matches!(observed, Err(CLOCK_AHEAD | TOO_OLD)) {
-            self.seen.remember(told, digest, received, rules.horizon);
+            self.seen.remember(fix.told_at(), digest, received, rules.horizon);
         }
         fix.observed_at = observed?;
         let newest = self.last.map(|last| last.at);

@@ -136,6 +136,7 @@ pub(super) mod exact_fix {
             odometer: fix.odometer_m,
             digest: fix.digest,
             retained: fix.retained,
+            clockless: fix.clockless,
         }
         .serialize(serializer)
     }
@@ -155,6 +156,8 @@ pub(super) mod exact_fix {
             odometer_m: row.odometer,
             digest: row.digest,
             retained: row.retained,
+            clockless: row.clockless,
+            redelivered: false,
         })
     }
 
@@ -183,5 +186,7 @@ pub(super) mod exact_fix {
         odometer: Option<f64>,
         digest: Digest,
         retained: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        clockless: bool,
     }
 }

@@ -259,15 +259,16 @@ impl<'d> Section<'d> {
 
     /// The table under `key`; an absent one reads as empty, so that its keys count as asked for.
     pub fn table(&self, key: &str) -> Option<Section<'d>> {
+        self.table_or(key, || format!("write a table, [{}]", join(&self.pattern, key)))
+    }
+
+    /// `allowed`: what is to be written instead of what is no table.
+    pub fn table_or(&self, key: &str, allowed: impl FnOnce() -> String) -> Option<Section<'d>> {
         let found = self.value(key)?;
         match found.get_ref() {
             DeValue::Table(table) => Some(self.child(key, None, table, found.span().start)),
             other => {
-                self.problem(
-                    key,
-                    format!("wrong type: {}", other.type_str()),
-                    format!("write a table, [{}]", join(&self.pattern, key)),
-                );
+                self.problem(key, format!("wrong type: {}", other.type_str()), allowed());
                 None
             }
         }

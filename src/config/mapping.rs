@@ -17,8 +17,20 @@ pub const PRESETS: [(&str, &str); 3] = [
     ("geojson", include_str!("presets/geojson.toml")),
 ];
 
+const RFC3339: &str = "rfc3339";
+const UNIX: &str = "unix";
+const UNIX_MS: &str = "unix-ms";
+
 pub(super) const TIME_FORMATS: [(&str, TimeFormat); 3] =
-    [("rfc3339", TimeFormat::Rfc3339), ("unix", TimeFormat::Seconds), ("unix-ms", TimeFormat::Milliseconds)];
+    [(RFC3339, TimeFormat::Rfc3339), (UNIX, TimeFormat::Seconds), (UNIX_MS, TimeFormat::Milliseconds)];
+
+/// Of what may have no clock.
+const MAYBE_TIME_FORMATS: [(&str, Option<TimeFormat>); 4] = [
+    (RFC3339, Some(TimeFormat::Rfc3339)),
+    (UNIX, Some(TimeFormat::Seconds)),
+    (UNIX_MS, Some(TimeFormat::Milliseconds)),
+    ("none", None),
+];
 
 const COORDINATE_UNITS: [(&str, CoordinateUnit); 3] = [
     ("deg", CoordinateUnit::Degrees),
@@ -72,7 +84,12 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     let optional = section.flag("position_optional");
     let position_optional = optional.or(base.as_ref().map(|of| of.position_optional)).unwrap_or(false);
     let time = own("time", |of| &of.time, &base);
-    let time_format = section.choice("time_format", &TIME_FORMATS).or(base.as_ref().map(|of| of.time_format));
+    let time_format = section.choice("time_format", &MAYBE_TIME_FORMATS);
+    let time_format = time_format.or(base.as_ref().map(|of| of.time_format));
+    let is_clockless = time_format == Some(None);
+    if is_clockless && (section.has("time") || section.has("message_time")) {
+        section.problem("time_format", "none, and a time is told", "the format of that time, or no `time`");
+    }
     // Of a preset that there is not, nothing is missing.
     if base.is_some() || !section.has("preset") {
         section.need(
@@ -81,8 +98,14 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
             "the path of the latitude, for instance \"pos.lat\"; or `position`, where one text says both",
         );
         section.need("longitude", longitude.as_ref(), "the path of the longitude, for instance \"pos.lon\"");
-        section.need("time", time.as_ref(), "the path of the time of the fix");
-        section.need("time_format", time_format, "\"rfc3339\", \"unix\" or \"unix-ms\"");
+        if !is_clockless {
+            section.need("time", time.as_ref(), "the path of the time of the fix");
+        }
+        section.need(
+            "time_format",
+            time_format,
+            "\"rfc3339\", \"unix\" or \"unix-ms\"; \"none\" where the tracker tells no time",
+        );
     }
     let speed = own("speed", |of| &of.speed, &base).unwrap_or_default();
     // A preset that has no speed says nothing of its unit.
@@ -119,7 +142,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         position,
         coordinate_unit,
         position_optional,
-        time: time?,
+        time: if is_clockless { Vec::new() } else { time? },
         time_format: time_format?,
         message_time,
         valid,

@@ -7,11 +7,11 @@ use super::BackoffConfig;
 use super::devices::{backoff, source};
 use super::document::Section;
 use super::serial::{Parity, SerialLine, line};
-use super::topics::not_before;
+use super::topics::dating;
 use super::validate::{DAY, HOUR, MINUTE, SECOND, Scope, SourceSites};
 use crate::decode::gps;
+use crate::decode::gps::nmea::Dating;
 use crate::domain::ids::{DeviceId, SourceId};
-use crate::domain::time::Timestamp;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// What most receivers are set to when they leave the factory.
@@ -23,8 +23,7 @@ pub struct NmeaConfig {
     pub name: SourceId,
     pub device: DeviceId,
     pub line: SerialLine,
-    /// Dates before it are of a receiver whose GPS week rolled over.
-    pub not_before: Timestamp,
+    pub dating: Dating,
     /// With no sentence for this long, it is gone.
     pub silent_after: Duration,
     pub connect_timeout: Duration,
@@ -49,7 +48,7 @@ pub(super) fn nmea(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSi
     let allowed = "the name of what carries the receiver: text, at most 256 bytes";
     let device =
         section.parsed("device", allowed, |text| gps::device(text).map_err(|_| "not a name of a device"));
-    let not_before = not_before(&section);
+    let dating = dating(&section);
     let silent_after = section.duration("silent_after", SECOND..=DAY).unwrap_or(30 * SECOND);
     let connect_timeout = section.duration("connect_timeout", 100 * MILLISECOND..=10 * MINUTE);
     let backoff = backoff(&section);
@@ -59,7 +58,7 @@ pub(super) fn nmea(section: Section<'_>, scope: &Scope<'_>, sites: &mut SourceSi
         device: device.unwrap_or_else(|| DeviceId::new(name.as_str())),
         name,
         line: line?,
-        not_before,
+        dating,
         silent_after,
         connect_timeout: connect_timeout.unwrap_or(10 * SECOND),
         backoff,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::{MqttVersion, TopicConfig, mapping, metrics};
 use crate::decode::gps::Format;
+use crate::decode::gps::nmea::Dating;
 use crate::decode::gps::sparkplug::MetricMapping;
 use crate::decode::gps::topic::TopicPattern;
 use crate::domain::time::Timestamp;
@@ -53,7 +54,7 @@ pub(super) fn topic(
         Some(Kind::Json) => json(&section, by_topic),
         Some(Kind::Nmea) => {
             needs_device(&section, by_topic);
-            Some(Format::Nmea { not_before: not_before(&section) })
+            Some(Format::Nmea(dating(&section)))
         }
         Some(Kind::Teltonika) => {
             needs_device(&section, by_topic);
@@ -130,15 +131,16 @@ fn sparkplug(section: &Section<'_>) -> Option<Format> {
     Some(Format::SparkplugB { mapping: Arc::new(mapping), rebirth })
 }
 
-pub(super) fn not_before(section: &Section<'_>) -> Timestamp {
+pub(super) fn dating(section: &Section<'_>) -> Dating {
     let allowed = "a time such as \"2025-01-01T00:00:00Z\"";
     let time = section.parsed("not_before", allowed, |text| Timestamp::parse(text).ok_or("not a time"));
-    time.unwrap_or(Timestamp::FIRST)
+    let by_receipt = section.choice("date", &[("told", false), ("received", true)]);
+    Dating { not_before: time.unwrap_or(Timestamp::FIRST), by_receipt: by_receipt.unwrap_or(false) }
 }
 
 fn json(section: &Section<'_>, by_topic: bool) -> Option<Format> {
     let allowed = "where things stand in the message: { preset = \"traccar\" }, or a path for each";
-    let table = section.table("mapping");
+    let table = section.table_or("mapping", || format!("write {allowed}"));
     if table.is_none() && !section.has("mapping") {
         section.problem("mapping", "missing", format!("write {allowed}"));
     }

@@ -30,6 +30,8 @@ pub enum Payload {
         payload: Vec<u8>,
         /// Kept by the broker from before we subscribed: a late message, never a new one.
         retained: bool,
+        /// The broker may have delivered it before (DUP; MQTT 3.1.1, section 3.3.1.1).
+        redelivered: bool,
     },
     /// An MQTT message that is longer than any that is decoded: kept, never interpreted.
     TooLong {

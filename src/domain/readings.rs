@@ -78,6 +78,12 @@ pub struct Fix {
     pub digest: Digest,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub retained: bool,
+    /// Its tracker told no time: it was observed when it was received.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub clockless: bool,
+    /// Its message may have come before.
+    #[serde(skip)]
+    pub redelivered: bool,
 }
 
 impl Fix {
@@ -96,7 +102,14 @@ impl Fix {
             odometer_m: None,
             digest,
             retained: false,
+            clockless: false,
+            redelivered: false,
         }
+    }
+
+    /// The time that its tracker told; 1970 where it told none.
+    pub fn told_at(&self) -> Timestamp {
+        if self.clockless { Timestamp::default() } else { self.observed_at }
     }
 
     /// The least speed that explains both.
@@ -106,13 +119,13 @@ impl Fix {
     }
 
     /// Of all that it says but whose it is and what its odometer shows: the same position told twice, in whatever messages, is
-    /// one fix.
+    /// one fix. When it came is nothing that it says.
     pub fn said(&self) -> Digest {
         let Position { lat, lon } = self.position;
         let optional =
             [self.accuracy_m, self.altitude_m, self.speed_mps, self.course_deg, self.battery_percent];
         let mut bytes = Vec::with_capacity(80);
-        bytes.extend(self.observed_at.as_micros().to_be_bytes());
+        bytes.extend(self.told_at().as_micros().to_be_bytes());
         for value in [Some(lat), Some(lon)].into_iter().chain(optional) {
             bytes.push(u8::from(value.is_some()));
             bytes.extend(value.unwrap_or_default().to_bits().to_be_bytes());

@@ -147,6 +147,7 @@ impl Core {
                 topic: letter.topic.unwrap_or_default(),
                 payload: letter.payload,
                 retained: false,
+                redelivered: false,
             },
             "nmea" => Payload::Nmea { lines: letter.payload, flow: Flow::Alone },
             "teltonika" => Payload::Teltonika {

@@ -121,7 +121,8 @@ async fn no_heartbeat_goes_before_the_first_group() {
 /// What no source knows: a dead letter, with an acknowledgement or without.
 fn letter(acknowledged: bool) -> Intake {
     let ack = acknowledged.then_some(AckToken { generation: 1, ordinal: 0, packet_id: 1, bytes: 0 });
-    let payload = Payload::Mqtt { topic: "nobody/s".to_owned(), payload: vec![0], retained: false };
+    let payload =
+        Payload::Mqtt { topic: "nobody/s".to_owned(), payload: vec![0], retained: false, redelivered: false };
     Intake::Frame(Frame { source: "broker".into(), received_at: WallClock::new().now(), payload, ack })
 }
 

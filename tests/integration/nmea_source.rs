@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tallyman::config::NmeaConfig;
 use tallyman::decode::Decoded;
-use tallyman::decode::gps::nmea::NmeaStream;
+use tallyman::decode::gps::nmea::{Dating, NmeaStream};
 use tallyman::domain::frames::{Flow, LinkState, Payload};
 use tallyman::domain::readings::Reading;
 use tallyman::source::{Gate, Intake, nmea};
@@ -49,7 +49,7 @@ impl Daemon {
     async fn start(more: &str, queue: usize) -> (Self, TcpStream) {
         let peer = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let config = config(&format!("address = \"{}\"", peer.local_addr().unwrap()), more);
-        let stream = NmeaStream::new(config.device.clone(), config.not_before);
+        let stream = NmeaStream::new(config.device.clone(), config.dating);
         let source = Source::start(queue, |intake, shutdown| nmea::run(config, intake, shutdown));
         let daemon = Self { source, stream, peer };
         let line = daemon.accept().await;
@@ -67,7 +67,7 @@ impl Daemon {
             let Intake::Frame(frame) = self.source.next().await else { continue };
             let Payload::Nmea { lines, flow } = frame.payload else { panic!("{frame:?}") };
             let mut out = Decoded::default();
-            if let Err(error) = self.stream.decode(&lines, flow, &mut out) {
+            if let Err(error) = self.stream.decode(&lines, flow, frame.received_at, &mut out) {
                 faults.push(error.reason);
             }
             faults.extend(out.faults.iter().map(|fault| fault.reason));
@@ -159,7 +159,7 @@ async fn a_serial_port_that_is_unplugged_and_put_back() {
     let path = folder.path().join("gps");
     let mut line = Line::open(&path).unwrap();
     let config = config(&format!("port = {:?}", path.display().to_string()), "baud = 4800");
-    let mut stream = NmeaStream::new(config.device.clone(), config.not_before);
+    let mut stream = NmeaStream::new(config.device.clone(), config.dating);
     let mut source = Source::start(1000, |intake, shutdown| nmea::run(config, intake, shutdown));
     let mut second = 0;
     for _ in 0..2 {
@@ -171,7 +171,7 @@ async fn a_serial_port_that_is_unplugged_and_put_back() {
             let Intake::Frame(frame) = source.next().await else { continue };
             let Payload::Nmea { lines, flow } = frame.payload else { panic!("{frame:?}") };
             let mut out = Decoded::default();
-            stream.decode(&lines, flow, &mut out).unwrap();
+            stream.decode(&lines, flow, frame.received_at, &mut out).unwrap();
             fixes.extend(out.readings.iter().map(|reading| match reading {
                 Reading::Fix(fix) => fix.observed_at.to_string(),
                 other => panic!("{other:?}"),
@@ -228,10 +228,11 @@ async fn where_the_pipeline_has_no_room_lines_are_dropped_and_counted() {
 
 #[test]
 fn what_is_put_back_stands_for_itself() {
-    let mut stream = NmeaStream::new("crane".into(), tallyman::domain::time::Timestamp::from_secs(0));
+    let received = tallyman::domain::time::Timestamp::from_secs(0);
+    let mut stream = NmeaStream::new("crane".into(), Dating { not_before: received, by_receipt: false });
     let mut seconds = |lines: &str, flow| {
         let mut out = Decoded::default();
-        stream.decode(lines.as_bytes(), flow, &mut out).expect("sentences");
+        stream.decode(lines.as_bytes(), flow, received, &mut out).expect("sentences");
         let second = |reading: &Reading| match reading {
             Reading::Fix(fix) => fix.observed_at.to_string(),
             other => panic!("{other:?}"),

@@ -95,7 +95,7 @@ impl Machine {
             What::Stop => return self.stop(input.at_us),
             What::Llrp { reader, bytes } => frame(&reader, at, Payload::Llrp(bytes)),
             What::Mqtt { broker, topic, payload } => {
-                frame(&broker, at, Payload::Mqtt { topic, payload, retained: false })
+                frame(&broker, at, Payload::Mqtt { topic, payload, retained: false, redelivered: false })
             }
             What::Up { source } => link(&source, at, LinkState::Up { replaying: true }),
             What::Down { source } => link(&source, at, LinkState::Down { reason: "timed out".to_owned() }),

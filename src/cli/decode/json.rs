@@ -20,8 +20,8 @@ pub fn decode<W: Write>(topic: &TopicConfig, bytes: &[u8], out: &mut Lines<W>) -
         let (topic, payload) = split(line).unwrap_or((UNNAMED.into(), line));
         let payload_offset = offset + line.len() - payload.len();
         let mut decoded = Decoded::default();
-        let message = Message { topic: &topic, payload, retained: false };
-        let faults = match decoder.decode(message, Timestamp::default(), &mut decoded) {
+        let message = Message::new(&topic, payload, Timestamp::default());
+        let faults = match decoder.decode(message, &mut decoded) {
             Ok(()) => std::mem::take(&mut decoded.faults),
             Err(error) => vec![error],
         };

@@ -67,9 +67,8 @@ pub fn decode<W: Write>(mapping: &MetricMapping, bytes: &[u8], out: &mut Lines<W
         };
         payload(Some(&topic), &message, offset, out)?;
         let mut decoded = Decoded::default();
-        let message = Message { topic: &topic, payload: &message, retained: false };
-        let result =
-            sparkplug::decode(&mut nodes, mapping, message, None, Timestamp::default(), &mut decoded);
+        let message = Message::new(&topic, &message, Timestamp::default());
+        let result = sparkplug::decode(&mut nodes, mapping, message, None, &mut decoded);
         for reading in &decoded.readings {
             out.write(&object(reading))?;
         }

@@ -45,14 +45,13 @@ pub fn object(reading: &Reading) -> Value {
 
 /// What the payload leaves out is left out here.
 fn of_fix(fix: &Fix) -> Value {
-    let mut object = json!({
-        "type": "location",
-        "device": fix.device,
-        "time": fix.observed_at,
-        "lat": fix.position.lat,
-        "lon": fix.position.lon,
-    });
+    let mut object = json!({ "type": "location", "device": fix.device });
+    if !fix.clockless {
+        object["time"] = json!(fix.observed_at);
+    }
     let optional = [
+        ("lat", Some(fix.position.lat)),
+        ("lon", Some(fix.position.lon)),
         ("accuracy_m", fix.accuracy_m),
         ("altitude_m", fix.altitude_m),
         ("speed_mps", fix.speed_mps),

@@ -202,6 +202,11 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
         ),
         ("topic = \"{d}\"\nformat = \"json\"".into(), "broker[0].topic[0].mapping: missing"),
         (
+            "topic = \"{d}\"\nformat = \"json\"\nmapping = \"traccar\"".into(),
+            "broker[0].topic[0].mapping: \"traccar\": wrong type: string; write where things stand in the message: \
+             { preset = \"traccar\" }",
+        ),
+        (
             "filter = \"spBv1.0/+/DDATA/+/+\"\nformat = \"sparkplug-b\"".into(),
             "broker[0].topic[0].filter: \"spBv1.0/+/DDATA/+/+\": it does not take every",
         ),
@@ -255,6 +260,10 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
             "broker[0].topic[0].mapping.fixes: \"{device}.{device}\": {device} stands",
         ),
         (mapped("hdop = \"h\""), "broker[0].topic[0].mapping.hdop: unknown key"),
+        (
+            mapped("").replace("\"unix\"", "\"none\""),
+            "broker[0].topic[0].mapping.time_format: \"none\": none, and a time is told",
+        ),
         (
             mapped("").replace("time_format = \"unix\"\n", ""),
             "broker[0].topic[0].mapping.time_format: missing",

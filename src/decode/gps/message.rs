@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 pub struct MessageDecoder {
     topics: Vec<TopicConfig>,
     nodes: Nodes,
+    dated: nmea::Dated,
 }
 
 /// One message, as every format gets it.
@@ -24,24 +25,31 @@ pub struct MessageDecoder {
 pub struct Message<'a> {
     pub topic: &'a str,
     pub payload: &'a [u8],
+    /// When it came: the time of what tells none itself.
+    pub received: Timestamp,
     pub retained: bool,
+    /// It may have come before.
+    pub redelivered: bool,
+}
+
+impl<'a> Message<'a> {
+    /// One that comes for the first time.
+    pub fn new(topic: &'a str, payload: &'a [u8], received: Timestamp) -> Self {
+        Self { topic, payload, received, retained: false, redelivered: false }
+    }
 }
 
 impl MessageDecoder {
     pub fn new(topics: &[TopicConfig], intake: &IntakeConfig) -> Self {
-        Self { topics: topics.to_vec(), nodes: Nodes::new(intake) }
+        let (nodes, dated) = (Nodes::new(intake), nmea::Dated::new(intake.max_trackers));
+        Self { topics: topics.to_vec(), nodes, dated }
     }
 
     /// # Errors
     /// `no-topic` where no subscription takes the topic, `topic` where it does not name the device that it
     /// should, and what the format's own decoder says. Where nothing of a message is a reading, the first of its
     /// faults is the error.
-    pub fn decode(
-        &mut self,
-        message: Message<'_>,
-        received: Timestamp,
-        out: &mut Decoded,
-    ) -> Result<(), DecodeError> {
+    pub fn decode(&mut self, message: Message<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         let Some(topic) = self.topics.iter().find(|topic| topic.pattern.takes(message.topic)) else {
             return Err(fault(
                 "no-topic",
@@ -63,13 +71,12 @@ impl MessageDecoder {
                 owntracks::decode_of(message, named, &mut out.readings)?;
             }
             Format::Json(mapping) => json::decode(mapping, message, named.as_ref(), out)?,
-            Format::Nmea { not_before } => {
-                nmea::decode(message, &named.ok_or_else(nameless)?, Some(*not_before), out)?;
+            Format::Nmea(dating) => {
+                nmea::decode(message, &named.ok_or_else(nameless)?, *dating, &mut self.dated, out)?;
             }
             Format::Teltonika => teltonika::decode_message(message, &named.ok_or_else(nameless)?, out)?,
             Format::SparkplugB { mapping, rebirth } => {
-                let taken =
-                    sparkplug::decode(&mut self.nodes, mapping, message, named.as_ref(), received, out);
+                let taken = sparkplug::decode(&mut self.nodes, mapping, message, named.as_ref(), out);
                 if *rebirth {
                     self.nodes.ask();
                 }

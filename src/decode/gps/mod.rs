@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use crate::decode::DecodeError;
 use crate::domain::ids::DeviceId;
-use crate::domain::time::Timestamp;
 use json::Mapping;
+use nmea::Dating;
 use sparkplug::MetricMapping;
 use text::clip;
 
@@ -38,10 +38,7 @@ const LONGEST_DEVICE: usize = 256;
 pub enum Format {
     OwnTracks,
     Json(Arc<Mapping>),
-    /// Dates before `not_before` are of a receiver whose GPS week rolled over.
-    Nmea {
-        not_before: Timestamp,
-    },
+    Nmea(Dating),
     /// AVL packets.
     Teltonika,
     /// `rebirth`: edge nodes that are not understood are asked for their BIRTHs.

@@ -52,7 +52,7 @@ pub fn decode(
     retained: bool,
     out: &mut Vec<Reading>,
 ) -> Result<(), DecodeError> {
-    decode_of(Message { topic, payload, retained }, None, out)
+    decode_of(Message { retained, ..Message::new(topic, payload, Timestamp::default()) }, None, out)
 }
 
 /// The same of a topic whose pattern names the device, where one does.
@@ -64,7 +64,7 @@ pub fn decode_of(
     named: Option<(DeviceId, &TopicPattern)>,
     out: &mut Vec<Reading>,
 ) -> Result<(), DecodeError> {
-    let Message { topic, payload, retained } = message;
+    let Message { topic, payload, retained, .. } = message;
     let (device, pattern) = match named {
         Some((device, pattern)) => (device, Some(pattern)),
         None => {
@@ -162,18 +162,13 @@ fn fix(device: DeviceId, message: &Body<'_>, payload: &[u8], retained: bool) -> 
     let position = Position::new(lat, lon)
         .ok_or_else(|| error("range", 0, format!("lat {lat} lon {lon} is no place on Earth")))?;
     Ok(Fix {
-        device,
-        observed_at: time(message.tst)?,
-        position,
         accuracy_m: within(message.acc, 0.0, 1e7),
         altitude_m: within(message.alt, -1e5, 1e5),
         speed_mps: within(message.vel, 0.0, 1e4).map(|speed_kmh| speed_kmh / KMH_PER_MPS),
         course_deg: within(message.cog, 0.0, 360.0),
         battery_percent: within(message.batt, 0.0, 100.0),
-        ignition: None,
-        odometer_m: None,
-        digest: Digest::of(payload),
         retained,
+        ..Fix::bare(device, time(message.tst)?, position, Digest::of(payload))
     })
 }
 

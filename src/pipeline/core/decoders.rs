@@ -52,7 +52,7 @@ impl Decoders {
             (&line.name, Decoder::Modbus(decoders.collect()))
         });
         let nmea = config.receivers.iter().map(|receiver| {
-            let stream = NmeaStream::new(receiver.device.clone(), receiver.not_before);
+            let stream = NmeaStream::new(receiver.device.clone(), receiver.dating);
             (&receiver.name, Decoder::Nmea(stream))
         });
         let teltonika = config.teltonika.iter().map(|listener| (&listener.name, Decoder::Teltonika));
@@ -115,10 +115,13 @@ impl Decoders {
             (Some(Decoder::Serial(decoder)), Payload::Serial { bytes, fault: None }) => {
                 decoder.decode(bytes, &mut out.readings)
             }
-            (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained }) => {
-                decoder.decode(Message { topic, payload, retained: *retained }, frame.received_at, out)
+            (Some(Decoder::Mqtt(decoder)), Payload::Mqtt { topic, payload, retained, redelivered }) => {
+                let (received, retained, redelivered) = (frame.received_at, *retained, *redelivered);
+                decoder.decode(Message { topic, payload, received, retained, redelivered }, out)
             }
-            (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => stream.decode(lines, *flow, out),
+            (Some(Decoder::Nmea(stream)), Payload::Nmea { lines, flow }) => {
+                stream.decode(lines, *flow, frame.received_at, out)
+            }
             (Some(Decoder::Teltonika), Payload::Teltonika { bytes, fault: Some(reason), .. }) => {
                 Err(error(reason, 0, format!("{} bytes that are no packet", bytes.len())))
             }

@@ -55,6 +55,11 @@ format = "json"
 mapping = { preset = "thingsboard" }
 
 [[broker.topic]]
+topic = "home/{device}/attributes"
+format = "json"
+mapping = { latitude = "lat", longitude = "lon", time_format = "none" }
+
+[[broker.topic]]
 topic = "gps/{device}"
 format = "nmea"
 
@@ -93,6 +98,7 @@ fn message(nth: u64, payload: &str) -> Intake {
             topic: "owntracks/fleet/truck".into(),
             payload: payload.into(),
             retained: false,
+            redelivered: false,
         },
         ack: Some(AckToken { generation: 1, ordinal: nth, packet_id: nth as u16, bytes: 0 }),
     })

@@ -56,18 +56,21 @@ pub struct Message {
     pub packet_id: u16,
     pub qos: u8,
     pub retained: bool,
+    /// DUP.
+    pub redelivered: bool,
 }
 
 impl Message {
     /// Ours, of QoS 1; its id is still to be given.
     pub fn new(topic: String, payload: String, retained: bool) -> Self {
-        Self { topic: topic.into(), payload: payload.into(), packet_id: 0, qos: 1, retained }
+        let (topic, payload) = (topic.into(), payload.into());
+        Self { topic, payload, packet_id: 0, qos: 1, retained, redelivered: false }
     }
 
     /// Ours, of QoS 0.
     pub fn asking(request: Request) -> Self {
         let Request { topic, payload } = request;
-        Self { topic: topic.into(), payload: payload.into(), packet_id: 0, qos: 0, retained: false }
+        Self { payload: payload.into(), qos: 0, ..Self::new(topic, String::new(), false) }
     }
 }
 
@@ -145,7 +148,8 @@ pub fn message(version: MqttVersion, flags: u8, mut body: Bytes) -> Result<Messa
     {
         body.advance(head.0 + head.1);
     }
-    Ok(Message { topic, payload: body, packet_id, qos, retained: flags & 1 == 1 })
+    let (retained, redelivered) = (flags & 1 == 1, flags & 8 == 8);
+    Ok(Message { topic, payload: body, packet_id, qos, retained, redelivered })
 }
 
 /// Both libraries have it from one.

@@ -17,7 +17,8 @@ pub struct Mapping {
     /// Without a position, what has a time and a device is a sign of life, and no fault.
     pub position_optional: bool,
     pub time: Vec<Path>,
-    pub time_format: TimeFormat,
+    /// None: the tracker has no clock, and what it says is observed when it is received.
+    pub time_format: Option<TimeFormat>,
     /// When a message was made that has no position of its own; where there is none, `time` says it.
     pub message_time: Vec<Path>,
     /// `false` or 0 there: the tracker knows no position.

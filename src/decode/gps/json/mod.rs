@@ -54,7 +54,7 @@ pub fn decode(
     let is_alone = found.len() == 1;
     for (nth, (key, value)) in found.into_iter().enumerate() {
         let object = Object { mapping, value, document: &document };
-        match object.reading(key, named, message.retained) {
+        match object.reading(key, named, message) {
             Ok(reading) => out.readings.push(reading),
             Err(wrong) if is_alone => out.faults.push(wrong),
             Err(wrong) => {
@@ -78,7 +78,7 @@ impl<'a> Object<'a> {
         &self,
         key: Option<&str>,
         named: Option<&DeviceId>,
-        retained: bool,
+        message: Message<'_>,
     ) -> Result<Reading, DecodeError> {
         if !self.value.is_object() && !self.value.is_array() {
             return Err(error("type", 0, format!("{} in the place of a fix", kind(self.value))));
@@ -86,19 +86,20 @@ impl<'a> Object<'a> {
         let device = self.device(key, named)?;
         let mapping = self.mapping;
         let is_told_again = self.switch(&mapping.outdated, "outdated")? == Some(true);
-        if self.is_nowhere() || self.is_valid()? == Some(false) || is_told_again {
+        let Message { received, retained, redelivered, .. } = message;
+        let clockless = mapping.time_format.is_none();
+        // Of what a broker kept nobody knows since when.
+        let is_of_no_time = clockless && retained;
+        if self.is_nowhere() || self.is_valid()? == Some(false) || is_told_again || is_of_no_time {
             return self.no_fix(device, retained);
         }
-        let observed_at = self.time(&mapping.time)?;
+        let observed_at = self.time(&mapping.time)?.unwrap_or(received);
         let position = self.position()?;
         let speed = self.number(&mapping.speed, "speed")?.map(|speed| mapping.speed_unit.to_mps(speed));
         let odometer = self.number(&mapping.odometer, "odometer")?;
         let odometer = odometer.map(|distance| mapping.odometer_unit.to_m(distance));
         let Vitals { battery_percent, ignition } = self.vitals()?;
         let mut fix = Fix {
-            device,
-            observed_at,
-            position,
             // Zero is what those say who do not know.
             accuracy_m: within(self.number(&mapping.accuracy, "accuracy")?, f64::MIN_POSITIVE, 1e7),
             altitude_m: within(self.number(&mapping.altitude, "altitude")?, -1e5, 1e5),
@@ -107,8 +108,10 @@ impl<'a> Object<'a> {
             battery_percent,
             ignition,
             odometer_m: within(odometer, 0.0, MOST_ODOMETER_M),
-            digest: Digest(0),
             retained,
+            clockless,
+            redelivered,
+            ..Fix::bare(device, observed_at, position, Digest(0))
         };
         fix.digest = fix.said();
         Ok(Reading::Fix(fix))
@@ -121,7 +124,7 @@ impl<'a> Object<'a> {
             Some(_) => &mapping.message_time,
             None => &mapping.time,
         };
-        let observed_at = Some(self.time(paths)?);
+        let observed_at = self.time(paths)?;
         let (kind, says, vitals) = ("no-fix".to_owned(), Says::NoFix, self.vitals()?);
         Ok(Reading::Note(Note { device, kind, says, vitals, observed_at, retained }))
     }
@@ -184,9 +187,11 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn time(&self, paths: &[Path]) -> Result<Timestamp, DecodeError> {
+    /// None, where the tracker has no clock.
+    fn time(&self, paths: &[Path]) -> Result<Option<Timestamp>, DecodeError> {
+        let Some(format) = self.mapping.time_format else { return Ok(None) };
         let (path, value) = self.find(paths).ok_or_else(|| self.missing(paths, "time"))?;
-        let time = match (self.mapping.time_format, value) {
+        let time = match (format, value) {
             (TimeFormat::Rfc3339, Value::String(text)) => Timestamp::parse(text),
             (TimeFormat::Rfc3339, other) => {
                 return Err(wrong_type("time", path, other, &format!("text{}", number_hint(other))));
@@ -198,7 +203,7 @@ impl<'a> Object<'a> {
             }
         };
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
-        time.filter(within).ok_or_else(|| {
+        time.filter(within).map(Some).ok_or_else(|| {
             let is_local = value.as_str().is_some_and(|text| Timestamp::parse(&format!("{text}Z")).is_some());
             let wrong = match is_local {
                 true => "does not say where it is that time: it needs `Z` or `+01:00`".to_owned(),

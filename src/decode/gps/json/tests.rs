@@ -32,7 +32,7 @@ fn preset(name: &str) -> Mapping {
 }
 
 fn message(payload: &[u8]) -> Message<'_> {
-    Message { topic: "t", payload, retained: false }
+    Message::new("t", payload, Timestamp::default())
 }
 
 /// Readings and faults; the error where there is nothing but one.
@@ -437,4 +437,27 @@ proptest! {
             prop_assert!(!named || path.names_device());
         }
     }
+}
+
+#[test]
+fn what_tells_no_time_was_observed_when_it_came() {
+    let text = "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime_format = \"none\"";
+    let mapping = mapping(text);
+    let payload = br#"{"d":"a","la":1,"lo":2}"#;
+    let at = |message: Message<'_>| {
+        let mut out = Decoded::default();
+        decode(&mapping, message, None, &mut out).unwrap();
+        out.readings.remove(0)
+    };
+    let sent = |second| Message::new("t", payload, Timestamp::from_secs(second));
+    let (Reading::Fix(one), Reading::Fix(two)) = (at(sent(7)), at(sent(9))) else { panic!("no fixes") };
+    assert_eq!((one.observed_at, one.clockless), (Timestamp::from_secs(7), true));
+    assert_eq!((two.observed_at, two.digest), (Timestamp::from_secs(9), one.digest));
+    assert!(!one.redelivered);
+    let again = at(Message { redelivered: true, ..sent(9) });
+    assert!(matches!(again, Reading::Fix(fix) if fix.redelivered));
+    // Of what a broker kept nobody knows since when.
+    let kept = at(Message { retained: true, ..sent(9) });
+    let Reading::Note(kept) = kept else { panic!("{kept:?}") };
+    assert_eq!((kept.says, kept.observed_at, kept.retained), (Says::NoFix, None, true));
 }

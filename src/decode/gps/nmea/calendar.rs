@@ -46,13 +46,15 @@ impl Day {
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
     not_before: Option<Timestamp>,
+    /// Where no sentence has named a day yet, it is the nearest to this.
+    pub received: Option<Timestamp>,
     /// And the time of day then.
     last: Option<(Day, i64)>,
 }
 
 impl Calendar {
     pub fn new(not_before: Option<Timestamp>) -> Self {
-        Self { not_before, last: None }
+        Self { not_before, ..Self::default() }
     }
 
     /// The time of an epoch that names its day, or does not. Midnight has passed where the time of day goes
@@ -63,9 +65,16 @@ impl Calendar {
             step if step > DAY_US / 2 => Day(day - 1),
             _ => Day(day),
         });
-        let Some(day) = named.or(followed) else { return FixTime::OfDay(of_day) };
+        let Some(day) = named.or(followed) else {
+            return self.received.map_or(FixTime::OfDay(of_day), |received| nearest(of_day, received));
+        };
         self.last = Some((day, of_day));
         FixTime::Utc(self.rolled_on(Timestamp::from_micros(day.0 * DAY_US + of_day)))
+    }
+
+    /// Whether a sentence has named a day.
+    pub fn is_set(&self) -> bool {
+        self.last.is_some()
     }
 
     fn rolled_on(&self, time: Timestamp) -> Timestamp {
@@ -73,4 +82,10 @@ impl Calendar {
         let times = behind / ROLLOVER_US + i64::from(behind % ROLLOVER_US > 0);
         time.offset(times * ROLLOVER_US)
     }
+}
+
+/// That of a position taken within half a day of `received`.
+fn nearest(of_day: i64, received: Timestamp) -> FixTime {
+    let since = (of_day - received.as_micros() + DAY_US / 2).rem_euclid(DAY_US) - DAY_US / 2;
+    FixTime::Utc(received.offset(since))
 }

@@ -13,12 +13,14 @@
 //! ([`NmeaDecoder::finish`]). Whether a position is plausible is not judged here.
 
 mod calendar;
+mod dated;
 mod epoch;
 mod reading;
 mod sentence;
 mod stream;
 
 pub use calendar::FixTime;
+pub use dated::Dated;
 pub use reading::readings;
 pub use stream::{NmeaStream, speaks};
 
@@ -110,6 +112,21 @@ pub enum NmeaItem {
     },
 }
 
+/// How the dates of a receiver are understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dating {
+    /// See [`NmeaDecoder::new`].
+    pub not_before: Timestamp,
+    /// Where no sentence names a day, it is the one on which they were received.
+    pub by_receipt: bool,
+}
+
+impl Dating {
+    fn decoder(self) -> NmeaDecoder {
+        NmeaDecoder::new(Some(self.not_before))
+    }
+}
+
 /// The stream of one receiver.
 #[derive(Debug, Default)]
 pub struct NmeaDecoder {
@@ -125,6 +142,11 @@ impl NmeaDecoder {
     /// and moved on by whole 1024 weeks.
     pub fn new(not_before: Option<Timestamp>) -> Self {
         Self { calendar: Calendar::new(not_before), ..Self::default() }
+    }
+
+    /// From now on, where no sentence has named a day, it is the one nearest to this time.
+    pub fn received(&mut self, at: Timestamp) {
+        self.calendar.received = Some(at);
     }
 
     /// Takes in bytes, cut anyhow, and appends what is complete to `out`.
@@ -196,22 +218,32 @@ impl NmeaDecoder {
 }
 
 /// The sentences of one message of a device: fixes, and signs of life; what comes before the first that names the day
-/// is of that day, too. `not_before`: see [`NmeaDecoder::new`].
+/// is of that day, too. Where another message of the device has named it lately, one without a date is a sign of life:
+/// what has a date has told its position.
 pub fn decode(
     message: Message<'_>,
     device: &DeviceId,
-    not_before: Option<Timestamp>,
+    dating: Dating,
+    dated: &mut Dated,
     out: &mut Decoded,
 ) -> Result<(), DecodeError> {
     if message.payload.trim_ascii().is_empty() {
         return Err(sentence::fault("empty", 0, "the payload is empty"));
     }
-    let mut decoder = NmeaDecoder::new(not_before);
+    let mut decoder = dating.decoder();
+    if dating.by_receipt && !message.retained {
+        decoder.received(message.received);
+    }
     let mut items = Vec::new();
     decoder.push(message.payload, &mut items);
     decoder.finish(&mut items);
+    if decoder.calendar.is_set() {
+        dated.names_day(device, message.received);
+    } else if dated.knows(device, message.received) {
+        items.retain(|item| !matches!(item, NmeaItem::Fix(_)));
+    }
     date_back(&mut items);
-    readings(device, &items, message.retained, out);
+    readings(device, &items, message.retained, &mut None, out);
     if !out.readings.is_empty() || !out.faults.is_empty() {
         return Ok(());
     }

@@ -7,14 +7,19 @@ use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 
 /// One fix an epoch: where its sentences round differently, the finest. An epoch without a position, or with one
-/// that a sentence calls void, says that the receiver lives.
-pub fn readings(device: &DeviceId, items: &[NmeaItem], retained: bool, out: &mut Decoded) {
-    let mut told = None;
+/// that a sentence calls void, says that the receiver lives. `told`: the time of the last fix.
+pub fn readings(
+    device: &DeviceId,
+    items: &[NmeaItem],
+    retained: bool,
+    told: &mut Option<FixTime>,
+    out: &mut Decoded,
+) {
     for item in items {
         match item {
-            NmeaItem::Fix(fix) if told == Some(fix.time) => {}
+            NmeaItem::Fix(fix) if *told == Some(fix.time) => {}
             NmeaItem::Fix(fix) => {
-                told = Some(fix.time);
+                *told = Some(fix.time);
                 match reading(device, fix, retained) {
                     Ok(reading) => out.readings.push(reading),
                     Err(error) => out.faults.push(error),
@@ -34,23 +39,20 @@ fn reading(device: &DeviceId, fix: &NmeaFix, retained: bool) -> Result<Reading, 
         return Ok(no_fix(device, Some(fix.time), retained));
     }
     let FixTime::Utc(observed_at) = fix.time else {
-        let message = "a position of a day that no sentence has named: let the receiver send RMC or ZDA";
-        return Err(DecodeError { reason: "date", offset: 0, message: message.to_owned() });
+        let message =
+            "a position of a day that no sentence has named: let the receiver send RMC or ZDA, or say \
+            `date = \"received\"`"
+                .to_owned();
+        return Err(DecodeError { reason: "date", offset: 0, message });
     };
     let Details { altitude_m, speed_mps, course_deg, accuracy_m, hdop, .. } = fix.details;
     let mut fix = Fix {
-        device: device.clone(),
-        observed_at,
-        position: fix.position,
         accuracy_m: accuracy_m.or(within(hdop, f64::MIN_POSITIVE, 1e4).map(|hdop| hdop * RANGE_ERROR_M)),
         altitude_m,
         speed_mps,
         course_deg,
-        battery_percent: None,
-        ignition: None,
-        odometer_m: None,
-        digest: Digest(0),
         retained,
+        ..Fix::bare(device.clone(), observed_at, fix.position, Digest(0))
     };
     fix.digest = fix.said();
     Ok(Reading::Fix(fix))

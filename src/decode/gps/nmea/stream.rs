@@ -1,6 +1,6 @@
 //! The lines of one receiver, as its source hands them on → readings.
 
-use super::{NmeaDecoder, NmeaItem, readings, sentence};
+use super::{Dating, FixTime, NmeaDecoder, NmeaItem, readings, sentence};
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::frames::Flow;
 use crate::domain::ids::DeviceId;
@@ -9,20 +9,34 @@ use crate::domain::time::Timestamp;
 #[derive(Debug)]
 pub struct NmeaStream {
     device: DeviceId,
-    not_before: Timestamp,
+    dating: Dating,
     decoder: NmeaDecoder,
+    /// The time of the last fix: what the receiver says of it behind a pause is no other.
+    told: Option<FixTime>,
 }
 
 impl NmeaStream {
-    pub fn new(device: DeviceId, not_before: Timestamp) -> Self {
-        Self { device, not_before, decoder: NmeaDecoder::new(Some(not_before)) }
+    pub fn new(device: DeviceId, dating: Dating) -> Self {
+        Self { device, dating, decoder: dating.decoder(), told: None }
     }
 
     /// # Errors
     /// The first fault, where the frame has nothing but faults.
-    pub fn decode(&mut self, lines: &[u8], flow: Flow, out: &mut Decoded) -> Result<(), DecodeError> {
-        let mut alone = NmeaDecoder::new(Some(self.not_before));
-        let decoder = if flow == Flow::Alone { &mut alone } else { &mut self.decoder };
+    pub fn decode(
+        &mut self,
+        lines: &[u8],
+        flow: Flow,
+        received: Timestamp,
+        out: &mut Decoded,
+    ) -> Result<(), DecodeError> {
+        let (mut alone, mut told_alone) = (self.dating.decoder(), None);
+        let (decoder, told) = match flow {
+            Flow::Alone => (&mut alone, &mut told_alone),
+            Flow::Running | Flow::Paused => (&mut self.decoder, &mut self.told),
+        };
+        if self.dating.by_receipt {
+            decoder.received(received);
+        }
         let begin = decoder.offset;
         let mut items = Vec::new();
         decoder.push(lines, &mut items);
@@ -34,10 +48,10 @@ impl NmeaStream {
                 *offset = offset.saturating_sub(begin);
             }
         }
-        readings(&self.device, &items, false, out);
+        readings(&self.device, &items, false, told, out);
         let is_line = |line: &&[u8]| !line.trim_ascii().is_empty();
-        let told = lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter(is_line).count();
-        if out.faults.len() < told { Ok(()) } else { out.or_fault() }
+        let lines = lines.split(|byte| matches!(byte, b'\n' | b'\r')).filter(is_line).count();
+        if out.faults.len() < lines { Ok(()) } else { out.or_fault() }
     }
 }
 

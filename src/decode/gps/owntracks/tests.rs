@@ -137,7 +137,7 @@ fn a_topic_that_names_the_device_in_its_own_way() {
         let pattern = TopicPattern::parse(written).unwrap();
         let device = DeviceId::new(pattern.device(topic).unwrap());
         let mut out = Vec::new();
-        let message = Message { topic, payload: payload.as_bytes(), retained: false };
+        let message = Message::new(topic, payload.as_bytes(), Timestamp::default());
         decode_of(message, Some((device, &pattern)), &mut out).map_err(|error| error.reason)?;
         match out.remove(0) {
             Reading::Fix(fix) => Ok(fix.device.to_string()),

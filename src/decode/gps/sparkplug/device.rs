@@ -191,9 +191,6 @@ impl Device {
         })?;
         let observed_at = update.time().unwrap_or(update.at);
         Ok(Some(Reading::Fix(Fix {
-            device: context.device.clone(),
-            observed_at,
-            position,
             // Zero is what those say who do not know.
             accuracy_m: within(number(Part::Accuracy), f64::MIN_POSITIVE, 1e7),
             altitude_m: within(number(Part::Altitude), -1e5, 1e5),
@@ -202,8 +199,8 @@ impl Device {
             battery_percent: within(number(Part::Battery), 0.0, 100.0),
             ignition: number(Part::Ignition).map(|on| on != 0.0),
             odometer_m: within(number(Part::Odometer), 0.0, MOST_ODOMETER_M),
-            digest: digest(observed_at, lat, lon),
             retained: context.retained,
+            ..Fix::bare(context.device.clone(), observed_at, position, digest(observed_at, lat, lon))
         })))
     }
 

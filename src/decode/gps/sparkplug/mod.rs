@@ -30,7 +30,6 @@ pub use payload::{MOST_METRICS, Meaning, Metric, Payload, Value};
 use super::message::Message;
 use crate::decode::{DecodeError, Decoded};
 use crate::domain::ids::DeviceId;
-use crate::domain::time::Timestamp;
 
 /// One message. `named`: what the topic's levels in braces say of whom it is; without them the group and the edge node
 /// do. A device has its own id behind that.
@@ -42,7 +41,6 @@ pub fn decode(
     mapping: &MetricMapping,
     message: Message<'_>,
     named: Option<&DeviceId>,
-    received: Timestamp,
     out: &mut Decoded,
 ) -> Result<(), DecodeError> {
     let address = Address::parse(message.topic)?;
@@ -55,7 +53,7 @@ pub fn decode(
         name = format!("{name}/{device}");
     }
     let device = super::device(&name)?;
-    nodes.decode(address, &device, mapping, message, received, out)
+    nodes.decode(address, &device, mapping, message, out)
 }
 
 #[cfg(test)]

@@ -82,12 +82,12 @@ impl Nodes {
         device: &DeviceId,
         mapping: &MetricMapping,
         message: Message<'_>,
-        received: Timestamp,
         out: &mut Decoded,
     ) -> Result<(), DecodeError> {
+        let received = message.received;
         let is_now = self.rebirths.hear(received) && !message.retained;
         self.has_gap = false;
-        let taken = self.take_in(address, device, mapping, message, received, out);
+        let taken = self.take_in(address, device, mapping, message, out);
         let lacks_birth = |error: &DecodeError| LACKS_BIRTH.contains(&error.reason);
         let is_unclear =
             self.has_gap || taken.as_ref().is_err_and(lacks_birth) || out.faults.iter().any(lacks_birth);
@@ -113,10 +113,9 @@ impl Nodes {
         device: &DeviceId,
         mapping: &MetricMapping,
         message: Message<'_>,
-        received: Timestamp,
         out: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        let (key, retained) = (key_of(&address), message.retained);
+        let (key, received, retained) = (key_of(&address), message.received, message.retained);
         if matches!(address.kind, MessageKind::Command | MessageKind::State) {
             out.readings.push(note(device, address.word, Says::Nothing, retained));
             return Ok(());

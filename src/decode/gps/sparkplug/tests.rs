@@ -11,6 +11,7 @@ use crate::config::{IntakeConfig, parse_metrics};
 use crate::decode::gps::json::{SpeedUnit, TimeFormat};
 use crate::domain::readings::{Fix, Reading, Says};
 use crate::domain::state::StateRow;
+use crate::domain::time::Timestamp;
 
 /// 2026-01-01T12:00:00Z.
 const NOON: i64 = 1_767_268_800;
@@ -39,9 +40,8 @@ impl Broker {
     fn send_to(&mut self, topic: &str, payload: &[u8], retained: bool) -> Result<Decoded, DecodeError> {
         self.received += 1;
         let mut out = Decoded::default();
-        let message = Message { topic, payload, retained };
-        let received = at(self.received);
-        let taken = decode(&mut self.nodes, &self.mapping, message, None, received, &mut out);
+        let message = Message { retained, ..Message::new(topic, payload, at(self.received)) };
+        let taken = decode(&mut self.nodes, &self.mapping, message, None, &mut out);
         taken.and_then(|()| out.or_fault()).map(|()| out)
     }
 

@@ -77,9 +77,6 @@ fn reading(device: &DeviceId, record: &AvlRecord, retained: bool) -> Reading {
         });
     }
     let mut fix = Fix {
-        device: device.clone(),
-        observed_at,
-        position: record.position,
         accuracy_m: within(record.hdop(), f64::MIN_POSITIVE, 1e4).map(|hdop| hdop * RANGE_ERROR_M),
         altitude_m: Some(record.altitude_m),
         speed_mps: Some(record.speed_mps),
@@ -87,8 +84,8 @@ fn reading(device: &DeviceId, record: &AvlRecord, retained: bool) -> Reading {
         battery_percent: record.battery_percent(),
         ignition: record.is_ignition_on(),
         odometer_m: record.odometer_m().map(|metres| metres as f64),
-        digest: Digest(0),
         retained,
+        ..Fix::bare(device.clone(), observed_at, record.position, Digest(0))
     };
     fix.digest = fix.said();
     Reading::Fix(fix)

@@ -420,7 +420,7 @@ mod messages {
 
     fn of(payload: &[u8]) -> Result<Decoded, DecodeError> {
         let mut out = Decoded::default();
-        let message = Message { topic: "t", payload, retained: false };
+        let message = Message::new("t", payload, Timestamp::default());
         decode_message(message, &IMEI.into(), &mut out).map(|()| out)
     }
 

@@ -12,7 +12,12 @@ fn send(core: &mut Core, topic: &str, payload: &str) -> Sent {
     core.intake(Intake::Frame(Frame {
         source: "fleet".into(),
         received_at: Timestamp::from_secs(NOON + 100),
-        payload: Payload::Mqtt { topic: topic.into(), payload: payload.into(), retained: false },
+        payload: Payload::Mqtt {
+            topic: topic.into(),
+            payload: payload.into(),
+            retained: false,
+            redelivered: false,
+        },
         ack: Some(AckToken { generation: 1, ordinal: 0, packet_id: 1, bytes: 0 }),
     }));
     let book = book(core).clone();
@@ -74,7 +79,7 @@ fn who_writes_to_one_topic_moves_nobody_else_s_tracker() {
 #[test]
 fn one_bad_element_is_kept_with_its_message_and_costs_no_other() {
     let mut core = core(Vec::new());
-    let payload = format!("[{},{},{}]", position(1, 52.0), position(2, 91.0), position(3, 52.001));
+    let payload = format!("[{},{},{}]", position(1, 52.0), position(2, 91.0), position(3, 52.0001));
     let sent = send(&mut core, "fleet/truck-7/position", &payload);
     assert_eq!(sent.fixes().len(), 2);
     let [letter] = &sent.group.batch.dead_letters[..] else { panic!("{:?}", sent.letters()) };
@@ -91,7 +96,7 @@ fn one_bad_element_is_kept_with_its_message_and_costs_no_other() {
     let sent = send(&mut core, "fleet/truck-7/position", &payload);
     assert_eq!((sent.fixes().len(), sent.book.filtered["duplicate"], sent.book.filtered["range"]), (0, 2, 2));
     // The same fixes in a message of another cut are known as well.
-    let sent = send(&mut core, "fleet/truck-7/position", &position(3, 52.001));
+    let sent = send(&mut core, "fleet/truck-7/position", &position(3, 52.0001));
     assert_eq!((sent.fixes().len(), sent.book.filtered["duplicate"]), (0, 3));
     assert!(sent.letters().is_empty());
 }
@@ -174,4 +179,56 @@ fn a_receiver_s_frame_of_faults_alone_is_a_dead_letter() {
     take(&mut core, "receiver", Payload::Nmea { lines: Vec::new(), flow: Flow::Paused });
     let book = &core.books[&SourceId::from("receiver")];
     assert_eq!((book.frames, book.decoded, book.dead_letters), (2, 1, 1));
+}
+
+/// A line may be quiet for a moment amid the sentences of a moment.
+#[test]
+fn what_comes_behind_a_pause_of_a_moment_that_was_told_is_no_other_fix() {
+    let mut core = core(Vec::new());
+    let gga = |second: u8| {
+        let text = format!("GPGGA,1200{second:02},5230.98,N,01322.66,E,1,09,1.2,,M,,M,,");
+        let sum = text.bytes().fold(0, |sum, byte| sum ^ byte);
+        format!("${text}*{sum:02X}\r\n").into_bytes()
+    };
+    let mut fixes = |lines: Vec<u8>| {
+        let group = take(&mut core, "receiver", Payload::Nmea { lines, flow: Flow::Paused });
+        assert!(group.batch.dead_letters.is_empty());
+        group.batch.events.iter().filter(|event| matches!(event.body, EventBody::Fix(_))).count()
+    };
+    for (lines, expected) in
+        [(sentence(1).into_bytes(), 1), (gga(1), 0), (gga(2), 1), (sentence(2).into_bytes(), 0)]
+    {
+        assert_eq!(fixes(lines.clone()), expected, "{}", String::from_utf8_lossy(&lines));
+    }
+}
+
+/// Who has no clock says the same for as long as he stands; that a message comes again, its broker says.
+#[test]
+fn without_a_clock_a_message_that_comes_again_counts_once() {
+    let mut core = core(Vec::new());
+    let mut fixes = |second: i64, lat: f64, retained: bool, redelivered: bool| {
+        let payload = format!(r#"{{"lat":{lat},"lon":13}}"#).into_bytes();
+        let topic = "home/van/attributes".into();
+        core.intake(Intake::Frame(Frame {
+            source: "fleet".into(),
+            received_at: Timestamp::from_secs(NOON + second),
+            payload: Payload::Mqtt { topic, payload, retained, redelivered },
+            ack: None,
+        }));
+        assert!(core.books[&SourceId::from("fleet")].balances());
+        let events = core.take_group().batch.events;
+        let of = |event: &crate::domain::events::Event| match &event.body {
+            EventBody::Fix(fix) => Some((fix.observed_at, fix.clockless, event.late)),
+            _ => None,
+        };
+        events.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let at = |second: i64| vec![(Timestamp::from_secs(NOON + second), true, false)];
+    assert_eq!(fixes(1, 52.0, false, false), at(1));
+    assert_eq!(fixes(2, 52.0, false, false), at(2), "it stands");
+    assert_eq!(fixes(3, 52.0001, false, false), at(3));
+    assert_eq!(fixes(4, 52.0, false, true), [], "the second once more");
+    assert_eq!(fixes(5, 52.0001, false, true), [], "the third once more");
+    assert_eq!(fixes(6, 52.0002, false, true), at(6), "that did not come the first time");
+    assert_eq!(fixes(7, 52.0002, true, false), [], "the broker's");
 }

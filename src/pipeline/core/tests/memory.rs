@@ -22,6 +22,7 @@ fn a_tracker_takes_a_kibibyte_of_all_stages() {
                     topic: format!("owntracks/fleet/truck-{tracker:06}"),
                     payload: payload.into(),
                     retained: false,
+                    redelivered: false,
                 },
                 ack: None,
             }));

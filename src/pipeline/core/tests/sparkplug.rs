@@ -26,6 +26,7 @@ fn sent(nth: usize, line: &str) -> Intake {
             topic: topic.into(),
             payload: hex::decode(digits).unwrap(),
             retained: false,
+            redelivered: false,
         },
         ack: Some(AckToken { generation: 1, ordinal: nth as u64, packet_id: nth as u16 + 1, bytes: 0 }),
     })

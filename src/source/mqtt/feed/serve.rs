@@ -155,6 +155,7 @@ impl Feed {
                     topic,
                     payload,
                     retained: message.retained,
+                    redelivered: message.redelivered,
                 });
             }
             FromBroker::Granted { packet_id, results } => {

@@ -68,7 +68,7 @@ fn refusal(code: ConnectReturnCode) -> &'static str {
 
 fn publish(message: &Message) -> Publish {
     Publish {
-        dup: false,
+        dup: message.redelivered,
         qos: quality(message.qos),
         retain: message.retained,
         topic: message.topic.clone(),

@@ -156,7 +156,7 @@ fn name(packet: &Packet) -> &'static str {
 
 fn publish(message: &Message) -> Publish {
     Publish {
-        dup: false,
+        dup: message.redelivered,
         qos: quality(message.qos),
         retain: message.retained,
         topic: message.topic.clone(),

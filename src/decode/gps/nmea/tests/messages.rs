@@ -15,10 +15,32 @@ fn of(sentences: &[&str]) -> Result<Decoded, DecodeError> {
 }
 
 fn of_text(payload: &str) -> Result<Decoded, DecodeError> {
-    let message = Message { topic: "gps/truck/nmea", payload: payload.as_bytes(), retained: false };
     let mut out = Decoded::default();
-    let not_before = Timestamp::parse("2025-01-01T00:00:00Z");
-    decode(message, &"truck".into(), not_before, &mut out).map(|()| out)
+    decode(sent(payload, 0), &"truck".into(), dating(false), &mut Dated::new(9), &mut out).map(|()| out)
+}
+
+fn sent(payload: &str, second: i64) -> Message<'_> {
+    Message::new("gps/truck/nmea", payload.as_bytes(), Timestamp::from_secs(second))
+}
+
+fn dating(by_receipt: bool) -> Dating {
+    Dating { not_before: Timestamp::parse("2025-01-01T00:00:00Z").unwrap(), by_receipt }
+}
+
+const GGA: &str = "GPGGA,235958,5230.98,N,01322.66,E,1,09,1.2,,M,,M,,";
+const GLL: &str = "GPGLL,5230.98,N,01322.66,E,235958,A";
+const VOID: &str = "GPGGA,235958,,,,,0,00,,,M,,M,,";
+
+/// What a reading is, or the reason why there is none.
+fn says(decoded: Result<Decoded, DecodeError>) -> Vec<String> {
+    let decoded = decoded.unwrap();
+    let of = |reading: &Reading| match reading {
+        Reading::Fix(fix) => fix.observed_at.to_string(),
+        Reading::Note(note) => format!("{:?}", note.says),
+        other => panic!("{other:?}"),
+    };
+    let faults = decoded.faults.iter().map(|fault| fault.reason.to_owned());
+    decoded.readings.iter().map(of).chain(faults).collect()
 }
 
 #[test]
@@ -118,4 +140,50 @@ fn a_day_holds_for_what_comes_before_it_in_a_message() {
         ["2026-04-30T06:00:00.5Z", "2026-04-30T06:00:00.9Z"],
         "of a week that rolled over"
     );
+}
+
+/// A sentence a message, as what reads a port line by line sends them.
+#[test]
+fn a_sentence_without_a_date_says_nothing_new_beside_one_that_has_it() {
+    let rmc = checked("GPRMC,235958,A,5230.98,N,01322.66,E,0,,300426,,");
+    let mut dated = Dated::new(1);
+    let mut told = |device: &str, payload: &str, second: i64| {
+        let mut out = Decoded::default();
+        let decoded = decode(sent(payload, second), &device.into(), dating(false), &mut dated, &mut out);
+        says(decoded.map(|()| out))
+    };
+    assert_eq!(told("truck", &checked(GGA), 0), ["date"]);
+    assert_eq!(told("truck", &rmc, 1), ["2026-04-30T23:59:58Z"]);
+    for sentence in [GGA, GLL] {
+        assert_eq!(told("truck", &checked(sentence), 3601), ["Lives"], "{sentence}");
+    }
+    assert_eq!(told("truck", &checked(VOID), 2), ["NoFix"]);
+    assert_eq!(told("truck", &format!("{}{rmc}", checked(GGA)), 3), ["2026-04-30T23:59:58Z"]);
+    assert_eq!(told("truck", &checked(GGA), 3604), ["date"], "too long ago");
+    // Another is remembered once the first may be forgotten.
+    for (device, second, expected) in [("van", 3603, "date"), ("van", 3604, "Lives")] {
+        told(device, &rmc, second);
+        assert_eq!(told(device, &checked(GGA), second), [expected], "{second}");
+    }
+}
+
+#[test]
+fn a_day_that_nobody_names_may_be_that_of_its_receipt() {
+    let told = |time: &str, received: &str, retained: bool| {
+        let payload = checked(&GGA.replace("235958", time));
+        let received = Timestamp::parse(received).unwrap();
+        let message = Message { received, retained, ..sent(&payload, 0) };
+        let mut out = Decoded::default();
+        let decoded = decode(message, &"truck".into(), dating(true), &mut Dated::new(9), &mut out);
+        says(decoded.map(|()| out))
+    };
+    for (time, received, expected) in [
+        ("235958", "2026-04-30T23:59:59Z", "2026-04-30T23:59:58Z"),
+        ("235958", "2026-05-01T00:00:01Z", "2026-04-30T23:59:58Z"),
+        ("000001", "2026-04-30T23:59:59Z", "2026-05-01T00:00:01Z"),
+        ("120000", "2026-05-01T23:59:59Z", "2026-05-01T12:00:00Z"),
+    ] {
+        assert_eq!(told(time, received, false), [expected], "{received}");
+    }
+    assert_eq!(told("120000", "2026-05-01T12:00:00Z", true), ["date"], "kept since nobody knows when");
 }
