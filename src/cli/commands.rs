@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::domain::alerts::AlertKey;
 use crate::domain::commands::Command;
 use crate::domain::epc::Epc;
+use crate::domain::register::Record;
 use crate::domain::state::{AssetCurrent, StateKind};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
@@ -163,7 +164,8 @@ pub struct SnoozeArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// site, zone, class, person, asset, tag, tracker, sensor or maintenance
+    /// What it is
+    #[arg(value_parser = Record::TABLES)]
     table: String,
     key: String,
 }

@@ -108,11 +108,12 @@ async fn list(
 }
 
 fn line(out: &mut impl Write, letter: &StoredDeadLetter) -> io::Result<()> {
-    let StoredDeadLetter { id, received_at, source, protocol, payload, reason, detail, .. } = letter;
+    let StoredDeadLetter { id, received_at, source, protocol, topic, payload, reason, detail, .. } = letter;
     let received = received_at.to_string();
     let bytes = letter.cut.map_or(payload.len() as u64, |cut| cut.full_bytes);
     let detail = printable(detail.as_bytes());
-    writeln!(out, "{id:>8}  {received:<27}  {source:<20}  {protocol:<8}  {bytes:>8}  {reason}: {detail}")
+    let of = topic.as_ref().map(|topic| format!(" ({})", printable(topic.as_bytes()))).unwrap_or_default();
+    writeln!(out, "{id:>8}  {received:<27}  {source:<20}  {protocol:<8}  {bytes:>8}  {reason}{of}: {detail}")
 }
 
 async fn show(out: &mut impl Write, journal: &Path, id: u64, json: bool) -> anyhow::Result<ExitCode> {
@@ -268,7 +269,7 @@ mod tests {
         list(&mut out, &path, None, 110, false).await.unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), 112, "{text}");
-        assert!(text.contains("not-json: letter 110") && text.ends_with("--after 110\n"), "{text}");
+        assert!(text.contains("not-json (owntracks/a/b): letter 110") && text.ends_with("--after 110\n"), "{text}");
 
         let mut out = Vec::new();
         list(&mut out, &path, Some(118), 100, true).await.unwrap();

@@ -2,6 +2,7 @@
 //!
 //! A preset is such a file, shipped with the daemon; what is written beside it takes the place of its own.
 
+use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use super::document::Section;
@@ -65,10 +66,16 @@ pub fn parse_mapping(text: &str) -> Result<Mapping, ConfigError> {
 pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     let preset = section.choice("preset", &PRESETS);
     let base = preset.and_then(|text| parse_mapping(text).ok());
+    let kinds = section.list("kinds", "names of kinds, in quotes", |value| value.as_str().map(str::to_owned));
     let own = |key, base: fn(&Mapping) -> &Vec<Path>, of: &Option<Mapping>| {
         paths(&section, key, Path::parse).or_else(|| of.as_ref().map(|of| base(of).clone()))
     };
     let fixes = paths(&section, "fixes", FixesPath::parse).or_else(|| Some(base.as_ref()?.fixes.clone()));
+    let kind = own("kind", |of| &of.kind, &base).unwrap_or_default();
+    if kind.is_empty() != kinds.is_none() {
+        let allowed = "write both: `kind`, a path, and `kinds`, those that are positions";
+        section.problem(if kind.is_empty() { "kind" } else { "kinds" }, "missing", allowed);
+    }
     let device = own("device", |of| &of.device, &base);
     let position = own("position", |of| &of.position, &base).unwrap_or_default();
     let (mut latitude, mut longitude) =
@@ -86,6 +93,13 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     let time = own("time", |of| &of.time, &base);
     let time_format = section.choice("time_format", &MAYBE_TIME_FORMATS);
     let time_format = time_format.or(base.as_ref().map(|of| of.time_format));
+    let time_zone =
+        section.parsed("time_zone", "an IANA name, for instance \"Europe/Berlin\" or \"UTC\"", |text| {
+            TimeZone::get(text).map_err(|_| "not a known time zone")
+        });
+    if time_zone.is_some() && time_format != Some(Some(TimeFormat::Rfc3339)) {
+        section.problem("time_zone", "only text needs one", "`time_format = \"rfc3339\"`, or no `time_zone`");
+    }
     let is_clockless = time_format == Some(None);
     if is_clockless && (section.has("time") || section.has("message_time")) {
         section.problem("time_format", "none, and a time is told", "the format of that time, or no `time`");
@@ -136,6 +150,8 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     section.finish();
     Some(Mapping {
         fixes: fixes.unwrap_or_default(),
+        kind,
+        kinds: kinds.unwrap_or_default(),
         device: device.unwrap_or_default(),
         latitude: latitude?,
         longitude: longitude?,
@@ -144,6 +160,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         position_optional,
         time: if is_clockless { Vec::new() } else { time? },
         time_format: time_format?,
+        time_zone,
         message_time,
         valid,
         outdated,

@@ -43,6 +43,16 @@ pub enum SerialLine {
 }
 
 /// As people call it: `/dev/ttyUSB0`, or an address.
+impl SerialLine {
+    /// What is asked where bytes come that say nothing.
+    pub fn doubt(&self) -> &'static str {
+        match self {
+            Self::Port { .. } => "is the baud rate right?",
+            Self::Tcp(_) => "is it the right port?",
+        }
+    }
+}
+
 impl std::fmt::Display for SerialLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

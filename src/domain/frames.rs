@@ -52,6 +52,17 @@ pub enum Payload {
     },
 }
 
+impl Frame {
+    /// The topic or the IMEI that it came under.
+    pub fn came_under(&self) -> Option<&str> {
+        match &self.payload {
+            Payload::Mqtt { topic, .. } | Payload::TooLong { topic, .. } => Some(topic),
+            Payload::Teltonika { imei, .. } => Some(imei),
+            Payload::Llrp(_) | Payload::Serial { .. } | Payload::Modbus(_) | Payload::Nmea { .. } => None,
+        }
+    }
+}
+
 /// What is known of what follows in a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {

@@ -60,7 +60,9 @@ pub async fn migrate(conn: &mut SqliteConnection, migrations: &[&'static str]) -
             }
             return Err(error);
         }
-        tracing::info!(from = step, to = number, "migrated the journal's format");
+        if found > 0 {
+            tracing::info!(from = step, to = number, "migrated the journal's format");
+        }
     }
     Ok(())
 }

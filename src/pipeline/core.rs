@@ -319,7 +319,7 @@ impl Core {
             Ok(()) => book.decoded += 1,
             Err(error) => {
                 book.dead_letters += 1;
-                telemetry::dead_letter(&frame.source, error.reason, &error);
+                telemetry::dead_letter(&frame, error.reason, &error);
                 self.batch.dead_letters.push(dead_letter(&mut frame, error.reason, error.to_string()));
             }
         }
@@ -356,7 +356,7 @@ impl Core {
     /// the frame is kept whole beside what was made of it. Gives why.
     fn faulty(&mut self, faults: &[DecodeError], frame: &Frame) -> Option<(&'static str, String)> {
         let first = faults.first()?;
-        telemetry::dead_letter(&frame.source, first.reason, first);
+        telemetry::dead_letter(frame, first.reason, first);
         let book = self.book(&frame.source);
         book.readings += faults.len() as u64;
         for fault in faults {
@@ -401,10 +401,12 @@ impl Core {
             *book.filtered.entry(reason.to_owned()).or_default() += count;
             set_aside = SET_ASIDE.into_iter().find(|(aside, _)| *aside == reason).or(set_aside);
         }
-        set_aside.map(|(reason, detail)| match told.filter(|_| reason != clean::TOO_MANY_TRACKERS) {
-            Some(told) => (reason, format!("{detail}: it says {told}")),
-            None => (reason, detail.to_owned()),
-        })
+        let (reason, mut detail) = set_aside.map(|(reason, detail)| (reason, detail.to_owned()))?;
+        if let Some(told) = told.filter(|_| reason != clean::TOO_MANY_TRACKERS) {
+            detail.push_str(&format!(": it says {told}"));
+        }
+        telemetry::dead_letter(frame, reason, &detail);
+        Some((reason, detail))
     }
 
     fn track_cleaned(&mut self) {

@@ -95,7 +95,10 @@ impl Listener for Receiver {
                 break Ended::Lost("the pipeline takes no more frames".to_owned());
             }
             if now >= times.sentence + self.config.silent_after {
-                break Ended::Lost(format!("no sentence came for {:?}", self.config.silent_after));
+                let (silent, line) = (self.config.silent_after, &self.config.line);
+                let doubt =
+                    if times.byte > times.sentence { format!(": {}", line.doubt()) } else { String::new() };
+                break Ended::Lost(format!("no sentence came for {silent:?}{doubt}"));
             }
         };
         // Whatever came of the last line is all that comes.

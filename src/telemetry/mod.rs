@@ -3,14 +3,15 @@
 //!
 //! `WARN` means that no data was lost, `ERROR` that data was, or would be if nobody acts.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 
 use crate::clean::Remembered;
-use crate::decode::DecodeError;
 use crate::domain::alerts::{AlertState, Rule};
 use crate::domain::books::Book;
+use crate::domain::frames::Frame;
 use crate::domain::ids::SourceId;
 use crate::domain::sightings::Trouble;
 use crate::journal::{Batch, JournalError};
@@ -29,8 +30,9 @@ pub fn frames_dropped(source: &SourceId, reason: &'static str, count: u64) {
     counter!(names::FRAMES_DROPPED, "source" => source.to_string(), "reason" => reason).increment(count);
 }
 
-pub fn dead_letter(source: &SourceId, reason: &'static str, error: &DecodeError) {
-    tracing::warn!(%source, reason, %error, "set aside as a dead letter: see `tallyman dead-letters`");
+pub fn dead_letter(frame: &Frame, reason: &'static str, error: &dyn Display) {
+    let (source, of) = (&frame.source, frame.came_under());
+    tracing::warn!(%source, of, reason, %error, "set aside as a dead letter: see `tallyman dead-letters`");
     counter!(names::DEAD_LETTERS, "source" => source.to_string(), "reason" => reason).increment(1);
 }
 

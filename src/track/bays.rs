@@ -9,6 +9,7 @@ use super::docks::Stay;
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId, FenceId, ReadPointId, ZoneId};
 use crate::domain::sightings::FenceChange;
+use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
 impl Tracker {
@@ -78,9 +79,14 @@ impl Tracker {
         cause: &Cause,
         out: &mut Vec<Event>,
     ) {
-        let tracked = self.register.asset_of_tracker(device, cause.observed_at).cloned();
-        let Some(vehicle) = tracked.filter(|asset| self.is_vehicle(asset)) else { return };
+        let Some(tracked) = self.register.asset_of_tracker(device, cause.observed_at).cloned() else {
+            return;
+        };
         let Some(bay) = self.topology.fence_zone(fence).cloned() else { return };
+        if let (Some(from), None) = (from, until) {
+            self.is_there_since(&tracked, fence, &bay, from);
+        }
+        let Some(vehicle) = Some(tracked).filter(|asset| self.is_vehicle(asset)) else { return };
         for door in self.topology.doors_of_bay(&bay).to_vec() {
             let Some(from) = from else { continue };
             if self.doors.begin_earlier(&door, &vehicle, (from, until)) {
@@ -92,6 +98,19 @@ impl Tracker {
         }
         if until.is_some() {
             self.left_earlier(&vehicle, &bay, cause, out);
+        }
+    }
+
+    /// It is where it is for longer than was known, if it is the fence that says where that is.
+    fn is_there_since(&mut self, asset: &AssetId, fence: &FenceId, zone: &ZoneId, from: Timestamp) {
+        let is_by_fence = self.assets.get(asset).is_some_and(|row| {
+            let current = &row.current;
+            let is_there = matches!(&current.location, Location::Zone(there) if there == zone);
+            let by_it = self.topology.zone_within(&current.fences).is_some_and(|(inside, _)| inside == fence);
+            is_there && by_it && current.since.is_some_and(|since| from < since)
+        });
+        if is_by_fence {
+            self.assets.change(asset).current.since = Some(from);
         }
     }
 

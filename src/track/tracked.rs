@@ -162,6 +162,8 @@ impl Tracker {
             self.place(asset, answer, cause, out);
             self.note_leaving(asset);
             if relocated {
+                // The fence was crossed at the fix that told of it first.
+                self.assets.change(asset).current.since = Some(at);
                 self.relocated(asset, was_known, cause, out);
             }
         }

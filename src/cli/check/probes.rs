@@ -85,7 +85,7 @@ pub async fn nmea(config: NmeaConfig, limit: Duration) -> Result<String, String>
         match tokio::time::timeout_at(deadline, line.read(&mut buffer)).await {
             Err(_) if heard.is_empty() => return Err("open, and nothing comes: is it on?".to_owned()),
             Err(_) => {
-                return Err(format!("{} bytes came, no sentence: is the baud rate right?", heard.len()));
+                return Err(format!("{} bytes came, no sentence: {}", heard.len(), config.line.doubt()));
             }
             Ok(Ok(0)) => return Err("the line was closed".to_owned()),
             Ok(Ok(count)) => heard.extend_from_slice(&buffer[..count]),

@@ -464,7 +464,7 @@ async fn a_receiver_speaks_or_does_not() {
     };
     let found = answer(b"\x80GA*00\r\n$GPTXT,01,01,02,hello*2F\r\n").await;
     assert!(found.starts_with("ok    nmea gps (") && found.ends_with("it speaks NMEA 0183"), "{found}");
-    assert!(answer(b"\x80\x81\x82").await.ends_with("3 bytes came, no sentence: is the baud rate right?"));
+    assert!(answer(b"\x80\x81\x82").await.ends_with("3 bytes came, no sentence: is it the right port?"));
     assert!(answer(b"").await.ends_with("open, and nothing comes: is it on?"));
 }
 

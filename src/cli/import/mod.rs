@@ -62,8 +62,8 @@ const PRINTED_PROBLEMS: usize = 1000;
 ///
 /// Lists stand in one cell, separated by |.
 ///
-/// Times: 2026-05-01T17:00:00+02:00, or 2026-05-01 17:00 by the clock of the asset's site. Commas,
-/// semicolons or tabs separate; UTF-8.
+/// Times: 2026-05-01T17:00:00+02:00; those of checkouts also 2026-05-01 17:00, by the clock of the asset's
+/// site. Commas, semicolons or tabs separate; UTF-8.
 ///
 /// A file whose name ends in .json, .jsonl or .ndjson holds an array of records in the API's shape, or one a
 /// line: {"table": "asset", "id": "FL-07", "class": "forklift"}; a checkout has the table `checkout`. This is

@@ -110,6 +110,10 @@ fn parse_file(
         problems.push(sheet.problem(1, "", None, "UTF-16 text", "save it as CSV in UTF-8"));
         return;
     }
+    if file.bytes.starts_with(b"PK\x03\x04") {
+        problems.push(sheet.problem(1, "", None, "a workbook or an archive", "save it as CSV in UTF-8"));
+        return;
+    }
     // What is not UTF-8 becomes U+FFFD, which is then found in its cell.
     let text = String::from_utf8_lossy(file.bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -184,16 +184,31 @@ pub fn record(kind: Kind, cells: &mut Cells<'_>) -> Option<Record> {
             attachment(epc, &["asset", "person"], cells).map(Record::Tag)
         }
         Kind::Trackers => {
-            let device = cells.id("device").map(DeviceId::new);
+            let device = device(cells);
             attachment(device, &["asset"], cells).map(Record::Tracker)
         }
         Kind::Sensors => {
-            let device = cells.id("device").map(DeviceId::new);
+            let device = device(cells);
             attachment(device, &["asset", "zone"], cells).map(Record::Sensor)
         }
         Kind::Maintenance => maintenance(cells).map(Record::Maintenance),
         Kind::Checkouts => None,
     }
+}
+
+/// As the wire has it: what a spreadsheet made of its digits is never heard.
+fn device(cells: &mut Cells<'_>) -> Option<DeviceId> {
+    let name = cells.id("device")?;
+    let rounded = name.split_once("E+").is_some_and(|(digits, power)| {
+        digits.starts_with(|first: char| first.is_ascii_digit())
+            && [digits, power].iter().all(|part| part.parse::<f64>().is_ok())
+    });
+    if rounded || name.starts_with('\'') {
+        let allowed = "format the column as text, and write the device's id as it stands on it";
+        cells.problem("device", "what a spreadsheet makes of a number", allowed);
+        return None;
+    }
+    Some(DeviceId::new(name))
 }
 
 fn site(cells: &mut Cells<'_>) -> Option<Site> {

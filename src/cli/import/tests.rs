@@ -128,7 +128,7 @@ fn every_problem_has_its_place_and_all_are_told_at_once() {
 #[test]
 fn one_fault_each() {
     let asset = ("assets.csv", "id,class,home_zone\nA,drill,hall\n");
-    let cases: [(&str, &str, &str); 14] = [
+    let cases: [(&str, &str, &str); 17] = [
         (
             "checkouts.csv",
             "asset,holder,due_back\nA,me,2026-10-25 02:30",
@@ -168,6 +168,17 @@ fn one_fault_each() {
             "tags.csv",
             "epc,asset,colour\n",
             "tags.csv:1: column 3 (colour): an unknown column; tags have: epc, asset, person, from, to, filter, company_prefix",
+        ),
+        ("tags.csv", "PK\u{3}\u{4}…", "tags.csv:1: a workbook or an archive; save it as CSV in UTF-8"),
+        (
+            "trackers.csv",
+            "device,asset\n3.56307E+14,A",
+            "trackers.csv:2: column 1 (device): \"3.56307E+14\": what a spreadsheet makes of a number",
+        ),
+        (
+            "trackers.csv",
+            "device,asset\n'356307042441013,A",
+            "trackers.csv:2: column 1 (device): \"'356307042441013\": what a spreadsheet",
         ),
         ("tags.csv", "epc,epc,asset\n", "tags.csv:1: column 2 (epc): a column that is there twice"),
         ("trackers.csv", "device\n", "trackers.csv:1: no column \"asset\""),

@@ -260,6 +260,9 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
             "broker[0].topic[0].mapping.fixes: \"{device}.{device}\": {device} stands",
         ),
         (mapped("hdop = \"h\""), "broker[0].topic[0].mapping.hdop: unknown key"),
+        (mapped("kind = \"k\""), "broker[0].topic[0].mapping.kinds: missing"),
+        (mapped("kinds = [\"k\"]"), "broker[0].topic[0].mapping.kind: missing"),
+        (mapped("time_zone = \"UTC\""), "broker[0].topic[0].mapping.time_zone: \"UTC\": only text needs one"),
         (
             mapped("").replace("\"unix\"", "\"none\""),
             "broker[0].topic[0].mapping.time_format: \"none\": none, and a time is told",

@@ -27,6 +27,7 @@ pub(super) fn json_error(text: &str, wrong: &serde_json::Error) -> DecodeError {
         false if message.starts_with("recursion limit") => "depth",
         false => "json",
     };
+    let message = if reason == "json" { format!("not JSON: {message}") } else { message };
     error(reason, byte_offset(text, wrong.line(), wrong.column()), message)
 }
 

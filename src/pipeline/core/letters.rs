@@ -23,19 +23,19 @@ pub(super) fn too_long(message: &TooLong) -> String {
 /// A payload that is too long to be decoded is taken out of the frame, not copied.
 pub(super) fn dead_letter(frame: &mut Frame, reason: &str, detail: String) -> DeadLetter {
     let mut cut = None;
-    let (protocol, topic, payload) = match &mut frame.payload {
-        Payload::TooLong { topic, message } => {
+    let topic = frame.came_under().map(str::to_owned);
+    let (protocol, payload) = match &mut frame.payload {
+        Payload::TooLong { message, .. } => {
             let whole = message.is_whole();
             cut = (!whole).then_some(Cut { full_bytes: message.bytes, sha256: message.sha256 });
-            ("mqtt", Some(topic.clone()), std::mem::take(&mut message.kept))
+            ("mqtt", std::mem::take(&mut message.kept))
         }
-        Payload::Llrp(message) => ("llrp", None, message.clone()),
-        Payload::Serial { bytes, .. } => ("serial", None, bytes.clone()),
-        Payload::Mqtt { topic, payload, .. } => ("mqtt", Some(topic.clone()), payload.clone()),
-        Payload::Nmea { lines, .. } => ("nmea", None, lines.clone()),
-        // Who it was stands where a message has its topic.
-        Payload::Teltonika { imei, bytes, .. } => ("teltonika", Some(imei.clone()), bytes.clone()),
-        Payload::Modbus(answer) => ("modbus", None, format!("{answer:?}").into_bytes()),
+        Payload::Llrp(message) => ("llrp", message.clone()),
+        Payload::Serial { bytes, .. } => ("serial", bytes.clone()),
+        Payload::Mqtt { payload, .. } => ("mqtt", payload.clone()),
+        Payload::Nmea { lines, .. } => ("nmea", lines.clone()),
+        Payload::Teltonika { bytes, .. } => ("teltonika", bytes.clone()),
+        Payload::Modbus(answer) => ("modbus", format!("{answer:?}").into_bytes()),
     };
     DeadLetter {
         source: frame.source.clone(),

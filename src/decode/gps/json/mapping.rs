@@ -1,5 +1,7 @@
 //! Where in a JSON document what stands, and in which unit.
 
+use jiff::tz::TimeZone;
+
 use super::path::{FixesPath, Path};
 use crate::decode::gps::KMH_PER_MPS;
 
@@ -8,6 +10,9 @@ use crate::decode::gps::KMH_PER_MPS;
 pub struct Mapping {
     /// From the whole document to its fixes; none: the document is one, or an array of them.
     pub fixes: Vec<FixesPath>,
+    /// What kind of message it is, and of which kinds positions are; none: every message is one.
+    pub kind: Vec<Path>,
+    pub kinds: Vec<String>,
     pub device: Vec<Path>,
     pub latitude: Vec<Path>,
     pub longitude: Vec<Path>,
@@ -19,6 +24,8 @@ pub struct Mapping {
     pub time: Vec<Path>,
     /// None: the tracker has no clock, and what it says is observed when it is received.
     pub time_format: Option<TimeFormat>,
+    /// Of text that does not say where it is that time.
+    pub time_zone: Option<TimeZone>,
     /// When a message was made that has no position of its own; where there is none, `time` says it.
     pub message_time: Vec<Path>,
     /// `false` or 0 there: the tracker knows no position.
@@ -71,7 +78,7 @@ impl CoordinateUnit {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimeFormat {
-    /// Text, with an offset.
+    /// Text, with an offset, or of one time zone.
     Rfc3339,
     /// Seconds since 1970, UTC; a fraction counts.
     Seconds,

@@ -10,12 +10,14 @@
 //! With `text_numbers` a number may be written as text (`"52.5"`), and empty text says nothing.
 //! Plausibility (null island, jumps, stale times) is not judged here.
 
+mod hints;
 mod mapping;
 mod path;
 
 pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
+use jiff::civil::DateTime;
 use serde_json::Value;
 
 use super::message::Message;
@@ -27,6 +29,8 @@ use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
+/// What counts the seconds since 1970 on any day from 2001 to 2286.
+const SECONDS_OF_NOW: std::ops::Range<i64> = 1_000_000_000..10_000_000_000;
 /// More in one document is an attack, or a day's file by mistake.
 pub const MOST_FIXES: usize = 10_000;
 
@@ -81,10 +85,16 @@ impl<'a> Object<'a> {
         message: Message<'_>,
     ) -> Result<Reading, DecodeError> {
         if !self.value.is_object() && !self.value.is_array() {
-            return Err(error("type", 0, format!("{} in the place of a fix", kind(self.value))));
+            let (kind, needed) = (kind(self.value), "what a fix is made of comes in one message");
+            return Err(error("type", 0, format!("{kind} in the place of a fix: {needed}")));
         }
         let device = self.device(key, named)?;
         let mapping = self.mapping;
+        if !self.is_of_kind() {
+            let (kind, says, vitals) = ("other-kind".to_owned(), Says::Nothing, Vitals::default());
+            let retained = message.retained;
+            return Ok(Reading::Note(Note { device, kind, says, vitals, observed_at: None, retained }));
+        }
         let is_told_again = self.switch(&mapping.outdated, "outdated")? == Some(true);
         let Message { received, retained, redelivered, .. } = message;
         let clockless = mapping.time_format.is_none();
@@ -115,6 +125,16 @@ impl<'a> Object<'a> {
         };
         fix.digest = fix.said();
         Ok(Reading::Fix(fix))
+    }
+
+    /// Whether positions are what its kind of message brings.
+    fn is_of_kind(&self) -> bool {
+        let Mapping { kind, kinds, .. } = self.mapping;
+        let is_one = |value: &Value| match value {
+            Value::String(text) => kinds.contains(text),
+            other => kinds.contains(&other.to_string()),
+        };
+        kind.is_empty() || self.find(kind).is_some_and(|(_, value)| is_one(value))
     }
 
     /// What the message says besides where it is; a sign of life in any case.
@@ -163,8 +183,10 @@ impl<'a> Object<'a> {
             None => (self.needed(latitude, "latitude")?, self.needed(longitude, "longitude")?),
         };
         let (lat, lon) = (unit.to_degrees(lat), unit.to_degrees(lon));
-        Position::new(lat, lon)
-            .ok_or_else(|| error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth")))
+        Position::new(lat, lon).ok_or_else(|| {
+            let hint = hints::of_place(lat, lon);
+            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth{hint}"))
+        })
     }
 
     /// By the topic, by a key of the document, by the fix itself: those that there are must agree.
@@ -192,25 +214,47 @@ impl<'a> Object<'a> {
         let Some(format) = self.mapping.time_format else { return Ok(None) };
         let (path, value) = self.find(paths).ok_or_else(|| self.missing(paths, "time"))?;
         let time = match (format, value) {
-            (TimeFormat::Rfc3339, Value::String(text)) => Timestamp::parse(text),
+            (TimeFormat::Rfc3339, Value::String(text)) => self.text_time(text),
             (TimeFormat::Rfc3339, other) => {
-                return Err(wrong_type("time", path, other, &format!("text{}", number_hint(other))));
+                return Err(wrong_type(
+                    "time",
+                    path,
+                    other,
+                    &format!("text{}", hints::of_time(other, format)),
+                ));
             }
             (format, value) => {
-                let number = self.exactly(value);
-                let number = number.ok_or_else(|| self.no_number("time", path, value, "a number"))?;
-                since_epoch(&number, if format == TimeFormat::Seconds { 1_000_000 } else { 1000 })
+                let wrong = || match hints::of_time(value, format) {
+                    "" => self.no_number("time", path, value, "a number"),
+                    hint => wrong_type("time", path, value, &format!("a number{hint}")),
+                };
+                let number = self.exactly(value).ok_or_else(wrong)?;
+                match format {
+                    TimeFormat::Seconds => since_epoch(&number, 1_000_000),
+                    // Of weeks in January 1970 a unit is more often wrong than a clock.
+                    _ if number.as_i64().is_some_and(|told| SECONDS_OF_NOW.contains(&told)) => None,
+                    _ => since_epoch(&number, 1000),
+                }
             }
         };
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
         time.filter(within).map(Some).ok_or_else(|| {
-            let is_local = value.as_str().is_some_and(|text| Timestamp::parse(&format!("{text}Z")).is_some());
-            let wrong = match is_local {
-                true => "does not say where it is that time: it needs `Z` or `+01:00`".to_owned(),
-                false => format!("is no time from 1970 on{}", number_hint(value)),
+            let is_read = time.is_some() || value.is_number();
+            let wrong = match (hints::of_time(value, format), is_read) {
+                ("", false) => "is not written as 2026-05-01T06:00:00Z",
+                ("", true) => "is no time from 1970 on",
+                (hint, _) => &format!("is no such time{hint}"),
             };
             error("time", 0, format!("{} (`{}`) {wrong}", clip(&value.to_string()), path.written()))
         })
+    }
+
+    fn text_time(&self, text: &str) -> Option<Timestamp> {
+        let in_zone = || {
+            let zoned = local(text)?.to_zoned(self.mapping.time_zone.clone()?).ok()?;
+            Some(Timestamp::from_micros(zoned.timestamp().as_microsecond()))
+        };
+        Timestamp::parse(text).or_else(in_zone)
     }
 
     fn needed(&self, paths: &[Path], field: &'static str) -> Result<f64, DecodeError> {
@@ -235,11 +279,11 @@ impl<'a> Object<'a> {
         let Some((path, value)) = self.find(paths) else { return Ok(None) };
         match (value, self.text(value), self.float(value)) {
             (Value::Bool(on), ..) => Ok(Some(*on)),
-            (_, Some(text), _) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-            (_, Some(text), _) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            (_, Some(text), _) if is_among(text, &["true", "on", "yes"]) => Ok(Some(true)),
+            (_, Some(text), _) if is_among(text, &["false", "off", "no"]) => Ok(Some(false)),
             (.., Some(0.0)) => Ok(Some(false)),
             (.., Some(1.0)) => Ok(Some(true)),
-            _ => Err(self.no_number(field, path, value, "true, false, 1 or 0")),
+            _ => Err(self.no_number(field, path, value, "true or false, on or off, 1 or 0")),
         }
     }
 
@@ -270,7 +314,7 @@ impl<'a> Object<'a> {
                 field,
                 path,
                 value,
-                &format!("{wanted} (text_numbers = true reads numbers in text)"),
+                &format!("{wanted} (`text_numbers = true` takes these in text)"),
             ),
             false => wrong_type(field, path, value, wanted),
         }
@@ -292,13 +336,22 @@ impl<'a> Object<'a> {
     }
 
     fn missing(&self, paths: &[Path], field: &str) -> DecodeError {
+        if paths.is_empty() {
+            let message = format!("nothing names the {field}: neither the topic nor the mapping says where");
+            return error("missing", 0, message);
+        }
+        let hint = paths.iter().find_map(|path| hints::of_path(path, self.value, self.document));
         let paths: Vec<&str> = paths.iter().map(Path::written).collect();
-        error("missing", 0, format!("the {field} is missing: no `{}`", paths.join("`, no `")))
+        let (paths, hint) = (paths.join("`, no `"), hint.unwrap_or_default());
+        error("missing", 0, format!("the {field} is missing: no `{paths}`{hint}"))
     }
 }
 
 fn wrong_type(field: &str, path: &Path, value: &Value, wanted: &str) -> DecodeError {
-    let (path, kind) = (path.written(), kind(value));
+    let (path, mut kind) = (path.written(), kind(value).to_owned());
+    if let Some(text) = value.as_str() {
+        kind = format!("{kind}, `{}`", clip(text));
+    }
     error("type", 0, format!("the {field} (`{path}`) is {kind}, not {wanted}"))
 }
 
@@ -313,14 +366,18 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// What a number is that is no time as it was read.
-fn number_hint(value: &Value) -> &'static str {
-    // Of any day from 2001 to 2286.
-    match value.as_f64().map_or(0, |number| number.abs() as u64) {
-        1_000_000_000..10_000_000_000 => "; it looks like seconds: `time_format = \"unix\"`",
-        1_000_000_000_000..10_000_000_000_000 => "; it looks like milliseconds: `time_format = \"unix-ms\"`",
-        _ => "",
+fn is_among(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// A time without a place, `2026-05-01 06:00:00` or `20260501060000`.
+fn local(text: &str) -> Option<DateTime> {
+    const DATE: usize = 8;
+    let is_run = text.len() == DATE + 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_run {
+        return format!("{}T{}", &text[..DATE], &text[DATE..]).parse().ok();
     }
+    text.parse().ok().filter(|_| text.contains([':', 'T']))
 }
 
 /// `52.5,13.4`

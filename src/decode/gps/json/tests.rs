@@ -2,8 +2,10 @@ use super::*;
 use crate::config::{PRESETS, parse_mapping};
 use proptest::prelude::*;
 
+mod hints;
 mod places;
 mod presets;
+mod times;
 
 const MAPPING: &str = r#"
 device = "id"
@@ -170,7 +172,7 @@ fn numbers_may_be_text_where_the_mapping_says_so() {
         ("52.5", "91", "range"),
         ("52.5", "", "missing"),
         ("1700000000500", "2023-11-14T22:13:20Z", "type"),
-        ("\"1\"", "\"yes\"", "type"),
+        ("\"1\"", "\"perhaps\"", "type"),
     ] {
         let decoded = of(&mapping, &as_text.replace(from, to), None).unwrap();
         assert_eq!(decoded.faults[0].reason, reason, "{from} {to}");
@@ -297,39 +299,12 @@ fn whom_it_is_of_is_told_by_topic_key_or_field_and_all_agree() {
 }
 
 #[test]
-fn a_time_in_another_format_says_which() {
-    for (format, time, hint) in [
-        ("rfc3339", "1795952185", "time_format = \"unix\""),
-        ("rfc3339", "1795952185123", "time_format = \"unix-ms\""),
-        ("unix", "1795952185123", "time_format = \"unix-ms\""),
-    ] {
-        let text = LOOSE.replace("unix", format) + "latitude = \"la\"\nlongitude = \"lo\"";
-        let wrong = of(&mapping(&text), &format!(r#"{{"d":"x","t":{time},"la":1,"lo":2}}"#), None);
-        let said = wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone());
-        assert!(said.contains(hint), "{format} {time}: {said}");
-    }
-}
-
-#[test]
 fn what_clients_send_around_the_text_is_passed_over() {
     let found = |payload: &str| fixes(&mapping(MAPPING), payload, None).len();
     assert_eq!(found(&format!("{WHOLE}\0")), 1);
     assert_eq!(found(&format!("\u{feff}{WHOLE}\0\0")), 1);
     assert_eq!(reason(&mapping(MAPPING), "\0"), "empty");
     assert_eq!(reason(&mapping(MAPPING), &format!("\0{WHOLE}")), "json");
-}
-
-#[test]
-fn a_time_without_its_offset_says_what_it_lacks() {
-    let mapping = mapping(
-        "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime = \"t\"\ntime_format = \"rfc3339\"",
-    );
-    let said = |time: &str| {
-        let wrong = of(&mapping, &format!(r#"{{"d":"x","la":1,"lo":2,"t":"{time}"}}"#), None);
-        wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone())
-    };
-    assert!(said("2026-11-28T23:00:00").contains("needs `Z` or `+01:00`"), "{}", said("2026-11-28T23:00:00"));
-    assert!(said("tomorrow").contains("no time from 1970 on"), "{}", said("tomorrow"));
 }
 
 #[test]
@@ -437,27 +412,4 @@ proptest! {
             prop_assert!(!named || path.names_device());
         }
     }
-}
-
-#[test]
-fn what_tells_no_time_was_observed_when_it_came() {
-    let text = "device = \"d\"\nlatitude = \"la\"\nlongitude = \"lo\"\ntime_format = \"none\"";
-    let mapping = mapping(text);
-    let payload = br#"{"d":"a","la":1,"lo":2}"#;
-    let at = |message: Message<'_>| {
-        let mut out = Decoded::default();
-        decode(&mapping, message, None, &mut out).unwrap();
-        out.readings.remove(0)
-    };
-    let sent = |second| Message::new("t", payload, Timestamp::from_secs(second));
-    let (Reading::Fix(one), Reading::Fix(two)) = (at(sent(7)), at(sent(9))) else { panic!("no fixes") };
-    assert_eq!((one.observed_at, one.clockless), (Timestamp::from_secs(7), true));
-    assert_eq!((two.observed_at, two.digest), (Timestamp::from_secs(9), one.digest));
-    assert!(!one.redelivered);
-    let again = at(Message { redelivered: true, ..sent(9) });
-    assert!(matches!(again, Reading::Fix(fix) if fix.redelivered));
-    // Of what a broker kept nobody knows since when.
-    let kept = at(Message { retained: true, ..sent(9) });
-    let Reading::Note(kept) = kept else { panic!("{kept:?}") };
-    assert_eq!((kept.says, kept.observed_at, kept.retained), (Says::NoFix, None, true));
 }

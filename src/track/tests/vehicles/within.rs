@@ -283,3 +283,34 @@ fn of_two_trackers_the_last_that_leaves_a_fence_takes_the_asset_out_of_it() {
     assert_eq!(world.fences("V1"), ["hq-bay"]);
     assert!(!world.told().iter().any(|line| line.contains("docked")));
 }
+
+/// That it is inside is sure by the second fix there; it is since the first.
+#[test]
+fn what_a_fence_has_in_a_zone_is_there_since_it_crossed_it() {
+    let mut world = haulage();
+    for second in [100, 160, 220] {
+        world.at(second).fix_in("gps-1", &[]);
+    }
+    let crosses = |world: &mut World, second: i64, change| {
+        let (device, fence, fix) = ("gps-1".into(), "hq-bay".into(), world.fix_of("gps-1", second));
+        world.see_from("mqtt", second, false, Seen::Fence { device, fence, change, fix, inferred: false });
+    };
+    let since = |world: &World| {
+        let current = world.current("V1");
+        (current.location, current.since)
+    };
+    crosses(&mut world, 160, FenceChange::Entered);
+    assert_eq!(since(&world), (zone("bay"), Some(t(160))));
+    // Late ones have seen it come; nobody has seen it come later, and what is over is another stay.
+    for (from, until, expected) in [(120, None, 120), (130, None, 120), (50, Some(60), 120)] {
+        world.stayed("gps-1", Some(from), until);
+        assert_eq!(since(&world), (zone("bay"), Some(t(expected))), "{from}");
+    }
+    world.at(300).fix_in("gps-1", &["hq-bay"]);
+    world.at(360).fix_in("gps-1", &["hq-bay"]);
+    crosses(&mut world, 300, FenceChange::Exited);
+    let gone = since(&world);
+    assert_eq!(gone.1, Some(t(300)));
+    world.stayed("gps-1", Some(90), None);
+    assert_eq!(since(&world), gone, "it is there no more");
+}
