@@ -317,6 +317,7 @@ fn judge_run(run: &Run, fence: &FenceConfig, told: &mut Told, now: &mut Now<'_>,
         ends: &ends,
         ends_inside,
         left: false,
+        ended: None,
         told,
         held: &mut held,
         revealed,
@@ -347,6 +348,8 @@ struct Teller<'a> {
     ends_inside: bool,
     /// It left in this run, from where it was thought to be still.
     left: bool,
+    /// The fix by which it left in this run, from a visit that was told to have gone on.
+    ended: Option<Fix>,
     told: &'a mut Told,
     held: &'a mut FenceState,
     revealed: &'a mut Revealed,
@@ -369,6 +372,8 @@ impl Teller<'_> {
                 let is_held = self.held.is_inside_at(self.run.from);
                 if is_held && (is_now || self.ends_inside) {
                     self.leave(stay, exited);
+                } else if !is_held {
+                    self.ended = stay.exited;
                 }
             }
             (Some(entered), Some(exited)) => {
@@ -423,12 +428,24 @@ impl Teller<'_> {
     fn over(&mut self, stay: Stay, span: (Timestamp, Timestamp)) {
         let inferred = stay.inferred.is_some();
         let span = stay.inferred.unwrap_or(span);
+        let parted = self.part(span);
         if self.is_new(span) {
             self.tell(FenceChange::Entered, stay.entered, inferred);
             self.tell(FenceChange::Dwelt, stay.dwelt, false);
-            self.tell(FenceChange::Exited, stay.exited, inferred);
+            // It may be the end that was told already, of both.
+            let exited = stay.exited.filter(|_| parted != Some(span.1));
+            self.tell(FenceChange::Exited, exited, inferred);
             self.told.tell(self.fence, span);
         }
+    }
+
+    /// What was told to be one visit was two, of which this is another than the first: that is told to have ended. Gives the
+    /// end that was told.
+    fn part(&mut self, (entered, _): (Timestamp, Timestamp)) -> Option<Timestamp> {
+        let left = self.ended.clone().filter(|left| left.observed_at < entered)?;
+        let told = self.told.end_earlier(self.fence, self.run.from, left.observed_at)?;
+        self.tell(FenceChange::Exited, Some(left), false);
+        Some(told)
     }
 
     fn tell(&mut self, change: FenceChange, fix: Option<Fix>, inferred: bool) {

@@ -74,6 +74,16 @@ impl Told {
         told.map(|visit| visit.from = Some(from)).is_some()
     }
 
+    /// The visit that it was in at a time ended then, and not when it was told to. Gives the end that was told.
+    pub fn end_earlier(&mut self, fence: &FenceId, at: Timestamp, ended: Timestamp) -> Option<Timestamp> {
+        let fence = digest(fence);
+        let is_it = |visit: &&mut Visit| {
+            visit.fence == fence && visit.from.is_some_and(|from| from <= at) && ended < visit.to
+        };
+        let visit = self.visits.iter_mut().find(is_it)?;
+        Some(std::mem::replace(&mut visit.to, ended))
+    }
+
     fn make_room(&mut self) {
         self.visits.sort_by_key(|visit| visit.to);
         let later = |nth: usize| {

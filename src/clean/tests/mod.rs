@@ -31,6 +31,7 @@ mod late;
 mod learned;
 mod limits;
 mod neighbours;
+mod outage;
 mod portal;
 mod restart;
 mod stage;
