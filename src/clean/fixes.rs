@@ -17,7 +17,7 @@ use super::late::{Late, LateRow, Now, Revealed};
 use super::motion::{self, Held, Moment, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact, exact_fix, maybe_exact, maybe_micros, micros};
-use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NULL_ISLAND, TOO_OLD};
+use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NO_FIX, NULL_ISLAND, TOO_OLD, TrackerWord};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest, FenceId, SourceId};
@@ -29,6 +29,8 @@ use crate::domain::time::Timestamp;
 const NULL_ISLAND_DEG: f64 = 1e-4;
 /// That a tracker lives is said no more often than this.
 const SAY_ALIVE: Duration = Duration::from_secs(60);
+/// Why a position may be none.
+const REFUSALS: [&str; 6] = [CLOCK_AHEAD, IMPOSSIBLE_JUMP, INACCURATE, NO_FIX, NULL_ISLAND, TOO_OLD];
 
 pub(super) struct Tracker {
     pub seen: Seen,
@@ -53,6 +55,8 @@ pub(super) struct Tracker {
     alive: Option<Timestamp>,
     /// When it last said something of itself without a fix.
     word: Option<Timestamp>,
+    /// Why its last position was none, where it was.
+    refused: Option<&'static str>,
     pub dirty: bool,
 }
 
@@ -133,6 +137,18 @@ pub(super) struct TrackerRow<'a> {
     held: Option<Cow<'a, Held>>,
     #[serde(rename = "v", alias = "via", default, skip_serializing_if = "Option::is_none")]
     via: Option<SourceId>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    refused: Option<Cow<'a, str>>,
+}
+
+impl TrackerRow<'_> {
+    pub fn word(&self) -> TrackerWord {
+        TrackerWord {
+            heard_at: self.heard.unwrap_or_else(|| self.seen.last_received()),
+            position_at: self.last.map(|last| last.at),
+            refused: self.refused.as_deref().map(str::to_owned),
+        }
+    }
 }
 
 /// What judging a fix needs to know.
@@ -173,6 +189,7 @@ impl Default for Tracker {
             heard: Timestamp::MIN,
             alive: None,
             word: None,
+            refused: None,
             dirty: false,
         }
     }
@@ -370,6 +387,14 @@ impl Tracker {
         Some(at)
     }
 
+    /// Its last position was none, for this reason, or was one. What is told again says nothing of that.
+    pub fn refused(&mut self, reason: Option<&'static str>) {
+        if self.refused != reason && reason != Some(DUPLICATE) {
+            self.refused = reason;
+            self.dirty = true;
+        }
+    }
+
     /// Its connection is lost: the next message says that it lives again, however soon it comes.
     pub fn gone(&mut self) {
         self.dirty |= self.alive.take().is_some();
@@ -425,6 +450,7 @@ impl Tracker {
             held: self.held.as_deref().map(Cow::Borrowed),
             // Of what stands nothing is due.
             via: self.via.clone().filter(|_| self.stands() == Some(false)),
+            refused: self.refused.map(Cow::Borrowed),
         }
     }
 
@@ -444,6 +470,7 @@ impl Tracker {
             looked_at: None,
             alive: row.alive,
             word: row.word,
+            refused: row.refused.and_then(|told| REFUSALS.into_iter().find(|known| *known == told)),
             dirty: false,
         }
     }

@@ -77,10 +77,12 @@ mod trail;
 mod trend;
 mod weighing;
 mod windows;
+mod word;
 
 pub use ahead::ROUND;
 pub use rows::CleanRestoreError;
 pub use trackers::Remembered;
+pub use word::TrackerWord;
 
 /// Reasons for which a reading is set aside, as the books and the metrics have them.
 pub const DUPLICATE: &str = "duplicate";

@@ -241,6 +241,11 @@ impl Default for Chunk {
 }
 
 impl Chunk {
+    /// When its newest message came.
+    pub fn last_received(&self) -> Timestamp {
+        self.received
+    }
+
     /// Bytes that its row takes more until it is full.
     pub fn may_grow(&self) -> usize {
         8 * CHUNK.saturating_sub(self.messages.len())

@@ -8,6 +8,7 @@ use anyhow::bail;
 use super::ConfigFile;
 use super::alerts;
 use super::story::{self, Told, WallClocks};
+use super::trackers;
 use crate::config::Config;
 use crate::domain::alerts::AlertState;
 use crate::domain::events::EventBody;
@@ -17,7 +18,7 @@ use crate::domain::state::{AssetCurrent, Location, SensedBy, SensorCurrent};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 use crate::source::clock::WallClock;
-use crate::web::explain::{EventView, Explanation, GhostClock, explain};
+use crate::web::explain::{EventView, Explanation, GhostClock, TrackerOn, explain};
 
 #[derive(clap::Args)]
 pub struct ExplainArgs {
@@ -76,6 +77,9 @@ impl Teller {
             None => lines.push(labelled("where", "never sensed, and never checked out")),
         }
         lines.push(labelled("ghost", &self.ghost(explanation)));
+        lines.extend(explanation.trackers.iter().map(|TrackerOn { device, word }| {
+            labelled("tracker", &format!("{device}: {}", trackers::told(word.as_ref(), self.now)))
+        }));
         lines.extend(explanation.sensors.iter().map(|sensor| labelled("sensor", &self.sensor(sensor))));
         for alert in &explanation.alerts {
             let open = alert.state != AlertState::Resolved;

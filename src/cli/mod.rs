@@ -29,6 +29,7 @@ mod register;
 mod run;
 mod story;
 pub mod token;
+mod trackers;
 mod vehicles;
 mod watch;
 
@@ -65,6 +66,8 @@ enum Sub {
     Export(export::ExportArgs),
     /// Tell everything behind what is said of one asset
     Explain(explain::ExplainArgs),
+    /// List the trackers that are on the register or heard, and whether what they say counts
+    Trackers(trackers::TrackersArgs),
     /// Stand before a read point's antennas and see what they hear, how loud, and who else does: the walk test
     Watch(watch::WatchArgs),
     /// See what a device has before there is a map of it
@@ -221,6 +224,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Explain(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
+        }
+        Sub::Trackers(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| trackers::run(&config, args).await).await
         }
         Sub::Probe(args) => probe::run(args).await,
         Sub::Watch(args) => {

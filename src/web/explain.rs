@@ -9,18 +9,23 @@ pub use super::events::EventView;
 use super::problem::Problem;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertKey, Rule};
-use crate::domain::ids::{ClassId, ReadPointId, SourceId, ZoneId};
-use crate::domain::register::{Asset, Maintenance, Record};
+use crate::domain::ids::{AssetId, ClassId, DeviceId, ReadPointId, SourceId, ZoneId};
+use crate::domain::register::{Asset, Attachment, Maintenance, Record};
 use crate::domain::state::{AssetCurrent, LinkCurrent, Location, SensorCurrent, StateKind};
-use crate::journal::{EventQuery, Reader};
+use crate::journal::{EventQuery, Reader, StateRows};
 use crate::track::{AssetRow, WatchRow, Watched};
 
 mod sensors;
+mod trackers;
 
 use sensors::sensors;
+pub use trackers::TrackerOn;
+use trackers::trackers;
 
 /// How much of an asset's history is told.
 const RECENT_EVENTS: usize = 20;
+/// Rows read at once.
+const PAGE: usize = 1000;
 /// Tracking allows fewer within one another.
 const MOST_VEHICLES: usize = 16;
 
@@ -44,6 +49,9 @@ pub struct Explanation {
     /// What its sensors said last. A value whose quality is `stale` is the last good one, of when it was read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sensors: Vec<SensorCurrent>,
+    /// The trackers on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trackers: Vec<TrackerOn>,
     pub alerts: Vec<Alert>,
     /// Newest first.
     pub recent: Vec<EventView>,
@@ -108,7 +116,7 @@ pub async fn explain(
     let recent = reader.events(&query).await?;
     let recent = recent.into_iter().map(EventView::try_from).collect::<Result<_, _>>()?;
     let vehicles = vehicles(reader, current.as_ref()).await?;
-    let sensors = sensors(reader, &asset.id).await?;
+    let (sensors, trackers) = (sensors(reader, &asset.id).await?, trackers(reader, &asset.id).await?);
     Ok(Some(Explanation {
         asset,
         class,
@@ -118,6 +126,7 @@ pub async fn explain(
         vehicles,
         ghost_clock,
         sensors,
+        trackers,
         alerts,
         recent,
     }))
@@ -220,6 +229,30 @@ pub(super) async fn record(reader: &Reader, key: &str) -> Result<Option<Record>,
     Ok(row.map(|row| serde_json::from_slice(&row)).transpose()?)
 }
 
+/// The devices of one table that are on it now, by name.
+async fn attached(
+    reader: &Reader,
+    prefix: &str,
+    asset: &AssetId,
+    of: impl Fn(Record) -> Option<Attachment<DeviceId>>,
+) -> Result<BTreeSet<DeviceId>, ExplainError> {
+    let mut devices = BTreeSet::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = reader.state_rows(StateRows::Register { prefix }, after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(devices) };
+        after = Some(last.key.clone());
+        for row in &page {
+            if let Some(attachment) = of(serde_json::from_slice(&row.value)?)
+                && attachment.to.is_none()
+                && attachment.carrier.asset() == Some(asset)
+            {
+                devices.insert(attachment.key);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,13 +261,13 @@ mod tests {
     #[test]
     fn what_may_be_left_out_is_not_required() {
         for (schema, lists) in [
-            (schemars::schema_for!(Explanation), ["vehicles", "sensors"]),
-            (schemars::schema_for!(GhostClock), ["not_hearing", "maintenance"]),
+            (schemars::schema_for!(Explanation), &["vehicles", "sensors", "trackers"][..]),
+            (schemars::schema_for!(GhostClock), &["not_hearing", "maintenance"][..]),
         ] {
             let schema = schema.to_value();
             let required = schema["required"].as_array().expect("some are");
             assert!(lists.iter().all(|list| !required.contains(&(*list).into())), "{required:?}");
-            assert!(lists.iter().all(|list| schema["properties"].get(list).is_some()), "{schema}");
+            assert!(lists.iter().all(|list| schema["properties"].get(*list).is_some()), "{schema}");
         }
     }
 }

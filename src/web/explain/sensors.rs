@@ -1,20 +1,19 @@
 //! What the sensors on an asset said last, how good that is, and when it was read.
 
-use std::collections::BTreeSet;
-
-use super::ExplainError;
-use crate::domain::ids::{AssetId, DeviceId};
+use super::{ExplainError, PAGE, attached};
+use crate::domain::ids::AssetId;
 use crate::domain::register::Record;
 use crate::domain::state::{SensorCurrent, StateKind};
 use crate::journal::{Reader, StateRows};
 
-/// Rows read at once.
-const PAGE: usize = 1000;
-
 /// The points of every sensor that hangs on it now, by name.
 pub async fn sensors(reader: &Reader, asset: &AssetId) -> Result<Vec<SensorCurrent>, ExplainError> {
     let mut sensors = Vec::new();
-    for device in devices(reader, asset).await? {
+    let of = |record| match record {
+        Record::Sensor(sensor) => Some(sensor),
+        _ => None,
+    };
+    for device in attached(reader, "sensor/", asset, of).await? {
         let of_device = StateRows::Of { kind: StateKind::Sensor, prefix: &format!("{device}/") };
         for row in reader.state_rows(of_device, None, PAGE).await? {
             let current: SensorCurrent = serde_json::from_slice(&row.value)?;
@@ -23,25 +22,6 @@ pub async fn sensors(reader: &Reader, asset: &AssetId) -> Result<Vec<SensorCurre
         }
     }
     Ok(sensors)
-}
-
-async fn devices(reader: &Reader, asset: &AssetId) -> Result<BTreeSet<DeviceId>, ExplainError> {
-    let mut devices = BTreeSet::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = StateRows::Register { prefix: "sensor/" };
-        let page = reader.state_rows(page, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(devices) };
-        after = Some(last.key.clone());
-        for row in &page {
-            if let Record::Sensor(attachment) = serde_json::from_slice(&row.value)?
-                && attachment.to.is_none()
-                && attachment.carrier.asset() == Some(asset)
-            {
-                devices.insert(attachment.key);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
