@@ -151,6 +151,9 @@ pub(super) struct Moving {
     /// Its last fix said that the engine is off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     off: bool,
+    /// And goes on all the same: on a ferry, a train, a tow truck.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    carried: bool,
 }
 
 impl Default for Leaving {
@@ -197,7 +200,7 @@ impl Moves {
     /// engine off it has nothing more to say; else it may be driving where there is no network.
     pub fn stop_due(&self, rules: &TrackerRules) -> Option<(Timestamp, Duration)> {
         let Self::Moving(moving) = self else { return None };
-        Some(match moving.off {
+        Some(match moving.off && !moving.carried {
             true => (moving.rest.at + rules.stop_after, rules.stop_after),
             false => (moving.last_at() + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
         })
@@ -234,7 +237,7 @@ impl Moves {
         if let Self::Moving(moving) = self {
             // Nothing was heard for long, or it has been at rest for long enough.
             let silent = here.place.at.since(moving.last_at()) >= rules.trip_gap;
-            moving.off = here.ignition == Some(false);
+            moving.engine_at(here, rules);
             let rests = if silent { Rests::Until } else { moving.rests(here, rules) };
             if rests == Rests::Not {
                 return;
@@ -364,6 +367,7 @@ impl Stationary {
             place: None,
             odometer_m: [self.odometer_m, None],
             off: false,
+            carried: false,
         };
         moving.way.goes(here);
         moving.comes_to(here);
@@ -374,6 +378,14 @@ impl Stationary {
 impl Moving {
     fn last_at(&self) -> Timestamp {
         if self.way.is_known() { self.way.last().1 } else { self.rest.at }
+    }
+
+    /// What a fix says of the engine.
+    fn engine_at(&mut self, here: &Moment, rules: &TrackerRules) {
+        let last = if self.way.is_known() { self.way.last().0 } else { self.rest.position() };
+        let goes = last.distance_m(here.place.position()) > rules.stop_within_m + vague_m(&here.place, rules);
+        let is_off = here.ignition == Some(false);
+        (self.off, self.carried) = (is_off, self.off && is_off && goes);
     }
 
     /// Takes a fix up; whether it has been at rest for long enough.

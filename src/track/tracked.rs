@@ -128,7 +128,10 @@ impl Tracker {
         let newest = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref().cloned());
         let newest = newest.filter(|fixed| fixed.at > at);
         let (location, mut reason) = self.where_tracked(asset, fix, newest.as_ref());
-        let outside = self.outside_its_vehicle(asset, fix, at);
+        let far = self.outside_its_vehicle(asset, fix, at);
+        let astray = far.is_some();
+        let before = self.assets.get(asset).and_then(|row| row.memory.fixed.as_deref());
+        let outside = far.filter(|_| before.is_some_and(|before| before.astray && before.at < at));
         let heard = self.assets.get(asset).is_some_and(|row| self.is_heard_there(row));
         let in_its_vehicle = outside.is_none() && self.vehicle_of(asset).is_some();
         let may_place = self.may_place(asset, at);
@@ -141,7 +144,7 @@ impl Tracker {
             let before = row.memory.fixed.as_deref().filter(|before| before.by.as_ref() == Some(&fix.device));
             let (stands, by) = (before.is_some_and(|before| before.stands), Some(fix.device.clone()));
             let Fix { position, accuracy_m, .. } = *fix;
-            row.memory.fixed = Some(Box::new(Fixed { position, accuracy_m, at, by, stands }));
+            row.memory.fixed = Some(Box::new(Fixed { position, accuracy_m, at, by, stands, astray }));
             let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
             row.current.battery = battery.map(Box::new).or(row.current.battery.take());
         }

@@ -51,6 +51,9 @@ pub struct Fixed {
     /// It stands there, by its fixes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stands: bool,
+    /// It lay outside of the vehicle that the asset is in: one fix may be wrong, the next one confirms it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub astray: bool,
 }
 
 pub(super) fn apart(one: Timestamp, other: Timestamp) -> Duration {

@@ -345,6 +345,32 @@ fn speed_and_ignition_never_decide_alone() {
     assert_eq!(told_of(strays), []);
 }
 
+/// A ferry, or an ignition that is not connected: a fix in five minutes is no end of the trip in between.
+#[test]
+fn who_goes_with_the_engine_off_has_not_come_to_rest() {
+    let rules = TrackerRules::default();
+    let off = |second: i64, east: f64| Moment::of(&Fix { ignition: Some(false), ..fix(second, [0.0, east]) });
+    let (mut moves, mut told) = (Moves::begin(&fix(0, [0.0, 0.0])), Vec::new());
+    for nth in 1..=6 {
+        moves.take(&off(300 * nth, 3000.0 * nth as f64), &rules, &mut told);
+    }
+    assert_eq!(seconds(&told).len(), 1, "{told:?}");
+    let silent = |moves: &Moves| moves.stop_due(&rules).map(|(_, silent)| silent);
+    assert_eq!(silent(&moves), Some(rules.trip_gap * SILENT_GAPS));
+    moves = serde_json::from_slice(&serde_json::to_vec(&moves).unwrap()).unwrap();
+    assert_eq!(silent(&moves), Some(rules.trip_gap * SILENT_GAPS));
+    // Ashore it stands where it was.
+    moves.take(&off(2100, 18_010.0), &rules, &mut told);
+    assert_ne!(silent(&moves), Some(rules.trip_gap * SILENT_GAPS));
+    // Who parks and says so with the fix that has it there, has.
+    let mut parks = Moves::begin(&fix(0, [0.0, 0.0]));
+    for nth in 1..=3 {
+        parks.take(&Moment::of(&fix(60 * nth, [0.0, 600.0 * nth as f64])), &rules, &mut told);
+    }
+    parks.take(&off(240, 2400.0), &rules, &mut told);
+    assert_eq!(silent(&parks), Some(rules.stop_after));
+}
+
 #[test]
 fn a_row_between_any_two_fixes_changes_nothing() {
     let fixes = drive(&[(600, 900, 10.0), (1200, 1500, 10.0), (1500, 1800, 0.0)]);

@@ -302,6 +302,11 @@ fn a_tracker_of_its_own_far_from_the_vehicles_says_that_it_is_not_in_it() {
     assert_eq!(world.location("T3"), in_vehicle("V1"));
     world.at(3610).fix_at("gps-1", 0.0);
     world.at(3611).fix_at("gps-3", 5000.0);
+    assert_eq!(world.location("T3"), in_vehicle("V1"), "one fix may be wrong");
+    world.at(3620).fix_at("gps-3", 0.0);
+    world.at(3630).fix_at("gps-3", 5000.0);
+    assert_eq!(world.location("T3"), in_vehicle("V1"), "and another one");
+    world.at(3631).fix_at("gps-3", 5000.0);
     assert!(matches!(world.location("T3"), Location::At(_)));
     let reason = world.current("T3").reason;
     assert_eq!(&*reason, "fix of gps-3, 5.0 km from V1");

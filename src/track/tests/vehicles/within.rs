@@ -183,6 +183,7 @@ fn its_own_tracker_takes_it_out_of_a_vehicle_that_stands_however_long_that_says_
     };
     world.see_from("mqtt", 8100, false, Seen::Fix { fix, inside: None, stands: Some(true) });
     world.at(8110).load("T3", "V1").unwrap();
+    world.at(8990).fix_at("gps-3", 5000.0);
     world.restart(0);
     world.at(9000).fix_at("gps-3", 5000.0);
     assert!(matches!(world.location("T3"), Location::At(_)), "{:?}", world.location("T3"));
