@@ -97,14 +97,15 @@ pub(super) struct WriterTask {
     pub writer: Writer,
     pub clock: WallClock,
     pub downstream: Downstream,
-    space_alert: bool,
+    /// Told last of the space; not told yet, an alert of an earlier run may still stand.
+    space_alert: Option<bool>,
     /// Not before this is an erasure tried again.
     erase_from: tokio::time::Instant,
 }
 
 impl WriterTask {
     pub fn new(writer: Writer, clock: WallClock, downstream: Downstream) -> Self {
-        Self { writer, clock, downstream, space_alert: false, erase_from: tokio::time::Instant::now() }
+        Self { writer, clock, downstream, space_alert: None, erase_from: tokio::time::Instant::now() }
     }
 
     /// Runs until the work ends, and gives the journal back closed.
@@ -278,13 +279,13 @@ impl WriterTask {
         let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
         self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);
         let alert = usage.share() >= SPACE_ALERT;
-        if alert != self.space_alert {
-            self.space_alert = alert;
-            self.report_space(&usage, alert);
+        if self.space_alert != Some(alert) && self.report_space(&usage, alert) {
+            self.space_alert = Some(alert);
         }
     }
 
-    fn report_space(&self, usage: &Usage, alert: bool) {
+    /// False where there was no room to tell it.
+    fn report_space(&self, usage: &Usage, alert: bool) -> bool {
         let problem = alert.then(|| {
             format!(
                 "the journal holds {} of {} bytes: bring the database back, or raise journal.max_bytes",
@@ -292,9 +293,7 @@ impl WriterTask {
             )
         });
         let health = Health { rule: Rule::Journal, subject: "space".to_owned(), site: None, problem };
-        if self.downstream.health.try_send(health).is_err() {
-            tracing::warn!("the journal's fill level could not be reported; it will show in the metrics");
-        }
+        self.downstream.health.try_send(health).is_ok()
     }
 
     /// Dead letters that a person asked to have tried again go back in at the front.
