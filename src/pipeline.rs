@@ -18,6 +18,7 @@ pub mod core;
 mod doors;
 mod driving;
 mod health;
+mod space;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError, Restoring};
 use self::driving::{Inputs, drive};
+use self::space::Space;
 use self::stages::Stages;
 use self::writer::{Downstream, Lane, WriterTask};
 use crate::config::{Config, ListenTls, RegisterOwner, Rules};
@@ -163,8 +165,7 @@ async fn assemble(
         committed: committed_tx,
         board: board.clone(),
         bell,
-        gate: gate_tx,
-        health: health_tx.clone(),
+        space: Space::new(gate_tx, health_tx.clone(), config.timescale.is_some()),
         replays: replay_tx,
         ready: ready.clone(),
     };

@@ -63,8 +63,7 @@ fn downstream() -> (Downstream, watch::Receiver<u64>) {
         committed,
         board: Arc::new(Board::new(Vec::new())),
         bell: None,
-        gate: watch::channel(Gate::Open).0,
-        health: mpsc::channel(HEALTH_QUEUE).0,
+        space: Space::new(watch::channel(Gate::Open).0, mpsc::channel(HEALTH_QUEUE).0, false),
         replays: mpsc::channel(REPLAY_QUEUE).0,
         ready: telemetry::Readiness::default(),
     };
@@ -158,7 +157,8 @@ async fn our_own_troubles_of_an_earlier_run_end_at_the_start() {
     let (work, work_rx) = mpsc::channel(WORK_QUEUE);
     let (_control, control_rx) = mpsc::channel(CONTROL_QUEUE);
     let (health, mut told) = mpsc::channel(HEALTH_QUEUE);
-    let downstream = Downstream { health, ..downstream().0 };
+    let space = Space::new(watch::channel(Gate::Open).0, health, false);
+    let downstream = Downstream { space, ..downstream().0 };
     work.send(Work { group: Group::default(), replies: Vec::new() }).await.unwrap();
     drop(work);
     WriterTask::new(opened.writer, clock, downstream).run(work_rx, control_rx).await;
