@@ -33,7 +33,7 @@ pub(crate) mod packets;
 mod subscriptions;
 pub(crate) mod wire;
 
-use feed::{End, Feed};
+use feed::{End, Feed, Times};
 use handshake::{ConnectError, Session};
 pub use subscriptions::Memory;
 use wire::Connection;
@@ -112,7 +112,8 @@ async fn attempt(
     feed.connected(accepted.session_present);
     // One that wants no pings has them all the same: nothing else tells that it is gone.
     let keepalive = accepted.keepalive.filter(|it| !it.is_zero()).unwrap_or(config.keepalive);
-    match feed.serve(config, keepalive, connection, back).await {
+    let times = Times { keepalive, answer: CONNECT_TIMEOUT };
+    match feed.serve(config, times, connection, back).await {
         Ok(never) => match never {},
         Err(end) => end,
     }

@@ -28,6 +28,8 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use serve::Times;
+
 /// Acknowledgements taken at once, so that many share one write.
 const ACK_BATCH: usize = 1024;
 

@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    fn over(
+    pub(super) fn over(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
         version: MqttVersion,
@@ -137,6 +137,11 @@ impl Input {
             Ok(_) => Ok(()),
             Err(error) => Err(WireError::Read(error)),
         }
+    }
+
+    /// A packet has begun, and its end is not there yet.
+    pub fn is_amid_packet(&self) -> bool {
+        self.incomplete.is_some() || !self.bytes.is_empty()
     }
 
     /// The next packet of what has been read; `None` where more bytes are wanted.
