@@ -215,10 +215,10 @@ impl Feed {
         let (topic, bytes) = (String::from_utf8_lossy(&message.topic), payload.bytes);
         self.meters.oversize.increment(1);
         if payload.is_whole() {
-            warn!(source = %self.source, %topic, bytes, "a message is longer than `intake.max_payload`: it is not \
+            warn!(source = %self.source, topic = &*topic, bytes, "a message is longer than `intake.max_payload`: it is not \
                 decoded, but kept as a dead letter");
         } else {
-            error!(source = %self.source, %topic, bytes, kept = payload.kept.len(), "only the beginning of a \
+            error!(source = %self.source, topic = &*topic, bytes, kept = payload.kept.len(), "only the beginning of a \
                 message is kept: it is longer than `intake.max_kept`");
         }
         self.has_long = true;

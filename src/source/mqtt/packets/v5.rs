@@ -12,7 +12,7 @@ use rumqttc5::mqttbytes::v5::{
 };
 use tokio_util::bytes::{Buf, BytesMut};
 
-use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice, quality};
+use super::{Accepted, CodecError, FromBroker, Hello, Message, ToBroker, advice, legible, quality};
 use crate::source::mqtt::wire::variable_length;
 
 /// The first byte of one.
@@ -31,9 +31,10 @@ pub fn read(bytes: &mut BytesMut) -> Result<FromBroker, CodecError> {
             FromBroker::Refused(with_reason(refusal(answer.code), said))
         }
         Packet::SubAck(answer) => {
+            let said = answer.properties.and_then(|properties| properties.reason_string);
             let results = answer.return_codes.into_iter().map(|code| match code {
                 SubscribeReasonCode::Success(qos) => Ok(qos as u8),
-                refused => Err(not_granted(refused).to_owned()),
+                refused => Err(with_reason(not_granted(refused), said.clone())),
             });
             FromBroker::Granted { packet_id: answer.pkid, results: results.collect() }
         }
@@ -113,7 +114,7 @@ fn accepted(answer: &ConnAck) -> Accepted {
 fn with_reason(why: impl Into<String>, said: Option<String>) -> String {
     let why = why.into();
     match said {
-        Some(said) if !said.is_empty() => format!("{why}; it says: {said}"),
+        Some(said) if !said.is_empty() => format!("{why}; it says: {}", legible(&said)),
         Some(_) | None => why,
     }
 }
@@ -251,6 +252,29 @@ mod tests {
         let Ok(FromBroker::Farewell(why)) = read(&mut bytes) else { panic!("no farewell") };
         assert_eq!(bytes[..], [0xd0, 0]);
         why
+    }
+
+    /// A DISCONNECT, a CONNACK and a SUBACK that say `said`.
+    fn saying(said: &str) -> [BytesMut; 3] {
+        let property = [&[0x1f, 0, said.len() as u8][..], said.as_bytes()].concat();
+        let packet = |kind: u8, before: &[u8], after: &[u8]| {
+            let head = [kind, (before.len() + 1 + property.len() + after.len()) as u8];
+            BytesMut::from(&[&head, before, &[property.len() as u8], &property, after].concat()[..])
+        };
+        [packet(0xe0, &[0x8b], &[]), packet(0x20, &[0, 0x87], &[]), packet(0x90, &[0, 1], &[0x87])]
+    }
+
+    /// It goes to log, alert and terminal.
+    #[test]
+    fn what_a_broker_says_does_nothing_to_a_terminal() {
+        for mut packet in saying("a\u{1b}[2J\nb\u{202e}") {
+            let why = match read(&mut packet).unwrap() {
+                FromBroker::Farewell(why) | FromBroker::Refused(why) => why,
+                FromBroker::Granted { results, .. } => results[0].clone().unwrap_err(),
+                other => panic!("{other:?}"),
+            };
+            assert!(why.ends_with("; it says: a\\u{1b}[2J\\nb\\u{202e}"), "{why}");
+        }
     }
 
     /// Without the length of its properties, as some brokers send it; with a reason that is none of the standard's.
