@@ -31,7 +31,7 @@ const NO_KEEPALIVE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait for the broker.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Twice in it we ask for a word.
+    /// We ask for a word twice in it, and three times without one are the end.
     pub keepalive: Duration,
     /// For what it has to answer.
     pub answer: Duration,
