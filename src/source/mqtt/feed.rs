@@ -192,6 +192,7 @@ impl Feed {
                 None => self.inbox.push_back(item),
             }
         }
+        self.ledger.show();
         // What keeps us away may change: whoever looks for the fault must know the last reason.
         if !told || self.why_down != reason {
             reason.clone_into(&mut self.why_down);

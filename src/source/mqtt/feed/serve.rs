@@ -31,7 +31,7 @@ const NO_KEEPALIVE: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait for the broker.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// We ask for a word twice in it, and three times without one are the end.
+    /// We ask for a word twice in it, and three times without an answer are the end.
     pub keepalive: Duration,
     /// For what it has to answer.
     pub answer: Duration,
@@ -57,6 +57,7 @@ impl Feed {
         let (mut granted_by, mut held) = (heard + times.answer, 0);
         loop {
             let wants_bytes = self.pump(&config.topics, connection)?;
+            self.ledger.show();
             let wants_slot = self.wants_slot();
             let Connection { input, output } = connection;
             let wants_write = output.is_waiting();

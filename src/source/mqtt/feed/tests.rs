@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -96,9 +97,27 @@ async fn a_broker_that_does_not_answer_subscribe_is_left() {
     assert_eq!(told(&mut feed, &mut taken).await, [why], "and what it sent comes again");
     assert_eq!(served(&mut feed, &[0x90, 3, 0, 1, 1]).await, None);
 }
+
 /// Over a slow line what it holds for us comes first.
 #[tokio::test]
 async fn a_broker_that_is_amid_a_message_is_waited_for() {
     let (mut feed, _taken) = feed(&config());
     assert_eq!(served(&mut feed, &MESSAGE[..5]).await, None);
+}
+
+/// Messages that pile up are what the gauge is looked at for: it must not wait for an acknowledgement.
+#[tokio::test]
+async fn what_is_under_way_is_shown_as_it_comes() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let (mut feed, _taken) = feed(&config());
+    served(&mut feed, &[&[0x90, 3, 0, 1, 1], &MESSAGE[..], &MESSAGE].concat()).await;
+    let shown = metrics.render();
+    for line in [
+        "tallyman_mqtt_unacknowledged_messages{source=\"b\"} 2",
+        "tallyman_mqtt_unacknowledged_bytes{source=\"b\"} 4",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
 }
