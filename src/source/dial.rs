@@ -4,8 +4,8 @@ use std::io;
 
 use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 
+use super::addresses;
 use super::line::Line;
 use crate::config::ClientTls;
 use crate::trust::{self, TrustError};
@@ -32,7 +32,7 @@ pub enum DialError {
 
 /// Connects. Certificates are read each time: a file that was put right needs no restart.
 pub(super) async fn dial(host: &str, port: u16, tls: Option<&ClientTls>) -> Result<Box<dyn Line>, DialError> {
-    let stream = TcpStream::connect((host, port)).await.map_err(DialError::Connect)?;
+    let stream = addresses::connect((host, port)).await.map_err(DialError::Connect)?;
     // Acknowledgements are small and must not wait for company.
     stream.set_nodelay(true).map_err(DialError::Connect)?;
     let Some(tls) = tls else { return Ok(Box::new(stream)) };
