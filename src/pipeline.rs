@@ -17,6 +17,8 @@ mod answers;
 pub mod core;
 mod doors;
 mod driving;
+mod health;
+mod space;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -31,12 +33,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, RestoreError, Restoring};
 use self::driving::{Inputs, drive};
+use self::space::Space;
 use self::stages::Stages;
 use self::writer::{Downstream, Lane, WriterTask};
 use crate::config::{Config, ListenTls, RegisterOwner, Rules};
-use crate::domain::alerts::{Alert, Rule};
+use crate::domain::alerts::Alert;
 use crate::domain::commands::{Command, Outcome, Refused};
-use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::register::Record;
 use crate::domain::state::StateKind;
@@ -113,7 +115,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     opened.writer.protect_unforwarded(config.timescale.is_some());
     let mut core = take_up(&config, &mut opened.state).await?;
     core.started(opened.meta.last_heartbeat, clock.now());
-    report_set_aside(&mut core, &opened, clock.now());
+    let (path, set_aside) = (opened.reader.path(), opened.set_aside.as_deref());
+    health::tell_at_start(&mut core, &config, path, set_aside, clock.now());
     assemble(config, core, opened, clock, ready, &mut stages, &shutdown).await?;
     stages.supervise(shutdown).await
 }
@@ -162,8 +165,7 @@ async fn assemble(
         committed: committed_tx,
         board: board.clone(),
         bell,
-        gate: gate_tx,
-        health: health_tx.clone(),
+        space: Space::new(gate_tx, health_tx.clone(), config.timescale.is_some()),
         replays: replay_tx,
         ready: ready.clone(),
     };
@@ -413,18 +415,6 @@ async fn wait_for_clock(clock: &WallClock, from: Timestamp, shutdown: &Cancellat
         }
     }
     true
-}
-
-fn report_set_aside(core: &mut Core, opened: &Opened, now: Timestamp) {
-    if let Some(path) = &opened.set_aside {
-        let problem = format!(
-            "the journal was damaged and has been set aside as {}; a new one was begun. Keep the old file: `sqlite3 FILE .recover` may read what the database does not have",
-            path.display()
-        );
-        tracing::error!("{problem}");
-        let subject = "set-aside".to_owned();
-        core.health(Health { rule: Rule::Journal, subject, site: None, problem: Some(problem) }, now);
-    }
 }
 
 async fn open_alerts(reader: &Reader) -> Result<Vec<Alert>, JournalError> {

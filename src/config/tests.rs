@@ -359,6 +359,8 @@ fn no_problem_shows_a_secret() {
         "password_env = \"hunter2\"",
         "password_file = \"postgres://a:hunter2@h/x\"",
         "address = \"mqtt://u:hunter2@h:1883\"",
+        "address = \"u:hunter2@h:1883\"",
+        "adress = \"u:hun@hunter2@h:1883\"",
         "topic = \"mqtt://u:hunter2@h:1883\"",
     ] {
         let text = around(&format!(
@@ -369,6 +371,11 @@ fn no_problem_shows_a_secret() {
         assert!(found.contains("web.token[0].sha256: (hidden)"), "{found}");
         assert!(!found.contains("hunter2"), "{part}: {found}");
     }
+    let login = problems(&around("[[broker]]\nname = \"b\"\naddress = \"u:hunter2@h:1883\"\n")).join("\n");
+    assert!(
+        login.contains("\"u:***@h:1883\": a login before the host") && login.contains("`password_file`"),
+        "{login}"
+    );
     let config = parse(&around("[store.timescale]\nurl = \"postgres://u:hunter2@h/x\"\n[notify.alertmanager]\nurls = [\"http://u:hunter2@h:1\"]"), Path::new(""), &no_env).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }

@@ -65,8 +65,16 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
 /// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets. The error says what
 /// is wrong.
 pub fn parse_host_port(text: &str) -> Result<(String, u16), &'static str> {
+    if text.contains('@') {
+        return Err(
+            "a login before the host: where one is wanted, `username` and `password_file` are keys of their own",
+        );
+    }
     if text.contains("://") {
         return Err("a URL");
+    }
+    if text.starts_with('[') && text.ends_with(']') {
+        return Err("no port");
     }
     let (host, port) = text.rsplit_once(':').ok_or("no port")?;
     let bare = match host.strip_prefix('[') {
@@ -86,21 +94,21 @@ pub fn parse_host_port(text: &str) -> Result<(String, u16), &'static str> {
     }
 }
 
-/// The text with the password of a URL replaced by `***`, wherever it stands in it.
+/// The text with the password of a URL, or of an address that has one before it, replaced by `***`, wherever it stands in
+/// it.
 pub fn mask_url(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
-    };
+    match text.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", mask_query(&mask_login(rest))),
+        None => mask_login(text),
+    }
+}
+
+fn mask_login(rest: &str) -> String {
     // The last `@`: a password that was not percent-encoded may hold one itself.
-    let masked = match rest.rsplit_once('@') {
-        Some((login, host)) => {
-            let user = login.split_once(':').map_or(login, |(user, _)| user);
-            let hidden = if login.contains(':') { ":***" } else { "" };
-            format!("{user}{hidden}@{host}")
-        }
-        None => rest.to_owned(),
-    };
-    format!("{scheme}://{}", mask_query(&masked))
+    match rest.rsplit_once('@').map(|(login, host)| (login.split_once(':'), host)) {
+        Some((Some((user, _)), host)) => format!("{user}:***@{host}"),
+        Some((None, _)) | None => rest.to_owned(),
+    }
 }
 
 fn mask_query(rest: &str) -> String {
@@ -200,6 +208,8 @@ mod tests {
         for (text, wrong) in [
             ("10.0.0.5", "no port"),
             ("fe80::1:502", "an IPv6 address without brackets"),
+            ("[::1]", "no port"),
+            ("[::1:502", "a bracket that is not closed"),
             (":502", "no host"),
             ("a:0", "a port out of range"),
             ("a:65536", "a port out of range"),
@@ -218,6 +228,8 @@ mod tests {
             ("postgres://u@db/x?password=secret&a=b", "postgres://u@db/x?password=***&a=b"),
             ("http://am:9093", "http://am:9093"),
             ("plain", "plain"),
+            ("u:se@cr/et@broker:1883", "u:***@broker:1883"),
+            ("u@broker:1883", "u@broker:1883"),
         ] {
             assert_eq!(mask_url(url), masked);
         }

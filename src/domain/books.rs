@@ -15,7 +15,7 @@ pub struct Book {
     pub decoded: u64,
     /// Frames kept whole because they did not decode.
     pub dead_letters: u64,
-    /// Frames dropped at a full queue, by reason.
+    /// Frames dropped, by reason: at a full queue, and retained messages that are among the dead letters already.
     pub dropped: BTreeMap<String, u64>,
     pub readings: u64,
     pub used: u64,

@@ -143,6 +143,9 @@ pub fn clear_suspect(path: &Path) -> Result<(), JournalError> {
     }
 }
 
+/// What the name of a journal that was set aside has after its own.
+const DAMAGED: &str = ".damaged-";
+
 /// Renames the journal with its -wal and -shm; the new name says when. The log keeps the name that SQLite looks
 /// for, so that what can be saved can be read there.
 pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
@@ -150,7 +153,7 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
     let stamp = now.to_jiff().strftime("%Y%m%dT%H%M%SZ");
     let names = std::iter::once(String::new())
         .chain((2..).map(|nth| format!("-{nth}")))
-        .map(|nth| beside(path, &format!(".damaged-{stamp}{nth}")));
+        .map(|nth| beside(path, &format!("{DAMAGED}{stamp}{nth}")));
     let Some(aside) = names.take(1000).find(|name| !name.exists()) else {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     };
@@ -165,6 +168,14 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
     }
     sync_folder(path).map_err(failed)?;
     Ok(aside)
+}
+
+/// Whether a journal that was set aside still lies beside this one; where that cannot be seen, as if one did.
+pub fn has_set_aside(path: &Path) -> bool {
+    let (Some(name), Ok(files)) = (path.file_name(), fs::read_dir(folder(path))) else { return true };
+    let start = beside(Path::new(name), DAMAGED);
+    let start = start.as_os_str().as_encoded_bytes();
+    files.flatten().any(|file| file.file_name().as_encoded_bytes().starts_with(start))
 }
 
 /// A file's name is durable once its folder is.

@@ -41,6 +41,7 @@ mod tests;
 
 pub use dead_letters::request_replay;
 pub use error::{JournalError, Operation};
+pub use file::has_set_aside;
 pub use open::open;
 pub use reader::Reader;
 pub use state_pages::{StatePages, StateRowRead};

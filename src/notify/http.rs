@@ -5,7 +5,6 @@
 //! connection is made and none was trusted before, so that a file that was put right needs no restart.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,18 +19,15 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::source::addresses;
 use crate::trust::{self, TrustError};
 
 /// Of an answer, this much is read, and for so long: beside its status it only explains a refusal.
 const ANSWER_BYTES: usize = 64 << 10;
 const ANSWER_TIME: Duration = Duration::from_secs(1);
-/// Where a name has several addresses, the next one is tried beside those before it after this long (RFC 8305).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -168,8 +164,7 @@ impl HttpClient {
         let secure = self.uri.scheme_str() == Some("https");
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = self.uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let addresses = tokio::net::lookup_host((host.as_str(), port)).await.map_err(HttpError::Connect)?;
-        let stream = connect_any(addresses.collect()).await.map_err(HttpError::Connect)?;
+        let stream = addresses::connect((host.as_str(), port)).await.map_err(HttpError::Connect)?;
         stream.set_nodelay(true).map_err(HttpError::Connect)?;
         if !secure {
             return handshake(stream).await;
@@ -199,30 +194,6 @@ async fn take(mut body: Incoming, most: usize, taken: &mut Vec<u8>) -> bool {
     true
 }
 
-/// The first of these that takes us. One that does not answer keeps nobody from the others.
-async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    let mut waiting = addresses.into_iter();
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    if let Some(address) = waiting.next() {
-        attempts.spawn(TcpStream::connect(address));
-    }
-    loop {
-        tokio::select! {
-            Some(attempt) = attempts.join_next() => match attempt {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failed = error,
-                Err(error) => failed = io::Error::other(error),
-            },
-            () = sleep(NEXT_ADDRESS), if waiting.len() > 0 && !attempts.is_empty() => {}
-            else => return Err(failed),
-        }
-        if let Some(address) = waiting.next() {
-            attempts.spawn(TcpStream::connect(address));
-        }
-    }
-}
-
 async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, HttpError> {
@@ -246,38 +217,11 @@ fn tls_error(error: io::Error) -> HttpError {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::net::TcpListener;
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(10);
-
-    /// An address that does not answer: its queue is full, and the kernel says nothing to who comes then.
-    async fn deaf() -> (TcpListener, Vec<TcpStream>) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut queued = Vec::new();
-        while let Ok(connected) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
-            queued.push(connected.unwrap());
-        }
-        (listener, queued)
-    }
-
-    #[tokio::test]
-    async fn an_address_that_does_not_answer_keeps_nobody_from_the_others() {
-        let (dead, _queued) = deaf().await;
-        let lively = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (dead, lively) = (dead.local_addr().unwrap(), lively.local_addr().unwrap());
-        let refused = "127.0.0.1:1".parse().unwrap();
-        let stream = timeout(PATIENCE, connect_any(vec![dead, refused, lively])).await;
-        assert_eq!(stream.expect("in time").unwrap().peer_addr().unwrap(), lively);
-        let error =
-            timeout(PATIENCE, connect_any(vec![refused, refused])).await.expect("in time").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(connect_any(Vec::new()).await.is_err());
-    }
 
     #[tokio::test]
     async fn of_a_long_answer_the_beginning_is_there() {

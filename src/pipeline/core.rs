@@ -34,11 +34,13 @@ mod arrivals;
 mod decoders;
 mod letters;
 mod restoring;
+mod retained;
 mod tally;
 
 use arrivals::Arrivals;
 use decoders::Decoders;
 use letters::{dead_letter, raw_read, unreplayed};
+use retained::RetainedLetters;
 use tally::Tally;
 
 pub use restoring::{RestoreError, Restoring};
@@ -70,6 +72,7 @@ pub struct Core {
     /// When the first frame since the last group was received.
     first_received: Option<Timestamp>,
     arrivals: Arrivals,
+    retained: RetainedLetters,
     cleaned: Cleaned,
     tallied: Tally,
     live: Live,
@@ -313,12 +316,15 @@ impl Core {
 
     /// A frame with what it gave, which is taken out of `decoded`.
     fn frame(&mut self, mut frame: Frame, result: Result<(), DecodeError>, decoded: &mut Decoded) {
-        let book = self.book(&frame.source);
-        book.frames += 1;
+        self.book(&frame.source).frames += 1;
         match result {
-            Ok(()) => book.decoded += 1,
+            Ok(()) => self.book(&frame.source).decoded += 1,
+            Err(_) if self.retained.is_again(&frame) => {
+                // It is there already.
+                *self.book(&frame.source).dropped.entry("kept-before".to_owned()).or_default() += 1;
+            }
             Err(error) => {
-                book.dead_letters += 1;
+                self.book(&frame.source).dead_letters += 1;
                 telemetry::dead_letter(&frame, error.reason, &error);
                 self.batch.dead_letters.push(dead_letter(&mut frame, error.reason, error.to_string()));
             }
@@ -344,7 +350,7 @@ impl Core {
         self.track_cleaned();
         let keeps =
             matches!(frame.payload, Payload::Mqtt { .. } | Payload::Nmea { .. } | Payload::Teltonika { .. });
-        if let Some((reason, detail)) = set_aside.filter(|_| keeps) {
+        if let Some((reason, detail)) = set_aside.filter(|_| keeps && !self.retained.is_again(&frame)) {
             self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail));
         }
         if let Some(token) = frame.ack {

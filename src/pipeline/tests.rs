@@ -6,7 +6,10 @@ use super::driving::{GATHER, Inputs, drive};
 use super::writer::{Downstream, Work, WriterTask};
 use super::*;
 use crate::config::{self, JournalConfig};
+use crate::domain::alerts::{AlertTransition, Rule};
+use crate::domain::events::{Event, EventBody};
 use crate::domain::frames::{AckToken, Frame, Payload};
+use crate::domain::health::Health;
 use crate::domain::state::StateRow;
 use crate::journal::Control;
 use crate::pipeline::core::{Core, Group};
@@ -60,8 +63,7 @@ fn downstream() -> (Downstream, watch::Receiver<u64>) {
         committed,
         board: Arc::new(Board::new(Vec::new())),
         bell: None,
-        gate: watch::channel(Gate::Open).0,
-        health: mpsc::channel(HEALTH_QUEUE).0,
+        space: Space::new(watch::channel(Gate::Open).0, mpsc::channel(HEALTH_QUEUE).0, false),
         replays: mpsc::channel(REPLAY_QUEUE).0,
         ready: telemetry::Readiness::default(),
     };
@@ -116,6 +118,53 @@ async fn no_heartbeat_goes_before_the_first_group() {
     assert_ne!(reader.meta().await.unwrap().last_heartbeat, opened.meta.last_heartbeat);
     drop(work_tx);
     writer.await.unwrap();
+}
+
+/// What an earlier run told may be over: a journal that was given room, a database that was taken out of the configuration,
+/// a damaged file that was taken away.
+#[tokio::test]
+async fn our_own_troubles_of_an_earlier_run_end_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = WallClock::new();
+    let now = clock.now();
+    let path = folder.path().join("journal.db");
+    let aside = folder.path().join("journal.db.damaged-20260101T000000Z");
+    std::fs::write(&aside, "").unwrap();
+    let config = config::parse("node = \"n\"\n", &path, &|_| None).unwrap();
+    let mut core = Core::new(&config, Vec::new()).unwrap();
+    health::tell_at_start(&mut core, &config, &path, Some(&aside), now);
+    for subject in ["space", "timescale", "timescale-history", "register", "register-rows"] {
+        let (subject, problem) = (subject.to_owned(), Some("away".to_owned()));
+        core.health(Health { rule: Rule::Journal, subject, site: None, problem }, now);
+    }
+    core.take_group();
+    let resolved = |core: &mut Core| {
+        let ends = |event: Event| match event.body {
+            EventBody::Alert { transition: AlertTransition::Resolved, alert } => Some(alert.key.subject),
+            _ => None,
+        };
+        let events = core.take_group().batch.events.into_iter();
+        events.filter_map(ends).collect::<Vec<_>>()
+    };
+    health::tell_at_start(&mut core, &config, &path, None, now);
+    let of_the_store = ["timescale", "timescale-history", "register", "register-rows"];
+    assert_eq!(resolved(&mut core), of_the_store, "the damaged file is still there");
+    std::fs::remove_file(&aside).unwrap();
+    health::tell_at_start(&mut core, &config, &path, None, now);
+    assert_eq!(resolved(&mut core), ["set-aside"]);
+
+    let opened = opened(folder.path(), &clock).await;
+    let (work, work_rx) = mpsc::channel(WORK_QUEUE);
+    let (_control, control_rx) = mpsc::channel(CONTROL_QUEUE);
+    let (health, mut told) = mpsc::channel(HEALTH_QUEUE);
+    let space = Space::new(watch::channel(Gate::Open).0, health, false);
+    let downstream = Downstream { space, ..downstream().0 };
+    work.send(Work { group: Group::default(), replies: Vec::new() }).await.unwrap();
+    drop(work);
+    WriterTask::new(opened.writer, clock, downstream).run(work_rx, control_rx).await;
+    core.health(told.recv().await.unwrap(), now);
+    assert_eq!(resolved(&mut core), ["space"]);
+    assert!(told.recv().await.is_none(), "it is told once");
 }
 
 /// What no source knows: a dead letter, with an acknowledgement or without.

@@ -11,17 +11,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::core::Group;
+use super::space::Space;
 use crate::config::BackoffConfig;
-use crate::domain::alerts::Rule;
 use crate::domain::frames::{AckToken, Request};
-use crate::domain::health::Health;
 use crate::domain::ids::SourceId;
 use crate::domain::orders::Answer;
 use crate::domain::register::Misfit;
-use crate::journal::{Control, StoredDeadLetter, Usage, Writer};
+use crate::journal::{Control, StoredDeadLetter, Writer};
 use crate::notify::Board;
 use crate::notify::doors::Bell;
-use crate::source::Gate;
 use crate::source::backoff::Backoff;
 use crate::source::clock::WallClock;
 use crate::telemetry;
@@ -37,8 +35,6 @@ const PRUNE_STEPS: usize = 3;
 const ERASE_STEPS: usize = 10;
 /// An erasure that failed (a disk too full to rewrite the file) is tried again after so long.
 const ERASE_RETRY: Duration = Duration::from_secs(300);
-/// Share of the journal's bound at which an alert says so.
-const SPACE_ALERT: f64 = 0.8;
 
 /// A group on its way to the journal, with the answers that wait for it.
 pub(super) struct Work {
@@ -85,9 +81,7 @@ pub(super) struct Downstream {
     pub board: Arc<Board>,
     /// Where any door acts.
     pub bell: Option<Bell>,
-    pub gate: watch::Sender<Gate>,
-    /// Our own trouble, on its way to become an alert.
-    pub health: mpsc::Sender<Health>,
+    pub space: Space,
     /// Dead letters that a person wants tried again.
     pub replays: mpsc::Sender<StoredDeadLetter>,
     pub ready: telemetry::Readiness,
@@ -97,14 +91,13 @@ pub(super) struct WriterTask {
     pub writer: Writer,
     pub clock: WallClock,
     pub downstream: Downstream,
-    space_alert: bool,
     /// Not before this is an erasure tried again.
     erase_from: tokio::time::Instant,
 }
 
 impl WriterTask {
     pub fn new(writer: Writer, clock: WallClock, downstream: Downstream) -> Self {
-        Self { writer, clock, downstream, space_alert: false, erase_from: tokio::time::Instant::now() }
+        Self { writer, clock, downstream, erase_from: tokio::time::Instant::now() }
     }
 
     /// Runs until the work ends, and gives the journal back closed.
@@ -178,7 +171,7 @@ impl WriterTask {
         }
         self.downstream.board.update(work.group.alerts);
         self.downstream.committed.send_replace(committed.last_seq);
-        self.watch_space();
+        self.downstream.space.watch(&self.writer.usage());
         true
     }
 
@@ -236,7 +229,7 @@ impl WriterTask {
         self.downstream.ready.set_journal(true);
         self.prune().await;
         self.erase().await;
-        self.watch_space();
+        self.downstream.space.watch(&self.writer.usage());
         self.take_replays().await;
     }
 
@@ -269,31 +262,6 @@ impl WriterTask {
                     return;
                 }
             }
-        }
-    }
-
-    /// The alert at 80 %, and the gate before the reserve.
-    fn watch_space(&mut self) {
-        let usage = self.writer.usage();
-        let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
-        self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);
-        let alert = usage.share() >= SPACE_ALERT;
-        if alert != self.space_alert {
-            self.space_alert = alert;
-            self.report_space(&usage, alert);
-        }
-    }
-
-    fn report_space(&self, usage: &Usage, alert: bool) {
-        let problem = alert.then(|| {
-            format!(
-                "the journal holds {} of {} bytes: bring the database back, or raise journal.max_bytes",
-                usage.used_bytes, usage.max_bytes
-            )
-        });
-        let health = Health { rule: Rule::Journal, subject: "space".to_owned(), site: None, problem };
-        if self.downstream.health.try_send(health).is_err() {
-            tracing::warn!("the journal's fill level could not be reported; it will show in the metrics");
         }
     }
 

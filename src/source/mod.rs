@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use crate::domain::frames::{Frame, LinkChange};
 use crate::domain::ids::SourceId;
 
+pub(crate) mod addresses;
 pub mod backoff;
 pub mod clock;
 pub mod dial;

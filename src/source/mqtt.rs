@@ -33,7 +33,7 @@ pub(crate) mod packets;
 mod subscriptions;
 pub(crate) mod wire;
 
-use feed::{End, Feed};
+use feed::{End, Feed, Times};
 use handshake::{ConnectError, Session};
 pub use subscriptions::Memory;
 use wire::Connection;
@@ -110,12 +110,18 @@ async fn attempt(
     };
     let connection = connection.insert(opened);
     feed.connected(accepted.session_present);
-    // One that wants no pings has them all the same: nothing else tells that it is gone.
-    let keepalive = accepted.keepalive.filter(|it| !it.is_zero()).unwrap_or(config.keepalive);
-    match feed.serve(config, keepalive, connection, back).await {
+    let keepalive = keepalive(config.keepalive, accepted.keepalive);
+    let times = Times { keepalive, answer: CONNECT_TIMEOUT };
+    match feed.serve(config, times, connection, back).await {
         Ok(never) => match never {},
         Err(end) => end,
     }
+}
+
+/// The shorter one of ours and the broker's own (MQTT 5, section 3.2.2.3.14). It allows longer silence with the latter; but
+/// nothing else tells us that it is gone, so one that wants no pings, or few, has ours.
+fn keepalive(ours: Duration, theirs: Option<Duration>) -> Duration {
+    theirs.filter(|it| !it.is_zero()).map_or(ours, |theirs| theirs.min(ours))
 }
 
 /// Acknowledges what the pipeline still commits, and takes leave of the broker.
@@ -127,6 +133,19 @@ async fn stop(feed: Feed, connection: Option<Connection>, acks: mpsc::UnboundedR
         Ok(Err(error)) => warn!(%source, %error, "lost the broker while stopping; it will deliver again"),
         Err(_) => {
             warn!(%source, "the broker did not take leave in time; what is not acknowledged it delivers again")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_allows_long_silence_is_asked_for_a_word_as_often_as_before() {
+        let seconds = Duration::from_secs;
+        for (theirs, expected) in [(None, 30), (Some(0), 30), (Some(10), 10), (Some(65_535), 30)] {
+            assert_eq!(keepalive(seconds(30), theirs.map(seconds)), seconds(expected), "{theirs:?}");
         }
     }
 }

@@ -98,31 +98,40 @@ pub async fn nmea(config: NmeaConfig, limit: Duration) -> Result<String, String>
 }
 
 /// Connects with the credentials under another client id and a clean session, so that the daemon's own
-/// session is left alone, and subscribes, to learn whether the broker allows it. Of a shared subscription it asks for
-/// the filter alone, or it would take messages from those who share it.
+/// session is left alone, and subscribes as the daemon does, to learn whether the broker allows it, and with which QoS. It
+/// leaves at once: what comes meanwhile it does not acknowledge, and nobody misses. Of a shared subscription it asks for the
+/// filter alone, or it would take messages from those who share it.
 pub async fn mqtt(config: BrokerConfig) -> Result<String, String> {
     let broker = BrokerConfig { client_id: format!("{}-check", config.client_id), ..config };
     let connected = handshake::connect(&broker, Session::Clean, LIMITS, None).await;
     let (mut connection, _) = connected.map_err(|error| format!("cannot connect: {error}"))?;
-    let filters = broker.topics.iter().map(|topic| (topic.pattern.unshared_filter(), 0));
+    let filters = broker.topics.iter().map(|topic| (topic.pattern.unshared_filter(), topic.qos.min(1)));
     let subscribe = ToBroker::Subscribe { packet_id: SUBSCRIBE_ID, filters: filters.collect() };
     let granted = subscribed(&mut connection, &subscribe, &broker).await;
     let left = async {
         connection.output.queue(&ToBroker::Leave)?;
         connection.close().await
     };
-    granted.map_err(|why| format!("connected, but {why}"))?;
+    let lowered = granted.map_err(|why| format!("connected, but {why}"))?;
     left.await.map_err(|error| format!("it answers, but does not let us go: {error}"))?;
     let over = if broker.tls.is_some() { " over TLS" } else { "" };
     let (version, count) = (broker.version, broker.topics.len());
-    Ok(format!("connected with MQTT {version}{over}, {count} subscriptions granted"))
+    let warnings = lowered.iter().map(|filter| {
+        format!(
+            "\nwarning: it serves `{filter}` with QoS 0 only: what comes while the daemon is away, or is lost on the way, is \
+             not delivered again; see its limits (`max_qos` of Mosquitto)"
+        )
+    });
+    let warnings: String = warnings.collect();
+    Ok(format!("connected with MQTT {version}{over}, {count} subscriptions granted{warnings}"))
 }
 
-async fn subscribed(
+/// Gives the filters that the broker serves with a lower QoS than asked for.
+async fn subscribed<'b>(
     connection: &mut Connection,
     subscribe: &ToBroker<'_>,
-    broker: &BrokerConfig,
-) -> Result<(), String> {
+    broker: &'b BrokerConfig,
+) -> Result<Vec<&'b str>, String> {
     let asked = async {
         connection.output.queue(subscribe)?;
         connection.output.write().await
@@ -132,7 +141,7 @@ async fn subscribed(
         match connection.input.next().map_err(|error| error.to_string())? {
             Some(Incoming::Packet(FromBroker::Granted { packet_id, results })) => {
                 let granted = handshake::granted(&broker.topics, packet_id, &results);
-                return granted.map(|_| ()).map_err(|error| error.to_string());
+                return granted.map_err(|error| error.to_string());
             }
             Some(Incoming::Packet(FromBroker::Farewell(why))) => return Err(why),
             Some(_) => {}

@@ -302,6 +302,8 @@ async fn broker(code: u8, granted: u8) -> String {
         stream.write_all(&[0x20, 2, 0, code]).await.unwrap();
         if stream.read(&mut packet).await.unwrap() > 0 {
             let id = [packet[2], packet[3]];
+            let length = usize::from(packet[1]) + 2;
+            assert_eq!(packet[length - 1], 1, "the QoS that the daemon asks for");
             stream.write_all(&[0x90, 3, id[0], id[1], granted]).await.unwrap();
             // The client ends it.
             stream.read(&mut packet).await.unwrap_or_default();
@@ -316,12 +318,14 @@ async fn broker(code: u8, granted: u8) -> String {
 #[tokio::test]
 async fn a_broker_takes_the_login_and_the_topics_or_does_not() {
     for (code, granted, expected) in [
-        (0, 0, "connected with MQTT 3.1.1, 1 subscriptions granted"),
+        (0, 1, "connected with MQTT 3.1.1, 1 subscriptions granted"),
+        (0, 0, "1 subscriptions granted\n      warning: it serves `a/#` with QoS 0 only"),
         (0, 0x80, "connected, but the broker refused the subscription to `a/#`: check its access list"),
         (5, 0, "cannot connect: the broker refused the connection: not authorised; check `username`"),
     ] {
         let found = broker(code, granted).await;
         assert!(found.contains(expected), "{found}");
+        assert_eq!(found.contains("warning"), expected.contains("warning"), "{found}");
     }
 }
 

@@ -252,6 +252,27 @@ fn a_letter_that_cannot_be_put_back_comes_back_as_a_new_one_and_is_in_the_books(
     assert_eq!((book.frames, book.dead_letters, book.balances()), (2, 2, true));
 }
 
+/// With MQTT 3.1.1 it comes again with each connection.
+#[test]
+fn a_retained_message_that_does_not_decode_is_one_letter() {
+    let mut core = core(Vec::new());
+    let mut letters = |nth: u64, payload: &str, of_the_broker: bool| {
+        let mut intake = message(nth, payload);
+        if let Intake::Frame(Frame { payload: Payload::Mqtt { retained, .. }, .. }) = &mut intake {
+            *retained = of_the_broker;
+        }
+        core.intake(intake);
+        let group = core.take_group();
+        assert_eq!(group.acks.len(), 1);
+        assert!(book(&core).balances());
+        group.batch.dead_letters.len()
+    };
+    let told = [("a", true), ("a", true), ("b", true), ("a", false), ("a", false), ("b", true)];
+    let told = (1..).zip(told).map(|(nth, (payload, retained))| letters(nth, payload, retained));
+    assert_eq!(told.collect::<Vec<_>>(), [1, 0, 1, 1, 1, 0], "what a tracker sends itself is told each time");
+    assert_eq!((book(&core).frames, book(&core).dead_letters), (6, 4));
+}
+
 #[test]
 fn new_words_of_an_open_alert_are_told_downstream_though_they_are_no_event() {
     let mut core = core(Vec::new());

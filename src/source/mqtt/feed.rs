@@ -25,6 +25,10 @@ use crate::source::{Intake, IntakeSender};
 use crate::telemetry::names;
 
 mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use serve::Times;
 
 /// Acknowledgements taken at once, so that many share one write.
 const ACK_BATCH: usize = 1024;
@@ -63,6 +67,8 @@ pub struct Feed {
     /// on of older ones.
     inbox: VecDeque<Intake>,
     link: Link,
+    /// Why there is no connection, as it was told last.
+    why_down: String,
     /// A message over the payload limit is under way. It may be large, so that nothing more is read until
     /// it is durable: there is one of them at a time.
     has_long: bool,
@@ -132,6 +138,7 @@ impl Feed {
             subscriptions: Subscriptions::new(config, memory),
             inbox: VecDeque::new(),
             link: Link::Down { told: false },
+            why_down: String::new(),
             has_long: false,
             qos0_topics: HashSet::new(),
             meters,
@@ -185,18 +192,27 @@ impl Feed {
                 None => self.inbox.push_back(item),
             }
         }
-        if !told {
-            self.tell(LinkState::Down { reason: reason.to_owned() });
+        self.ledger.show();
+        // What keeps us away may change: whoever looks for the fault must know the last reason.
+        if !told || self.why_down != reason {
+            reason.clone_into(&mut self.why_down);
+            self.tell_down(reason.to_owned());
         }
     }
 
-    fn tell(&mut self, state: LinkState) {
+    fn tell_down(&mut self, reason: String) {
         let mut newest = self.inbox.iter().rev();
         if is_link(newest.next(), true) && is_link(newest.next(), false) {
             // Nobody has heard of the short time in between, and nobody needs to.
             self.inbox.pop_back();
+        }
+        if let Some(Intake::Link(LinkChange { state: LinkState::Down { reason: older }, .. })) =
+            self.inbox.back_mut()
+        {
+            *older = reason;
             return;
         }
+        let state = LinkState::Down { reason };
         let change = LinkChange { source: self.source.clone(), at: self.intake.clock.now(), state };
         self.inbox.push_back(Intake::Link(change));
     }

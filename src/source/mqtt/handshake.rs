@@ -53,8 +53,13 @@ pub async fn connect(
         .await
         .map_err(|error| ConnectError::Open { host: host.clone(), port: *port, error })?;
     connection.output.queue(&ToBroker::Connect(hello(config, session, will)))?;
-    connection.output.write().await?;
-    let answer = match answer(&mut connection).await {
+    let written = connection.output.write().await;
+    let answered = answer(&mut connection).await;
+    // Where it has hung up already, what it said of our certificate before is still there to be read.
+    if !matches!(answered, Err(WireError::NotTaken(_))) {
+        written?;
+    }
+    let answer = match answered {
         // A broker of 3.1.1 alone closes without a word, or answers in its own version.
         Err(error) if *version == MqttVersion::V5 && error.is_an_end() => {
             return Err(ConnectError::NotV5 { error });

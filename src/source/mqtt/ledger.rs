@@ -38,13 +38,17 @@ impl Ledger {
     pub fn received(&mut self, packet_id: u16, exactly_once: bool, bytes: usize) -> AckToken {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes += u64::from(bytes);
-        self.under_way.set(self.bytes as f64);
         AckToken { bytes, ..self.order.received(Due { packet_id, exactly_once }) }
     }
 
     /// It was never handed on, and comes again.
     pub fn dropped(&mut self, token: AckToken) {
         self.bytes = self.bytes.saturating_sub(u64::from(token.bytes));
+    }
+
+    /// Shows what is under way: once for all that came with a read, not for each message.
+    pub fn show(&self) {
+        self.outstanding.set(self.order.outstanding() as f64);
         self.under_way.set(self.bytes as f64);
     }
 
@@ -84,8 +88,7 @@ impl Ledger {
             sent += 1;
         }
         self.sent.increment(sent);
-        self.outstanding.set(self.order.outstanding() as f64);
-        self.under_way.set(self.bytes as f64);
+        self.show();
         Ok(())
     }
 }

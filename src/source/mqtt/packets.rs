@@ -161,6 +161,27 @@ fn quality(qos: u8) -> rumqttc::QoS {
     }
 }
 
+/// Signs of what a broker says that are told of.
+const SAID_SIGNS: usize = 200;
+
+/// What a broker says, as text that does nothing to a terminal or a line of a log, and is not long.
+fn legible(said: &str) -> String {
+    let mut legible = String::new();
+    for sign in said.chars().take(SAID_SIGNS) {
+        // The latter set the direction in which text is shown, or end a line.
+        match sign.is_control()
+            || matches!(sign, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            true => legible.extend(sign.escape_default()),
+            false => legible.push(sign),
+        }
+    }
+    if said.chars().nth(SAID_SIGNS).is_some() {
+        legible.push('…');
+    }
+    legible
+}
+
 /// What to do where a broker does not let us in.
 mod advice {
     pub const VERSION: &str = "it does not speak this version of MQTT; see `protocol`";
@@ -170,4 +191,16 @@ mod advice {
     pub const NOT_AUTHORIZED: &str =
         "not authorised; check `username` and `password`, and the broker's access list for this client";
     pub const ACCESS_LIST: &str = "check its access list for this client";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_broker_says_is_cut() {
+        assert_eq!(legible("Grüße"), "Grüße");
+        assert_eq!(legible(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(legible(&"é".repeat(60_000)), "é".repeat(200) + "…");
+    }
 }

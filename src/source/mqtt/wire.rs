@@ -14,6 +14,7 @@ use super::packets::{self, CodecError, FromBroker, Message, ToBroker};
 use crate::config::{ClientTls, MqttVersion};
 use crate::domain::frames::TooLong;
 use crate::source::dial::{DialError, dial};
+use crate::trust;
 
 /// Room for one read: some hundreds of messages of a tracker.
 const READ_BYTES: usize = 64 * 1024;
@@ -24,6 +25,9 @@ const PROPERTIES_BYTES: usize = 65_535;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
+    /// TLS 1.3 lets us in first, and looks at our certificate then.
+    #[error(transparent)]
+    NotTaken(DialError),
     #[error("failed to read from the broker: {0}")]
     Read(#[source] io::Error),
     #[error("failed to write to the broker: {0}")]
@@ -46,7 +50,7 @@ impl WireError {
         match self {
             Self::Closed | Self::Malformed(_) | Self::Length => true,
             Self::Read(error) => error.kind() == io::ErrorKind::ConnectionReset,
-            Self::Write(_) | Self::TooLong { .. } | Self::Encode(_) => false,
+            Self::Write(_) | Self::TooLong { .. } | Self::Encode(_) | Self::NotTaken(_) => false,
         }
     }
 }
@@ -104,7 +108,7 @@ impl Connection {
         }
     }
 
-    fn over(
+    pub(super) fn over(
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
         version: MqttVersion,
@@ -135,8 +139,16 @@ impl Input {
         match self.reader.read_buf(&mut self.bytes).await {
             Ok(0) => Err(WireError::Closed),
             Ok(_) => Ok(()),
-            Err(error) => Err(WireError::Read(error)),
+            Err(error) => Err(match trust::refusal_of_ours(&error) {
+                Some(alert) => WireError::NotTaken(DialError::Refused(alert)),
+                None => WireError::Read(error),
+            }),
         }
+    }
+
+    /// A packet has begun, and its end is not there yet.
+    pub fn is_amid_packet(&self) -> bool {
+        self.incomplete.is_some() || !self.bytes.is_empty()
     }
 
     /// The next packet of what has been read; `None` where more bytes are wanted.

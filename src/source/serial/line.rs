@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_serial::SerialPortBuilderExt;
 
 use crate::config::{Parity, Rs485, SerialLine};
+use crate::source::addresses;
 use crate::source::line::Line;
 
 /// A command of a few bytes that is not gone by then does not go.
@@ -46,7 +46,7 @@ impl From<OpenError> for String {
 pub async fn open(line: &SerialLine, limit: Duration) -> Result<Box<dyn Line>, OpenError> {
     match line {
         SerialLine::Tcp(address) => {
-            let connecting = timeout(limit, TcpStream::connect(address)).await;
+            let connecting = timeout(limit, addresses::connect(address)).await;
             let stream = connecting.map_err(|_| OpenError::Timeout)?.map_err(OpenError::Connect)?;
             stream.set_nodelay(true).map_err(OpenError::Connect)?;
             Ok(Box::new(stream))

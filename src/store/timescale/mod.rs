@@ -42,11 +42,21 @@ pub use migrations::KNOWN as KNOWN_SCHEMA;
 pub use people::Keep;
 pub use register::{Follower, RegisterRequest, ask_to_adopt};
 
-use crate::config::TimescaleConfig;
+use register::{OWNERSHIP, ROWS};
+use troubles::{HISTORY, REACH};
+
+use crate::config::{RegisterOwner, TimescaleConfig};
 use crate::domain::health::Health;
 use crate::domain::ids::NodeId;
 use crate::domain::register::Record;
 use crate::journal::{Control, Reader};
+
+/// The subjects of `journal` alerts that nobody tells of under this configuration.
+pub fn untold(config: Option<&TimescaleConfig>) -> Vec<&'static str> {
+    let reach = [REACH, HISTORY].into_iter().filter(|_| config.is_none());
+    let follows = config.is_some_and(|config| config.register == RegisterOwner::Database);
+    reach.chain([OWNERSHIP, ROWS].into_iter().filter(|_| !follows)).collect()
+}
 
 /// Forwards until `shutdown`, or until `committed` (the number of the journal's newest event) is closed and
 /// all is written. `declared` is what the configuration file declares of the register; what tells of

@@ -69,6 +69,7 @@ struct Daemon {
     requests: mpsc::Sender<Request>,
     /// What it wants remembered.
     notes: mpsc::Receiver<Control>,
+    is_down: bool,
 }
 
 impl Daemon {
@@ -84,17 +85,25 @@ impl Daemon {
         let (requests, requests_receiver) = mpsc::channel(1);
         let back = mqtt::Back { acks: acks_receiver, requests: requests_receiver };
         let run = |intake, shutdown| mqtt::run(config, LIMITS, memory, intake, back, shutdown);
-        Self { source: Source::start(queue, run), acks, requests, notes }
+        Self { source: Source::start(queue, run), acks, requests, notes, is_down: false }
     }
 
     async fn up(&mut self) -> bool {
-        match self.source.link().await {
-            LinkState::Up { replaying } => replaying,
-            LinkState::Down { reason } => panic!("the link went down: {reason}"),
+        loop {
+            match self.source.link().await {
+                LinkState::Up { replaying } => {
+                    self.is_down = false;
+                    return replaying;
+                }
+                // It is down as before, for another reason.
+                LinkState::Down { .. } if self.is_down => {}
+                LinkState::Down { reason } => panic!("the link went down: {reason}"),
+            }
         }
     }
 
     async fn down(&mut self) -> String {
+        self.is_down = true;
         reason(self.source.link().await)
     }
 

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
 use super::{ACK_BATCH, End, Feed, Link};
@@ -28,12 +28,21 @@ const COUNTED_BYTES: usize = 512;
 /// For a broker with keepalive switched off: as good as never.
 const NO_KEEPALIVE: Duration = Duration::from_secs(24 * 3600);
 
+/// How long to wait for the broker.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// We ask for a word twice in it, and three times without an answer are the end.
+    pub keepalive: Duration,
+    /// For what it has to answer.
+    pub answer: Duration,
+}
+
 impl Feed {
     /// Serves the connection until it ends; never returns otherwise. May be cancelled at any point.
     pub async fn serve(
         &mut self,
         config: &BrokerConfig,
-        keepalive: Duration,
+        times: Times,
         connection: &mut Connection,
         back: &mut Back,
     ) -> Result<Infallible, End> {
@@ -43,10 +52,12 @@ impl Feed {
         connection.output.queue(&handshake::subscription(&config.topics))?;
         let Back { acks, requests } = back;
         let mut tokens = Vec::with_capacity(ACK_BATCH);
-        let mut ping = pings(keepalive);
+        let mut ping = pings(times.keepalive);
         let mut heard = Instant::now();
+        let (mut granted_by, mut held) = (heard + times.answer, 0);
         loop {
             let wants_bytes = self.pump(&config.topics, connection)?;
+            self.ledger.show();
             let wants_slot = self.wants_slot();
             let Connection { input, output } = connection;
             let wants_write = output.is_waiting();
@@ -70,6 +81,19 @@ impl Feed {
                     }
                     output.queue(&ToBroker::Ping)?;
                     self.subscriptions.note();
+                }
+                () = sleep_until(granted_by), if matches!(self.link, Link::Subscribing { .. }) => {
+                    // Over a slow line the answer comes behind what it holds for us: that must not be begun anew for ever.
+                    let holds = self.held();
+                    if input.is_amid_packet() || holds > held {
+                        (granted_by, held) = (Instant::now() + times.answer, holds);
+                        continue;
+                    }
+                    return Err(End::Lost(format!(
+                        "the broker let us in, and did not answer SUBSCRIBE within {:?}: see its log; what stands between us \
+                         and it (a proxy, a bridge) may swallow the answer",
+                        times.answer
+                    )));
                 }
                 permit = self.intake.queue.reserve(), if wants_slot => match (permit, self.inbox.pop_front()) {
                     (Ok(permit), Some(item)) => permit.send(item),
@@ -119,6 +143,11 @@ impl Feed {
     /// Something waits that may be handed on: a closed gate holds back messages, not the link's state.
     pub(super) fn wants_slot(&self) -> bool {
         self.inbox.front().is_some_and(|item| matches!(item, Intake::Link(_)) || self.gate_is_open())
+    }
+
+    /// Messages that came before the answer to SUBSCRIBE.
+    fn held(&self) -> usize {
+        if let Link::Subscribing { held, .. } = &self.link { held.len() } else { 0 }
     }
 
     fn gate_is_open(&self) -> bool {
@@ -187,10 +216,10 @@ impl Feed {
         let (topic, bytes) = (String::from_utf8_lossy(&message.topic), payload.bytes);
         self.meters.oversize.increment(1);
         if payload.is_whole() {
-            warn!(source = %self.source, %topic, bytes, "a message is longer than `intake.max_payload`: it is not \
+            warn!(source = %self.source, topic = &*topic, bytes, "a message is longer than `intake.max_payload`: it is not \
                 decoded, but kept as a dead letter");
         } else {
-            error!(source = %self.source, %topic, bytes, kept = payload.kept.len(), "only the beginning of a \
+            error!(source = %self.source, topic = &*topic, bytes, kept = payload.kept.len(), "only the beginning of a \
                 message is kept: it is longer than `intake.max_kept`");
         }
         self.has_long = true;

@@ -162,3 +162,26 @@ proptest! {
         while let Ok(Some(_)) = input.next() {}
     }
 }
+
+/// A connection that the other side ends with a word about our certificate.
+struct Refused;
+
+impl AsyncRead for Refused {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+        std::task::Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, alert)))
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_after_the_handshake_is_told_as_that() {
+    let limits = Limits { max_payload: LIMIT, max_kept: KEPT };
+    let mut input = Connection::over(Refused, tokio::io::sink(), V5, limits).input;
+    let error = input.fill().await.unwrap_err();
+    assert!(!error.is_an_end(), "it understands us");
+    assert!(error.to_string().contains("see cert_file and key_file of `tls`"), "{error}");
+}

@@ -26,7 +26,7 @@ use crate::domain::commands::{Outcome, Refused};
 use crate::domain::orders::{Answer, Order};
 use crate::domain::register::{Misfit, News, Plan};
 
-pub use desk::Follower;
+pub use desk::{Follower, OWNERSHIP, ROWS};
 pub use take_up::ask_to_adopt;
 
 /// What the follower asks of the core.
