@@ -1,8 +1,8 @@
 //! `tracker-silent`: a tracker that sends nothing any more, while its broker worked.
 //!
 //! Each source that trackers speak through has a clock of the time during which it was connected and had
-//! caught up; a tracker's last message and its due moment are positions on it. So an outage of the broker,
-//! or ours, costs nothing and is nobody's silence. After an outage trackers need to find their way back:
+//! caught up, and no planned work concerned it; a tracker's last message and its due moment are positions on it. So an
+//! outage of the broker, or ours, costs nothing and is nobody's silence. After an outage trackers need to find their way back:
 //! none falls due within [`GRACE`] of it, or within half its interval where that is shorter.
 //!
 //! Any message of its own counts, also a duplicate, and one whose position is set aside; the last will that its
@@ -79,6 +79,10 @@ pub(super) struct Silence {
     pub unheard: Unheard,
     rows: BTreeMap<DeviceId, HeardRow>,
     clocks: BTreeMap<SourceId, Clock>,
+    /// Connected, and caught up.
+    working: BTreeSet<SourceId>,
+    /// Planned work keeps these from being heard.
+    standing: BTreeSet<SourceId>,
     /// Where a tracker stands in its source's `due`.
     armed: BTreeMap<DeviceId, (SourceId, i64)>,
     wakes: Deadlines<SourceId>,
@@ -138,7 +142,22 @@ impl Silence {
 
     /// A source began or ceased to work.
     pub fn set_working(&mut self, source: &SourceId, works: bool, at: Timestamp) {
-        self.run(source, works, at);
+        match works {
+            true => self.working.insert(source.clone()),
+            false => self.working.remove(source),
+        };
+        self.run_or_stop(source, at);
+    }
+
+    /// Says which sources planned work keeps from being heard now.
+    pub fn set_standing(&mut self, standing: BTreeSet<SourceId>, at: Timestamp) {
+        let before = std::mem::replace(&mut self.standing, standing);
+        let turned: Vec<SourceId> = before.symmetric_difference(&self.standing).cloned().collect();
+        turned.iter().for_each(|source| self.run_or_stop(source, at));
+    }
+
+    fn run_or_stop(&mut self, source: &SourceId, at: Timestamp) {
+        self.run(source, self.working.contains(source) && !self.standing.contains(source), at);
         if self.unheard.is_source(source) {
             self.review_all_sources(at);
         }
@@ -168,6 +187,7 @@ impl Silence {
 
     /// Nobody worked until told otherwise: we were not there.
     pub fn stop(&mut self, now: Timestamp) {
+        self.working.clear();
         let running: Vec<SourceId> = self.clocks.keys().cloned().collect();
         running.iter().for_each(|source| self.run(source, false, now));
         self.checkpoint_at = None;
