@@ -147,6 +147,7 @@ async fn assemble(
     let (health_tx, health_rx) = mpsc::channel(HEALTH_QUEUE);
     let (replay_tx, replay_rx) = mpsc::channel(REPLAY_QUEUE);
     let (gate_tx, gate_rx) = watch::channel(Gate::Open);
+    let (listening_tx, listening_rx) = watch::channel(true);
     let (committed_tx, committed_rx) = watch::channel(opened.meta.last_seq);
     let board = Arc::new(Board::new(open_alerts(&opened.reader).await?));
 
@@ -163,6 +164,7 @@ async fn assemble(
         board: board.clone(),
         bell,
         gate: gate_tx,
+        listening: listening_tx,
         health: health_tx.clone(),
         replays: replay_tx,
         ready: ready.clone(),
@@ -175,6 +177,7 @@ async fn assemble(
         commands: command_rx,
         register: register_rx,
         health: health_rx,
+        listening: listening_rx,
     };
     stages.spawn("core", drive(core, inputs, work_tx, clock.clone(), config.intake.commit_frames));
 

@@ -86,6 +86,8 @@ pub(super) struct Downstream {
     /// Where any door acts.
     pub bell: Option<Bell>,
     pub gate: watch::Sender<Gate>,
+    /// False while the gate is closed or a commit fails: silence is nobody's then.
+    pub listening: watch::Sender<bool>,
     /// Our own trouble, on its way to become an alert.
     pub health: mpsc::Sender<Health>,
     /// Dead letters that a person wants tried again.
@@ -152,6 +154,7 @@ impl WriterTask {
                 Err(error) => {
                     telemetry::commit_failed(&error);
                     self.downstream.ready.set_journal(false);
+                    self.set_listening(false);
                     if !error.is_passing() {
                         return false;
                     }
@@ -231,6 +234,7 @@ impl WriterTask {
         if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
             telemetry::commit_failed(&error);
             self.downstream.ready.set_journal(false);
+            self.set_listening(false);
             return;
         }
         self.downstream.ready.set_journal(true);
@@ -277,11 +281,16 @@ impl WriterTask {
         let usage = self.writer.usage();
         let gate = if usage.is_full() { Gate::Closed } else { Gate::Open };
         self.downstream.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate);
+        self.set_listening(gate == Gate::Open);
         let alert = usage.share() >= SPACE_ALERT;
         if alert != self.space_alert {
             self.space_alert = alert;
             self.report_space(&usage, alert);
         }
+    }
+
+    fn set_listening(&self, listens: bool) {
+        self.downstream.listening.send_if_modified(|held| std::mem::replace(held, listens) != listens);
     }
 
     fn report_space(&self, usage: &Usage, alert: bool) {

@@ -83,6 +83,8 @@ pub(super) struct Silence {
     working: BTreeSet<SourceId>,
     /// Planned work keeps these from being heard.
     standing: BTreeSet<SourceId>,
+    /// Nobody listens to any of them.
+    deaf: bool,
     /// Where a tracker stands in its source's `due`.
     armed: BTreeMap<DeviceId, (SourceId, i64)>,
     wakes: Deadlines<SourceId>,
@@ -156,8 +158,16 @@ impl Silence {
         turned.iter().for_each(|source| self.run_or_stop(source, at));
     }
 
+    /// Nobody listens any more, or does again.
+    pub fn set_deaf(&mut self, deaf: bool, at: Timestamp) {
+        self.deaf = deaf;
+        let clocks: Vec<SourceId> = self.clocks.keys().filter(|of| **of != all_sources()).cloned().collect();
+        clocks.iter().for_each(|source| self.run_or_stop(source, at));
+    }
+
     fn run_or_stop(&mut self, source: &SourceId, at: Timestamp) {
-        self.run(source, self.working.contains(source) && !self.standing.contains(source), at);
+        let works = self.working.contains(source) && !self.standing.contains(source);
+        self.run(source, works && !self.deaf, at);
         if self.unheard.is_source(source) {
             self.review_all_sources(at);
         }

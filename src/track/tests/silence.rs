@@ -110,6 +110,55 @@ fn a_process_that_stood_still_heard_nobody() {
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
 
+/// The journal is full, or the disk: brokers keep what is sent, readers are not read.
+#[test]
+fn nobody_is_silent_while_nobody_listens() {
+    let mut world = company();
+    world.stock(2..=2, "tool");
+    world.until(970);
+    world.arrive(2, "CRIB");
+    world.until(1000);
+    world.events.clear();
+    world.tracker.set_listening(false, t(1000), &mut world.events);
+    world.until(50_000);
+    // It connects meanwhile, and is not read either.
+    world.link("mqtt", false, false);
+    world.link("mqtt", true, true);
+    world.hearing("CRIB", false);
+    world.hearing("CRIB", true);
+    world.until(100_000);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1") && !world.is_firing(Rule::Ghost, "T2"));
+    world.tracker.set_listening(true, t(100_000), &mut world.events);
+    assert!(world.told().iter().any(|line| line.contains("gap from 1000 tallyman could not keep")));
+    world.until(100_029);
+    assert!(!world.is_firing(Rule::Ghost, "T2"));
+    world.until(100_031);
+    assert!(world.is_firing(Rule::Ghost, "T2"));
+    world.until(102_599);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(102_601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+/// Shorter than what deadlines alone would show.
+#[test]
+fn a_process_that_is_put_aside_for_two_minutes_heard_nobody_either() {
+    let mut world = company();
+    world.stock(2..=2, "tool");
+    world.arrive(2, "CRIB");
+    world.until(20);
+    world.events.clear();
+    world.tracker.stood_still(t(20), t(140), &mut world.events);
+    world.until(179);
+    assert_eq!(world.told(), ["140 node gap from 20 tallyman stood still"]);
+    world.until(181);
+    assert!(world.is_firing(Rule::Ghost, "T2"));
+    world.until(3719);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(3721);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
 #[test]
 fn a_broker_that_is_down_explains_trackers_that_were_silent_before_until_it_is_back() {
     let mut world = company();
