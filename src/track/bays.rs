@@ -126,7 +126,7 @@ impl Tracker {
     ) {
         let begun = Cause { observed_at: from, ..cause.clone() };
         let until = Some(cause.observed_at);
-        self.dock(door, Stay { vehicle: vehicle.clone(), from, until, said: false }, how, &begun, out);
+        self.dock(door, Stay::sensed(vehicle.clone(), from, until), how, &begun, out);
         self.tell_undocked(vehicle, door, from, cause, out);
     }
 

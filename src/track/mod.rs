@@ -34,6 +34,7 @@ mod contents;
 mod custody;
 mod deadlines;
 mod dense;
+mod departing;
 mod docks;
 mod doors;
 mod erase;

@@ -64,7 +64,7 @@ impl Tracker {
         self.its_asset_stands(&device, motion.change == MotionChange::Stopped, cause.observed_at);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
-            self.set_out(asset, motion.left_by, cause, out);
+            self.drives(asset, motion.left_by, cause, out);
         }
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let subject = tracked(asset.as_ref(), &device);
@@ -112,7 +112,7 @@ impl Tracker {
         fences.retain(|inside| *inside != fence);
         match change {
             FenceChange::Entered => fences.push(fence.clone()),
-            _ => self.set_out(&asset, None, cause, out),
+            _ => self.drives(&asset, None, cause, out),
         }
         self.tracked_at(&asset, &fix, cause, out);
         self.moved(&asset, cause, out);
@@ -167,8 +167,11 @@ impl Tracker {
                 self.relocated(asset, was_known, cause, out);
             }
         }
-        if newest.is_none() && fix.battery_percent.is_some() {
-            self.review_battery(&fix.device, cause, out);
+        if newest.is_none() {
+            self.may_have_left(asset, cause, out);
+            if fix.battery_percent.is_some() {
+                self.review_battery(&fix.device, cause, out);
+            }
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);

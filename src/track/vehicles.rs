@@ -32,11 +32,11 @@ pub(super) const TOGETHER: Duration = Duration::from_secs(60);
 /// Vehicles within vehicles: a box on a cage on a truck on a ferry.
 pub(super) const DEPTH: usize = 8;
 /// Further than this from its vehicle, beyond what both receivers may be wrong by, is outside of it.
-const APART_M: f64 = 300.0;
+pub(super) const APART_M: f64 = 300.0;
 /// And what a vehicle may drive between the two fixes.
 const FAST_MPS: f64 = 40.0;
 /// Fixes further apart in time say nothing of one another.
-const COMPARED: Duration = Duration::from_secs(300);
+pub(super) const COMPARED: Duration = Duration::from_secs(300);
 
 /// Where its tracker was last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
