@@ -114,9 +114,7 @@ impl Tracker {
         let passed = format!("passed {portal} out");
         match self.doors.standing(portal, at) {
             Standing::Nobody => (None, passed),
-            Standing::One(stay) if stay.vehicle == *asset || self.is_within(&stay.vehicle, asset) => {
-                (None, passed)
-            }
+            Standing::One(stay) if !self.may_be_in(asset, &stay.vehicle) => (None, passed),
             Standing::One(stay) => {
                 let since = self.register.local(self.site_of_read_point(portal).as_ref(), stay.from);
                 let vehicle = &stay.vehicle;
@@ -137,6 +135,22 @@ impl Tracker {
     /// Whether `inner` is in `outer`, directly or in something that is.
     fn is_within(&self, inner: &AssetId, outer: &AssetId) -> bool {
         self.vehicles_of(inner).any(|vehicle| vehicle == outer)
+    }
+
+    /// Whether that makes no circle, and nothing that is deeper in vehicles than is looked at.
+    fn may_be_in(&self, asset: &AssetId, vehicle: &AssetId) -> bool {
+        let is_circle = asset == vehicle || self.is_within(vehicle, asset);
+        let above = 1 + self.vehicles_of(vehicle).count();
+        !is_circle && above < DEPTH && above + self.layers_in(asset, DEPTH - above) < DEPTH
+    }
+
+    /// How deep things are in it, in one another: so many at most.
+    fn layers_in(&self, vehicle: &AssetId, most: usize) -> usize {
+        if most == 0 {
+            return 0;
+        }
+        let inside = self.contents.of(&Holder::Vehicle(vehicle.clone()));
+        inside.iter().map(|inner| 1 + self.layers_in(inner, most - 1)).max().unwrap_or(0)
     }
 
     /// What it is in, and what that is in, from the nearest to the outermost.
@@ -197,7 +211,8 @@ impl Tracker {
         for parted in self.doors.rejoined(portal, vehicle, direction, cause.observed_at) {
             let placed_by_it =
                 self.assets.get(&parted.asset).is_some_and(|row| row.memory.placed_at == Some(parted.at));
-            if placed_by_it {
+            // Somebody may have said meanwhile that it is the other way round.
+            if placed_by_it && self.may_be_in(&parted.asset, vehicle) {
                 let reason = format!("passed {portal} together with {vehicle}").into();
                 self.load(&parted.asset, vehicle, reason, None, cause, out);
             }
@@ -249,7 +264,9 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let outermost = self.vehicles_of(asset).last().and_then(|vehicle| self.assets.get(vehicle));
-        let there = outermost.map_or(Location::Unknown, |row| row.current.location.clone());
+        let there = outermost.map(|row| row.current.location.clone());
+        // Of vehicles in a circle, as they could come about once, none is anywhere.
+        let there = there.filter(|there| !matches!(there, Location::In(_))).unwrap_or(Location::Unknown);
         let location = zone.map_or(there, Location::Zone);
         let reason = format!("said by {by} to be unloaded").into();
         let answer = Answer { location, at: cause.observed_at, reason, confidence: None };
@@ -285,6 +302,10 @@ impl Tracker {
             // What is in it counts too, but it is there already.
             _ if self.vehicles_of(vehicle).count() + 1 >= DEPTH => {
                 Err(invalid(format!("`{vehicle}` is in {} vehicles already", DEPTH - 1)))
+            }
+            _ if !self.may_be_in(asset, vehicle) => {
+                let most = DEPTH - 1;
+                Err(invalid(format!("what is in `{asset}` would be in more than {most} vehicles then")))
             }
             _ => Ok(()),
         }

@@ -14,6 +14,7 @@ use crate::domain::sightings::{ConditionChange, Episode, FenceChange, Measure, P
 use crate::domain::state::{Location, StateKind};
 
 mod boarding;
+mod circles;
 mod departing;
 mod within;
 
