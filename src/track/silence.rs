@@ -334,8 +334,10 @@ impl Tracker {
         let last_us = self.silence.position(&source, at);
         let moved = row.is_some_and(|row| row.source != source);
         let mut rest = row.map(|row| row.rest.clone()).unwrap_or_default();
-        if let Some(before) = row.filter(|row| !moved && last_us > row.last_us) {
-            rest.spoke(last_us - before.last_us);
+        // Where it came by another source this time, it was silent while the one before worked.
+        let gap_us = row.map_or(0, |before| self.silence.position(&before.source, at) - before.last_us);
+        if gap_us > 0 {
+            rest.spoke(gap_us);
         }
         let row = HeardRow { source, heard_at: at, last_us, gone_at: None, rest };
         self.silence.rows.insert(device.clone(), row);

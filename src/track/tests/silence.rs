@@ -352,6 +352,27 @@ fn what_is_usual_is_learned_awake_and_asleep_apart() {
     assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
 }
 
+/// A tracker that has two brokers to send to takes them in turn, or as the network lets it.
+#[test]
+fn what_is_usual_is_learned_whichever_broker_it_comes_by() {
+    let mut world = World::with_class(AssetClass::new("van".into()));
+    world.stock(1..=1, "van");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.rules.tracker.learn_silence = true;
+    world.tracker.set_rules(&world.rules);
+    let brokers = ["mqtt", "mqtt-2"];
+    brokers.iter().for_each(|broker| world.link(broker, true, true));
+    for nth in 0..=25 {
+        world.until(nth * 600);
+        let what = Seen::Heard { device: "van/1".into(), stands: None };
+        world.see_from(brokers[usize::from(nth % 2 == 1)], nth * 600, false, what);
+    }
+    world.until(15_000 + 4 * 600 - 1);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(15_000 + 4 * 600 + 1);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
 #[test]
 fn what_stands_when_it_is_first_heard_sleeps() {
     let mut world = sleepers(asleep_for_ten_hours);
