@@ -77,6 +77,9 @@ pub struct Memory {
     /// The audit that did not find it; set while it is a ghost for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_in: Option<Box<AuditId>>,
+    /// Since when it is overdue, where that counts as an incident of whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_at: Option<Timestamp>,
     /// When its last checkout ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned_at: Option<Timestamp>,
