@@ -457,10 +457,9 @@ impl Tracker {
         };
         let site = self.register.home_site(&asset);
         let since = self.register.local(site, row.heard_at);
-        let current = self.assets.get(&asset).map(|row| &row.current);
-        let battery = current.and_then(|current| current.battery.as_ref()).filter(|of| of.device == *device);
-        let battery = battery
-            .map_or(String::new(), |battery| format!(", its battery then at {} %", battery.percent.round()));
+        let battery = self.battery_of(&asset, device);
+        let battery =
+            battery.map_or(String::new(), |percent| format!(", its battery then at {} %", percent.round()));
         let gone = row.gone_at.map(|at| self.register.local(site, at));
         let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
         let asleep = if row.rest.is_asleep() { " (asleep, for longer than it sleeps)" } else { "" };

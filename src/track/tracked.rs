@@ -11,7 +11,6 @@ use super::vehicles::{Answer, Fixed};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, SiteId};
 use crate::domain::motion::{Motion, MotionChange};
-use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::state::{Location, SensedBy};
@@ -142,8 +141,6 @@ impl Tracker {
             let (stands, by) = (before.is_some_and(|before| before.stands), Some(fix.device.clone()));
             let Fix { position, accuracy_m, .. } = *fix;
             row.memory.fixed = Some(Box::new(Fixed { position, accuracy_m, at, by, stands }));
-            let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
-            row.current.battery = battery.map(Box::new).or(row.current.battery.take());
         }
         // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
         // more, is the same answer, said better.
@@ -169,7 +166,8 @@ impl Tracker {
         }
         if newest.is_none() {
             self.may_have_left(asset, cause, out);
-            if fix.battery_percent.is_some() {
+            if let Some(percent) = fix.battery_percent {
+                self.battery_told(asset, &fix.device, percent);
                 self.review_battery(&fix.device, cause, out);
             }
         }
