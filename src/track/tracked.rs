@@ -6,7 +6,6 @@
 use super::Tracker;
 use super::assets::AssetRow;
 use super::cause::Cause;
-use super::custody::Stays;
 use super::vehicles::{Answer, Fixed};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, SiteId};
@@ -47,10 +46,11 @@ impl Tracker {
         let subject = tracked(asset.as_ref(), &fix.device);
         out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
         if let Some(asset) = asset.filter(|asset| !cause.late || self.is_unknown(asset)) {
-            if let Some(inside) = inside {
-                self.tracked_within(&asset, &fix.device, inside, cause, out);
-            }
+            let came = inside.map(|inside| self.tracked_within(&asset, &fix.device, inside, cause, out));
             self.tracked_at(&asset, fix, cause, out);
+            for fence in came.unwrap_or_default() {
+                self.home_by_fence(&asset, &fence, cause, out);
+            }
             if let Some(stands) = stands.filter(|_| !cause.late) {
                 self.its_asset_stands(&fix.device, stands, cause.observed_at);
             }
@@ -100,8 +100,14 @@ impl Tracker {
         let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone(), inferred };
         out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
         // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
-        let places = !cause.late && !inferred && change != FenceChange::Dwelt;
+        let places = !inferred && change != FenceChange::Dwelt;
         let Some(asset) = asset.filter(|_| places) else { return };
+        if cause.late {
+            if change == FenceChange::Entered {
+                self.home_by_late_fixes(&asset, &fence, cause, out);
+            }
+            return;
+        }
         let is_there_by_another = self.beside.crosses(&asset, &device, &fence, change, cause.observed_at);
         if change == FenceChange::Exited && is_there_by_another {
             return;
@@ -115,9 +121,8 @@ impl Tracker {
         }
         self.tracked_at(&asset, &fix, cause, out);
         self.moved(&asset, cause, out);
-        if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
-            let how = format!("sensed entering {fence}");
-            self.heard_in(&asset, &zone, Stays::default(), &how, cause, out);
+        if change == FenceChange::Entered {
+            self.home_by_fence(&asset, &fence, cause, out);
         }
     }
 
