@@ -13,9 +13,11 @@ use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
 impl Tracker {
-    /// It is in a bay: its tag is heard there, or a fence has it there.
+    /// It is in a bay: its tag is heard there, or a fence has it there. What is in another vehicle comes with that: it
+    /// stands there itself once it is out of it.
     pub(super) fn comes_to_bay(&mut self, vehicle: &AssetId, bay: &ZoneId, at: Timestamp) {
-        if self.topology.doors_of_bay(bay).is_empty() || !self.is_vehicle(vehicle) {
+        let is_alone = self.is_vehicle(vehicle) && self.vehicle_of(vehicle).is_none();
+        if self.topology.doors_of_bay(bay).is_empty() || !is_alone {
             return;
         }
         for door in self.topology.doors_of_bay(bay).to_vec() {

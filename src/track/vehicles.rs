@@ -122,7 +122,17 @@ impl Tracker {
                 (Some(stay.vehicle), reason)
             }
             Standing::Several(vehicles) => {
-                let names: Vec<&str> = vehicles.iter().map(AssetId::as_str).collect();
+                // A tractor and its trailer are one, as whose the tractor is known.
+                let inner = |one: &&AssetId| vehicles.iter().any(|other| self.is_within(one, other));
+                let outer: Vec<&AssetId> = vehicles.iter().filter(|one| !inner(one)).collect();
+                if let [vehicle] = outer[..] {
+                    let stood = format!("{passed}, where {vehicle} stood with what is in it");
+                    return match self.may_be_in(asset, vehicle) {
+                        true => (Some(vehicle.clone()), stood),
+                        false => (None, passed),
+                    };
+                }
+                let names: Vec<&str> = outer.into_iter().map(AssetId::as_str).collect();
                 let reason = format!(
                     "{passed}, where {} stood: which of them took it is not known",
                     names.join(" and ")
