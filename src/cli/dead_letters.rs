@@ -269,7 +269,10 @@ mod tests {
         list(&mut out, &path, None, 110, false).await.unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), 112, "{text}");
-        assert!(text.contains("not-json (owntracks/a/b): letter 110") && text.ends_with("--after 110\n"), "{text}");
+        assert!(
+            text.contains("not-json (owntracks/a/b): letter 110") && text.ends_with("--after 110\n"),
+            "{text}"
+        );
 
         let mut out = Vec::new();
         list(&mut out, &path, Some(118), 100, true).await.unwrap();
