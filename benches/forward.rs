@@ -197,6 +197,8 @@ fn event(start: Timestamp, n: u64) -> Event {
                 odometer_m: None,
                 digest: Digest(n),
                 retained: false,
+                clockless: false,
+                redelivered: false,
             });
             (Subject::Asset(asset.into()), body)
         }
