@@ -150,6 +150,7 @@ async fn assemble(
     let (health_tx, health_rx) = mpsc::channel(HEALTH_QUEUE);
     let (replay_tx, replay_rx) = mpsc::channel(REPLAY_QUEUE);
     let (gate_tx, gate_rx) = watch::channel(Gate::Open);
+    let (listening_tx, listening_rx) = watch::channel(true);
     let (committed_tx, committed_rx) = watch::channel(opened.meta.last_seq);
     let board = Arc::new(Board::new(open_alerts(&opened.reader).await?));
 
@@ -166,6 +167,7 @@ async fn assemble(
         board: board.clone(),
         bell,
         space: Space::new(gate_tx, health_tx.clone(), config.timescale.is_some()),
+        listening: listening_tx,
         replays: replay_tx,
         ready: ready.clone(),
     };
@@ -177,6 +179,7 @@ async fn assemble(
         commands: command_rx,
         register: register_rx,
         health: health_rx,
+        listening: listening_rx,
     };
     stages.spawn("core", drive(core, inputs, work_tx, clock.clone(), config.intake.commit_frames));
 

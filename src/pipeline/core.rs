@@ -255,6 +255,16 @@ impl Core {
         misfits
     }
 
+    /// Whether what comes is read, and can be kept.
+    pub fn set_listening(&mut self, listens: bool, now: Timestamp) {
+        self.tracker.set_listening(listens, now, &mut self.batch.events);
+    }
+
+    /// Nothing was read between the two times, for the process stood still.
+    pub fn stood_still(&mut self, from: Timestamp, now: Timestamp) {
+        self.tracker.stood_still(from, now, &mut self.batch.events);
+    }
+
     pub fn health(&mut self, health: Health, now: Timestamp) {
         self.tracker.health(health, now, &mut self.batch.events);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::core::Core;
@@ -26,6 +26,11 @@ const DEADLINES_AN_INTAKE: usize = 4;
 /// one would else make hundreds of commits a second, each with its fsync.
 pub(super) const GATHER: Duration = Duration::from_millis(50);
 
+/// The loop goes round at least this often, and longer than this apart it stood still: what was sent meanwhile waits
+/// where no clock knows of it.
+const BEAT: Duration = Duration::from_secs(5);
+const STILL: Duration = Duration::from_secs(15);
+
 /// Everything that goes into the core.
 pub(super) struct Inputs {
     pub intake: mpsc::Receiver<Intake>,
@@ -33,6 +38,23 @@ pub(super) struct Inputs {
     pub commands: mpsc::Receiver<CommandRequest>,
     pub register: mpsc::Receiver<RegisterRequest>,
     pub health: mpsc::Receiver<Health>,
+    /// Whether what comes is read, and can be kept.
+    pub listening: watch::Receiver<bool>,
+}
+
+/// What the loop waited for.
+enum Came<'a> {
+    Room(mpsc::Permit<'a, Work>),
+    Listening,
+    Arrived(usize),
+    Letter(StoredDeadLetter),
+    Order(CommandRequest),
+    Register(RegisterRequest),
+    Health(Health),
+    Deadline,
+    /// The group may leave, or some time has passed.
+    Nothing,
+    WriterGone,
 }
 
 /// Feeds the core and hands its groups to the writer: a group forms while the one before is committed, and is bounded by
@@ -50,53 +72,82 @@ pub(super) async fn drive(
     // What `started` left is the first group.
     let mut pending = 1;
     let mut leaves = Instant::now();
+    let mut pulse = Pulse(clock.now());
     loop {
         let deadline = core.next_deadline().map(|at| at.since(clock.now()));
         let accepting = pending < commit_frames;
         let is_urgent = core.is_awaited() || !replies.is_empty() || !accepting;
         let is_due = pending > 0 && (is_urgent || leaves <= Instant::now());
-        tokio::select! {
+        let came = tokio::select! {
             biased;
-            permit = work.reserve(), if is_due => {
-                let Ok(permit) = permit else { return };
+            permit = work.reserve(), if is_due => permit.map_or(Came::WriterGone, Came::Room),
+            Ok(()) = inputs.listening.changed() => Came::Listening,
+            count = inputs.intake.recv_many(&mut arrived, commit_frames), if accepting => Came::Arrived(count),
+            Some(letter) = inputs.replays.recv(), if accepting => Came::Letter(letter),
+            Some(request) = inputs.commands.recv(), if accepting => Came::Order(request),
+            Some(request) = inputs.register.recv(), if accepting => Came::Register(request),
+            Some(health) = inputs.health.recv(), if accepting => Came::Health(health),
+            () = tokio::time::sleep_until(leaves), if pending > 0 && !is_due => Came::Nothing,
+            // Only when nothing received waits: time does not run ahead of what has been heard.
+            () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => Came::Deadline,
+            () = tokio::time::sleep(BEAT) => Came::Nothing,
+        };
+        let now = clock.now();
+        if let Some(from) = pulse.stood_still(now) {
+            core.stood_still(from, now);
+            pending += 1;
+        }
+        match came {
+            Came::Room(permit) => {
                 permit.send(Work { group: core.take_group(), replies: std::mem::take(&mut replies) });
                 (pending, leaves) = (0, Instant::now() + GATHER);
             }
-            count = inputs.intake.recv_many(&mut arrived, commit_frames), if accepting => {
-                if count == 0 {
-                    break;
-                }
+            Came::Listening => {
+                core.set_listening(*inputs.listening.borrow_and_update(), now);
+                pending += 1;
+            }
+            Came::Arrived(0) => break,
+            Came::Arrived(count) => {
                 telemetry::intake_depth(inputs.intake.len());
                 core.intakes(arrived.drain(..), |core, intake| pending += pass_deadlines(core, intake));
                 pending += count;
             }
-            Some(letter) = inputs.replays.recv(), if accepting => {
+            Came::Letter(letter) => {
                 core.replay(letter);
                 pending += 1;
             }
-            Some(request) = inputs.commands.recv(), if accepting => {
-                let answer = core.order(request.order, clock.now());
+            Came::Order(request) => {
+                let answer = core.order(request.order, now);
                 replies.push(Reply::Answer { to: request.reply, answer });
                 pending += 1;
             }
-            Some(request) = inputs.register.recv(), if accepting => {
-                replies.extend(take_register(&mut core, request, clock.now()));
+            Came::Register(request) => {
+                replies.extend(take_register(&mut core, request, now));
                 pending += 1;
             }
-            Some(health) = inputs.health.recv(), if accepting => {
-                core.health(health, clock.now());
+            Came::Health(health) => {
+                core.health(health, now);
                 pending += 1;
             }
-            () = tokio::time::sleep_until(leaves), if pending > 0 && !is_due => {}
-            // Only when nothing received waits: time does not run ahead of what has been heard.
-            () = tokio::time::sleep(deadline.unwrap_or(Duration::MAX)), if accepting && deadline.is_some() => {
-                pending += core.tick(clock.now(), DEADLINES_A_STEP).max(1);
-            }
+            Came::Deadline => pending += core.tick(now, DEADLINES_A_STEP).max(1),
+            Came::Nothing => {}
+            Came::WriterGone => return,
         }
     }
     let last = Work { group: core.take_group(), replies };
     if work.send(last).await.is_err() {
         tracing::error!("the writer had ended before the last group; what it held will be redelivered");
+    }
+}
+
+/// When the loop last went round: a gap in it is time in which nobody listened.
+struct Pulse(Timestamp);
+
+impl Pulse {
+    /// Since when it had stood still until now, if it had.
+    fn stood_still(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let last = std::mem::replace(&mut self.0, now);
+        (now.since(last) > STILL).then_some(last)
     }
 }
 
@@ -132,5 +183,20 @@ fn pass_deadlines(core: &mut Core, intake: &Intake) -> usize {
     match core.next_deadline() {
         Some(deadline) if deadline <= at => core.tick(at, DEADLINES_AN_INTAKE),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_goes_round_seldom_stood_still_in_between() {
+        let at = |secs: i64| Timestamp::from_secs(1_777_615_200 + secs);
+        let mut pulse = Pulse(at(0));
+        assert_eq!(pulse.stood_still(at(5)), None);
+        assert_eq!(pulse.stood_still(at(19)), None);
+        assert_eq!(pulse.stood_still(at(50)), Some(at(19)));
+        assert_eq!(pulse.stood_still(at(51)), None);
     }
 }

@@ -32,16 +32,18 @@ impl Space {
         Self { gate, health, forwards, told: None }
     }
 
-    /// Closes and opens the gate, and tells what is new.
-    pub fn watch(&mut self, usage: &Usage) {
+    /// Closes and opens the gate, and tells what is new. While our own clock is in doubt nothing is read, either. Gives whether
+    /// the gate is open.
+    pub fn watch(&mut self, usage: &Usage, is_clock_in_doubt: bool) -> bool {
         let level = match usage {
             full if full.is_full() => Level::Full,
             filling if filling.share() >= ALERT_SHARE => Level::Filling,
             _ => Level::Fine,
         };
-        self.set_gate(level, usage);
+        let gate = if level == Level::Full || is_clock_in_doubt { Gate::Closed } else { Gate::Open };
+        self.set_gate(gate, level, usage);
         if self.told == Some(level) {
-            return;
+            return gate == Gate::Open;
         }
         let problem = self.problem(level, usage);
         let health = Health { rule: Rule::Journal, subject: "space".to_owned(), site: None, problem };
@@ -49,15 +51,17 @@ impl Space {
         if self.health.try_send(health).is_ok() {
             self.told = Some(level);
         }
+        gate == Gate::Open
     }
 
-    fn set_gate(&self, level: Level, usage: &Usage) {
-        let gate = if level == Level::Full { Gate::Closed } else { Gate::Open };
+    fn set_gate(&self, gate: Gate, level: Level, usage: &Usage) {
         if !self.gate.send_if_modified(|held| std::mem::replace(held, gate) != gate) {
             return;
         }
         let Usage { used_bytes, max_bytes, .. } = usage;
         match gate {
+            // The clock has told itself why.
+            Gate::Closed if level != Level::Full => {}
             Gate::Closed => tracing::error!(
                 used_bytes,
                 max_bytes,
@@ -66,7 +70,7 @@ impl Space {
                 self.advice()
             ),
             Gate::Open => {
-                tracing::info!(used_bytes, max_bytes, "the journal has room again: sources are read")
+                tracing::info!(used_bytes, max_bytes, "sources are read again")
             }
         }
     }
@@ -111,26 +115,31 @@ mod tests {
         let (health, mut told) = mpsc::channel(8);
         let mut space = Space::new(gate.clone(), health.clone(), false);
         let mut next = || told.try_recv().ok().map(|health| health.problem);
-        space.watch(&usage(799));
+        space.watch(&usage(799), false);
         assert_eq!(next(), Some(None));
-        space.watch(&usage(800));
-        space.watch(&usage(940));
+        space.watch(&usage(800), false);
+        space.watch(&usage(940), false);
         let filling = next().flatten().unwrap();
         assert!(filling.starts_with("the journal holds 800 of 1000 bytes (80 %)"), "{filling}");
         assert!(filling.contains("raise journal.max_bytes, or shorten") && !filling.contains("database"));
         assert_eq!(next(), None);
-        space.watch(&usage(950));
+        space.watch(&usage(950), false);
         assert_eq!(*moved.borrow(), Gate::Closed);
         let full = next().flatten().unwrap();
         assert!(full.starts_with("the journal is full (950 of 1000 bytes"), "{full}");
         assert!(full.contains("nothing is read any more"), "{full}");
-        space.watch(&usage(900));
+        space.watch(&usage(900), false);
         assert_eq!(*moved.borrow(), Gate::Open);
         assert!(next().flatten().unwrap().starts_with("the journal holds 900 of 1000 bytes (90 %)"));
-        space.watch(&usage(700));
+        space.watch(&usage(700), false);
         assert_eq!((next(), next()), (Some(None), None));
+        // Nor is anything read while nobody knows what time it is.
+        assert!(!space.watch(&usage(700), true));
+        assert_eq!((*moved.borrow(), next()), (Gate::Closed, None));
+        assert!(space.watch(&usage(700), false));
+        assert_eq!((*moved.borrow(), next()), (Gate::Open, None));
         let mut space = Space::new(gate, health, true);
-        space.watch(&usage(950));
+        space.watch(&usage(950), false);
         assert!(next().flatten().unwrap().contains("bring the database back"));
     }
 
@@ -139,10 +148,10 @@ mod tests {
     fn what_finds_no_room_is_told_later() {
         let (health, mut told) = mpsc::channel(1);
         let mut space = Space::new(watch::channel(Gate::Open).0, health, false);
-        space.watch(&usage(700));
-        space.watch(&usage(950));
+        space.watch(&usage(700), false);
+        space.watch(&usage(950), false);
         assert_eq!(told.try_recv().unwrap().problem, None);
-        space.watch(&usage(951));
+        space.watch(&usage(951), false);
         assert!(told.try_recv().unwrap().problem.unwrap().contains("951"));
     }
 }

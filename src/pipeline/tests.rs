@@ -18,9 +18,13 @@ use crate::source::Intake;
 const DAY: Duration = Duration::from_secs(86_400);
 
 async fn opened(folder: &std::path::Path, clock: &WallClock) -> Opened {
+    opened_with(folder, clock, 1 << 30).await
+}
+
+async fn opened_with(folder: &std::path::Path, clock: &WallClock, max_bytes: u64) -> Opened {
     let config = JournalConfig {
         path: folder.join("journal.db"),
-        max_bytes: 1 << 30,
+        max_bytes,
         reserve_bytes: 1 << 20,
         keep_reads: false,
         max_dead_letters: 10,
@@ -64,6 +68,7 @@ fn downstream() -> (Downstream, watch::Receiver<u64>) {
         board: Arc::new(Board::new(Vec::new())),
         bell: None,
         space: Space::new(watch::channel(Gate::Open).0, mpsc::channel(HEALTH_QUEUE).0, false),
+        listening: watch::channel(true).0,
         replays: mpsc::channel(REPLAY_QUEUE).0,
         ready: telemetry::Readiness::default(),
     };
@@ -90,6 +95,25 @@ async fn what_was_to_be_noted_before_a_stop_is() {
     let reader = self::opened(folder.path(), &clock).await.reader;
     let noted = reader.all_states(StateKind::Receiver).await.unwrap();
     assert_eq!(noted.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}
+
+/// Else what nobody reads would be silent, and all of it at once.
+#[tokio::test]
+async fn a_full_journal_says_that_nobody_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = WallClock::new();
+    for (max_bytes, listens) in [(1 << 30, true), (1 << 20, false)] {
+        let opened = opened_with(folder.path(), &clock, max_bytes).await;
+        let (work, work_rx) = mpsc::channel(WORK_QUEUE);
+        let (_control, control_rx) = mpsc::channel(CONTROL_QUEUE);
+        work.send(Work { group: Group::default(), replies: Vec::new() }).await.unwrap();
+        drop(work);
+        let (mut downstream, _commits) = downstream();
+        let (listening, heard) = watch::channel(!listens);
+        downstream.listening = listening;
+        WriterTask::new(opened.writer, clock.clone(), downstream).run(work_rx, control_rx).await;
+        assert_eq!(*heard.borrow(), listens);
+    }
 }
 
 /// The next start must see the whole time of this absence, should this one be killed before it has told it.
@@ -188,7 +212,8 @@ async fn what_nobody_waits_for_gathers_until_somebody_does() {
     let (_commands, commands) = mpsc::channel(1);
     let (_register, register) = mpsc::channel(1);
     let (_health, health) = mpsc::channel(1);
-    let inputs = Inputs { intake: intake_rx, replays, commands, register, health };
+    let (_listening, listening) = watch::channel(true);
+    let inputs = Inputs { intake: intake_rx, replays, commands, register, health, listening };
     let (work, mut groups) = mpsc::channel(WORK_QUEUE);
     let core = Core::new(&config, Vec::new()).unwrap();
     let driving = tokio::spawn(drive(core, inputs, work, WallClock::new(), 1000));

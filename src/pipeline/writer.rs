@@ -82,6 +82,8 @@ pub(super) struct Downstream {
     /// Where any door acts.
     pub bell: Option<Bell>,
     pub space: Space,
+    /// False while the gate is closed or a commit fails: silence is nobody's then.
+    pub listening: watch::Sender<bool>,
     /// Dead letters that a person wants tried again.
     pub replays: mpsc::Sender<StoredDeadLetter>,
     pub ready: telemetry::Readiness,
@@ -145,6 +147,7 @@ impl WriterTask {
                 Err(error) => {
                     telemetry::commit_failed(&error);
                     self.downstream.ready.set_journal(false);
+                    self.set_listening(false);
                     if !error.is_passing() {
                         return false;
                     }
@@ -171,7 +174,7 @@ impl WriterTask {
         }
         self.downstream.board.update(work.group.alerts);
         self.downstream.committed.send_replace(committed.last_seq);
-        self.downstream.space.watch(&self.writer.usage());
+        self.watch_space();
         true
     }
 
@@ -224,12 +227,13 @@ impl WriterTask {
         if let Err(error) = self.writer.heartbeat(self.clock.now()).await {
             telemetry::commit_failed(&error);
             self.downstream.ready.set_journal(false);
+            self.set_listening(false);
             return;
         }
         self.downstream.ready.set_journal(true);
         self.prune().await;
         self.erase().await;
-        self.downstream.space.watch(&self.writer.usage());
+        self.watch_space();
         self.take_replays().await;
     }
 
@@ -263,6 +267,16 @@ impl WriterTask {
                 }
             }
         }
+    }
+
+    /// Whether what comes is read, by what room there is, and by our own clock.
+    fn watch_space(&mut self) {
+        let is_open = self.downstream.space.watch(&self.writer.usage(), self.clock.is_in_doubt());
+        self.set_listening(is_open);
+    }
+
+    fn set_listening(&self, listens: bool) {
+        self.downstream.listening.send_if_modified(|held| std::mem::replace(held, listens) != listens);
     }
 
     /// Dead letters that a person asked to have tried again go back in at the front.

@@ -18,6 +18,7 @@ use crate::domain::few::Few;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{AssetId, AuditId, Pool, ReadPointId};
 use crate::domain::json;
+use crate::domain::readiness::Battery;
 use crate::domain::sightings::Direction;
 use crate::domain::state::{AssetCurrent, LastSensed, Location, SensedBy, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -77,6 +78,9 @@ pub struct Memory {
     /// The audit that did not find it; set while it is a ghost for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_in: Option<Box<AuditId>>,
+    /// Since when it is overdue, where that counts as an incident of whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_at: Option<Timestamp>,
     /// When its last checkout ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned_at: Option<Timestamp>,
@@ -99,6 +103,9 @@ pub struct Memory {
     /// Where its tracker was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<Box<Fixed>>,
+    /// What its other trackers said last of their batteries, where it has several: its answer has the lowest.
+    #[serde(default, skip_serializing_if = "<[Battery]>::is_empty")]
+    pub batteries: Few<Battery>,
     /// Its last passage, until it is judged who was with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Box<Carried>>,

@@ -13,9 +13,11 @@ use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
 impl Tracker {
-    /// It is in a bay: its tag is heard there, or a fence has it there.
+    /// It is in a bay: its tag is heard there, or a fence has it there. What is in another vehicle comes with that: it
+    /// stands there itself once it is out of it.
     pub(super) fn comes_to_bay(&mut self, vehicle: &AssetId, bay: &ZoneId, at: Timestamp) {
-        if self.topology.doors_of_bay(bay).is_empty() || !self.is_vehicle(vehicle) {
+        let is_alone = self.is_vehicle(vehicle) && self.vehicle_of(vehicle).is_none();
+        if self.topology.doors_of_bay(bay).is_empty() || !is_alone {
             return;
         }
         for door in self.topology.doors_of_bay(bay).to_vec() {
@@ -126,7 +128,7 @@ impl Tracker {
     ) {
         let begun = Cause { observed_at: from, ..cause.clone() };
         let until = Some(cause.observed_at);
-        self.dock(door, Stay { vehicle: vehicle.clone(), from, until, said: false }, how, &begun, out);
+        self.dock(door, Stay::sensed(vehicle.clone(), from, until), how, &begun, out);
         self.tell_undocked(vehicle, door, from, cause, out);
     }
 

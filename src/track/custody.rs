@@ -161,6 +161,9 @@ impl Tracker {
         self.end_proposal(asset, ProposalChange::Lapsed, cause, out);
         let row = self.assets.change(asset);
         let Some(checkout) = row.current.checkout.take() else { return };
+        // A return that is told late may have been in time.
+        let late_at = row.memory.late_at.take().filter(|late| cause.observed_at <= *late);
+        let holder = checkout.holder.clone();
         row.memory.closed_checkout = Some(checkout.checked_out_at);
         row.memory.returned_at = Some(cause.observed_at);
         row.memory.whereabouts = Whereabouts::AtHome;
@@ -172,6 +175,9 @@ impl Tracker {
         let site = self.register.home_site(asset).cloned();
         let body = EventBody::CheckedIn { checkout: *checkout, how: back.how.to_owned() };
         out.push(cause.event(site, Subject::Asset(asset.clone()), body, &[&act]));
+        if let Some(late_at) = late_at {
+            self.take_incident_back(&holder, late_at, cause, out);
+        }
         self.begin_restore(asset, back.damage, back.by, cause);
         self.schedule_overdue(asset, cause, out);
         self.reconsider(asset, cause, out);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Tracker;
 use super::cause::Cause;
 use super::import::{conflict, invalid};
-use super::vehicles::{TOGETHER, apart};
+use super::vehicles::{Fixed, TOGETHER, apart};
 use crate::domain::commands::Refused;
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, ReadPointId, SiteId};
@@ -41,9 +41,16 @@ pub struct Stay {
     /// Somebody said so; else it was sensed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub said: bool,
+    /// Where a tracker had it when somebody said so, or first after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Box<Fixed>>,
 }
 
 impl Stay {
+    pub fn sensed(vehicle: AssetId, from: Timestamp, until: Option<Timestamp>) -> Self {
+        Self { vehicle, from, until, said: false, seen_at: None }
+    }
+
     /// How long before it a moment is, where it may be of it.
     fn before(&self, at: Timestamp) -> Option<Duration> {
         let before = self.from.since(at);
@@ -149,6 +156,21 @@ impl Doors {
     fn said_at(&self, door: &ReadPointId) -> Vec<AssetId> {
         let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
         stays.filter(|stay| stay.said && stay.until.is_none()).map(|stay| stay.vehicle.clone()).collect()
+    }
+
+    /// Every stay that goes on and that somebody said.
+    pub fn said(&self) -> impl Iterator<Item = (ReadPointId, Stay)> {
+        self.at.keys().flat_map(|vehicle| self.open(vehicle)).filter(|(_, stay)| stay.said)
+    }
+
+    /// Where a tracker has a vehicle that somebody said to stand there.
+    pub fn note_seen(&mut self, door: &ReadPointId, vehicle: &AssetId, at: &Fixed) {
+        let stays = self.rows.get_mut(door).into_iter().flat_map(|row| &mut row.stays);
+        let its = |stay: &&mut Stay| stay.said && stay.until.is_none() && stay.vehicle == *vehicle;
+        if let Some(stay) = stays.into_iter().find(its) {
+            stay.seen_at = Some(Box::new(at.clone()));
+            self.dirty.insert(door.clone());
+        }
     }
 
     /// It goes on, or was over before it was told.
@@ -339,13 +361,7 @@ impl Tracker {
                     self.assets.get(asset).map(|row| row.current.reason.to_string()).unwrap_or_default();
                 // Also where a newer fix was told before what the reader in the bay had held back.
                 let from = self.doors.heard_since(&door, asset).unwrap_or(cause.observed_at);
-                self.dock(
-                    &door,
-                    Stay { vehicle: asset.clone(), from, until: None, said: false },
-                    how,
-                    cause,
-                    out,
-                );
+                self.dock(&door, Stay::sensed(asset.clone(), from, None), how, cause, out);
             }
         }
     }
@@ -396,26 +412,6 @@ impl Tracker {
         self.judge_again(door, cause.observed_at, cause, out);
     }
 
-    /// It drives: whatever was said before, it stands at no door. (What it did where it could not be heard is told later.)
-    /// `left_by`: when it was seen elsewhere first, where that was later.
-    pub(super) fn set_out(
-        &mut self,
-        vehicle: &AssetId,
-        left_by: Option<Timestamp>,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let left_by = left_by.map_or(cause.observed_at, |at| at.max(cause.observed_at));
-        let said_before = |stay: &Stay| stay.said && stay.from <= left_by;
-        for (door, stay) in self.doors.open(vehicle).into_iter().filter(|(_, stay)| said_before(stay)) {
-            // It was said to stand there after it was last sensed where it was.
-            let is_later = stay.from > cause.observed_at;
-            let cause =
-                &Cause { observed_at: if is_later { left_by } else { cause.observed_at }, ..cause.clone() };
-            self.undock(vehicle, &door, stay.from, cause, out);
-        }
-    }
-
     /// Somebody says that it stands at a door: there alone, and alone there.
     pub(super) fn said_to_stand(
         &mut self,
@@ -429,7 +425,8 @@ impl Tracker {
             self.set_out(&other, None, cause, out);
         }
         self.said_to_leave(vehicle, cause, out);
-        let stay = Stay { vehicle: vehicle.clone(), from: cause.observed_at, until: None, said: true };
+        let (from, seen_at) = (cause.observed_at, self.stands_at_place(vehicle, cause.observed_at));
+        let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: true, seen_at };
         self.dock(door, stay, format!("said by {by}"), cause, out);
     }
 

@@ -294,6 +294,7 @@ impl Tracker {
         let row = self.assets.change(&asset);
         let Some(before) = row.current.checkout.replace(Box::new(checkout.clone())) else { return };
         row.memory.closed_checkout = Some(before.checked_out_at);
+        row.memory.late_at = None;
         row.memory.custody_acts += 1;
         let act = row.memory.custody_acts.to_be_bytes();
         let site = self.register.home_site(&asset).cloned();

@@ -1,6 +1,7 @@
 //! Planned work on a reader, a read point, a zone or a site: while it lasts, what it concerns is not
-//! expected to hear. Ghost clocks of groups with such a read point stand still; `site-down`,
-//! `reader-down`, `sensor-bad` and `watcher-suspect` of it are kept, explained by the work, and nobody is told.
+//! expected to hear. Ghost clocks of groups with such a read point stand still, and so do the clocks of trackers that
+//! speak through such a source; `site-down`, `reader-down`, `sensor-bad`, `watcher-suspect` and `tracker-silent` of
+//! it are kept, explained by the work, and nobody is told.
 //!
 //! ```text
 //!            from                          to, or ended early, or taken off the register
@@ -24,13 +25,14 @@ use crate::domain::register::{Carrier, Maintained, Maintenance};
 use crate::domain::time::Timestamp;
 
 /// What planned work explains.
-const EXPLAINED: [Rule; 6] = [
+const EXPLAINED: [Rule; 7] = [
     Rule::SiteDown,
     Rule::ReaderDown,
     Rule::ReaderTrouble,
     Rule::SensorBad,
     Rule::Condition,
     Rule::WatcherSuspect,
+    Rule::TrackerSilent,
 ];
 
 #[derive(Debug, Default)]
@@ -86,7 +88,11 @@ impl Tracker {
                 standing.extend(shares.map(|share| (share.clone(), work.name.clone())));
             }
         }
-        self.watches.set_standing(standing, cause.observed_at.min(self.now));
+        let at = cause.observed_at.min(self.now);
+        self.watches.set_standing(standing, at);
+        let sources = self.topology.tracker_sources().iter();
+        let standing = sources.filter(|source| self.work_on(source).is_some()).cloned().collect();
+        self.silence.set_standing(standing, at);
         let open: Vec<AlertKey> = EXPLAINED.into_iter().flat_map(|rule| self.alerts.open_of(rule)).collect();
         open.iter().for_each(|key| self.inhibit(key, cause, out));
     }
@@ -113,6 +119,11 @@ impl Tracker {
                 let source = self.sensors.source_of(point)?;
                 self.in_force(|of| matches!(of, Maintained::Source(name) if name == source))
             }
+            // Of one that was never heard: whatever it may speak through.
+            Rule::TrackerSilent => match self.silence.source_of(&key.subject) {
+                Some(source) => self.work_on(source),
+                None => self.topology.tracker_sources().iter().find_map(|source| self.work_on(source)),
+            },
             Rule::WatcherSuspect => {
                 let mut read_points = self.watches.group(&key.subject)?.read_points().iter();
                 read_points.find_map(|point| {

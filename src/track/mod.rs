@@ -34,6 +34,7 @@ mod contents;
 mod custody;
 mod deadlines;
 mod dense;
+mod departing;
 mod docks;
 mod doors;
 mod erase;
@@ -49,6 +50,7 @@ mod inhibit;
 mod kits;
 mod limits;
 mod links;
+mod listening;
 mod location;
 mod maintenance;
 mod offenders;
@@ -150,6 +152,8 @@ pub struct Tracker {
     /// Commands taken so far; numbers their events.
     commands: u64,
     commands_dirty: bool,
+    /// Since when nobody listens.
+    deaf_since: Option<Timestamp>,
     /// The latest time that a call told.
     now: Timestamp,
     /// The rules changed: what follows from it is worked out with the next tick.
@@ -185,6 +189,7 @@ impl Tracker {
             erasures: Vec::new(),
             commands: 0,
             commands_dirty: false,
+            deaf_since: None,
             now: Timestamp::MIN,
             rules_changed: false,
         };
@@ -389,12 +394,8 @@ impl Tracker {
             return;
         }
         self.now = now;
-        let running = self.watches.is_running() || self.silence.is_running();
-        if last != Timestamp::MIN && now.since(last) > STALL && running {
-            self.watches.skip(last, now);
-            self.silence.skip(last, now);
-            self.idle.was_away(last, now);
-            self.gap(last, "tallyman stood still", &Cause::own(now, now), out);
+        if last != Timestamp::MIN && now.since(last) > STALL {
+            self.nobody_listened(last, now, out);
         }
     }
 

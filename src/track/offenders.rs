@@ -2,7 +2,7 @@
 //!
 //! The subject is the **holder**: what is to be done about it is to talk to somebody. Counted over the
 //! window, in whole days (UTC), are their checkouts (what was handed over to them among them) and their
-//! incidents: overdue returns (not those whose return may have gone unseen), exits of what was not ready, and
+//! incidents: overdue returns (not those whose return may have gone unseen, or is told later to have been in time), exits of what was not ready, and
 //! kits that left incomplete. Told from `incidents` incidents on, where they are at least `share` of the
 //! checkouts; over when, with time or with checkouts that went well, they are not.
 
@@ -100,6 +100,18 @@ impl Tracker {
             row.site = site;
         }
         self.judge_holder(&holder, cause, out);
+    }
+
+    /// What was counted as an incident of that time was none.
+    pub(super) fn take_incident_back(
+        &mut self,
+        holder: &str,
+        at: Timestamp,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        self.count_for(holder, at, |day| day.incidents = day.incidents.saturating_sub(1));
+        self.judge_holder(holder, cause, out);
     }
 
     /// Lets the earliest day leave its window.

@@ -98,6 +98,7 @@ impl Tracker {
     fn fire_overdue(&mut self, asset: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
         let new = self.alerts.open(&AlertKey::new(Rule::OverdueReturn, asset.as_str())).is_none();
         if self.say_overdue(asset, cause, out) && new {
+            self.assets.change(asset).memory.late_at = Some(cause.observed_at);
             self.note_incident(asset, cause, out);
         }
     }

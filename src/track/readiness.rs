@@ -23,7 +23,7 @@ use crate::domain::alerts::{AlertKey, Rule, Severity};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, ClassId, DeviceId, LimitId, PointId};
 use crate::domain::readiness::{HoldKind, PartTrouble, Unready};
-use crate::domain::register::{Asset, AssetClass, Carrier, Lifecycle, Record};
+use crate::domain::register::{Asset, Carrier, Lifecycle, Record};
 use crate::domain::state::{AssetCurrent, Location};
 use crate::domain::time::Timestamp;
 
@@ -99,7 +99,7 @@ impl Tracker {
         reasons.extend(due.map(|since| Unready::InspectionDue { since }));
         reasons.extend(self.alarms_on(asset));
         let class = self.register.class(&held.class);
-        reasons.extend(self.low_battery(current, class, now));
+        reasons.extend(self.low_batteries(asset, now));
         if let Some(class) = class.filter(|class| !class.needs.is_empty()) {
             self.check_kit(asset, &class.needs, &mut reasons);
         }
@@ -110,20 +110,6 @@ impl Tracker {
     pub(super) fn alarms_on(&self, asset: &AssetId) -> impl Iterator<Item = Unready> {
         let alarms = self.readiness.alarms.get(asset).into_iter().flatten().cloned();
         alarms.map(|(device, point, limit)| Unready::ConditionAlarm { device, point, limit })
-    }
-
-    fn low_battery(
-        &self,
-        current: Option<&AssetCurrent>,
-        class: Option<&AssetClass>,
-        now: Timestamp,
-    ) -> Option<Unready> {
-        let low = class?.low_battery_percent?;
-        let current = current?;
-        let battery = current.battery.as_ref().filter(|battery| battery.percent < low)?;
-        // Of a tracker that hangs on another asset by now, nothing is known here.
-        let its = self.register.asset_of_tracker(&battery.device, now) == Some(&current.asset);
-        its.then(|| Unready::BatteryLow { device: battery.device.clone(), percent: battery.percent })
     }
 
     /// When its regular inspection is, or was, due.

@@ -1,8 +1,8 @@
 //! `tracker-silent`: a tracker that sends nothing any more, while its broker worked.
 //!
 //! Each source that trackers speak through has a clock of the time during which it was connected and had
-//! caught up; a tracker's last message and its due moment are positions on it. So an outage of the broker,
-//! or ours, costs nothing and is nobody's silence. After an outage trackers need to find their way back:
+//! caught up, and no planned work concerned it; a tracker's last message and its due moment are positions on it. So an
+//! outage of the broker, or ours, costs nothing and is nobody's silence. After an outage trackers need to find their way back:
 //! none falls due within [`GRACE`] of it, or within half its interval where that is shorter.
 //!
 //! Any message of its own counts, also a duplicate, and one whose position is set aside; the last will that its
@@ -79,6 +79,12 @@ pub(super) struct Silence {
     pub unheard: Unheard,
     rows: BTreeMap<DeviceId, HeardRow>,
     clocks: BTreeMap<SourceId, Clock>,
+    /// Connected, and caught up.
+    working: BTreeSet<SourceId>,
+    /// Planned work keeps these from being heard.
+    standing: BTreeSet<SourceId>,
+    /// Nobody listens to any of them.
+    deaf: bool,
     /// Where a tracker stands in its source's `due`.
     armed: BTreeMap<DeviceId, (SourceId, i64)>,
     wakes: Deadlines<SourceId>,
@@ -138,7 +144,30 @@ impl Silence {
 
     /// A source began or ceased to work.
     pub fn set_working(&mut self, source: &SourceId, works: bool, at: Timestamp) {
-        self.run(source, works, at);
+        match works {
+            true => self.working.insert(source.clone()),
+            false => self.working.remove(source),
+        };
+        self.run_or_stop(source, at);
+    }
+
+    /// Says which sources planned work keeps from being heard now.
+    pub fn set_standing(&mut self, standing: BTreeSet<SourceId>, at: Timestamp) {
+        let before = std::mem::replace(&mut self.standing, standing);
+        let turned: Vec<SourceId> = before.symmetric_difference(&self.standing).cloned().collect();
+        turned.iter().for_each(|source| self.run_or_stop(source, at));
+    }
+
+    /// Nobody listens any more, or does again.
+    pub fn set_deaf(&mut self, deaf: bool, at: Timestamp) {
+        self.deaf = deaf;
+        let clocks: Vec<SourceId> = self.clocks.keys().filter(|of| **of != all_sources()).cloned().collect();
+        clocks.iter().for_each(|source| self.run_or_stop(source, at));
+    }
+
+    fn run_or_stop(&mut self, source: &SourceId, at: Timestamp) {
+        let works = self.working.contains(source) && !self.standing.contains(source);
+        self.run(source, works && !self.deaf, at);
         if self.unheard.is_source(source) {
             self.review_all_sources(at);
         }
@@ -168,6 +197,7 @@ impl Silence {
 
     /// Nobody worked until told otherwise: we were not there.
     pub fn stop(&mut self, now: Timestamp) {
+        self.working.clear();
         let running: Vec<SourceId> = self.clocks.keys().cloned().collect();
         running.iter().for_each(|source| self.run(source, false, now));
         self.checkpoint_at = None;
@@ -304,8 +334,10 @@ impl Tracker {
         let last_us = self.silence.position(&source, at);
         let moved = row.is_some_and(|row| row.source != source);
         let mut rest = row.map(|row| row.rest.clone()).unwrap_or_default();
-        if let Some(before) = row.filter(|row| !moved && last_us > row.last_us) {
-            rest.spoke(last_us - before.last_us);
+        // Where it came by another source this time, it was silent while the one before worked.
+        let gap_us = row.map_or(0, |before| self.silence.position(&before.source, at) - before.last_us);
+        if gap_us > 0 {
+            rest.spoke(gap_us);
         }
         let row = HeardRow { source, heard_at: at, last_us, gone_at: None, rest };
         self.silence.rows.insert(device.clone(), row);
@@ -425,10 +457,9 @@ impl Tracker {
         };
         let site = self.register.home_site(&asset);
         let since = self.register.local(site, row.heard_at);
-        let current = self.assets.get(&asset).map(|row| &row.current);
-        let battery = current.and_then(|current| current.battery.as_ref()).filter(|of| of.device == *device);
-        let battery = battery
-            .map_or(String::new(), |battery| format!(", its battery then at {} %", battery.percent.round()));
+        let battery = self.battery_of(&asset, device);
+        let battery =
+            battery.map_or(String::new(), |percent| format!(", its battery then at {} %", percent.round()));
         let gone = row.gone_at.map(|at| self.register.local(site, at));
         let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
         let asleep = if row.rest.is_asleep() { " (asleep, for longer than it sleeps)" } else { "" };

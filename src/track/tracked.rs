@@ -6,12 +6,10 @@
 use super::Tracker;
 use super::assets::AssetRow;
 use super::cause::Cause;
-use super::custody::Stays;
 use super::vehicles::{Answer, Fixed};
 use crate::domain::events::{Event, EventBody, Subject};
 use crate::domain::ids::{AssetId, DeviceId, FenceId, SiteId};
 use crate::domain::motion::{Motion, MotionChange};
-use crate::domain::readiness::Battery;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::state::{Location, SensedBy};
@@ -48,10 +46,11 @@ impl Tracker {
         let subject = tracked(asset.as_ref(), &fix.device);
         out.push(cause.event(site, subject, EventBody::Fix(fix.clone()), &parts));
         if let Some(asset) = asset.filter(|asset| !cause.late || self.is_unknown(asset)) {
-            if let Some(inside) = inside {
-                self.tracked_within(&asset, &fix.device, inside, cause, out);
-            }
+            let came = inside.map(|inside| self.tracked_within(&asset, &fix.device, inside, cause, out));
             self.tracked_at(&asset, fix, cause, out);
+            for fence in came.unwrap_or_default() {
+                self.home_by_fence(&asset, &fence, cause, out);
+            }
             if let Some(stands) = stands.filter(|_| !cause.late) {
                 self.its_asset_stands(&fix.device, stands, cause.observed_at);
             }
@@ -64,7 +63,7 @@ impl Tracker {
         self.its_asset_stands(&device, motion.change == MotionChange::Stopped, cause.observed_at);
         let asset = self.register.asset_of_tracker(&device, cause.observed_at).cloned();
         if let Some(asset) = asset.as_ref().filter(|_| motion.change == MotionChange::Moving && !cause.late) {
-            self.set_out(asset, motion.left_by, cause, out);
+            self.drives(asset, motion.left_by, cause, out);
         }
         let site = self.site_of_tracked(asset.as_ref(), cause);
         let subject = tracked(asset.as_ref(), &device);
@@ -101,8 +100,14 @@ impl Tracker {
         let body = EventBody::Geofence { change, fence: fence.clone(), fix: fix.clone(), inferred };
         out.push(cause.event(site, tracked(asset.as_ref(), &device), body, &parts));
         // What was inferred is over, and where it is now is somewhere else; whoever stays is where it was.
-        let places = !cause.late && !inferred && change != FenceChange::Dwelt;
+        let places = !inferred && change != FenceChange::Dwelt;
         let Some(asset) = asset.filter(|_| places) else { return };
+        if cause.late {
+            if change == FenceChange::Entered {
+                self.home_by_late_fixes(&asset, &fence, cause, out);
+            }
+            return;
+        }
         let is_there_by_another = self.beside.crosses(&asset, &device, &fence, change, cause.observed_at);
         if change == FenceChange::Exited && is_there_by_another {
             return;
@@ -112,13 +117,12 @@ impl Tracker {
         fences.retain(|inside| *inside != fence);
         match change {
             FenceChange::Entered => fences.push(fence.clone()),
-            _ => self.set_out(&asset, None, cause, out),
+            _ => self.drives(&asset, None, cause, out),
         }
         self.tracked_at(&asset, &fix, cause, out);
         self.moved(&asset, cause, out);
-        if let (FenceChange::Entered, Some(zone)) = (change, self.topology.fence_zone(&fence).cloned()) {
-            let how = format!("sensed entering {fence}");
-            self.heard_in(&asset, &zone, Stays::default(), &how, cause, out);
+        if change == FenceChange::Entered {
+            self.home_by_fence(&asset, &fence, cause, out);
         }
     }
 
@@ -145,8 +149,6 @@ impl Tracker {
             let (stands, by) = (before.is_some_and(|before| before.stands), Some(fix.device.clone()));
             let Fix { position, accuracy_m, .. } = *fix;
             row.memory.fixed = Some(Box::new(Fixed { position, accuracy_m, at, by, stands, astray }));
-            let battery = fix.battery_percent.map(|percent| Battery { device: fix.device.clone(), percent });
-            row.current.battery = battery.map(Box::new).or(row.current.battery.take());
         }
         // A crossing of a fence is told by a later fix, which has been here: that it lies in a zone, or in none any
         // more, is the same answer, said better.
@@ -170,8 +172,12 @@ impl Tracker {
                 self.relocated(asset, was_known, cause, out);
             }
         }
-        if newest.is_none() && fix.battery_percent.is_some() {
-            self.review_battery(&fix.device, cause, out);
+        if newest.is_none() {
+            self.may_have_left(asset, cause, out);
+            if let Some(percent) = fix.battery_percent {
+                self.battery_told(asset, &fix.device, percent);
+                self.review_battery(&fix.device, cause, out);
+            }
         }
         self.drove(asset, fix, cause, out);
         self.sensed(asset, &[], cause, out);

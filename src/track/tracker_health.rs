@@ -9,9 +9,9 @@ use super::cause::Cause;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId};
-use crate::domain::readiness::Battery;
+use crate::domain::readiness::{Battery, Unready};
 use crate::domain::readings::Vitals;
-use crate::domain::time::roughly;
+use crate::domain::time::{Timestamp, roughly};
 
 /// What is told of it moves by a percent or two with temperature and load: it is over when it is this much above.
 const RECOVERED_PERCENT: f64 = 5.0;
@@ -20,8 +20,10 @@ impl Tracker {
     /// Raises or ends the alert, by what the tracker said last and what the class of its asset calls low.
     pub(super) fn review_battery(&mut self, device: &DeviceId, cause: &Cause, out: &mut Vec<Event>) {
         let key = AlertKey::new(Rule::TrackerBattery, device.as_str());
-        let stands = self.alerts.open(&key).is_some();
-        let Some((asset, percent, low)) = self.low_battery_of(device, stands) else {
+        if let Some(asset) = self.register.asset_of_tracker(device, self.now) {
+            self.assets.touch(asset);
+        }
+        let Some((asset, percent, low)) = self.low_battery_of(device) else {
             return self.alerts.condition(&key, None, cause, out);
         };
         let site = self.register.home_site(&asset).cloned();
@@ -46,9 +48,54 @@ impl Tracker {
         self.engine_told(device, vitals.ignition);
         let Some(percent) = vitals.battery_percent else { return };
         let Some(asset) = self.register.asset_of_tracker(device, cause.observed_at).cloned() else { return };
-        let battery = Battery { device: device.clone(), percent };
-        self.assets.change(&asset).current.battery = Some(Box::new(battery));
+        self.battery_told(&asset, device, percent);
         self.review_battery(device, cause, out);
+    }
+
+    /// Each tracker has a battery; the asset's is the lowest of them.
+    pub(super) fn battery_told(&mut self, asset: &AssetId, device: &DeviceId, percent: f64) {
+        let is_its =
+            |of: &DeviceId| of != device && self.register.asset_of_tracker(of, self.now) == Some(asset);
+        let known = self.batteries_of(asset).filter(|known| is_its(&known.device)).cloned();
+        let mut batteries: Vec<Battery> =
+            known.chain([Battery { device: device.clone(), percent }]).collect();
+        batteries.sort_by(|a, b| a.percent.total_cmp(&b.percent).then_with(|| a.device.cmp(&b.device)));
+        let row = self.assets.change(asset);
+        row.current.battery = Some(Box::new(batteries.remove(0)));
+        row.memory.batteries = batteries.into();
+    }
+
+    fn batteries_of(&self, asset: &AssetId) -> impl Iterator<Item = &Battery> {
+        let row = self.assets.get(asset).into_iter();
+        row.flat_map(|row| row.current.battery.as_deref().into_iter().chain(&row.memory.batteries))
+    }
+
+    /// What a tracker of it said last.
+    pub(super) fn battery_of(&self, asset: &AssetId, device: &DeviceId) -> Option<f64> {
+        self.batteries_of(asset).find(|battery| battery.device == *device).map(|battery| battery.percent)
+    }
+
+    /// Its trackers whose battery is low, by name. One that falls slowly is told of once.
+    pub(super) fn low_batteries(&self, asset: &AssetId, now: Timestamp) -> Vec<Unready> {
+        let is_its = |device: &DeviceId| self.register.asset_of_tracker(device, now) == Some(asset);
+        let its = self.batteries_of(asset).filter(|battery| is_its(&battery.device));
+        let low = its.filter(|battery| self.low_battery_of(&battery.device).is_some());
+        let mut low: Vec<Battery> = low.cloned().collect();
+        low.sort_by(|a, b| a.device.cmp(&b.device));
+        let told = |battery: Battery| {
+            let told = self.told_low(asset, &battery.device);
+            let percent = told.filter(|told| battery.percent > told - RECOVERED_PERCENT);
+            Unready::BatteryLow { percent: percent.unwrap_or(battery.percent), device: battery.device }
+        };
+        low.into_iter().map(told).collect()
+    }
+
+    /// At how much it was told to be low, where the asset is not ready for it.
+    fn told_low(&self, asset: &AssetId, device: &DeviceId) -> Option<f64> {
+        self.asset(asset)?.not_ready.iter().find_map(|reason| match reason {
+            Unready::BatteryLow { device: of, percent } if of == device => Some(*percent),
+            _ => None,
+        })
     }
 
     /// Cleaning says how far a tracker's clock is off, once it is sure.
@@ -86,12 +133,15 @@ impl Tracker {
         }
     }
 
-    fn low_battery_of(&self, device: &DeviceId, stands: bool) -> Option<(AssetId, f64, f64)> {
+    /// On which asset a battery is low, how full it is, and what is low there. One that was told is so until it recovered.
+    fn low_battery_of(&self, device: &DeviceId) -> Option<(AssetId, f64, f64)> {
         let asset = self.register.asset_of_tracker(device, self.now)?;
         let expected = self.register.asset(asset)?.is_expected();
         let low = self.register.class_of(asset).filter(|_| expected)?.low_battery_percent?;
-        let battery = self.assets.get(asset)?.current.battery.as_deref()?;
+        let percent = self.battery_of(asset, device)?;
+        let alert = self.alerts.open(&AlertKey::new(Rule::TrackerBattery, device.as_str()));
+        let stands = alert.is_some() || self.told_low(asset, device).is_some();
         let bound = if stands { low + RECOVERED_PERCENT } else { low };
-        (battery.device == *device && battery.percent < bound).then(|| (asset.clone(), battery.percent, low))
+        (percent < bound).then(|| (asset.clone(), percent, low))
     }
 }

@@ -32,11 +32,11 @@ pub(super) const TOGETHER: Duration = Duration::from_secs(60);
 /// Vehicles within vehicles: a box on a cage on a truck on a ferry.
 pub(super) const DEPTH: usize = 8;
 /// Further than this from its vehicle, beyond what both receivers may be wrong by, is outside of it.
-const APART_M: f64 = 300.0;
+pub(super) const APART_M: f64 = 300.0;
 /// And what a vehicle may drive between the two fixes.
 const FAST_MPS: f64 = 40.0;
 /// Fixes further apart in time say nothing of one another.
-const COMPARED: Duration = Duration::from_secs(300);
+pub(super) const COMPARED: Duration = Duration::from_secs(300);
 
 /// Where its tracker was last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,9 +117,7 @@ impl Tracker {
         let passed = format!("passed {portal} out");
         match self.doors.standing(portal, at) {
             Standing::Nobody => (None, passed),
-            Standing::One(stay) if stay.vehicle == *asset || self.is_within(&stay.vehicle, asset) => {
-                (None, passed)
-            }
+            Standing::One(stay) if !self.may_be_in(asset, &stay.vehicle) => (None, passed),
             Standing::One(stay) => {
                 let since = self.register.local(self.site_of_read_point(portal).as_ref(), stay.from);
                 let vehicle = &stay.vehicle;
@@ -127,7 +125,17 @@ impl Tracker {
                 (Some(stay.vehicle), reason)
             }
             Standing::Several(vehicles) => {
-                let names: Vec<&str> = vehicles.iter().map(AssetId::as_str).collect();
+                // A tractor and its trailer are one, as whose the tractor is known.
+                let inner = |one: &&AssetId| vehicles.iter().any(|other| self.is_within(one, other));
+                let outer: Vec<&AssetId> = vehicles.iter().filter(|one| !inner(one)).collect();
+                if let [vehicle] = outer[..] {
+                    let stood = format!("{passed}, where {vehicle} stood with what is in it");
+                    return match self.may_be_in(asset, vehicle) {
+                        true => (Some(vehicle.clone()), stood),
+                        false => (None, passed),
+                    };
+                }
+                let names: Vec<&str> = outer.into_iter().map(AssetId::as_str).collect();
                 let reason = format!(
                     "{passed}, where {} stood: which of them took it is not known",
                     names.join(" and ")
@@ -140,6 +148,22 @@ impl Tracker {
     /// Whether `inner` is in `outer`, directly or in something that is.
     fn is_within(&self, inner: &AssetId, outer: &AssetId) -> bool {
         self.vehicles_of(inner).any(|vehicle| vehicle == outer)
+    }
+
+    /// Whether that makes no circle, and nothing that is deeper in vehicles than is looked at.
+    fn may_be_in(&self, asset: &AssetId, vehicle: &AssetId) -> bool {
+        let is_circle = asset == vehicle || self.is_within(vehicle, asset);
+        let above = 1 + self.vehicles_of(vehicle).count();
+        !is_circle && above < DEPTH && above + self.layers_in(asset, DEPTH - above) < DEPTH
+    }
+
+    /// How deep things are in it, in one another: so many at most.
+    fn layers_in(&self, vehicle: &AssetId, most: usize) -> usize {
+        if most == 0 {
+            return 0;
+        }
+        let inside = self.contents.of(&Holder::Vehicle(vehicle.clone()));
+        inside.iter().map(|inner| 1 + self.layers_in(inner, most - 1)).max().unwrap_or(0)
     }
 
     /// What it is in, and what that is in, from the nearest to the outermost.
@@ -200,7 +224,8 @@ impl Tracker {
         for parted in self.doors.rejoined(portal, vehicle, direction, cause.observed_at) {
             let placed_by_it =
                 self.assets.get(&parted.asset).is_some_and(|row| row.memory.placed_at == Some(parted.at));
-            if placed_by_it {
+            // Somebody may have said meanwhile that it is the other way round.
+            if placed_by_it && self.may_be_in(&parted.asset, vehicle) {
                 let reason = format!("passed {portal} together with {vehicle}").into();
                 self.load(&parted.asset, vehicle, reason, None, cause, out);
             }
@@ -252,7 +277,9 @@ impl Tracker {
         out: &mut Vec<Event>,
     ) {
         let outermost = self.vehicles_of(asset).last().and_then(|vehicle| self.assets.get(vehicle));
-        let there = outermost.map_or(Location::Unknown, |row| row.current.location.clone());
+        let there = outermost.map(|row| row.current.location.clone());
+        // Of vehicles in a circle, as they could come about once, none is anywhere.
+        let there = there.filter(|there| !matches!(there, Location::In(_))).unwrap_or(Location::Unknown);
         let location = zone.map_or(there, Location::Zone);
         let reason = format!("said by {by} to be unloaded").into();
         let answer = Answer { location, at: cause.observed_at, reason, confidence: None };
@@ -288,6 +315,10 @@ impl Tracker {
             // What is in it counts too, but it is there already.
             _ if self.vehicles_of(vehicle).count() + 1 >= DEPTH => {
                 Err(invalid(format!("`{vehicle}` is in {} vehicles already", DEPTH - 1)))
+            }
+            _ if !self.may_be_in(asset, vehicle) => {
+                let most = DEPTH - 1;
+                Err(invalid(format!("what is in `{asset}` would be in more than {most} vehicles then")))
             }
             _ => Ok(()),
         }

@@ -136,6 +136,8 @@ pub(super) struct Watches {
     hearing: BTreeSet<ReadPointId>,
     /// Read points that planned work keeps from hearing, with its name.
     standing: BTreeMap<ReadPointId, String>,
+    /// Nobody listens to any read point.
+    deaf: bool,
     wakes: Deadlines<Arc<str>>,
     checkpoint_at: Option<Timestamp>,
     dirty: BTreeSet<Arc<str>>,
@@ -261,6 +263,13 @@ impl Watches {
         groups.iter().for_each(|key| self.run_or_stop(key, at));
     }
 
+    /// Nobody listens any more, or does again.
+    pub fn set_deaf(&mut self, deaf: bool, at: Timestamp) {
+        self.deaf = deaf;
+        let groups: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        groups.iter().for_each(|key| self.run_or_stop(key, at));
+    }
+
     /// Nothing was watched between the two times: no running clock counts them.
     pub fn skip(&mut self, from: Timestamp, to: Timestamp) {
         for (key, group) in &mut self.groups {
@@ -360,7 +369,7 @@ impl Watches {
         let Some(group) = self.groups.get_mut(key) else { return };
         let work = group.row.read_points.iter().find_map(|read_point| self.standing.get(read_point));
         let hears = group.row.read_points.iter().all(|read_point| self.hearing.contains(read_point));
-        let runs = work.is_none() && hears;
+        let runs = work.is_none() && hears && !self.deaf;
         if work != group.row.maintenance.as_ref() {
             group.row.maintenance = work.cloned();
             self.dirty.insert(key.to_owned());

@@ -11,10 +11,12 @@ use smallvec::SmallVec;
 
 use super::Tracker;
 use super::cause::Cause;
+use super::custody::Stays;
 use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId, FenceId};
 use crate::domain::register::TrackerAttachment;
 use crate::domain::sightings::FenceChange;
+use crate::domain::state::Location;
 use crate::domain::time::Timestamp;
 
 /// What another tracker of the asset said of fences counts for so long.
@@ -25,7 +27,7 @@ const BESIDE: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(super) struct Beside(BTreeMap<AssetId, BTreeMap<DeviceId, (Timestamp, Fences)>>);
 
-type Fences = SmallVec<[FenceId; 1]>;
+pub(super) type Fences = SmallVec<[FenceId; 1]>;
 
 impl Beside {
     /// One of the trackers came into a fence, or left it. Whether another is in there still.
@@ -50,7 +52,7 @@ impl Beside {
 }
 
 impl Tracker {
-    /// One of its trackers is in these fences.
+    /// One of its trackers is in these fences. Gives those that it was not known to be in.
     pub(super) fn tracked_within(
         &mut self,
         asset: &AssetId,
@@ -58,13 +60,13 @@ impl Tracker {
         fences: &[FenceId],
         cause: &Cause,
         out: &mut Vec<Event>,
-    ) {
+    ) -> Fences {
         let all = self.inside_by_all(asset, device, fences, cause.observed_at);
         let held = self.assets.get(asset).map_or(&[][..], |row| &row.current.fences);
         let came: Fences = all.iter().filter(|fence| !held.contains(fence)).cloned().collect();
         let left: Fences = held.iter().filter(|fence| !all.contains(fence)).cloned().collect();
         if came.is_empty() && left.is_empty() {
-            return;
+            return came;
         }
         let current = &mut self.assets.change(asset).current.fences;
         current.retain(|fence| !left.contains(fence));
@@ -74,6 +76,36 @@ impl Tracker {
         }
         for fence in &came {
             self.crosses_bay(asset, fence, FenceChange::Entered, cause, out);
+        }
+        came
+    }
+
+    /// It is in a fence, which may be that of its home: by a tracker that came to it in there, too.
+    pub(super) fn home_by_fence(
+        &mut self,
+        asset: &AssetId,
+        fence: &FenceId,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        if let Some(zone) = self.topology.fence_zone(fence).cloned() {
+            self.heard_in(asset, &zone, Stays::default(), &format!("sensed entering {fence}"), cause, out);
+        }
+    }
+
+    /// Late fixes say that it entered a fence; where it is in there now and that was after its checkout, it came back then,
+    /// whether or not anything else told that it was away.
+    pub(super) fn home_by_late_fixes(
+        &mut self,
+        asset: &AssetId,
+        fence: &FenceId,
+        cause: &Cause,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(zone) = self.topology.fence_zone(fence).cloned() else { return };
+        let location = self.assets.get(asset).map(|row| &row.current.location);
+        if matches!(location, Some(Location::Zone(there)) if *there == zone) {
+            self.passed_into(asset, &zone, &format!("sensed entering {fence}"), cause, out);
         }
     }
 

@@ -2,7 +2,7 @@ use super::world::*;
 use crate::domain::alerts::Rule;
 use crate::domain::commands::{Command, Refused};
 use crate::domain::register::Checkout;
-use crate::domain::sightings::{Direction, FenceChange};
+use crate::domain::sightings::{Direction, FenceChange, Seen};
 
 #[test]
 fn what_is_out_cannot_be_checked_out_and_the_refusal_says_by_whom() {
@@ -185,4 +185,77 @@ fn overdue_waits_over_a_restart_until_the_doors_are_heard_or_given_up() {
     let alert = world.tracker.alerts.open(&key).unwrap();
     assert!(alert.summary.contains("r2 is down"), "{}", alert.summary);
     assert_eq!(alert.fired_at, Some(t(130)));
+}
+
+/// `T1`, at home in the yard, with the tracker `van/1`.
+fn at_home_in_the_yard() -> World {
+    let mut world = World::stocked(1, "tool");
+    let mut home = asset("T1", "tool");
+    if let crate::domain::register::Record::Asset(asset) = &mut home {
+        asset.home_zone = Some("yard".into());
+    }
+    world.import(vec![home, tracker("van/1", "T1")]).unwrap();
+    world.events.clear();
+    world
+}
+
+fn returns(world: &mut World) -> Vec<String> {
+    world.told().into_iter().filter(|line| line.contains("checked-in")).collect()
+}
+
+/// Its fixes say where it is, and no crossing of a fence is told of a tracker that was in there before.
+#[test]
+fn a_tracker_that_is_fitted_at_home_says_that_it_is_back() {
+    for was_known in [false, true] {
+        let mut world = at_home_in_the_yard();
+        if was_known {
+            world.fix("van/1");
+        }
+        world.until(10);
+        world.check_out("T1", Some(1000)).unwrap();
+        world.until(500);
+        world.import(vec![tracker("van/2", "T1")]).unwrap();
+        world.fix_in("van/2", &["hq-yard"]);
+        assert_eq!(returns(&mut world), ["500 asset:T1 checked-in sensed entering hq-yard"], "{was_known}");
+    }
+    // One that has not left is not back.
+    let mut world = at_home_in_the_yard();
+    world.fix_in("van/1", &["hq-yard"]);
+    world.until(10);
+    world.check_out("T1", Some(1000)).unwrap();
+    world.import(vec![tracker("van/2", "T1")]).unwrap();
+    world.until(20);
+    world.fix_in("van/2", &["hq-yard"]);
+    world.until(500);
+    world.fix_in("van/2", &["hq-yard"]);
+    assert!(returns(&mut world).is_empty());
+}
+
+#[test]
+fn late_fixes_tell_a_return_where_it_is_at_home_now() {
+    let late = |world: &mut World, at: i64, change: FenceChange| {
+        let fix = world.fix_of("van/1", at);
+        let (device, fence) = ("van/1".into(), "hq-yard".into());
+        world.see_from("mqtt", at, true, Seen::Fence { device, fence, change, fix, inferred: false });
+    };
+    for is_back in [true, false] {
+        let mut world = at_home_in_the_yard();
+        world.fence("van/1", "hq-yard", FenceChange::Entered);
+        world.until(100);
+        world.check_out("T1", Some(3000)).unwrap();
+        world.until(5000);
+        assert!(world.is_firing(Rule::OverdueReturn, "T1"));
+        match is_back {
+            true => world.fix_in("van/1", &["hq-yard"]),
+            false => world.fence("van/1", "hq-yard", FenceChange::Exited),
+        }
+        late(&mut world, 50, FenceChange::Entered);
+        late(&mut world, 200, FenceChange::Exited);
+        assert!(world.current("T1").checkout.is_some());
+        late(&mut world, 2000, FenceChange::Entered);
+        assert_eq!(world.current("T1").checkout.is_none(), is_back);
+        assert_eq!(world.is_firing(Rule::OverdueReturn, "T1"), !is_back);
+        let told = returns(&mut world);
+        assert!(told.iter().all(|line| line.starts_with("2000 asset:T1 checked-in")), "{told:?}");
+    }
 }

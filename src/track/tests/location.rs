@@ -243,7 +243,7 @@ fn a_fence_that_late_fixes_say_was_entered_places_the_newest_fix_as_well() {
     let entered = Seen::Fence { device, fence, change: FenceChange::Entered, fix, inferred: false };
     world.see_from("mqtt", 40, false, entered);
     let current = world.current("T1");
-    assert_eq!((current.location, current.since), (zone("yard"), Some(t(100))));
+    assert_eq!((current.location, current.since), (zone("yard"), Some(t(40))));
 }
 
 /// The first of two fixes that agree is the crossing; the second has been here when it is told.

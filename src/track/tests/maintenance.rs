@@ -2,7 +2,7 @@ use super::world::*;
 use crate::domain::alerts::{AlertKey, Rule};
 use crate::domain::commands::Command;
 use crate::domain::readings::Quality;
-use crate::domain::register::{Maintained, Maintenance, Record};
+use crate::domain::register::{AssetClass, Maintained, Maintenance, Record};
 use crate::domain::sightings::{ConditionChange, Episode, Measure, Seen};
 use crate::domain::state::StateKind;
 use crate::track::WatchRow;
@@ -103,6 +103,61 @@ fn an_excursion_is_explained_by_work_on_its_device_alone() {
         let key = AlertKey::new(Rule::Condition, "cold-1/temp/hi");
         assert_eq!(world.tracker.alerts.open(&key).unwrap().inhibited_by.is_some(), explained);
     }
+}
+
+/// A tracker is heard through its broker: while that is worked on, the broker's clock stands.
+#[test]
+fn trackers_are_not_silent_while_what_they_speak_through_is_worked_on() {
+    for of in [Maintained::Source("mqtt".into()), Maintained::Site("hq".into())] {
+        let mut world = trackers();
+        world.import(vec![planned("M-1", of.clone(), 1000, 50_000)]).unwrap();
+        world.until(49_999);
+        assert_eq!(world.alerted(), [""; 0], "{of:?}");
+        world.until(52_599);
+        assert!(!world.is_firing(Rule::TrackerSilent, "gps-1"), "{of:?}: 1000 s and 2599 s");
+        world.until(52_601);
+        assert!(world.is_firing(Rule::TrackerSilent, "gps-1"), "{of:?}");
+    }
+    let mut world = trackers();
+    world.import(vec![planned("M-1", Maintained::Source("r1".into()), 1000, 50_000)]).unwrap();
+    world.until(3601);
+    assert!(world.is_firing(Rule::TrackerSilent, "gps-1"));
+}
+
+#[test]
+fn the_work_explains_trackers_that_were_silent_before_and_lets_nobody_be_waited_for() {
+    let mut world = trackers();
+    world.until(3601);
+    world.import(vec![planned("M-1", Maintained::Source("mqtt".into()), 4000, 200_000)]).unwrap();
+    // A new connection while it lasts does not let the clock run.
+    world.until(100_000);
+    world.restart(10);
+    world.link("mqtt", true, true);
+    world.until(199_999);
+    let key = AlertKey::new(Rule::TrackerSilent, "gps-1");
+    let by = |world: &World| world.tracker.alerts.open(&key).unwrap().inhibited_by.clone();
+    assert_eq!(by(&world), Some(AlertKey::new(Rule::Maintenance, "M-1")));
+    assert!(!world.is_firing(Rule::TrackerSilent, "gps-2"), "never heard: waited for a day");
+    world.until(270_000);
+    assert_eq!(by(&world), None);
+    assert!(!world.is_firing(Rule::TrackerSilent, "gps-2"));
+    world.until(300_000);
+    assert!(world.is_firing(Rule::TrackerSilent, "gps-2"));
+}
+
+/// `T1` with the tracker `gps-1`, silent after an hour, heard at 0; `gps-2`, on `T2`, never was.
+fn trackers() -> World {
+    let mut rules = rules();
+    let silent_after = Some(secs(3600));
+    rules.classes.push(AssetClass { tracker_silent_after: silent_after, ..AssetClass::new("van".into()) });
+    rules.source_sites.insert("mqtt".into(), "hq".into());
+    let mut world = World::with(rules);
+    world.stock(1..=2, "van");
+    world.import(vec![tracker("gps-1", "T1"), tracker("gps-2", "T2")]).unwrap();
+    world.link("mqtt", true, true);
+    world.tracker_speaks("gps-1", 0);
+    world.events.clear();
+    world
 }
 
 #[test]

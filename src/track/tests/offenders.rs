@@ -1,6 +1,7 @@
 use super::world::*;
 use crate::domain::alerts::Rule;
 use crate::domain::commands::Command;
+use crate::domain::sightings::Direction;
 
 const DAY: i64 = 86_400;
 
@@ -49,6 +50,31 @@ fn checkouts_that_go_well_weigh_against_it_and_returns_that_nobody_could_see_do_
         late_once(&mut world, "T1");
     }
     assert!(!world.is_firing(Rule::RepeatOffender, "bob"), "the door was blind");
+}
+
+/// The reader at the door was slow to tell; the alert was right as far as anybody knew.
+#[test]
+fn a_return_that_is_told_after_the_alert_and_was_in_time_is_no_incident() {
+    let mut world = World::stocked(4, "tool");
+    let taken_out = |world: &mut World, tag: u16| {
+        let began = world.at;
+        world.check_out(asset_name(tag).as_str(), Some(60)).unwrap();
+        world.until(began + 10);
+        world.pass(tag, "DOCK", Direction::Out);
+        world.until(began + 1000);
+        began
+    };
+    let began: Vec<i64> = (1..=4).map(|tag| taken_out(&mut world, tag)).collect();
+    assert!(world.is_firing(Rule::RepeatOffender, "bob"));
+    world.restart(0);
+    world.connect();
+    // The grace is thirty seconds.
+    world.pass_at(began[0] + 91, false, 1, "DOCK", Direction::In);
+    assert!(world.is_firing(Rule::RepeatOffender, "bob"));
+    world.pass_at(began[1] + 89, false, 2, "DOCK", Direction::In);
+    assert!(world.is_firing(Rule::RepeatOffender, "bob"), "three of four");
+    world.pass_at(began[2] + 50, false, 3, "DOCK", Direction::In);
+    assert!(!world.is_firing(Rule::RepeatOffender, "bob"), "two of four");
 }
 
 #[test]

@@ -95,6 +95,43 @@ fn a_low_battery_speaks_against_it_while_the_tracker_is_its_own() {
     assert_eq!(world.told().iter().filter(|told| told.contains("ready")).count(), 2);
 }
 
+/// The alert and the readiness are one state of each tracker.
+#[test]
+fn a_battery_around_what_is_low_is_told_once_and_each_tracker_has_its_own() {
+    let mut world = World::stocked(1, "tool");
+    let low = class("van", |class| class.low_battery_percent = Some(20.0));
+    world.import(vec![low, asset("T1", "van"), tracker("one", "T1"), tracker("two", "T1")]).unwrap();
+    world.events.clear();
+    let say = |world: &mut World, device: &str, percent: f64| {
+        world.until(world.at + 10);
+        let mut fix = world.fix_of(device, world.at);
+        fix.battery_percent = Some(percent);
+        world.see_from("mqtt", world.at, false, Seen::Fix { fix, inside: None, stands: None });
+    };
+    for _ in 0..5 {
+        for (device, percent) in [("one", 19.9), ("two", 90.0), ("one", 20.3), ("one", 18.0)] {
+            say(&mut world, device, percent);
+            assert_eq!(world.current("T1").battery.map(|battery| battery.device), Some("one".into()));
+        }
+    }
+    // Something else is changed: no message says anything of either battery.
+    world.import(vec![asset("T2", "tool")]).unwrap();
+    world.restart(0);
+    let battery_alerts =
+        |told: &[String]| told.iter().filter(|line| line.contains("tracker-battery")).count();
+    let told = world.told();
+    assert_eq!(battery_alerts(&told), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|line| line.contains("not ready")).count(), 1, "{told:?}");
+    say(&mut world, "two", 10.0);
+    say(&mut world, "one", 90.0);
+    assert!(!world.current("T1").ready, "the other one is low");
+    assert!(!world.is_firing(Rule::TrackerBattery, "one") && world.is_firing(Rule::TrackerBattery, "two"));
+    say(&mut world, "two", 24.9);
+    assert!(!world.current("T1").ready);
+    say(&mut world, "two", 25.0);
+    assert!(world.current("T1").ready && !world.is_firing(Rule::TrackerBattery, "two"));
+}
+
 #[test]
 fn a_standing_critical_alarm_of_its_own_sensor_speaks_against_it() {
     let mut world = World::stocked(2, "tool");

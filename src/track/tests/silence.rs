@@ -110,6 +110,55 @@ fn a_process_that_stood_still_heard_nobody() {
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
 
+/// The journal is full, or the disk: brokers keep what is sent, readers are not read.
+#[test]
+fn nobody_is_silent_while_nobody_listens() {
+    let mut world = company();
+    world.stock(2..=2, "tool");
+    world.until(970);
+    world.arrive(2, "CRIB");
+    world.until(1000);
+    world.events.clear();
+    world.tracker.set_listening(false, t(1000), &mut world.events);
+    world.until(50_000);
+    // It connects meanwhile, and is not read either.
+    world.link("mqtt", false, false);
+    world.link("mqtt", true, true);
+    world.hearing("CRIB", false);
+    world.hearing("CRIB", true);
+    world.until(100_000);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1") && !world.is_firing(Rule::Ghost, "T2"));
+    world.tracker.set_listening(true, t(100_000), &mut world.events);
+    assert!(world.told().iter().any(|line| line.contains("gap from 1000 tallyman could not keep")));
+    world.until(100_029);
+    assert!(!world.is_firing(Rule::Ghost, "T2"));
+    world.until(100_031);
+    assert!(world.is_firing(Rule::Ghost, "T2"));
+    world.until(102_599);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(102_601);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+/// Shorter than what deadlines alone would show.
+#[test]
+fn a_process_that_is_put_aside_for_two_minutes_heard_nobody_either() {
+    let mut world = company();
+    world.stock(2..=2, "tool");
+    world.arrive(2, "CRIB");
+    world.until(20);
+    world.events.clear();
+    world.tracker.stood_still(t(20), t(140), &mut world.events);
+    world.until(179);
+    assert_eq!(world.told(), ["140 node gap from 20 tallyman stood still"]);
+    world.until(181);
+    assert!(world.is_firing(Rule::Ghost, "T2"));
+    world.until(3719);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(3721);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
 #[test]
 fn a_broker_that_is_down_explains_trackers_that_were_silent_before_until_it_is_back() {
     let mut world = company();
@@ -301,6 +350,27 @@ fn what_is_usual_is_learned_awake_and_asleep_apart() {
     world.says_motion(20_001, MotionChange::Stopped);
     world.until(90_000);
     assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+}
+
+/// A tracker that has two brokers to send to takes them in turn, or as the network lets it.
+#[test]
+fn what_is_usual_is_learned_whichever_broker_it_comes_by() {
+    let mut world = World::with_class(AssetClass::new("van".into()));
+    world.stock(1..=1, "van");
+    world.import(vec![tracker("van/1", "T1")]).unwrap();
+    world.rules.tracker.learn_silence = true;
+    world.tracker.set_rules(&world.rules);
+    let brokers = ["mqtt", "mqtt-2"];
+    brokers.iter().for_each(|broker| world.link(broker, true, true));
+    for nth in 0..=25 {
+        world.until(nth * 600);
+        let what = Seen::Heard { device: "van/1".into(), stands: None };
+        world.see_from(brokers[usize::from(nth % 2 == 1)], nth * 600, false, what);
+    }
+    world.until(15_000 + 4 * 600 - 1);
+    assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
+    world.until(15_000 + 4 * 600 + 1);
+    assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
 }
 
 #[test]

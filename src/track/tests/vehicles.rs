@@ -14,6 +14,8 @@ use crate::domain::sightings::{ConditionChange, Episode, FenceChange, Measure, P
 use crate::domain::state::{Location, StateKind};
 
 mod boarding;
+mod circles;
+mod departing;
 mod within;
 
 /// Tools `T1` to `T4` in the crib; trucks `V1` (tag 11, tracker `gps-1`), `V2` (tag 12) and `V3`. A vehicle in the bay, which the

@@ -97,10 +97,13 @@ async fn repeat_offenders(
     // was overdue with them once.
     let mut holders: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     let mut with: BTreeMap<String, String> = BTreeMap::new();
+    // Who is late with an asset, since when: it may be told later that it was back before.
+    let mut late: BTreeMap<String, (String, Timestamp)> = BTreeMap::new();
     let kinds = ["checked-out", "handed-over", "checked-in", "alert"];
     let complete = walk(&api, &caller, span.site.as_ref(), &kinds, since, |event, body| match body {
         EventBody::CheckedOut(checkout) | EventBody::HandedOver { checkout, .. } => {
             with.remove(checkout.asset.as_str());
+            late.remove(checkout.asset.as_str());
             if event.observed_at >= since {
                 holders.entry(checkout.holder.clone()).or_default().0 += 1;
                 with.insert(checkout.asset.to_string(), checkout.holder);
@@ -108,12 +111,19 @@ async fn repeat_offenders(
         }
         EventBody::CheckedIn { checkout, .. } => {
             with.remove(checkout.asset.as_str());
+            if let Some((holder, since)) = late.remove(checkout.asset.as_str())
+                && event.observed_at <= since
+                && let Some((_, overdue)) = holders.get_mut(&holder)
+            {
+                *overdue -= 1;
+            }
         }
         EventBody::Alert { transition: AlertTransition::Fired, alert }
             if alert.key.rule == Rule::OverdueReturn =>
         {
             if let Some(holder) = with.remove(&alert.key.subject) {
-                holders.entry(holder).or_default().1 += 1;
+                holders.entry(holder.clone()).or_default().1 += 1;
+                late.insert(alert.key.subject, (holder, event.observed_at));
             }
         }
         _ => {}

@@ -141,3 +141,43 @@ fn a_stay_that_is_told_to_have_ended_days_before_takes_what_went_out_since_out_o
     assert_eq!(world.holds("V1"), [""; 0]);
     assert_eq!(world.location("T1"), zone("yard"));
 }
+
+/// A tractor and its trailer stand at the door as one.
+#[test]
+fn what_went_out_into_a_combination_stays_in_it_when_the_trailer_is_uncoupled() {
+    let mut world = haulage();
+    world.at(50).load("V2", "V1").unwrap();
+    world.at(100).arrive(11, "BAY");
+    world.at(101).arrive(12, "BAY");
+    world.at(110).pass(1, "DOCK", Out);
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
+    let (asset, zone_of, note) = ("V2".into(), None, None);
+    world.at(200).command(Command::Unload { asset, zone: zone_of, note }).unwrap();
+    assert_eq!([world.location("V2"), world.location("T1")], [zone("bay"), in_vehicle("V1")]);
+    // From then on there are two.
+    world.at(300).pass(2, "DOCK", Out);
+    assert_eq!(world.location("T2"), zone("yard"));
+    assert!(world.current("T2").reason.contains("V1 and V2 stood"), "{}", world.current("T2").reason);
+    world.at(400).depart(11, "BAY");
+    world.at(500).pass(3, "DOCK", Out);
+    assert_eq!(world.location("T3"), in_vehicle("V2"));
+}
+
+/// Its tag is heard no more a moment before its tractor's.
+#[test]
+fn a_combination_that_leaves_takes_all_of_it_along() {
+    let mut world = haulage();
+    world.import(vec![tracker("gps-2", "V2")]).unwrap();
+    world.at(50).load("V2", "V1").unwrap();
+    world.at(100).arrive(11, "BAY");
+    world.at(101).arrive(12, "BAY");
+    world.at(110).pass(1, "DOCK", Out);
+    // Late fixes of its own tracker say the same.
+    let (device, fence) = ("gps-2".into(), "hq-bay".into());
+    let what = Seen::Stayed { device, fence, from: Some(t(90)), until: Some(t(180)) };
+    world.at(190).see_from("mqtt", 180, true, what);
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
+    world.at(200).depart(12, "BAY");
+    world.at(210).depart(11, "BAY");
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
+}
