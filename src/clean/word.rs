@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::fixes::TrackerRow;
+use super::packed;
+use super::rows::CleanRestoreError;
+use crate::domain::state::StateKind;
 use crate::domain::time::Timestamp;
 
 /// A tracker, by the row that is kept of it.
@@ -22,7 +25,7 @@ pub struct TrackerWord {
 impl TrackerWord {
     /// # Errors
     /// It is no row of a tracker.
-    pub fn of_row(row: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice::<TrackerRow<'_>>(row).map(|row| row.word())
+    pub fn of_row(device: &str, row: &[u8]) -> Result<Self, CleanRestoreError> {
+        packed::read::<TrackerRow<'_>>(StateKind::Tracker, device, row).map(|row| row.word())
     }
 }

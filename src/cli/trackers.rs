@@ -69,7 +69,7 @@ async fn known(reader: &Reader, now: Timestamp) -> anyhow::Result<BTreeMap<Devic
             after = Some(last.key.clone());
             for row in &page {
                 if let StateRows::Of { .. } = rows {
-                    let word = Some(TrackerWord::of_row(&row.value)?);
+                    let word = Some(TrackerWord::of_row(&row.key, &row.value)?);
                     known.entry(DeviceId::new(&row.key)).or_default().word = word;
                 } else if let Record::Tracker(tracker) = serde_json::from_slice(&row.value)?
                     && tracker.from.is_none_or(|from| from <= now)

@@ -197,6 +197,8 @@ pub enum ExplainError {
     Journal(#[from] crate::journal::JournalError),
     #[error("failed to read a row of the journal")]
     Row(#[from] serde_json::Error),
+    #[error("failed to read a row of a tracker")]
+    Tracker(#[from] crate::clean::CleanRestoreError),
 }
 
 impl From<ExplainError> for Problem {
@@ -204,6 +206,7 @@ impl From<ExplainError> for Problem {
         match error {
             ExplainError::Journal(error) => error.into(),
             ExplainError::Row(error) => error.into(),
+            ExplainError::Tracker(error) => error.into(),
         }
     }
 }

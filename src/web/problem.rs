@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::clean::CleanRestoreError;
 use crate::domain::commands::Refused;
 use crate::journal::JournalError;
 
@@ -52,6 +53,8 @@ pub(super) enum Problem {
     Journal(#[from] JournalError),
     #[error("a row of the journal could not be read")]
     Row(#[from] serde_json::Error),
+    #[error("a row of a tracker could not be read")]
+    TrackerRow(#[from] CleanRestoreError),
     #[error("no answer within the time limit; a command may still be carried out: ask again with its key")]
     TimedOut,
     #[error("the request could not be answered; this is a fault of the daemon's")]
@@ -103,7 +106,7 @@ impl Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "journal")
             }
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            Self::Row(_) | Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "fault"),
+            Self::Row(_) | Self::TrackerRow(_) | Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "fault"),
         }
     }
 }

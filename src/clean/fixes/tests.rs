@@ -143,7 +143,7 @@ fn why_a_position_is_none_is_known_until_one_counts() {
         let row = serde_json::to_vec(&tracker.row()).unwrap();
         tracker = Tracker::restore(serde_json::from_slice(&row).unwrap(), Vec::new());
         assert_eq!(serde_json::to_vec(&tracker.row()).unwrap(), row);
-        let word = TrackerWord::of_row(&row).unwrap();
+        let word = TrackerWord::of_row("truck", &row).unwrap();
         (word.heard_at, word.position_at, word.refused)
     };
     let vague = Fix { accuracy_m: Some(5000.0), ..fix(0, 50.0) };

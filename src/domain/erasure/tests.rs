@@ -241,7 +241,7 @@ const NOBODY: &str = "
     accuracy_m acknowledged acquired_on after alert allowed_zones altitude_m antenna antennas antennas_alone
     asset assigned at audit audit_every awaiting_inspection battery battery_percent beams before began began_at broken broken_at by_odometer
     calendar candidates change
-    checked_out_at checkout checkouts class classes command confidence cost_centre course_deg coverage criticality
+    checked_out_at checkout checkouts class classes clockless command confidence cost_centre course_deg coverage criticality
     deadband device digest direction distance_m door due_back elsewhere end ended ended_at escalated_at evidence
     expected expires_at explains exposed fall_per_min fence fences figures fired_at first_at fix flapping_since
     found free_at ghost_after ghost_after_in_maintenance ghost_since handover high holds holidays home_zone id idle_after

@@ -28,7 +28,7 @@ pub async fn trackers(reader: &Reader, asset: &AssetId) -> Result<Vec<TrackerOn>
     let mut trackers = Vec::new();
     for device in attached(reader, "tracker/", asset, of).await? {
         let row = reader.state(StateKind::Tracker, device.as_str()).await?;
-        let word = row.map(|row| TrackerWord::of_row(&row)).transpose()?;
+        let word = row.map(|row| TrackerWord::of_row(device.as_str(), &row)).transpose()?;
         trackers.push(TrackerOn { device, word });
     }
     Ok(trackers)

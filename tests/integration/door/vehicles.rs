@@ -82,6 +82,8 @@ format = "owntracks"
     door.start().await;
     door.daemon.up(&connected).await;
     drives_to(&mut door, &broker, 0.0, -60).await;
+    let trackers = command(&door, &["trackers"]);
+    assert!(trackers.contains("fleet/truck") && trackers.contains("its position is of"), "{trackers}");
     door.carry_out(1).await;
     let loaded = |found: &Value| found["current"]["location"] == json!({ "in": "TR-1" });
     eventually("it is in the truck", async || loaded(&explained(&door, "FL-1")).then_some(())).await;
