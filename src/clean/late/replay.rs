@@ -3,6 +3,8 @@
 //! What comes of it is compared with what was told: visits that were not are, and where the way leads up to the newest fix,
 //! what it says of the fences there is taken up: the visit that goes on, or the end of the one that was thought to.
 
+use std::time::Duration;
+
 use super::told::{Memory, Told};
 use super::{Late, Place, SETTLES, Waiting};
 use crate::clean::fence_index::FenceIndex;
@@ -14,6 +16,9 @@ use crate::domain::ids::{DeviceId, FenceId};
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
+
+/// Who is out for a shorter time, by late fixes alone, of what was told to be one visit, was at its edge.
+const APART: Duration = Duration::from_secs(300);
 
 /// What is held of the tracker now, and what it is judged by.
 pub(in crate::clean) struct Now<'a> {
@@ -428,24 +433,32 @@ impl Teller<'_> {
     fn over(&mut self, stay: Stay, span: (Timestamp, Timestamp)) {
         let inferred = stay.inferred.is_some();
         let span = stay.inferred.unwrap_or(span);
-        let parted = self.part(span);
+        let parted = self.part(span.0);
         if self.is_new(span) {
+            if let Some((left, _)) = &parted {
+                self.tell(FenceChange::Exited, Some(left.clone()), false);
+            }
             self.tell(FenceChange::Entered, stay.entered, inferred);
             self.tell(FenceChange::Dwelt, stay.dwelt, false);
             // It may be the end that was told already, of both.
-            let exited = stay.exited.filter(|_| parted != Some(span.1));
+            let exited = stay.exited.filter(|_| parted.is_none_or(|(_, told)| told != span.1));
             self.tell(FenceChange::Exited, exited, inferred);
             self.told.tell(self.fence, span);
+        } else if let Some((_, told)) = parted {
+            self.told.end(self.fence, self.run.from, told);
         }
     }
 
-    /// What was told to be one visit was two, of which this is another than the first: that is told to have ended. Gives the
-    /// end that was told.
-    fn part(&mut self, (entered, _): (Timestamp, Timestamp)) -> Option<Timestamp> {
-        let left = self.ended.clone().filter(|left| left.observed_at < entered)?;
-        let told = self.told.end_earlier(self.fence, self.run.from, left.observed_at)?;
-        self.tell(FenceChange::Exited, Some(left), false);
-        Some(told)
+    /// What was told to be one visit, beyond the time when this one began, may be two: the first has ended where it left. Gives
+    /// that, and the end that was told.
+    fn part(&mut self, entered: Timestamp) -> Option<(Fix, Timestamp)> {
+        let left = self.ended.clone().filter(|left| left.observed_at + APART <= entered)?;
+        let told = self.told.end(self.fence, self.run.from, left.observed_at)?;
+        if told <= entered {
+            self.told.end(self.fence, self.run.from, told);
+            return None;
+        }
+        Some((left, told))
     }
 
     fn tell(&mut self, change: FenceChange, fix: Option<Fix>, inferred: bool) {

@@ -74,13 +74,13 @@ impl Told {
         told.map(|visit| visit.from = Some(from)).is_some()
     }
 
-    /// The visit that it was in at a time ended then, and not when it was told to. Gives the end that was told.
-    pub fn end_earlier(&mut self, fence: &FenceId, at: Timestamp, ended: Timestamp) -> Option<Timestamp> {
+    /// The visit that it was in at a time is told to have ended later. Gives the end that was told before.
+    pub fn end(&mut self, fence: &FenceId, at: Timestamp, ended: Timestamp) -> Option<Timestamp> {
         let fence = digest(fence);
-        let is_it = |visit: &&mut Visit| {
-            visit.fence == fence && visit.from.is_some_and(|from| from <= at) && ended < visit.to
+        let covers = |visit: &&mut Visit| {
+            visit.fence == fence && visit.from.is_some_and(|from| from <= at) && at < visit.to
         };
-        let visit = self.visits.iter_mut().find(is_it)?;
+        let visit = self.visits.iter_mut().find(covers)?;
         Some(std::mem::replace(&mut visit.to, ended))
     }
 
