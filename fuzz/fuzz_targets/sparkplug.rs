@@ -27,9 +27,9 @@ fuzz_target!(|messages: Vec<(u8, bool, &[u8])>| {
         if let Err(error) = Payload::parse(payload) {
             assert!(error.offset <= payload.len());
         }
+        let received = Timestamp::from_secs(nth as i64);
         let message = Message { retained, ..Message::new(&topic, payload, received) };
         let mut out = Decoded::default();
-        let received = Timestamp::from_secs(nth as i64);
         match decode(&mut nodes, &mapping, message, None, &mut out) {
             Ok(()) => assert!(!out.readings.is_empty() || !out.faults.is_empty()),
             Err(error) => assert!(error.offset <= payload.len() && out.readings.is_empty()),
