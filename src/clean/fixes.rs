@@ -17,7 +17,9 @@ use super::late::{Late, LateRow, Now, Revealed};
 use super::motion::{self, Held, Moment, Moves};
 use super::redelivery::{Chunk, Seen};
 use super::rows::{exact, exact_fix, maybe_exact, maybe_micros, micros};
-use super::{CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NO_FIX, NULL_ISLAND, TOO_OLD, TrackerWord};
+use super::{
+    CLOCK_AHEAD, DUPLICATE, IMPOSSIBLE_JUMP, INACCURATE, NO_FIX, NULL_ISLAND, TOO_OLD, TrackerStatus,
+};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
 use crate::domain::ids::{DeviceId, Digest, FenceId, SourceId};
@@ -142,8 +144,8 @@ pub(super) struct TrackerRow<'a> {
 }
 
 impl TrackerRow<'_> {
-    pub fn word(&self) -> TrackerWord {
-        TrackerWord {
+    pub fn status(&self) -> TrackerStatus {
+        TrackerStatus {
             heard_at: self.heard.unwrap_or_else(|| self.seen.last_received()),
             position_at: self.last.map(|last| last.at),
             refused: self.refused.as_deref().map(str::to_owned),
@@ -197,6 +199,17 @@ impl Default for Tracker {
 
 impl Tracker {
     pub fn take(
+        &mut self,
+        fix: Fix,
+        received: Timestamp,
+        rules: &FixRules<'_>,
+    ) -> Result<Accepted, &'static str> {
+        let taken = self.judge_fix(fix, received, rules);
+        self.counts(taken.as_ref().err().copied());
+        taken
+    }
+
+    fn judge_fix(
         &mut self,
         mut fix: Fix,
         received: Timestamp,
@@ -387,10 +400,15 @@ impl Tracker {
         Some(at)
     }
 
-    /// Its last position was none, for this reason, or was one. What is told again says nothing of that.
-    pub fn refused(&mut self, reason: Option<&'static str>) {
-        if self.refused != reason && reason != Some(DUPLICATE) {
-            self.refused = reason;
+    /// Its message says that it has no position.
+    pub fn has_none(&mut self) {
+        self.counts(Some(NO_FIX));
+    }
+
+    /// Its last position counts, or does not for this reason. What is told again says nothing of that.
+    fn counts(&mut self, refused: Option<&'static str>) {
+        if self.refused != refused && refused != Some(DUPLICATE) {
+            self.refused = refused;
             self.dirty = true;
         }
     }

@@ -69,6 +69,7 @@ mod samples;
 mod source;
 mod staleness;
 mod state;
+mod status;
 mod stops;
 #[cfg(test)]
 mod tests;
@@ -77,12 +78,11 @@ mod trail;
 mod trend;
 mod weighing;
 mod windows;
-mod word;
 
 pub use ahead::ROUND;
 pub use rows::CleanRestoreError;
+pub use status::TrackerStatus;
 pub use trackers::Remembered;
-pub use word::TrackerWord;
 
 /// Reasons for which a reading is set aside, as the books and the metrics have them.
 pub const DUPLICATE: &str = "duplicate";

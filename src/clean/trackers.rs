@@ -278,7 +278,7 @@ impl Cleaner {
                 let clean = !tracker.dirty;
                 let alive = tracker.lives(note.observed_at.unwrap_or(received), received, live);
                 if note.says == Says::NoFix {
-                    tracker.refused(Some(NO_FIX));
+                    tracker.has_none();
                 }
                 let is_news = !note.vitals.is_empty();
                 let told = note.observed_at.unwrap_or(received);
@@ -345,7 +345,6 @@ impl Cleaner {
         let alive = if fix.retained { None } else { tracker.lives(fix.observed_at, received, live) };
         let told = fix.observed_at;
         let taken = tracker.take(fix, received, &rules);
-        tracker.refused(taken.as_ref().err().copied());
         let clock = tracker.clock_turned(told, received, rules.clock);
         let (stands, is_astray) = (tracker.stands(), Stops::is_astray(tracker, &self.rules.tracker));
         let (full, filled) = (tracker.seen.full(), tracker.seen.next() != next);

@@ -33,14 +33,14 @@ pub struct ExplainArgs {
 
 pub async fn run(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&config.journal.path).await?;
-    let Some(explanation) = explain(&reader, &config.rules, &args.asset).await? else {
+    let now = WallClock::new().now();
+    let Some(explanation) = explain(&reader, &config.rules, &args.asset, now).await? else {
         bail!("there is no asset `{}` on the register", args.asset);
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&explanation)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let now = WallClock::new().now();
     let teller = Teller { clocks: WallClocks::of(&config.rules), site: site(&explanation), now };
     for line in teller.lines(&explanation) {
         println!("{line}");
@@ -77,8 +77,8 @@ impl Teller {
             None => lines.push(labelled("where", "never sensed, and never checked out")),
         }
         lines.push(labelled("ghost", &self.ghost(explanation)));
-        lines.extend(explanation.trackers.iter().map(|TrackerOn { device, word }| {
-            labelled("tracker", &format!("{device}: {}", trackers::told(word.as_ref(), self.now)))
+        lines.extend(explanation.trackers.iter().map(|TrackerOn { device, status }| {
+            labelled("tracker", &format!("{device}: {}", trackers::told(status.as_ref(), self.now)))
         }));
         lines.extend(explanation.sensors.iter().map(|sensor| labelled("sensor", &self.sensor(sensor))));
         for alert in &explanation.alerts {

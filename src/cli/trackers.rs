@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::ConfigFile;
 use super::story;
-use crate::clean::TrackerWord;
+use crate::clean::TrackerStatus;
 use crate::config::Config;
 use crate::domain::ids::{AssetId, DeviceId};
 use crate::domain::register::Record;
@@ -29,14 +29,14 @@ pub struct TrackersArgs {
 #[derive(Default)]
 struct Line {
     asset: Option<AssetId>,
-    word: Option<TrackerWord>,
+    status: Option<TrackerStatus>,
 }
 
 pub async fn run(config: &Config, args: TrackersArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&config.journal.path).await?;
     let now = WallClock::new().now();
     let known = known(&reader, now).await?;
-    let is_wanted = |line: &Line| !args.unmatched || line.asset.is_none() || line.word.is_none();
+    let is_wanted = |line: &Line| !args.unmatched || line.asset.is_none() || line.status.is_none();
     let wanted: Vec<_> = known.iter().filter(|(_, line)| is_wanted(line)).collect();
     if wanted.is_empty() {
         println!(
@@ -52,7 +52,7 @@ pub async fn run(config: &Config, args: TrackersArgs) -> anyhow::Result<ExitCode
     println!("{:<24}  {:<16}  WHAT IT SAYS", "TRACKER", "ASSET");
     for (device, line) in wanted {
         let asset = line.asset.as_ref().map_or("on none", AssetId::as_str);
-        println!("{:<24}  {asset:<16}  {}", device.as_str(), told(line.word.as_ref(), now));
+        println!("{:<24}  {asset:<16}  {}", device.as_str(), told(line.status.as_ref(), now));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,11 +69,10 @@ async fn known(reader: &Reader, now: Timestamp) -> anyhow::Result<BTreeMap<Devic
             after = Some(last.key.clone());
             for row in &page {
                 if let StateRows::Of { .. } = rows {
-                    let word = Some(TrackerWord::of_row(&row.key, &row.value)?);
-                    known.entry(DeviceId::new(&row.key)).or_default().word = word;
+                    let status = Some(TrackerStatus::of_row(&row.key, &row.value)?);
+                    known.entry(DeviceId::new(&row.key)).or_default().status = status;
                 } else if let Record::Tracker(tracker) = serde_json::from_slice(&row.value)?
-                    && tracker.from.is_none_or(|from| from <= now)
-                    && tracker.to.is_none_or(|to| now < to)
+                    && tracker.holds_at(now)
                 {
                     known.entry(tracker.key).or_default().asset = tracker.carrier.asset().cloned();
                 }
@@ -84,15 +83,15 @@ async fn known(reader: &Reader, now: Timestamp) -> anyhow::Result<BTreeMap<Devic
 }
 
 /// Whether it is heard, and whether what it says counts.
-pub(super) fn told(word: Option<&TrackerWord>, now: Timestamp) -> String {
-    let Some(word) = word else {
+pub(super) fn told(status: Option<&TrackerStatus>, now: Timestamp) -> String {
+    let Some(status) = status else {
         return "never heard: does it call itself so? `tallyman trackers --unmatched` lists what is heard and on no asset"
             .to_owned();
     };
     let ago = |at| story::distance(at, now);
-    let heard = ago(word.heard_at);
-    let position = word.position_at.map(ago);
-    match (&word.refused, position) {
+    let heard = ago(status.heard_at);
+    let position = status.position_at.map(ago);
+    match (&status.refused, position) {
         (None, Some(position)) => format!("heard {heard}; its position is of {position}"),
         (None, None) => format!("heard {heard}, and never a position"),
         (Some(reason), position) => {
@@ -128,15 +127,15 @@ mod tests {
     #[test]
     fn a_tracker_is_told_in_words() {
         let now = Timestamp::from_secs(10_000);
-        let word = |position: Option<i64>, refused: Option<&str>| TrackerWord {
+        let status = |position: Option<i64>, refused: Option<&str>| TrackerStatus {
             heard_at: Timestamp::from_secs(9_995),
             position_at: position.map(Timestamp::from_secs),
             refused: refused.map(str::to_owned),
         };
-        let told = |word: &TrackerWord| told(Some(word), now);
-        assert_eq!(told(&word(Some(9_995), None)), "heard 5 s ago; its position is of 5 s ago");
-        assert!(told(&word(None, Some("no-fix"))).ends_with("(no-fix); none ever did"));
-        let stuck = told(&word(Some(2_800), Some("inaccurate")));
+        let told = |status: &TrackerStatus| told(Some(status), now);
+        assert_eq!(told(&status(Some(9_995), None)), "heard 5 s ago; its position is of 5 s ago");
+        assert!(told(&status(None, Some("no-fix"))).ends_with("(no-fix); none ever did"));
+        let stuck = told(&status(Some(2_800), Some("inaccurate")));
         assert!(
             stuck.contains("max_accuracy_m") && stuck.ends_with("the last that did is of 2 h ago"),
             "{stuck}"

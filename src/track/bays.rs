@@ -86,7 +86,7 @@ impl Tracker {
         };
         let Some(bay) = self.topology.fence_zone(fence).cloned() else { return };
         if let (Some(from), None) = (from, until) {
-            self.is_there_since(&tracked, fence, &bay, from);
+            self.came_earlier(&tracked, fence, &bay, from);
         }
         let Some(vehicle) = Some(tracked).filter(|asset| self.is_vehicle(asset)) else { return };
         for door in self.topology.doors_of_bay(&bay).to_vec() {
@@ -103,8 +103,8 @@ impl Tracker {
         }
     }
 
-    /// It is where it is for longer than was known, if it is the fence that says where that is.
-    fn is_there_since(&mut self, asset: &AssetId, fence: &FenceId, zone: &ZoneId, from: Timestamp) {
+    /// It is where it is since then, and not since when it was seen there, if it is the fence that says where that is.
+    fn came_earlier(&mut self, asset: &AssetId, fence: &FenceId, zone: &ZoneId, from: Timestamp) {
         let is_by_fence = self.assets.get(asset).is_some_and(|row| {
             let current = &row.current;
             let is_there = matches!(&current.location, Location::Zone(there) if there == zone);

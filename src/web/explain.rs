@@ -12,6 +12,7 @@ use crate::domain::alerts::{Alert, AlertKey, Rule};
 use crate::domain::ids::{AssetId, ClassId, DeviceId, ReadPointId, SourceId, ZoneId};
 use crate::domain::register::{Asset, Attachment, Maintenance, Record};
 use crate::domain::state::{AssetCurrent, LinkCurrent, Location, SensorCurrent, StateKind};
+use crate::domain::time::Timestamp;
 use crate::journal::{EventQuery, Reader, StateRows};
 use crate::track::{AssetRow, WatchRow, Watched};
 
@@ -82,6 +83,7 @@ pub async fn explain(
     reader: &Reader,
     rules: &Rules,
     asset: &str,
+    now: Timestamp,
 ) -> Result<Option<Explanation>, ExplainError> {
     let Some(Record::Asset(asset)) = record(reader, &format!("asset/{asset}")).await? else {
         return Ok(None);
@@ -116,7 +118,8 @@ pub async fn explain(
     let recent = reader.events(&query).await?;
     let recent = recent.into_iter().map(EventView::try_from).collect::<Result<_, _>>()?;
     let vehicles = vehicles(reader, current.as_ref()).await?;
-    let (sensors, trackers) = (sensors(reader, &asset.id).await?, trackers(reader, &asset.id).await?);
+    let (sensors, trackers) =
+        (sensors(reader, &asset.id, now).await?, trackers(reader, &asset.id, now).await?);
     Ok(Some(Explanation {
         asset,
         class,
@@ -237,6 +240,7 @@ async fn attached(
     reader: &Reader,
     prefix: &str,
     asset: &AssetId,
+    now: Timestamp,
     of: impl Fn(Record) -> Option<Attachment<DeviceId>>,
 ) -> Result<BTreeSet<DeviceId>, ExplainError> {
     let mut devices = BTreeSet::new();
@@ -247,7 +251,7 @@ async fn attached(
         after = Some(last.key.clone());
         for row in &page {
             if let Some(attachment) = of(serde_json::from_slice(&row.value)?)
-                && attachment.to.is_none()
+                && attachment.holds_at(now)
                 && attachment.carrier.asset() == Some(asset)
             {
                 devices.insert(attachment.key);

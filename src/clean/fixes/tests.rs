@@ -136,20 +136,19 @@ fn why_a_position_is_none_is_known_until_one_counts() {
     let (horizon, via) = (Duration::from_secs(86_400), "broker".into());
     let rules = FixRules { clock: &CLOCK, horizon, tracker: &rules, fences: &fences, via: &via };
     let mut tracker = Tracker::default();
-    let mut word = |fix: Fix| {
+    let mut status = |fix: Fix| {
         let now = fix.observed_at;
-        let taken = tracker.take(fix, now, &rules);
-        tracker.refused(taken.as_ref().err().copied());
+        tracker.take(fix, now, &rules).ok();
         let row = serde_json::to_vec(&tracker.row()).unwrap();
         tracker = Tracker::restore(serde_json::from_slice(&row).unwrap(), Vec::new());
         assert_eq!(serde_json::to_vec(&tracker.row()).unwrap(), row);
-        let word = TrackerWord::of_row("truck", &row).unwrap();
-        (word.heard_at, word.position_at, word.refused)
+        let status = TrackerStatus::of_row("truck", &row).unwrap();
+        (status.heard_at, status.position_at, status.refused)
     };
     let vague = Fix { accuracy_m: Some(5000.0), ..fix(0, 50.0) };
-    assert_eq!(word(vague.clone()), (at(0), None, Some(INACCURATE.to_owned())));
-    assert_eq!(word(fix(60, 50.0)), (at(60), Some(at(60)), None));
-    assert_eq!(word(fix(60, 50.0)).2, None, "the same again");
-    let far = word(fix(61, 51.0));
+    assert_eq!(status(vague), (at(0), None, Some(INACCURATE.to_owned())));
+    assert_eq!(status(fix(60, 50.0)), (at(60), Some(at(60)), None));
+    assert_eq!(status(fix(60, 50.0)).2, None, "the same again");
+    let far = status(fix(61, 51.0));
     assert_eq!(far, (at(61), Some(at(60)), Some(IMPOSSIBLE_JUMP.to_owned())));
 }

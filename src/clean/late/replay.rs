@@ -308,7 +308,7 @@ fn judge_run(run: &Run, fence: &FenceConfig, told: &mut Told, now: &mut Now<'_>,
     let before = before.unwrap_or_else(|| FenceState::new(fence.name.clone()));
     let begins = if before.is_inside_at(run.from) {
         FenceState::inside_since(fence.name.clone(), before.since(), before.has_dwelt())
-    } else if let Some(since) = told.inside_since(&fence.name, run.from) {
+    } else if let Some((since, _)) = told.inside(&fence.name, run.from) {
         FenceState::inside_since(fence.name.clone(), Some(since), true)
     } else {
         FenceState::new(fence.name.clone())
@@ -394,7 +394,7 @@ impl Teller<'_> {
             }
             (Some(entered), None) if self.held.is_inside() => self.held.entered_earlier(entered),
             (Some(entered), None) if is_now || self.left => {
-                if self.is_new((entered, self.run.to)) {
+                if self.is_new((entered, self.run.to), false) {
                     self.held.enter(entered, stay.dwelt.is_some());
                     self.tell(FenceChange::Entered, stay.entered, false);
                     self.tell(FenceChange::Dwelt, stay.dwelt, false);
@@ -413,8 +413,9 @@ impl Teller<'_> {
         }
     }
 
-    fn is_new(&mut self, span: (Timestamp, Timestamp)) -> bool {
-        let memory = self.told.memory(self.fence, span);
+    /// `but`: whatever was told of the visit at the beginning.
+    fn is_new(&mut self, span: (Timestamp, Timestamp), but: bool) -> bool {
+        let memory = self.told.memory(self.fence, span, but.then_some(self.run.from));
         self.revealed.unjudged += u64::from(memory == Memory::Forgotten);
         memory == Memory::New
     }
@@ -429,36 +430,26 @@ impl Teller<'_> {
         self.told.tell(self.fence, (since, exited));
     }
 
-    /// A visit that is over, where it was not told.
+    /// A visit that is over, where it was not told. What was told to be one visit may have been this one and one before it,
+    /// which ended where it left.
     fn over(&mut self, stay: Stay, span: (Timestamp, Timestamp)) {
         let inferred = stay.inferred.is_some();
-        let span = stay.inferred.unwrap_or(span);
-        let parted = self.part(span.0);
-        if self.is_new(span) {
-            if let Some((left, _)) = &parted {
-                self.tell(FenceChange::Exited, Some(left.clone()), false);
-            }
-            self.tell(FenceChange::Entered, stay.entered, inferred);
-            self.tell(FenceChange::Dwelt, stay.dwelt, false);
-            // It may be the end that was told already, of both.
-            let exited = stay.exited.filter(|_| parted.is_none_or(|(_, told)| told != span.1));
-            self.tell(FenceChange::Exited, exited, inferred);
-            self.told.tell(self.fence, span);
-        } else if let Some((_, told)) = parted {
-            self.told.end(self.fence, self.run.from, told);
+        let (entered, exited) = stay.inferred.unwrap_or(span);
+        let told_until = self.told.inside(self.fence, self.run.from).map(|(_, until)| until);
+        let is_within = told_until.is_some_and(|until| entered < until);
+        let left = self.ended.clone().filter(|left| is_within && left.observed_at + APART <= entered);
+        if !self.is_new((entered, exited), left.is_some()) {
+            return;
         }
-    }
-
-    /// What was told to be one visit, beyond the time when this one began, may be two: the first has ended where it left. Gives
-    /// that, and the end that was told.
-    fn part(&mut self, entered: Timestamp) -> Option<(Fix, Timestamp)> {
-        let left = self.ended.clone().filter(|left| left.observed_at + APART <= entered)?;
-        let told = self.told.end(self.fence, self.run.from, left.observed_at)?;
-        if told <= entered {
-            self.told.end(self.fence, self.run.from, told);
-            return None;
+        let is_end_told = left.is_some() && told_until == Some(exited);
+        if let Some(left) = left {
+            self.told.ended(self.fence, self.run.from, left.observed_at);
+            self.tell(FenceChange::Exited, Some(left), false);
         }
-        Some((left, told))
+        self.tell(FenceChange::Entered, stay.entered, inferred);
+        self.tell(FenceChange::Dwelt, stay.dwelt, false);
+        self.tell(FenceChange::Exited, stay.exited.filter(|_| !is_end_told), inferred);
+        self.told.tell(self.fence, (entered, exited));
     }
 
     fn tell(&mut self, change: FenceChange, fix: Option<Fix>, inferred: bool) {

@@ -37,6 +37,12 @@ pub(super) struct Visit {
     to: Timestamp,
 }
 
+impl Visit {
+    fn covers(&self, fence: Digest, at: Timestamp) -> bool {
+        self.fence == fence && self.from.is_some_and(|from| from <= at) && at < self.to
+    }
+}
+
 /// What is remembered of a time in a fence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::clean) enum Memory {
@@ -74,14 +80,12 @@ impl Told {
         told.map(|visit| visit.from = Some(from)).is_some()
     }
 
-    /// The visit that it was in at a time is told to have ended later. Gives the end that was told before.
-    pub fn end(&mut self, fence: &FenceId, at: Timestamp, ended: Timestamp) -> Option<Timestamp> {
+    /// The visit that it was in at a time ended then, and not when it was told to.
+    pub fn ended(&mut self, fence: &FenceId, at: Timestamp, then: Timestamp) {
         let fence = digest(fence);
-        let covers = |visit: &&mut Visit| {
-            visit.fence == fence && visit.from.is_some_and(|from| from <= at) && at < visit.to
-        };
-        let visit = self.visits.iter_mut().find(covers)?;
-        Some(std::mem::replace(&mut visit.to, ended))
+        if let Some(visit) = self.visits.iter_mut().find(|visit| visit.covers(fence, at)) {
+            visit.to = then;
+        }
     }
 
     fn make_room(&mut self) {
@@ -109,9 +113,11 @@ impl Told {
         self.floor.is_some_and(|floor| at < floor)
     }
 
-    /// Whether a visit then, or some time then, was told already.
-    pub fn memory(&self, fence: &FenceId, span: (Timestamp, Timestamp)) -> Memory {
-        let mut met = self.meeting(digest(fence), span).peekable();
+    /// Whether a visit then, or some time then, was told already; by another visit than the one at the time `but`.
+    pub fn memory(&self, fence: &FenceId, span: (Timestamp, Timestamp), but: Option<Timestamp>) -> Memory {
+        let fence = digest(fence);
+        let counts = |visit: &&Visit| but.is_none_or(|at| !visit.covers(fence, at));
+        let mut met = self.meeting(fence, span).filter(counts).peekable();
         if met.peek().is_none() {
             return if self.is_below_floor(span.0) { Memory::Forgotten } else { Memory::New };
         }
@@ -130,11 +136,11 @@ impl Told {
         self.visits.iter().filter(meets)
     }
 
-    /// Since when it was inside then, by a visit that was told.
-    pub fn inside_since(&self, fence: &FenceId, at: Timestamp) -> Option<Timestamp> {
+    /// From when to when it was inside then, by a visit that was told.
+    pub fn inside(&self, fence: &FenceId, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let fence = digest(fence);
-        let covers = |visit: &&Visit| visit.fence == fence && at < visit.to;
-        self.visits.iter().filter(covers).filter_map(|visit| visit.from).find(|from| *from <= at)
+        let visit = self.visits.iter().find(|visit| visit.covers(fence, at))?;
+        Some((visit.from?, visit.to))
     }
 }
 
@@ -175,14 +181,14 @@ mod tests {
         let mut visits = vec![("yard", 0, 10)];
         visits.extend((1..20).map(|nth| ("dock", nth * 100, nth * 100 + 10)));
         let told = told(&visits);
-        let memory = |fence: &str, from, to| told.memory(&fence.into(), (at(from), at(to)));
+        let memory = |fence: &str, from, to| told.memory(&fence.into(), (at(from), at(to)), None);
         assert_eq!(memory("yard", 5, 20), Memory::Told);
         assert_eq!(memory("yard", 10, 20), Memory::New, "it touches the other, and is none of it");
         assert_eq!(memory("dock", 1900, 1950), Memory::Told);
         assert_eq!(memory("dock", 1850, 1890), Memory::New);
         assert_eq!(memory("dock", 250, 290), Memory::Forgotten, "between two that became one");
-        assert_eq!(told.inside_since(&"dock".into(), at(1905)), Some(at(1900)));
-        assert_eq!(told.inside_since(&"dock".into(), at(250)), None);
+        assert_eq!(told.inside(&"dock".into(), at(1905)), Some((at(1900), at(1910))));
+        assert_eq!(told.inside(&"dock".into(), at(250)), None);
         assert!(told.visits.len() <= REMEMBERED && told.floor.is_none());
     }
 
@@ -192,7 +198,7 @@ mod tests {
         assert!(told.began_earlier(&"yard".into(), (at(50), at(100))));
         assert!(!told.began_earlier(&"yard".into(), (at(20), at(49))), "another, before it");
         assert!(!told.began_earlier(&"yard".into(), (at(200), at(300))));
-        let memory = |fence: &str, from, to| told.memory(&fence.into(), (at(from), at(to)));
+        let memory = |fence: &str, from, to| told.memory(&fence.into(), (at(from), at(to)), None);
         assert_eq!((memory("yard", 60, 90), memory("yard", 20, 49)), (Memory::Told, Memory::New));
     }
 
@@ -202,8 +208,8 @@ mod tests {
         let visits: Vec<_> =
             (0..).zip(&names).map(|(nth, name)| (name.as_str(), nth * 100, nth * 100 + 10)).collect();
         let told = told(&visits);
-        assert_eq!(told.memory(&"elsewhere".into(), (at(5), at(50))), Memory::Forgotten);
-        assert_eq!(told.memory(&"elsewhere".into(), (at(10), at(50))), Memory::New);
+        assert_eq!(told.memory(&"elsewhere".into(), (at(5), at(50)), None), Memory::Forgotten);
+        assert_eq!(told.memory(&"elsewhere".into(), (at(10), at(50)), None), Memory::New);
     }
 
     #[test]

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_vehicles.sql"),
     include_str!("migrations/0015_odometers.sql"),
     include_str!("migrations/0016_asset_limits.sql"),
+    include_str!("migrations/0017_returns_in_time.sql"),
 ];
 
 /// Any number, the same in every release: "tallyman" in ASCII.

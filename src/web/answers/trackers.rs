@@ -86,7 +86,7 @@ async fn unmatched(
     let (mut items, mut attached) = (Vec::new(), BTreeSet::new());
     complete &= each(&api, StateRows::Register { prefix: "tracker/" }, |row| {
         let Record::Tracker(tracker) = serde_json::from_slice(&row.value)? else { return Ok(()) };
-        if tracker.from.is_some_and(|from| from > at) || tracker.to.is_some_and(|to| to <= at) {
+        if !tracker.holds_at(at) {
             return Ok(());
         }
         attached.insert(tracker.key.clone());

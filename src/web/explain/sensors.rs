@@ -4,16 +4,21 @@ use super::{ExplainError, PAGE, attached};
 use crate::domain::ids::AssetId;
 use crate::domain::register::Record;
 use crate::domain::state::{SensorCurrent, StateKind};
+use crate::domain::time::Timestamp;
 use crate::journal::{Reader, StateRows};
 
 /// The points of every sensor that hangs on it now, by name.
-pub async fn sensors(reader: &Reader, asset: &AssetId) -> Result<Vec<SensorCurrent>, ExplainError> {
+pub async fn sensors(
+    reader: &Reader,
+    asset: &AssetId,
+    now: Timestamp,
+) -> Result<Vec<SensorCurrent>, ExplainError> {
     let mut sensors = Vec::new();
     let of = |record| match record {
         Record::Sensor(sensor) => Some(sensor),
         _ => None,
     };
-    for device in attached(reader, "sensor/", asset, of).await? {
+    for device in attached(reader, "sensor/", asset, now, of).await? {
         let of_device = StateRows::Of { kind: StateKind::Sensor, prefix: &format!("{device}/") };
         for row in reader.state_rows(of_device, None, PAGE).await? {
             let current: SensorCurrent = serde_json::from_slice(&row.value)?;
@@ -31,7 +36,6 @@ mod tests {
     use crate::domain::readings::Quality;
     use crate::domain::register::{Carrier, SensorAttachment};
     use crate::domain::state::StateRow;
-    use crate::domain::time::Timestamp;
     use crate::journal::{Batch, open};
 
     #[tokio::test]
@@ -67,7 +71,7 @@ mod tests {
             said("c", Quality::Good),
         ];
         opened.writer.commit(&Batch { state, ..Batch::default() }, Timestamp::FIRST).await.unwrap();
-        let found = sensors(&opened.reader, &"T1".into()).await.unwrap();
+        let found = sensors(&opened.reader, &"T1".into(), Timestamp::FIRST).await.unwrap();
         let found: Vec<_> = found.iter().map(|it| (it.device.as_str(), it.value, it.quality)).collect();
         assert_eq!(found, [("a", Some(4.0), Quality::Stale)]);
     }

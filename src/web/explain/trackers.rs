@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ExplainError, attached};
-use crate::clean::TrackerWord;
+use crate::clean::TrackerStatus;
 use crate::domain::ids::{AssetId, DeviceId};
 use crate::domain::register::Record;
 use crate::domain::state::StateKind;
+use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 
 /// A tracker on an asset.
@@ -16,20 +17,24 @@ pub struct TrackerOn {
     pub device: DeviceId,
     /// Absent where it was never heard.
     #[serde(flatten)]
-    pub word: Option<TrackerWord>,
+    pub status: Option<TrackerStatus>,
 }
 
 /// Those on it now, by name.
-pub async fn trackers(reader: &Reader, asset: &AssetId) -> Result<Vec<TrackerOn>, ExplainError> {
+pub async fn trackers(
+    reader: &Reader,
+    asset: &AssetId,
+    now: Timestamp,
+) -> Result<Vec<TrackerOn>, ExplainError> {
     let of = |record| match record {
         Record::Tracker(tracker) => Some(tracker),
         _ => None,
     };
     let mut trackers = Vec::new();
-    for device in attached(reader, "tracker/", asset, of).await? {
+    for device in attached(reader, "tracker/", asset, now, of).await? {
         let row = reader.state(StateKind::Tracker, device.as_str()).await?;
-        let word = row.map(|row| TrackerWord::of_row(device.as_str(), &row)).transpose()?;
-        trackers.push(TrackerOn { device, word });
+        let status = row.map(|row| TrackerStatus::of_row(device.as_str(), &row)).transpose()?;
+        trackers.push(TrackerOn { device, status });
     }
     Ok(trackers)
 }

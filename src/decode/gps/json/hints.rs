@@ -1,19 +1,25 @@
 //! What a value that is none of a fix looks like instead: the way from a message to the mapping that reads it.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::TimeFormat;
 use super::path::Path;
 use crate::domain::time::Timestamp;
 
+/// What counts the seconds since 1970 on any day from 2001 to 2286.
+pub(super) const SECONDS_OF_NOW: Range<i64> = 1_000_000_000..10_000_000_000;
+
 /// Of a time that was not understood.
 pub(super) fn of_time(value: &Value, format: TimeFormat) -> &'static str {
     let text = value.as_str().map(str::trim);
     let number = value.as_f64().or_else(|| text?.parse().ok());
-    // Of any day from 2001 to 2286.
-    match number.map_or(0, |number: f64| number.abs() as u64) {
-        1_000_000_000..10_000_000_000 => return "; it looks like seconds: `time_format = \"unix\"`",
-        1_000_000_000_000..10_000_000_000_000 => {
+    match number.map_or(0, |number: f64| number.abs() as i64) {
+        seconds if SECONDS_OF_NOW.contains(&seconds) => {
+            return "; it looks like seconds: `time_format = \"unix\"`";
+        }
+        millis if SECONDS_OF_NOW.contains(&(millis / 1000)) => {
             return "; it looks like milliseconds: `time_format = \"unix-ms\"`";
         }
         _ => {}

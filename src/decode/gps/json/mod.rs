@@ -29,8 +29,6 @@ use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
-/// What counts the seconds since 1970 on any day from 2001 to 2286.
-const SECONDS_OF_NOW: std::ops::Range<i64> = 1_000_000_000..10_000_000_000;
 /// More in one document is an attack, or a day's file by mistake.
 pub const MOST_FIXES: usize = 10_000;
 
@@ -232,7 +230,7 @@ impl<'a> Object<'a> {
                 match format {
                     TimeFormat::Seconds => since_epoch(&number, 1_000_000),
                     // Of weeks in January 1970 a unit is more often wrong than a clock.
-                    _ if number.as_i64().is_some_and(|told| SECONDS_OF_NOW.contains(&told)) => None,
+                    _ if number.as_i64().is_some_and(|told| hints::SECONDS_OF_NOW.contains(&told)) => None,
                     _ => since_epoch(&number, 1000),
                 }
             }

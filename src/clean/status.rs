@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// A tracker, by the row that is kept of it.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
-pub struct TrackerWord {
+pub struct TrackerStatus {
     /// When its newest message came, of those that said anything of it.
     pub heard_at: Timestamp,
     /// Of its newest position that counts.
@@ -22,10 +22,10 @@ pub struct TrackerWord {
     pub refused: Option<String>,
 }
 
-impl TrackerWord {
+impl TrackerStatus {
     /// # Errors
     /// It is no row of a tracker.
     pub fn of_row(device: &str, row: &[u8]) -> Result<Self, CleanRestoreError> {
-        packed::read::<TrackerRow<'_>>(StateKind::Tracker, device, row).map(|row| row.word())
+        packed::read::<TrackerRow<'_>>(StateKind::Tracker, device, row).map(|row| row.status())
     }
 }
