@@ -244,7 +244,7 @@ impl Tracker {
                 !is_older || self.late.arrived(&fix, rules.via, received, rules.tracker, rules.fences);
             return Ok(Accepted { fix, late: true, inside: None, reveals, changes: Vec::new(), motion });
         }
-        self.clock.newer();
+        self.clock.newer(fix.observed_at, received);
         let last = self.last.map(|last| last.fix(&fix.device));
         let follows_jump = self.check_jump(last.as_ref(), &fix, rules.tracker)?;
         let inside = self.states.iter().filter(|state| state.is_inside()).map(|state| state.fence.clone());

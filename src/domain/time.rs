@@ -96,6 +96,18 @@ pub fn roughly(time: Duration) -> String {
     }
 }
 
+/// By how much a clock is off, in microseconds, that tells some zone's local time for UTC: whole half hours, from one hour on.
+/// `lead_us`: how far a reading of it was ahead when it came, which was within a minute. None: it is no such clock.
+pub fn zone_off(lead_us: i64) -> Option<i64> {
+    const STEP: i64 = 1_800_000_000;
+    const HALF_A_MINUTE: i64 = 30_000_000;
+    const CLOCKS_DIFFER: i64 = 5_000_000;
+    let lead_us = lead_us.saturating_add(HALF_A_MINUTE);
+    let off = lead_us.saturating_add(STEP / 2).div_euclid(STEP) * STEP;
+    let is_near = lead_us.saturating_sub(off).saturating_abs() <= HALF_A_MINUTE + CLOCKS_DIFFER;
+    (is_near && (2 * STEP..=28 * STEP).contains(&off.saturating_abs())).then_some(off)
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {

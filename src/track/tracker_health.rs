@@ -11,7 +11,7 @@ use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, DeviceId};
 use crate::domain::readiness::{Battery, Unready};
 use crate::domain::readings::Vitals;
-use crate::domain::time::{Timestamp, roughly};
+use crate::domain::time::{Timestamp, roughly, zone_off};
 
 /// What is told of it moves by a percent or two with temperature and load: it is over when it is this much above.
 const RECOVERED_PERCENT: f64 = 5.0;
@@ -116,8 +116,12 @@ impl Tracker {
             true => ("ahead", "that is taken off what it says"),
             false => ("behind", "its fixes are taken for old ones, or set aside as too old"),
         };
+        let remedy = match zone_off(ahead_us) {
+            Some(_) => "it may tell local time for UTC: set it to UTC, or the `time_zone` of its mapping",
+            None => "set it, or update the tracker",
+        };
         let summary = format!(
-            "the clock of tracker {device} of {} is {off} {way}: {means}; set it, or update the tracker",
+            "the clock of tracker {device} of {} is {off} {way}: {means}; {remedy}",
             self.label(&asset)
         );
         let site = self.register.home_site(&asset).cloned();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ClockFault, ClockRules};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, zone_off};
 
 /// Readings that confirm a tracker's step agree within this, which is what a network delays them by, over no less than so much
 /// of our time. In a burst of what it had held its time goes faster than ours, and how far it leads is not seen before the
@@ -17,8 +17,9 @@ const HELD_US: i64 = 300_000_000;
 /// Trackers rarely hold anything for longer than half of this.
 const LONG_LEAD_US: i64 = 6 * 3_600_000_000;
 
-/// So many readings in a row, over so long, that are older than what was told before, all by the same: no burst of what
-/// it held goes as slowly as our time for that long, and sends nothing of now.
+/// So many readings in a row, over so long, that are older than what was told before, all by the same; or that are newer, and
+/// all behind by the same half hours, as local time is: no burst of what it held goes as slowly as our time for that long, and sends
+/// nothing of now.
 const BEHIND_READINGS: u32 = 20;
 const BEHIND_FOR: Duration = Duration::from_secs(600);
 
@@ -92,11 +93,24 @@ pub(in crate::clean) struct TrackerClock {
     turned: bool,
 }
 
-/// A clock that may have been set back.
+/// A clock that may have been set back, or tell the time of another zone.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct Behind {
     step: TrackerStep,
     is_sure: bool,
+    /// By readings of which each is newer than those before.
+    #[serde(default)]
+    by_zone: bool,
+}
+
+impl Behind {
+    /// Whether this makes it sure.
+    fn count_one(&mut self, lead_us: i64, agrees: bool, received: Timestamp) -> bool {
+        self.step.count_one(lead_us, agrees, received);
+        let is_long = received.since(Timestamp::from_micros(self.step.since_us)) >= BEHIND_FOR;
+        self.is_sure = self.step.count >= BEHIND_READINGS && is_long;
+        self.is_sure
+    }
 }
 
 fn is_none(count: &u8) -> bool {
@@ -129,17 +143,32 @@ impl TrackerClock {
             return;
         }
         let behind = self.behind.get_or_insert_default();
-        let agrees = behind.step.agrees(lead_us, TRACKER_AGREEMENT_US);
-        behind.step.count_one(lead_us, agrees, received);
-        let is_long = received.since(Timestamp::from_micros(behind.step.since_us)) >= BEHIND_FOR;
-        let is_sure = behind.step.count >= BEHIND_READINGS && is_long;
-        self.turned |= is_sure && !behind.is_sure;
-        behind.is_sure |= is_sure;
+        if !behind.is_sure {
+            let agrees = !behind.by_zone && behind.step.agrees(lead_us, TRACKER_AGREEMENT_US);
+            behind.by_zone = false;
+            self.turned |= behind.count_one(lead_us, agrees, received);
+        }
     }
 
-    /// A reading that is newer than all before.
-    pub fn newer(&mut self) {
-        self.turned |= self.behind.take().is_some_and(|behind| behind.is_sure);
+    /// A reading that is newer than all before. One that is much less behind than what was told is of a clock that is right.
+    pub fn newer(&mut self, observed: Timestamp, received: Timestamp) {
+        let lead_us = observed.micros_after(received);
+        let zone = zone_off(lead_us).filter(|off| *off < 0);
+        match &mut self.behind {
+            Some(behind) if behind.is_sure => {
+                if lead_us > behind.step.lead_us / 2 {
+                    self.behind = None;
+                    self.turned = true;
+                }
+            }
+            behind if zone.is_none() => *behind = None,
+            behind => {
+                let behind = behind.get_or_insert_default();
+                let agrees = behind.by_zone && zone_off(behind.step.first_us) == zone;
+                behind.by_zone = true;
+                self.turned |= behind.count_one(lead_us, agrees, received);
+            }
+        }
     }
 
     /// What it calls `told`, as far as is known by now.
@@ -318,13 +347,45 @@ mod tests {
         let back: Vec<_> = (0..100).map(|nth| (nth * 10 - 7200, nth * 10 + nth % 4)).collect();
         let (first, told, mut clock) = turns(&back);
         assert_eq!((first, told), (Some(60), vec![-7200]), "after ten minutes, once");
-        clock.newer();
-        assert_eq!(clock.turned(at(0), at(0), &RULES), Some(0), "right again");
+        // It has caught up with what it told before, and is behind all the same.
+        clock.newer(at(1010), at(8210));
+        assert_eq!(clock.turned(at(1010), at(8210), &RULES), None);
+        clock.newer(at(8220), at(8220));
+        assert_eq!(clock.turned(at(8220), at(8220), &RULES), Some(0), "right again");
         // What it held comes twice as fast as our time; a few are no evidence; nor is what a network delays by minutes.
         let burst: Vec<_> = (0..600).map(|nth| (nth * 10 - 7200, nth * 5)).collect();
         let slow: Vec<_> = (0..100).map(|nth| (nth * 10 - 200, nth * 10)).collect();
         for readings in [&burst[..], &slow, &back[..60]] {
             assert_eq!(turns(readings).0, None);
+        }
+    }
+
+    /// A tracker that tells the time of New York (-5 h), or of Newfoundland (-3:30 h), for that of Greenwich.
+    #[test]
+    fn a_clock_of_another_zone_is_told_and_what_comes_late_is_none() {
+        let turns = |readings: &[(i64, i64)]| {
+            let mut clock = TrackerClock::default();
+            let turned = readings.iter().filter_map(|(told, received)| {
+                clock.newer(at(*told), at(*received));
+                clock.turned(at(*told), at(*received), &RULES).map(|us| (us / 1_000_000, *received))
+            });
+            turned.collect::<Vec<_>>()
+        };
+        let of_zone = |zone: i64| (0..100).map(move |nth| (nth * 30 - zone - nth % 40, nth * 30));
+        for zone in [18_000, 12_600] {
+            let mut readings: Vec<_> = of_zone(zone).collect();
+            assert_eq!(turns(&readings), [(-zone - 20, 600)], "after ten minutes, once");
+            // What a network holds on its way does not end that; what is of now does.
+            readings.extend([(2400 - zone, 3000), (3010 - zone, 3010), (3020, 3020)]);
+            assert_eq!(turns(&readings), [(-zone - 20, 600), (0, 3020)]);
+        }
+        // Less than an hour; no whole half hours; a burst; one whose last of each batch is of now.
+        let steady = |off: i64| (0..100).map(|nth| (nth * 30 - off, nth * 30)).collect::<Vec<_>>();
+        let burst = (0..600).map(|nth| (nth * 30 - 18_000, nth * 29)).collect();
+        let batches =
+            (0..100).flat_map(|nth| [(nth * 4000 - 3600, nth * 4000), (nth * 4000, nth * 4000)]).collect();
+        for readings in [steady(1800), steady(18_300), burst, batches] {
+            assert_eq!(turns(&readings), []);
         }
     }
 

@@ -439,11 +439,17 @@ fn a_wrong_clock_is_told_of_what_is_on_the_register() {
     assert_eq!(says(&mut world, 20, "van/1", 90_000), ["20 tracker-clock/van/1 fired"]);
     let key = crate::domain::alerts::AlertKey::new(Rule::TrackerClock, "van/1");
     let summary = world.tracker.alerts.open(&key).unwrap().summary.clone();
-    assert!(summary.contains("is 25 h ahead"), "{summary}");
+    assert!(summary.contains("is 25 h ahead") && summary.ends_with("update the tracker"), "{summary}");
     assert_eq!(says(&mut world, 30, "van/1", 0), ["30 tracker-clock/van/1 resolved"]);
     assert_eq!(says(&mut world, 40, "van/1", -7168 * 86_400), ["40 tracker-clock/van/1 fired"]);
     assert!(world.tracker.alerts.open(&key).unwrap().summary.contains("7168 days behind"));
+    for ahead_s in [7190, -18_020] {
+        says(&mut world, 50, "van/1", 0);
+        says(&mut world, 60, "van/1", ahead_s);
+        let summary = &world.tracker.alerts.open(&key).unwrap().summary;
+        assert!(summary.contains("`time_zone`"), "{summary}");
+    }
     let remove = Command::Remove { table: "tracker".into(), key: "van/1".into() };
     world.command(remove).unwrap();
-    assert_eq!(world.alerted_of(Rule::TrackerClock), ["40 tracker-clock/van/1 resolved"]);
+    assert_eq!(world.alerted_of(Rule::TrackerClock), ["60 tracker-clock/van/1 resolved"]);
 }
