@@ -21,6 +21,7 @@ impl Tracker {
             self.deaf_since.get_or_insert(at);
         } else if let Some(from) = self.deaf_since.take() {
             self.idle.was_away(from, at);
+            self.overdue.listens_since(at);
             if at.since(from) > GAP {
                 self.gap(from, "tallyman could not keep what came", &Cause::own(at, at), out);
             }
@@ -32,6 +33,7 @@ impl Tracker {
         if now > self.now {
             let from = from.max(self.now);
             self.now = now;
+            self.overdue.listens_since(now);
             self.nobody_listened(from, now, out);
         }
     }

@@ -2,9 +2,12 @@
 //!
 //! It is held, not fired, while a return may lie unread at a source of the asset's home site: one that
 //! replays what it held, or one that is down for less than it takes to be an alert. A source that stays
-//! down is an alert of its own, holds nothing any longer, and is named in the overdue one.
+//! down is an alert of its own, holds nothing any longer, and is named in the overdue one. So it is while
+//! nobody listens: a journal that is full or fails is an alert of its own too, and what sources held
+//! meanwhile is read before anything is said to be overdue.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Tracker;
 use super::cause::Cause;
@@ -14,11 +17,16 @@ use crate::domain::events::Event;
 use crate::domain::ids::{AssetId, SiteId};
 use crate::domain::time::Timestamp;
 
+/// Within that, what waited at the sources while nobody listened is read, or they are found to be down.
+const DRAINED: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Default)]
 pub(super) struct Overdue {
     deadlines: Deadlines<AssetId>,
     /// Past their deadline, which is the value, and not fired.
     held: BTreeMap<AssetId, Timestamp>,
+    /// When what waited while nobody listened will have been read.
+    drained_at: Option<Timestamp>,
 }
 
 impl Overdue {
@@ -28,7 +36,12 @@ impl Overdue {
     }
 
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first()
+        self.deadlines.first().into_iter().chain(self.drained_at).min()
+    }
+
+    /// Somebody listens again.
+    pub fn listens_since(&mut self, at: Timestamp) {
+        self.drained_at = Some(at + DRAINED);
     }
 }
 
@@ -51,6 +64,9 @@ impl Tracker {
 
     /// Lets the earliest due date pass.
     pub(super) fn pass_due_date(&mut self, until: Timestamp, now: Timestamp, out: &mut Vec<Event>) {
+        if let Some(at) = self.overdue.drained_at.take_if(|at| *at <= until) {
+            self.release_overdue(&Cause::own(at, now), out);
+        }
         let Some((at, asset)) = self.overdue.deadlines.pop(until) else { return };
         match self.may_return_unread(self.register.home_site(&asset)) {
             true => drop(self.overdue.held.insert(asset, at)),
@@ -87,11 +103,12 @@ impl Tracker {
 
     /// Whether a source of that site (of any, where the site is not known) may hold an unread return.
     pub(super) fn may_return_unread(&self, site: Option<&SiteId>) -> bool {
+        let unread = self.deaf_since.is_some() || self.overdue.drained_at.is_some();
         self.links.iter().any(|link| {
             let there = site.is_none() || self.topology.site_of_source(&link.source) == site;
             let waited_for =
                 || self.alerts.is_pending(&AlertKey::new(Rule::ReaderDown, link.source.as_str()));
-            there && if link.up { !link.caught_up } else { waited_for() }
+            there && (unread || if link.up { !link.caught_up } else { waited_for() })
         })
     }
 

@@ -165,6 +165,37 @@ fn overdue_waits_for_what_a_reader_held_and_the_return_in_it_counts() {
     assert!(world.current("T1").checkout.is_none());
 }
 
+/// The journal is full; and the machine was put aside. What sources and brokers held meanwhile comes within seconds.
+#[test]
+fn overdue_waits_while_nobody_listens_and_until_what_waited_is_read() {
+    type Deaf = fn(&mut World);
+    let full: Deaf = |world| {
+        world.tracker.set_listening(false, t(90), &mut world.events);
+        world.until(1000);
+        world.tracker.set_listening(true, t(1000), &mut world.events);
+    };
+    let put_aside: Deaf = |world| {
+        world.tracker.stood_still(t(90), t(1000), &mut world.events);
+        world.at = 1000;
+    };
+    for deaf in [full, put_aside] {
+        let mut world = World::stocked(2, "tool");
+        for number in [1, 2] {
+            world.arrive(number, "CRIB");
+            world.check_out(asset_name(number).as_str(), Some(100)).unwrap();
+            world.pass(number, "DOCK", Direction::Out);
+        }
+        world.until(90);
+        deaf(&mut world);
+        world.until(1010);
+        world.pass_at(1010, false, 1, "DOCK", Direction::In);
+        world.until(1029);
+        assert_eq!(world.alerted_of(Rule::OverdueReturn), [""; 0]);
+        world.until(1031);
+        assert_eq!(world.alerted_of(Rule::OverdueReturn), ["130 overdue-return/T2 fired"]);
+    }
+}
+
 #[test]
 fn overdue_waits_over_a_restart_until_the_doors_are_heard_or_given_up() {
     let mut world = World::stocked(1, "tool");
