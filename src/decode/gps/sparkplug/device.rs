@@ -20,6 +20,9 @@ use crate::domain::ids::DeviceId;
 use crate::domain::readings::{Fix, Note, Reading, Says, Vitals};
 use crate::domain::time::Timestamp;
 
+/// Names that are longer are in no message.
+const LONGEST_SHOWN: usize = 100;
+
 /// Row and memory of it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Device {
@@ -82,12 +85,13 @@ impl Device {
         self.column(Part::Latitude).is_some() && self.column(Part::Longitude).is_some()
     }
 
-    /// Of a BIRTH that has one coordinate.
-    pub fn half_position(&self) -> Option<DecodeError> {
+    /// Of its BIRTH, where that has one coordinate, or two by names that are none in the mapping.
+    pub fn lacks(&self, birth: &Payload<'_>) -> Option<DecodeError> {
         let (has, lacks) = match (self.column(Part::Latitude), self.column(Part::Longitude)) {
             (Some(column), None) => (&column.metric, "longitude"),
             (None, Some(column)) => (&column.metric, "latitude"),
-            (Some(_), Some(_)) | (None, None) => return None,
+            (None, None) => return unmapped(birth),
+            (Some(_), Some(_)) => return None,
         };
         Some(error("missing", 0, format!("there is `{has}`, and no metric for the {lacks}")))
     }
@@ -258,6 +262,24 @@ enum Now {
     /// Known as of a later time alone.
     Later,
     Unknown,
+}
+
+/// What two metrics are called that nobody mapped, if they look like coordinates.
+fn unmapped(birth: &Payload<'_>) -> Option<DecodeError> {
+    let named = |long: &str, short: &[&str]| {
+        let names = birth.metrics.iter().filter_map(|metric| metric.name);
+        names.filter(|name| name.len() <= LONGEST_SHOWN).find(|name| {
+            let name = name.to_ascii_lowercase();
+            let mut words = name.split(|letter: char| !letter.is_ascii_alphabetic());
+            words.any(|word| word.ends_with(long) || short.contains(&word))
+        })
+    };
+    let (lat, lon) = (named("latitude", &["lat"])?, named("longitude", &["lon", "lng", "long"])?);
+    let message = format!(
+        "there are {lat:?} and {lon:?}, and none of them is mapped: if they are where it is, add `latitude = {lat:?}` and \
+         `longitude = {lon:?}` to the mapping"
+    );
+    Some(error("missing", 0, message))
 }
 
 impl Context<'_> {

@@ -160,7 +160,7 @@ impl Nodes {
             self.forget(&coming.key);
             self.make_room(&coming.key, coming.received)?;
         }
-        out.faults.extend(own.half_position());
+        out.faults.extend(own.lacks(&coming.payload));
         own.take(&coming.payload, &coming.context(Some(false), 0), out);
         if !is_news {
             return Ok(());
@@ -185,7 +185,7 @@ impl Nodes {
             self.make_room(&coming.key, coming.received)?;
         }
         let Some(node) = self.nodes.get_mut(&coming.key) else { return Err(unborn()) };
-        out.faults.extend(device.half_position());
+        out.faults.extend(device.lacks(&coming.payload));
         device.take(&coming.payload, &coming.context(Some(false), node.gaps), out);
         if is_news {
             self.count += usize::from(is_new);

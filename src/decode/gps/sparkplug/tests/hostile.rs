@@ -139,3 +139,26 @@ fn edge_nodes_and_devices_are_bounded_and_the_dead_give_way() {
     assert_eq!(refused(&mut broker, "spBv1.0/g/NBIRTH/e"), None);
     assert_eq!(broker.nodes.count(), 1);
 }
+
+#[test]
+fn a_birth_with_coordinates_that_nobody_mapped_says_what_they_are_called() {
+    let mut broker = Broker::new();
+    broker.send("NBIRTH", &payload(0, 0, &[bd_seq(7)])).unwrap();
+    let mut born = |first: &str, second: &str| {
+        let birth = payload(1, 0, &[named(first, 1, 0, 50.0), named(second, 2, 0, 8.0)]);
+        broker.send("DBIRTH", &birth).unwrap().faults
+    };
+    for (lat, lon) in
+        [("Vehicle/GpsLatitude", "Vehicle/GpsLongitude"), ("gps_lat", "gps_lng"), ("LAT 1", "LON 1")]
+    {
+        let faults = born(lat, lon);
+        let asked = format!("`latitude = {lat:?}` and `longitude = {lon:?}`");
+        assert!(faults[0].reason == "missing" && faults[0].message.contains(&asked), "{faults:?}");
+    }
+    let long = "x".repeat(100);
+    for (first, second) in
+        [("Flat", "Colon"), ("Latitude", "Speed"), (&*format!("{long} lat"), &format!("{long} lon"))]
+    {
+        assert!(born(first, second).is_empty(), "{first} {second}");
+    }
+}
