@@ -73,7 +73,10 @@ impl Table {
                 Erased::Gone => gone.push(place),
                 Erased::Row(row) => {
                     subjects.extend(subject);
-                    rows.push(serde_json::json!({ "place": place, "row": row }));
+                    rows.push(match self.hyper {
+                        true => row,
+                        false => serde_json::json!({ "place": place, "row": row }),
+                    });
                 }
             }
         }
@@ -178,7 +181,8 @@ impl Table {
     }
 
     /// Of a hypertable, time and subjects stand there as constants: chunks of other times are left out, and of those
-    /// that are compressed no more is unpacked than has to be.
+    /// that are compressed no more is unpacked than has to be. How many rows they leave PostgreSQL knows of a chunk only once
+    /// that was analysed; until then it takes them for a few, and would look through all new rows for each old one.
     async fn rewrite(
         &self,
         connection: &mut Connection,
@@ -189,22 +193,25 @@ impl Table {
         if rows.is_empty() {
             return Ok(0);
         }
-        let set: Vec<String> = self.columns.iter().map(|name| format!("\"{name}\" = r.\"{name}\"")).collect();
+        let (name, set) = (&self.name, self.columns.iter().map(|name| format!("\"{name}\" = r.\"{name}\"")));
+        let set = set.collect::<Vec<_>>().join(", ");
         let json = serde_json::to_string(rows).map_err(StoreError::Current)?;
-        let found = match self.hyper {
-            true => format!(
-                "t.observed_at = r.observed_at AND t.event_id = r.event_id AND t.seq = r.seq AND t.epoch = r.epoch
-                 AND {within} AND t.subject = ANY ({})",
-                span::array(&Vec::from_iter(subjects))
+        let update = match self.hyper {
+            true => {
+                connection.execute("compare by hash", "SET LOCAL enable_nestloop = off").await?;
+                format!(
+                    "UPDATE {name} t SET {set} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) r
+                     WHERE t.observed_at = r.observed_at AND t.event_id = r.event_id AND t.seq = r.seq AND t.epoch = r.epoch
+                     AND {within} AND t.subject = ANY ({})",
+                    span::array(&Vec::from_iter(subjects))
+                )
+            }
+            false => format!(
+                "UPDATE {name} t SET {set} FROM jsonb_array_elements($1::jsonb) j
+                 CROSS JOIN LATERAL jsonb_populate_record(NULL::{name}, j -> 'row') r
+                 WHERE t.ctid = (j ->> 'place')::tid"
             ),
-            false => "t.ctid = (j ->> 'place')::tid".to_owned(),
         };
-        let update = format!(
-            "UPDATE {name} t SET {set} FROM jsonb_array_elements($1::jsonb) j
-             CROSS JOIN LATERAL jsonb_populate_record(NULL::{name}, j -> 'row') r WHERE {found}",
-            name = self.name,
-            set = set.join(", "),
-        );
         let query = sqlx::query(sqlx::AssertSqlSafe(update)).bind(without_nul(&json).into_owned());
         self.all(rows.len() as u64, connection.run("rewrite rows", query.persistent(false)).await?)
     }
