@@ -121,7 +121,8 @@ fn places(config: &Config, out: &mut String) -> std::fmt::Result {
         read_point(point, out)?;
     }
     for fence in &config.rules.fences {
-        writeln!(out, "fence {}: {}", fence.name, fence.shape.told())?;
+        let zone = fence.zone.as_ref().map_or(String::new(), |zone| format!(", which is in {zone}"));
+        writeln!(out, "fence {}: {}{zone}", fence.name, fence.shape.told())?;
     }
     Ok(())
 }

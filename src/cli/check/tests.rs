@@ -371,6 +371,7 @@ fn the_sample_is_summed_up_without_a_secret() {
     for line in [
         "site leeds (Europe/London)",
         "zone tool-crib at hamburg: covered continuously",
+        "fence leeds-yard: 150 m around 53.7965, -1.5478, which is in leeds-yard",
         "read point dock-1-door: portal from yard to hall, antennas dock-1/1, dock-1/2",
         "store TimescaleDB at postgres://tallyman:***@127.0.0.1:5432/tallyman",
         "modbus cold-room-1 at hamburg: 10.0.0.9:502 unit 1, 5 points every 10s",
