@@ -1,4 +1,4 @@
-//! What README.md tells people to type and to look for is there: every `tallyman` command line parses,
+//! What README.md, and that of the benches, tell people to type and to look for is there: every `tallyman` command line parses,
 //! every path exists, every configuration key and metric is one.
 
 use std::collections::BTreeSet;
@@ -209,6 +209,21 @@ fn what_the_readme_tells_is_so() {
     assert!(told.iter().any(|command| command.contains("deploy/dev/test")), "{told:?}");
     let faults = faults(&text);
     assert!(faults.is_empty(), "README.md is wrong:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn what_is_told_of_the_numbers_is_so() {
+    let text = fs::read_to_string(root().join("benches/README.md")).expect("benches/README.md");
+    let faults = faults(&text);
+    assert!(faults.is_empty(), "benches/README.md is wrong:\n{}", faults.join("\n"));
+    let benches: BTreeSet<&str> = text.split("cargo bench --bench ").skip(1).map(first_word).collect();
+    let missing: Vec<_> =
+        benches.iter().filter(|bench| !root().join(format!("benches/{bench}.rs")).exists()).collect();
+    assert!(missing.is_empty() && benches.len() > 10, "{missing:?} of {benches:?}");
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(|letter: char| !letter.is_ascii_lowercase()).next().unwrap_or_default()
 }
 
 #[test]
