@@ -227,23 +227,25 @@ async fn an_erasure_that_cannot_be_done_waits_and_forwarding_goes_on() {
     // One thread: every task of this test reports to this recorder.
     let _guard = metrics::set_default_local_recorder(&recorder);
     let Some((db, _folder, mut node)) = begin("people_stuck").await else { return };
-    node.config.statement_timeout = Duration::from_millis(200);
+    // What a busy machine needs for the schema and a first chunk is less.
+    node.config.statement_timeout = Duration::from_secs(1);
     let node = node.forward();
     let newest = node.commit(Batch { events: vec![checked_out(1, "P-7")], ..Batch::default() }).await;
     db.forwarded("north-1", newest).await;
     // One row takes longer than a statement may.
     slow(&db, "location_event", "UPDATE", 5_000).await;
     erase(&node, "P-7", &[]).await;
-    for n in 2..40 {
+    let failed = || metrics.render().contains(r#"tallyman_store_errors_total{kind="people"} "#).then_some(());
+    eventually("it was tried", async || failed()).await;
+    for n in 2..12 {
         let newest = node.commit(Batch { events: vec![checked_out(n, "Q-1")], ..Batch::default() }).await;
         db.forwarded("north-1", newest).await;
     }
     assert!(!is_erased(&node).await);
-    assert!(metrics.render().contains(r#"tallyman_store_errors_total{kind="people"} "#));
     db.execute("DROP TRIGGER slow ON tallyman.location_event").await;
     erased(&node).await;
     assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'P-7'").await, 0);
-    assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'Q-1'").await, 38);
+    assert_eq!(db.number("SELECT count(*) FROM tallyman.location_event WHERE holder = 'Q-1'").await, 10);
     node.close().await;
     db.drop().await;
 }
