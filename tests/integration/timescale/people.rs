@@ -304,7 +304,7 @@ async fn what_tells_of_people_and_drivers_goes_after_its_time() {
         ]);
     }
     node.keep = Keep { people: day * 7, drivers: day * 30 };
-    node.config.statement_timeout = Duration::from_millis(300);
+    node.config.statement_timeout = Duration::from_secs(1);
     node.config.batch_rows = 5;
     let newest = node.commit(Batch { events, ..Batch::default() }).await;
     let node = node.forward();

@@ -246,7 +246,7 @@ async fn who_has_the_number_after_them_is_not_erased() {
 #[tokio::test]
 async fn a_restart_in_the_middle_still_knows_what_only_the_database_said_of_them() {
     let Some((db, _folder, mut node)) = begin("people_restart").await else { return };
-    node.config.statement_timeout = Duration::from_millis(300);
+    node.config.statement_timeout = Duration::from_secs(1);
     let node = node.forward();
     let mut elsewhere = passed(5, "P-7");
     elsewhere.subject = Subject::Tag(epc());
