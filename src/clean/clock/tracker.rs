@@ -85,7 +85,7 @@ pub(in crate::clean) struct TrackerClock {
     /// Readings in a row that are too old to be true.
     #[serde(default, skip_serializing_if = "is_none")]
     too_old: u8,
-    /// Readings in a row that are older than what was told before.
+    /// Readings in a row that are behind: older than what was told before, or by a zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     behind: Option<Box<Behind>>,
     /// Whether it is wrong has changed since [`Self::turned`] was last asked.
@@ -99,7 +99,7 @@ struct Behind {
     step: TrackerStep,
     is_sure: bool,
     /// By readings of which each is newer than those before.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     by_zone: bool,
 }
 

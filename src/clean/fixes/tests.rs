@@ -1,6 +1,7 @@
 //! What becomes of single fixes, and of a tracker's row.
 
 use super::*;
+use crate::clean::TrackerStatus;
 use crate::clean::clock::tests::{RULES as CLOCK, at};
 use crate::clean::redelivery::CHUNK;
 

@@ -147,8 +147,8 @@ fn overdue_fires_at_due_plus_grace_and_ends_with_the_return() {
     assert_eq!(world.alerted(), ["130 overdue-return/T1 fired", "500 overdue-return/T1 resolved"]);
 }
 
-#[test]
-fn overdue_waits_for_what_a_reader_held_and_the_return_in_it_counts() {
+/// `T1` and `T2` went out and are due back at 100, with a grace of 30; it is 90.
+fn two_are_out() -> World {
     let mut world = World::stocked(2, "tool");
     for number in [1, 2] {
         world.arrive(number, "CRIB");
@@ -156,6 +156,12 @@ fn overdue_waits_for_what_a_reader_held_and_the_return_in_it_counts() {
         world.pass(number, "DOCK", Direction::Out);
     }
     world.until(90);
+    world
+}
+
+#[test]
+fn overdue_waits_for_what_a_reader_held_and_the_return_in_it_counts() {
+    let mut world = two_are_out();
     world.link("r2", true, false);
     world.until(200);
     assert!(!world.is_firing(Rule::OverdueReturn, "T1"));
@@ -179,13 +185,7 @@ fn overdue_waits_while_nobody_listens_and_until_what_waited_is_read() {
         world.at = 1000;
     };
     for deaf in [full, put_aside] {
-        let mut world = World::stocked(2, "tool");
-        for number in [1, 2] {
-            world.arrive(number, "CRIB");
-            world.check_out(asset_name(number).as_str(), Some(100)).unwrap();
-            world.pass(number, "DOCK", Direction::Out);
-        }
-        world.until(90);
+        let mut world = two_are_out();
         deaf(&mut world);
         world.until(1010);
         world.pass_at(1010, false, 1, "DOCK", Direction::In);
