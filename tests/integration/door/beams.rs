@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::vehicles::{command, explained};
 use super::*;
 
-/// The outer one hangs on an input that is high while it is free.
-const BEAMS: &str = r#"settle = "300ms"
+/// The outer one hangs on an input that is high while it is free. Nobody is judged in the middle of the door, however
+/// busy the machine that carries him through it.
+const BEAMS: &str = r#"settle = "3s"
 beams = [
     { reader = "dock", gpi = 1, side = "outside", broken = "low" },
     { reader = "dock", gpi = 2, side = "inside" },
