@@ -69,6 +69,11 @@ impl Calendar {
             return self.received.map_or(FixTime::OfDay(of_day), |received| nearest(of_day, received));
         };
         self.last = Some((day, of_day));
+        self.time_on(day, of_day)
+    }
+
+    /// That of a day which says nothing of any other time.
+    pub fn time_on(&self, day: Day, of_day: i64) -> FixTime {
         FixTime::Utc(self.rolled_on(Timestamp::from_micros(day.0 * DAY_US + of_day)))
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Epoch {
     heard: Vec<(Talker, Kind)>,
     of_day: Option<i64>,
     day: Option<Day>,
+    /// What stands for a date in an RMC without a position: that of a clock that was not set, where it was not.
+    void_day: Option<Day>,
     positions: Vec<Position>,
     /// Kinds of which a sentence has a position, and of which one says that there is none: a bit each.
     placed: u16,
@@ -47,14 +49,18 @@ impl Epoch {
         if let Some(position) = said.position {
             self.place(position, said.kind);
         }
-        prefer(&mut self.day, said.day, said.kind == Kind::Zda);
+        match said.is_void {
+            true => self.void_day = self.void_day.or(said.day),
+            false => prefer(&mut self.day, said.day, said.kind == Kind::Zda),
+        }
         let (ours, its) = (&mut self.details, said.details);
         prefer(&mut ours.quality, its.quality, said.kind == Kind::Gga);
         prefer(&mut ours.speed_mps, its.speed_mps, said.kind == Kind::Rmc);
         prefer(&mut ours.course_deg, its.course_deg, said.kind == Kind::Rmc);
         ours.altitude_m = ours.altitude_m.or(its.altitude_m);
         ours.accuracy_m = ours.accuracy_m.or(its.accuracy_m);
-        ours.hdop = ours.hdop.or(its.hdop);
+        // A GSA may be of the epoch that begins with it.
+        prefer(&mut ours.hdop, its.hdop, matches!(said.kind, Kind::Gga | Kind::Gns));
         ours.satellites = ours.satellites.max(its.satellites);
         ours.dimensions = ours.dimensions.max(its.dimensions);
     }
@@ -68,7 +74,11 @@ impl Epoch {
     }
 
     pub fn close(self, calendar: &mut Calendar, out: &mut Vec<NmeaItem>) {
-        let time = self.of_day.map(|of_day| calendar.time(of_day, self.day));
+        let only_void = self.void_day.filter(|_| self.day.is_none() && self.positions.is_empty());
+        let time = self.of_day.map(|of_day| match only_void {
+            Some(day) if !calendar.is_set() => calendar.time_on(day, of_day),
+            _ => calendar.time(of_day, self.day),
+        });
         let is_void = self.void & !self.placed != 0;
         if self.positions.is_empty() && is_void {
             out.push(NmeaItem::NoFix { time });

@@ -273,12 +273,18 @@ fn date_back(items: &mut [NmeaItem]) {
     }
 }
 
-/// The first line of `bytes` without its end, and its length with it. What is too long for a line is cut.
+/// The first line of `bytes` without its end, and its length with it. What is too long for a line is cut, in front of the
+/// last sentence that begins in it.
 fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let within = &bytes[..bytes.len().min(LONGEST_LINE)];
     match within.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
         Some(end) => Some((&bytes[..end], end + 1)),
-        None => (within.len() == LONGEST_LINE).then_some((within, LONGEST_LINE)),
+        None if within.len() < LONGEST_LINE => None,
+        None => {
+            let last = within.iter().rposition(|byte| *byte == b'$').filter(|last| *last > 0);
+            let length = last.unwrap_or(LONGEST_LINE);
+            Some((&bytes[..length], length))
+        }
     }
 }
 

@@ -95,19 +95,22 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
     checked(bytes).is_ok()
 }
 
-/// The text in front of the `*`, where the check sum behind it is right.
+/// The text in front of the `*`, where the check sum behind it is right. What stands behind that, some loggers have written
+/// there: a time, the end of a quotation.
 fn checked(bytes: &[u8]) -> Result<&str, DecodeError> {
     // Some send the NUL that ends their text, too.
     let end = bytes.iter().rposition(|byte| *byte != 0 && !byte.is_ascii_whitespace());
     let bytes = &bytes[..end.map_or(0, |last| last + 1)];
-    let star = bytes.iter().rposition(|byte| *byte == b'*');
+    let star = bytes.iter().position(|byte| *byte == b'*');
     let star =
         star.ok_or_else(|| fault("truncated", bytes.len(), "the sentence ends before its check sum"))?;
     let told = &bytes[star + 1..];
     if told.len() < 2 {
         return Err(fault("truncated", bytes.len(), "the sentence ends within its check sum"));
     }
-    let told = std::str::from_utf8(told).ok().filter(|told| told.len() == 2);
+    let (told, behind) = told.split_at(2);
+    let told =
+        std::str::from_utf8(told).ok().filter(|_| !behind.first().is_some_and(u8::is_ascii_alphanumeric));
     let told = told.and_then(|told| u8::from_str_radix(told, 16).ok());
     let sum = bytes[1..star].iter().fold(0, |sum, byte| sum ^ byte);
     match told {
@@ -149,6 +152,11 @@ impl<'a> Fields<'a> {
         fault(reason, self.place(nth), format!("`{}` is no {what}", self.get(nth)))
     }
 
+    /// Degrees clockwise from north, of which 359.96 may be rounded to 360.0, and some write the western ones below zero.
+    fn course(&self, nth: usize) -> Option<f64> {
+        self.number(nth, -180.0, 360.0).map(|degrees| degrees.rem_euclid(360.0))
+    }
+
     /// Absent unless it is a number within these.
     fn number(&self, nth: usize, least: f64, most: f64) -> Option<f64> {
         decimal(self.get(nth)).filter(|value| (least..=most).contains(value))
@@ -177,14 +185,14 @@ impl<'a> Fields<'a> {
         read().map(Some).ok_or_else(|| self.fault("time", nth, "time of day"))
     }
 
-    /// `ddmmyy`.
+    /// `ddmmyy`; zeros where the receiver does not know it yet.
     fn short_date(&self, nth: usize) -> Result<Option<Day>, DecodeError> {
         let field = self.get(nth);
         let read = || {
             let [day, month, year] = pairs(field).filter(|_| field.len() == 6)?;
             Day::of_short_year(i16::from(year), month as i8, day as i8)
         };
-        if field.is_empty() {
+        if field.is_empty() || field == "000000" {
             return Ok(None);
         }
         read().map(Some).ok_or_else(|| self.fault("date", nth, "date"))
@@ -213,12 +221,11 @@ impl<'a> Fields<'a> {
 fn rmc(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = with_status(fields.said(Kind::Rmc, 1)?, fields, 2, 12, 3)?;
     if said.is_void {
-        // Some fill the date with zeros meanwhile.
         return Ok(Said { day: fields.short_date(9).unwrap_or(None), ..said });
     }
     let said = Said { day: fields.short_date(9)?, ..said };
     let speed_mps = fields.number(7, 0.0, 1e4).map(|knots| knots * MPS_PER_KNOT);
-    let course_deg = fields.number(8, 0.0, 360.0);
+    let course_deg = fields.course(8);
     Ok(Said { details: Details { speed_mps, course_deg, ..said.details }, ..said })
 }
 
@@ -252,38 +259,43 @@ fn with_status(
 /// `time,lat,N,lon,E,quality,satellites,hdop,altitude,M,geoid,M,age,station`
 fn gga(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = fields.said(Kind::Gga, 1)?;
-    let quality = match fields.get(6) {
-        "0" | "" => return Ok(Said { is_void: true, ..said }),
-        "1" => Quality::Autonomous,
+    let is_empty = fields.get(6).is_empty();
+    let quality = match fields.small(6) {
+        Some(0) => return Ok(Said { is_void: true, ..said }),
+        None if is_empty => return Ok(Said { is_void: true, ..said }),
+        None => return Err(fields.fault("status", 6, "quality")),
+        Some(1) => Some(Quality::Autonomous),
         // 9 is what some NovAtel receivers say of SBAS.
-        "2" | "9" => Quality::Differential,
-        "3" => Quality::Precise,
-        "4" => Quality::RtkFixed,
-        "5" => Quality::RtkFloat,
-        "6" => Quality::Estimated,
-        "7" => Quality::Manual,
-        "8" => Quality::Simulated,
-        _ => return Err(fields.fault("status", 6, "quality")),
+        Some(2 | 9) => Some(Quality::Differential),
+        Some(3) => Some(Quality::Precise),
+        Some(4) => Some(Quality::RtkFixed),
+        Some(5) => Some(Quality::RtkFloat),
+        Some(6) => Some(Quality::Estimated),
+        Some(7) => Some(Quality::Manual),
+        Some(8) => Some(Quality::Simulated),
+        Some(_) => None,
     };
     with_height(said, quality, fields)
 }
 
-/// `time,lat,N,lon,E,modes,satellites,hdop,altitude,geoid,age,station,status`: a mode a constellation.
+/// `time,lat,N,lon,E,modes,satellites,hdop,altitude,geoid,age,station,status`: a mode a constellation, some of which makers
+/// add.
 fn gns(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = fields.said(Kind::Gns, 1)?;
     let modes = fields.get(6);
     if modes.bytes().all(|mode| mode == b'N') {
         return Ok(Said { is_void: true, ..said });
     }
-    let quality = modes.chars().find_map(quality_of);
-    let quality = quality.ok_or_else(|| fields.fault("status", 6, "mode"))?;
-    with_height(said, quality, fields)
+    if !modes.bytes().all(|mode| mode.is_ascii_alphabetic()) {
+        return Err(fields.fault("status", 6, "mode"));
+    }
+    with_height(said, modes.chars().find_map(quality_of), fields)
 }
 
 /// What GGA and GNS have at the same places.
-fn with_height(said: Said, quality: Quality, fields: &Fields<'_>) -> Result<Said, DecodeError> {
+fn with_height(said: Said, quality: Option<Quality>, fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let details = Details {
-        quality: Some(quality),
+        quality,
         satellites: fields.small(7),
         hdop: fields.number(8, 0.0, 1e4),
         altitude_m: fields.number(9, -1e5, 1e5),
@@ -300,7 +312,7 @@ fn vtg(fields: &Fields<'_>) -> Said {
     if fields.get(9) == "N" {
         return fields.nothing(Kind::Vtg);
     }
-    let course_deg = fields.number(1, 0.0, 360.0);
+    let course_deg = fields.course(1);
     Said { details: Details { speed_mps, course_deg, ..Details::default() }, ..fields.nothing(Kind::Vtg) }
 }
 
@@ -322,7 +334,8 @@ fn gst(fields: &Fields<'_>) -> Result<Said, DecodeError> {
 /// `time,day,month,year,zone`
 fn zda(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = fields.said(Kind::Zda, 1)?;
-    if fields.get(4).is_empty() {
+    let is_told = |nth: usize| !matches!(fields.get(nth), "" | "0" | "00" | "0000");
+    if ![2, 3, 4].into_iter().any(is_told) || fields.get(4).is_empty() {
         return Ok(said);
     }
     let numbers = (fields.get(4).parse().ok(), fields.get(3).parse().ok(), fields.get(2).parse().ok());
@@ -347,10 +360,10 @@ fn quality_of(mode: char) -> Option<Quality> {
     })
 }
 
-/// Degrees of `dddmm.mmmm` and its hemisphere.
+/// Degrees of `dddmm.mmmm` and its hemisphere; of zeros in front some leave out as many as there are.
 fn angle(field: &str, hemisphere: &str, [plus, minus]: [&str; 2], most: f64) -> Option<f64> {
     let whole = field.find('.').unwrap_or(field.len());
-    let (degrees, minutes) = field.split_at_checked(whole.checked_sub(2)?)?;
+    let (degrees, minutes) = field.split_at_checked(whole.saturating_sub(2))?;
     let degrees: f64 = if degrees.is_empty() { 0.0 } else { degrees.parse::<u16>().ok()?.into() };
     // 59.99997 may be rounded to 60.0000.
     let minutes = decimal(minutes).filter(|minutes| (0.0..=60.0).contains(minutes))?;
