@@ -195,9 +195,11 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// Lines of text with the offsets at which they start; empty ones are left out.
+/// Lines of text with the offsets at which they start; empty ones are left out, and so is a byte order mark.
 fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let mut at = 0;
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut at = bytes.len() - text.len();
+    let bytes = text;
     let lines = bytes.split(|byte| *byte == b'\n').map(move |line| {
         let start = at;
         at += line.len() + 1;

@@ -59,8 +59,10 @@ pub fn decode<W: Write>(mapping: &MetricMapping, bytes: &[u8], out: &mut Lines<W
     }
     let mut nodes = Nodes::new(&IntakeConfig::default());
     for (offset, line) in lines_of(bytes) {
-        let blank = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-        let (topic, digits) = (String::from_utf8_lossy(&line[..blank]), line[blank..].trim_ascii());
+        // Groups and nodes may have blanks in their names.
+        let blank = line.iter().rposition(u8::is_ascii_whitespace).unwrap_or(line.len());
+        let (topic, digits) =
+            (String::from_utf8_lossy(line[..blank].trim_ascii_end()), line[blank..].trim_ascii());
         let Ok(message) = hex::decode(digits) else {
             out.write(&json!({ "error": "the payload is not in hexadecimal digits", "reason": "hex", "offset": offset }))?;
             continue;
@@ -115,6 +117,7 @@ fn of_metric(metric: &Metric<'_>) -> Value {
         ("datatype", datatype),
         ("historical", metric.is_historical.then_some(Value::from(true))),
         ("null", metric.is_null.then_some(Value::from(true))),
+        ("quality", metric.quality.map(Value::from)),
         ("value", value(metric)),
     ];
     insert(&mut object, optional);

@@ -104,7 +104,7 @@ fn object(record: &AvlRecord, imei: Option<&str>) -> Value {
 
 fn of_element(element: &IoElement) -> Value {
     match &element.value {
-        IoValue::Number(value) => json!({ "id": element.id, "value": value }),
+        IoValue::Number { value, .. } => json!({ "id": element.id, "value": value }),
         IoValue::Bytes(bytes) => json!({ "id": element.id, "value": hex::encode(bytes) }),
     }
 }

@@ -177,6 +177,21 @@ fn payloads_of_trackers_with_and_without_a_topic() {
     assert_eq!(objects.len(), 4);
 }
 
+/// Names of people and groups have blanks, and files that Windows wrote begin with a byte order mark.
+#[test]
+fn topics_with_blanks_are_told_from_their_payloads() {
+    let location = r#"{"_type":"location","lat":52.5,"lon":13.4,"tst":1700000000,"m":[1, 2]}"#;
+    let text = format!("\u{feff}owntracks/jane doe/my phone {location}\n");
+    let found = objects(Protocol::OwnTracks, text.as_bytes());
+    assert_eq!(found[0]["device"], "jane doe/my phone");
+    let sparkplug = "spBv1.0/My Group/NBIRTH/Edge Node 1 0880a0d6c0b533\n";
+    let found = objects(Protocol::SparkplugB, sparkplug.as_bytes());
+    assert_eq!(
+        (&found[0]["topic"], &found[0]["type"]),
+        (&json!("spBv1.0/My Group/NBIRTH/Edge Node 1"), &json!("payload"))
+    );
+}
+
 #[test]
 fn json_of_trackers_by_a_preset_or_a_mapping_of_its_own() {
     let payload =

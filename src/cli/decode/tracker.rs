@@ -12,7 +12,13 @@ pub fn split(line: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     if line.starts_with(b"{") || line.starts_with(b"[") {
         return None;
     }
-    let blank = line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
+    // A topic may have blanks in it, and JSON has its bracket in front.
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let is_bracket = |at: &usize| {
+        line[*at..].trim_ascii_start().starts_with(b"{") || line[*at..].trim_ascii_start().starts_with(b"[")
+    };
+    let mut blanks = (0..line.len()).filter(|at| is_blank(&line[*at]));
+    let blank = blanks.clone().find(is_bracket).or_else(|| blanks.next())?;
     let (topic, payload) = line.split_at(blank);
     Some((String::from_utf8_lossy(topic), payload.trim_ascii_start()))
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 
 use super::message::Message;
 use super::text::{clip, error, json_error, missing, text_of};
@@ -75,6 +76,9 @@ pub fn decode_of(
         }
     };
     let text = text_of(payload)?;
+    if text.trim_start().starts_with('[') {
+        return Err(error("type", 0, "an array, where one message should be".into()));
+    }
     let body = match serde_json::from_str::<Body<'_>>(text) {
         Ok(body) => body,
         Err(wrong) => without_measurement(text, &wrong)?,
@@ -96,38 +100,46 @@ pub fn decode_of(
 }
 
 /// The time of an `lwt` is that of the connection which is lost now, so it says nothing of when.
-fn note(device: DeviceId, kind: &str, says: Says, tst: Option<i64>, retained: bool) -> Note {
-    let observed_at = tst.filter(|tst| says != Says::Gone && (0..=LAST_TST).contains(tst));
+fn note(device: DeviceId, kind: &str, says: Says, tst: Option<f64>, retained: bool) -> Note {
     Note {
         device,
         kind: kind.to_owned(),
         says,
         vitals: Vitals::default(),
-        observed_at: observed_at.map(Timestamp::from_secs),
+        observed_at: tst.filter(|_| says != Says::Gone).and_then(epoch),
         retained,
     }
 }
 
-/// The fields of a `location` that are kept; units as OwnTracks has them.
-#[derive(Deserialize)]
+/// The fields of a `location` that are kept; units as OwnTracks has them. Numbers may be written as text, as some devices
+/// that are no phones do.
+#[derive(Deserialize, Default)]
 struct Body<'a> {
     #[serde(rename = "_type", borrow, default)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     topic: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "number")]
     lat: Option<f64>,
+    #[serde(default, deserialize_with = "number")]
     lon: Option<f64>,
     /// Epoch seconds.
-    tst: Option<i64>,
+    #[serde(default, deserialize_with = "number")]
+    tst: Option<f64>,
     /// Metres.
+    #[serde(default, deserialize_with = "number")]
     acc: Option<f64>,
     /// Metres above sea level.
+    #[serde(default, deserialize_with = "number")]
     alt: Option<f64>,
     /// Degrees.
+    #[serde(default, deserialize_with = "number")]
     cog: Option<f64>,
     /// Kilometres an hour.
+    #[serde(default, deserialize_with = "number")]
     vel: Option<f64>,
     /// Percent.
+    #[serde(default, deserialize_with = "number")]
     batt: Option<f64>,
 }
 
@@ -151,9 +163,7 @@ fn without_measurement<'a>(text: &'a str, wrong: &serde_json::Error) -> Result<B
     if kind.as_deref().is_none_or(|kind| kind == "location") {
         return Err(refused());
     }
-    let (lat, lon, tst) = (None, None, None);
-    let (acc, alt, cog, vel, batt) = (None, None, None, None, None);
-    Ok(Body { kind, topic, lat, lon, tst, acc, alt, cog, vel, batt })
+    Ok(Body { kind, topic, ..Body::default() })
 }
 
 fn fix(device: DeviceId, message: &Body<'_>, payload: &[u8], retained: bool) -> Result<Fix, DecodeError> {
@@ -172,12 +182,52 @@ fn fix(device: DeviceId, message: &Body<'_>, payload: &[u8], retained: bool) -> 
     })
 }
 
-fn time(tst: Option<i64>) -> Result<Timestamp, DecodeError> {
+fn time(tst: Option<f64>) -> Result<Timestamp, DecodeError> {
     let tst = tst.ok_or_else(|| missing("tst"))?;
-    if !(0..=LAST_TST).contains(&tst) {
-        return Err(error("time", 0, format!("tst {tst} is no epoch time in seconds")));
+    epoch(tst).ok_or_else(|| error("time", 0, format!("tst {tst} is no epoch time in seconds")))
+}
+
+fn epoch(tst: f64) -> Option<Timestamp> {
+    let is_time = (0.0..=LAST_TST as f64).contains(&tst);
+    is_time.then(|| Timestamp::from_micros((tst * 1e6).round() as i64))
+}
+
+/// A number, or text of one; nothing for null and empty text.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    struct Number;
+
+    impl de::Visitor<'_> for Number {
+        type Value = Option<f64>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+            Ok(Some(number))
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number as f64))
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Some(number as f64))
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let told = text.trim();
+            let number = told.parse().ok().filter(|number: &f64| number.is_finite());
+            let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+            if told.is_empty() { Ok(None) } else { number.map(Some).ok_or_else(wrong) }
+        }
     }
-    Ok(Timestamp::from_secs(tst))
+
+    from.deserialize_any(Number)
 }
 
 /// The `<user>/<device>` part of a topic that has at least one level before it.

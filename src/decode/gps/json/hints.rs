@@ -9,17 +9,17 @@ use super::path::Path;
 use crate::domain::time::Timestamp;
 
 /// What counts the seconds since 1970 on any day from 2001 to 2286.
-pub(super) const SECONDS_OF_NOW: Range<i64> = 1_000_000_000..10_000_000_000;
+pub const SECONDS_OF_NOW: Range<i64> = 1_000_000_000..10_000_000_000;
 
 /// Of a time that was not understood.
 pub(super) fn of_time(value: &Value, format: TimeFormat) -> &'static str {
     let text = value.as_str().map(str::trim);
     let number = value.as_f64().or_else(|| text?.parse().ok());
     match number.map_or(0, |number: f64| number.abs() as i64) {
-        seconds if SECONDS_OF_NOW.contains(&seconds) => {
+        seconds if format != TimeFormat::Seconds && SECONDS_OF_NOW.contains(&seconds) => {
             return "; it looks like seconds: `time_format = \"unix\"`";
         }
-        millis if SECONDS_OF_NOW.contains(&(millis / 1000)) => {
+        millis if format != TimeFormat::Milliseconds && SECONDS_OF_NOW.contains(&(millis / 1000)) => {
             return "; it looks like milliseconds: `time_format = \"unix-ms\"`";
         }
         _ => {}

@@ -14,6 +14,7 @@ mod hints;
 mod mapping;
 mod path;
 
+pub(super) use hints::SECONDS_OF_NOW;
 pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
@@ -230,7 +231,7 @@ impl<'a> Object<'a> {
                 match format {
                     TimeFormat::Seconds => since_epoch(&number, 1_000_000),
                     // Of weeks in January 1970 a unit is more often wrong than a clock.
-                    _ if number.as_i64().is_some_and(|told| hints::SECONDS_OF_NOW.contains(&told)) => None,
+                    _ if number.as_f64().is_some_and(|told| SECONDS_OF_NOW.contains(&(told as i64))) => None,
                     _ => since_epoch(&number, 1000),
                 }
             }
@@ -264,12 +265,15 @@ impl<'a> Object<'a> {
         self.float(value).map(Some).ok_or_else(|| self.no_number(field, path, value, "a number"))
     }
 
-    /// Also a count, of satellites or of dimensions.
+    /// Also a count, of satellites or of dimensions, and the status of NMEA's RMC.
     fn is_valid(&self) -> Result<Option<bool>, DecodeError> {
         let paths = &self.mapping.valid;
-        match self.find(paths).and_then(|(_, value)| self.float(value)) {
-            Some(number) => Ok(Some(number != 0.0)),
-            None => self.switch(paths, "valid"),
+        let told = self.find(paths).map(|(_, value)| (value.as_str().map(str::trim), self.float(value)));
+        match told {
+            Some((Some("A"), _)) => Ok(Some(true)),
+            Some((Some("V"), _)) => Ok(Some(false)),
+            Some((_, Some(number))) => Ok(Some(number != 0.0)),
+            _ => self.switch(paths, "valid"),
         }
     }
 
@@ -301,7 +305,10 @@ impl<'a> Object<'a> {
     /// To its last digit: milliseconds since 1970 are whole numbers.
     fn exactly(&self, value: &'a Value) -> Option<serde_json::Number> {
         match self.text(value) {
-            Some(text) => text.parse().ok(),
+            Some(text) => {
+                let whole = text.parse().ok().map(|whole: i64| whole.into());
+                whole.or_else(|| serde_json::Number::from_f64(text.parse().ok()?))
+            }
             None => value.as_number().cloned(),
         }
     }

@@ -47,6 +47,21 @@ fn what_senders_leave_out_stays_absent() {
     assert_eq!((fix.accuracy_m, fix.speed_mps, fix.course_deg), (None, None, None));
 }
 
+/// As devices that are no phones write them.
+#[test]
+fn numbers_may_be_text_and_a_time_may_have_a_fraction() {
+    let fix = fix_of(
+        r#"{"_type":"location","lat":"52.5","lon":" 13.4","tst":"1700000000","acc":"","batt":"88","vel":"36"}"#,
+    );
+    assert_eq!((fix.position.lat, fix.position.lon), (52.5, 13.4));
+    assert_eq!((fix.accuracy_m, fix.battery_percent, fix.speed_mps), (None, Some(88.0), Some(10.0)));
+    assert_eq!(fix.observed_at, Timestamp::from_secs(1_700_000_000));
+    let fix = fix_of(r#"{"_type":"location","lat":1,"lon":1,"tst":1700000000.25}"#);
+    assert_eq!(fix.observed_at, Timestamp::from_micros(1_700_000_000_250_000));
+    let wrong = one(TOPIC, br#"{"_type":"location","lat":1,"lon":1,"tst":"today"}"#).unwrap_err();
+    assert!(wrong.message.contains("\"today\", expected a number"), "{}", wrong.message);
+}
+
 #[test]
 fn unknown_marks_of_phones_are_absent() {
     let fix = fix_of(
@@ -165,11 +180,14 @@ fn bad_input_has_a_reason() {
         (r#"{"_type":"location","lat":1,"lon":1,"tst":1} x"#, "json"),
         (r#"{"_type":"location","lat":1,"lon":1,"tst":1"#, "json"),
         (r#"{"_type":"location","lat":1,"lat":2,"lon":1,"tst":1}"#, "type"),
-        (r#"{"_type":"location","lat":"1","lon":1,"tst":1}"#, "type"),
+        (r#"{"_type":"location","lat":"x","lon":1,"tst":1}"#, "type"),
+        (r#"{"_type":"location","lat":true,"lon":1,"tst":1}"#, "type"),
+        (r#"{"_type":"location","lat":"nan","lon":1,"tst":1}"#, "type"),
         (r#"{"_type":"location","lat":1,"lon":[1],"tst":1}"#, "type"),
-        (r#"{"_type":"location","lat":1,"lon":1,"tst":1.5}"#, "type"),
+        (r#"{"_type":"location","lat":1,"lon":1,"tst":""}"#, "missing"),
         (r#"{"_type":7}"#, "type"),
         ("[]", "type"),
+        (r#"["location",null,1,1,1]"#, "type"),
         ("17", "type"),
         ("{}", "missing"),
         (r#"{"_type":"location","lat":1,"lon":1}"#, "missing"),

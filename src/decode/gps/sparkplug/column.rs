@@ -7,7 +7,7 @@ use super::mapping::{MetricMapping, Part};
 use super::payload::{Meaning, Metric};
 use crate::decode::DecodeError;
 use crate::decode::gps::LAST_MICROS;
-use crate::decode::gps::json::TimeFormat;
+use crate::decode::gps::json::{SECONDS_OF_NOW, TimeFormat};
 use crate::decode::gps::text::error;
 use crate::domain::time::Timestamp;
 
@@ -70,11 +70,20 @@ impl Column {
         let value = match metric.meaning(self.datatype)? {
             None => Told::Nothing,
             Some(meaning) => self.told(meaning, mapping).ok_or_else(|| {
-                let (part, metric_name) = (self.part.key(), &self.metric);
-                error("type", metric.offset, format!("the {part} (`{metric_name}`) is {}", shown(meaning)))
+                let (part, metric_name, shown) = (self.part.key(), &self.metric, shown(meaning));
+                let hint = if self.part == Part::Time { time_hint(meaning, mapping.time_format) } else { "" };
+                error("type", metric.offset, format!("the {part} (`{metric_name}`) is {shown}{hint}"))
             })?,
         };
         Ok(Heard { part: self.part, at, value, is_historical: metric.is_historical })
+    }
+
+    /// Of the part that it is, where that was not understood. A position whose time is not known is none, whatever the
+    /// node's own clock says.
+    pub fn unread(&self, metric: &Metric<'_>, published: Timestamp) -> Option<Heard> {
+        let at = metric.taken().ok().flatten().unwrap_or(published);
+        let (part, value, is_historical) = (self.part, Told::Unread, metric.is_historical);
+        (part == Part::Time).then_some(Heard { part, at, value, is_historical })
     }
 
     fn told(&self, meaning: Meaning<'_>, mapping: &MetricMapping) -> Option<Told> {
@@ -99,6 +108,9 @@ impl Column {
 }
 
 fn time(meaning: Meaning<'_>, format: TimeFormat) -> Option<Timestamp> {
+    if is_seconds_for_millis(meaning, format) {
+        return None;
+    }
     let micros_of = |unit: f64, value: f64| {
         let micros = value * unit;
         (0.0..=LAST_MICROS as f64).contains(&micros).then_some(micros.round() as i64)
@@ -118,6 +130,29 @@ fn time(meaning: Meaning<'_>, format: TimeFormat) -> Option<Timestamp> {
         _ => None,
     };
     micros.filter(|micros| (0..=LAST_MICROS).contains(micros)).map(Timestamp::from_micros)
+}
+
+/// Of weeks in January 1970 a unit is more often wrong than a clock.
+fn is_seconds_for_millis(meaning: Meaning<'_>, format: TimeFormat) -> bool {
+    let number = match meaning {
+        Meaning::Time(millis) => {
+            return i64::try_from(millis).is_ok_and(|millis| SECONDS_OF_NOW.contains(&millis));
+        }
+        Meaning::Signed(number) => number,
+        Meaning::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX),
+        Meaning::Number(number) => number as i64,
+        Meaning::Switch(_) | Meaning::Text(_) | Meaning::Other(_) => return false,
+    };
+    format == TimeFormat::Milliseconds && SECONDS_OF_NOW.contains(&number)
+}
+
+fn time_hint(meaning: Meaning<'_>, format: TimeFormat) -> &'static str {
+    match meaning {
+        Meaning::Text(_) => ", not one such as 2026-05-01T06:00:00Z",
+        Meaning::Time(_) => " in January 1970: a DateTime counts milliseconds",
+        _ if is_seconds_for_millis(meaning, format) => "; it looks like seconds: `time_format = \"unix\"`",
+        _ => "",
+    }
 }
 
 fn shown(meaning: Meaning<'_>) -> &'static str {

@@ -141,7 +141,10 @@ impl Device {
                 Some(Some(column)) if !column.is_mapped(context.mapping) => {}
                 Some(Some(column)) => match column.heard(metric, context.published, context.mapping) {
                     Ok(told) => heard.push(told),
-                    Err(wrong) => out.faults.push(wrong),
+                    Err(wrong) => {
+                        out.faults.push(wrong);
+                        heard.extend(column.unread(metric, context.published));
+                    }
                 },
                 Some(None) => {}
                 None => unknown = unknown.or(Some(metric)),
@@ -169,7 +172,8 @@ impl Device {
     }
 
     fn reading(&self, update: &Update, context: &Context<'_>) -> Result<Option<Reading>, DecodeError> {
-        if !update.has_coordinate() {
+        // That its time is none is told already.
+        if !update.has_coordinate() || update.is_of_unread_time() {
             return Ok(None);
         }
         let (lat, lon) =
@@ -219,7 +223,7 @@ impl Device {
     fn now(&self, part: Part, update: &Update, context: &Context<'_>) -> Now {
         match update.parts.get(&part) {
             Some((_, Told::Number(value))) => return Now::Value(*value),
-            Some((_, Told::Nothing | Told::Time(_))) => return Now::Nothing,
+            Some((_, Told::Nothing | Told::Unread | Told::Time(_))) => return Now::Nothing,
             None => {}
         }
         let held = self.column(part).map(|column| column.held).unwrap_or_default();
@@ -244,7 +248,7 @@ impl Device {
                 // What is no number cannot be held; what is out of range can, and is told as that.
                 Told::Number(value) => Some(*value).filter(|value| value.is_finite()),
                 Told::Nothing => None,
-                Told::Time(_) => continue,
+                Told::Time(_) | Told::Unread => continue,
             };
             let held = column.held.of_mut(update.is_historical);
             if follows || held.is_none_or(|last| last.at <= at.as_micros()) {

@@ -33,6 +33,8 @@ pub(super) enum Told {
     /// In the unit of a fix; 1 and 0 for true and false.
     Number(f64),
     Time(Timestamp),
+    /// The time, which was not understood.
+    Unread,
     /// It has no value.
     Nothing,
 }
@@ -59,15 +61,20 @@ impl Update {
     pub fn time(&self) -> Option<Timestamp> {
         match self.parts.get(&Part::Time)?.1 {
             Told::Time(time) => Some(time),
-            Told::Number(_) | Told::Nothing => None,
+            Told::Number(_) | Told::Unread | Told::Nothing => None,
         }
+    }
+
+    /// It tells its own time, and nobody understands it.
+    pub fn is_of_unread_time(&self) -> bool {
+        matches!(self.parts.get(&Part::Time), Some((_, Told::Unread)))
     }
 
     /// What is said here of the battery and the ignition, and before that.
     pub fn vitals(&self, before: Vitals) -> Vitals {
         let number = |part| match self.parts.get(&part)?.1 {
             Told::Number(number) => Some(number),
-            Told::Time(_) | Told::Nothing => None,
+            Told::Time(_) | Told::Unread | Told::Nothing => None,
         };
         let battery = within(number(Part::Battery), 0.0, 100.0);
         Vitals {

@@ -1,16 +1,22 @@
 //! A Sparkplug B payload, off the wire (Sparkplug 3.0, chapter 6): metrics with their values as they came.
 //!
-//! Data sets, templates, properties and metadata are passed over: nothing of a position is in them. What a value is
-//! is said by its datatype, which DATA messages may leave to the BIRTH before.
+//! Data sets, templates and metadata are passed over, and of properties all but the quality: nothing of a position is in
+//! them. What a value is is said by its datatype, which DATA messages may leave to the BIRTH before.
 
 use super::wire::{Field, Fields};
 use crate::decode::DecodeError;
 use crate::decode::gps::LAST_MICROS;
+use crate::decode::gps::json::SECONDS_OF_NOW;
 use crate::decode::gps::text::{clip, error};
 use crate::domain::time::Timestamp;
 
 /// More metrics in one message are not of an edge node that anybody can look after.
 pub const MOST_METRICS: usize = 20_000;
+
+/// The property that says whether a value holds (section 6.4.20): 0 bad, 192 good, 500 stale. What OPC's gateways call good
+/// with a remark is behind 192.
+const QUALITY: &str = "Quality";
+const GOOD: std::ops::Range<u64> = 192..256;
 
 /// Says that the payload proper is packed into `body`.
 const COMPRESSED: &str = "SPBV1.0_COMPRESSED";
@@ -36,6 +42,8 @@ pub struct Metric<'a> {
     pub datatype: Option<u64>,
     pub is_historical: bool,
     pub is_null: bool,
+    /// Where it is told.
+    pub quality: Option<u64>,
     pub value: Option<Value<'a>>,
 }
 
@@ -130,6 +138,7 @@ impl<'a> Metric<'a> {
             4 => self.datatype = Some(field.number_value()?),
             5 => self.is_historical = field.flag()?,
             7 => self.is_null = field.flag()?,
+            9 => self.quality = quality(field)?,
             // A negative number may come as one of 64 bits: what is over is sign.
             10 => self.value = Some(Value::Int(field.number_value()? as u32)),
             11 => self.value = Some(Value::Long(field.number_value()?)),
@@ -154,13 +163,18 @@ impl<'a> Metric<'a> {
         self.timestamp.map(|millis| time_of(millis, self.offset)).transpose()
     }
 
-    /// What the value is, where there is one; `told`: the datatype of the BIRTH, which counts where the message has
+    /// What is not, is the last value of something that is gone.
+    pub fn is_good(&self) -> bool {
+        self.quality.is_none_or(|quality| GOOD.contains(&quality))
+    }
+
+    /// What the value is, where there is one that holds; `told`: the datatype of the BIRTH, which counts where the message has
     /// none of its own.
     ///
     /// # Errors
     /// Reason `type`.
     pub fn meaning(&self, told: Option<u64>) -> Result<Option<Meaning<'a>>, DecodeError> {
-        let Some(value) = self.value.filter(|_| !self.is_null) else { return Ok(None) };
+        let Some(value) = self.value.filter(|_| !self.is_null && self.is_good()) else { return Ok(None) };
         let datatype = self.datatype.filter(|datatype| *datatype != 0).or(told);
         meaning(value, datatype).map(Some).ok_or_else(|| {
             let datatype =
@@ -227,9 +241,38 @@ fn signed(value: u64, bits: u32) -> Option<i64> {
     candidates.into_iter().find(|value| (-range..range).contains(value))
 }
 
+/// Of a property set: keys, and behind them or between, as many values.
+fn quality(set: &Field<'_>) -> Result<Option<u64>, DecodeError> {
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for field in Fields::of(set.bytes()?, set.offset) {
+        let field = field?;
+        match field.number {
+            1 => keys.push(field.text()?),
+            2 => values.push(field),
+            _ => {}
+        }
+    }
+    let Some(told) = keys.iter().position(|key| *key == QUALITY).and_then(|nth| values.get(nth)) else {
+        return Ok(None);
+    };
+    let mut quality = None;
+    for field in Fields::of(told.bytes()?, told.offset) {
+        let field = field?;
+        if let 3 | 4 = field.number {
+            quality = Some(field.number_value()?);
+        }
+    }
+    Ok(quality)
+}
+
 fn time_of(millis: u64, offset: usize) -> Result<Timestamp, DecodeError> {
-    let micros = i64::try_from(millis).ok().and_then(|millis| millis.checked_mul(1000));
-    let micros = micros.filter(|micros| *micros <= LAST_MICROS);
-    let wrong = || error("time", offset, format!("{millis} is no time in milliseconds"));
-    micros.map(Timestamp::from_micros).ok_or_else(wrong)
+    let whole = i64::try_from(millis).ok();
+    let micros = whole.and_then(|millis| millis.checked_mul(1000)).filter(|micros| *micros <= LAST_MICROS);
+    // Of weeks in January 1970 a unit is more often wrong than a clock.
+    let is_seconds = whole.is_some_and(|millis| SECONDS_OF_NOW.contains(&millis));
+    let micros = micros.filter(|_| !is_seconds).map(Timestamp::from_micros);
+    micros.ok_or_else(|| {
+        let hint = if is_seconds { "; it looks like seconds" } else { "" };
+        error("time", offset, format!("{millis} is no time in milliseconds{hint}"))
+    })
 }

@@ -62,22 +62,23 @@ pub struct IoElement {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum IoValue {
-    /// Of 1, 2, 4 or 8 bytes, without sign; what it means depends on id and model.
-    Number(u64),
+    /// Of 1, 2, 4 or 8 bytes, without sign; what it means depends on id, width and model.
+    Number { value: u64, bytes: u8 },
     /// Of any other length.
     Bytes(Vec<u8>),
 }
 
-/// Elements that mean the same on all models of the FMB family and kin.
+/// Elements that mean the same on all models of the FMB family and kin: id, and bytes of the value. On other models the same
+/// number may be something else, of another width.
 mod standard {
-    pub const ODOMETER_M: u16 = 16;
-    pub const EXTERNAL_MV: u16 = 66;
-    pub const BATTERY_MV: u16 = 67;
-    pub const BATTERY_PERCENT: u16 = 113;
+    pub const ODOMETER_M: (u16, u8) = (16, 4);
+    pub const EXTERNAL_MV: (u16, u8) = (66, 2);
+    pub const BATTERY_MV: (u16, u8) = (67, 2);
+    pub const BATTERY_PERCENT: (u16, u8) = (113, 1);
     /// Tenths.
-    pub const HDOP: u16 = 182;
-    pub const IGNITION: u16 = 239;
-    pub const MOVEMENT: u16 = 240;
+    pub const HDOP: (u16, u8) = (182, 2);
+    pub const IGNITION: (u16, u8) = (239, 1);
+    pub const MOVEMENT: (u16, u8) = (240, 1);
 }
 
 impl AvlRecord {
@@ -116,15 +117,15 @@ impl AvlRecord {
         self.number(standard::ODOMETER_M)
     }
 
-    fn number(&self, id: u16) -> Option<u64> {
-        self.io.iter().find(|element| element.id == id).and_then(|element| match element.value {
-            IoValue::Number(value) => Some(value),
+    fn number(&self, (id, width): (u16, u8)) -> Option<u64> {
+        self.io.iter().filter(|element| element.id == id).find_map(|element| match element.value {
+            IoValue::Number { value, bytes } => Some(value).filter(|_| bytes == width),
             IoValue::Bytes(_) => None,
         })
     }
 
-    fn switch(&self, id: u16) -> Option<bool> {
-        match self.number(id)? {
+    fn switch(&self, element: (u16, u8)) -> Option<bool> {
+        match self.number(element)? {
             0 => Some(false),
             1 => Some(true),
             _ => None,
@@ -189,7 +190,8 @@ fn elements(cursor: &mut Cursor<'_>, layout: Layout) -> Result<Vec<IoElement>, D
     for bytes in [1, 2, 4, 8] {
         for _ in 0..cursor.number(count_bytes)? {
             let id = cursor.number(id_bytes)? as u16;
-            io.push(IoElement { id, value: IoValue::Number(cursor.number(bytes)?) });
+            let value = cursor.number(bytes.into())?;
+            io.push(IoElement { id, value: IoValue::Number { value, bytes } });
         }
     }
     if let Some(fifth) = fifth_group {

@@ -19,7 +19,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 fn numbers(record: &AvlRecord) -> Vec<(u16, u64)> {
     let of = |element: &IoElement| match element.value {
-        IoValue::Number(value) => (element.id, value),
+        IoValue::Number { value, .. } => (element.id, value),
         IoValue::Bytes(_) => panic!("{element:?}"),
     };
     record.io.iter().map(of).collect()
@@ -119,6 +119,10 @@ fn a_record_has_its_position_and_what_the_standard_elements_say() {
     assert_eq!((found.external_v(), found.odometer_m()), (Some(12.345), Some(65536)));
     let cold = [&record(0)[..], IO].concat();
     assert!(!decode(&one(&[&cold])).unwrap()[0].has_fix());
+    // Of four bytes, 113 is how far it is to the next service.
+    let service = [&record(9)[..], &[0, 1, 0, 0, 1, 113, 0, 0, 0, 50, 0]].concat();
+    let found = decode(&one(&[&service])).unwrap();
+    assert_eq!((numbers(&found[0]), found[0].battery_percent()), (vec![(113, 50)], None));
 }
 
 #[test]

@@ -32,8 +32,9 @@ fn a_fix_that_is_not_valid_is_a_sign_of_life() {
     let vitals = Vitals { battery_percent: fix.battery_percent, ignition: fix.ignition };
     assert!(vitals.battery_percent.is_some() && vitals.ignition.is_some());
     assert_eq!(note.vitals, vitals);
-    // A count of satellites, or of dimensions.
-    for (count, is_fix) in [("0", false), ("1", true), ("7", true), ("-1", true), ("\"x\"", false)] {
+    // A count of satellites, or of dimensions; the status of an RMC.
+    let counts = [("0", false), ("1", true), ("7", true), ("-1", true), ("\"x\"", false)];
+    for (count, is_fix) in counts.into_iter().chain([("\"A\"", true), ("\"V\"", false)]) {
         let decoded = of(&mapping(MAPPING), &WHOLE.replace("\"ok\":true", &format!("\"ok\":{count}")), None);
         assert_eq!(matches!(decoded.unwrap().readings[..], [Reading::Fix(_)]), is_fix, "{count}");
     }

@@ -13,13 +13,25 @@ fn a_time_in_another_format_says_which() {
         ("rfc3339", "\"2026-11-29 15:40:00\"", "needs `Z` or `+01:00`, or the mapping a `time_zone`"),
         ("unix", "1795952185123", "time_format = \"unix-ms\""),
         ("unix", "\"2026-11-29T14:40:00Z\"", "time_format = \"rfc3339\""),
-        ("unix", "\"1795952185\"", "time_format = \"unix\""),
+        ("unix", "\"1795952185\"", "`text_numbers = true` takes these in text"),
+        ("unix-ms", "\"1795952185123\"", "`text_numbers = true` takes these in text"),
         ("unix-ms", "1795952185", "time_format = \"unix\""),
+        ("unix-ms", "1795952185.5", "time_format = \"unix\""),
     ] {
         let text = LOOSE.replace("unix", format) + "latitude = \"la\"\nlongitude = \"lo\"";
         let wrong = of(&mapping(&text), &format!(r#"{{"d":"x","t":{time},"la":1,"lo":2}}"#), None);
         let said = wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone());
         assert!(said.contains(hint), "{format} {time}: {said}");
+    }
+}
+
+#[test]
+fn a_time_in_text_is_exact_and_may_begin_with_zeros() {
+    let text = LOOSE.replace("\"unix\"", "\"unix-ms\"\ntext_numbers = true")
+        + "latitude = \"la\"\nlongitude = \"lo\"";
+    for told in ["1795952185123", "01795952185123", "1795952185123.0"] {
+        let found = fixes(&mapping(&text), &format!(r#"{{"d":"x","t":"{told}","la":1,"lo":2}}"#), None);
+        assert_eq!(found[0].observed_at, Timestamp::from_micros(1_795_952_185_123_000), "{told}");
     }
 }
 

@@ -71,6 +71,66 @@ fn a_tracker_that_knows_no_position_says_so() {
     assert_eq!(broker.says("DDATA", &payload(6, 50, &[satellites, told(1, 50, 50.1)])), ["50 50.1 8"]);
 }
 
+/// A gateway that has lost its receiver says the last position over again.
+#[test]
+fn a_value_that_is_said_not_to_hold_is_none() {
+    let mut broker = Broker::born();
+    let of = |quality: &[u8], alias, second, value| {
+        let properties =
+            [bytes(1, b"Quality"), bytes(2, &[number(1, 3), quality.to_vec()].concat())].concat();
+        metric(second, &[number(2, alias), bytes(9, &properties), double(value)])
+    };
+    let (good, bad, stale) = (number(3, 192), number(3, 0), number(3, 500));
+    let mut says = |seq: u64, quality: &[u8]| {
+        let second = seq as i64 * 10;
+        let both = [of(quality, 1, second, 50.5), of(quality, 2, second, 8.5)];
+        broker.says("DDATA", &payload(seq, second, &both))
+    };
+    assert_eq!(says(2, &good), ["20 50.5 8.5"]);
+    assert_eq!(says(3, &stale), ["ddata NoFix"]);
+    assert_eq!(says(4, &bad), ["ddata NoFix"]);
+    assert_eq!(says(5, &[]), ["50 50.5 8.5"], "a quality without a value says nothing");
+    let other =
+        [bytes(1, b"unit"), bytes(1, b"Quality"), bytes(2, &bytes(8, b"deg")), bytes(2, &bad)].concat();
+    let beside = metric(60, &[number(2, 1), bytes(9, &other), double(50.1)]);
+    assert_eq!(broker.says("DDATA", &payload(6, 60, &[beside])), ["ddata NoFix"]);
+}
+
+/// Nothing is dated by the node's clock where the tracker has one of its own.
+#[test]
+fn a_position_whose_own_time_is_not_understood_is_none() {
+    let mut broker = Broker::born();
+    let mut birth = vec![named("lat", 1, 0, 50.0), named("lon", 2, 0, 8.0)];
+    birth.push(metric(
+        0,
+        &[bytes(1, b"utc"), number(2, 3), number(4, 12), bytes(15, b"2026-01-01T12:00:00Z")],
+    ));
+    assert_eq!(broker.says("DBIRTH", &payload(2, 0, &birth)), ["0 50 8"]);
+    let local = metric(10, &[number(2, 3), bytes(15, b"2026-01-01 13:00:09")]);
+    let wrong =
+        broker.send("DDATA", &payload(3, 10, &[told(1, 10, 50.1), told(2, 10, 8.1), local])).unwrap_err();
+    assert_eq!(wrong.message, "the time (`utc`) is text, not one such as 2026-05-01T06:00:00Z");
+    // Where it is all the same is known.
+    assert_eq!(broker.says("DDATA", &payload(4, 20, &[told(1, 20, 50.2)])), ["20 50.2 8.1"]);
+}
+
+#[test]
+fn seconds_are_not_taken_for_milliseconds() {
+    let mut broker = Broker::born();
+    let mut birth = vec![named("lat", 1, 0, 50.0), named("lon", 2, 0, 8.0)];
+    birth.push(metric(0, &[bytes(1, b"utc"), number(2, 3), number(4, 7), number(10, NOON as u64)]));
+    let born = broker.send("DBIRTH", &payload(2, 0, &birth)).unwrap_err();
+    assert_eq!(
+        born.message,
+        "the time (`utc`) is a number that it cannot be; it looks like seconds: `time_format = \"unix\"`"
+    );
+    let seconds = [number(3, NOON as u64), number(2, 1), double(50.1)].concat();
+    let wrong = broker.send("DDATA", &payload(3, 10, &[seconds])).unwrap_err();
+    assert_eq!(wrong.message, format!("{NOON} is no time in milliseconds; it looks like seconds"));
+    let of_payload = [number(1, NOON as u64), bytes(2, &told(1, 10, 50.1)), number(3, 4)].concat();
+    assert_eq!(broker.says("DDATA", &of_payload), ["time"]);
+}
+
 /// By exception: where it stands still it tells its battery alone.
 #[test]
 fn what_a_parked_tracker_says_of_itself_is_told_without_a_fix() {
