@@ -130,7 +130,11 @@ impl Edges {
     }
 
     pub fn len(&self) -> usize {
-        self.0.all().len()
+        self.all().len()
+    }
+
+    pub fn all(&self) -> &[Edge] {
+        self.0.all()
     }
 
     /// Whether a ray from there to the east crosses an odd number of edges.
@@ -183,13 +187,18 @@ fn crosses([a, b]: &Edge, y: f64) -> Option<f64> {
 }
 
 /// Metres from a place to an edge, on a plane of so many metres a degree.
-pub(super) fn to_edge(at: Flat, [a, b]: &Edge, scale: [f64; 2]) -> f64 {
+pub(super) fn to_edge(at: Flat, edge: &Edge, scale: [f64; 2]) -> f64 {
+    nearest_on(at, edge, scale).0
+}
+
+/// How far an edge is from a place, on a plane of so many units a degree, and how far along it, 0 to 1, that is.
+pub(super) fn nearest_on(at: Flat, [a, b]: &Edge, scale: [f64; 2]) -> (f64, f64) {
     let (ax, ay) = ((a.x - at.x) * scale[0], (a.y - at.y) * scale[1]);
     let (bx, by) = ((b.x - at.x) * scale[0], (b.y - at.y) * scale[1]);
     let (dx, dy) = (bx - ax, by - ay);
     let length = dx * dx + dy * dy;
     let along = if length > 0.0 { (-(ax * dx + ay * dy) / length).clamp(0.0, 1.0) } else { 0.0 };
-    (ax + along * dx).hypot(ay + along * dy)
+    ((ax + along * dx).hypot(ay + along * dy), along)
 }
 
 /// Clips an edge by the four sides (Liang and Barsky); what is left of it lies in the part.

@@ -8,6 +8,7 @@
 mod crossing;
 mod depth;
 mod edges;
+mod joined;
 mod overlap;
 mod plane;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tree;
 
 use super::geodesy::{Position, short_way};
 pub use crossing::Crossing;
-use edges::Edges;
+use edges::{Edge, Edges};
 use plane::{Flat, METRES_PER_DEGREE, Rect};
 use tree::Placed;
 
@@ -94,12 +95,13 @@ impl Shape {
         Self { form: Form::Circle { centre, radius_m }, bounds, depth_m: radius_m }
     }
 
-    /// One polygon or several that do not overlap.
+    /// One polygon or several that do not overlap. Where they are drawn along one another, to 11 cm, the
+    /// seam between them is no edge.
     pub fn polygon(polygons: &[Rings]) -> Result<Self, ShapeError> {
         let rings = || polygons.iter().flatten();
         within_limits(rings().map(Vec::len).sum(), rings().flatten())?;
         let reference = rings().flatten().next().map_or(0.0, |first| first.lon);
-        let (mut all, mut each) = (Vec::new(), Vec::with_capacity(polygons.len()));
+        let mut each = Vec::with_capacity(polygons.len());
         let (mut area, mut length) = (0.0, 0.0);
         for polygon in polygons {
             let mut rings = Vec::with_capacity(polygon.len());
@@ -108,20 +110,17 @@ impl Shape {
                 let (holds, around) = edges::size_m(&edges);
                 area += if rings.is_empty() { holds } else { -holds };
                 length += around;
-                all.extend_from_slice(&edges);
                 rings.push(edges);
             }
             each.push(rings);
         }
-        let edges = Edges::new(edges::without_seams(all));
-        if let Some(at) = edges.self_crossing() {
-            return Err(ShapeError::crossing(at));
-        }
-        each.iter().try_for_each(|rings| overlap::check_holes(rings))?;
-        overlap::check_apart(&each)?;
-        if edges.is_empty() {
-            return Err(ShapeError::TooFew(0));
-        }
+        let drawn: Vec<Vec<Edge>> = each.iter().map(|rings| rings.concat()).collect();
+        let joined = (drawn.len() > 1).then(|| joined::joined(&drawn));
+        // What is narrower than a seam may cross itself where it is bent: then all are as they are drawn.
+        let edges = match joined.and_then(|joined| outline(&joined, &each).ok()) {
+            Some(edges) => edges,
+            None => outline(&drawn, &each)?,
+        };
         let bounds = edges.bounds();
         // What holds so much within so long an edge is at least so deep somewhere, however thin it is elsewhere.
         let (depth_m, _) = depth::find(&edges, area / length);
@@ -208,6 +207,17 @@ impl Shape {
         let middle = self.bounds.centre().x;
         Flat { x: middle + short_way(at.lon - middle), y: at.lat }
     }
+}
+
+/// The edge around all of the polygons. What is told of their holes is told of them as they are drawn.
+fn outline(polygons: &[Vec<Edge>], drawn: &[Vec<Vec<Edge>>]) -> Result<Edges, ShapeError> {
+    let edges = Edges::new(edges::without_seams(polygons.concat()));
+    if let Some(at) = edges.self_crossing() {
+        return Err(ShapeError::crossing(at));
+    }
+    drawn.iter().try_for_each(|rings| overlap::check_holes(rings))?;
+    overlap::check_apart(polygons)?;
+    if edges.is_empty() { Err(ShapeError::TooFew(0)) } else { Ok(edges) }
 }
 
 fn within_limits<'a>(count: usize, mut all: impl Iterator<Item = &'a Position>) -> Result<(), ShapeError> {

@@ -3,18 +3,17 @@
 
 use super::ShapeError;
 use super::edges::{Edge, Edges, square_degrees};
+use super::joined::TOUCHING_DEG;
 use super::plane::Flat;
 use super::tree::{Placed, Tree};
 use crate::domain::geodesy::short_way;
 
-/// Polygons that are drawn along one another's edges overlap by no more than this, some 11 cm.
-const TOUCHING_DEG: f64 = 1e-6;
 /// Holes that leave less of their polygon leave nothing that anybody meant: areas are rounded.
 const LEAST_LEFT: f64 = 1e-6;
 
-/// Polygons, each as its rings. One in a hole of another, as an island, lies outside of it.
-pub(super) fn check_apart(polygons: &[Vec<Vec<Edge>>]) -> Result<(), ShapeError> {
-    let shared = shared(polygons.iter().map(|rings| rings.concat()));
+/// Polygons, each as the edges of all its rings. One in a hole of another, as an island, lies outside of it.
+pub(super) fn check_apart(polygons: &[Vec<Edge>]) -> Result<(), ShapeError> {
+    let shared = shared(polygons.iter().cloned());
     shared.map_or(Ok(()), |(lat, lon)| Err(ShapeError::Overlap { lat, lon }))
 }
 

@@ -7,6 +7,7 @@ use crate::domain::geodesy::Path;
 
 mod depth;
 mod found;
+mod joined;
 
 fn at(lat: f64, lon: f64) -> Position {
     Position { lat, lon: short_way(lon) }

@@ -5,13 +5,13 @@ use super::super::edges::{Edge, ring};
 use super::*;
 
 /// Corners in metres east and north, turned, on the map.
-fn turned(corners: &[[f64; 2]], by: f64) -> Vec<Position> {
+pub(super) fn turned(corners: &[[f64; 2]], by: f64) -> Vec<Position> {
     let (sin, cos) = by.sin_cos();
     let place = |[x, y]: &[f64; 2]| at(51.0, 9.0).moved_m([x * cos - y * sin, x * sin + y * cos]);
     corners.iter().map(place).collect()
 }
 
-fn frame(west: f64, south: f64, width: f64, height: f64) -> [[f64; 2]; 4] {
+pub(super) fn frame(west: f64, south: f64, width: f64, height: f64) -> [[f64; 2]; 4] {
     [[west, south], [west + width, south], [west + width, south + height], [west, south + height]]
 }
 
