@@ -14,6 +14,10 @@ use crate::domain::shape::Rings;
 /// What is wrong, and what is allowed.
 type Fault = (String, String);
 
+const EXPORT: &str = "export it as WGS 84 (EPSG:4326)";
+/// Longitudes that somebody let go on round the Earth, twice even, are degrees still; numbers beyond that never were.
+const MOST_DEGREES: f64 = 720.0;
+
 pub(super) struct Feature {
     properties: Map<String, Value>,
     geometry: Value,
@@ -25,10 +29,13 @@ pub(super) enum Geometry {
     Polygons(Vec<Rings>),
 }
 
-/// The features of a file: a FeatureCollection, or one Feature.
+/// The features of a file: a FeatureCollection, or one Feature, in longitudes and latitudes of WGS 84.
 pub(super) fn features(text: &str) -> Result<Vec<Feature>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut file: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    if let Some(named) = file.get("crs").and_then(other_system) {
+        return Err(format!("its crs is {named}: {EXPORT}"));
+    }
     let kind = file.get("type").and_then(Value::as_str).unwrap_or_default();
     match kind {
         "FeatureCollection" => match file.get_mut("features").map(Value::take) {
@@ -38,6 +45,31 @@ pub(super) fn features(text: &str) -> Result<Vec<Feature>, String> {
         "Feature" => Ok(vec![Feature::new(file)]),
         other => Err(format!("its type is {other:?}, not FeatureCollection or Feature")),
     }
+}
+
+/// What a `crs` names that is not this system. RFC 7946 (4) knows no other one, but programs still write files as the
+/// GeoJSON of 2008 (3) has them, and metres that are taken for degrees are elsewhere or nowhere. ETRS89 (EPSG:4258) is
+/// within a metre of it.
+fn other_system(crs: &Value) -> Option<String> {
+    let name = crs.pointer("/properties/name").and_then(Value::as_str);
+    let Some(name) = name else {
+        return (!crs.is_null()).then(|| shortened(crs));
+    };
+    let lower = name.trim().to_ascii_lowercase();
+    let forms = ["urn:ogc:def:crs:", "http://www.opengis.net/def/crs/"];
+    let code = forms.iter().find_map(|form| lower.strip_prefix(form)).unwrap_or(&lower);
+    // Between the authority and the code there may be a version.
+    let known = match code.split([':', '/']).collect::<Vec<_>>().as_slice() {
+        ["ogc", "crs84"] | ["ogc", _, "crs84"] | ["crs84"] => true,
+        ["epsg", code] | ["epsg", _, code] => ["4326", "4258"].contains(code),
+        _ => false,
+    };
+    (!known).then(|| format!("{name:?}"))
+}
+
+/// So much of it as a line of text bears.
+fn shortened(value: &Value) -> String {
+    value.to_string().chars().take(60).collect()
 }
 
 impl Feature {
@@ -142,6 +174,10 @@ impl Feature {
 
     pub fn geometry(&self) -> Result<Geometry, Fault> {
         let kind = self.geometry.get("type").and_then(Value::as_str).unwrap_or_default();
+        // PostGIS says it here (ST_AsGeoJSON).
+        if let Some(named) = self.geometry.get("crs").and_then(other_system) {
+            return Err((format!("the crs of its geometry is {named}"), EXPORT.to_owned()));
+        }
         let coordinates = self.geometry.get("coordinates").unwrap_or(&Value::Null);
         match kind {
             "Point" => Ok(Geometry::Point(position(coordinates)?)),
@@ -194,9 +230,14 @@ fn position(value: &Value) -> Result<Position, Fault> {
     let numbers = value.as_array().filter(|numbers| (2..=4).contains(&numbers.len()));
     let numbers = numbers.and_then(|numbers| Some((numbers[0].as_f64()?, numbers[1].as_f64()?)));
     let Some((lon, lat)) = numbers else {
-        let shown: String = value.to_string().chars().take(60).collect();
-        return Err((format!("{shown} is no position"), allowed()));
+        return Err((format!("{} is no position", shortened(value)), allowed()));
     };
-    Position::new(lat, lon)
-        .ok_or_else(|| (format!("longitude {lon}, latitude {lat} is nowhere on Earth"), allowed()))
+    Position::new(lat, lon).ok_or_else(|| {
+        let nowhere = format!("longitude {lon}, latitude {lat} is nowhere on Earth");
+        if lon.abs().max(lat.abs()) <= MOST_DEGREES {
+            (nowhere, allowed())
+        } else {
+            (format!("{nowhere}: these look like metres of a projection"), format!("{}; {EXPORT}", allowed()))
+        }
+    })
 }

@@ -145,6 +145,14 @@ fn what_is_no_fence_is_told_with_file_feature_and_what_is_allowed() {
         "from longitude -180 to 180, which are one meridian; edges shorter than half the Earth",
     );
     check(named, "Polygon", "[[[53,110],[54,110],[54,111],[53,110]]]", "latitude 110 is nowhere on Earth");
+    let metres = "latitude 5820000 is nowhere on Earth: these look like metres of a projection; [longitude, latitude] \
+                  in degrees (RFC 7946, 3.1.1); export it as WGS 84 (EPSG:4326)";
+    check(
+        named,
+        "Polygon",
+        "[[[390000,5820000],[390100,5820000],[390000,5820100],[390000,5820000]]]",
+        metres,
+    );
     check(named, "Polygon", "[[10,53],[11,53]]", "is no position");
     check(named, "Polygon", "[]", "no array of the right depth");
     check(named, "Point", "[10,53]", "a point without radius_m");
@@ -164,6 +172,54 @@ fn what_is_no_fence_is_told_with_file_feature_and_what_is_allowed() {
     let many = vec![feature("", "Polygon", SQUARE); 30].join(",");
     let found = files(&many, "").unwrap_err();
     assert!(found.lines().count() == 21 && found.contains("10 more features have faults"), "{found}");
+}
+
+#[test]
+fn a_file_in_another_reference_system_is_refused_and_one_that_names_this_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |crs: &str| {
+        let depot = feature("\"name\":\"depot\"", "Polygon", SQUARE);
+        let whole = format!("{{\"type\":\"FeatureCollection\",\"crs\":{crs},\"features\":[{depot}]}}");
+        std::fs::write(folder.path().join("a.geojson"), whole).unwrap();
+        read("[[fence]]\ngeojson = \"a.geojson\"", folder.path()).map(|config| config.rules.fences.len())
+    };
+    let named = |name: &str| of(&format!("{{\"type\":\"name\",\"properties\":{{\"name\":\"{name}\"}}}}"));
+    for name in [
+        "urn:ogc:def:crs:OGC:1.3:CRS84",
+        "urn:ogc:def:crs:OGC::CRS84",
+        "OGC:CRS84",
+        "urn:ogc:def:crs:EPSG::4326",
+        "URN:OGC:DEF:CRS:EPSG:9.9:4258",
+        "EPSG:4326",
+        "epsg:4258",
+        "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
+    ] {
+        assert_eq!(named(name), Ok(1), "{name}");
+    }
+    assert_eq!(of("null"), Ok(1));
+    for name in ["urn:ogc:def:crs:EPSG::25832", "EPSG:3857", "EPSG:43260", "urn:ogc:def:crs:EPSG::4326:1", ""]
+    {
+        let told = named(name).unwrap_err();
+        let expect = format!("a.geojson: its crs is {name:?}: export it as WGS 84 (EPSG:4326)");
+        assert!(told.contains(&expect), "{told}");
+    }
+    let told = of("{\"type\":\"link\",\"properties\":{}}").unwrap_err();
+    assert!(told.contains("its crs is {\"") && told.contains("export it as"), "{told}");
+}
+
+#[test]
+fn a_geometry_in_another_reference_system_is_no_fence() {
+    let of = |name: &str| {
+        let crs = format!("\"crs\":{{\"type\":\"name\",\"properties\":{{\"name\":\"{name}\"}}}}");
+        let depot = feature("\"name\":\"depot\"", "Polygon", SQUARE);
+        files(&depot.replace("\"type\":\"Polygon\"", &format!("\"type\":\"Polygon\",{crs}")), "")
+    };
+    assert!(of("EPSG:4326").is_ok());
+    let told = of("EPSG:25832").unwrap_err();
+    assert!(
+        told.contains("the crs of its geometry is \"EPSG:25832\"; export it as WGS 84 (EPSG:4326)"),
+        "{told}"
+    );
 }
 
 #[test]
