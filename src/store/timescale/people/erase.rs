@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::Step;
 use super::after::After;
 use super::rewrite::{Part, Rewritten, Whom};
-use super::span::{self, Span};
+use super::span::{Pace, Span};
 use super::tables::{self, Table};
 use super::trace::{remove, trace};
 use super::transaction::{Patience, transacted};
@@ -45,9 +45,9 @@ enum Way {
     Range(Span),
     /// One moment, or one block, that is too much for once: what an import did has one time. As many rows next, behind
     /// those that are done.
-    Crowd { span: Span, behind: Option<String>, rows: i64 },
+    Crowd { span: Span, behind: Option<String>, rows: Pace },
     /// Up to a key; as many rows next.
-    Keys { after: Option<Vec<String>>, rows: i64 },
+    Keys { after: Option<Vec<String>>, rows: Pace },
 }
 
 /// What is next: the condition on its rows, and where it ends.
@@ -69,7 +69,7 @@ impl Stretch {
 impl Way {
     async fn begin(table: &Table, connection: &mut Connection) -> Result<Self, StoreError> {
         if table.keyed() {
-            return Ok(Self::Keys { after: None, rows: FIRST_KEYS });
+            return Ok(Self::Keys { after: None, rows: Pace::new(FIRST_KEYS) });
         }
         let (from, until) = table.range(connection).await?.unwrap_or_default();
         Ok(Self::Range(Span::new(from, until, table.first_width())))
@@ -81,10 +81,10 @@ impl Way {
             Self::Crowd { span, behind, rows } => Ok(span.stretch().map(|(from, to)| {
                 let within = table.within(from, to);
                 let within = behind.iter().fold(within, |within, behind| format!("{within} AND {behind}"));
-                Stretch { most: *rows, in_order: true, ..Stretch::new(within) }
+                Stretch { most: rows.width(), in_order: true, ..Stretch::new(within) }
             })),
             Self::Keys { after, rows } => {
-                let to = table.key_after(connection, after.as_deref(), *rows).await?;
+                let to = table.key_after(connection, after.as_deref(), rows.width()).await?;
                 let within = |to: &Vec<String>| table.within_keys(after.as_deref(), to);
                 Ok(to.map(|to| Stretch { to: Some(to.clone()), ..Stretch::new(within(&to)) }))
             }
@@ -97,7 +97,8 @@ impl Way {
             Self::Range(span) => span.passed(took),
             Self::Crowd { behind, rows, .. } if next.is_some() => {
                 *behind = next;
-                *rows = span::adapted(*rows, took).min(MOST);
+                rows.passed(took);
+                rows.at_most(MOST);
             }
             Self::Crowd { span, .. } => {
                 let mut span = span.clone();
@@ -106,7 +107,7 @@ impl Way {
             }
             Self::Keys { after, rows } => {
                 *after = stretch.to;
-                *rows = span::adapted(*rows, took);
+                rows.passed(took);
             }
         }
     }
@@ -116,15 +117,11 @@ impl Way {
         match self {
             Self::Range(span) => {
                 if !span.shorten() {
-                    *self = Self::Crowd { span: span.clone(), behind: None, rows: MOST / 4 };
+                    *self = Self::Crowd { span: span.clone(), behind: None, rows: Pace::new(MOST / 4) };
                 }
                 true
             }
-            Self::Crowd { rows, .. } | Self::Keys { rows, .. } => {
-                let could = *rows > 1;
-                *rows = (*rows / 4).max(1);
-                could
-            }
+            Self::Crowd { rows, .. } | Self::Keys { rows, .. } => rows.shorten(),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Step;
 use super::register::{Register, holds};
-use super::span::{self, Span};
+use super::span::{self, Pace, Span};
 use super::transaction::{Patience, transacted};
 use crate::domain::time::Timestamp;
 use crate::store::timescale::batch::Lineage;
@@ -43,7 +43,7 @@ pub struct Prune {
     keep: Duration,
     patience: Patience,
     span: Option<Span>,
-    subjects: i64,
+    subjects: Pace,
     walked: Option<Walked>,
 }
 
@@ -74,7 +74,7 @@ impl Prune {
             AND a.valid_from <= t.observed_at AND t.observed_at < a.valid_to)";
         let prune = |table, rows, keep| {
             let (by_register, span, walked) = (false, None, None);
-            Self { table, rows, by_register, keep, patience, span, subjects: SUBJECTS, walked }
+            Self { table, rows, by_register, keep, patience, span, subjects: Pace::new(SUBJECTS), walked }
         };
         [
             prune("tallyman.location_event", BADGES, keep.people),
@@ -119,14 +119,15 @@ impl Prune {
         };
         // The register may be put in the place of another meanwhile, so each statement asks anew.
         let rows = format!("{} AND {judged}", self.rows_of(&lineage.node, limit, from, to));
-        let (table, subjects) = (self.table, self.subjects);
+        let (table, subjects) = (self.table, self.subjects.width());
         let began = Instant::now();
         let pruned =
             transacted(connection, self.patience, async |it| prune(it, table, &rows, subjects).await).await;
         match pruned {
             Ok(found) => {
                 let took = began.elapsed();
-                self.subjects = span::adapted(subjects, took).min(SUBJECTS);
+                self.subjects.passed(took);
+                self.subjects.at_most(SUBJECTS);
                 // Where there may be more of it, it is looked at again.
                 if let Some(span) = self.span.as_mut().filter(|_| found < subjects) {
                     span.passed(took);
@@ -200,8 +201,7 @@ impl Prune {
 
     /// `false`: it cannot be less.
     fn shorten(&mut self) -> bool {
-        let fewer = self.subjects > 1;
-        self.subjects = (self.subjects / 4).max(1);
+        let fewer = self.subjects.shorten();
         self.span.as_mut().is_some_and(Span::shorten) || fewer
     }
 }
