@@ -119,7 +119,7 @@ fn what_has_no_other_polygon_near_it_is_to_the_bit_as_it_was_drawn() {
 fn wall(courses: usize, bricks: usize, off: &mut impl FnMut() -> f64) -> Vec<Vec<[f64; 2]>> {
     let long = bricks as f64 * 8.0;
     let course = |nth: usize| {
-        let shift = if nth % 2 == 0 { 0.0 } else { -4.0 };
+        let shift = if nth.is_multiple_of(2) { 0.0 } else { -4.0 };
         let ends = (0..=bricks + nth % 2).map(move |end| (end as f64 * 8.0 + shift).clamp(0.0, long));
         let ends: Vec<f64> = ends.collect();
         let south = nth as f64 * 4.0;
