@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 /// More metrics in one message are not of an edge node that anybody can look after.
 pub const MOST_METRICS: usize = 20_000;
 
-/// The property that says whether a value holds (section 6.4.20): 0 bad, 192 good, 500 stale. What OPC's gateways call good
+/// The property that says whether a value holds (section 6.4.9.1): 0 bad, 192 good, 500 stale. What OPC's gateways call good
 /// with a remark is behind 192.
 const QUALITY: &str = "Quality";
 const GOOD: std::ops::Range<u64> = 192..256;
