@@ -21,15 +21,24 @@ pub const PRESETS: [(&str, &str); 3] = [
 const RFC3339: &str = "rfc3339";
 const UNIX: &str = "unix";
 const UNIX_MS: &str = "unix-ms";
+const UNIX_US: &str = "unix-us";
+const UNIX_NS: &str = "unix-ns";
 
-pub(super) const TIME_FORMATS: [(&str, TimeFormat); 3] =
-    [(RFC3339, TimeFormat::Rfc3339), (UNIX, TimeFormat::Seconds), (UNIX_MS, TimeFormat::Milliseconds)];
+pub(super) const TIME_FORMATS: [(&str, TimeFormat); 5] = [
+    (RFC3339, TimeFormat::Rfc3339),
+    (UNIX, TimeFormat::Seconds),
+    (UNIX_MS, TimeFormat::Milliseconds),
+    (UNIX_US, TimeFormat::Microseconds),
+    (UNIX_NS, TimeFormat::Nanoseconds),
+];
 
 /// Of what may have no clock.
-const MAYBE_TIME_FORMATS: [(&str, Option<TimeFormat>); 4] = [
+const MAYBE_TIME_FORMATS: [(&str, Option<TimeFormat>); 6] = [
     (RFC3339, Some(TimeFormat::Rfc3339)),
     (UNIX, Some(TimeFormat::Seconds)),
     (UNIX_MS, Some(TimeFormat::Milliseconds)),
+    (UNIX_US, Some(TimeFormat::Microseconds)),
+    (UNIX_NS, Some(TimeFormat::Nanoseconds)),
     ("none", None),
 ];
 
@@ -118,7 +127,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         section.need(
             "time_format",
             time_format,
-            "\"rfc3339\", \"unix\" or \"unix-ms\"; \"none\" where the tracker tells no time",
+            "\"rfc3339\", \"unix\", \"unix-ms\", \"unix-us\" or \"unix-ns\"; \"none\" where the tracker tells no time",
         );
     }
     let speed = own("speed", |of| &of.speed, &base).unwrap_or_default();

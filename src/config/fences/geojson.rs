@@ -112,7 +112,9 @@ impl Feature {
         })?;
         match is_name(&name) {
             Ok(()) => Ok(name),
-            Err(wrong) => Err((format!("its name is {wrong}"), allowed.to_owned())),
+            Err(wrong) => {
+                Err((format!("its name, {}, is {wrong}", shortened(&name.into())), allowed.to_owned()))
+            }
         }
     }
 

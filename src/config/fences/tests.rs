@@ -116,7 +116,7 @@ fn what_is_no_fence_is_told_with_file_feature_and_what_is_allowed() {
     };
     let named = "\"name\":\"d\"";
     check("", "Polygon", SQUARE, "no property \"name\"");
-    check("\"name\":\"d/\"", "Polygon", SQUARE, "its name is not a name");
+    check("\"name\":\"d/\"", "Polygon", SQUARE, "its name, \"d/\", is not a name");
     check(
         named,
         "Polygon",

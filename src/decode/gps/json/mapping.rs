@@ -2,8 +2,10 @@
 
 use jiff::tz::TimeZone;
 
+use super::hints::SECONDS_OF_NOW;
 use super::path::{FixesPath, Path};
-use crate::decode::gps::KMH_PER_MPS;
+use crate::decode::gps::{KMH_PER_MPS, LAST_MICROS};
+use crate::domain::time::Timestamp;
 
 /// What a document looks like. Of several paths of one field, the first that leads to something counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,9 +82,45 @@ impl CoordinateUnit {
 pub enum TimeFormat {
     /// Text, with an offset, or of one time zone.
     Rfc3339,
-    /// Seconds since 1970, UTC; a fraction counts.
+    /// Since 1970, UTC; a fraction counts.
     Seconds,
     Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+impl TimeFormat {
+    /// How many make a second; `None`: it is no count.
+    fn in_second(self) -> Option<i64> {
+        Some(match self {
+            Self::Rfc3339 => return None,
+            Self::Seconds => 1,
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1_000_000,
+            Self::Nanoseconds => 1_000_000_000,
+        })
+    }
+
+    /// A count since 1970. `None`: that is no time, or a count of something longer, for of days in 1970 a unit is more often
+    /// wrong than a clock.
+    pub fn whole(self, count: i64) -> Option<Timestamp> {
+        let micros = i128::from(count) * 1_000_000 / i128::from(self.in_second()?);
+        self.told(count, i64::try_from(micros).ok()?)
+    }
+
+    /// The same of one with a fraction. A 64-bit float holds microseconds of any time that passes.
+    pub fn fraction(self, count: f64) -> Option<Timestamp> {
+        let micros = count * 1e6 / self.in_second()? as f64;
+        (0.0..=LAST_MICROS as f64)
+            .contains(&micros)
+            .then(|| self.told(count as i64, micros.round() as i64))?
+    }
+
+    fn told(self, count: i64, micros: i64) -> Option<Timestamp> {
+        let mut longer = [1, 1_000, 1_000_000].into_iter().filter(|longer| Some(*longer) < self.in_second());
+        let is_longer = longer.any(|in_second| SECONDS_OF_NOW.contains(&(count / in_second)));
+        ((0..=LAST_MICROS).contains(&micros) && !is_longer).then(|| Timestamp::from_micros(micros))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

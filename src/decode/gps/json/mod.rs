@@ -14,7 +14,7 @@ mod hints;
 mod mapping;
 mod path;
 
-pub(super) use hints::SECONDS_OF_NOW;
+pub(super) use hints::{SECONDS_OF_NOW, of_time};
 pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
@@ -228,11 +228,9 @@ impl<'a> Object<'a> {
                     hint => wrong_type("time", path, value, &format!("a number{hint}")),
                 };
                 let number = self.exactly(value).ok_or_else(wrong)?;
-                match format {
-                    TimeFormat::Seconds => since_epoch(&number, 1_000_000),
-                    // Of weeks in January 1970 a unit is more often wrong than a clock.
-                    _ if number.as_f64().is_some_and(|told| SECONDS_OF_NOW.contains(&(told as i64))) => None,
-                    _ => since_epoch(&number, 1000),
+                match number.as_i64() {
+                    Some(whole) => format.whole(whole),
+                    None => number.as_f64().and_then(|count| format.fraction(count)),
                 }
             }
         };
@@ -390,16 +388,6 @@ fn pair(text: &str) -> Option<(f64, f64)> {
     let (lat, lon) = text.split_once(',')?;
     let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
     Some((number(lat)?, number(lon)?))
-}
-
-/// `micros`: of one unit.
-fn since_epoch(number: &serde_json::Number, micros: i64) -> Option<Timestamp> {
-    if let Some(whole) = number.as_i64() {
-        return whole.checked_mul(micros).map(Timestamp::from_micros);
-    }
-    let time = number.as_f64()? * micros as f64;
-    // A 64-bit float holds microseconds of any time that passes further on.
-    (0.0..=super::LAST_MICROS as f64).contains(&time).then(|| Timestamp::from_micros(time.round() as i64))
 }
 
 #[cfg(test)]

@@ -359,6 +359,15 @@ fn what_receivers_do_is_read() {
     assert!(doubted.doubted, "an empty word is none");
 }
 
+/// A GSA in front of the other sentences is of the moment that begins with it.
+#[test]
+fn the_dilution_of_a_position_s_own_sentence_counts() {
+    let gsa = "GPGSA,A,3,01,02,03,04,,,,,,,,,9.8,2.2,1.5";
+    assert_eq!(fix(&[gsa, GGA]).details.hdop, Some(0.9));
+    assert_eq!(fix(&[GGA, gsa]).details.hdop, Some(0.9));
+    assert_eq!(fix(&[RMC, gsa]).details.hdop, Some(2.2));
+}
+
 #[test]
 fn a_course_is_one_of_less_than_360_degrees() {
     for (told, expected) in

@@ -7,7 +7,7 @@ use super::mapping::{MetricMapping, Part};
 use super::payload::{Meaning, Metric};
 use crate::decode::DecodeError;
 use crate::decode::gps::LAST_MICROS;
-use crate::decode::gps::json::{SECONDS_OF_NOW, TimeFormat};
+use crate::decode::gps::json::{TimeFormat, of_time};
 use crate::decode::gps::text::error;
 use crate::domain::time::Timestamp;
 
@@ -108,50 +108,26 @@ impl Column {
 }
 
 fn time(meaning: Meaning<'_>, format: TimeFormat) -> Option<Timestamp> {
-    if is_seconds_for_millis(meaning, format) {
-        return None;
+    match meaning {
+        Meaning::Text(text) => {
+            Timestamp::parse(text).filter(|time| (0..=LAST_MICROS).contains(&time.as_micros()))
+        }
+        Meaning::Time(millis) => TimeFormat::Milliseconds.whole(i64::try_from(millis).ok()?),
+        Meaning::Signed(count) => format.whole(count),
+        Meaning::Unsigned(count) => format.whole(i64::try_from(count).ok()?),
+        Meaning::Number(count) => format.fraction(count),
+        Meaning::Switch(_) | Meaning::Other(_) => None,
     }
-    let micros_of = |unit: f64, value: f64| {
-        let micros = value * unit;
-        (0.0..=LAST_MICROS as f64).contains(&micros).then_some(micros.round() as i64)
-    };
-    let micros = match (meaning, format) {
-        (Meaning::Text(text), _) => Some(Timestamp::parse(text)?.as_micros()),
-        (Meaning::Time(millis), _) | (Meaning::Unsigned(millis), TimeFormat::Milliseconds) => {
-            i64::try_from(millis).ok()?.checked_mul(1000)
-        }
-        (Meaning::Signed(millis), TimeFormat::Milliseconds) => millis.checked_mul(1000),
-        (Meaning::Number(millis), TimeFormat::Milliseconds) => micros_of(1e3, millis),
-        (Meaning::Unsigned(seconds), TimeFormat::Seconds) => {
-            i64::try_from(seconds).ok()?.checked_mul(1_000_000)
-        }
-        (Meaning::Signed(seconds), TimeFormat::Seconds) => seconds.checked_mul(1_000_000),
-        (Meaning::Number(seconds), TimeFormat::Seconds) => micros_of(1e6, seconds),
-        _ => None,
-    };
-    micros.filter(|micros| (0..=LAST_MICROS).contains(micros)).map(Timestamp::from_micros)
-}
-
-/// Of weeks in January 1970 a unit is more often wrong than a clock.
-fn is_seconds_for_millis(meaning: Meaning<'_>, format: TimeFormat) -> bool {
-    let number = match meaning {
-        Meaning::Time(millis) => {
-            return i64::try_from(millis).is_ok_and(|millis| SECONDS_OF_NOW.contains(&millis));
-        }
-        Meaning::Signed(number) => number,
-        Meaning::Unsigned(number) => i64::try_from(number).unwrap_or(i64::MAX),
-        Meaning::Number(number) => number as i64,
-        Meaning::Switch(_) | Meaning::Text(_) | Meaning::Other(_) => return false,
-    };
-    format == TimeFormat::Milliseconds && SECONDS_OF_NOW.contains(&number)
 }
 
 fn time_hint(meaning: Meaning<'_>, format: TimeFormat) -> &'static str {
     match meaning {
         Meaning::Text(_) => ", not one such as 2026-05-01T06:00:00Z",
         Meaning::Time(_) => " in January 1970: a DateTime counts milliseconds",
-        _ if is_seconds_for_millis(meaning, format) => "; it looks like seconds: `time_format = \"unix\"`",
-        _ => "",
+        Meaning::Signed(count) => of_time(&count.into(), format),
+        Meaning::Unsigned(count) => of_time(&count.into(), format),
+        Meaning::Number(count) => of_time(&count.into(), format),
+        Meaning::Switch(_) | Meaning::Other(_) => "",
     }
 }
 

@@ -5,8 +5,7 @@
 
 use super::wire::{Field, Fields};
 use crate::decode::DecodeError;
-use crate::decode::gps::LAST_MICROS;
-use crate::decode::gps::json::SECONDS_OF_NOW;
+use crate::decode::gps::json::{SECONDS_OF_NOW, TimeFormat};
 use crate::decode::gps::text::{clip, error};
 use crate::domain::time::Timestamp;
 
@@ -267,11 +266,8 @@ fn quality(set: &Field<'_>) -> Result<Option<u64>, DecodeError> {
 
 fn time_of(millis: u64, offset: usize) -> Result<Timestamp, DecodeError> {
     let whole = i64::try_from(millis).ok();
-    let micros = whole.and_then(|millis| millis.checked_mul(1000)).filter(|micros| *micros <= LAST_MICROS);
-    // Of weeks in January 1970 a unit is more often wrong than a clock.
-    let is_seconds = whole.is_some_and(|millis| SECONDS_OF_NOW.contains(&millis));
-    let micros = micros.filter(|_| !is_seconds).map(Timestamp::from_micros);
-    micros.ok_or_else(|| {
+    whole.and_then(|millis| TimeFormat::Milliseconds.whole(millis)).ok_or_else(|| {
+        let is_seconds = whole.is_some_and(|millis| SECONDS_OF_NOW.contains(&millis));
         let hint = if is_seconds { "; it looks like seconds" } else { "" };
         error("time", offset, format!("{millis} is no time in milliseconds{hint}"))
     })

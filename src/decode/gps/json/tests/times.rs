@@ -17,11 +17,34 @@ fn a_time_in_another_format_says_which() {
         ("unix-ms", "\"1795952185123\"", "`text_numbers = true` takes these in text"),
         ("unix-ms", "1795952185", "time_format = \"unix\""),
         ("unix-ms", "1795952185.5", "time_format = \"unix\""),
+        ("unix", "1795952185123456", "time_format = \"unix-us\""),
+        ("unix-ms", "1795952185123456789", "time_format = \"unix-ns\""),
+        ("unix-us", "1795952185", "time_format = \"unix\""),
+        ("unix-us", "1795952185123", "time_format = \"unix-ms\""),
+        ("unix-ns", "1795952185123.5", "time_format = \"unix-ms\""),
+        ("unix-ns", "1795952185123456", "time_format = \"unix-us\""),
     ] {
         let text = LOOSE.replace("unix", format) + "latitude = \"la\"\nlongitude = \"lo\"";
         let wrong = of(&mapping(&text), &format!(r#"{{"d":"x","t":{time},"la":1,"lo":2}}"#), None);
         let said = wrong.map_or_else(|error| error.message, |decoded| decoded.faults[0].message.clone());
         assert!(said.contains(hint), "{format} {time}: {said}");
+    }
+}
+
+#[test]
+fn counts_of_each_unit_are_the_same_time() {
+    for (format, told) in [
+        ("unix", "1795952185.123456"),
+        ("unix-ms", "1795952185123.456"),
+        ("unix-us", "1795952185123456"),
+        ("unix-us", "1795952185123456.2"),
+        ("unix-ns", "1795952185123456789"),
+        ("unix-ns", "1795952185123456789.0"),
+    ] {
+        let text = LOOSE.replace("unix", format) + "latitude = \"la\"\nlongitude = \"lo\"";
+        let found = fixes(&mapping(&text), &format!(r#"{{"d":"x","t":{told},"la":1,"lo":2}}"#), None);
+        let off = found[0].observed_at.micros_after(Timestamp::from_micros(1_795_952_185_123_456));
+        assert!(off.abs() <= 1, "{format} {told}: {off} µs off");
     }
 }
 
