@@ -14,9 +14,7 @@ pub fn split(line: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     }
     // A topic may have blanks in it, and JSON has its bracket in front.
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let is_bracket = |at: &usize| {
-        line[*at..].trim_ascii_start().starts_with(b"{") || line[*at..].trim_ascii_start().starts_with(b"[")
-    };
+    let is_bracket = |at: &usize| matches!(line[*at..].trim_ascii_start().first(), Some(b'{' | b'['));
     let mut blanks = (0..line.len()).filter(|at| is_blank(&line[*at]));
     let blank = blanks.clone().find(is_bracket).or_else(|| blanks.next())?;
     let (topic, payload) = line.split_at(blank);

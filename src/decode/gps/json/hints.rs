@@ -1,34 +1,23 @@
 //! What a value that is none of a fix looks like instead: the way from a message to the mapping that reads it.
 
-use std::ops::Range;
-
 use serde_json::Value;
 
 use super::TimeFormat;
 use super::path::Path;
 use crate::domain::time::Timestamp;
 
-/// What counts the seconds since 1970 on any day from 2001 to 2286.
-pub const SECONDS_OF_NOW: Range<i64> = 1_000_000_000..10_000_000_000;
-
-/// Counts of so many a second, and what to say of them.
-const COUNTS: [(TimeFormat, i64, &str); 4] = [
-    (TimeFormat::Seconds, 1, "; it looks like seconds: `time_format = \"unix\"`"),
-    (TimeFormat::Milliseconds, 1_000, "; it looks like milliseconds: `time_format = \"unix-ms\"`"),
-    (TimeFormat::Microseconds, 1_000_000, "; it looks like microseconds: `time_format = \"unix-us\"`"),
-    (TimeFormat::Nanoseconds, 1_000_000_000, "; it looks like nanoseconds: `time_format = \"unix-ns\"`"),
-];
-
 /// Of a time that was not understood.
 pub fn of_time(value: &Value, format: TimeFormat) -> &'static str {
     let text = value.as_str().map(str::trim);
     let number = value.as_f64().or_else(|| text?.parse().ok());
     let count = number.map_or(0, |number: f64| number.abs() as i64);
-    let looks_like = |(unit, of_second, _): &(TimeFormat, i64, &str)| {
-        *unit != format && SECONDS_OF_NOW.contains(&(count / of_second))
-    };
-    if let Some((.., hint)) = COUNTS.iter().find(|one| looks_like(one)) {
-        return hint;
+    let mut counts = TimeFormat::COUNTS.into_iter();
+    match counts.find(|other| *other != format && other.is_of_now(count)) {
+        Some(TimeFormat::Seconds) => return "; it looks like seconds: `time_format = \"unix\"`",
+        Some(TimeFormat::Milliseconds) => return "; it looks like milliseconds: `time_format = \"unix-ms\"`",
+        Some(TimeFormat::Microseconds) => return "; it looks like microseconds: `time_format = \"unix-us\"`",
+        Some(TimeFormat::Nanoseconds) => return "; it looks like nanoseconds: `time_format = \"unix-ns\"`",
+        Some(TimeFormat::Rfc3339) | None => {}
     }
     match text {
         Some(text) if format != TimeFormat::Rfc3339 && Timestamp::parse(text).is_some() => {

@@ -1,8 +1,9 @@
 //! Where in a JSON document what stands, and in which unit.
 
+use std::ops::Range;
+
 use jiff::tz::TimeZone;
 
-use super::hints::SECONDS_OF_NOW;
 use super::path::{FixesPath, Path};
 use crate::decode::gps::{KMH_PER_MPS, LAST_MICROS};
 use crate::domain::time::Timestamp;
@@ -90,6 +91,8 @@ pub enum TimeFormat {
 }
 
 impl TimeFormat {
+    pub const COUNTS: [Self; 4] = [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds];
+
     /// How many make a second; `None`: it is no count.
     fn in_second(self) -> Option<i64> {
         Some(match self {
@@ -116,9 +119,15 @@ impl TimeFormat {
             .then(|| self.told(count as i64, micros.round() as i64))?
     }
 
+    /// Whether a count of these is of a day from 2001 to 2286.
+    pub fn is_of_now(self, count: i64) -> bool {
+        const SECONDS_OF_NOW: Range<i64> = 1_000_000_000..10_000_000_000;
+        self.in_second().is_some_and(|in_second| SECONDS_OF_NOW.contains(&(count / in_second)))
+    }
+
     fn told(self, count: i64, micros: i64) -> Option<Timestamp> {
-        let mut longer = [1, 1_000, 1_000_000].into_iter().filter(|longer| Some(*longer) < self.in_second());
-        let is_longer = longer.any(|in_second| SECONDS_OF_NOW.contains(&(count / in_second)));
+        let mut longer = Self::COUNTS.iter().filter(|longer| longer.in_second() < self.in_second());
+        let is_longer = longer.any(|longer| longer.is_of_now(count));
         ((0..=LAST_MICROS).contains(&micros) && !is_longer).then(|| Timestamp::from_micros(micros))
     }
 }

@@ -14,7 +14,7 @@ mod hints;
 mod mapping;
 mod path;
 
-pub(super) use hints::{SECONDS_OF_NOW, of_time};
+pub(super) use hints::of_time;
 pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 

@@ -259,11 +259,9 @@ fn with_status(
 /// `time,lat,N,lon,E,quality,satellites,hdop,altitude,M,geoid,M,age,station`
 fn gga(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = fields.said(Kind::Gga, 1)?;
-    let is_empty = fields.get(6).is_empty();
     let quality = match fields.small(6) {
-        Some(0) => return Ok(Said { is_void: true, ..said }),
-        None if is_empty => return Ok(Said { is_void: true, ..said }),
-        None => return Err(fields.fault("status", 6, "quality")),
+        None if !fields.get(6).is_empty() => return Err(fields.fault("status", 6, "quality")),
+        None | Some(0) => return Ok(Said { is_void: true, ..said }),
         Some(1) => Some(Quality::Autonomous),
         // 9 is what some NovAtel receivers say of SBAS.
         Some(2 | 9) => Some(Quality::Differential),
@@ -331,11 +329,11 @@ fn gst(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     Ok(Said { details, ..fields.said(Kind::Gst, 1)? })
 }
 
-/// `time,day,month,year,zone`
+/// `time,day,month,year,zone`; zeros where the receiver does not know the day yet.
 fn zda(fields: &Fields<'_>) -> Result<Said, DecodeError> {
     let said = fields.said(Kind::Zda, 1)?;
-    let is_told = |nth: usize| !matches!(fields.get(nth), "" | "0" | "00" | "0000");
-    if ![2, 3, 4].into_iter().any(is_told) || fields.get(4).is_empty() {
+    let is_unknown = |nth: usize| fields.get(nth).bytes().all(|digit| digit == b'0');
+    if fields.get(4).is_empty() || [2, 3, 4].into_iter().all(is_unknown) {
         return Ok(said);
     }
     let numbers = (fields.get(4).parse().ok(), fields.get(3).parse().ok(), fields.get(2).parse().ok());

@@ -5,7 +5,7 @@
 
 use super::wire::{Field, Fields};
 use crate::decode::DecodeError;
-use crate::decode::gps::json::{SECONDS_OF_NOW, TimeFormat};
+use crate::decode::gps::json::TimeFormat;
 use crate::decode::gps::text::{clip, error};
 use crate::domain::time::Timestamp;
 
@@ -267,7 +267,7 @@ fn quality(set: &Field<'_>) -> Result<Option<u64>, DecodeError> {
 fn time_of(millis: u64, offset: usize) -> Result<Timestamp, DecodeError> {
     let whole = i64::try_from(millis).ok();
     whole.and_then(|millis| TimeFormat::Milliseconds.whole(millis)).ok_or_else(|| {
-        let is_seconds = whole.is_some_and(|millis| SECONDS_OF_NOW.contains(&millis));
+        let is_seconds = whole.is_some_and(|count| TimeFormat::Seconds.is_of_now(count));
         let hint = if is_seconds { "; it looks like seconds" } else { "" };
         error("time", offset, format!("{millis} is no time in milliseconds{hint}"))
     })
