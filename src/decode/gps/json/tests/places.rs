@@ -38,6 +38,8 @@ fn a_fix_that_is_not_valid_is_a_sign_of_life() {
         let decoded = of(&mapping(MAPPING), &WHOLE.replace("\"ok\":true", &format!("\"ok\":{count}")), None);
         assert_eq!(matches!(decoded.unwrap().readings[..], [Reading::Fix(_)]), is_fix, "{count}");
     }
+    let void = of(&mapping(MAPPING), &WHOLE.replace("\"ok\":true", "\"ok\":\"V\""), None).unwrap();
+    assert!(void.faults.is_empty() && void.readings.len() == 1, "{void:?}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn what_a_maker_calls_its_positions_costs_none() {
 fn what_a_logger_writes_behind_the_check_sum_costs_nothing() {
     let whole = sentence(RMC);
     let whole = whole.trim_end();
-    for line in [format!("NMEA,{whole},1593434234"), format!("{whole}\""), format!("{whole} *{whole}")] {
+    for line in [format!("NMEA,{whole},1593434234"), format!("{whole}\""), format!("{whole} * 5")] {
         let found = items(line.as_bytes());
         let found: Vec<_> = found.iter().filter(|item| matches!(item, NmeaItem::Fix(_))).collect();
         assert!(matches!(found[..], [NmeaItem::Fix(found), ..] if *found == fix(&[RMC])), "{line}");
