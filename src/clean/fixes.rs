@@ -264,7 +264,7 @@ impl Tracker {
             // Nobody saw it come: unless it says that it moves, it stands.
             None => Moves::begin(fix).stands_at(fix, tracker),
         };
-        let way = Way { before, fix, stands, rules: tracker };
+        let way = Way { before, fix, stands, in_order: true, rules: tracker };
         let mut changes = Vec::new();
         if self.late.is_waiting() {
             // What is about to be told of a fence may have been earlier, by those that wait.

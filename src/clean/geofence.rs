@@ -1,8 +1,8 @@
 //! Geofences of one tracker: entered and left with hysteresis, after enough fixes agree.
 //!
 //! A fix says *inside* or *outside* only where it is on that side of the edge by the hysteresis and by
-//! its own accuracy; otherwise it says nothing. What moves may be *just inside*, by more than its own accuracy, which takes
-//! one fix more. Of what stands, the middle of its fixes there is judged, which wanders
+//! its own accuracy; otherwise it says nothing. What moves may be *just* inside or outside, by more than its own accuracy, which
+//! takes one fix more. Of what stands, the middle of its fixes there is judged, which wanders
 //! less than they do (`motion/stand.rs`), where the fix itself is on that side too. A crossing is confirmed when enough of the next fixes say
 //! the same, and happened at the first of them. What is astray from where it stands confirms nothing at once, for errors
 //! last, and nothing at all once it is back.
@@ -41,9 +41,9 @@ const UNTOLD_BENDS: f64 = 3.0;
 /// What leads so much of the way from its edge to its middle into a fence was in it, however far away the two fixes are.
 const MIDDLE: f64 = 0.7;
 
-/// Just inside is what is inside by more than its own accuracy, and than this share of the hysteresis.
+/// Just inside or outside is what is there by more than its own accuracy, and than this share of the hysteresis.
 const JUST: f64 = 0.25;
-/// So many more fixes confirm a crossing where too few of them are further inside than that.
+/// So many more fixes confirm a crossing where too few of them are further across than that.
 const JUST_MORE: u32 = 1;
 
 /// Places of a curve that are looked at where its straight line leads through a fence.
@@ -82,7 +82,7 @@ struct Pending {
     count: u32,
     #[serde(default)]
     of: u32,
-    /// Of those that say otherwise, so many are just inside.
+    /// Of those that say otherwise, so many are just across.
     #[serde(default, skip_serializing_if = "is_zero")]
     just: u32,
     #[serde(with = "exact_fix")]
@@ -283,9 +283,8 @@ impl FenceState {
             }
             Some(Stands::Astray { .. }) | None => side_of(fence, way),
         };
-        let is_just =
-            side.is_none() && !self.inside && way.stands.is_none() && is_just_inside(fence, way.fix);
-        let Some(inside) = side.or(is_just.then_some(true)) else { return };
+        let is_just = side.is_none() && way.stands.is_none() && self.is_just_across(fence, way);
+        let Some(inside) = side.or(is_just.then_some(!self.inside)) else { return };
         if inside != self.inside {
             self.passing = None;
             let Some(first) = self.count(fence, inside, is_just, way) else { return };
@@ -322,6 +321,15 @@ impl FenceState {
         }
     }
 
+    /// Whether what moves is just on the other side. What is just inside, as before, wavers about the edge and has not left.
+    fn is_just_across(&mut self, fence: &FenceConfig, way: &Way<'_>) -> bool {
+        let just = just_side(fence, way.fix).filter(|inside| *inside || way.in_order);
+        if self.inside && just == Some(true) {
+            self.pending.take_if(|pending| pending.just == pending.count);
+        }
+        just == Some(!self.inside)
+    }
+
     /// Counts a fix that says otherwise; the first of them once there are enough.
     fn count(&mut self, fence: &FenceConfig, inside: bool, is_just: bool, way: &Way<'_>) -> Option<Fix> {
         let before = way.beginning().map(|before| before.position).filter(|_| inside);
@@ -329,7 +337,7 @@ impl FenceState {
             // What came to stand there has stood there since, and went nowhere.
             self.pending.take_if(|pending| pending.first.observed_at <= rested);
         }
-        // A while ago it was just inside, and not since: that was another time.
+        // A while ago it was just across, and not since: that was another time.
         self.pending.take_if(|pending| {
             let ago = way.fix.observed_at.since(pending.first.observed_at);
             pending.just > 0 && pending.just == pending.count && ago > way.rules.stop_after
@@ -482,10 +490,11 @@ pub(super) fn side(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> Opti
     (accuracy <= fence.shape.depth_m() && distance < -inside).then_some(true)
 }
 
-/// Whether a fix that says nothing is inside by more than its own word on itself all the same.
-pub(super) fn is_just_inside(fence: &FenceConfig, fix: &Fix) -> bool {
-    let margin = accuracy_m(fix).max(fence.hysteresis_m * JUST);
-    fix.accuracy_m.is_some() && fence.shape.distance_m(fix.position, margin) < -margin
+/// On which side a fix that says nothing is by more than its own word on itself all the same.
+pub(super) fn just_side(fence: &FenceConfig, fix: &Fix) -> Option<bool> {
+    let margin = fix.accuracy_m?.max(fence.hysteresis_m * JUST);
+    let distance = fence.shape.distance_m(fix.position, margin);
+    (distance.abs() > margin).then_some(distance < 0.0)
 }
 
 fn is_within(fence: &FenceConfig, fix: &Fix) -> bool {

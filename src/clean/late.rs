@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
-use super::geofence::{is_just_inside, side};
+use super::geofence::{just_side, side};
 use super::place::{self, Place};
 use super::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
@@ -214,7 +214,7 @@ fn inside_of(fix: &Fix, rules: &TrackerRules, fences: &FenceIndex) -> u32 {
     for fence in fences.along(&Path::point(fix.position)) {
         let said = match side(fence, fix, rules) {
             Some(true) => 3,
-            None if is_just_inside(fence, fix) => 5,
+            None if just_side(fence, fix) == Some(true) => 5,
             None => 7,
             Some(false) => continue,
         };

@@ -46,7 +46,7 @@ fn changes_of(fence: &FenceConfig, fixes: &[(i64, f64, f64)]) -> Vec<(FenceChang
     let mut before: Option<Fix> = None;
     for (second, north_m, accuracy) in fixes {
         let fix = fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy);
-        let way = Way { before: before.as_ref(), fix: &fix, stands: None, rules: &rules };
+        let way = Way { before: before.as_ref(), fix: &fix, stands: None, in_order: true, rules: &rules };
         for Change { change, fix, inferred, .. } in judge(&mut states, &index, &way) {
             // Edges are found to a metre.
             let second = (fix.observed_at.as_micros() + 500_000) / 1_000_000;
@@ -142,7 +142,7 @@ fn a_row_of_the_first_builds_is_read() {
         "lat":"50.01","lon":"8.0","digest":7,"retained":false}}}]"#;
     let mut states: Vec<FenceState> = serde_json::from_str(row).unwrap();
     let out = fix(9, 50.01, 8.0, 5.0);
-    let way = Way { before: None, fix: &out, stands: None, rules: &TrackerRules::default() };
+    let way = Way { before: None, fix: &out, stands: None, in_order: true, rules: &TrackerRules::default() };
     let changes = judge(&mut states, &FenceIndex::new(&[yard()]), &way);
     assert_eq!((changes[0].change, changes[0].fix.observed_at), (Exited, Timestamp::from_secs(5)));
 }
@@ -176,9 +176,45 @@ fn just_inside_takes_one_fix_more() {
     check(&[(92.0, 9.0); 9], &[]);
     check(&[(96.0, 2.0); 9], &[]);
     let unknown = fix(0, 50.0 + 92.0 / 111_195.0, 8.0, 0.0);
-    assert!(!is_just_inside(&yard(), &Fix { accuracy_m: None, ..unknown }));
+    assert_eq!(just_side(&yard(), &Fix { accuracy_m: None, ..unknown }), None);
     // Who is in stays in.
     check(&[(0.0, 5.0), (0.0, 5.0), just, just, just, (0.0, 5.0)], &[(Entered, 0)]);
+}
+
+#[test]
+fn just_outside_takes_one_fix_more() {
+    let (deep, inside, outside) = ((0.0, 5.0), (92.0, 5.0), (108.0, 5.0));
+    // Out for some metres, and back: two visits.
+    check(&[deep, deep, outside, outside, outside, deep, deep], &[(Entered, 0), (Exited, 2), (Entered, 5)]);
+    check(&[deep, deep, outside, outside, deep, outside], &[(Entered, 0)]);
+    // What says nothing in between is no matter; what wavers about the edge has not left.
+    check(&[deep, deep, outside, (101.0, 5.0), outside, outside], &[(Entered, 0), (Exited, 2)]);
+    check(&[deep, deep, outside, outside, inside, outside, outside, inside], &[(Entered, 0)]);
+    // Further outside meanwhile, or for long enough by itself.
+    check(&[deep, deep, outside, (150.0, 5.0), outside], &[(Entered, 0), (Exited, 2)]);
+    check(&[deep, deep, outside, (150.0, 5.0), inside, (150.0, 5.0)], &[(Entered, 0), (Exited, 2)]);
+    // Vaguer than it is outside, or hardly over the edge.
+    check(&[[deep; 2], [(108.0, 9.0); 2], [(104.0, 2.0); 2], [(108.0, 9.0); 2]].concat(), &[(Entered, 0)]);
+}
+
+#[test]
+fn what_stands_is_not_just_outside() {
+    let index = FenceIndex::new(&[yard()]);
+    let rules = TrackerRules::default();
+    let changes = |stands: Option<Stands>| {
+        let mut states = vec![FenceState::inside_since(yard().name, None, false)];
+        let fixes = (0..5).map(|nth| fix(60 * nth, 50.0 + 108.0 / 111_195.0, 8.0, 5.0));
+        let judged = fixes.map(|fix| {
+            let way = Way { before: None, fix: &fix, stands, in_order: true, rules: &rules };
+            judge(&mut states, &index, &way).len()
+        });
+        judged.sum::<usize>()
+    };
+    let rested = Timestamp::from_secs(-600);
+    let middle = Position { lat: 50.0 + 100.0 / 111_195.0, lon: 8.0 };
+    assert_eq!(changes(Some(Stands::There(Stand { middle, sure_m: 2.0, rested, is_young: false }))), 0);
+    assert_eq!(changes(Some(Stands::Astray { rested })), 0);
+    assert_eq!(changes(None), 1);
 }
 
 #[test]
@@ -219,7 +255,7 @@ fn what_a_bend_leads_past_is_not_inferred() {
             Fix { course_deg, speed_mps: Some(18.0), ..fix(second, position.lat, position.lon, 5.0) }
         };
         let (before, fix) = (at(0, 0.0, courses[0]), at(30, 570.0, courses[1]));
-        let way = Way { before: Some(&before), fix: &fix, stands: None, rules: &rules };
+        let way = Way { before: Some(&before), fix: &fix, stands: None, in_order: true, rules: &rules };
         judge(&mut states, &index, &way).len()
     };
     // Straight on, by what is told; where nothing is, there may be a bend as well.
@@ -242,7 +278,7 @@ fn what_a_way_may_have_passed_beside_is_not_inferred() {
         let (end, rules) = (start.moved_m([0.0, far_m * 3.0]), TrackerRules::default());
         let [before, fix] = [(0, start), (seconds, end)]
             .map(|(second, at)| Fix { course_deg, ..fix(second, at.lat, at.lon, 5.0) });
-        let way = Way { before: Some(&before), fix: &fix, stands: None, rules: &rules };
+        let way = Way { before: Some(&before), fix: &fix, stands: None, in_order: true, rules: &rules };
         judge(&mut Vec::new(), &index, &way).len()
     };
     let told = |past| told_by(Some(360.0), past);
@@ -268,7 +304,13 @@ fn changes_where_it_stands(
             Fix { speed_mps: speed_mps(*second), ..fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy) };
         let moves = before.as_ref().map_or_else(|| Moves::begin(&fix), |(_, moves)| moves.clone());
         let stands = moves.stands_at(&fix, &rules);
-        let way = Way { before: before.as_ref().map(|(fix, _)| fix), fix: &fix, stands, rules: &rules };
+        let way = Way {
+            before: before.as_ref().map(|(fix, _)| fix),
+            fix: &fix,
+            stands,
+            in_order: true,
+            rules: &rules,
+        };
         let changes = judge(&mut states, &index, &way).into_iter();
         told.extend(changes.map(|change| (change.change, change.fix.observed_at.as_micros() / 1_000_000)));
         states = serde_json::from_slice(&serde_json::to_vec(&states).unwrap()).unwrap();
@@ -301,7 +343,11 @@ fn the_middle_of_where_it_stood_crosses_no_edge_without_a_fix_there() {
         let mut changes = Vec::new();
         for (second, metres) in (100..).zip(fixes) {
             let fix = fix(second, north(metres).lat, 8.0, 120.0);
-            state.take(&yard(), &Way { before: None, fix: &fix, stands, rules: &rules }, &mut changes);
+            state.take(
+                &yard(),
+                &Way { before: None, fix: &fix, stands, in_order: true, rules: &rules },
+                &mut changes,
+            );
         }
         changes.iter().map(|change| change.change).collect::<Vec<_>>()
     };
@@ -409,7 +455,7 @@ fn a_way_that_turned_leads_round_the_corner() {
             let position = start.moved_m(at);
             let course_deg = courses.map(|courses| courses[course]);
             let fix = Fix { course_deg, ..fix(second, position.lat, position.lon, 5.0) };
-            let way = Way { before: before.as_ref(), fix: &fix, stands: None, rules: &rules };
+            let way = Way { before: before.as_ref(), fix: &fix, stands: None, in_order: true, rules: &rules };
             told.extend(judge(&mut states, &index, &way).into_iter().map(|change| {
                 assert!(change.inferred);
                 (change.fence.to_string(), change.change, change.fix.observed_at.as_micros() / 1_000_000)
@@ -439,7 +485,7 @@ fn of_fences_within_one_another_the_inner_one_is_entered_first_and_left_last() {
         let (mut states, mut told, mut before) = (Vec::new(), Vec::new(), None);
         for (second, lat) in [(0, 0.1), (600, 0.0), (610, 0.0), (1200, 0.1), (1210, 0.1)] {
             let fix = fix(second, lat, 0.0, 5.0);
-            let way = Way { before: before.as_ref(), fix: &fix, stands: None, rules: &rules };
+            let way = Way { before: before.as_ref(), fix: &fix, stands: None, in_order: true, rules: &rules };
             let changes = judge(&mut states, &index, &way);
             told.extend(changes.into_iter().map(|change| (change.fence.to_string(), change.change)));
             before = Some(fix);

@@ -27,6 +27,8 @@ pub(in crate::clean) struct Way<'a> {
     pub fix: &'a Fix,
     /// What the fix is to the place where it stands, if it does.
     pub stands: Option<Stands>,
+    /// The fix was the newest when it came. Of others, of which many are merged, it is not known well enough when they set out.
+    pub in_order: bool,
     pub rules: &'a TrackerRules,
 }
 
@@ -146,7 +148,7 @@ mod tests {
         let rules = TrackerRules::default();
         let (mut before, mut after) = (fix([0.0, 0.0], 10.0), fix([0.0, 600.0], 10.0));
         let east = |before: &Fix, after: &Fix, part: f64| {
-            let way = Way { before: Some(before), fix: after, stands: None, rules: &rules };
+            let way = Way { before: Some(before), fix: after, stands: None, in_order: true, rules: &rules };
             let [east, north] = START.offset_m(way.bent(before, part));
             assert!((north - part * 600.0).abs() < 0.1);
             east.round()

@@ -240,7 +240,7 @@ impl Run {
         for Step { fix, count, stands, stays, alone } in &self.steps {
             for nth in 0..(*count).clamp(1, fence.confirmations_of.max(1)) {
                 let before = if nth == 0 && !stays { before } else { Some(fix) };
-                let way = Way { before, fix, stands: *stands, rules };
+                let way = Way { before, fix, stands: *stands, in_order: false, rules };
                 state.take(fence, &way, &mut changes);
             }
             // Between those of which one is left, it did not go straight.
@@ -293,7 +293,7 @@ fn fences_of<'a>(run: &Run, now: &Now<'a>) -> Vec<&'a FenceConfig> {
     let mut found: Vec<&FenceConfig> = Vec::new();
     let mut before = None;
     for Step { fix, .. } in &run.steps {
-        let way = Way { before, fix, stands: None, rules: now.rules };
+        let way = Way { before, fix, stands: None, in_order: false, rules: now.rules };
         found.extend(now.fences.along(&way.path()));
         before = Some(fix);
     }
