@@ -17,21 +17,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fence_index::FenceIndex;
-use super::motion::{ERR_ALIKE, Stand, Stands};
+use super::motion::{ERR_ALIKE, Stands};
 use super::rows::{exact_fix, maybe_micros};
-use crate::config::{FenceConfig, TrackerRules};
+use crate::config::FenceConfig;
 use crate::domain::geodesy::{Path, Position};
 use crate::domain::ids::FenceId;
 use crate::domain::readings::Fix;
 use crate::domain::sightings::FenceChange;
 use crate::domain::time::Timestamp;
 
+mod side;
 mod way;
 
+use side::{accuracy_m, is_within, margin_m, side_of, side_of_steady};
+pub(super) use side::{just_side, side};
 pub(super) use way::{Way, steering};
-
-/// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
-const STEADY_TIMES: f64 = 2.0;
 
 /// Of the distance from the nearer of two fixes, a way between them may lie beside what is thought by such a share for each
 /// second between the two. Roads bend, and the later the next fix the more of them may have been taken.
@@ -41,9 +41,7 @@ const UNTOLD_BENDS: f64 = 3.0;
 /// What leads so much of the way from its edge to its middle into a fence was in it, however far away the two fixes are.
 const MIDDLE: f64 = 0.7;
 
-/// Just inside or outside is what is there by more than its own accuracy, and than this share of the hysteresis.
-const JUST: f64 = 0.25;
-/// So many more fixes confirm a crossing where too few of them are further across than that.
+/// So many more fixes confirm a crossing where too few of them are more than just across.
 const JUST_MORE: u32 = 1;
 
 /// Places of a curve that are looked at where its straight line leads through a fence.
@@ -283,7 +281,7 @@ impl FenceState {
             }
             Some(Stands::Astray { .. }) | None => side_of(fence, way),
         };
-        let is_just = side.is_none() && way.stands.is_none() && self.is_just_across(fence, way);
+        let is_just = side.is_none() && way.stands.is_none() && self.goes_just_across(fence, way);
         let Some(inside) = side.or(is_just.then_some(!self.inside)) else { return };
         if inside != self.inside {
             self.passing = None;
@@ -321,8 +319,9 @@ impl FenceState {
         }
     }
 
-    /// Whether what moves is just on the other side. What is just inside, as before, wavers about the edge and has not left.
-    fn is_just_across(&mut self, fence: &FenceConfig, way: &Way<'_>) -> bool {
+    /// Whether what moves is just on the other side. What is just inside, as before, wavers about the edge: it had not begun to
+    /// leave.
+    fn goes_just_across(&mut self, fence: &FenceConfig, way: &Way<'_>) -> bool {
         let just = just_side(fence, way.fix).filter(|inside| *inside || way.in_order);
         if self.inside && just == Some(true) {
             self.pending.take_if(|pending| pending.just == pending.count);
@@ -454,51 +453,6 @@ fn between(from: &Fix, to: &Fix, position: Position, part: f64) -> Fix {
         battery_percent: None,
         ..to.clone()
     }
-}
-
-fn accuracy_m(fix: &Fix) -> f64 {
-    fix.accuracy_m.unwrap_or(0.0).max(0.0)
-}
-
-/// How far inside a fix must be to say so.
-fn margin_m(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> f64 {
-    let accuracy = accuracy_m(fix).max(rules.least_accuracy_m);
-    fence.hysteresis_m.max(accuracy.min(fence.shape.depth_m() / 2.0))
-}
-
-/// The same for the middle of many fixes, which wanders less: half the hysteresis is enough.
-fn side_of_steady(fence: &FenceConfig, stand: &Stand) -> Option<bool> {
-    let margin = (fence.hysteresis_m / 2.0).max(stand.sure_m * STEADY_TIMES);
-    let distance = fence.shape.distance_m(stand.middle, margin);
-    (distance.abs() > margin).then_some(distance < 0.0)
-}
-
-fn side_of(fence: &FenceConfig, way: &Way<'_>) -> Option<bool> {
-    side(fence, way.fix, way.rules)
-}
-
-/// Whether a fix is inside; `None` where it is too near the edge, or too uncertain, to say.
-pub(super) fn side(fence: &FenceConfig, fix: &Fix, rules: &TrackerRules) -> Option<bool> {
-    let accuracy = accuracy_m(fix);
-    let outside = fence.hysteresis_m.max(accuracy).max(rules.least_accuracy_m);
-    let inside = margin_m(fence, fix, rules);
-    let distance = fence.shape.distance_m(fix.position, outside.max(inside));
-    if distance > outside {
-        return Some(false);
-    }
-    // A fix that is surer than the fence is wide can be inside of a small one.
-    (accuracy <= fence.shape.depth_m() && distance < -inside).then_some(true)
-}
-
-/// On which side a fix that says nothing is by more than its own word on itself all the same.
-pub(super) fn just_side(fence: &FenceConfig, fix: &Fix) -> Option<bool> {
-    let margin = fix.accuracy_m?.max(fence.hysteresis_m * JUST);
-    let distance = fence.shape.distance_m(fix.position, margin);
-    (distance.abs() > margin).then_some(distance < 0.0)
-}
-
-fn is_within(fence: &FenceConfig, fix: &Fix) -> bool {
-    fence.shape.distance_m(fix.position, 0.0) < 0.0
 }
 
 fn is_zero(count: &u32) -> bool {

@@ -1,7 +1,8 @@
 //! What fences make of fixes, one case a table.
 
 use super::*;
-use crate::clean::motion::{Moment, Moves};
+use crate::clean::motion::{Moment, Moves, Stand};
+use crate::config::TrackerRules;
 use crate::domain::ids::Digest;
 use crate::domain::shape::Shape;
 
