@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::document::Section;
 use super::problems::{ConfigError, Report};
 use crate::decode::gps::json::{
-    CoordinateUnit, DistanceUnit, FixesPath, Mapping, Path, SpeedUnit, TimeFormat,
+    BatteryUnit, CoordinateUnit, DistanceUnit, FixesPath, Mapping, Path, SpeedUnit, TimeFormat,
 };
 
 /// Documents that others define.
@@ -42,7 +42,7 @@ const MAYBE_TIME_FORMATS: [(&str, Option<TimeFormat>); 6] = [
     ("none", None),
 ];
 
-const COORDINATE_UNITS: [(&str, CoordinateUnit); 3] = [
+pub(super) const COORDINATE_UNITS: [(&str, CoordinateUnit); 3] = [
     ("deg", CoordinateUnit::Degrees),
     ("1e-6 deg", CoordinateUnit::Microdegrees),
     ("1e-7 deg", CoordinateUnit::TenthMicrodegrees),
@@ -58,6 +58,9 @@ pub(super) const SPEED_UNITS: [(&str, SpeedUnit); 4] = [
 pub(super) const DISTANCE_UNITS: [(&str, DistanceUnit); 3] =
     [("m", DistanceUnit::Metres), ("km", DistanceUnit::Kilometres), ("miles", DistanceUnit::Miles)];
 pub(super) const NEEDED_DISTANCE_UNIT: &str = "\"m\", \"km\" or \"miles\": nobody can guess it";
+
+pub(super) const BATTERY_UNITS: [(&str, BatteryUnit); 2] =
+    [("%", BatteryUnit::Percent), ("fraction", BatteryUnit::Fraction)];
 
 /// Reads a mapping that is a document of its own.
 pub fn parse_mapping(text: &str) -> Result<Mapping, ConfigError> {
@@ -147,6 +150,8 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
     let altitude = own("altitude", |of| &of.altitude, &base).unwrap_or_default();
     let course = own("course", |of| &of.course, &base).unwrap_or_default();
     let battery = own("battery", |of| &of.battery, &base).unwrap_or_default();
+    let unit = section.choice("battery_unit", &BATTERY_UNITS);
+    let battery_unit = unit.or(base.as_ref().map(|of| of.battery_unit)).unwrap_or_default();
     let ignition = own("ignition", |of| &of.ignition, &base).unwrap_or_default();
     let odometer = own("odometer", |of| &of.odometer, &base).unwrap_or_default();
     let base_unit = base.as_ref().filter(|of| !of.odometer.is_empty()).map(|of| of.odometer_unit);
@@ -179,6 +184,7 @@ pub(super) fn mapping(section: Section<'_>) -> Option<Mapping> {
         speed_unit: speed_unit?,
         course,
         battery,
+        battery_unit,
         ignition,
         odometer,
         odometer_unit: odometer_unit?,

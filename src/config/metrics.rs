@@ -4,10 +4,12 @@
 use toml::de::DeTable;
 
 use super::document::Section;
-use super::mapping::{DISTANCE_UNITS, NEEDED_DISTANCE_UNIT, SPEED_UNITS, TIME_FORMATS};
+use super::mapping::{
+    BATTERY_UNITS, COORDINATE_UNITS, DISTANCE_UNITS, NEEDED_DISTANCE_UNIT, SPEED_UNITS, TIME_FORMATS,
+};
 use super::problems::{ConfigError, Report};
-use crate::decode::gps::json::{DistanceUnit, SpeedUnit, TimeFormat};
-use crate::decode::gps::sparkplug::{MetricMapping, Part};
+use crate::decode::gps::json::{DistanceUnit, SpeedUnit};
+use crate::decode::gps::sparkplug::{MetricMapping, Part, Units};
 
 /// Reads a mapping that is a document of its own.
 pub fn parse_metrics(text: &str) -> Result<MetricMapping, ConfigError> {
@@ -25,7 +27,9 @@ pub fn parse_metrics(text: &str) -> Result<MetricMapping, ConfigError> {
 pub(super) fn metrics(section: Section<'_>) -> Option<MetricMapping> {
     let allowed = "the name of a metric such as \"Position/Latitude\", or several as an array";
     let name = |text: &str| if text.is_empty() { Err("not a name") } else { Ok(text.to_owned()) };
+    let coordinate_unit = section.choice("coordinate_unit", &COORDINATE_UNITS);
     let unit = section.choice("speed_unit", &SPEED_UNITS);
+    let battery_unit = section.choice("battery_unit", &BATTERY_UNITS);
     let odometer_unit = section.choice("odometer_unit", &DISTANCE_UNITS);
     let time_format = section.choice("time_format", &TIME_FORMATS);
     let mut names = Vec::new();
@@ -48,6 +52,13 @@ pub(super) fn metrics(section: Section<'_>) -> Option<MetricMapping> {
         names.push((part, given.or_else(|| may_guess.then(usual)).unwrap_or_default()));
     }
     section.finish();
-    let units = (unit.unwrap_or(SpeedUnit::MetresPerSecond), odometer_unit.unwrap_or(DistanceUnit::Metres));
-    Some(MetricMapping::new(names, units, time_format.unwrap_or(TimeFormat::Milliseconds)))
+    let usual = Units::default();
+    let units = Units {
+        coordinate: coordinate_unit.unwrap_or(usual.coordinate),
+        speed: unit.unwrap_or(usual.speed),
+        battery: battery_unit.unwrap_or(usual.battery),
+        odometer: odometer_unit.unwrap_or(usual.odometer),
+        time: time_format.unwrap_or(usual.time),
+    };
+    Some(MetricMapping::new(names, units))
 }

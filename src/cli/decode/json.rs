@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::tracker::{fault, object, split};
-use super::{Lines, lines_of};
+use super::Lines;
+use super::tracker::{fault, messages_of, object, split};
 use crate::config::{IntakeConfig, TopicConfig};
 use crate::decode::Decoded;
 use crate::decode::gps::message::{Message, MessageDecoder};
@@ -16,7 +16,7 @@ const UNNAMED: &str = "unknown";
 
 pub fn decode<W: Write>(topic: &TopicConfig, bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
     let mut decoder = MessageDecoder::new(std::slice::from_ref(topic), &IntakeConfig::default());
-    for (offset, line) in lines_of(bytes) {
+    for (offset, line) in messages_of(bytes) {
         let (topic, payload) = split(line).unwrap_or((UNNAMED.into(), line));
         let payload_offset = offset + line.len() - payload.len();
         let mut decoded = Decoded::default();

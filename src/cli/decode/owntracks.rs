@@ -5,15 +5,15 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::tracker::{fault, object, split};
-use super::{Lines, lines_of};
+use super::Lines;
+use super::tracker::{fault, messages_of, object, split};
 use crate::decode::gps::owntracks;
 
 /// Stands for the device where neither the line nor the payload names a topic.
 const UNNAMED: &str = "owntracks/unknown/unknown";
 
 pub fn decode<W: Write>(bytes: &[u8], out: &mut Lines<W>) -> io::Result<()> {
-    for (offset, line) in lines_of(bytes) {
+    for (offset, line) in messages_of(bytes) {
         let (topic, payload) = named(line);
         let payload_offset = offset + line.len() - payload.len();
         let mut readings = Vec::new();

@@ -193,6 +193,46 @@ fn topics_with_blanks_are_told_from_their_payloads() {
 }
 
 #[test]
+fn json_goes_on_to_the_line_in_which_it_ends() {
+    let by_preset = DecodeArgs { preset: Some(preset("traccar").unwrap()), ..args(Protocol::Json) };
+    let payload = |nth: u32| {
+        let time = "2026-05-01T06:00:00Z";
+        json!({"device": {"uniqueId": nth.to_string()},
+            "position": {"latitude": 52.5, "longitude": 13.4, "fixTime": time, "valid": true}})
+    };
+    let indented = |nth| serde_json::to_string_pretty(&payload(nth)).unwrap();
+    let cut = &indented(3)[..indented(3).len() - 2];
+    for line_end in ["\n", "\r\n"] {
+        let lines = [
+            indented(1),
+            format!("fleet/two trucks {}", indented(2)),
+            payload(7).to_string(),
+            // Neither what is cut nor what is none takes what follows with it.
+            r#"{"device": {"uniqueId": "8"},"#.to_owned(),
+            payload(4).to_string(),
+            "[\n".to_owned(),
+            payload(5).to_string(),
+            format!("{} {{", indented(9)),
+            payload(6).to_string(),
+            cut.to_owned(),
+        ];
+        let text = lines.join("\n").replace('\n', line_end);
+        let found = objects_of(&by_preset, text.as_bytes());
+        let devices: Vec<_> = found.iter().filter_map(|object| object["device"].as_str()).collect();
+        assert_eq!(devices, ["1", "2", "7", "4", "5", "6"], "{found:#?}");
+        let faults: Vec<_> = found.iter().filter_map(|object| object["offset"].as_u64()).collect();
+        assert!(faults.is_sorted());
+        let eighth = text.find(r#"{"device": {"uniqueId": "8"},"#).unwrap() as u64;
+        assert!((eighth..eighth + 40).contains(&faults[0]), "{faults:?} of {eighth}");
+    }
+    let location = json!({"_type": "location", "lat": 52.5, "lon": 13.4, "tst": 1_700_000_000});
+    let text = format!("owntracks/ann/phone {location:#}\n{location:#}");
+    let found = objects(Protocol::OwnTracks, text.as_bytes());
+    let devices: Vec<_> = found.iter().map(|object| &object["device"]).collect();
+    assert_eq!(devices, ["ann/phone", "unknown/unknown"]);
+}
+
+#[test]
 fn json_of_trackers_by_a_preset_or_a_mapping_of_its_own() {
     let payload =
         r#"{"van":[{"ts":1700000000000,"values":{"latitude":52.5,"longitude":13.4}},{"ts":"now"}]}"#;

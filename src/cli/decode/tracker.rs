@@ -1,11 +1,41 @@
-//! What trackers' messages give, as objects, and lines of a capture of them.
+//! What trackers' messages give, as objects, and the messages of a capture of them.
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::{StreamDeserializer, Value, json};
 
+use super::lines_of;
 use crate::decode::DecodeError;
 use crate::domain::readings::{Fix, Reading};
+
+/// Messages with the offsets at which they start: one a line, each perhaps behind its topic; JSON goes on to the line in
+/// which it ends, as people who indent it write it.
+pub fn messages_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut lines = lines_of(bytes);
+    let mut taken = 0;
+    std::iter::from_fn(move || {
+        let (offset, line) = lines.by_ref().find(|(offset, _)| *offset >= taken)?;
+        let payload = split(line).map_or(line, |(_, payload)| payload);
+        let end = offset + line.len();
+        taken = whole_end(bytes, end - payload.len(), end).unwrap_or(end);
+        Some((offset, &bytes[offset..taken]))
+    })
+}
+
+/// Where a document ends that starts at `start` and is cut at `line_end`. `None`: it is not cut there, or nothing that
+/// follows makes it whole.
+fn whole_end(bytes: &[u8], start: usize, line_end: usize) -> Option<usize> {
+    let cut =
+        serde_json::from_slice::<IgnoredAny>(&bytes[start..line_end]).err().filter(serde_json::Error::is_eof);
+    cut?;
+    let mut documents: StreamDeserializer<'_, _, IgnoredAny> =
+        serde_json::Deserializer::from_slice(&bytes[start..]).into_iter();
+    documents.next()?.ok()?;
+    let end = start + documents.byte_offset();
+    let rest = bytes[end..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+    rest.trim_ascii().is_empty().then_some(end)
+}
 
 /// Of a line that is `topic json`: the topic, and the payload. `None`: it is a payload alone.
 pub fn split(line: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {

@@ -164,7 +164,7 @@ fn topics_name_the_device_and_have_what_their_format_needs() {
         &mapped("speed = [\"v\", \"/a.b/v\"]\nspeed_unit = \"knots\""),
         "filter = \"spBv1.0/#\"\nformat = \"sparkplug-b\"",
         "filter = \"spBv1.0/fleet/#\"\nformat = \"sparkplug-b\"",
-        "topic = \"spBv1.0/{group}/+/{node}/#\"\nformat = \"sparkplug-b\"\nmapping = { speed_unit = \"mph\" }",
+        "topic = \"spBv1.0/{group}/+/{node}/#\"\nformat = \"sparkplug-b\"\nmapping = { speed_unit = \"mph\", battery_unit = \"fraction\" }",
         "filter = \"spBv1.0/fleet/+/+/#\"\nformat = \"sparkplug-b\"\nmapping = { latitude = [\"a.b\", \"a/b\"] }",
     ] {
         let found = parse(&topics(text), Path::new("."), &no_env);

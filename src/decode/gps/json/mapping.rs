@@ -43,8 +43,8 @@ pub struct Mapping {
     pub speed_unit: SpeedUnit,
     /// Degrees clockwise from true north.
     pub course: Vec<Path>,
-    /// Percent.
     pub battery: Vec<Path>,
+    pub battery_unit: BatteryUnit,
     pub ignition: Vec<Path>,
     pub odometer: Vec<Path>,
     pub odometer_unit: DistanceUnit,
@@ -145,6 +145,23 @@ pub enum DistanceUnit {
     Metres,
     Kilometres,
     Miles,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BatteryUnit {
+    #[default]
+    Percent,
+    /// From 0 to 1.
+    Fraction,
+}
+
+impl BatteryUnit {
+    pub fn to_percent(self, charge: f64) -> f64 {
+        match self {
+            Self::Percent => charge,
+            Self::Fraction => charge * 100.0,
+        }
+    }
 }
 
 const METRES_PER_MILE: f64 = 1609.344;

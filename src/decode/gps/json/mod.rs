@@ -15,7 +15,7 @@ mod mapping;
 mod path;
 
 pub(super) use hints::of_time;
-pub use mapping::{CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
+pub use mapping::{BatteryUnit, CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
 use jiff::civil::DateTime;
@@ -149,8 +149,10 @@ impl<'a> Object<'a> {
     }
 
     fn vitals(&self) -> Result<Vitals, DecodeError> {
+        let charge = self.number(&self.mapping.battery, "battery")?;
+        let percent = charge.map(|charge| self.mapping.battery_unit.to_percent(charge));
         Ok(Vitals {
-            battery_percent: within(self.number(&self.mapping.battery, "battery")?, 0.0, 100.0),
+            battery_percent: within(percent, 0.0, 100.0),
             ignition: self.switch(&self.mapping.ignition, "ignition")?,
         })
     }

@@ -113,6 +113,21 @@ fn odometers_have_their_units() {
 }
 
 #[test]
+fn batteries_are_told_in_percent_or_as_a_fraction() {
+    for (unit, value, percent) in [
+        ("", "0.88", Some(0.88)),
+        ("battery_unit = \"%\"", "88", Some(88.0)),
+        ("battery_unit = \"fraction\"", "0.5", Some(50.0)),
+        ("battery_unit = \"fraction\"", "1", Some(100.0)),
+        ("battery_unit = \"fraction\"", "88", None),
+    ] {
+        let text = format!("{LOOSE}latitude = \"la\"\nlongitude = \"lo\"\n{unit}");
+        let payload = format!(r#"{{"d":"a","la":1,"lo":2,"t":1,"bat":{value}}}"#);
+        assert_eq!(fixes(&mapping(&text), &payload, None)[0].battery_percent, percent, "{value} {unit}");
+    }
+}
+
+#[test]
 fn times_have_their_formats() {
     let time = |format: &str, value: &str| {
         let text = format!(

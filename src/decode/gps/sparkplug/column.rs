@@ -71,7 +71,7 @@ impl Column {
             None => Told::Nothing,
             Some(meaning) => self.told(meaning, mapping).ok_or_else(|| {
                 let (part, metric_name, shown) = (self.part.key(), &self.metric, shown(meaning));
-                let hint = if self.part == Part::Time { time_hint(meaning, mapping.time_format) } else { "" };
+                let hint = if self.part == Part::Time { time_hint(meaning, mapping.units.time) } else { "" };
                 error("type", metric.offset, format!("the {part} (`{metric_name}`) is {shown}{hint}"))
             })?,
         };
@@ -94,15 +94,18 @@ impl Column {
             Meaning::Switch(_) | Meaning::Text(_) | Meaning::Time(_) | Meaning::Other(_) => None,
         };
         let switch = |on: bool| Told::Number(f64::from(u8::from(on)));
+        let units = &mapping.units;
         Some(match (self.part, meaning) {
-            (Part::Time, meaning) => Told::Time(time(meaning, mapping.time_format)?),
+            (Part::Time, meaning) => Told::Time(time(meaning, units.time)?),
             (Part::Valid | Part::Ignition, Meaning::Switch(on)) => switch(on),
             // A count of satellites, the kind of a fix.
             (Part::Valid, _) => switch(number? > 0.0),
             (Part::Ignition, _) => switch(number.filter(|value| [0.0, 1.0].contains(value))? != 0.0),
-            (Part::Speed, _) => Told::Number(mapping.speed_unit.to_mps(number?)),
-            (Part::Odometer, _) => Told::Number(mapping.odometer_unit.to_m(number?)),
-            _ => Told::Number(number?),
+            (Part::Latitude | Part::Longitude, _) => Told::Number(units.coordinate.to_degrees(number?)),
+            (Part::Speed, _) => Told::Number(units.speed.to_mps(number?)),
+            (Part::Battery, _) => Told::Number(units.battery.to_percent(number?)),
+            (Part::Odometer, _) => Told::Number(units.odometer.to_m(number?)),
+            (Part::Accuracy | Part::Altitude | Part::Course, _) => Told::Number(number?),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::gps::json::{DistanceUnit, SpeedUnit, TimeFormat};
+use crate::decode::gps::json::{BatteryUnit, CoordinateUnit, DistanceUnit, SpeedUnit, TimeFormat};
 
 /// What a metric may tell of a position.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -77,31 +77,47 @@ impl Part {
     }
 }
 
+/// In which units metrics come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Units {
+    pub coordinate: CoordinateUnit,
+    pub speed: SpeedUnit,
+    pub battery: BatteryUnit,
+    pub odometer: DistanceUnit,
+    /// Of times that are numbers.
+    pub time: TimeFormat,
+}
+
+impl Default for Units {
+    fn default() -> Self {
+        Self {
+            coordinate: CoordinateUnit::default(),
+            speed: SpeedUnit::MetresPerSecond,
+            battery: BatteryUnit::default(),
+            odometer: DistanceUnit::Metres,
+            time: TimeFormat::Milliseconds,
+        }
+    }
+}
+
 /// Metrics by name: what they tell, and how far in front of others that tell the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MetricMapping {
     parts: BTreeMap<String, (Part, usize)>,
-    pub speed_unit: SpeedUnit,
-    pub odometer_unit: DistanceUnit,
-    /// Of times that are numbers.
-    pub time_format: TimeFormat,
+    pub units: Units,
 }
 
 impl MetricMapping {
     /// `names`: for each part, metrics of which the first that there is counts. Of a name that stands twice the first
     /// place counts.
-    pub fn new(
-        names: impl IntoIterator<Item = (Part, Vec<String>)>,
-        (speed_unit, odometer_unit): (SpeedUnit, DistanceUnit),
-        time_format: TimeFormat,
-    ) -> Self {
+    pub fn new(names: impl IntoIterator<Item = (Part, Vec<String>)>, units: Units) -> Self {
         let mut parts = BTreeMap::new();
         for (part, names) in names {
             for (rank, name) in names.into_iter().enumerate() {
                 parts.entry(name).or_insert((part, rank));
             }
         }
-        Self { parts, speed_unit, odometer_unit, time_format }
+        Self { parts, units }
     }
 
     /// What a metric of this name tells; the lower the number, the sooner it is taken.
@@ -115,6 +131,6 @@ impl Default for MetricMapping {
     fn default() -> Self {
         let parts = Part::ALL.into_iter().filter(|part| *part != Part::Speed);
         let names = parts.map(|part| (part, part.usual_names()));
-        Self::new(names, (SpeedUnit::MetresPerSecond, DistanceUnit::Metres), TimeFormat::Milliseconds)
+        Self::new(names, Units::default())
     }
 }

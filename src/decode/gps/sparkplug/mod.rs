@@ -23,7 +23,7 @@ mod rows;
 mod wire;
 
 pub use address::{Address, MessageKind};
-pub use mapping::{MetricMapping, Part};
+pub use mapping::{MetricMapping, Part, Units};
 pub use nodes::Nodes;
 pub use payload::{MOST_METRICS, Meaning, Metric, Payload, Value};
 

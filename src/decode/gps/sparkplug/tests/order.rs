@@ -424,7 +424,30 @@ fn units_and_switches_are_converted_once() {
     assert_eq!((fix.speed_mps, fix.battery_percent, fix.ignition), (Some(25.0), None, Some(true)));
     assert_eq!(fix.odometer_m, Some(12_500.0));
     assert_eq!(
-        (broker.mapping.speed_unit, broker.mapping.time_format),
+        (broker.mapping.units.speed, broker.mapping.units.time),
         (SpeedUnit::KilometresPerHour, TimeFormat::Milliseconds)
     );
+}
+
+/// As PLCs have them that count in whole numbers.
+#[test]
+fn metrics_may_be_whole_coordinates_and_fractions() {
+    let mapping = parse_metrics(
+        "latitude = \"lat\"\nlongitude = \"lon\"\ncoordinate_unit = \"1e-7 deg\"\n\
+         battery = \"bat\"\nbattery_unit = \"fraction\"\n",
+    );
+    let mut broker = Broker { mapping: mapping.unwrap(), ..Broker::new() };
+    let birth = [
+        bd_seq(7),
+        named("lat", 1, 0, 525_163_000.0),
+        named("lon", 2, 0, -81_234_567.0),
+        named("bat", 4, 0, 0.5),
+    ];
+    let out = broker.send("NBIRTH", &payload(0, 0, &birth)).unwrap();
+    let Fix { position, battery_percent, .. } = fix_of(&out);
+    assert!(
+        (position.lat - 52.5163).abs() < 1e-9 && (position.lon + 8.123_456_7).abs() < 1e-9,
+        "{position:?}"
+    );
+    assert_eq!(*battery_percent, Some(50.0));
 }
