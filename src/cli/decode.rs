@@ -115,15 +115,16 @@ pub enum Protocol {
     Chafon,
     /// R200, YRM100, M100 modules
     R200,
-    /// OwnTracks payloads (JSON), one a line, each perhaps behind its topic and a space or tab
+    /// OwnTracks payloads (JSON), one a line or indented, each perhaps behind its topic and a space or tab
     #[value(name = "owntracks")]
     OwnTracks,
-    /// JSON payloads of trackers, one a line, each perhaps behind its topic and a space or tab; with --preset or
-    /// --mapping
+    /// JSON payloads of trackers, one a line or indented, each perhaps behind its topic and a space or tab; with
+    /// --preset or --mapping
     Json,
     /// NMEA 0183 sentences of a GNSS receiver: an object a fix, `no-fix` where there is none
     Nmea,
-    /// Teltonika's AVL packets (Codec 8, 8 Extended, 16) as on TCP, or their hexadecimal digits: an object a record
+    /// Teltonika's AVL packets (Codec 8, 8 Extended, 16) as on TCP, or their hexadecimal digits, each line perhaps behind
+    /// its topic: an object a record
     Teltonika,
     /// A Sparkplug B payload, or lines of `topic payload`, the payload in hexadecimal digits: an object a payload,
     /// and with topics what of trackers is in it

@@ -1,10 +1,10 @@
-//! What Teltonika trackers send on TCP, as it came or in hexadecimal digits → an object a record.
+//! What Teltonika trackers send on TCP, as it came or in hexadecimal digits, perhaps behind a topic → an object a record.
 
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::Lines;
+use super::{Lines, lines_of};
 use crate::decode::DecodeError;
 use crate::decode::gps::teltonika::{self, AvlRecord, Framed, Framer, IoElement, IoValue};
 
@@ -58,15 +58,24 @@ fn packet<W: Write>(bytes: &[u8], offset: u64, imei: Option<&str>, out: &mut Lin
     }
 }
 
-/// A packet has zero bytes, so what is digits and blanks alone is written down. With it, whether half a byte
-/// is over at the end.
+/// A packet has zero bytes, so what is text alone is written down, each line in digits and blanks, or in digits behind
+/// something else: a topic, a time. With it, whether half a byte is over at the end.
 fn of_digits(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
-    let digits: Vec<u8> = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
-    let is_odd = digits.len() % 2 == 1;
-    let whole = &digits[..digits.len() - usize::from(is_odd)];
-    if !digits.iter().all(u8::is_ascii_hexdigit) {
+    let is_written = |byte: &u8| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace();
+    if bytes.contains(&0) {
         return None;
     }
+    let mut digits = Vec::new();
+    for (_, line) in lines_of(bytes) {
+        let last = line.rsplit(u8::is_ascii_whitespace).next().unwrap_or(line);
+        let written = if line.iter().all(is_written) { line } else { last };
+        if !written.iter().all(is_written) {
+            return None;
+        }
+        digits.extend(written.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    }
+    let is_odd = digits.len() % 2 == 1;
+    let whole = &digits[..digits.len() - usize::from(is_odd)];
     hex::decode(whole).ok().map(|bytes| (bytes, is_odd))
 }
 

@@ -331,6 +331,17 @@ fn packets_of_trackers_are_read_as_bytes_and_as_digits() {
     assert_eq!((&found[3]["reason"], &found[3]["offset"]), (&json!("crc"), &json!(17 + 86 + 1)));
     assert_eq!(found.len(), 4);
     assert_eq!(objects(Protocol::Teltonika, &hex(&text.replace('\n', ""))), found);
+    // As `mosquitto_sub -F '%t %x'` writes them.
+    let behind_topics = format!("gps/van 7/avl {login}\r\n2026-05-01T06:00:00Z gps/b {packet}\n");
+    assert_eq!(objects(Protocol::Teltonika, behind_topics.as_bytes()), found[..2]);
+    let in_pairs = packet
+        .replace(' ', "")
+        .as_bytes()
+        .chunks(2)
+        .fold(String::new(), |text, pair| text + std::str::from_utf8(pair).unwrap() + " ");
+    assert_eq!(objects(Protocol::Teltonika, in_pairs.as_bytes()).len(), 1);
+    let no_digits = objects(Protocol::Teltonika, format!("{login}\nhello\n").as_bytes());
+    assert!(no_digits.iter().any(|object| object["reason"].is_string()), "{no_digits:?}");
     let odd = objects(Protocol::Teltonika, format!("{login}0").as_bytes());
     assert_eq!((&odd[1]["reason"], &odd[1]["offset"]), (&json!("hex"), &json!(17)));
 }

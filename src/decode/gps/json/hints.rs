@@ -32,7 +32,7 @@ pub fn of_time(value: &Value, format: TimeFormat) -> &'static str {
 }
 
 /// Of a latitude and a longitude that are nowhere.
-pub(super) fn of_place(lat: f64, lon: f64) -> &'static str {
+pub fn of_place(lat: f64, lon: f64) -> &'static str {
     const LEAST_WHOLE: f64 = 10_000.0;
     if lat.abs() > LEAST_WHOLE || lon.abs() > LEAST_WHOLE {
         "; are these whole numbers? `coordinate_unit = \"1e-7 deg\"` or \"1e-6 deg\""

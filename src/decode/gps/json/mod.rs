@@ -14,7 +14,7 @@ mod hints;
 mod mapping;
 mod path;
 
-pub(super) use hints::of_time;
+pub(super) use hints::{of_place, of_time};
 pub use mapping::{BatteryUnit, CoordinateUnit, DistanceUnit, Mapping, SpeedUnit, TimeFormat};
 pub use path::{FixesPath, Path};
 
@@ -185,7 +185,7 @@ impl<'a> Object<'a> {
         };
         let (lat, lon) = (unit.to_degrees(lat), unit.to_degrees(lon));
         Position::new(lat, lon).ok_or_else(|| {
-            let hint = hints::of_place(lat, lon);
+            let hint = of_place(lat, lon);
             error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth{hint}"))
         })
     }
@@ -217,15 +217,10 @@ impl<'a> Object<'a> {
         let time = match (format, value) {
             (TimeFormat::Rfc3339, Value::String(text)) => self.text_time(text),
             (TimeFormat::Rfc3339, other) => {
-                return Err(wrong_type(
-                    "time",
-                    path,
-                    other,
-                    &format!("text{}", hints::of_time(other, format)),
-                ));
+                return Err(wrong_type("time", path, other, &format!("text{}", of_time(other, format))));
             }
             (format, value) => {
-                let wrong = || match hints::of_time(value, format) {
+                let wrong = || match of_time(value, format) {
                     "" => self.no_number("time", path, value, "a number"),
                     hint => wrong_type("time", path, value, &format!("a number{hint}")),
                 };
@@ -239,7 +234,7 @@ impl<'a> Object<'a> {
         let within = |time: &Timestamp| (0..=super::LAST_MICROS).contains(&time.as_micros());
         time.filter(within).map(Some).ok_or_else(|| {
             let is_read = time.is_some() || value.is_number();
-            let wrong = match (hints::of_time(value, format), is_read) {
+            let wrong = match (of_time(value, format), is_read) {
                 ("", false) => "is not written as 2026-05-01T06:00:00Z",
                 ("", true) => "is no time from 1970 on",
                 (hint, _) => &format!("is no such time{hint}"),

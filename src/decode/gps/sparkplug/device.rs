@@ -12,6 +12,7 @@ use super::column::{Column, Held, Last};
 use super::heard::{Heard, Told, Update, digest, updates};
 use super::mapping::{MetricMapping, Part};
 use super::payload::{Metric, Payload};
+use crate::decode::gps::json::of_place;
 use crate::decode::gps::text::error;
 use crate::decode::gps::{MOST_ODOMETER_M, within};
 use crate::decode::{DecodeError, Decoded};
@@ -195,7 +196,8 @@ impl Device {
             return Ok(Some(context.note(Says::NoFix)));
         }
         let position = Position::new(lat, lon).ok_or_else(|| {
-            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth"))
+            let hint = of_place(lat, lon);
+            error("range", 0, format!("latitude {lat}, longitude {lon} is no place on Earth{hint}"))
         })?;
         let observed_at = update.time().unwrap_or(update.at);
         Ok(Some(Reading::Fix(Fix {
@@ -275,7 +277,7 @@ fn unmapped(birth: &Payload<'_>) -> Option<DecodeError> {
         names.filter(|name| name.len() <= LONGEST_SHOWN).find(|name| {
             let name = name.to_ascii_lowercase();
             let mut words = name.split(|letter: char| !letter.is_ascii_alphabetic());
-            words.any(|word| word.ends_with(long) || short.contains(&word))
+            words.any(|word| word.contains(long) || short.contains(&word))
         })
     };
     let (lat, lon) = (named("latitude", &["lat"])?, named("longitude", &["lon", "lng", "long"])?);

@@ -141,6 +141,15 @@ fn edge_nodes_and_devices_are_bounded_and_the_dead_give_way() {
 }
 
 #[test]
+fn coordinates_that_look_like_whole_numbers_say_how_to_read_them() {
+    let faults = Broker::born().send("DDATA", &payload(2, 10, &[told(1, 10, 525_163_000.0)])).unwrap_err();
+    assert!(
+        faults.reason == "range" && faults.message.contains("`coordinate_unit = \"1e-7 deg\"`"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn a_birth_with_coordinates_that_nobody_mapped_says_what_they_are_called() {
     let mut broker = Broker::new();
     broker.send("NBIRTH", &payload(0, 0, &[bd_seq(7)])).unwrap();
@@ -148,9 +157,12 @@ fn a_birth_with_coordinates_that_nobody_mapped_says_what_they_are_called() {
         let birth = payload(1, 0, &[named(first, 1, 0, 50.0), named(second, 2, 0, 8.0)]);
         broker.send("DBIRTH", &birth).unwrap().faults
     };
-    for (lat, lon) in
-        [("Vehicle/GpsLatitude", "Vehicle/GpsLongitude"), ("gps_lat", "gps_lng"), ("LAT 1", "LON 1")]
-    {
+    for (lat, lon) in [
+        ("Vehicle/GpsLatitude", "Vehicle/GpsLongitude"),
+        ("gps_lat", "gps_lng"),
+        ("LAT 1", "LON 1"),
+        ("LatitudeDeg", "LongitudeDeg"),
+    ] {
         let faults = born(lat, lon);
         let asked = format!("`latitude = {lat:?}` and `longitude = {lon:?}`");
         assert!(faults[0].reason == "missing" && faults[0].message.contains(&asked), "{faults:?}");
