@@ -1,4 +1,4 @@
-//! JSON payloads of trackers, one a line, by a mapping → an object a fix.
+//! JSON payloads of trackers, by a mapping → an object a fix.
 
 use std::io::{self, Write};
 

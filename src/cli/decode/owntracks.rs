@@ -1,4 +1,4 @@
-//! OwnTracks payloads, one a line → fixes and notes.
+//! OwnTracks payloads → fixes and notes.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
