@@ -282,11 +282,14 @@ impl FenceState {
             Some(Stands::Astray { .. }) | None => side_of(fence, way),
         };
         let is_just = side.is_none() && way.stands.is_none() && self.goes_just_across(fence, way);
+        if side.is_none() {
+            self.comes_to_edge(fence, way);
+        }
         let Some(inside) = side.or(is_just.then_some(!self.inside)) else { return };
         if inside != self.inside {
-            self.passing = None;
+            self.passing.take_if(|_| !is_just);
             let Some(first) = self.count(fence, inside, is_just, way) else { return };
-            self.inside = inside;
+            (self.inside, self.passing) = (inside, None);
             self.dwelt = false;
             let since = std::mem::replace(&mut self.since, inside.then_some(first.observed_at));
             let visit = since.map(|since| (since, first.observed_at));
@@ -301,6 +304,11 @@ impl FenceState {
             }
             return;
         }
+        // What came to the edge, and was elsewhere much later, may have been there all the time.
+        self.passing.take_if(|passing| {
+            let since = way.fix.observed_at.since(passing.exited.observed_at);
+            passing.count == 0 && since > way.rules.infer_within
+        });
         if let Some(passing) = &mut self.passing {
             passing.count += 1;
             if crossed(fence, way).is_some() {
@@ -316,6 +324,15 @@ impl FenceState {
             let visit = Some(passing.span());
             tell(FenceChange::Entered, passing.entered, true, visit);
             tell(FenceChange::Exited, passing.exited, true, visit);
+        }
+    }
+
+    /// A fix near the edge says nothing of itself. Its way there may lead through the fence: told, as any, where those behind
+    /// it are outside.
+    fn comes_to_edge(&mut self, fence: &FenceConfig, way: &Way<'_>) {
+        if !self.inside && self.pending.is_none() && self.passing.is_none() && way.stands.is_none() {
+            let passing = inferred(fence, None, way);
+            self.passing = passing.map(|passing| Box::new(Passing { count: 0, ..passing }));
         }
     }
 
@@ -405,13 +422,16 @@ fn inferred(fence: &FenceConfig, refuted: Option<Pending>, way: &Way<'_>) -> Opt
 fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
     let before = way.beginning()?;
     let is_sure = |fix: &Fix| accuracy_m(fix) <= fence.shape.depth_m();
-    if side(fence, before, way.rules) != Some(false) || !is_sure(before) || !is_sure(way.fix) {
+    let began = side(fence, before, way.rules);
+    let is_outside = began == Some(false) || began.is_none() && way.stands.is_none();
+    if !is_outside || !is_sure(before) || !is_sure(way.fix) {
         return None;
     }
     let margin = margin_m(fence, way.fix, way.rules).max(margin_m(fence, before, way.rules));
     let path = way.path();
     fence.shape.crossed(&path, margin)?;
-    let margin = margin.max(may_bend_m(fence, [before, way.fix]));
+    let is_clear = began.is_some() && side_of(fence, way).is_some();
+    let margin = margin.max(may_bend_m(fence, [before, way.fix], is_clear));
     let crossing = fence.shape.crossed(&path, margin)?;
     // Where the way bends is known to some metres: what the straight line or a smooth curve keeps off was hardly entered.
     let straight = fence.shape.crossed(&Path::straight(before.position, way.fix.position), margin)?;
@@ -428,16 +448,18 @@ fn crossed(fence: &FenceConfig, way: &Way<'_>) -> Option<(Fix, Fix)> {
 }
 
 /// How far beside what is thought to be its way it may have gone: the further it was from the fence at the nearer of two fixes
-/// outside, and the longer between them, the less these say of where it passed, and less still where they tell no course. What
-/// leads through the middle of a fence counts in any case.
-fn may_bend_m(fence: &FenceConfig, [before, fix]: [&Fix; 2]) -> f64 {
+/// outside, and the longer between them, the less these say of where it passed, and less still where they tell no course. Where
+/// one is at the edge, and not clear of it, it is the other that says how far. What leads through the middle of a fence counts in
+/// any case.
+fn may_bend_m(fence: &FenceConfig, [before, fix]: [&Fix; 2], is_clear: bool) -> f64 {
     let steered = [before, fix].iter().all(|fix| steering(fix).is_some());
     let a_second = BENDS_A_SECOND * if steered { 1.0 } else { UNTOLD_BENDS };
     let bends = a_second * fix.observed_at.since(before.observed_at).as_secs_f64();
     // What is crossed between the two is no further from either than they are from one another.
     let reach = before.position.distance_m(fix.position);
     let away = [before, fix].map(|fix| fence.shape.distance_m(fix.position, reach));
-    (away[0].min(away[1]) * bends).min(fence.shape.depth_m() * MIDDLE)
+    let away = if is_clear { away[0].min(away[1]) } else { away[0].max(away[1]) };
+    (away * bends).min(fence.shape.depth_m() * MIDDLE)
 }
 
 fn between(from: &Fix, to: &Fix, position: Position, part: f64) -> Fix {

@@ -25,11 +25,13 @@ use crate::domain::geodesy::Position;
 use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
+use beside::Beside;
 pub(super) use held::Held;
 pub(super) use moment::Moment;
 pub(super) use stand::{Stand, Stands};
 use way::{LAG, Way};
 
+mod beside;
 mod held;
 mod middle;
 mod moment;
@@ -104,6 +106,9 @@ pub(super) struct Stationary {
     odometer_m: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     leaving: Option<Box<Leaving>>,
+    /// Where it may be instead.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    beside: Option<Box<Beside>>,
 }
 
 /// Fixes in a row that are away, or on their way.
@@ -285,13 +290,14 @@ impl Stationary {
             next_m: None,
             odometer_m,
             leaving: None,
+            beside: None,
         }
     }
 
     /// A fix that belongs to the place.
     fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment, rules: &TrackerRules) {
         self.odometer_m = odometer_m.or(self.odometer_m);
-        if here.at.since(self.followed) >= ERR_ALIKE {
+        if here.at.since(self.followed) >= ERR_ALIKE && !self.is_beside(&here, rules) {
             self.follow(&here, rules);
         }
         (self.last, self.next_m) = (here, way_m);

@@ -5,7 +5,7 @@ use crate::clean::place::Place;
 use crate::config::TrackerRules;
 
 /// The middle follows new fixes by no less than a share of this, where they are about as sure as those before.
-const MOST_WEIGHT: u8 = 20;
+pub(super) const MOST_WEIGHT: u8 = 20;
 /// Mean square of how far a fix is from the truth, in that of its accuracy, the radius of 68 % (Rayleigh).
 const MEAN_SQUARE: f64 = 0.88;
 /// Of how a place's first fixes err nothing is known: what they say of themselves counts as much as so many of them.

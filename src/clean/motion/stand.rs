@@ -17,8 +17,8 @@ use crate::domain::time::Timestamp;
 
 /// After so many fixes the middle of a place is worth more than one of them; and a fix belongs to it that is no further
 /// away than so many times what it is vague by.
-const STEADY_FIXES: u8 = 4;
-const EXPLAINED: f64 = 2.0;
+pub(super) const STEADY_FIXES: u8 = 4;
+pub(super) const EXPLAINED: f64 = 2.0;
 /// A fix that is surer than the middle by this factor is believed rather than that.
 const SURER: f64 = 1.5;
 

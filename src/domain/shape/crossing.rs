@@ -16,8 +16,8 @@ pub struct Crossing {
 }
 
 impl Shape {
-    /// The first stretch inside of a way that begins and ends outside, where it comes at least `margin_m` inside of
-    /// the edge.
+    /// The first stretch inside of a way that comes at least `margin_m` inside of the edge there. Where it begins or ends inside,
+    /// so does that stretch.
     pub fn crossed(&self, way: &Path, margin_m: f64) -> Option<Crossing> {
         let length = way.length_m();
         if length < STEP_M {
@@ -46,10 +46,13 @@ impl Shape {
             if distance > 0.0 {
                 break part;
             }
-            if part >= 1.0 || steps > MOST_STEPS {
+            if steps > MOST_STEPS {
                 return None;
             }
             inside = part;
+            if part >= 1.0 {
+                break 1.0;
+            }
             part = (part + (-distance).max(STEP_M) / length).min(1.0);
             steps += 1;
         };

@@ -220,12 +220,16 @@ fn what_is_no_area_is_told_as_what_it_is() {
 }
 
 #[test]
-fn a_way_that_ends_inside_or_keeps_off_crosses_nothing() {
+fn a_way_crosses_where_it_leads_through_and_as_far_as_it_goes() {
     let shape = Shape::circle(at(50.0, 8.0), 100.0);
     let north = |metres: f64| at(50.0 + metres / METRES_PER_DEGREE, 8.0);
     let found = shape.crossed(&Path::straight(north(-500.0), north(500.0)), 20.0).unwrap();
     assert!((found.enters - 0.4).abs() < 0.002 && (found.leaves - 0.6).abs() < 0.002, "{found:?}");
-    assert_eq!(shape.crossed(&Path::straight(north(-500.0), north(0.0)), 20.0), None);
+    let found = shape.crossed(&Path::straight(north(-500.0), north(0.0)), 20.0).unwrap();
+    assert!((found.enters - 0.8).abs() < 0.002 && found.leaves >= 1.0, "{found:?}");
+    let found = shape.crossed(&Path::straight(north(-95.0), north(305.0)), 20.0).unwrap();
+    assert!(found.enters < 0.003 && (found.leaves - 195.0 / 400.0).abs() < 0.003, "{found:?}");
+    assert_eq!(shape.crossed(&Path::straight(north(-500.0), north(-90.0)), 20.0), None);
     assert_eq!(shape.crossed(&Path::straight(north(200.0), north(500.0)), 20.0), None);
     let beside = |lat: f64| at(lat, 8.0 + 90.0 / METRES_PER_DEGREE / 50.0_f64.to_radians().cos());
     assert_eq!(
