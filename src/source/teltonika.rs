@@ -9,6 +9,7 @@
 //! commit alone; one that is not what it says it is (check sum, counts) goes to the dead letters and is not
 //! acknowledged. Never looks at what a record says.
 
+mod callers;
 mod connection;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::callers::Callers;
 use self::connection::Connection;
 use crate::config::TeltonikaConfig;
 use crate::domain::frames::{AckToken, LinkChange, LinkState};
@@ -70,6 +72,10 @@ pub async fn run(
     door.up.set(0.0);
 }
 
+/// Connections beyond `max_connections` that may say who they are: a tracker that lost its connection without a word comes
+/// again while the old one still counts.
+const LOBBY: usize = 64;
+
 /// The connections there are.
 struct Door {
     config: Arc<TeltonikaConfig>,
@@ -77,6 +83,7 @@ struct Door {
     connections: JoinSet<u64>,
     /// On which acknowledgements go to each connection, by its generation.
     lanes: HashMap<u64, mpsc::UnboundedSender<AckToken>>,
+    callers: Callers,
     generation: u64,
     up: Gauge,
     opened: Counter,
@@ -90,6 +97,7 @@ impl Door {
         up.set(1.0);
         Self {
             up,
+            callers: Callers::new(config.max_connections),
             opened: counter!(names::SOURCE_CONNECTIONS, "source" => label()),
             failures: counter!(names::SOURCE_CONNECTION_FAILURES, "source" => label()),
             config: Arc::new(config),
@@ -101,7 +109,7 @@ impl Door {
     }
 
     fn open(&mut self, stream: TcpStream, intake: IntakeSender) {
-        if self.connections.len() >= self.config.max_connections {
+        if self.connections.len() >= self.config.max_connections + LOBBY {
             self.failures.increment(1);
             warn!(source = %self.config.name, most = self.config.max_connections, "too many trackers are \
                 connected; one more was turned away");
@@ -111,7 +119,9 @@ impl Door {
         self.generation += 1;
         let (lane, acks) = mpsc::unbounded_channel();
         self.lanes.insert(self.generation, lane);
-        let connection = Connection::new(self.config.clone(), self.generation, stream, intake, acks);
+        let callers = self.callers.clone();
+        let connection =
+            Connection::new(self.config.clone(), self.generation, stream, intake, (acks, callers));
         let (shutdown, failures, generation) =
             (self.shutdown.clone(), self.failures.clone(), self.generation);
         let source = self.config.name.clone();

@@ -161,7 +161,7 @@ async fn what_is_not_what_it_says_is_handed_on_and_not_acknowledged() {
 
 #[tokio::test]
 async fn only_those_that_are_named_may_and_who_does_not_say_who_it_is_may_not() {
-    let daemon = start(&format!("devices = [\"{IMEI}\"]\nmax_connections = 2")).await;
+    let daemon = start(&format!("devices = [\"{IMEI}\"]")).await;
     let mut stranger = Tracker::connect(&daemon.address).await;
     assert_eq!(stranger.login(STRANGER).await, 0);
     assert!(stranger.is_closed().await);
@@ -172,12 +172,37 @@ async fn only_those_that_are_named_may_and_who_does_not_say_who_it_is_may_not() 
     assert_eq!(known.login(IMEI).await, 1);
     // Again is the same; as another is not.
     assert_eq!(known.login(IMEI).await, 1);
-    let mut second = Tracker::connect(&daemon.address).await;
-    assert_eq!(second.login(IMEI).await, 1);
-    let mut third = Tracker::connect(&daemon.address).await;
-    assert!(third.is_closed().await, "two are the most");
     assert_eq!(known.login(STRANGER).await, 0);
     assert!(known.is_closed().await);
+    daemon.source.stop().await;
+}
+
+/// A network that goes away without a word leaves connections behind that look alive.
+#[tokio::test]
+async fn a_tracker_that_comes_again_ends_its_old_connection_and_keeps_nobody_out() {
+    let daemon = start("max_connections = 1").await;
+    let mut tracker = Tracker::connect(&daemon.address).await;
+    assert_eq!(tracker.login(IMEI).await, 1);
+    for _ in 0..3 {
+        let mut again = Tracker::connect(&daemon.address).await;
+        assert_eq!(again.login(IMEI).await, 1);
+        assert!(tracker.is_closed().await);
+        tracker = again;
+    }
+    let mut other = Tracker::connect(&daemon.address).await;
+    other.send(&[&[0, 15], STRANGER.as_bytes()].concat()).await;
+    assert!(other.is_closed().await, "one is the most");
+    drop(tracker);
+    // As soon as it is seen to be gone.
+    loop {
+        let mut other = Tracker::connect(&daemon.address).await;
+        other.send(&[&[0, 15], STRANGER.as_bytes()].concat()).await;
+        let mut answer = [0];
+        if let Ok(Ok(1)) = timeout(PATIENCE, other.0.read(&mut answer)).await {
+            assert_eq!(answer, [1]);
+            break;
+        }
+    }
     daemon.source.stop().await;
 }
 

@@ -17,6 +17,8 @@ type Fault = (String, String);
 const EXPORT: &str = "export it as WGS 84 (EPSG:4326)";
 /// Longitudes that somebody let go on round the Earth, twice even, are degrees still; numbers beyond that never were.
 const MOST_DEGREES: f64 = 720.0;
+/// What is worked out, a circle for one, comes back to where it began but for its last digits.
+const ROUNDED_DEG: f64 = 1e-9;
 
 pub(super) struct Feature {
     properties: Map<String, Value>,
@@ -218,7 +220,12 @@ fn line(values: &Value) -> Result<Vec<Position>, Fault> {
 
 /// A ring says its first position again at its end, else it is most likely not whole.
 fn ring(values: &Value) -> Result<Vec<Position>, Fault> {
-    let ring = line(values)?;
+    let mut ring = line(values)?;
+    if let [first, .., last] = ring.as_mut_slice()
+        && (first.lat - last.lat).abs().max((first.lon - last.lon).abs()) <= ROUNDED_DEG
+    {
+        *last = *first;
+    }
     if ring.first() != ring.last() || ring.len() < 2 {
         let wrong = "a ring that is not closed: its last position is not its first".to_owned();
         return Err((wrong, "rings that end where they begin (RFC 7946, 3.1.6)".to_owned()));

@@ -86,6 +86,11 @@ fn table(section: Section<'_>, scope: &Scope<'_>) -> Vec<FenceConfig> {
         for key in ["name_property", "where"].into_iter().filter(|key| section.has(key)) {
             section.problem(key, "given without geojson", "take it out");
         }
+        for (key, of) in [("radius_m", "center"), ("buffer_m", "line")] {
+            if section.has(key) && given.first().is_some_and(|form| *form != of) {
+                section.problem(key, format!("given without {of}"), "take it out, or widen the positions");
+            }
+        }
         let name = scope.own_name(&section, "fence").map(FenceId::new);
         let shape = match (given.first(), center, polygon, line) {
             (Some(&"center"), Some(center), ..) => circle(&section, center, &settings),

@@ -51,6 +51,14 @@ fn a_fence_is_a_circle_a_polygon_or_a_corridor() {
     assert!(lies_in(&config, "l", 53.0002, 10.5) && !lies_in(&config, "l", 53.0004, 10.5));
 }
 
+/// As programs write that work out a circle.
+#[test]
+fn a_ring_may_end_where_it_began_but_for_the_last_digits() {
+    let ring = "[[[10,53],[10.1,53],[10.1,53.1],[10.0000000000001,53.0000000000001]]]";
+    let config = files(&feature("\"name\":\"d\"", "Polygon", ring), "").unwrap();
+    assert!(lies_in(&config, "d", 53.02, 10.05));
+}
+
 #[test]
 fn of_a_map_with_more_on_it_only_what_is_wanted_is_a_fence() {
     let features = [
@@ -241,6 +249,11 @@ fn files_that_cannot_be_read_and_forms_that_do_not_go_together_are_told() {
         ("name = \"x\"\nline = [{ lat = 1, lon = 1 }]\nbuffer_m = 5", "a line needs two positions"),
         ("name = \"x\"\nline = [{ lat = 1, lon = 1 }, { lat = 1, lon = 2 }]", "buffer_m: missing"),
         ("name = \"x\"\npolygon = [{ lat = 1, lon = 1 }]", "polygon: […]: 1 positions"),
+        (
+            "name = \"x\"\nbuffer_m = 5\ncenter = { lat = 1, lon = 1 }\nradius_m = 5",
+            "buffer_m: 5: given without line",
+        ),
+        ("name = \"x\"\nradius_m = 5\npolygon = [{ lat = 1, lon = 1 }]", "radius_m: 5: given without center"),
         ("name = \"x\"\nname_property = \"y\"\npolygon = [{ lat = 1, lon = 1 }]", "given without geojson"),
     ] {
         let found = read(&format!("[[fence]]\n{table}"), folder.path()).unwrap_err();

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::callers::{Callers, Place};
 use crate::config::TeltonikaConfig;
 use crate::decode::gps::teltonika::{self, Piece, Session};
 use crate::domain::frames::{AckToken, Frame, Payload};
@@ -38,6 +39,9 @@ pub struct Connection {
     gate: watch::Receiver<Gate>,
     clock: WallClock,
     acks: mpsc::UnboundedReceiver<AckToken>,
+    callers: Callers,
+    /// Among the trackers that are connected, once it said who it is.
+    place: Option<Place>,
     session: Session,
     imei: Option<String>,
     /// Packets handed on and not acknowledged: ordinal and number of records.
@@ -46,6 +50,13 @@ pub struct Connection {
     refused: u32,
     /// Read, and not looked at yet.
     pieces: VecDeque<Piece>,
+}
+
+async fn replaced(place: Option<&Place>) {
+    match place {
+        Some(place) => place.replaced().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Why a connection is over; who it was.
@@ -57,7 +68,7 @@ impl Connection {
         generation: u64,
         stream: TcpStream,
         intake: IntakeSender,
-        acks: mpsc::UnboundedReceiver<AckToken>,
+        (acks, callers): (mpsc::UnboundedReceiver<AckToken>, Callers),
     ) -> Self {
         Self {
             config,
@@ -67,6 +78,8 @@ impl Connection {
             gate: intake.gate,
             clock: intake.clock,
             acks,
+            callers,
+            place: None,
             session: Session::default(),
             imei: None,
             pending: VecDeque::new(),
@@ -104,6 +117,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
+                () = replaced(self.place.as_ref()) => return Err("it has connected anew".to_owned()),
                 token = self.acks.recv() => {
                     self.acknowledge(token.ok_or("the pipeline has ended")?).await?;
                 }
@@ -198,6 +212,10 @@ impl Connection {
                 true => format!("it logged in a second time, as {imei}"),
                 false => format!("{imei} is not one of `devices`"),
             });
+        }
+        if self.place.is_none() {
+            let place = self.callers.enter(&imei, self.generation);
+            self.place = Some(place.ok_or("too many trackers are connected")?);
         }
         self.imei = Some(imei);
         self.write(&ACCEPTED).await
