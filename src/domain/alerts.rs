@@ -135,6 +135,11 @@ impl Rule {
         )
     }
 
+    /// Whether its subject is a tracker.
+    pub fn is_about_tracker(self) -> bool {
+        matches!(self, Self::TrackerSilent | Self::TrackerBattery | Self::TrackerClock)
+    }
+
     /// Whether it may be raised by something that passes a door, and then names that door.
     pub fn is_at_door(self) -> bool {
         matches!(

@@ -37,7 +37,7 @@ use crate::domain::time::Timestamp;
 use crate::journal::StoredEvent;
 
 /// Kinds of events of which there is an EPCIS form.
-pub const KINDS: [&str; 4] = ["passage", "presence", "counted", "condition"];
+pub const KINDS: [&str; 6] = ["passage", "presence", "counted", "condition", "loaded", "unloaded"];
 
 /// The context that every document names.
 pub const CONTEXT: &str = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld";

@@ -201,6 +201,7 @@ fn presence_counts_and_conditions() {
 #[test]
 fn what_is_loaded_is_aggregated_with_its_vehicle() {
     let body = |kind: &str| json!({ "kind": kind, "vehicle": "TR-07", "how": "passed dock 1 out" });
+    assert!(["loaded", "unloaded"].iter().all(|kind| KINDS.contains(kind)), "an export asks for them");
     let event = translate("loaded", "asset:T 1", body("loaded")).unwrap();
     assert_eq!((&event["type"], &event["action"]), (&json!("AggregationEvent"), &json!("ADD")));
     assert_eq!(event["bizStep"], "loading");

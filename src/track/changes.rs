@@ -162,7 +162,7 @@ impl Tracker {
             self.register.put(record.clone());
             self.touch_carriers(&[before.as_ref(), Some(&record)]);
             match (&before, &record) {
-                (_, Record::Tag(tag)) => self.end_presence(tag, cause.received_at),
+                (Some(Record::Tag(before)), Record::Tag(_)) => self.end_presence(before, cause, out),
                 (Some(Record::Tracker(before)), Record::Tracker(_)) => self.end_fences(before, cause, out),
                 _ => {}
             }
@@ -210,7 +210,7 @@ impl Tracker {
         self.touch_carriers(&[Some(&record)]);
         match &record {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
-            Record::Tag(tag) => self.end_presence(tag, cause.received_at),
+            Record::Tag(tag) => self.end_presence(tag, cause, out),
             Record::Site(_) => self.refresh_timezones(),
             Record::Maintenance(_) => self.replan_maintenance(cause, out),
             Record::Class(_) => self.replan_audits(cause.received_at),
@@ -225,12 +225,15 @@ impl Tracker {
     }
 
     /// A tag that is no longer on its asset says nothing of where that asset is.
-    fn end_presence(&mut self, tag: &TagAttachment, now: Timestamp) {
+    fn end_presence(&mut self, tag: &TagAttachment, cause: &Cause, out: &mut Vec<Event>) {
         let Some(asset) = tag.carrier.asset() else { return };
-        let stays = self.register.asset_of_tag(&tag.key, now) == Some(asset);
-        let present = |row: &super::AssetRow| row.memory.present.iter().any(|present| present.epc == tag.key);
-        if !stays && self.assets.get(asset).is_some_and(present) {
-            self.assets.change(asset).memory.present.retain(|present| present.epc != tag.key);
+        if self.register.asset_of_tag(&tag.key, cause.received_at) == Some(asset) {
+            return;
+        }
+        let present = self.assets.get(asset).map(|row| row.memory.present.as_slice()).unwrap_or_default();
+        let heard = present.iter().filter(|present| present.epc == tag.key);
+        for read_point in heard.map(|present| present.read_point.clone()).collect::<Vec<_>>() {
+            self.departed(asset, tag.key, &read_point, cause, out);
         }
     }
 

@@ -8,13 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tracker;
-use super::cause::Cause;
-use super::import::{conflict, invalid};
 use super::vehicles::{Fixed, TOGETHER, apart};
-use crate::domain::commands::Refused;
-use crate::domain::events::{Event, EventBody, Subject};
-use crate::domain::ids::{AssetId, ReadPointId, SiteId};
+use crate::domain::ids::{AssetId, ReadPointId};
 use crate::domain::sightings::Direction;
 use crate::domain::state::{Location, StateKind, StateRow};
 use crate::domain::time::Timestamp;
@@ -44,11 +39,14 @@ pub struct Stay {
     /// Where a tracker had it when somebody said so, or first after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Box<Fixed>>,
+    /// Rules ended it that were changed: by others it may begin anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_rules: bool,
 }
 
 impl Stay {
     pub fn sensed(vehicle: AssetId, from: Timestamp, until: Option<Timestamp>) -> Self {
-        Self { vehicle, from, until, said: false, seen_at: None }
+        Self { vehicle, from, until, said: false, seen_at: None, by_rules: false }
     }
 
     /// How long before it a moment is, where it may be of it.
@@ -148,12 +146,12 @@ impl Doors {
     }
 
     /// Every stay that goes on.
-    fn all_open(&self) -> Vec<(ReadPointId, Stay)> {
+    pub fn all_open(&self) -> Vec<(ReadPointId, Stay)> {
         self.at.keys().flat_map(|vehicle| self.open(vehicle)).collect()
     }
 
     /// Who stands there now by what somebody said.
-    fn said_at(&self, door: &ReadPointId) -> Vec<AssetId> {
+    pub fn said_at(&self, door: &ReadPointId) -> Vec<AssetId> {
         let stays = self.rows.get(door).into_iter().flat_map(|row| &row.stays);
         stays.filter(|stay| stay.said && stay.until.is_none()).map(|stay| stay.vehicle.clone()).collect()
     }
@@ -174,7 +172,7 @@ impl Doors {
     }
 
     /// It goes on, or was over before it was told.
-    fn begin(&mut self, door: &ReadPointId, stay: Stay) {
+    pub fn begin(&mut self, door: &ReadPointId, stay: Stay) {
         if stay.until.is_none() {
             self.at.entry(stay.vehicle.clone()).or_default().insert(door.clone());
         }
@@ -190,7 +188,7 @@ impl Doors {
         self.dirty.insert(door.clone());
     }
 
-    fn end(&mut self, door: &ReadPointId, vehicle: &AssetId, at: Timestamp) {
+    pub fn end(&mut self, door: &ReadPointId, vehicle: &AssetId, at: Timestamp) {
         if let Some(doors) = self.at.get_mut(vehicle) {
             doors.remove(door);
             if doors.is_empty() {
@@ -202,6 +200,23 @@ impl Doors {
             stay.until = Some(at.max(stay.from));
         }
         self.dirty.insert(door.clone());
+    }
+
+    /// The rules under which its last stay there began are others now, and ended it.
+    pub fn note_by_rules(&mut self, door: &ReadPointId, vehicle: &AssetId) {
+        let stays = self.rows.get_mut(door).into_iter().flat_map(|row| row.stays.iter_mut().rev());
+        if let Some(stay) = stays.into_iter().find(|stay| stay.vehicle == *vehicle) {
+            stay.by_rules = true;
+            self.dirty.insert(door.clone());
+        }
+    }
+
+    /// Whether it stood at one of these doors and stands there no more, since then, and no change of rules ended that:
+    /// somebody said so, or what had sensed it there was taken off it. That it is where it was begins it no second time.
+    pub fn is_over(&self, doors: &[ReadPointId], vehicle: &AssetId, since: Timestamp) -> bool {
+        let stays = doors.iter().filter_map(|door| self.rows.get(door)).flat_map(|row| &row.stays);
+        let ended = stays.filter(|stay| stay.vehicle == *vehicle && !stay.by_rules);
+        !self.stands(vehicle) && ended.filter_map(|stay| stay.until).any(|until| until >= since)
     }
 
     /// A stay that was told to have ended later ended then; gives since when it had lasted. What somebody said stands.
@@ -331,152 +346,5 @@ impl Doors {
         row.parted = rest;
         self.dirty.insert(door.clone());
         with
-    }
-}
-
-impl Tracker {
-    /// Opens and closes its stays at doors, by where it is.
-    pub(super) fn stand_where_it_is(
-        &mut self,
-        asset: &AssetId,
-        location: &Location,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let bays: &[ReadPointId] = match location {
-            Location::Zone(zone) if self.is_vehicle(asset) => self.topology.doors_of_bay(zone),
-            _ => &[],
-        };
-        let bays = bays.to_vec();
-        for (door, stay) in self.doors.open(asset) {
-            // What somebody said outlasts a fix in the yard, and not another door or a way out.
-            let elsewhere = !bays.is_empty() || matches!(location, Location::OutThrough(_) | Location::In(_));
-            if !bays.contains(&door) && (!stay.said || elsewhere) {
-                self.undock(asset, &door, stay.from, cause, out);
-            }
-        }
-        for door in bays {
-            if !self.doors.stands_at(&door, asset) {
-                let how =
-                    self.assets.get(asset).map(|row| row.current.reason.to_string()).unwrap_or_default();
-                // Also where a newer fix was told before what the reader in the bay had held back.
-                let from = self.doors.heard_since(&door, asset).unwrap_or(cause.observed_at);
-                self.dock(&door, Stay::sensed(asset.clone(), from, None), how, cause, out);
-            }
-        }
-    }
-
-    pub(super) fn dock(
-        &mut self,
-        door: &ReadPointId,
-        stay: Stay,
-        how: String,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let (vehicle, from) = (stay.vehicle.clone(), stay.from);
-        self.doors.begin(door, stay);
-        let site = self.site_of_read_point(door);
-        let body = EventBody::Docked { door: door.clone(), how };
-        let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
-        out.push(cause.event(site, Subject::Asset(vehicle), body, &parts));
-        self.judge_again(door, from, cause, out);
-    }
-
-    pub(super) fn undock(
-        &mut self,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        since: Timestamp,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        self.doors.end(door, vehicle, cause.observed_at);
-        self.doors.forget_heard(door, vehicle);
-        self.tell_undocked(vehicle, door, since, cause, out);
-    }
-
-    /// From then on it stands there no more.
-    pub(super) fn tell_undocked(
-        &mut self,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        since: Timestamp,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        let site = self.site_of_read_point(door);
-        let body = EventBody::Undocked { door: door.clone(), since };
-        let parts: [&[u8]; 1] = [door.as_str().as_bytes()];
-        out.push(cause.event(site, Subject::Asset(vehicle.clone()), body, &parts));
-        self.judge_again(door, cause.observed_at, cause, out);
-    }
-
-    /// Somebody says that it stands at a door: there alone, and alone there.
-    pub(super) fn said_to_stand(
-        &mut self,
-        by: &str,
-        vehicle: &AssetId,
-        door: &ReadPointId,
-        cause: &Cause,
-        out: &mut Vec<Event>,
-    ) {
-        for other in self.doors.said_at(door).into_iter().filter(|other| other != vehicle) {
-            self.set_out(&other, None, cause, out);
-        }
-        self.said_to_leave(vehicle, cause, out);
-        let (from, seen_at) = (cause.observed_at, self.stands_at_place(vehicle, cause.observed_at));
-        let stay = Stay { vehicle: vehicle.clone(), from, until: None, said: true, seen_at };
-        self.dock(door, stay, format!("said by {by}"), cause, out);
-    }
-
-    pub(super) fn said_to_leave(&mut self, vehicle: &AssetId, cause: &Cause, out: &mut Vec<Event>) {
-        self.left_bay(vehicle, cause, out);
-        self.set_out(vehicle, None, cause, out);
-    }
-
-    /// Stays by rules that may be others than those under which they began.
-    pub(super) fn review_doors(&mut self, cause: &Cause, out: &mut Vec<Event>) {
-        for (door, stay) in self.doors.all_open() {
-            let vehicle = &stay.vehicle;
-            let location = self.assets.get(vehicle).map(|row| &row.current.location);
-            let in_bay = matches!(location, Some(Location::Zone(zone)) if self.topology.doors_of_bay(zone).contains(&door));
-            let stands = self.topology.portal(&door).is_some() && (stay.said || in_bay);
-            if !stands || !self.is_vehicle(vehicle) {
-                self.undock(vehicle, &door, stay.from, cause, out);
-            }
-        }
-        if !self.topology.has_doors_with_bays() {
-            return;
-        }
-        let in_bays = self.assets.ids_where(|_, row| {
-            let Location::Zone(zone) = &row.current.location else { return false };
-            !row.memory.departed && !self.topology.doors_of_bay(zone).is_empty()
-        });
-        for asset in in_bays {
-            if let Some(location) = self.assets.get(&asset).map(|row| row.current.location.clone()) {
-                self.stand_where_it_is(&asset, &location, cause, out);
-            }
-        }
-    }
-
-    pub(super) fn site_of_door(&self, door: &ReadPointId) -> Option<SiteId> {
-        self.topology.portal(door).and_then(|_| self.site_of_read_point(door))
-    }
-
-    pub(super) fn check_dock(&self, vehicle: &AssetId, door: &ReadPointId) -> Result<(), Refused> {
-        self.check_vehicle(vehicle)?;
-        match self.topology.portal(door) {
-            Some(_) => Ok(()),
-            None => Err(invalid(format!("`{door}` is no door: name a read point of kind \"portal\""))),
-        }
-    }
-
-    pub(super) fn check_undock(&self, vehicle: &AssetId) -> Result<(), Refused> {
-        self.known(vehicle)?;
-        match self.doors.stands(vehicle) {
-            true => Ok(()),
-            false => Err(conflict(format!("`{vehicle}` stands at no door"))),
-        }
     }
 }

@@ -226,7 +226,7 @@ impl Tracker {
         })
     }
 
-    fn departed(
+    pub(super) fn departed(
         &mut self,
         asset: &AssetId,
         epc: Epc,

@@ -35,6 +35,7 @@ mod custody;
 mod deadlines;
 mod dense;
 mod departing;
+mod docking;
 mod docks;
 mod doors;
 mod erase;

@@ -47,11 +47,18 @@ impl Tracker {
             | Command::Quarantine { asset, .. }
             | Command::Maintain { asset, .. }
             | Command::Release { asset, .. }
-            | Command::Unload { asset, .. }
             | Command::Undock { vehicle: asset } => self.visible(scope, asset),
             Command::Load { asset, vehicle, .. } => {
                 self.visible(scope, asset)?;
                 self.visible(scope, vehicle)
+            }
+            Command::Unload { asset, zone, .. } => {
+                self.visible(scope, asset)?;
+                let site = |zone: &ZoneId| self.register.site_of_zone(zone);
+                match zone.as_ref().filter(|zone| !scope.covers(site(zone))) {
+                    Some(zone) => Err(not_found("zone", zone.to_string())),
+                    None => Ok(()),
+                }
             }
             Command::Dock { vehicle, door } => {
                 self.visible(scope, vehicle)?;

@@ -53,6 +53,7 @@ pub struct Explanation {
     /// The trackers on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trackers: Vec<TrackerOn>,
+    /// Its own, and those of the trackers on it.
     pub alerts: Vec<Alert>,
     /// Newest first.
     pub recent: Vec<EventView>,
@@ -103,13 +104,6 @@ pub async fn explain(
     });
     let home_zone = zone(reader, rules, asset.home_zone.as_ref()).await?;
     let zone = zone(reader, rules, here.as_ref()).await?;
-    let mut alerts = Vec::new();
-    for rule in Rule::ALL.into_iter().filter(|rule| rule.is_about_asset()) {
-        let key = AlertKey::new(rule, asset.id.as_str()).to_string();
-        if let Some(row) = reader.state(StateKind::Alert, &key).await? {
-            alerts.push(serde_json::from_slice(&row)?);
-        }
-    }
     let query = EventQuery {
         subject: Some(format!("asset:{}", asset.id)),
         limit: RECENT_EVENTS,
@@ -120,6 +114,7 @@ pub async fn explain(
     let vehicles = vehicles(reader, current.as_ref()).await?;
     let (sensors, trackers) =
         (sensors(reader, &asset.id, now).await?, trackers(reader, &asset.id, now).await?);
+    let alerts = alerts(reader, &asset.id, &trackers).await?;
     Ok(Some(Explanation {
         asset,
         class,
@@ -133,6 +128,26 @@ pub async fn explain(
         alerts,
         recent,
     }))
+}
+
+async fn alerts(
+    reader: &Reader,
+    asset: &AssetId,
+    trackers: &[TrackerOn],
+) -> Result<Vec<Alert>, ExplainError> {
+    let its = Rule::ALL.into_iter().filter(|rule| rule.is_about_asset());
+    let its = its.map(|rule| AlertKey::new(rule, asset.as_str()));
+    let of_trackers = trackers.iter().flat_map(|TrackerOn { device, .. }| {
+        let rules = Rule::ALL.into_iter().filter(|rule| rule.is_about_tracker());
+        rules.map(|rule| AlertKey::new(rule, device.as_str()))
+    });
+    let mut alerts = Vec::new();
+    for key in its.chain(of_trackers) {
+        if let Some(row) = reader.state(StateKind::Alert, &key.to_string()).await? {
+            alerts.push(serde_json::from_slice(&row)?);
+        }
+    }
+    Ok(alerts)
 }
 
 /// What it is in, and what that is in: from the nearest to the outermost, which says where it is.
