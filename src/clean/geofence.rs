@@ -287,7 +287,9 @@ impl FenceState {
         }
         let Some(inside) = side.or(is_just.then_some(!self.inside)) else { return };
         if inside != self.inside {
-            self.passing.take_if(|_| !is_just);
+            if !is_just {
+                self.passing = None;
+            }
             let Some(first) = self.count(fence, inside, is_just, way) else { return };
             (self.inside, self.passing) = (inside, None);
             self.dwelt = false;

@@ -100,7 +100,9 @@ fn stored(kind: &str, subject: &str, body: Value) -> StoredEvent {
 }
 
 fn translate(kind: &str, subject: &str, body: Value) -> Option<Value> {
-    Translator::new(&rules(), "https://id.example.com/").translate(&stored(kind, subject, body))
+    let event = Translator::new(&rules(), "https://id.example.com/").translate(&stored(kind, subject, body));
+    assert!(event.is_none() || KINDS.contains(&kind), "an export does not ask for `{kind}`");
+    event
 }
 
 /// The shape that the JSON Schema of EPCIS 2.0 demands of an `ObjectEvent`.
@@ -201,7 +203,6 @@ fn presence_counts_and_conditions() {
 #[test]
 fn what_is_loaded_is_aggregated_with_its_vehicle() {
     let body = |kind: &str| json!({ "kind": kind, "vehicle": "TR-07", "how": "passed dock 1 out" });
-    assert!(["loaded", "unloaded"].iter().all(|kind| KINDS.contains(kind)), "an export asks for them");
     let event = translate("loaded", "asset:T 1", body("loaded")).unwrap();
     assert_eq!((&event["type"], &event["action"]), (&json!("AggregationEvent"), &json!("ADD")));
     assert_eq!(event["bizStep"], "loading");

@@ -111,8 +111,7 @@ impl Door {
     fn open(&mut self, stream: TcpStream, intake: IntakeSender) {
         if self.connections.len() >= self.config.max_connections + LOBBY {
             self.failures.increment(1);
-            warn!(source = %self.config.name, most = self.config.max_connections, "too many trackers are \
-                connected; one more was turned away");
+            warn!(source = %self.config.name, most = self.config.max_connections, "too many connections; one more was turned away");
             return;
         }
         self.opened.increment(1);

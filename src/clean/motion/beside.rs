@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::middle::MOST_WEIGHT;
 use super::stand::{EXPLAINED, STEADY_FIXES};
 use super::{Stationary, vague_m};
 use crate::clean::place::Place;
@@ -45,7 +46,7 @@ impl Stationary {
         let is_moved = here.at.since(beside.since) >= rules.stop_after * MOVED_FOR;
         self.followed = here.at;
         if is_moved && beside.count >= STEADY_FIXES {
-            (self.middle, self.weight) = (beside.middle, beside.count.min(super::middle::MOST_WEIGHT));
+            (self.middle, self.weight) = (beside.middle, beside.count.min(MOST_WEIGHT));
             self.beside = None;
         }
         true

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::callers::{Callers, Place};
 use crate::config::TeltonikaConfig;
@@ -214,8 +215,12 @@ impl Connection {
             });
         }
         if self.place.is_none() {
-            let place = self.callers.enter(&imei, self.generation);
-            self.place = Some(place.ok_or("too many trackers are connected")?);
+            let place = self.callers.enter(&imei, self.generation).ok_or_else(|| {
+                let most = self.config.max_connections;
+                warn!(source = %self.config.name, most, imei, "too many trackers are connected; one more was turned away");
+                "too many trackers are connected"
+            });
+            self.place = Some(place?);
         }
         self.imei = Some(imei);
         self.write(&ACCEPTED).await

@@ -1,4 +1,4 @@
-//! Fixes near an edge on the way through, and short ways from one fence to the next.
+//! Fixes near an edge, on the way through.
 
 use super::*;
 
@@ -40,38 +40,4 @@ fn a_way_to_the_edge_is_no_visit_where_nothing_shows_that_it_went_on() {
     let fixes = [(0, -1000.0), (60, -400.0), (120, 205.0), (4000, 800.0), (4060, 1400.0)];
     let fixes = fixes.map(|(second, metres)| (second, metres, 5.0));
     assert_eq!(changes_of(&FenceConfig::new("yard", circle), &fixes), []);
-}
-
-fn bays(apart_m: f64) -> [FenceConfig; 2] {
-    [("a", 0.0), ("b", apart_m)].map(|(name, north)| {
-        let middle = Position { lat: 50.0 + north / 111_195.0, lon: 8.0 };
-        FenceConfig::new(name, Shape::circle(middle, apart_m * 0.4))
-    })
-}
-
-/// From bay to bay and back, less far than sets out on a trip.
-#[test]
-fn what_is_moved_by_a_few_metres_is_seen_to_be_there_however_often() {
-    for apart_m in [60.0, 100.0, 140.0] {
-        for between in [60, 120, 300] {
-            for speed in [None, Some(0.0)] {
-                let each = 3600 / between;
-                let fixes: Vec<_> = (0..8 * each)
-                    .map(|nth| {
-                        let wavers = [0.0, 2.0, -1.0, 3.0, -2.0][nth as usize % 5];
-                        (nth * between, (nth / each % 2) as f64 * apart_m + wavers, 5.0)
-                    })
-                    .collect();
-                let told = changes_among(&bays(apart_m), &fixes, |_| speed);
-                let entered: Vec<_> = told.iter().filter(|(_, change, _)| *change == Entered).collect();
-                let of = |nth: usize| if nth.is_multiple_of(2) { "a" } else { "b" };
-                let case = format!("{apart_m} m, a fix in {between} s, {speed:?}: {told:?}");
-                assert_eq!((entered.len(), told.len()), (8, 15), "{case}");
-                for (nth, (fence, _, second)) in entered.iter().enumerate() {
-                    assert_eq!(fence, of(nth), "{case}");
-                    assert!((0..=20 * 60).contains(&(second - nth as i64 * 3600)), "{case}");
-                }
-            }
-        }
-    }
 }
