@@ -18,6 +18,7 @@ use crate::domain::state::{AssetCurrent, Location, SensedBy, SensorCurrent};
 use crate::domain::time::Timestamp;
 use crate::journal::Reader;
 use crate::source::clock::WallClock;
+use crate::web::doors::StandsAt;
 use crate::web::explain::{EventView, Explanation, GhostClock, TrackerOn, explain};
 
 #[derive(clap::Args)]
@@ -76,6 +77,10 @@ impl Teller {
             Some(current) => lines.extend(self.current(current, &explanation.vehicles)),
             None => lines.push(labelled("where", "never sensed, and never checked out")),
         }
+        lines.extend(explanation.doors.iter().map(|StandsAt { door, since, said }| {
+            let said = if *said { ", as somebody said" } else { "" };
+            labelled("at door", &format!("{door} since {}{said}", self.when(*since)))
+        }));
         lines.push(labelled("ghost", &self.ghost(explanation)));
         lines.extend(explanation.trackers.iter().map(|TrackerOn { device, status }| {
             labelled("tracker", &format!("{device}: {}", trackers::told(status.as_ref(), self.now)))

@@ -19,6 +19,7 @@ pub mod dead_letters;
 pub mod decode;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod doors;
 mod erase;
 mod explain;
 mod export;
@@ -66,6 +67,8 @@ enum Sub {
     Export(export::ExportArgs),
     /// Tell everything behind what is said of one asset
     Explain(explain::ExplainArgs),
+    /// List which vehicle stands at which door, and since when
+    Doors(doors::DoorsArgs),
     /// List the trackers that are on the register or heard, and whether what they say counts
     Trackers(trackers::TrackersArgs),
     /// Stand before a read point's antennas and see what they hear, how loud, and who else does: the walk test
@@ -224,6 +227,10 @@ async fn dispatch(command: Sub) -> anyhow::Result<ExitCode> {
         Sub::Explain(args) => {
             let file = args.file.clone();
             with_config(&file, async |config| explain::run(&config, args).await).await
+        }
+        Sub::Doors(args) => {
+            let file = args.file.clone();
+            with_config(&file, async |config| doors::run(&config, args).await).await
         }
         Sub::Trackers(args) => {
             let file = args.file.clone();

@@ -85,12 +85,14 @@ async fn known(reader: &Reader, now: Timestamp) -> anyhow::Result<BTreeMap<Devic
 /// Whether it is heard, and whether what it says counts.
 pub(super) fn told(status: Option<&TrackerStatus>, now: Timestamp) -> String {
     let Some(status) = status else {
-        return "never heard: does it call itself so? `tallyman trackers --unmatched` lists what is heard and on no asset"
+        return "never heard: does it call itself so? `tallyman trackers --unmatched` lists what is heard and on no asset, \
+                `tallyman dead-letters list` what cannot be read"
             .to_owned();
     };
     let ago = |at| story::distance(at, now);
     let heard = ago(status.heard_at);
-    let position = status.position_at.map(ago);
+    let of = |at| if at > now { format!("a time ahead of ours ({})", ago(at)) } else { ago(at) };
+    let position = status.position_at.map(of);
     match (&status.refused, position) {
         (None, Some(position)) => format!("heard {heard}; its position is of {position}"),
         (None, None) => format!("heard {heard}, and never a position"),
@@ -134,6 +136,10 @@ mod tests {
         };
         let told = |status: &TrackerStatus| told(Some(status), now);
         assert_eq!(told(&status(Some(9_995), None)), "heard 5 s ago; its position is of 5 s ago");
+        assert_eq!(
+            told(&status(Some(10_006), None)),
+            "heard 5 s ago; its position is of a time ahead of ours (in 6 s)"
+        );
         assert!(told(&status(None, Some("no-fix"))).ends_with("(no-fix); none ever did"));
         let stuck = told(&status(Some(2_800), Some("inaccurate")));
         assert!(

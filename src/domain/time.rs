@@ -90,9 +90,9 @@ fn micros(duration: Duration) -> i64 {
 pub fn roughly(time: Duration) -> String {
     match time.as_secs() {
         secs @ 0..=119 => format!("{secs} s"),
-        secs @ 120..=7_199 => format!("{} min", secs / 60),
-        secs @ 7_200..=172_799 => format!("{} h", secs / 3600),
-        secs => format!("{} days", secs / 86_400),
+        secs @ 120..=7_199 => format!("{} min", (secs + 30) / 60),
+        secs @ 7_200..=172_799 => format!("{} h", (secs + 1_800) / 3_600),
+        secs => format!("{} days", (secs + 43_200) / 86_400),
     }
 }
 

@@ -32,15 +32,15 @@ use super::answers::Answers;
 
 mod arrivals;
 mod decoders;
+mod kept_before;
 mod letters;
 mod restoring;
-mod retained;
 mod tally;
 
 use arrivals::Arrivals;
 use decoders::Decoders;
+use kept_before::KeptBefore;
 use letters::{dead_letter, raw_read, unreplayed};
-use retained::RetainedLetters;
 use tally::Tally;
 
 pub use restoring::{RestoreError, Restoring};
@@ -72,7 +72,7 @@ pub struct Core {
     /// When the first frame since the last group was received.
     first_received: Option<Timestamp>,
     arrivals: Arrivals,
-    retained: RetainedLetters,
+    kept_before: KeptBefore,
     cleaned: Cleaned,
     tallied: Tally,
     live: Live,
@@ -164,6 +164,7 @@ impl Core {
         self.batch.replayed.push(letter.id);
         let source = SourceId::from(letter.source);
         let frame = Frame { source, received_at: letter.received_at, payload, ack: None };
+        self.kept_before.forget(&frame);
         let mut decoded = Decoded::default();
         let result = self.decoders.decode(&frame, self.max_payload, &mut decoded);
         self.frame(frame, result, &mut decoded);
@@ -329,7 +330,7 @@ impl Core {
         self.book(&frame.source).frames += 1;
         match result {
             Ok(()) => self.book(&frame.source).decoded += 1,
-            Err(_) if self.retained.is_again(&frame) => {
+            Err(_) if self.kept_before.is_again(&frame) => {
                 // It is there already.
                 *self.book(&frame.source).dropped.entry("kept-before".to_owned()).or_default() += 1;
             }
@@ -360,7 +361,7 @@ impl Core {
         self.track_cleaned();
         let keeps =
             matches!(frame.payload, Payload::Mqtt { .. } | Payload::Nmea { .. } | Payload::Teltonika { .. });
-        if let Some((reason, detail)) = set_aside.filter(|_| keeps && !self.retained.is_again(&frame)) {
+        if let Some((reason, detail)) = set_aside.filter(|_| keeps && !self.kept_before.is_again(&frame)) {
             self.batch.dead_letters.push(dead_letter(&mut frame, reason, detail));
         }
         if let Some(token) = frame.ack {

@@ -156,6 +156,15 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
         self.newest.shrink_to_fit();
     }
 
+    /// Those that begin or end after that moment, in no order.
+    pub fn turning_after(&self, at: Timestamp) -> impl Iterator<Item = Attachment<K>> + '_ {
+        let turns = move |span: &&Span| [span.from, span.to].into_iter().flatten().any(|turn| turn > at);
+        let earlier = self.earlier.iter().flat_map(|(key, spans)| spans.iter().map(move |span| (key, span)));
+        let newest = self.newest.iter().filter(move |(_, span)| turns(&span));
+        let newest = newest.map(|(held, span)| span.attachment(&K::of_held(held)));
+        newest.chain(earlier.filter(move |(_, span)| turns(span)).map(|(key, span)| span.attachment(key)))
+    }
+
     /// Every attachment there is, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Attachment<K>> + '_ {
         let earlier = self.earlier.iter().flat_map(|(key, spans)| spans.iter().map(move |span| (key, span)));
@@ -246,6 +255,8 @@ mod tests {
                     prop_assert_eq!(held.at("t", at(second)), expected);
                 }
                 prop_assert_eq!(held.iter().count(), list.len());
+                let turning = list.iter().filter(|one| one.from.max(one.to) > Some(at(5))).count();
+                prop_assert_eq!(held.turning_after(at(5)).count(), turning);
             }
         }
     }

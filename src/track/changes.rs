@@ -142,7 +142,8 @@ impl Tracker {
         let mut limited = false;
         let mut devices: Vec<DeviceId> = Vec::new();
         for record in records {
-            let before = self.register.get(record.table(), &record.key());
+            let (table, key) = (record.table(), record.key());
+            let before = self.register.get(table, &key);
             if before.as_ref() == Some(&record) {
                 continue;
             }
@@ -160,6 +161,7 @@ impl Tracker {
             limited |= matches!(record, Record::Class(_) | Record::Asset(_) | Record::Sensor(_));
             self.touch_kit(before.as_ref());
             self.register.put(record.clone());
+            self.turns.plan(table, &key, Some(&record), cause.received_at);
             self.touch_carriers(&[before.as_ref(), Some(&record)]);
             match (&before, &record) {
                 (Some(Record::Tag(before)), Record::Tag(_)) => self.end_presence(before, cause, out),
@@ -207,6 +209,7 @@ impl Tracker {
     pub(super) fn remove(&mut self, by: &str, record: Record, cause: &Cause, out: &mut Vec<Event>) {
         self.touch_kit(Some(&record));
         self.register.remove(&record);
+        self.turns.plan(record.table(), &record.key(), None, cause.received_at);
         self.touch_carriers(&[Some(&record)]);
         match &record {
             Record::Asset(asset) => self.forget_asset(&asset.id, cause, out),
@@ -225,7 +228,7 @@ impl Tracker {
     }
 
     /// A tag that is no longer on its asset says nothing of where that asset is.
-    fn end_presence(&mut self, tag: &TagAttachment, cause: &Cause, out: &mut Vec<Event>) {
+    pub(super) fn end_presence(&mut self, tag: &TagAttachment, cause: &Cause, out: &mut Vec<Event>) {
         let Some(asset) = tag.carrier.asset() else { return };
         if self.register.asset_of_tag(&tag.key, cause.received_at) == Some(asset) {
             return;

@@ -68,6 +68,7 @@ mod topology;
 mod tracked;
 mod tracker_health;
 mod trouble;
+mod turns;
 mod unheard;
 mod vehicles;
 mod watch;
@@ -136,6 +137,7 @@ pub struct Tracker {
     audits: audit::Audits,
     exits: exits::Exits,
     kits: kits::Kits,
+    turns: turns::Turns,
     idle: idle::Idle,
     beside: within::Beside,
     strangers: zombie::Strangers,
@@ -175,6 +177,7 @@ impl Tracker {
             audits: audit::Audits::default(),
             exits: exits::Exits::default(),
             kits: kits::Kits::default(),
+            turns: turns::Turns::default(),
             idle: idle::Idle::default(),
             beside: within::Beside::default(),
             strangers: zombie::Strangers::default(),
@@ -217,6 +220,7 @@ impl Tracker {
         self.alerts.restart_pending(now);
         self.resume_troubles(now);
         self.disconnect_all(&cause, out);
+        self.plan_turns(down_since.unwrap_or(now).min(now));
         self.replan_maintenance(&cause, out);
         self.replan_audits(now);
         self.reconcile(&cause, out);
@@ -296,8 +300,8 @@ impl Tracker {
         self.settle(&cause, out);
     }
 
-    /// Lets deadlines up to `now` pass, in order of time; at the same time planned work before due silences
-    /// before due dates before inspections, audits, hand-overs and the alerts' own. After `most` it stops, so
+    /// Lets deadlines up to `now` pass, in order of time; at the same time attachments that begin or end before planned work
+    /// before due silences before due dates before inspections, audits, hand-overs and the alerts' own. After `most` it stops, so
     /// that others get their turn; the rest is due then as before. Gives how many passed.
     pub fn tick(&mut self, now: Timestamp, most: usize, out: &mut Vec<Event>) -> usize {
         self.advance(now, out);
@@ -325,6 +329,7 @@ impl Tracker {
         let reconcile = self.rules_changed.then_some(self.now);
         let deadlines = [
             reconcile,
+            self.turns.next_deadline(),
             self.maintenances.next_deadline(),
             self.watches.next_deadline(),
             self.overdue.next_deadline(),
@@ -367,7 +372,8 @@ impl Tracker {
     }
 
     fn first_deadline(&self) -> Option<(Timestamp, Pass)> {
-        let deadlines: [(Option<Timestamp>, Pass); 14] = [
+        let deadlines: [(Option<Timestamp>, Pass); 15] = [
+            (self.turns.next_deadline(), Self::pass_turn),
             (self.maintenances.next_deadline(), Self::pass_maintenance),
             (self.watches.next_wake(), Self::pass_silence),
             (self.overdue.next_deadline(), Self::pass_due_date),

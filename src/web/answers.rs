@@ -1,7 +1,7 @@
 //! Answers about the register as it stands, by class and home site: what is ready, what was sensed, what is
 //! a ghost, what is out. The others are below: `utilisation.rs` by class, `holders.rs` by asset; what needs the
 //! history walks through it (`walk.rs`): `custody.rs` by holder and place, `response.rs` by rule; `accuracy.rs`
-//! by audit; `trackers.rs` by tracker.
+//! by audit; `trackers.rs` by tracker; `doors.rs` by door.
 //!
 //! Each looks once through the assets, in windows, on the turns of long looks; what has to be read is
 //! bounded by [`LOOK_ROWS`], and an answer that stopped there says so.
@@ -31,6 +31,7 @@ use crate::journal::StateRows;
 
 mod accuracy;
 mod custody;
+mod doors;
 mod holders;
 mod response;
 mod trackers;
@@ -59,7 +60,7 @@ pub(super) fn operations() -> Vec<Operation> {
     [register, holders::operation(), utilisation::operation()]
         .into_iter()
         .chain(custody::operations())
-        .chain([response::operation(), accuracy::operation(), trackers::operation()])
+        .chain([response::operation(), accuracy::operation(), trackers::operation(), doors::operation()])
         .collect()
 }
 

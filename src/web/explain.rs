@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::doors::{StandsAt, doors_of};
 pub use super::events::EventView;
 use super::problem::Problem;
 use crate::config::Rules;
@@ -44,6 +45,9 @@ pub struct Explanation {
     /// What it is in, from the nearest to the outermost, which says where it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vehicles: Vec<AssetCurrent>,
+    /// The doors at which it stands now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<StandsAt>,
     /// Where it is listened for; absent where silence says nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ghost_clock: Option<GhostClock>,
@@ -115,6 +119,7 @@ pub async fn explain(
     let (sensors, trackers) =
         (sensors(reader, &asset.id, now).await?, trackers(reader, &asset.id, now).await?);
     let alerts = alerts(reader, &asset.id, &trackers).await?;
+    let doors = doors_of(reader, rules, &asset.id).await?;
     Ok(Some(Explanation {
         asset,
         class,
@@ -122,6 +127,7 @@ pub async fn explain(
         zone,
         current,
         vehicles,
+        doors,
         ghost_clock,
         sensors,
         trackers,

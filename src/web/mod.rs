@@ -35,6 +35,7 @@ mod auth;
 mod command;
 mod custody;
 mod dead_letters;
+pub mod doors;
 pub mod due;
 pub mod epcis;
 mod etag;

@@ -81,7 +81,7 @@ impl Sites {
         }
     }
 
-    fn of_read_point(&self, rules: &'_ Rules, name: &ReadPointId) -> Option<&SiteId> {
+    pub fn of_read_point(&self, rules: &'_ Rules, name: &ReadPointId) -> Option<&SiteId> {
         let point = rules.read_points.iter().find(|point| point.name == *name)?;
         match &point.kind {
             ReadPointKind::Presence { zone, .. } => self.of_zone(Some(zone)),

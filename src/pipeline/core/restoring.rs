@@ -6,7 +6,7 @@ use super::super::answers::Answers;
 use super::Core;
 use super::arrivals::Arrivals;
 use super::decoders::Decoders;
-use super::retained::RetainedLetters;
+use super::kept_before::KeptBefore;
 use crate::clean::{CleanRestoreError, Cleaned, Cleaner};
 use crate::config::Config;
 use crate::domain::books::Book;
@@ -56,7 +56,7 @@ impl Restoring {
             acks: Vec::new(),
             first_received: None,
             arrivals: Arrivals::default(),
-            retained: RetainedLetters::default(),
+            kept_before: KeptBefore::default(),
             cleaned: Cleaned::default(),
             tallied: super::tally::Tally::default(),
             live: crate::live::Live::default(),

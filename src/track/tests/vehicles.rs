@@ -17,6 +17,7 @@ mod boarding;
 mod circles;
 mod departing;
 mod docking;
+mod turns;
 mod within;
 
 /// Tools `T1` to `T4` in the crib; trucks `V1` (tag 11, tracker `gps-1`), `V2` (tag 12) and `V3`. A vehicle in the bay, which the

@@ -11,6 +11,7 @@ use crate::daemon::Daemon;
 use crate::servers::free_port;
 
 mod answers;
+mod doors;
 mod examples;
 mod fuzz;
 mod limits;

@@ -84,6 +84,10 @@ format = "owntracks"
     drives_to(&mut door, &broker, 0.0, -60).await;
     let trackers = command(&door, &["trackers"]);
     assert!(trackers.contains("fleet/truck") && trackers.contains("its position is of"), "{trackers}");
+    let doors = command(&door, &["doors"]);
+    assert!(doors.contains("door") && doors.contains("  TR-1 (for "), "{doors}");
+    let told = command(&door, &["explain", "TR-1"]);
+    assert!(told.contains("  at door  door since "), "{told}");
     door.carry_out(1).await;
     let loaded = |found: &Value| found["current"]["location"] == json!({ "in": "TR-1" });
     eventually("it is in the truck", async || loaded(&explained(&door, "FL-1")).then_some(())).await;
@@ -99,6 +103,9 @@ format = "owntracks"
     let found = explained(&door, "FL-1");
     assert!(loaded(&found), "{found}");
     assert_eq!(found["vehicles"][0]["asset"], "TR-1");
+    let doors = command(&door, &["doors"]);
+    assert!(doors.contains("  nobody; TR-1 left "), "{doors}");
+    assert!(explained(&door, "TR-1").get("doors").is_none());
     assert!((found["vehicles"][0]["location"]["at"]["lat"].as_f64().unwrap() - 53.5 - KM).abs() < 1e-9);
     let told = command(&door, &["explain", "FL-1"]);
     assert!(told.contains("in TR-1 since") && told.contains("TR-1 is at 53.50"), "{told}");

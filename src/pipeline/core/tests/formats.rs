@@ -154,17 +154,24 @@ fn lines_and_packets_are_kept_whole_and_can_be_put_back() {
     assert!(!group.batch.events.iter().any(|event| matches!(event.body, EventBody::Fix(_))), "known again");
     assert_eq!((group.batch.replayed.len(), group.batch.dead_letters.len()), (1, 1));
 
-    let bytes = b"no packet".to_vec();
-    let payload = Payload::Teltonika { imei: "356307042441013".into(), bytes, fault: Some("garbage") };
-    let group = take(&mut core, "trackers", payload);
+    let packet = |imei: &str| {
+        let bytes = b"no packet".to_vec();
+        Payload::Teltonika { imei: imei.into(), bytes, fault: Some("garbage") }
+    };
+    let group = take(&mut core, "trackers", packet("356307042441013"));
     let [letter] = &group.batch.dead_letters[..] else { panic!("{:?}", group.batch.dead_letters) };
     assert_eq!((letter.protocol, letter.topic.as_deref()), ("teltonika", Some("356307042441013")));
+    let again = take(&mut core, "trackers", packet("356307042441013"));
+    assert_eq!(again.batch.dead_letters.len(), 0, "it sends it until it is accepted");
+    assert_eq!(take(&mut core, "trackers", packet("356307042441014")).batch.dead_letters.len(), 1);
     core.replay(stored(letter));
     let again = core.take_group().batch.dead_letters;
     assert_eq!((again[0].reason.as_str(), again[0].topic.as_deref()), ("preamble", Some("356307042441013")));
     for source in ["receiver", "trackers"] {
         assert!(core.books[&SourceId::from(source)].balances());
     }
+    let (book, kept_before) = (&core.books[&SourceId::from("trackers")], "kept-before".to_owned());
+    assert_eq!((book.frames, book.dead_letters, book.dropped.get(&kept_before)), (4, 3, Some(&1)));
 }
 
 /// One that says nothing but what cannot be is no reading and no silence.
