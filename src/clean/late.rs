@@ -97,7 +97,7 @@ impl Late {
             return;
         }
         if fix.observed_at.since(self.kept[0].at) > rules.late_within {
-            if self.kept[0].has_more_after {
+            if self.kept[0].has_more_after() {
                 return self.drop_kept(0);
             }
             // It was the one before the next, and still is: of what lies between, the end is not too old.
@@ -126,8 +126,12 @@ impl Late {
     fn drop_kept(&mut self, at: usize) {
         self.kept.remove(at);
         match at.checked_sub(1) {
-            Some(before) => self.kept[before].has_more_after = true,
-            None => self.told.raise_floor(self.kept.first().map(|first| first.at)),
+            Some(before) => self.kept[before].note_more_after(),
+            // What waits was still within what is kept when it came.
+            None => {
+                let waits = self.waiting.as_ref().and_then(|waiting| waiting.places.first());
+                self.told.raise_floor(self.kept.first().into_iter().chain(waits).map(|place| place.at).min());
+            }
         }
     }
 
@@ -170,7 +174,7 @@ impl Late {
     /// Which of the gaps between kept fixes a time lies in, by the number of those before it.
     fn gap(&self, at: Timestamp) -> Option<usize> {
         let after = after(&self.kept, at);
-        let is_real = after == 0 || !self.kept[after - 1].has_more_after;
+        let is_real = after == 0 || !self.kept[after - 1].has_more_after();
         (is_real && after < self.kept.len()).then_some(after)
     }
 
@@ -275,6 +279,23 @@ mod tests {
         let mut some = waiting(&[49, 51, 52, 53].map(place));
         assert!(some.merge_one(&kept, &rules));
         assert_eq!(some.places.iter().map(|place| place.count).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    /// Newer fixes in order come while a burst goes on.
+    #[test]
+    fn what_waits_is_not_forgotten_for_want_of_room() {
+        let (rules, fences) = (TrackerRules::default(), FenceIndex::default());
+        let fix = |second: i64| place(second).fix(&"truck".into());
+        let mut late = Late::default();
+        [0, 100, 3000, 3002, 3004].iter().for_each(|second| late.accepted(&fix(*second), &rules));
+        let arrives = |late: &mut Late, second: i64| {
+            late.arrived(&fix(second), &"broker".into(), Timestamp::from_secs(3100), &rules, &fences)
+        };
+        assert!(arrives(&mut late, 50) && arrives(&mut late, 1500));
+        late.accepted(&fix(3006), &rules);
+        assert_eq!(late.kept()[0].at, Timestamp::from_secs(100), "no other stands beside nothing that waits");
+        assert!(arrives(&mut late, 60));
+        assert!(!arrives(&mut late, 40), "older than all that is left");
     }
 
     #[test]

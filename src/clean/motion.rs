@@ -59,9 +59,9 @@ pub(super) const ERR_ALIKE: Duration = Duration::from_secs(30);
 const CRAWL_MPS: f64 = 2.0;
 /// Who says that it goes faster than this has not come to rest, and is not at the place any more; the speeds of receivers
 /// between high buildings waver by less.
-const ROLLS_MPS: f64 = 3.0;
+pub(super) const ROLLS_MPS: f64 = 3.0;
 /// Who says that it goes slower than this, is at the place where it comes to rest.
-const STANDS_MPS: f64 = 1.0;
+pub(super) const STANDS_MPS: f64 = 1.0;
 /// How fast it may go at the last fix before it was seen to have left; it may just have set out.
 const GOES_MPS: f64 = 10.0;
 /// The fix after one that rolls comes so soon that it is rather the first at the place.

@@ -3,6 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserializer, Serializer};
 
+use super::motion::{ROLLS_MPS, STANDS_MPS};
 use super::packed;
 use crate::domain::geodesy::{self, Position};
 use crate::domain::ids::{DeviceId, Digest};
@@ -24,10 +25,43 @@ pub(super) struct Place {
     accuracy: u16,
     /// For how many fixes it stands.
     pub count: u8,
-    /// Something between it and the next one was dropped.
-    pub has_more_after: bool,
     /// A number for the fences that it is inside of; 0: none.
     pub inside: u32,
+    /// Whether something between it and the next one was dropped ([`MORE_AFTER`]); above that, what it said of its speed.
+    flags: u8,
+}
+
+const MORE_AFTER: u8 = 1;
+
+/// How fast it goes, as far as it matters to whether it stands where it stood.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Pace {
+    Untold,
+    Stands,
+    Rolls,
+    Drives,
+}
+
+impl Pace {
+    const ALL: [Self; 4] = [Self::Untold, Self::Stands, Self::Rolls, Self::Drives];
+
+    fn of(speed_mps: Option<f64>) -> Self {
+        match speed_mps {
+            None => Self::Untold,
+            Some(..STANDS_MPS) => Self::Stands,
+            Some(..ROLLS_MPS) => Self::Rolls,
+            Some(_) => Self::Drives,
+        }
+    }
+
+    fn speed_mps(self) -> Option<f64> {
+        match self {
+            Self::Untold => None,
+            Self::Stands => Some(0.0),
+            Self::Rolls => Some(STANDS_MPS),
+            Self::Drives => Some(ROLLS_MPS),
+        }
+    }
 }
 
 impl Place {
@@ -42,13 +76,26 @@ impl Place {
             lon: units(fix.position.lon),
             accuracy,
             count: 1,
-            has_more_after: false,
             inside: 0,
+            flags: (Pace::of(fix.speed_mps) as u8) << MORE_AFTER,
         }
     }
 
     pub fn position(&self) -> Position {
         Position { lat: f64::from(self.lat) / UNITS_A_DEGREE, lon: f64::from(self.lon) / UNITS_A_DEGREE }
+    }
+
+    /// Something between it and the next one was dropped.
+    pub fn has_more_after(&self) -> bool {
+        self.flags & MORE_AFTER != 0
+    }
+
+    pub fn note_more_after(&mut self) {
+        self.flags |= MORE_AFTER;
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::ALL[usize::from(self.flags >> MORE_AFTER) % Pace::ALL.len()]
     }
 
     pub fn accuracy_m(&self) -> Option<f64> {
@@ -60,6 +107,7 @@ impl Place {
         let [at, lat, lon] = [self.at.as_micros(), self.lat.into(), self.lon.into()].map(i64::to_be_bytes);
         Fix {
             accuracy_m: self.accuracy_m(),
+            speed_mps: self.pace().speed_mps(),
             ..Fix::bare(device.clone(), self.at, self.position(), Digest::of(&[at, lat, lon].concat()))
         }
     }
@@ -85,22 +133,22 @@ impl Place {
         bytes[12..16].copy_from_slice(&self.lon.to_be_bytes());
         bytes[16..18].copy_from_slice(&self.accuracy.to_be_bytes());
         bytes[18] = self.count;
-        bytes[19] = u8::from(self.has_more_after);
+        bytes[19] = self.flags;
         bytes[20..].copy_from_slice(&self.inside.to_be_bytes());
         bytes
     }
 
     pub fn read(bytes: &[u8; BYTES]) -> Self {
         let [a, b, c, d, e, f, g, h, rest @ ..] = *bytes;
-        let [i, j, k, l, m, n, o, p, accuracy, y, count, more, inside @ ..] = rest;
+        let [i, j, k, l, m, n, o, p, accuracy, y, count, flags, inside @ ..] = rest;
         Self {
             at: Timestamp::from_micros(i64::from_be_bytes([a, b, c, d, e, f, g, h])),
             lat: i32::from_be_bytes([i, j, k, l]),
             lon: i32::from_be_bytes([m, n, o, p]),
             accuracy: u16::from_be_bytes([accuracy, y]),
             count,
-            has_more_after: more != 0,
             inside: u32::from_be_bytes(inside),
+            flags,
         }
     }
 }
@@ -132,5 +180,33 @@ pub(super) mod rows {
         let bytes = packed::deserialize(deserializer)?;
         let (places, []) = bytes.as_chunks() else { return Err(D::Error::custom("half a place")) };
         Ok(places.iter().map(Place::read).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_keeps_whether_it_goes() {
+        let bare = Fix::bare("t".into(), Timestamp::FIRST, Position { lat: 50.0, lon: 8.0 }, Digest(0));
+        for (speed_mps, kept) in [
+            (None, None),
+            (Some(0.9), Some(0.0)),
+            (Some(1.0), Some(1.0)),
+            (Some(2.9), Some(1.0)),
+            (Some(3.0), Some(3.0)),
+            (Some(40.0), Some(3.0)),
+        ] {
+            for has_more_after in [false, true] {
+                let mut place = Place::of(&Fix { speed_mps, ..bare.clone() });
+                if has_more_after {
+                    place.note_more_after();
+                }
+                let read = Place::read(&place.bytes());
+                assert_eq!((read, read.has_more_after()), (place, has_more_after));
+                assert_eq!(read.fix(&"t".into()).speed_mps, kept);
+            }
+        }
     }
 }

@@ -167,7 +167,7 @@ impl Late {
     fn runs(&self, now: &Now<'_>, span: Span) -> Vec<Run> {
         let Some(waiting) = &self.waiting else { return Vec::new() };
         let (mut runs, mut begins) = (Vec::new(), 0);
-        for kept in self.kept.chunk_by(|a, _| !a.has_more_after) {
+        for kept in self.kept.chunk_by(|a, _| !a.has_more_after()) {
             let ends = begins + kept.len();
             let gaps = if begins == 0 { 0..ends } else { begins + 1..ends };
             let late = waiting

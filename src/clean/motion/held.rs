@@ -95,7 +95,7 @@ impl Held {
         let Moves::Standing(standing) = moves else { return None };
         let behind = places.partition_point(|place| place.at <= late.place.at);
         let (before, after) = (places.get(behind.checked_sub(1)?)?, places.get(behind)?);
-        let is_gap = !before.has_more_after && after.at.since(before.at) >= GAP;
+        let is_gap = !before.has_more_after() && after.at.since(before.at) >= GAP;
         if standing.since > before.at || !is_gap || late.place.at == before.at {
             return None;
         }

@@ -140,3 +140,35 @@ fn trips_of_a_burst_that_comes_oldest_first_are_told_as_in_order_however_many() 
         assert!(newest_first.len() >= 40, "{}", newest_first.len());
     }
 }
+
+/// Its newest fixes come first, so that those of its setting out are late: what they say of its speed says that they do not
+/// err.
+#[test]
+fn what_late_fixes_cross_as_it_sets_out_is_told() {
+    const METRE: f64 = 1.0 / 111_195.0;
+    let shape = Shape::circle(Position { lat: YARD, lon: 8.0 }, 75.0);
+    let rules = Rules { fences: vec![FenceConfig::new("corner", shape)], ..rules() };
+    let place = |second: i64| 110.0 - 5.0 * (second - 600).clamp(0, 1200) as f64;
+    let drives = |second: i64| {
+        let speed_mps = Some(if (600..1800).contains(&second) { 5.0 } else { 0.0 });
+        let accuracy_m = Some(5.0);
+        Fix { speed_mps, accuracy_m, ..fix(second * 1000, YARD + place(second) * METRE) }
+    };
+    let told = |order: &[(i64, i64)]| {
+        let (mut cleaner, mut out) = connected(&rules);
+        for (second, received) in order {
+            cleaner.reading(Reading::Fix(drives(*second)), &"broker".into(), at(received * 1000), &mut out);
+        }
+        run(&mut cleaner, &[Step::Tick(600 * MINUTE_MS)], &mut out);
+        let fences = out.sightings.iter().filter(|sighting| matches!(sighting.what, Seen::Fence { .. }));
+        fences.map(|told| line(told).trim_end_matches(" late").to_owned()).collect::<Vec<_>>()
+    };
+    let seconds: Vec<i64> = (0..300).map(|nth| nth * 8).collect();
+    let in_order = told(&seconds.iter().map(|second| (*second, *second)).collect::<Vec<_>>());
+    assert_eq!(in_order.len(), 2, "{in_order:?}");
+    let (live, outage) = seconds.split_at(50);
+    let live = live.iter().map(|second| (*second, *second));
+    let newest_first = outage.iter().rev().map(|second| (*second, 2400));
+    let told = told(&live.chain(newest_first).collect::<Vec<_>>());
+    assert_eq!(told, ["608000 Entered corner", "640000 Exited corner"], "in order: {in_order:?}");
+}
