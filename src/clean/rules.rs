@@ -23,6 +23,8 @@ pub(super) struct Compiled {
     pub references: BTreeSet<Epc>,
     pub fences: FenceIndex,
     pub tracker: TrackerRules,
+    /// What trackers may speak through.
+    pub tracker_sources: BTreeSet<SourceId>,
     reads: BTreeMap<SourceId, Arc<ReadRules>>,
     limits: BTreeMap<DeviceId, BTreeMap<PointId, Arc<[LimitConfig]>>>,
     checks: BTreeMap<(DeviceId, PointId), PointChecks>,
@@ -111,6 +113,7 @@ impl Compiled {
             points,
             fences: FenceIndex::new(&rules.fences),
             tracker: rules.tracker.clone(),
+            tracker_sources: rules.tracker_sources.clone(),
             reads: rules
                 .reads
                 .iter()

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Lookup;
 use super::fixes::Tracker;
+use super::source::Source;
 use crate::config::TrackerRules;
 use crate::domain::ids::{DeviceId, SourceId};
 use crate::domain::time::Timestamp;
@@ -59,7 +60,7 @@ impl Stops {
         until: Timestamp,
         trackers: &mut Lookup<DeviceId, Box<Tracker>>,
         rules: &TrackerRules,
-        live_since: impl Fn(&SourceId) -> Option<Timestamp>,
+        live_since: impl Fn(&SourceId) -> Result<Timestamp, SourceId>,
     ) -> Option<(Timestamp, DeviceId)> {
         loop {
             if self.next_deadline()? > until {
@@ -70,9 +71,9 @@ impl Stops {
             tracker.looked_at = None;
             let Some((due, silent, via)) = tracker.stop_due(rules) else { continue };
             match live_since(via).map(|since| due.max(since + silent)) {
-                Some(due) if due <= until => return Some((due, device)),
-                Some(due) => self.set(&device, tracker, Some(due)),
-                None => _ = self.held_back.entry(via.clone()).or_default().insert(device),
+                Ok(due) if due <= until => return Some((due, device)),
+                Ok(due) => self.set(&device, tracker, Some(due)),
+                Err(away) => _ = self.held_back.entry(away).or_default().insert(device),
             }
         }
     }
@@ -80,5 +81,27 @@ impl Stops {
     /// A source is live again: those that wait for it, to be armed.
     pub fn resume(&mut self, source: &SourceId) -> BTreeSet<DeviceId> {
         self.held_back.remove(source).unwrap_or_default()
+    }
+}
+
+/// What trackers' fixes come by.
+pub(super) struct Connections<'a> {
+    pub sources: &'a [Source],
+    pub by_name: &'a BTreeMap<SourceId, usize>,
+    pub configured: &'a BTreeSet<SourceId>,
+}
+
+impl Connections<'_> {
+    /// Since when what came by this one would come, or what is waited for. A broker may be renamed, or gone: then whatever
+    /// there is has to be live.
+    pub fn live_since(&self, source: &SourceId) -> Result<Timestamp, SourceId> {
+        let live = |source: &SourceId| {
+            let held = self.by_name.get(source).and_then(|at| self.sources.get(*at));
+            held.and_then(Source::live_since).ok_or_else(|| source.clone())
+        };
+        if self.configured.is_empty() || self.configured.contains(source) {
+            return live(source);
+        }
+        self.configured.iter().map(live).try_fold(Timestamp::MIN, |latest, since| Ok(latest.max(since?)))
     }
 }

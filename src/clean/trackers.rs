@@ -12,7 +12,7 @@ use super::fixes::{FixRules, Tracker};
 use super::geofence::Change;
 use super::late::{Revealed, SETTLES, Stayed};
 use super::redelivery::Budget;
-use super::stops::Stops;
+use super::stops::{Connections, Stops};
 use super::{Cleaned, Cleaner, Lookup, NO_FIX, TOO_MANY_TRACKERS};
 use crate::config::{IntakeConfig, TrackerRules};
 use crate::domain::ids::{DeviceId, SourceId};
@@ -162,7 +162,7 @@ impl Trackers {
     fn pop_settling(
         &mut self,
         until: Timestamp,
-        live_since: impl Fn(&SourceId) -> Option<Timestamp>,
+        live_since: impl Fn(&SourceId) -> Result<Timestamp, SourceId>,
     ) -> Option<(Timestamp, DeviceId, [bool; 2])> {
         loop {
             let held_back: usize = self.held_back.values().map(BTreeSet::len).sum();
@@ -180,9 +180,9 @@ impl Trackers {
                 match live_since(via).map(|since| due.max(since + SETTLES)) {
                     _ if has_to[nth] => now[nth] = true,
                     // It stood too early: in its turn, though that may be now as well.
-                    Some(due) if due > at => _ = self.settling.insert((due, device.clone())),
-                    Some(_) => now[nth] = true,
-                    None => _ = self.held_back.entry(via.clone()).or_default().insert(device.clone()),
+                    Ok(due) if due > at => _ = self.settling.insert((due, device.clone())),
+                    Ok(_) => now[nth] = true,
+                    Err(away) => _ = self.held_back.entry(away).or_default().insert(device.clone()),
                 }
             }
             if now != [false; 2] {
@@ -414,8 +414,12 @@ impl Cleaner {
     }
 
     fn stop_silent(&mut self, until: Timestamp, out: &mut Cleaned) {
-        let (sources, by_name) = (&self.sources, &self.by_name);
-        let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
+        let connections = Connections {
+            sources: &self.sources,
+            by_name: &self.by_name,
+            configured: &self.rules.tracker_sources,
+        };
+        let live_since = |source: &SourceId| connections.live_since(source);
         let Trackers { held, stops, dirty, .. } = &mut self.trackers;
         while let Some((at, device)) = stops.pop(until, held, &self.rules.tracker, live_since) {
             let Some(tracker) = held.get_mut(&device) else { continue };
@@ -439,8 +443,12 @@ impl Cleaner {
 
     /// Judges the late fixes of those for whom it is time.
     fn settle_late(&mut self, until: Timestamp, out: &mut Cleaned) {
-        let (sources, by_name) = (&self.sources, &self.by_name);
-        let live_since = |source: &SourceId| sources[*by_name.get(source)?].live_since();
+        let connections = Connections {
+            sources: &self.sources,
+            by_name: &self.by_name,
+            configured: &self.rules.tracker_sources,
+        };
+        let live_since = |source: &SourceId| connections.live_since(source);
         let rules = &self.rules.tracker;
         while let Some((at, device, [late, motion])) = self.trackers.pop_settling(until, live_since) {
             let Trackers { held, dirty, stops, unjudged, .. } = &mut self.trackers;

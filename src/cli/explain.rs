@@ -12,6 +12,7 @@ use super::trackers;
 use crate::config::Config;
 use crate::domain::alerts::AlertState;
 use crate::domain::events::EventBody;
+use crate::domain::orders::Scope;
 use crate::domain::readings::Quality;
 use crate::domain::register::{Coverage, Record};
 use crate::domain::state::{AssetCurrent, Location, SensedBy, SensorCurrent};
@@ -35,7 +36,8 @@ pub struct ExplainArgs {
 pub async fn run(config: &Config, args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&config.journal.path).await?;
     let now = WallClock::new().now();
-    let Some(explanation) = explain(&reader, &config.rules, &args.asset, now).await? else {
+    let Some(explanation) = explain(&reader, &config.rules, &args.asset, &Scope::Everywhere, now).await?
+    else {
         bail!("there is no asset `{}` on the register", args.asset);
     };
     if args.json {

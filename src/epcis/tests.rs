@@ -163,6 +163,13 @@ fn passages_by_their_direction() {
 }
 
 #[test]
+fn of_whoever_carries_a_badge_partners_read_nothing() {
+    let body = || passage("out", Some("hall"), None);
+    assert!(translate("passage", "asset:FL-07", body()).is_some());
+    assert!(translate("passage", "person:P-7", body()).is_none());
+}
+
+#[test]
 fn presence_counts_and_conditions() {
     let presence = |change: &str, epc: &str| json!({ "kind": "presence", "change": change, "epc": epc, "read_point": "CRIB", "zone": "crib" });
     let event = translate("presence", "tag:0102", presence("arrived", "0102")).unwrap();

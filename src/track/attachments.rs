@@ -160,7 +160,7 @@ impl<K: Attachable + Eq + Hash + Ord> Attachments<K> {
     pub fn turning_after(&self, at: Timestamp) -> impl Iterator<Item = Attachment<K>> + '_ {
         let turns = move |span: &&Span| [span.from, span.to].into_iter().flatten().any(|turn| turn > at);
         let earlier = self.earlier.iter().flat_map(|(key, spans)| spans.iter().map(move |span| (key, span)));
-        let newest = self.newest.iter().filter(move |(_, span)| turns(&span));
+        let newest = self.newest.iter().filter(move |(_, span)| turns(span));
         let newest = newest.map(|(held, span)| span.attachment(&K::of_held(held)));
         newest.chain(earlier.filter(move |(_, span)| turns(span)).map(|(key, span)| span.attachment(key)))
     }

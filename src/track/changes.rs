@@ -185,7 +185,10 @@ impl Tracker {
         if everything {
             self.replan_audits(cause.received_at);
         }
-        let takes_nothing = touched.iter().any(|asset| self.doors.stands(asset) && !self.is_vehicle(asset));
+        let stands_wrongly = touched.iter().any(|asset| match self.is_vehicle(asset) {
+            true => !self.doors.stands(asset) && self.is_in_a_bay(asset),
+            false => self.doors.stands(asset),
+        });
         for asset in touched {
             self.reconsider(&asset, cause, out);
             self.schedule_overdue(&asset, cause, out);
@@ -193,7 +196,7 @@ impl Tracker {
         if everything {
             self.begin_idle_clocks(cause, out);
         }
-        if everything || takes_nothing {
+        if everything || stands_wrongly {
             self.review_doors(cause, out);
         }
         self.review_trackers(&devices, cause, out);

@@ -24,10 +24,13 @@ impl Tracker {
             _ => &[],
         };
         let bays = bays.to_vec();
+        let since = self.assets.get(asset).and_then(|row| row.current.since);
         for (door, stay) in self.doors.open(asset) {
-            // What somebody said outlasts a fix in the yard, and not another door or a way out.
+            // What somebody said outlasts a fix in the yard, and what was known already when they said so; not another door or a
+            // way out that it came to since.
             let elsewhere = !bays.is_empty() || matches!(location, Location::OutThrough(_) | Location::In(_));
-            if !bays.contains(&door) && (!stay.said || elsewhere) {
+            let came_since = since.is_none_or(|since| since > stay.from);
+            if !bays.contains(&door) && (!stay.said || elsewhere && came_since) {
                 self.undock(asset, &door, stay.from, cause, out);
             }
         }
@@ -141,6 +144,12 @@ impl Tracker {
                 self.stand_where_it_is(&asset, &location, cause, out);
             }
         }
+    }
+
+    /// Whether the answer for it is the bay of a door.
+    pub(super) fn is_in_a_bay(&self, asset: &AssetId) -> bool {
+        let location = self.assets.get(asset).map(|row| &row.current.location);
+        matches!(location, Some(Location::Zone(zone)) if !self.topology.doors_of_bay(zone).is_empty())
     }
 
     pub(super) fn site_of_door(&self, door: &ReadPointId) -> Option<SiteId> {

@@ -215,8 +215,9 @@ impl Doors {
     /// somebody said so, or what had sensed it there was taken off it. That it is where it was begins it no second time.
     pub fn is_over(&self, doors: &[ReadPointId], vehicle: &AssetId, since: Timestamp) -> bool {
         let stays = doors.iter().filter_map(|door| self.rows.get(door)).flat_map(|row| &row.stays);
-        let ended = stays.filter(|stay| stay.vehicle == *vehicle && !stay.by_rules);
-        !self.stands(vehicle) && ended.filter_map(|stay| stay.until).any(|until| until >= since)
+        let ended = stays.filter(|stay| stay.vehicle == *vehicle && stay.until.is_some());
+        let last = ended.max_by_key(|stay| stay.until).filter(|stay| !stay.by_rules);
+        !self.stands(vehicle) && last.is_some_and(|stay| stay.until >= Some(since))
     }
 
     /// A stay that was told to have ended later ended then; gives since when it had lasted. What somebody said stands.

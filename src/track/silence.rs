@@ -462,12 +462,15 @@ impl Tracker {
             battery.map_or(String::new(), |percent| format!(", its battery then at {} %", percent.round()));
         let gone = row.gone_at.map(|at| self.register.local(site, at));
         let gone = gone.map_or(String::new(), |at| format!(", its connection lost at {at}"));
+        let source = match row.source == all_sources() {
+            true => "all that trackers speak through",
+            false => row.source.as_str(),
+        };
         let asleep = if row.rest.is_asleep() { " (asleep, for longer than it sleeps)" } else { "" };
         let summary = format!(
-            "tracker {device} of {} has sent nothing since {since}{asleep}{battery}{gone}, while {} worked: charge it or \
-             look at it; where the asset is, nobody knows until then",
+            "tracker {device} of {} has sent nothing since {since}{asleep}{battery}{gone}, while {source} worked: charge it \
+             or look at it; where the asset is, nobody knows until then",
             self.label(&asset),
-            row.source
         );
         self.raise_silence(device, &asset, summary, cause, out);
     }

@@ -121,7 +121,12 @@ impl Tracker {
             Standing::One(stay) => {
                 let since = self.register.local(self.site_of_read_point(portal).as_ref(), stay.from);
                 let vehicle = &stay.vehicle;
-                let reason = format!("{passed}, where {vehicle} stood since {since}");
+                let is_heard = self.assets.get(vehicle).is_some_and(|row| self.is_heard_there(row));
+                let unsure = match !stay.said && !is_heard && self.has_silent_tracker(vehicle) {
+                    true => ", and its tracker is silent: it may have left",
+                    false => "",
+                };
+                let reason = format!("{passed}, where {vehicle} stood since {since}{unsure}");
                 (Some(stay.vehicle), reason)
             }
             Standing::Several(vehicles) => {

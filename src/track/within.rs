@@ -77,7 +77,19 @@ impl Tracker {
         for fence in &came {
             self.crosses_bay(asset, fence, FenceChange::Entered, cause, out);
         }
+        self.stand_within(asset, &came, cause, out);
         came
+    }
+
+    /// It is in a bay by a tracker that had nothing to say of it before, and was known to be there all along: a tracker was put
+    /// back, or another one on it.
+    fn stand_within(&mut self, asset: &AssetId, came: &[FenceId], cause: &Cause, out: &mut Vec<Event>) {
+        let location = self.assets.get(asset).map(|row| row.current.location.clone());
+        let Some(Location::Zone(zone)) = &location else { return };
+        let shows = came.iter().any(|fence| self.topology.fence_zone(fence) == Some(zone));
+        if shows && !self.doors.stands(asset) && !self.topology.doors_of_bay(zone).is_empty() {
+            self.stand_where_it_is(asset, &Location::Zone(zone.clone()), cause, out);
+        }
     }
 
     /// It is in a fence, which may be that of its home: by a tracker that came to it in there, too.

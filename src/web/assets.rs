@@ -204,7 +204,7 @@ async fn explain(
     Path(asset): Path<String>,
     seen: Seen,
 ) -> Result<Response, Problem> {
-    let found = explain::explain(&api.reader, &api.rules, &asset, api.clock.now()).await?;
+    let found = explain::explain(&api.reader, &api.rules, &asset, &caller.scope, api.clock.now()).await?;
     let sites = if caller.scope.is_everywhere() { None } else { Some(Sites::load(&api).await?) };
     let found = found.filter(|found| {
         let shows =

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Api;
 use super::command::Done;
 use super::due;
-use super::extract::{Body, Path, Writing};
+use super::extract::{Body, BodyIfAny, Path, Writing};
 use super::problem::Problem;
 use super::routes::Operation;
 use crate::config::Role;
@@ -35,7 +35,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .command(StatusCode::CREATED, updated()),
         Operation::post("/assets/{asset}/check-in", "checkIn", "Checks an asset in", check_in)
             .role(Role::Operator)
-            .body::<Back>(json!({ "note": "left at the gate" }))
+            .body_if_any::<Back>(json!({ "note": "left at the gate" }))
             .command(StatusCode::OK, updated()),
         Operation::post(
             "/assets/{asset}/hand-over",
@@ -53,7 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
             accept,
         )
         .role(Role::Operator)
-        .body::<Acceptance>(json!({ "to": "P-7" }))
+        .body_if_any::<Acceptance>(json!({ "to": "P-7" }))
         .command(StatusCode::OK, updated()),
         Operation::post(
             "/assets/{asset}/reject",
@@ -62,7 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
             reject,
         )
         .role(Role::Operator)
-        .body::<Noted>(json!({ "note": "they only walked beside it" }))
+        .body_if_any::<Noted>(json!({ "note": "they only walked beside it" }))
         .command(StatusCode::OK, updated()),
         Operation::post("/assets/{asset}/inspections", "inspect", "Says how an inspection went", inspect)
             .role(Role::Operator)
@@ -88,7 +88,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .command(StatusCode::OK, updated()),
         Operation::post("/assets/{asset}/release", "release", "Lifts quarantine and maintenance", release)
             .role(Role::Operator)
-            .body::<Noted>(json!({ "note": "as new" }))
+            .body_if_any::<Noted>(json!({ "note": "as new" }))
             .command(StatusCode::OK, updated()),
         Operation::post("/assets/{asset}/load", "load", "Says that an asset is in a vehicle", load)
             .role(Role::Operator)
@@ -101,7 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
             unload,
         )
         .role(Role::Operator)
-        .body::<Unloading>(json!({ "zone": "hall" }))
+        .body_if_any::<Unloading>(json!({ "zone": "hall" }))
         .command(StatusCode::OK, updated()),
         Operation::post(
             "/assets/{asset}/dock",
@@ -150,7 +150,7 @@ pub(super) struct NewHandOver {
     note: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Back {
     #[serde(default)]
@@ -168,7 +168,7 @@ pub(super) struct Loading {
     note: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unloading {
     /// Where it is instead; not set: where the vehicle is.
@@ -198,7 +198,7 @@ async fn unload(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Unloading { zone, note }): Body<Unloading>,
+    BodyIfAny(Unloading { zone, note }): BodyIfAny<Unloading>,
 ) -> Result<Done, Problem> {
     api.give(writing, Command::Unload { asset, zone, note }, None).await
 }
@@ -234,7 +234,7 @@ async fn check_in(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Back { note, damage }): Body<Back>,
+    BodyIfAny(Back { note, damage }): BodyIfAny<Back>,
 ) -> Result<Done, Problem> {
     api.give(writing, Command::CheckIn { asset, note, damage }, None).await
 }
@@ -262,7 +262,7 @@ impl Api {
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acceptance {
     /// Who took it, where several passed with it.
@@ -275,7 +275,7 @@ pub(super) struct Acceptance {
     note: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Noted {
     #[serde(default)]
@@ -304,7 +304,7 @@ async fn accept(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Acceptance { to, override_reason, note }): Body<Acceptance>,
+    BodyIfAny(Acceptance { to, override_reason, note }): BodyIfAny<Acceptance>,
 ) -> Result<Done, Problem> {
     api.give(writing, Command::Accept { asset, to, override_reason, note }, None).await
 }
@@ -313,7 +313,7 @@ async fn reject(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Noted { note }): Body<Noted>,
+    BodyIfAny(Noted { note }): BodyIfAny<Noted>,
 ) -> Result<Done, Problem> {
     api.give(writing, Command::Reject { asset, note }, None).await
 }
@@ -349,7 +349,7 @@ async fn release(
     State(api): State<Arc<Api>>,
     Path(asset): Path<AssetId>,
     writing: Writing,
-    Body(Noted { note }): Body<Noted>,
+    BodyIfAny(Noted { note }): BodyIfAny<Noted>,
 ) -> Result<Done, Problem> {
     api.give(writing, Command::Release { asset, note }, None).await
 }

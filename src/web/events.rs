@@ -127,6 +127,12 @@ async fn list(
     let Some(sites) = sites(&caller.scope, filter.site.as_ref()) else {
         return Ok(Json(Page { items: Vec::new(), next: None }));
     };
+    let has_kind = |subject: &String| subject == "node" || subject.contains(':');
+    if let Some(subject) = filter.subject.as_ref().filter(|subject| !has_kind(subject)) {
+        return Err(Problem::BadRequest(format!(
+            "a subject has its kind before it: write `asset:{subject}`, or `device:`, `tag:`, `person:` or `source:`"
+        )));
+    }
     let before_seq = filter.cursor.map(|cursor| seq(&cursor)).transpose()?;
     let limit = Limit::of(filter.limit);
     let query = EventQuery {

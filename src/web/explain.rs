@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::doors::{StandsAt, doors_of};
 pub use super::events::EventView;
+use super::events::sites;
 use super::problem::Problem;
 use crate::config::Rules;
 use crate::domain::alerts::{Alert, AlertKey, Rule};
 use crate::domain::ids::{AssetId, ClassId, DeviceId, ReadPointId, SourceId, ZoneId};
+use crate::domain::orders::Scope;
 use crate::domain::register::{Asset, Attachment, Maintenance, Record};
 use crate::domain::state::{AssetCurrent, LinkCurrent, Location, SensorCurrent, StateKind};
 use crate::domain::time::Timestamp;
@@ -83,11 +85,12 @@ pub struct GhostClock {
     pub not_hearing: Vec<LinkCurrent>,
 }
 
-/// `None` where the register does not know the asset.
+/// `None` where the register does not know the asset. Of what happened to it, and of its alerts, what is within `scope`.
 pub async fn explain(
     reader: &Reader,
     rules: &Rules,
     asset: &str,
+    scope: &Scope,
     now: Timestamp,
 ) -> Result<Option<Explanation>, ExplainError> {
     let Some(Record::Asset(asset)) = record(reader, &format!("asset/{asset}")).await? else {
@@ -110,6 +113,7 @@ pub async fn explain(
     let zone = zone(reader, rules, here.as_ref()).await?;
     let query = EventQuery {
         subject: Some(format!("asset:{}", asset.id)),
+        sites: sites(scope, None).unwrap_or_default(),
         limit: RECENT_EVENTS,
         ..EventQuery::default()
     };
@@ -118,7 +122,8 @@ pub async fn explain(
     let vehicles = vehicles(reader, current.as_ref()).await?;
     let (sensors, trackers) =
         (sensors(reader, &asset.id, now).await?, trackers(reader, &asset.id, now).await?);
-    let alerts = alerts(reader, &asset.id, &trackers).await?;
+    let mut alerts = alerts(reader, &asset.id, &trackers).await?;
+    alerts.retain(|alert| scope.covers(alert.site.as_ref()));
     let doors = doors_of(reader, rules, &asset.id).await?;
     Ok(Some(Explanation {
         asset,

@@ -93,7 +93,7 @@ fn describe(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     });
     if let Some((schema, example)) = &operation.body {
         described["requestBody"] = json!({
-            "required": true,
+            "required": operation.needs_body,
             "content": { "application/json": { "schema": schema(schemas), "example": example } },
         });
     }

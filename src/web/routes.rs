@@ -39,6 +39,7 @@ pub(super) struct Operation {
     /// Name, description and pattern of a header that it takes beside the usual ones.
     pub header: Option<(&'static str, &'static str, &'static str)>,
     pub body: Option<(SchemaOf, Value)>,
+    pub needs_body: bool,
     pub answers: Vec<Answer>,
     pub problems: BTreeSet<u16>,
     /// Takes an `Idempotency-Key`.
@@ -118,6 +119,7 @@ impl Operation {
             query: None,
             header: None,
             body: None,
+            needs_body: true,
             answers: Vec::new(),
             problems,
             once: false,
@@ -150,6 +152,12 @@ impl Operation {
         self.body = Some((|schemas| schemas.subschema_for::<T>(), example));
         self.problems.extend([400, 408, 413, 415, 422]);
         self
+    }
+
+    /// The same, of one that need not be there.
+    pub fn body_if_any<T: JsonSchema>(mut self, example: Value) -> Self {
+        self.needs_body = false;
+        self.body::<T>(example)
     }
 
     pub fn max_body(mut self, bytes: usize) -> Self {

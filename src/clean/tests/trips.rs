@@ -1,5 +1,7 @@
 //! A trip is over where nothing more comes of it, and nobody was silent who could not be heard.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::domain::readings::{Note, Says, Vitals};
 
@@ -326,4 +328,27 @@ fn what_comes_in_order_is_told_by_all_of_it_however_much_it_is() {
     let (live, at_once) = (told(false), told(true));
     assert!(live.1 > 100, "{}", live.1);
     assert_eq!(at_once, live);
+}
+
+/// A broker is renamed, or its trackers moved to another, while one is on its way.
+#[test]
+fn a_trip_that_came_by_what_is_no_more_is_over_once_all_else_has_been_live_for_as_long() {
+    let mut of_others = rules();
+    of_others.tracker_sources = BTreeSet::from(["fleet".into(), "yard".into()]);
+    let (mut cleaner, mut out) = (Cleaner::new(&rules(), &intake()), Cleaned::default());
+    link(&mut cleaner, -60, up(), &mut out);
+    arrives(&mut cleaner, None, &mut out);
+    let mut other = restarted(&mut cleaner);
+    other.set_rules(&of_others);
+    let link = |minute: i64, source: &str, cleaner: &mut Cleaner, out: &mut Cleaned| {
+        cleaner.link(&LinkChange { source: source.into(), at: at(minute * MINUTE_MS), state: up() }, out);
+    };
+    link(20, "fleet", &mut other, &mut out);
+    run(&mut other, &[Step::Tick(300 * MINUTE_MS)], &mut out);
+    assert_eq!(trips(&out).len(), 1, "what came by the other one may come yet");
+    link(300, "yard", &mut other, &mut out);
+    run(&mut other, &[Step::Tick(419 * MINUTE_MS)], &mut out);
+    assert_eq!(trips(&out).len(), 1);
+    run(&mut other, &[Step::Tick(421 * MINUTE_MS)], &mut out);
+    assert_eq!(trips(&out)[1..], [(STOPPED.to_owned(), 420)]);
 }

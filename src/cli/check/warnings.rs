@@ -304,6 +304,6 @@ fn node(config: &Config, found: &mut Vec<String>) {
         });
     }
     if config.web.listen.is_some() && config.web.tokens.now().is_empty() {
-        found.push("web: no token: the API can be reached from this machine and takes no command".to_owned());
+        found.push("web: no token: the API answers nobody; `tallyman token` makes one".to_owned());
     }
 }

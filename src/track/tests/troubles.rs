@@ -56,7 +56,7 @@ fn of_a_clock_it_is_said_how_it_is_and_what_to_do() {
     let mut world = World::new();
     let cases = [
         (Trouble::ClockOff { ahead_s: -172_900 }, "clock", "r1: its clock is 2 days behind ours; "),
-        (Trouble::ClockOff { ahead_s: 400 }, "clock", "r1: its clock is 6 min ahead of ours; "),
+        (Trouble::ClockOff { ahead_s: 400 }, "clock", "r1: its clock is 7 min ahead of ours; "),
         (Trouble::ClockDrift { ppm: -500 }, "clock-drift", "r1: its clock loses 1.8 s an hour, more than "),
     ];
     for (trouble, what, expected) in cases {

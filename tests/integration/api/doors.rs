@@ -21,6 +21,12 @@ protocol = "llrp"
 site = "depot"
 address = "127.0.0.1:9"
 
+[[reader]]
+name = "r2"
+protocol = "llrp"
+site = "leeds"
+address = "127.0.0.1:10"
+
 [[read_point]]
 name = "depot-door"
 kind = "portal"
@@ -32,14 +38,15 @@ antennas = [{ reader = "r1", antenna = 1, side = "inside" }, { reader = "r1", an
 name = "leeds-door"
 kind = "portal"
 inside = "yard"
-antennas = [{ reader = "r1", antenna = 3, side = "inside" }, { reader = "r1", antenna = 4, side = "outside" }]
+antennas = [{ reader = "r2", antenna = 1, side = "inside" }, { reader = "r2", antenna = 2, side = "outside" }]
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stands_at_which_door_and_who_did() {
     let leeds = token_lines("leeds", "leeds-token", "viewer") + "sites = [\"leeds\"]\n";
     let mut api = Api::start_with("", &[leeds, DOORS.to_owned()].concat()).await;
-    let trucks = ["TR-1", "TR-2"].map(|id| json!({ "table": "asset", "id": id, "class": "truck" }));
+    let trucks = ["TR-1", "TR-2"]
+        .map(|id| json!({ "table": "asset", "id": id, "class": "truck", "home_zone": "yard" }));
     assert_eq!(api.post(ADMIN, "/api/v1/register", json!({ "records": trucks })).await.0, StatusCode::OK);
     let ask = async |token: &str, query: &str| {
         let (status, answer) = api.get(token, &format!("/api/v1/answers/doors{query}")).await;
@@ -87,5 +94,14 @@ async fn who_stands_at_which_door_and_who_did() {
             told.as_array().unwrap().iter().map(|door| door["door"].as_str().unwrap()).collect();
         assert_eq!(told, doors, "{token} {query}");
     }
+    // What it did at the other site is told to nobody who may not see that.
+    let doors_of = async |token: &str| {
+        let (status, found) = api.get(token, "/api/v1/assets/TR-1").await;
+        assert_eq!((status, &found["doors"][0]["door"]), (StatusCode::OK, &json!("leeds-door")));
+        let doors = found["recent"].as_array().unwrap().iter().filter(|event| event["kind"] == "docked");
+        doors.map(|event| event["body"]["door"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(doors_of(VIEWER).await, ["leeds-door", "depot-door"]);
+    assert_eq!(doors_of("leeds-token").await, ["leeds-door"]);
     assert_eq!(api.daemon.stop().await.code(), Some(0), "{}", api.daemon.log());
 }

@@ -173,7 +173,8 @@ async fn what_makes_no_sense_is_refused_with_a_reason() {
     let nested = format!("{{\"asset\":{}", "[".repeat(100_000));
     let (status, _) = api.ask(ADMIN, Method::POST, checkouts, Some(&nested)).await;
     assert!(status.is_client_error(), "{status}");
-    for query in ["limit=many", "cursor=-1", "kind=pasage", "from=yesterday", "colour=red"] {
+    for query in ["limit=many", "subject=FL-404", "cursor=-1", "kind=pasage", "from=yesterday", "colour=red"]
+    {
         assert_eq!(
             api.get(VIEWER, &format!("/api/v1/events?{query}")).await.0,
             StatusCode::BAD_REQUEST,

@@ -52,6 +52,9 @@ async fn what_light_barriers_tell_is_kept_with_the_passage_and_outlives_a_restar
         door.reader.input(port, high, wall_now());
     }
     door.start().await;
+    // Were they asked only once somebody stands in both, the answer would not say which was broken first.
+    let asked = async || door.daemon.metric(used).await.filter(|now| *now >= 2.0);
+    eventually("word of how both stand", asked).await;
     door.carry_out(2).await;
     let told = eventually("a passage", async || passage(&explained(&door, "FL-2")).cloned()).await;
     assert_eq!(told["body"]["evidence"]["beams"]["say"], "outward", "{told}");

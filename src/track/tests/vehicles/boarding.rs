@@ -39,6 +39,32 @@ fn what_went_out_before_it_came_is_not_in_it() {
     assert_eq!([world.location("T1"), world.location("T2")], [zone("yard"), in_vehicle("V1")]);
 }
 
+#[test]
+fn that_the_tracker_of_what_stood_there_is_silent_is_said() {
+    for by_tag in [false, true] {
+        let mut rules = haulage().rules.clone();
+        let truck = rules.classes.iter_mut().find(|class| class.name.as_str() == "truck").unwrap();
+        truck.tracker_silent_after = Some(secs(3600));
+        let mut world = World::with(rules);
+        world.link("mqtt", true, true);
+        world.stock(1..=2, "tool");
+        world.import(vec![asset("V1", "truck"), tag(11, "V1"), tracker("gps-1", "V1")]).unwrap();
+        if by_tag {
+            world.at(90).arrive(11, "BAY");
+            world.hearing("BAY", true);
+        }
+        world.at(100).fence("gps-1", "hq-bay", FenceChange::Entered);
+        world.tracker_speaks("gps-1", 100);
+        world.at(110).pass(1, "DOCK", Out);
+        assert!(!world.current("T1").reason.contains("silent"));
+        world.until(4000);
+        world.pass(2, "DOCK", Out);
+        let reason = world.current("T2").reason;
+        assert!(reason.contains("where V1 stood since"), "{reason}");
+        assert_eq!(reason.ends_with(", and its tracker is silent: it may have left"), !by_tag, "{reason}");
+    }
+}
+
 /// Its tracker was without a network: it left an hour before we hear of it.
 #[test]
 fn what_went_out_after_it_had_left_is_not_in_it() {

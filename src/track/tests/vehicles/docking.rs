@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::ids::SiteId;
 use crate::domain::orders::Scope;
+use crate::domain::register::{Asset, Lifecycle};
 
 fn undock(world: &mut World, vehicle: &str) {
     world.command(Command::Undock { vehicle: vehicle.into() }).unwrap();
@@ -154,4 +155,44 @@ fn who_acts_for_one_site_unloads_into_no_zone_of_another() {
     assert_eq!([unload(None), unload(Some("crib"))], [Ok(()), Ok(())]);
     let refused = unload(Some("leeds-yard")).unwrap_err();
     assert!(matches!(&refused, Refused::NotFound { what, .. } if what == "zone"), "{refused:?}");
+}
+
+/// Its receiver has it in one bay, and somebody sees that it is at the next door.
+#[test]
+fn what_somebody_says_of_a_door_outlasts_the_bay_that_it_was_known_to_be_in() {
+    let mut world = haulage();
+    world.at(100).fence("gps-1", "hq-bay", FenceChange::Entered);
+    world.at(200).command(Command::Dock { vehicle: "V1".into(), door: "GATE".into() }).unwrap();
+    world.at(210).fix_in("gps-1", &["hq-bay"]);
+    world.at(220).pass(1, "GATE", Out);
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
+    assert_eq!(
+        docked(&mut world),
+        ["100 asset:V1 docked DOCK", "200 asset:V1 undocked DOCK since 100", "200 asset:V1 docked GATE"]
+    );
+    // It comes to the bay once more.
+    world.at(300).fence("gps-1", "hq-bay", FenceChange::Exited);
+    world.at(400).fence("gps-1", "hq-bay", FenceChange::Entered);
+    assert_eq!(docked(&mut world), ["300 asset:V1 undocked GATE since 200", "400 asset:V1 docked DOCK"]);
+}
+
+#[test]
+fn what_is_put_right_on_the_register_stands_at_its_door_again() {
+    let mut world = haulage();
+    world.at(100).fence("gps-1", "hq-bay", FenceChange::Entered);
+    docked(&mut world);
+    remove(world.at(200), &tracker("gps-1", "V1"));
+    world.at(210).import(vec![tracker("gps-1", "V1")]).unwrap();
+    world.restart(10);
+    assert_eq!(docked(&mut world), ["200 asset:V1 undocked DOCK since 100"], "nothing shows it to be there");
+    world.at(250).fix_in("gps-1", &["hq-bay"]);
+    assert_eq!(docked(&mut world), ["250 asset:V1 docked DOCK"]);
+
+    let retired = Asset { lifecycle: Lifecycle::Retired, ..Asset::new("V1".into(), "truck".into()) };
+    world.at(300).import(vec![Record::Asset(retired)]).unwrap();
+    assert_eq!(docked(&mut world), ["300 asset:V1 undocked DOCK since 250"]);
+    world.at(310).import(vec![asset("V1", "truck")]).unwrap();
+    assert_eq!(docked(&mut world).len(), 1);
+    world.at(320).pass(1, "DOCK", Out);
+    assert_eq!(world.location("T1"), in_vehicle("V1"));
 }

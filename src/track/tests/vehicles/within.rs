@@ -213,6 +213,8 @@ fn what_the_configuration_no_longer_has_explains_nothing() {
     assert!(!world.is_firing(Rule::TrackerSilent, "van/1"));
     world.until(4001 + 3700);
     assert!(world.is_firing(Rule::TrackerSilent, "van/1"));
+    let told = world.tracker_alert("van/1").summary;
+    assert!(told.contains(", while all that trackers speak through worked: "), "{told}");
 }
 
 fn rename(rules: &mut crate::config::Rules, from: &str, to: &str) {
