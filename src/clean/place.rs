@@ -32,6 +32,7 @@ pub(super) struct Place {
 }
 
 const MORE_AFTER: u8 = 1;
+const PACE_SHIFT: u32 = 1;
 
 /// How fast it goes, as far as it matters to whether it stands where it stood.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -77,7 +78,7 @@ impl Place {
             accuracy,
             count: 1,
             inside: 0,
-            flags: (Pace::of(fix.speed_mps) as u8) << MORE_AFTER,
+            flags: (Pace::of(fix.speed_mps) as u8) << PACE_SHIFT,
         }
     }
 
@@ -95,7 +96,7 @@ impl Place {
     }
 
     fn pace(&self) -> Pace {
-        Pace::ALL[usize::from(self.flags >> MORE_AFTER) % Pace::ALL.len()]
+        Pace::ALL[usize::from(self.flags >> PACE_SHIFT) % Pace::ALL.len()]
     }
 
     pub fn accuracy_m(&self) -> Option<f64> {
