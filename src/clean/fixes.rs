@@ -221,7 +221,7 @@ impl Tracker {
         };
         let (here, by, mut told) = (Moment::of(fix), (rules.via, received), Vec::new());
         match &mut self.held {
-            Some(held) => held.follows(&here, rules.via, rules.tracker),
+            Some(held) => held.follows(&here, by, rules.tracker),
             None => self.held = Held::behind_gap(moves, &here, by, rules.tracker),
         }
         moves.take(&here, rules.tracker, &mut told);
@@ -287,7 +287,7 @@ impl Tracker {
             .collect();
         for change in judged.iter().filter(|change| change.change == FenceChange::Exited) {
             if let Some(visit) = change.visit {
-                self.late.told.tell(&change.fence, visit);
+                self.late.told_in_order(&change.fence, visit);
             }
         }
         changes.extend(judged);

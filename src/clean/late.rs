@@ -4,12 +4,12 @@
 //! in order   ──●────●───────────(gap)──────────●────●──▶
 //! late                   ○  ○ ○ ○  ○                      what lay in the gap, in whatever order it comes
 //! ```
-//! A few of the fixes that came in order are kept, those beside late ones that wait and beside long gaps longest. A late fix counts where it falls
-//! between two that really followed one another; it waits until no more have come for a while. Then all of them go with
-//! their neighbours through the fences once more ([`replay`]), and what was not told before ([`told`]) is told once, with
-//! its own times.
+//! A few of the fixes that came in order are kept ([`kept`]), those beside late ones that wait and beside silences longest. A
+//! late fix counts where it falls between two that really followed one another; it waits until no more have come for a
+//! while. Then all of them go with their neighbours through the fences once more ([`replay`]), and what was not told before
+//! ([`told`]) is told once, with its own times.
 //!
-//! Bounded: a tracker keeps [`KEPT`] fixes, and while a burst lasts [`WAITING`] late ones, of which those that say the
+//! Bounded: while a burst lasts a tracker keeps [`WAITING`] late ones, of which those that say the
 //! same as their neighbours are merged. Where none can be, the part that the burst has left behind is judged and goes.
 //! Never moves what is last known, but where the way leads up to the newest fix:
 //! what late fixes say of the fences there holds now.
@@ -24,18 +24,17 @@ use super::place::{self, Place};
 use super::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Path;
-use crate::domain::ids::SourceId;
+use crate::domain::ids::{FenceId, SourceId};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
+use kept::Kept;
 pub(super) use replay::{Now, Revealed, Stayed, plausible};
 use told::{Told, Visit};
 
+mod kept;
 mod replay;
 mod told;
 
-/// Fixes in order that are kept, and how many of the newest of them all are.
-const KEPT: usize = 5;
-const NEWEST: usize = 3;
 /// Late fixes of a tracker that wait, at most: with the one that comes, what a doubling of room holds.
 const WAITING: usize = 127;
 /// Metres; further than 255 of them is as far.
@@ -45,8 +44,7 @@ pub(super) const SETTLES: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(super) struct Late {
-    /// Oldest first.
-    kept: Vec<Place>,
+    kept: Kept,
     pub told: Told,
     waiting: Option<Box<Waiting>>,
 }
@@ -91,48 +89,16 @@ pub(super) struct LateRow {
 impl Late {
     /// A fix in order.
     pub fn accepted(&mut self, fix: &Fix, rules: &TrackerRules) {
-        self.kept.reserve_exact(KEPT + 1 - self.kept.len().min(KEPT));
-        self.kept.push(Place::of(fix));
-        if self.kept.len() <= KEPT {
-            return;
-        }
-        if fix.observed_at.since(self.kept[0].at) > rules.late_within {
-            if self.kept[0].has_more_after() {
-                return self.drop_kept(0);
-            }
-            // It was the one before the next, and still is: of what lies between, the end is not too old.
-            self.kept.remove(0);
-            return self.told.raise_floor(Some(fix.observed_at - rules.late_within));
-        }
-        let awaited = self.awaited();
-        let spans = (0..KEPT - NEWEST + 1).map(|at| {
-            let before = at.checked_sub(1).map_or(self.kept[at].at, |before| self.kept[before].at);
-            // What lies beside late fixes that wait is of use still.
-            let is_used = awaited.contains(&at) || awaited.contains(&(at + 1));
-            (is_used, self.kept[at + 1].at.since(before))
-        });
-        let shortest = (0..).zip(spans).min_by_key(|(_, span)| *span).map_or(0, |(at, _)| at);
-        self.drop_kept(shortest);
+        let waiting = self.waiting.as_ref().map_or(&[][..], |waiting| &waiting.places);
+        let floor = self.kept.push(Place::of(fix), waiting, rules);
+        self.told.raise_floor(floor);
     }
 
-    /// Gaps that late fixes wait in.
-    fn awaited(&self) -> Vec<usize> {
-        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.places);
-        let mut gaps: Vec<usize> = waiting.filter_map(|place| self.gap(place.at)).collect();
-        gaps.dedup();
-        gaps
-    }
-
-    fn drop_kept(&mut self, at: usize) {
-        self.kept.remove(at);
-        match at.checked_sub(1) {
-            Some(before) => self.kept[before].note_more_after(),
-            // What waits was still within what is kept when it came.
-            None => {
-                let waits = self.waiting.as_ref().and_then(|waiting| waiting.places.first());
-                self.told.raise_floor(self.kept.first().into_iter().chain(waits).map(|place| place.at).min());
-            }
-        }
+    /// A visit that was told by fixes in order is over.
+    pub fn told_in_order(&mut self, fence: &FenceId, span: (Timestamp, Timestamp)) {
+        let kept = &self.kept;
+        self.told.make_room_for_one(|span| kept.may_hear_of(span));
+        self.told.tell(fence, span);
     }
 
     /// A late fix waits for others. `false` where it can reveal nothing: it is too old, or lies where more came in order
@@ -146,9 +112,9 @@ impl Late {
         fences: &FenceIndex,
     ) -> bool {
         let mut place = Place::of(fix);
-        let Some(newest) = self.kept.last().copied() else { return false };
+        let Some(newest) = self.kept.places().last().copied() else { return false };
         let too_old = newest.at.since(place.at) > rules.late_within || self.told.is_below_floor(place.at);
-        if too_old || self.gap(place.at).is_none() {
+        if too_old || self.kept.gap(place.at).is_none() {
             return false;
         }
         place.inside = inside_of(fix, rules, fences);
@@ -171,16 +137,9 @@ impl Late {
         true
     }
 
-    /// Which of the gaps between kept fixes a time lies in, by the number of those before it.
-    fn gap(&self, at: Timestamp) -> Option<usize> {
-        let after = after(&self.kept, at);
-        let is_real = after == 0 || !self.kept[after - 1].has_more_after();
-        (is_real && after < self.kept.len()).then_some(after)
-    }
-
     /// Fixes in order that are kept, oldest first.
     pub fn kept(&self) -> &[Place] {
-        &self.kept
+        self.kept.places()
     }
 
     /// When the waiting ones are judged, and by which connection they came.
@@ -195,7 +154,7 @@ impl Late {
 
     pub fn row(&self) -> LateRow {
         LateRow {
-            kept: self.kept.clone(),
+            kept: self.kept.places().to_vec(),
             visits: self.told.visits.clone(),
             floor: self.told.floor,
             waiting: self.waiting.clone(),
@@ -204,12 +163,8 @@ impl Late {
 
     pub fn restore(row: LateRow) -> Self {
         let told = Told { visits: row.visits, floor: row.floor, bursts: row.waiting.is_some() };
-        Self { kept: row.kept, told, waiting: row.waiting }
+        Self { kept: Kept::restore(row.kept), told, waiting: row.waiting }
     }
-}
-
-fn after(kept: &[Place], at: Timestamp) -> usize {
-    kept.partition_point(|kept| kept.at <= at)
 }
 
 /// A number for the fences that a fix is inside of, or says nothing of.
@@ -235,14 +190,14 @@ impl Waiting {
     /// in order lies between. Of all such it is the one that lies nearest to where the two others have it at its time: without
     /// the places where it turned and stood nobody could say that it left. Nor without those furthest away, of a drive there
     /// and back.
-    fn merge_one(&mut self, kept: &[Place], rules: &TrackerRules) -> bool {
+    fn merge_one(&mut self, kept: &Kept, rules: &TrackerRules) -> bool {
         let far_m = |at: usize| {
             let [before, here] = [&self.places[at], &self.places[at + 1]];
             let [to_before, to_here] = [at, at + 1].map(|at| STRAY_M * f64::from(self.strays[at]));
             to_before.max(before.position().distance_m(here.position()) + to_here)
         };
         let found = self.places.array_windows().enumerate().filter_map(|(at, [before, here, next])| {
-            let [a, b, c] = [before, here, next].map(|place| (place.inside, after(kept, place.at)));
+            let [a, b, c] = [before, here, next].map(|place| (place.inside, kept.until(place.at)));
             let is_alike = a == b && b == c;
             let goes_m = before.position().distance_m(next.position());
             (is_alike && far_m(at) <= goes_m + rules.trip_after_m).then(|| (at, here.beside_m(before, next)))
@@ -274,7 +229,7 @@ mod tests {
 
     #[test]
     fn nothing_is_merged_over_what_came_in_order() {
-        let (kept, rules) = ([place(0), place(50), place(100)], TrackerRules::default());
+        let (kept, rules) = (Kept::restore([0, 50, 100].map(place).to_vec()), TrackerRules::default());
         assert!(!waiting(&[49, 51, 52].map(place)).merge_one(&kept, &rules));
         let mut some = waiting(&[49, 51, 52, 53].map(place));
         assert!(some.merge_one(&kept, &rules));
@@ -287,15 +242,23 @@ mod tests {
         let (rules, fences) = (TrackerRules::default(), FenceIndex::default());
         let fix = |second: i64| place(second).fix(&"truck".into());
         let mut late = Late::default();
-        [0, 100, 3000, 3002, 3004].iter().for_each(|second| late.accepted(&fix(*second), &rules));
+        let accepts = |late: &mut Late, seconds: &[i64]| {
+            seconds.iter().for_each(|second| late.accepted(&fix(*second), &rules));
+        };
         let arrives = |late: &mut Late, second: i64| {
             late.arrived(&fix(second), &"broker".into(), Timestamp::from_secs(3100), &rules, &fences)
         };
+        accepts(&mut late, &[0, 100, 3000, 3002, 3004]);
         assert!(arrives(&mut late, 50) && arrives(&mut late, 1500));
-        late.accepted(&fix(3006), &rules);
-        assert_eq!(late.kept()[0].at, Timestamp::from_secs(100), "no other stands beside nothing that waits");
-        assert!(arrives(&mut late, 60));
-        assert!(!arrives(&mut late, 40), "older than all that is left");
+        accepts(&mut late, &[3006, 3008, 3010, 3012]);
+        assert!(arrives(&mut late, 60) && arrives(&mut late, 40) && arrives(&mut late, 1600));
+        assert!(!arrives(&mut late, 3005), "beside nothing that waits");
+        // Of so many gaps that late ones wait in, the oldest.
+        for second in (3100..5000).step_by(100) {
+            accepts(&mut late, &[second]);
+            assert!(arrives(&mut late, second - 50));
+        }
+        assert!(!arrives(&mut late, 30) && late.kept().len() < 10, "{:?}", late.kept());
     }
 
     #[test]
@@ -306,7 +269,7 @@ mod tests {
                 ..place(second).fix(&"truck".into())
             })
         };
-        let (kept, rules) = ([place(-1), place(1000)], TrackerRules::default());
+        let (kept, rules) = (Kept::restore([-1, 1000].map(place).to_vec()), TrackerRules::default());
         let mut burst = waiting(&[]);
         for second in 0..=100 {
             burst.places.push(drives(second));

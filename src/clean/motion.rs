@@ -207,7 +207,7 @@ impl Moves {
         let Self::Moving(moving) = self else { return None };
         Some(match moving.off && !moving.carried {
             true => (moving.rest.at + rules.stop_after, rules.stop_after),
-            false => (moving.last_at() + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
+            false => (moving.last().1 + rules.trip_gap * SILENT_GAPS, rules.trip_gap * SILENT_GAPS),
         })
     }
 
@@ -228,12 +228,17 @@ impl Moves {
 
     /// When its last fix was.
     pub fn last_at(&self) -> Timestamp {
+        self.last().1
+    }
+
+    /// Its last fix.
+    fn last(&self) -> (Position, Timestamp) {
         match self {
-            Self::Standing(standing) => {
-                let leaving = standing.leaving.as_ref().and_then(|leaving| leaving.moving.as_ref());
-                leaving.map_or(standing.last.at, Moving::last_at)
+            Self::Standing(Stationary { last, leaving, .. }) => {
+                let leaving = leaving.as_ref().and_then(|leaving| leaving.moving.as_ref());
+                leaving.map_or((last.position(), last.at), Moving::last)
             }
-            Self::Moving(moving) => moving.last_at(),
+            Self::Moving(moving) => moving.last(),
         }
     }
 
@@ -241,7 +246,7 @@ impl Moves {
     pub fn take(&mut self, here: &Moment, rules: &TrackerRules, told: &mut Vec<Told>) {
         if let Self::Moving(moving) = self {
             // Nothing was heard for long, or it has been at rest for long enough.
-            let silent = here.place.at.since(moving.last_at()) >= rules.trip_gap;
+            let silent = here.place.at.since(moving.last().1) >= rules.trip_gap;
             moving.engine_at(here, rules);
             let rests = if silent { Rests::Until } else { moving.rests(here, rules) };
             if rests == Rests::Not {
@@ -382,13 +387,13 @@ impl Stationary {
 }
 
 impl Moving {
-    fn last_at(&self) -> Timestamp {
-        if self.way.is_known() { self.way.last().1 } else { self.rest.at }
+    fn last(&self) -> (Position, Timestamp) {
+        if self.way.is_known() { self.way.last() } else { (self.rest.position(), self.rest.at) }
     }
 
     /// What a fix says of the engine.
     fn engine_at(&mut self, here: &Moment, rules: &TrackerRules) {
-        let last = if self.way.is_known() { self.way.last().0 } else { self.rest.position() };
+        let (last, _) = self.last();
         let goes = last.distance_m(here.place.position()) > rules.stop_within_m + vague_m(&here.place, rules);
         let is_off = here.ignition == Some(false);
         (self.off, self.carried) = (is_off, self.off && is_off && goes);
@@ -433,7 +438,7 @@ impl Moving {
     }
 
     fn has_rested(&self, rules: &TrackerRules) -> bool {
-        self.place.is_some() && self.last_at().since(self.rest.at) >= rules.stop_after
+        self.place.is_some() && self.last().1.since(self.rest.at) >= rules.stop_after
     }
 
     fn comes_to(&mut self, here: &Moment) {

@@ -132,8 +132,11 @@ impl Late {
                 waiting.full_by = None;
             }
             _ => {
-                self.waiting = None;
-                self.told.settle();
+                let waiting = self.waiting.take();
+                let floor =
+                    self.kept.fill(&waiting.map(|waiting| waiting.places).unwrap_or_default(), now.rules);
+                self.told.raise_floor(floor);
+                self.told.settle(|span| self.kept.may_hear_of(span));
             }
         }
         revealed
@@ -167,19 +170,19 @@ impl Late {
     fn runs(&self, now: &Now<'_>, span: Span) -> Vec<Run> {
         let Some(waiting) = &self.waiting else { return Vec::new() };
         let (mut runs, mut begins) = (Vec::new(), 0);
-        for kept in self.kept.chunk_by(|a, _| !a.has_more_after()) {
+        for kept in self.kept.places().chunk_by(|a, _| !a.has_more_after()) {
             let ends = begins + kept.len();
             let gaps = if begins == 0 { 0..ends } else { begins + 1..ends };
             let late = waiting
                 .places
                 .iter()
                 .filter(|place| span.holds(place.at))
-                .filter(|place| self.gap(place.at).is_some_and(|gap| gaps.contains(&gap)));
+                .filter(|place| self.kept.gap(place.at).is_some_and(|gap| gaps.contains(&gap)));
             let mut way: Vec<(Place, bool)> = late.map(|place| (*place, true)).collect();
             if !way.is_empty() {
                 way.extend(kept.iter().filter(|place| span.holds(place.at)).map(|place| (*place, false)));
                 way.sort_by_key(|(place, is_late)| (place.at, *is_late));
-                let is_newest = ends == self.kept.len() && span.to == Timestamp::MAX;
+                let is_newest = ends == self.kept.places().len() && span.to == Timestamp::MAX;
                 runs.extend(Run::new(&plausible(&way, |place| place, now.rules), now, is_newest));
             }
             begins = ends;

@@ -1,7 +1,7 @@
 //! Which visits of a tracker were told and are over, so that late fixes tell none of them again.
 //!
 //! Bounded: [`REMEMBERED`] of them, and [`IN_A_BURST`] while late fixes wait, which may come newest first. Where there is no
-//! room, the two oldest of one fence become one, since ever: of that fence nothing is told any more that is older than the
+//! room, those go of which late fixes can say nothing any more; then the two oldest of one fence become one, since ever: of that fence nothing is told any more that is older than the
 //! end of the second. Where each is of another fence, the oldest goes, and of no fence anything is told that is older than
 //! its end.
 
@@ -64,11 +64,28 @@ impl Told {
         self.visits.push(Visit { fence: digest(fence), from: Some(from), to });
     }
 
+    /// Those of which nothing more is heard go first.
+    pub fn make_room_for_one(&mut self, may_hear_of: impl Fn((Timestamp, Timestamp)) -> bool) {
+        if !self.bursts && self.visits.len() >= REMEMBERED {
+            self.forget_one(may_hear_of);
+        }
+    }
+
+    fn forget_one(&mut self, may_hear_of: impl Fn((Timestamp, Timestamp)) -> bool) -> bool {
+        let is_of_use = |visit: &Visit| may_hear_of((visit.from.unwrap_or(Timestamp::MIN), visit.to));
+        let oldest = (0..self.visits.len()).filter(|nth| !is_of_use(&self.visits[*nth]));
+        let Some(nth) = oldest.min_by_key(|nth| self.visits[*nth].to) else { return false };
+        self.visits.remove(nth);
+        true
+    }
+
     /// No more late fixes wait.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, may_hear_of: impl Fn((Timestamp, Timestamp)) -> bool) {
         self.bursts = false;
         while self.visits.len() > REMEMBERED {
-            self.make_room();
+            if !self.forget_one(&may_hear_of) {
+                self.make_room();
+            }
         }
         self.visits.shrink_to_fit();
     }

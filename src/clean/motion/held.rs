@@ -7,7 +7,8 @@
 //! A fix behind a gap says that it is elsewhere, and not how it came there: in one trip, in two with a stop between, or
 //! in a part of one. So trips are told no further than to the gap until nothing late has come for a while, and then by all
 //! of the fixes since, in the order of their times. What was told stays true: it was told of the time before. Where nothing
-//! late came, what the ones in order said is told as it is.
+//! late came, what the ones in order said is told as it is. Late ones that break off where it went elsewhere are waited for
+//! until it has been heard again: they go on behind the next outage.
 //! Who stood before the gap and stands there behind it needs no such care; late fixes may still say that it was away
 //! meanwhile.
 //!
@@ -59,6 +60,9 @@ pub(in crate::clean) struct Held {
     since: Timestamp,
     #[serde(with = "micros")]
     due: Timestamp,
+    /// The late ones have left a part of the way untold: they go on once it is heard again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    breaks_off: bool,
     /// The connection that the last of them came by.
     via: SourceId,
     /// Where the last late one was put: more will come there.
@@ -109,16 +113,25 @@ impl Held {
     fn new(before: Moves, way: Vec<Moment>, (via, received): (&SourceId, Timestamp)) -> Box<Self> {
         let (kept, due, speeds) = (Vec::new(), received + SETTLES, Speeds::default());
         let (since, via, filling, climbs) = (received, via.clone(), None, 0);
-        Box::new(Self { before, way, kept, since, due, via, filling, climbs, speeds })
+        let breaks_off = false;
+        Box::new(Self { before, way, kept, since, due, breaks_off, via, filling, climbs, speeds })
     }
 
     pub fn due(&self) -> (Timestamp, &SourceId) {
-        (self.due, &self.via)
+        (if self.breaks_off { self.latest() } else { self.due }, &self.via)
+    }
+
+    fn latest(&self) -> Timestamp {
+        self.since + AT_MOST
     }
 
     /// One more in order. The connection that it came by is the one that late ones come by now.
-    pub fn follows(&mut self, here: &Moment, via: &SourceId, rules: &TrackerRules) {
+    pub fn follows(&mut self, here: &Moment, (via, received): (&SourceId, Timestamp), rules: &TrackerRules) {
         self.comes_by(via);
+        if self.breaks_off && received >= self.due {
+            self.breaks_off = false;
+            self.due = self.latest().min(received + SETTLES);
+        }
         self.put(*here, rules);
     }
 
@@ -126,7 +139,7 @@ impl Held {
     pub fn keep(&mut self, told: &mut Vec<Told>, received: Timestamp) {
         self.kept.append(told);
         if self.kept.len() >= MOST_KEPT {
-            self.due = self.due.min(received);
+            (self.due, self.breaks_off) = (self.due.min(received), false);
         }
     }
 
@@ -165,9 +178,24 @@ impl Held {
             self.put(Moment { is_late: true, ..*late }, rules);
         }
         let (via, received) = by;
-        self.due = self.due.max(received + SETTLES).min(self.since + AT_MOST);
+        self.due = self.due.max(received + SETTLES).min(self.latest());
+        self.breaks_off = self.has_gap(rules);
         self.comes_by(via);
         told
+    }
+
+    /// Whether it went elsewhere in a silence that nothing has come of yet.
+    fn has_gap(&self, rules: &TrackerRules) -> bool {
+        let mut last = Some(self.before.last());
+        self.way.iter().any(|Moment { place, .. }| {
+            let goes = |(from, at)| {
+                place.at.since(at) >= GAP && place.position().distance_m(from) >= rules.trip_after_m
+            };
+            let is_gap = last.is_some_and(goes);
+            // One that stands for others is followed by them.
+            last = (place.count <= 1).then(|| (place.position(), place.at));
+            is_gap
+        })
     }
 
     /// What it did where the burst has passed.

@@ -86,6 +86,82 @@ fn a_burst_with_more_comings_and_goings_than_may_wait_is_told_in_parts() {
     assert!(newest_first.len() == told.len() && alike(&newest_first), "{newest_first:#?}");
 }
 
+/// What is told of fixes that are received then, by when it was.
+fn told_at(rules: &Rules, fixes: impl IntoIterator<Item = ((i64, f64), i64)>) -> Vec<String> {
+    let steps: Vec<Step> =
+        fixes.into_iter().map(|((ms, lat), received)| Step::Fix(ms, received, lat)).collect();
+    let mut told: Vec<String> =
+        told_by(rules, &steps).iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
+    told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
+    told
+}
+
+/// Each visit once, and at its time all but so many comings and goings: who was seen elsewhere first is told to have come or
+/// gone then.
+fn assert_alike(told: &[String], in_order: &[String], but: usize, case: &str) {
+    let what = |told: &[String]| {
+        let mut what: Vec<_> = told.iter().filter_map(|line| line.split_once(' ')).collect();
+        what.sort_by_key(|(_, what)| *what);
+        what.into_iter().map(|(_, what)| what.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(what(told), what(in_order), "{case}");
+    let at_its_time = told.iter().filter(|line| in_order.contains(line)).count();
+    assert!(at_its_time + but >= in_order.len(), "{case}: {told:#?}");
+}
+
+/// Each connection begins with where it is now, and lasts for a part of what was kept.
+#[test]
+fn a_burst_that_breaks_off_goes_on_hours_later() {
+    let (rules, fixes) = round(20, 10);
+    let in_order = told_at(&rules, fixes.iter().map(|fix| (*fix, fix.0)));
+    assert_eq!(in_order.len(), 40);
+    // It has just come to the first one.
+    let (began, backlog) = fixes.split_at(15);
+    let (ends, parked) = *fixes.last().unwrap();
+    for newest_first in [true, false] {
+        for piece in [720, 500, 200, 705] {
+            let mut backlog = backlog.to_vec();
+            if newest_first {
+                backlog.reverse();
+            }
+            let mut order: Vec<_> = began.iter().map(|fix| (*fix, fix.0)).collect();
+            for (nth, piece) in (1..).zip(backlog.chunks(piece)) {
+                let now = ends + nth * 20 * MINUTE_MS;
+                order.push(((now, parked), now));
+                order.extend(piece.iter().map(|fix| (*fix, now)));
+            }
+            let case = format!("newest first: {newest_first}, {piece} at a time");
+            let edges = 1 + backlog.len() / piece;
+            assert_alike(&told_at(&rules, order), &in_order, edges, &case);
+        }
+    }
+}
+
+/// Twelve visits follow until any of it is sent.
+#[test]
+fn outages_with_little_between_are_all_told_hours_later() {
+    const LEG_MS: i64 = 720_000;
+    let (rules, fixes) = round(24, 10);
+    let in_order = told_at(&rules, fixes.iter().map(|fix| (*fix, fix.0)));
+    assert_eq!(in_order.len(), 48);
+    let ends = fixes.last().unwrap().0 + MINUTE_MS;
+    for (outages, between) in [(2, 1), (2, 2), (2, 3), (2, 5), (2, 8), (3, 1), (3, 3)] {
+        let is_live = |(ms, _): &(i64, f64)| {
+            let (nth, within) =
+                ((ms - 4 * LEG_MS).div_euclid(3 * LEG_MS), (ms - 4 * LEG_MS).rem_euclid(3 * LEG_MS));
+            !(0..outages).contains(&nth) || nth > 0 && within < between * 10_000
+        };
+        let (live, backlog): (Vec<_>, Vec<_>) = fixes.iter().copied().partition(is_live);
+        let newest_first: Vec<_> = backlog.iter().rev().copied().collect();
+        for backlog in [backlog, newest_first] {
+            let live = live.iter().map(|fix| (*fix, fix.0));
+            let told = told_at(&rules, live.chain(backlog.into_iter().map(|fix| (fix, ends))));
+            let case = format!("{between} between {outages}");
+            assert_alike(&told, &in_order, 1 + outages as usize, &case);
+        }
+    }
+}
+
 #[test]
 fn of_an_outage_longer_than_the_window_what_is_not_too_old_is_told() {
     // 25 hours; of its beginning nothing is.
@@ -139,6 +215,30 @@ fn trips_of_a_burst_that_comes_oldest_first_are_told_as_in_order_however_many() 
         let newest_first = trips(&fixes, |_| ends);
         assert!(newest_first.len() >= 40, "{}", newest_first.len());
     }
+}
+
+/// The burst breaks off in a second outage, and goes on behind it.
+#[test]
+fn trips_of_a_burst_that_breaks_off_are_told_as_in_order() {
+    let fixes = shuttle(2, 10);
+    let in_order = trips(&fixes, |ms| ms);
+    assert_eq!(in_order.len(), 8);
+    let part = |from: i64, to: i64| {
+        fixes.iter().filter(move |(ms, _)| (from * 1000..to * 1000).contains(ms)).copied()
+    };
+    let back = |from, to| part(from, to).collect::<Vec<_>>().into_iter().rev();
+    let first = part(0, 100).chain(part(2000, 2010)).chain(back(1500, 2000));
+    let rest = part(3000, 3010).chain(back(2010, 3000)).chain(back(100, 1500)).chain(part(3010, 9999));
+    let received = |ms: i64| match ms / 1000 {
+        100..1500 | 2010..3000 => 3_000_000,
+        1500..2000 => 2_000_000,
+        _ => ms,
+    };
+    let told = trips(&first.chain(rest).collect::<Vec<_>>(), received);
+    let alike = told.iter().zip(&in_order).all(|((at, way), (in_time, in_full))| {
+        (at - in_time).abs() <= 90 && way.zip(*in_full).is_none_or(|(way, full)| (way - full).abs() < 100.0)
+    });
+    assert!(alike && told.len() == in_order.len(), "{told:?}, in order {in_order:?}");
 }
 
 /// Its newest fixes come first, so that those of its setting out are late: what they say of its speed says that they do not

@@ -135,7 +135,8 @@ fn what_is_new_takes_no_length_from_what_still_comes() {
         let since = held.since;
         in_no_order(&mut held, &all[nth as usize], (&"broker".into(), since));
         if nth % 3 == 2 {
-            held.follows(&all[(news + 1 + nth / 3) as usize], &"broker".into(), &rules);
+            let by = (&"broker".into(), held.since);
+            held.follows(&all[(news + 1 + nth / 3) as usize], by, &rules);
         }
     }
     let length = |way: &[Moment]| way.windows(2).map(|ends| piece_m(&ends[0], &ends[1], true)).sum::<f64>();
@@ -236,4 +237,21 @@ fn one_in_order_that_is_left_out_confirms_no_late_one() {
     assert!(held.drop_one(0, &TrackerRules::default()));
     let counts: Vec<_> = held.way.iter().map(|moment| (moment.is_late, moment.place.count)).collect();
     assert_eq!(counts[..2], [(false, 1), (true, 1)]);
+}
+
+/// It is told when it has been heard again for a while, or after an hour.
+#[test]
+fn what_breaks_off_waits_until_it_is_heard_again() {
+    let (via, rules) = ("broker".into(), TrackerRules::default());
+    let second = |nth: u64| Timestamp::from_secs(1_700_010_000) + Duration::from_secs(nth);
+    let mut held = held(200..240);
+    assert_eq!(held.due(), (second(3600), &via), "of 33 minutes nothing has come");
+    held.follows(&moment(242), (&via, second(29)), &rules);
+    assert_eq!(held.due().0, second(3600), "it may be about to send them");
+    held.follows(&moment(420), (&via, second(1900)), &rules);
+    assert_eq!(held.due().0, second(1930), "it sends nothing more");
+    (0..200).for_each(|nth| in_no_order(&mut held, &moment(nth), (&via, second(1910))));
+    assert_eq!(held.due().0, second(3600), "nor of the second outage");
+    (243..420).for_each(|nth| in_no_order(&mut held, &moment(nth), (&via, second(1920))));
+    assert_eq!(held.due().0, second(1950), "all of it is there");
 }
