@@ -28,6 +28,7 @@ use crate::domain::ids::{FenceId, SourceId};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
 use kept::Kept;
+pub(super) use kept::SILENCE;
 pub(super) use replay::{Now, Revealed, Stayed, plausible};
 use told::{Told, Visit};
 

@@ -16,7 +16,7 @@ const BESIDE_SILENCE: usize = 8;
 /// How many of the newest there are, where there is room.
 const NEWEST: usize = 3;
 /// What lies beside a silence has moved so far in no less than so long: who is parked says so seldom.
-const SILENCE: Duration = Duration::from_secs(90);
+pub(in crate::clean) const SILENCE: Duration = Duration::from_secs(90);
 const MOVES_M: f64 = 100.0;
 
 /// Oldest first.
@@ -188,6 +188,11 @@ mod tests {
             [700, 1020, 1500, 2500, 3200, 3475].map(|at| three.gap(Timestamp::from_secs(at)).is_some()),
             [true, false, true, true, false, true]
         );
+        // Of one more than there is room for, it is the shortest of which nothing is told.
+        let four = [(0..50), (100..105), (200..205), (240..245), (350..400)];
+        let four = kept(four.into_iter().flatten().map(|nth| nth * 10));
+        let is_open = [700, 1500, 2200, 3000].map(|at| four.gap(Timestamp::from_secs(at)).is_some());
+        assert_eq!(is_open, [true, true, false, true]);
         // Who is parked says so every five minutes.
         let mut parked = kept([480, 490, 1000]);
         for nth in 4..100 {

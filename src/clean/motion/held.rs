@@ -24,15 +24,13 @@ use serde::{Deserialize, Serialize};
 
 use super::way::{Speeds, between_m};
 use super::{Moment, Moves, Stationary, Told, moment, vague_m};
-use crate::clean::late::{SETTLES, plausible};
+use crate::clean::late::{SETTLES, SILENCE, plausible};
 use crate::clean::place::Place;
 use crate::clean::rows::{maybe_micros, micros};
 use crate::config::TrackerRules;
 use crate::domain::ids::SourceId;
 use crate::domain::time::Timestamp;
 
-/// Silence in which so much may have happened.
-const GAP: Duration = Duration::from_secs(90);
 /// Fixes that are held.
 const MOST: usize = 48;
 /// So many late ones after one another that were each later than the one before, come oldest first; and of those behind
@@ -84,7 +82,7 @@ impl Held {
         rules: &TrackerRules,
     ) -> Option<Box<Self>> {
         let gap = here.place.at.since(moves.last_at());
-        (gap >= GAP && !moves.stays(here, rules))
+        (gap >= SILENCE && !moves.stays(here, rules))
             .then(|| Self::new(moves.clone(), vec![*here], (via, received)))
     }
 
@@ -99,7 +97,7 @@ impl Held {
         let Moves::Standing(standing) = moves else { return None };
         let behind = places.partition_point(|place| place.at <= late.place.at);
         let (before, after) = (places.get(behind.checked_sub(1)?)?, places.get(behind)?);
-        let is_gap = !before.has_more_after() && after.at.since(before.at) >= GAP;
+        let is_gap = !before.has_more_after() && after.at.since(before.at) >= SILENCE;
         if standing.since > before.at || !is_gap || late.place.at == before.at {
             return None;
         }
@@ -189,7 +187,7 @@ impl Held {
         let mut last = Some(self.before.last());
         self.way.iter().any(|Moment { place, .. }| {
             let goes = |(from, at)| {
-                place.at.since(at) >= GAP && place.position().distance_m(from) >= rules.trip_after_m
+                place.at.since(at) >= SILENCE && place.position().distance_m(from) >= rules.trip_after_m
             };
             let is_gap = last.is_some_and(goes);
             // One that stands for others is followed by them.

@@ -1,6 +1,6 @@
 //! What was kept for hours comes at once, behind what is new: every visit and trip in it is told, however many they are.
 
-use super::late::{MINUTE_MS, ROAD, YARD, connected, told_by};
+use super::late::{MINUTE_MS, ROAD, YARD, connected, told_by_time};
 use super::*;
 
 /// There and back a few times, at walking speed and slower, with a fix in so many seconds: five minutes at either end.
@@ -41,11 +41,7 @@ fn in_order_and_late(rules: &Rules, fixes: &[(i64, f64)]) -> (Vec<String>, [Vec<
     let ends = fixes.last().unwrap().0 + 1;
     let told = |at: &dyn Fn(i64) -> i64, fixes: &mut dyn Iterator<Item = &(i64, f64)>| {
         let fixes = fixes.map(|(ms, lat)| Step::Fix(*ms, at(*ms), *lat));
-        let told = told_by(rules, &began.iter().cloned().chain(fixes).collect::<Vec<_>>());
-        let mut told: Vec<String> =
-            told.iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
-        told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
-        told
+        told_by_time(rules, &began.iter().cloned().chain(fixes).collect::<Vec<_>>())
     };
     let in_order = told(&|ms| ms, &mut fixes.iter());
     let (backlog, newest) = fixes.split_at(fixes.len() - 5);
@@ -86,14 +82,11 @@ fn a_burst_with_more_comings_and_goings_than_may_wait_is_told_in_parts() {
     assert!(newest_first.len() == told.len() && alike(&newest_first), "{newest_first:#?}");
 }
 
-/// What is told of fixes that are received then, by when it was.
+/// What is told of fixes that are received then.
 fn told_at(rules: &Rules, fixes: impl IntoIterator<Item = ((i64, f64), i64)>) -> Vec<String> {
     let steps: Vec<Step> =
         fixes.into_iter().map(|((ms, lat), received)| Step::Fix(ms, received, lat)).collect();
-    let mut told: Vec<String> =
-        told_by(rules, &steps).iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
-    told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
-    told
+    told_by_time(rules, &steps)
 }
 
 /// Each visit once, and at its time all but so many comings and goings: who was seen elsewhere first is told to have come or

@@ -54,6 +54,14 @@ pub(super) fn told_by(rules: &Rules, steps: &[Step]) -> Vec<String> {
     fences(&out)
 }
 
+/// By when it was, whether it was told late or not.
+pub(super) fn told_by_time(rules: &Rules, steps: &[Step]) -> Vec<String> {
+    let mut told: Vec<String> =
+        told_by(rules, steps).iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
+    told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
+    told
+}
+
 const VISIT: [&str; 2] = ["2400000 Entered yard late", "3000000 Exited yard late"];
 
 #[test]

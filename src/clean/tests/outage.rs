@@ -1,6 +1,6 @@
 //! An outage that ends with newer fixes: what was told by them before the older ones came, and what these put right.
 
-use super::late::{ROAD, YARD, told_by};
+use super::late::{ROAD, YARD, told_by_time};
 use super::*;
 
 /// Where a truck is in each second: in the yard when the outage begins and until 300, there again from 1500 to 2100.
@@ -26,10 +26,7 @@ fn told(order: impl IntoIterator<Item = i64>) -> Vec<String> {
     });
     let step = |(second, received): (i64, i64)| Step::Fix(second * 1000, received * 1000, lat(second));
     let steps: Vec<Step> = before.chain(outage).map(step).collect();
-    let mut told: Vec<String> =
-        told_by(&rules(), &steps).iter().map(|line| line.trim_end_matches(" late").to_owned()).collect();
-    told.sort_by_key(|line| line.split(' ').next().and_then(|ms| ms.parse::<i64>().ok()));
-    told
+    told_by_time(&rules(), &steps)
 }
 
 fn live() -> impl Iterator<Item = i64> {
