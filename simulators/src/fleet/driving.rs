@@ -3,8 +3,9 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::parameters::{ACCELERATES_MPS2, BRAKES_MPS2, TURN_FROM_DEG, TURN_MPS, WAITS, WAITS_S};
+use super::parameters::{ACCELERATES_MPS2, BRAKES_MPS2, QUEUE_MPS, TURN_FROM_DEG, TURN_MPS, WAITS, WAITS_S};
 use super::roads::{Place, Roads, Sky, Street};
+use crate::scenario_file::Range;
 
 /// A stretch of constant acceleration along a straight line.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,14 @@ pub struct Drive {
     pub length_m: f64,
 }
 
+/// The last metres of a drive: who is there moves up, and waits, and moves up again.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Queue {
+    pub length_m: f64,
+    pub up_m: Range,
+    pub waits_s: Range,
+}
+
 pub struct Log {
     /// In order of time, without gaps.
     pub stretches: Vec<Stretch>,
@@ -90,14 +99,26 @@ impl Log {
         });
     }
 
-    /// Drives along, and stops at the end.
-    pub fn drive(&mut self, roads: &Roads, way: &[&Street], dice: &mut ChaCha8Rng) {
+    /// Drives along, and stops at the end; there may be a queue before it.
+    pub fn drive(&mut self, roads: &Roads, way: &[&Street], queue: Option<Queue>, dice: &mut ChaCha8Rng) {
         let began = self.until_s();
         let first = self.stretches.len();
         let haste = dice.random_range(0.85..1.08);
         let mut speed = 0.0;
+        let mut left_m: f64 = way.iter().map(|street| street.length_m).sum();
         for (nth, street) in way.iter().enumerate() {
             let next = way.get(nth + 1);
+            left_m -= street.length_m;
+            let queued = queue.and_then(|queue| {
+                let free_m = (left_m + street.length_m - queue.length_m).clamp(0.0, street.length_m);
+                (free_m < street.length_m).then_some((queue, free_m))
+            });
+            if let Some((queue, free_m)) = queued {
+                self.pass(street, (0.0, free_m), speed, street.limit_mps * haste, 0.0);
+                self.queue(street, free_m, queue, dice);
+                speed = 0.0;
+                continue;
+            }
             let waits = next.is_some() && dice.random_bool(WAITS);
             let cruise = street.limit_mps * haste;
             let leaves = match next {
@@ -106,7 +127,7 @@ impl Log {
                 Some(next) if turn_deg(street, next) > TURN_FROM_DEG => TURN_MPS,
                 Some(next) => cruise.min(next.limit_mps * haste),
             };
-            speed = self.pass(street, speed, cruise, leaves);
+            speed = self.pass(street, (0.0, street.length_m), speed, cruise, leaves);
             if waits {
                 self.stand(dice.random_range(WAITS_S[0]..WAITS_S[1]), street.sky);
             }
@@ -116,10 +137,28 @@ impl Log {
         self.drives.push(Drive { from_s: began, until_s: self.until_s(), length_m });
     }
 
-    /// One street, from this speed to that; gives the speed at its end.
-    fn pass(&mut self, street: &Street, enters: f64, cruise: f64, leaves: f64) -> f64 {
-        let length = street.length_m;
-        // The speed at which speeding up and braking use up the street, if the limit lets it.
+    /// From there on to the end of a street.
+    fn queue(&mut self, street: &Street, from: f64, queue: Queue, dice: &mut ChaCha8Rng) {
+        let mut at = from;
+        while at < street.length_m {
+            self.stand(dice.random_range(queue.waits_s[0]..queue.waits_s[1]), street.sky);
+            let to = (at + dice.random_range(queue.up_m[0]..queue.up_m[1])).min(street.length_m);
+            self.pass(street, (at, to), 0.0, QUEUE_MPS, 0.0);
+            at = to;
+        }
+    }
+
+    /// A part of a street, from this speed to that; gives the speed at its end.
+    fn pass(
+        &mut self,
+        street: &Street,
+        (from, to): (f64, f64),
+        enters: f64,
+        cruise: f64,
+        leaves: f64,
+    ) -> f64 {
+        let length = to - from;
+        // The speed at which speeding up and braking use up the way, if the limit lets it.
         let (up, down) = (ACCELERATES_MPS2, BRAKES_MPS2);
         let top = (2.0 * length * up * down + enters * enters * down + leaves * leaves * up) / (up + down);
         let top = top.sqrt().min(cruise).max(enters.min(cruise));
@@ -127,7 +166,7 @@ impl Log {
         let braking = ((top * top - leaves * leaves) / (2.0 * down)).clamp(0.0, length - speeding);
         let slowed = (top * top - 2.0 * down * braking).max(0.0).sqrt();
         let parts = [(speeding, enters, up), (length - speeding - braking, top, 0.0), (braking, top, -down)];
-        let mut at = 0.0;
+        let mut at = from;
         for (part, speed, acceleration) in parts {
             if part > 1e-6 {
                 self.along(street, (at, at + part), speed, acceleration);

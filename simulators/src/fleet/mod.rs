@@ -25,7 +25,7 @@ pub use fences::{Fence, Shape, degrees};
 pub use roads::Place;
 pub use scenario::{Driving, Fences, Scenario, Trackers};
 
-use driving::Log;
+use driving::{Log, Queue};
 use roads::{Roads, Sky};
 
 /// How finely the truth is looked at: at 70 km/h, five metres.
@@ -151,18 +151,31 @@ impl Scenario {
                 if next == at {
                     continue;
                 }
-                log.drive(roads, &roads.way(at, next), dice);
+                let queue = driving.queue(dice);
+                log.drive(roads, &roads.way(at, next), queue, dice);
                 at = next;
                 let sky = if dice.random_bool(driving.indoors) { Sky::Indoors } else { Sky::Open };
                 log.stand(dice.random_range(driving.stop_s[0]..driving.stop_s[1]), sky);
             }
             if at != depot {
-                log.drive(roads, &roads.way(at, depot), dice);
+                log.drive(roads, &roads.way(at, depot), None, dice);
                 at = depot;
             }
             day_s += 24.0 * 3600.0;
         }
         log
+    }
+}
+
+impl Driving {
+    /// Whether there is a queue where a drive goes to.
+    fn queue(&self, dice: &mut ChaCha8Rng) -> Option<Queue> {
+        let is_queued = self.queues > 0.0 && dice.random_bool(self.queues);
+        is_queued.then(|| Queue {
+            length_m: dice.random_range(self.queue_m[0]..self.queue_m[1]),
+            up_m: self.queue_up_m,
+            waits_s: self.queue_waits_s,
+        })
     }
 }
 

@@ -37,6 +37,8 @@ pub const TURN_FROM_DEG: f64 = 35.0;
 /// Timing Manual*).
 pub const WAITS: f64 = 0.3;
 pub const WAITS_S: [f64; 2] = [4.0, 55.0];
+/// In a queue at a gate: assumed. Who moves up does so at a walking pace.
+pub const QUEUE_MPS: f64 = 2.5;
 
 // --- Receivers --------------------------------------------------------------------------------------
 

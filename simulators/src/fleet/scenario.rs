@@ -33,11 +33,25 @@ pub struct Driving {
     pub ends_h: f64,
     pub stop_s: Range,
     pub indoors: f64,
+    pub queues: f64,
+    pub queue_m: Range,
+    pub queue_up_m: Range,
+    pub queue_waits_s: Range,
 }
 
 impl Default for Driving {
     fn default() -> Self {
-        Self { stands: false, begins_h: [5.0, 8.0], ends_h: 17.0, stop_s: [300.0, 2400.0], indoors: 0.15 }
+        Self {
+            stands: false,
+            begins_h: [5.0, 8.0],
+            ends_h: 17.0,
+            stop_s: [300.0, 2400.0],
+            indoors: 0.15,
+            queues: 0.0,
+            queue_m: [100.0, 400.0],
+            queue_up_m: [8.0, 25.0],
+            queue_waits_s: [20.0, 100.0],
+        }
     }
 }
 
@@ -95,6 +109,7 @@ impl ScenarioFile for Scenario {
         include_str!("../../scenarios/fleet/parked.toml"),
         include_str!("../../scenarios/fleet/overstated.toml"),
         include_str!("../../scenarios/fleet/positions_alone.toml"),
+        include_str!("../../scenarios/fleet/queues.toml"),
     ];
 
     fn name(&self) -> &str {
@@ -106,6 +121,9 @@ impl ScenarioFile for Scenario {
         let ranges = [
             ("driving.begins_h", driving.begins_h, 0.0),
             ("driving.stop_s", driving.stop_s, 1.0),
+            ("driving.queue_m", driving.queue_m, 1.0),
+            ("driving.queue_up_m", driving.queue_up_m, 1.0),
+            ("driving.queue_waits_s", driving.queue_waits_s, 0.0),
             ("trackers.clock_off_s", trackers.clock_off_s, -3600.0),
             ("fences.reach_m", fences.reach_m, 5.0),
         ];
@@ -115,6 +133,7 @@ impl ScenarioFile for Scenario {
             .map(|(name, range, least)| format!("{name}: {range:?} is no range from {least} on"));
         let shares = [
             ("driving.indoors", driving.indoors),
+            ("driving.queues", driving.queues),
             ("trackers.newest_first", trackers.newest_first),
             ("trackers.clock_a_day_ahead", trackers.clock_a_day_ahead),
             ("fences.polygons", fences.polygons),

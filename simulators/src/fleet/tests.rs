@@ -30,11 +30,34 @@ fn vehicles_drive_as_vehicles_do() {
 }
 
 #[test]
+fn who_queues_moves_up_and_waits() {
+    let mut dice = ChaCha8Rng::seed_from_u64(6);
+    let roads = Roads::new(20, &mut dice);
+    let way = roads.way(0, 377);
+    let queue = Queue { length_m: 300.0, up_m: [10.0, 11.0], waits_s: [60.0, 61.0] };
+    let mut log = Log::new(roads.crossings[0], Sky::Open);
+    log.drive(&roads, &way, Some(queue), &mut dice);
+    let street_m: f64 = way.iter().map(|street| street.length_m).sum();
+    let [drive] = log.drives[..] else { panic!("one drive, its queue included") };
+    assert!((drive.length_m - street_m).abs() < 0.1, "{} m of {street_m}", drive.length_m);
+    // 28 to 30 times a minute of waiting and eight seconds of moving up.
+    let last_m = |at_s: f64| {
+        let behind = log.stretches.iter().filter(|stretch| stretch.from_s >= at_s);
+        behind.map(driving::Stretch::length_m).sum::<f64>()
+    };
+    assert!((270.0..=300.1).contains(&last_m(drive.until_s - 1890.0)), "{}", last_m(drive.until_s - 1890.0));
+    assert!(last_m(drive.until_s - 2250.0) > 300.5, "{}", last_m(drive.until_s - 2250.0));
+    let mut waits = (0..1800).map(|nth| log.state(drive.until_s - f64::from(nth)).speed_mps == 0.0);
+    assert!(waits.by_ref().filter(|waits| *waits).count() > 1400);
+}
+
+#[test]
 fn a_place_moves_no_faster_than_its_vehicle() {
     let mut dice = ChaCha8Rng::seed_from_u64(5);
     let roads = Roads::new(20, &mut dice);
     let mut log = Log::new(roads.crossings[0], Sky::Open);
-    log.drive(&roads, &roads.way(0, 377), &mut dice);
+    let queue = Queue { length_m: 500.0, up_m: [8.0, 25.0], waits_s: [20.0, 100.0] };
+    log.drive(&roads, &roads.way(0, 377), Some(queue), &mut dice);
     let (ends_s, step) = (log.until_s(), 0.1);
     assert_eq!(log.state(ends_s).place, roads.crossings[377]);
     let mut at_s = 0.0;
