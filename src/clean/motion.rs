@@ -26,12 +26,14 @@ use crate::domain::motion::{Motion, MotionChange};
 use crate::domain::readings::Fix;
 use crate::domain::time::Timestamp;
 use beside::Beside;
+use creep::Creep;
 pub(super) use held::Held;
 pub(super) use moment::Moment;
 pub(super) use stand::{Stand, Stands};
 use way::{LAG, Way};
 
 mod beside;
+mod creep;
 mod held;
 mod middle;
 mod moment;
@@ -109,6 +111,9 @@ pub(super) struct Stationary {
     /// Where it may be instead.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     beside: Option<Box<Beside>>,
+    /// Whether it moves up again and again.
+    #[serde(rename = "c", default, skip_serializing_if = "is_zero")]
+    creep: Creep,
 }
 
 /// Fixes in a row that are away, or on their way.
@@ -296,14 +301,19 @@ impl Stationary {
             odometer_m,
             leaving: None,
             beside: None,
+            creep: Creep::default(),
         }
     }
 
     /// A fix that belongs to the place.
     fn stays(&mut self, Moment { place: here, odometer_m, way_m, .. }: Moment, rules: &TrackerRules) {
         self.odometer_m = odometer_m.or(self.odometer_m);
-        if here.at.since(self.followed) >= ERR_ALIKE && !self.is_beside(&here, rules) {
-            self.follow(&here, rules);
+        if here.at.since(self.followed) >= ERR_ALIKE {
+            let creeps = self.creeps_to(&here, rules);
+            if !self.is_beside(&here, rules) && !creeps {
+                self.follow(&here, rules);
+            }
+            self.followed = here.at;
         }
         (self.last, self.next_m) = (here, way_m);
         self.leaving = None;
@@ -434,7 +444,14 @@ impl Moving {
             Some(place) => place.stays(*here, rules),
             None => self.place = Some(Stationary::at(here.place, here.odometer_m)),
         }
-        if self.has_rested(rules) { Rests::Here } else { Rests::Not }
+        if !self.has_rested(rules) {
+            return Rests::Not;
+        }
+        if self.place.as_ref().is_some_and(|place| place.creeps(rules)) {
+            self.comes_to(here);
+            return Rests::Not;
+        }
+        Rests::Here
     }
 
     fn has_rested(&self, rules: &TrackerRules) -> bool {

@@ -10,14 +10,14 @@ use crate::domain::motion::Trip;
 const METRES_PER_DEGREE: f64 = 111_195.0;
 
 /// An error of position that wanders: so many metres, forgotten over so many seconds.
-struct Wander {
-    metres: f64,
-    forgets: f64,
-    error: [f64; 2],
+pub(super) struct Wander {
+    pub metres: f64,
+    pub forgets: f64,
+    pub error: [f64; 2],
 }
 
 impl Wander {
-    fn next(&mut self, random: &mut Dice, seconds: f64) -> [f64; 2] {
+    pub fn next(&mut self, random: &mut Dice, seconds: f64) -> [f64; 2] {
         let keeps = (-seconds / self.forgets).exp();
         let news = self.metres * (1.0 - keeps * keeps).sqrt();
         self.error = self.error.map(|error| error * keeps + news * random.normal(1.0));
@@ -26,7 +26,7 @@ impl Wander {
 }
 
 /// Metres north and east of a place.
-fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
+pub(super) fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
     let lat = 50.0 + north / METRES_PER_DEGREE;
     let position = Position { lat, lon: 8.0 + east / METRES_PER_DEGREE / lat.to_radians().cos() };
     Fix {
@@ -40,11 +40,11 @@ fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
     }
 }
 
-fn fix_at(second: i64) -> Timestamp {
+pub(super) fn fix_at(second: i64) -> Timestamp {
     fix(second, [0.0; 2]).observed_at
 }
 
-fn told_of(fixes: impl IntoIterator<Item = Fix>) -> Vec<Told> {
+pub(super) fn told_of(fixes: impl IntoIterator<Item = Fix>) -> Vec<Told> {
     let (mut moves, mut told): (Option<Moves>, _) = (None, Vec::new());
     for fix in fixes {
         match &mut moves {
@@ -55,7 +55,7 @@ fn told_of(fixes: impl IntoIterator<Item = Fix>) -> Vec<Told> {
     told
 }
 
-fn seconds(told: &[Told]) -> Vec<(MotionChange, i64)> {
+pub(super) fn seconds(told: &[Told]) -> Vec<(MotionChange, i64)> {
     let second = |at: Timestamp| at.as_micros() / 1_000_000 - 1_700_000_000;
     told.iter().map(|(at, motion)| (motion.change, second(*at))).collect()
 }

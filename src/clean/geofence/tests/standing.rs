@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clean::motion::{Moment, Moves};
+use crate::clean::tests::dice::Dice;
 
 /// Seconds, metres north of the centre, accuracies, and what it says of its speed, of what stands until it is seen to move.
 fn changes_where_it_stands(
@@ -17,12 +18,21 @@ fn changes_among(
     fixes: &[(i64, f64, f64)],
     speed_mps: impl Fn(i64) -> Option<f64>,
 ) -> Vec<(String, FenceChange, i64)> {
+    let fixes: Vec<Fix> = fixes
+        .iter()
+        .map(|(second, north_m, accuracy)| Fix {
+            speed_mps: speed_mps(*second),
+            ..fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy)
+        })
+        .collect();
+    changes_of_all(fences, &fixes)
+}
+
+fn changes_of_all(fences: &[FenceConfig], fixes: &[Fix]) -> Vec<(String, FenceChange, i64)> {
     let (index, rules) = (FenceIndex::new(fences), TrackerRules::default());
     let (mut states, mut told) = (Vec::new(), Vec::new());
     let mut before: Option<(Fix, Moves)> = None;
-    for (second, north_m, accuracy) in fixes {
-        let fix =
-            Fix { speed_mps: speed_mps(*second), ..fix(*second, 50.0 + north_m / 111_195.0, 8.0, *accuracy) };
+    for fix in fixes.iter().cloned() {
         let moves = before.as_ref().map_or_else(|| Moves::begin(&fix), |(_, moves)| moves.clone());
         let stands = moves.stands_at(&fix, &rules);
         let way = Way {
@@ -175,6 +185,64 @@ fn what_is_moved_by_a_few_metres_is_seen_to_be_there_however_often() {
                     assert_eq!(fence, of(nth), "{case}");
                     assert!((0..=20 * 60).contains(&(second - nth as i64 * 3600)), "{case}");
                 }
+            }
+        }
+    }
+}
+
+/// A kilometre to the end of a queue that stands for so long, 600 m in it, through a gate into the yard, and an hour there: who
+/// moves up so many metres each so many seconds, a fix each so many.
+fn queues(stood: i64, (up_m, each): (f64, i64), every: i64, says: bool, seed: u64) -> Vec<Fix> {
+    let (mut random, mut error) = (Dice(seed), [0.0_f64; 2]);
+    let (mut at, mut second, mut ends) = (-1000.0, 0, i64::MAX);
+    let mut fixes = Vec::new();
+    while second < ends {
+        let speed = match second {
+            600.. if at < 0.0 => 10.0,
+            700.. if second >= 700 + stood && at < 600.0 && (second % each) as f64 * 2.0 < up_m => 2.0,
+            _ => 0.0,
+        };
+        at += speed;
+        if at >= 600.0 && ends == i64::MAX {
+            ends = second + 3600;
+        }
+        let keeps = (-1.0_f64 / 120.0).exp();
+        error = error.map(|metres| metres * keeps + 3.0 * (1.0 - keeps * keeps).sqrt() * random.normal(1.0));
+        if second % every == 0 {
+            let (lat, lon) = (50.0 + (at + error[0]) / 111_195.0, 8.0 + error[1] / 71_475.0);
+            fixes.push(Fix { speed_mps: says.then_some(speed), ..fix(second, lat, lon, 4.0) });
+        }
+        second += 1;
+    }
+    fixes
+}
+
+/// When it is so far.
+fn comes_to(fixes: &[Fix], north_m: f64) -> i64 {
+    let there = |fix: &&Fix| (fix.position.lat - 50.0) * 111_195.0 >= north_m;
+    fixes.iter().find(there).expect("it comes there").observed_at.as_micros() / 1_000_000
+}
+
+#[test]
+fn who_moves_up_in_a_queue_is_told_where_it_is() {
+    let circle = |name: &str, north: f64, metres: f64| {
+        let middle = Position { lat: 50.0 + north / 111_195.0, lon: 8.0 };
+        FenceConfig::new(name, Shape::circle(middle, metres))
+    };
+    let fences = [circle("gate", 400.0, 50.0), circle("yard", 650.0, 100.0)];
+    let queue =
+        [(0, 15.0, 60), (0, 8.0, 60), (0, 30.0, 120), (0, 15.0, 300), (3600, 15.0, 60), (3600, 20.0, 120)];
+    for (stood, up_m, each) in queue {
+        for (every, says, seed) in [(5, false, 1), (10, true, 2), (10, false, 3), (30, true, 4)] {
+            let fixes = queues(stood, (up_m, each), every, says, seed);
+            let told = changes_of_all(&fences, &fixes);
+            let case = format!("{up_m} m in {each} s behind {stood} s, a fix in {every} s: {told:?}");
+            let due = [("gate", Entered, 350.0), ("gate", Exited, 450.0), ("yard", Entered, 550.0)];
+            assert_eq!(told.len(), due.len(), "{case}");
+            for ((fence, change, second), (due, crosses, north)) in told.iter().zip(due) {
+                assert_eq!((&fence[..], *change), (due, crosses), "{case}");
+                let off = second - comes_to(&fixes, north);
+                assert!((-60..=240.max(2 * each) + every).contains(&off), "{off} s, {case}");
             }
         }
     }
