@@ -105,20 +105,18 @@ impl Log {
         let first = self.stretches.len();
         let haste = dice.random_range(0.85..1.08);
         let mut speed = 0.0;
-        let mut left_m: f64 = way.iter().map(|street| street.length_m).sum();
+        let length_m: f64 = way.iter().map(|street| street.length_m).sum();
+        let mut free_m = queue.map_or(f64::INFINITY, |queue| length_m - queue.length_m);
         for (nth, street) in way.iter().enumerate() {
             let next = way.get(nth + 1);
-            left_m -= street.length_m;
-            let queued = queue.and_then(|queue| {
-                let free_m = (left_m + street.length_m - queue.length_m).clamp(0.0, street.length_m);
-                (free_m < street.length_m).then_some((queue, free_m))
-            });
-            if let Some((queue, free_m)) = queued {
-                self.pass(street, (0.0, free_m), speed, street.limit_mps * haste, 0.0);
-                self.queue(street, free_m, queue, dice);
-                speed = 0.0;
+            if let Some(queue) = queue.filter(|_| free_m < street.length_m) {
+                let ends = free_m.max(0.0);
+                self.pass(street, (0.0, ends), speed, street.limit_mps * haste, 0.0);
+                self.queue(street, ends, queue, dice);
+                (speed, free_m) = (0.0, 0.0);
                 continue;
             }
+            free_m -= street.length_m;
             let waits = next.is_some() && dice.random_bool(WAITS);
             let cruise = street.limit_mps * haste;
             let leaves = match next {
@@ -127,6 +125,8 @@ impl Log {
                 Some(next) if turn_deg(street, next) > TURN_FROM_DEG => TURN_MPS,
                 Some(next) => cruise.min(next.limit_mps * haste),
             };
+            // Who comes to the end of a queue can stop there.
+            let leaves = leaves.min((2.0 * BRAKES_MPS2 * free_m).sqrt());
             speed = self.pass(street, (0.0, street.length_m), speed, cruise, leaves);
             if waits {
                 self.stand(dice.random_range(WAITS_S[0]..WAITS_S[1]), street.sky);
