@@ -5,8 +5,9 @@ use crate::clean::motion::Stand;
 use crate::config::{FenceConfig, TrackerRules};
 use crate::domain::readings::Fix;
 
-/// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them.
-const STEADY_TIMES: f64 = 2.0;
+/// The middle of many fixes has to be on a side by so many times what it is sure to: errors that last are in all of them, and
+/// it is asked again and again for as long as it stands.
+const STEADY_TIMES: f64 = 3.0;
 
 /// Just inside or outside is what is there by more than its own accuracy, and than this share of the hysteresis.
 const JUST: f64 = 0.25;

@@ -44,7 +44,6 @@ impl Stationary {
         beside.count = beside.count.saturating_add(1);
         beside.middle = beside.middle.towards(here.position(), 1.0 / f64::from(beside.count));
         let is_moved = here.at.since(beside.since) >= rules.stop_after * MOVED_FOR;
-        self.followed = here.at;
         if is_moved && beside.count >= STEADY_FIXES {
             (self.middle, self.weight) = (beside.middle, beside.count.min(MOST_WEIGHT));
             self.beside = None;

@@ -7,11 +7,9 @@
 //! How far it has come says little, for errors that last carry a fix as far under a roof. But they lead back: what errs takes
 //! steps in all directions, and of a few of them the sum is rarely as long as they are one after the other.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{Stationary, vague_m};
-use crate::clean::packed;
 use crate::clean::place::Place;
 use crate::config::TrackerRules;
 use crate::domain::geodesy::Position;
@@ -32,11 +30,13 @@ const GOES_ON: f64 = 1.5;
 /// After so many fixes without a step it creeps no more, unless more steps led there; and after so many it begins again.
 const PAUSES: u8 = 2;
 const RESTS: u8 = 12;
-/// Bytes in a row.
-const BYTES: usize = 31;
+
+/// Without the names of its parts.
+type Row = (f64, f64, [f32; 2], f32, [u8; 3]);
 
 /// Steps at a place, among fixes that follow one another after a while.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(into = "Row", from = "Row")]
 pub(super) struct Creep {
     /// Where it began; not known before the first of the fixes.
     first: Position,
@@ -108,29 +108,15 @@ impl Creep {
     }
 }
 
-impl Serialize for Creep {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { first, gone: [east, north], metres, fixes, steps, pauses } = *self;
-        let mut bytes = [0; BYTES];
-        bytes[..8].copy_from_slice(&first.lat.to_be_bytes());
-        bytes[8..16].copy_from_slice(&first.lon.to_be_bytes());
-        bytes[16..20].copy_from_slice(&east.to_be_bytes());
-        bytes[20..24].copy_from_slice(&north.to_be_bytes());
-        bytes[24..28].copy_from_slice(&metres.to_be_bytes());
-        bytes[28..].copy_from_slice(&[fixes, steps, pauses]);
-        packed::serialize(&bytes, serializer)
+impl From<Creep> for Row {
+    fn from(Creep { first, gone, metres, fixes, steps, pauses }: Creep) -> Self {
+        (first.lat, first.lon, gone, metres, [fixes, steps, pauses])
     }
 }
 
-impl<'de> Deserialize<'de> for Creep {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = packed::deserialize(deserializer)?;
-        let bytes: [u8; BYTES] = bytes.try_into().map_err(|_| D::Error::custom("no creep"))?;
-        let [lat, lon] = [0, 8].map(|from| f64::from_be_bytes(std::array::from_fn(|nth| bytes[from + nth])));
-        let [east, north, metres] =
-            [16, 20, 24].map(|from| f32::from_be_bytes(std::array::from_fn(|nth| bytes[from + nth])));
-        let [.., fixes, steps, pauses] = bytes;
-        Ok(Self { first: Position { lat, lon }, gone: [east, north], metres, fixes, steps, pauses })
+impl From<Row> for Creep {
+    fn from((lat, lon, gone, metres, [fixes, steps, pauses]): Row) -> Self {
+        Self { first: Position { lat, lon }, gone, metres, fixes, steps, pauses }
     }
 }
 

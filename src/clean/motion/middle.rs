@@ -22,7 +22,6 @@ impl Stationary {
     /// A fix here, after a while without one.
     pub(super) fn follow(&mut self, here: &Place, rules: &TrackerRules) {
         self.errs += self.erred(here, rules);
-        self.followed = here.at;
         let usual = if self.says_m > 0.0 { f64::from(self.says_m) } else { vague_m(&self.last, rules) };
         let says = vague_m(here, rules);
         self.weight = (self.weight + 1).min(MOST_WEIGHT);

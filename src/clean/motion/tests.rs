@@ -3,27 +3,11 @@
 use MotionChange::{Moving, Stopped};
 
 use super::*;
-use crate::clean::tests::dice::Dice;
+use crate::clean::tests::dice::{Dice, Wander};
 use crate::domain::ids::Digest;
 use crate::domain::motion::Trip;
 
 const METRES_PER_DEGREE: f64 = 111_195.0;
-
-/// An error of position that wanders: so many metres, forgotten over so many seconds.
-pub(super) struct Wander {
-    pub metres: f64,
-    pub forgets: f64,
-    pub error: [f64; 2],
-}
-
-impl Wander {
-    pub fn next(&mut self, random: &mut Dice, seconds: f64) -> [f64; 2] {
-        let keeps = (-seconds / self.forgets).exp();
-        let news = self.metres * (1.0 - keeps * keeps).sqrt();
-        self.error = self.error.map(|error| error * keeps + news * random.normal(1.0));
-        self.error
-    }
-}
 
 /// Metres north and east of a place.
 pub(super) fn fix(second: i64, [north, east]: [f64; 2]) -> Fix {
@@ -205,7 +189,7 @@ fn what_is_too_far_away_to_be_there_is_astray_unless_something_says_that_it_left
 fn what_is_parked_does_not_move() {
     for seed in 0..200 {
         let mut random = Dice(seed);
-        let mut wander = Wander { metres: 12.0, forgets: 600.0, error: [0.0; 2] };
+        let mut wander = Wander::by(12.0, 600.0);
         let fixes = (0..1440).map(|minute| {
             let [north, east] = wander.next(&mut random, 60.0);
             let astray = if random.unit() < 1.0 / 300.0 && minute > 0 { 200.0 } else { 0.0 };
@@ -220,7 +204,7 @@ fn what_is_parked_does_not_move() {
 fn a_trips_length_is_right_within_two_percent() {
     for (seed, every) in (0..40).flat_map(|seed| [(seed, 1), (seed, 10)]) {
         let mut random = Dice(seed);
-        let mut wander = Wander { metres: 4.0, forgets: 120.0, error: [0.0; 2] };
+        let mut wander = Wander::by(4.0, 120.0);
         let (mut at, mut heading, mut length) = ([0.0, 0.0], 0.0_f64, 0.0);
         let mut fixes = Vec::new();
         for second in 0..2400_i64 {

@@ -26,3 +26,23 @@ impl Dice {
         deviation * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 }
+
+/// An error of position, of so many metres an axis, that is forgotten over so many seconds (a first-order Gauss–Markov process).
+pub struct Wander {
+    metres: f64,
+    forgets_s: f64,
+    error: [f64; 2],
+}
+
+impl Wander {
+    pub fn by(metres: f64, forgets_s: f64) -> Self {
+        Self { metres, forgets_s, error: [0.0; 2] }
+    }
+
+    pub fn next(&mut self, random: &mut Dice, seconds: f64) -> [f64; 2] {
+        let keeps = (-seconds / self.forgets_s).exp();
+        let news = self.metres * (1.0 - keeps * keeps).sqrt();
+        self.error = self.error.map(|error| error * keeps + news * random.normal(1.0));
+        self.error
+    }
+}

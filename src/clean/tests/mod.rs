@@ -33,6 +33,7 @@ mod limits;
 mod neighbours;
 mod outage;
 mod portal;
+pub(super) mod queue;
 mod restart;
 mod stage;
 mod stale;

@@ -5,44 +5,28 @@ use std::time::Duration;
 use MotionChange::{Moving, Stopped};
 
 use super::*;
-use crate::clean::motion::tests::{Wander, fix, fix_at, seconds, told_of};
+use crate::clean::motion::tests::{fix, fix_at, seconds, told_of};
 use crate::clean::motion::{Moment, Moves};
-use crate::clean::tests::dice::Dice;
+use crate::clean::tests::dice::{Dice, Wander};
+use crate::clean::tests::queue::{Queue, Said};
 use crate::domain::motion::MotionChange;
 use crate::domain::readings::Fix;
 
-/// Stands, drives a kilometre, moves up 600 m at so many metres each so many seconds, and stands again: a fix each ten seconds,
-/// with what it says of its speed.
-fn queues(up_m: f64, each: i64) -> Vec<Fix> {
-    let (mut random, mut wander) = (Dice(7), Wander { metres: 3.0, forgets: 120.0, error: [0.0; 2] });
-    let (mut east, mut ends) = (-1000.0, i64::MAX);
-    let mut fixes = Vec::new();
-    for second in (0..).take_while(|second| *second < 60_000) {
-        let speed = match second {
-            600.. if east < 0.0 => 10.0,
-            600.. if east < 600.0 && (second % each) as f64 * 2.0 < up_m => 2.0,
-            _ => 0.0,
-        };
-        east += speed;
-        if east >= 600.0 {
-            ends = ends.min(second + 1800);
-        }
-        if second >= ends {
-            break;
-        }
-        let [north_off, east_off] = wander.next(&mut random, 1.0);
-        if second % 10 == 0 {
-            fixes.push(Fix { speed_mps: Some(speed), ..fix(second, [north_off, east + east_off]) });
-        }
-    }
-    fixes
+/// A fix each ten seconds, with what it says of its speed.
+fn queues(up_m: f64, each_s: i64) -> Vec<Fix> {
+    let said = Queue { stood_s: 0, up_m, each_s }.fixes(10, 7).into_iter();
+    let fixes = said.map(|Said { second, along_m, beside_m, speed_mps }| Fix {
+        speed_mps: Some(speed_mps),
+        ..fix(second, [beside_m, along_m])
+    });
+    fixes.collect()
 }
 
 #[test]
 fn who_moves_up_again_and_again_has_not_come_to_rest() {
     for (up_m, each) in [(20.0, 60), (15.0, 60), (10.0, 30)] {
         let fixes = queues(up_m, each);
-        let ends = fixes.last().expect("it comes there").observed_at.as_micros() / 1_000_000 - 1_700_001_800;
+        let ends = fixes.last().expect("it comes there").observed_at.as_micros() / 1_000_000 - 1_700_003_600;
         let told = told_of(fixes);
         let [(_, moving), (at, stopped)] = &told[..] else { panic!("{up_m}: {:?}", seconds(&told)) };
         assert_eq!([moving.change, stopped.change], [Moving, Stopped]);
@@ -80,12 +64,24 @@ fn who_stood_for_a_while_begins_anew() {
     assert_eq!((creep(&moves), told), (Creep::default(), vec![]));
 }
 
+/// It went less far than its fixes are vague, and its place is theirs.
+#[test]
+fn who_went_a_little_has_gone_and_stands() {
+    let mut moves = Moves::begin(&fix(0, [0.0; 2]));
+    for nth in 1..=14 {
+        let here = fix(30 * nth, [0.0, nth.min(3) as f64 * 6.0]);
+        moves.take(&Moment::of(&here), &TrackerRules::default(), &mut Vec::new());
+    }
+    let Moves::Standing(place) = &moves else { panic!("{moves:?}") };
+    let off_m = place.middle.distance_m(fix(0, [0.0, 18.0]).position);
+    assert!(off_m < 3.0, "{off_m}");
+}
+
 /// Parks under a roof, where its fixes err by 30 m for ten minutes and more, and say five: it has come to rest there.
 #[test]
 fn what_errs_to_and_fro_has_come_to_rest() {
     let late = (0..100).filter(|seed| {
-        let (mut random, mut wander) =
-            (Dice(*seed), Wander { metres: 30.0, forgets: 600.0, error: [0.0; 2] });
+        let (mut random, mut wander) = (Dice(*seed), Wander::by(30.0, 600.0));
         let fixes = (0..7200).step_by(10).map(|second| {
             let east = (second - 600).clamp(0, 100) as f64 * 10.0;
             let error = wander.next(&mut random, 10.0).map(|metres| if east < 1000.0 { 0.0 } else { metres });
